@@ -1,0 +1,294 @@
+//! Every invariant of the scheduler, in one place, to be checked after every event of a test.
+//!
+//! One pass over the tasks gathers what they say of each other; then each task, each worker and
+//! each count is held against that. It costs a few nanoseconds a task that is kept.
+
+use crate::graph::Todo;
+use crate::id::{Priority, TaskId, WorkerId};
+use crate::scheduler::Scheduler;
+use crate::task::{State, Task};
+use crate::workers::{Tally, Worker, WorkerState};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+));
+        }
+    };
+}
+
+/// What the tasks and the list of things to do say, all of them together.
+struct Survey {
+    /// By a task's place: how many tasks want it, and who has let go of it but has not been heard.
+    wanted: Vec<u32>,
+    /// By a task's place: how often it will be told that an input has ended.
+    news: Vec<u32>,
+    /// Ready tasks by priority, in no order.
+    ready: Vec<(Priority, usize)>,
+    kept: usize,
+    live: usize,
+    claimed: usize,
+    detached: usize,
+    keyed: usize,
+}
+
+impl<P: Clone> Scheduler<P> {
+    /// Checks every invariant; walks everything there is, so it is for tests.
+    ///
+    /// # Errors
+    /// What does not hold, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let survey = self.survey();
+        self.check_counts(&survey)?;
+        for (id, task) in self.tasks.iter() {
+            self.check_task(id, task, &survey)?;
+        }
+        for (key, id) in &self.keys {
+            let task = self.tasks.get(*id);
+            ensure!(task.is_some_and(|task| task.key == Some(*key)), "{id:?} has lost its key");
+        }
+        self.check_workers()?;
+        self.check_slots()?;
+        self.check_waits()
+    }
+
+    fn survey(&self) -> Survey {
+        let places = self.tasks.places();
+        let (wanted, news) = (vec![0; places], vec![0; places]);
+        let mut survey = Survey {
+            wanted,
+            news,
+            ready: Vec::new(),
+            kept: 0,
+            live: 0,
+            claimed: 0,
+            detached: 0,
+            keyed: 0,
+        };
+        for (_, task) in self.tasks.iter() {
+            survey.kept += 1;
+            survey.live += usize::from(!task.state.is_settled());
+            survey.keyed += usize::from(task.key.is_some());
+            match task.state {
+                State::Claimed { .. } => survey.claimed += 1,
+                State::Detached => survey.detached += 1,
+                State::Ready => survey.one_ready(task.priority),
+                _ => {}
+            }
+            self.add_once_each(&mut survey.wanted, &task.inputs);
+            self.add_once_each(&mut survey.news, &task.dependents);
+        }
+        for todo in &self.todo {
+            match todo {
+                Todo::Unwant(tasks) => self.add_once_each(&mut survey.wanted, tasks),
+                Todo::Tell { dependents, .. } => self.add_once_each(&mut survey.news, dependents),
+                Todo::CancelFrom(_) => {}
+            }
+        }
+        survey
+    }
+
+    fn add_once_each(&self, times: &mut [u32], tasks: &[TaskId]) {
+        for id in tasks {
+            if self.tasks.get(*id).is_some() {
+                times[id.index()] += 1;
+            }
+        }
+    }
+
+    fn check_counts(&self, survey: &Survey) -> Result<(), String> {
+        let Survey { kept, live, claimed, detached, keyed, .. } = *survey;
+        ensure!(kept == self.tasks.len(), "{kept} kept, counted {}", self.tasks.len());
+        ensure!(live as u64 == self.totals.live, "{live} live, counted {}", self.totals.live);
+        ensure!(claimed == self.totals.claimed, "{claimed} claimed, {}", self.totals.claimed);
+        ensure!(detached == self.totals.detached, "{detached} detached");
+        ensure!(keyed == self.keys.len(), "{keyed} tasks for {} keys", self.keys.len());
+        let of_all = self.totals.settled + self.totals.live;
+        ensure!(of_all == self.totals.submitted, "{of_all} of {}", self.totals.submitted);
+        let mut ready = survey.ready.clone();
+        ready.sort_unstable_by(|a, b| b.cmp(a));
+        let all = ready.iter().map(|(_, count)| count).sum::<usize>();
+        ensure!(all == self.ready.len(), "{all} ready, queue says {}", self.ready.len());
+        ensure!(self.ready.counts().eq(ready.iter().copied()), "ready {ready:?}, queued otherwise");
+        let best = match ready.first() {
+            _ if self.workers.tally().resuming > 0 => Priority::MAX,
+            Some((best, _)) => *best,
+            None => Priority::MIN,
+        };
+        ensure!(self.best_ready() == best, "best is {best:?}, told {:?}", self.best_ready());
+        Ok(())
+    }
+
+    fn check_task(&self, id: TaskId, task: &Task<P>, survey: &Survey) -> Result<(), String> {
+        let by_tasks = survey.wanted[id.index()];
+        let all = by_tasks + u32::from(task.has_future) + u32::from(task.keep);
+        ensure!(all == task.wants, "{id:?}: {all} want it, it counts {}", task.wants);
+        let may_be_unwanted =
+            matches!(task.state, State::Claimed { .. }) || task.state.is_running();
+        ensure!(all > 0 || may_be_unwanted, "{id:?} {:?} is kept for nobody", task.state);
+        match task.state {
+            State::Waiting { unfinished } => {
+                let to_come = survey.news[id.index()];
+                ensure!(unfinished > 0, "{id:?} waits for nothing");
+                ensure!(
+                    to_come == unfinished,
+                    "{id:?} waits for {unfinished}, {to_come} will tell"
+                );
+            }
+            State::Running { worker } | State::Parked { worker } | State::Seceded { worker } => {
+                let at = self.workers.get(worker).and_then(|worker| worker.task);
+                ensure!(at == Some(id), "{id:?} is {:?}, there is {at:?}", task.state);
+            }
+            State::Claimed { worker } => {
+                let by = self.workers.get(worker);
+                ensure!(
+                    by.is_some_and(|worker| worker.claims.contains(&id)),
+                    "{id:?} is claimed by {worker:?}, which does not know of it"
+                );
+            }
+            State::Done | State::Failed | State::Cancelled => {
+                ensure!(task.dependents.is_empty(), "{id:?} has ended and not told its dependents");
+                ensure!(!task.keep, "{id:?} has ended and is kept in any case");
+                let for_retry = task.state == State::Failed || task.inputs.is_empty();
+                ensure!(for_retry, "{id:?} is {:?} and wants its inputs still", task.state);
+                let lost = task.state == State::Cancelled && task.key.is_some();
+                ensure!(!lost, "{id:?} is cancelled and found under its key");
+            }
+            State::Ready | State::Detached => {}
+        }
+        Ok(())
+    }
+
+    fn check_workers(&self) -> Result<(), String> {
+        let mut tally = Tally::default();
+        for (id, worker) in self.workers.iter() {
+            let count = match &worker.state {
+                WorkerState::Asleep => &mut tally.asleep,
+                WorkerState::Waking => &mut tally.waking,
+                WorkerState::Active => &mut tally.active,
+                WorkerState::Parked { seceded: false, .. } => &mut tally.parked,
+                WorkerState::Resuming => &mut tally.resuming,
+                WorkerState::Seceded | WorkerState::Parked { seceded: true, .. } => {
+                    &mut tally.seceded
+                }
+            };
+            *count += 1;
+            self.check_worker(id, worker)?;
+        }
+        ensure!(tally == self.workers.tally(), "{tally:?} is not {:?}", self.workers.tally());
+        Ok(())
+    }
+
+    fn check_worker(&self, id: WorkerId, worker: &Worker) -> Result<(), String> {
+        if matches!(worker.state, WorkerState::Asleep | WorkerState::Waking) {
+            ensure!(worker.task.is_none(), "{id:?} is {:?} in a task", worker.state);
+        }
+        let Some(task) = worker.task.and_then(|task| self.tasks.get(task)) else { return Ok(()) };
+        let agrees = match (&worker.state, task.state) {
+            // Cancelled: it goes on, for nobody.
+            (_, State::Cancelled) => true,
+            (WorkerState::Active, State::Running { worker })
+            | (WorkerState::Parked { .. } | WorkerState::Resuming, State::Parked { worker })
+            | (WorkerState::Seceded, State::Seceded { worker }) => worker == id,
+            _ => false,
+        };
+        ensure!(agrees, "{id:?} is {:?}, its task {:?}", worker.state, task.state);
+        Ok(())
+    }
+
+    /// No more slots in use than there are, and none free while something could use it.
+    fn check_slots(&self) -> Result<(), String> {
+        let tally = self.workers.tally();
+        let slots = self.workers.slots();
+        ensure!(tally.active + tally.waking <= slots, "more slots in use than {slots}: {tally:?}");
+        self.check_cap()?;
+        if self.workers.free_slots() == 0 || self.closing {
+            return Ok(());
+        }
+        ensure!(tally.resuming == 0, "a slot is free and somebody waits for one: {tally:?}");
+        ensure!(
+            self.ready.len() <= tally.waking || tally.asleep == 0 || self.at_cap(),
+            "a slot is free, {} tasks are ready: {tally:?}",
+            self.ready.len()
+        );
+        ensure!(
+            self.ready.len() == 0
+                || !self.at_cap()
+                || self.something_goes_on()
+                || tally.asleep == 0,
+            "nothing goes on, and the cap holds {} ready tasks back",
+            self.ready.len()
+        );
+        Ok(())
+    }
+
+    /// Tasks that wait for all of something never wait for each other. Found by another way than
+    /// the one by which waits are refused: depth first, from every parked task.
+    fn check_waits(&self) -> Result<(), String> {
+        let mut seen = vec![Seen::Not; self.tasks.places()];
+        for (_, worker) in self.workers.iter() {
+            let Some(task) = worker.task.filter(|task| self.tasks.get(*task).is_some()) else {
+                continue;
+            };
+            if seen[task.index()] != Seen::Not {
+                continue;
+            }
+            seen[task.index()] = Seen::Above;
+            let mut path = vec![(task, 0)];
+            while let Some((id, edge)) = path.last_mut() {
+                let Some(next) = self.waits_of(*id).get(*edge).copied() else {
+                    seen[id.index()] = Seen::Below;
+                    path.pop();
+                    continue;
+                };
+                *edge += 1;
+                if self.tasks.get(next).is_none() {
+                    continue;
+                }
+                match seen[next.index()] {
+                    Seen::Not => {
+                        seen[next.index()] = Seen::Above;
+                        path.push((next, 0));
+                    }
+                    Seen::Above => return Err(format!("a cycle of waits: {path:?} to {next:?}")),
+                    Seen::Below => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What this task cannot go on without.
+    fn waits_of(&self, id: TaskId) -> &[TaskId] {
+        let Some(task) = self.tasks.get(id) else { return &[] };
+        match task.state {
+            State::Waiting { .. } => &task.inputs,
+            State::Parked { worker } => match self.workers.get(worker).map(|w| &w.state) {
+                Some(WorkerState::Parked { wait, .. }) if wait.all => &wait.tasks,
+                _ => &[],
+            },
+            _ => &[],
+        }
+    }
+}
+
+/// Whether a task has been met on the way through the waits, and is above the one looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Not,
+    Above,
+    Below,
+}
+
+impl Survey {
+    fn one_ready(&mut self, priority: Priority) {
+        match self.ready.iter_mut().find(|(other, _)| *other == priority) {
+            Some((_, count)) => *count += 1,
+            None => self.ready.push((priority, 1)),
+        }
+    }
+}

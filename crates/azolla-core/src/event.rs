@@ -1,0 +1,127 @@
+//! All that can come in: what the driver tells the scheduler.
+
+use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Something that happened, or that somebody asks for. Events about a task or worker that is gone
+/// change nothing: news may always arrive late.
+#[derive(Debug)]
+pub enum Event<P> {
+    /// Somebody wants a function run. Answered by `Submitted` or `Existing`.
+    Submit(Submission<P>),
+    /// There is a future on this task again.
+    Want(TaskId),
+    /// The last future on this task is gone.
+    Release(TaskId),
+    /// Run this task to its end even if no future is left (fire and forget).
+    Keep(TaskId),
+    /// Cancel this task and all that depends on it.
+    Cancel(TaskId),
+    /// Run this failed task again, and the failed inputs that made it fail.
+    Retry(TaskId),
+
+    /// A worker comes to be, without a slot. Answered by `Joined`.
+    Join,
+    /// A worker is no more.
+    Leave(WorkerId),
+    /// A worker has nothing left to do. Answered by `Run`s, or by nothing: it then sleeps until
+    /// it is sent `Grant`.
+    Pull(WorkerId),
+    /// A task has ended. `worker` is where it ran, or `None` for a task that was detached; `took`
+    /// is how long it held its slot, in nanoseconds.
+    Finish {
+        /// Where it ran.
+        worker: Option<WorkerId>,
+        /// Which task.
+        task: TaskId,
+        /// How it ended.
+        outcome: Outcome,
+        /// How long that took, in nanoseconds.
+        took: u64,
+    },
+    /// A claimed task that has not begun was taken back from its worker.
+    Unclaim(TaskId),
+    /// A worker has begun a task that it had claimed. Told only where it matters: before the task
+    /// parks, secedes or is detached.
+    Begun {
+        /// The worker.
+        worker: WorkerId,
+        /// Which task.
+        task: TaskId,
+    },
+    /// The task that this worker runs goes on elsewhere and needs no slot (async work); the worker
+    /// is free again.
+    Detach {
+        /// The worker that lets go of it.
+        worker: WorkerId,
+        /// Which task.
+        task: TaskId,
+    },
+    /// The task on this worker waits, and lends its slot meanwhile. May be `Refused`.
+    Park {
+        /// The worker whose task waits.
+        worker: WorkerId,
+        /// What it waits for.
+        wait: Wait,
+    },
+    /// The task on this worker gives up its slot and runs on without one. May be `Refused`.
+    Secede(WorkerId),
+    /// The wait on this worker is over, or its task rejoins: it is sent `Grant` once it has a slot.
+    Resume(WorkerId),
+
+    /// A worker that was to doze has not been woken for a while.
+    Stalled(WorkerId),
+
+    /// Go on with what the last event left undone.
+    Continue,
+    /// Cancel everything that has not ended, and start nothing any more.
+    Close,
+}
+
+/// A function that somebody wants run.
+#[derive(Debug)]
+pub struct Submission<P> {
+    /// What the driver needs to run it; the core only hands it back.
+    pub payload: P,
+    /// The key to find it under, if it has one.
+    pub key: Option<Key>,
+    /// How urgent it is; `None` takes the parent's priority, or 0 without a parent.
+    pub priority: Option<Priority>,
+    /// The task that submits it.
+    pub parent: Option<TaskId>,
+    /// Which function it is.
+    pub kind: Kind,
+    /// The tasks whose results it needs.
+    pub inputs: Vec<Input>,
+}
+
+/// A task whose result another one needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Input {
+    /// Which task.
+    pub task: TaskId,
+    /// Its result is there already, even if the core has not been told yet.
+    pub there: bool,
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With a result.
+    Done,
+    /// With an error.
+    Failed,
+    /// With an error, and it is to be run again.
+    Again,
+}
+
+/// What a parked task waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The tasks that it waits for, ended ones perhaps among them; empty if what it waits for is
+    /// no task. Shared, since a long list may be waited on again and again.
+    pub tasks: Arc<Vec<TaskId>>,
+    /// Whether it needs all of them, or goes on with the first.
+    pub all: bool,
+}

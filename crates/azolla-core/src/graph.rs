@@ -1,0 +1,273 @@
+//! The graph: who depends on whom, who still wants what, and the news that travel along.
+//!
+//! News go from a settled task to its dependents, and the loss of a want from a task that is gone
+//! to its inputs. Either way may reach far, so it is done in portions from a list, never by
+//! recursion.
+
+use crate::effect::Effect;
+use crate::id::{TaskId, WorkerId};
+use crate::scheduler::Scheduler;
+use crate::task::{State, Task};
+use alloc::vec::Vec;
+use smallvec::SmallVec;
+
+/// Something left to do.
+pub(crate) enum Todo<P> {
+    /// Tell these tasks the news of one of their inputs.
+    Tell { dependents: SmallVec<[TaskId; 2]>, news: News<P> },
+    /// These tasks have each lost one who wanted them.
+    Unwant(SmallVec<[TaskId; 2]>),
+    /// Cancel every task from this place in the slab on that has not ended.
+    CancelFrom(usize),
+}
+
+#[derive(Clone)]
+pub(crate) enum News<P> {
+    Done,
+    /// With the failed task's payload, which knows the error.
+    Failed(P),
+    Cancelled,
+}
+
+impl<P: Clone> Scheduler<P> {
+    /// Works on the list, up to the bound on transitions.
+    pub(crate) fn work_off(&mut self, effects: &mut Vec<Effect<P>>) {
+        let mut left = self.transitions;
+        while left > 0 {
+            let Some(todo) = self.todo.pop_front() else {
+                let Some(task) = self.retries.pop_front() else { return };
+                left = left.saturating_sub(self.revive(task, effects));
+                continue;
+            };
+            match todo {
+                Todo::Tell { mut dependents, news } => {
+                    let now = dependents.len().min(left);
+                    let later = dependents.drain(now..).collect::<SmallVec<[TaskId; 2]>>();
+                    left -= now;
+                    for dependent in dependents {
+                        self.tell(dependent, &news, effects);
+                    }
+                    if !later.is_empty() {
+                        self.todo.push_front(Todo::Tell { dependents: later, news });
+                    }
+                }
+                Todo::Unwant(tasks) => {
+                    left = left.saturating_sub(tasks.len());
+                    for task in tasks {
+                        self.unwant(task, effects);
+                    }
+                }
+                Todo::CancelFrom(place) => {
+                    if let Some((next, task)) = self.tasks.next_from(place) {
+                        left -= 1;
+                        self.cancel_unless_settled(task, effects);
+                        self.todo.push_back(Todo::CancelFrom(next));
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, dependent: TaskId, news: &News<P>, effects: &mut Vec<Effect<P>>) {
+        let Some(task) = self.tasks.get_mut(dependent) else { return };
+        let State::Waiting { unfinished } = &mut task.state else { return };
+        match news {
+            News::Done if *unfinished > 1 => *unfinished -= 1,
+            News::Done => self.set_ready(dependent, effects),
+            News::Failed(cause) => {
+                let payload = task.payload.clone();
+                effects.push(Effect::Inherit { payload, cause: cause.clone() });
+                self.settle(dependent, State::Failed, effects);
+            }
+            News::Cancelled => self.cancel(dependent, effects),
+        }
+    }
+
+    /// All inputs are there: into the queue, or to the worker that has just finished one of them
+    /// (see `on/finish.rs`).
+    pub(crate) fn set_ready(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        if self.observing {
+            effects.push(Effect::Ready(id));
+        }
+        self.set_state(id, State::Ready);
+    }
+
+    /// Moves a task to another state and keeps what is counted by state in step.
+    pub(crate) fn set_state(&mut self, id: TaskId, state: State) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let (priority, lineage) = (task.priority, task.lineage);
+        match core::mem::replace(&mut task.state, state) {
+            State::Ready => {
+                let tasks = &self.tasks;
+                self.ready.removed(priority, |id| is_ready(tasks, id));
+            }
+            State::Claimed { .. } => self.totals.claimed -= 1,
+            State::Detached => self.totals.detached -= 1,
+            // It will not run: what it needs is needed no more.
+            State::Waiting { .. } if state.is_settled() => self.waits_changed(),
+            _ => {}
+        }
+        match state {
+            State::Ready => {
+                self.ready.push(id, priority, lineage);
+                self.waits.something_became_ready();
+            }
+            State::Claimed { .. } => self.totals.claimed += 1,
+            State::Detached => self.totals.detached += 1,
+            _ => {}
+        }
+    }
+
+    /// The task has ended: its dependents are told, and it goes if nobody wants it.
+    pub(crate) fn settle(&mut self, id: TaskId, state: State, effects: &mut Vec<Effect<P>>) {
+        self.set_state(id, state);
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let dependents = core::mem::take(&mut task.dependents);
+        let news = match state {
+            State::Done => News::Done,
+            State::Failed => News::Failed(task.payload.clone()),
+            _ => News::Cancelled,
+        };
+        // A failed task keeps its inputs, for it may be retried.
+        if state != State::Failed {
+            let inputs = core::mem::take(&mut task.inputs);
+            if !inputs.is_empty() {
+                self.todo.push_back(Todo::Unwant(inputs));
+            }
+        }
+        if core::mem::take(&mut task.keep) {
+            task.wants -= 1;
+        }
+        let unwanted = task.wants == 0;
+        if state == State::Cancelled {
+            self.forget_key(id);
+        }
+        self.totals.settled += 1;
+        self.totals.live -= 1;
+        if !dependents.is_empty() {
+            self.todo.push_back(Todo::Tell { dependents, news });
+        }
+        if unwanted {
+            self.forget(id, effects);
+        }
+    }
+
+    /// Ends a task that is not settled as cancelled, and takes back the result of one that is.
+    pub(crate) fn cancel(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        match task.state {
+            State::Cancelled => {}
+            State::Done | State::Failed => {
+                task.state = State::Cancelled;
+                effects.push(Effect::Cancelled(task.payload.clone()));
+                self.forget_key(id);
+                self.release_inputs(id);
+            }
+            _ => {
+                effects.push(Effect::Cancelled(task.payload.clone()));
+                self.settle(id, State::Cancelled, effects);
+            }
+        }
+    }
+
+    fn cancel_unless_settled(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        if self.tasks.get(id).is_some_and(|task| !task.state.is_settled()) {
+            self.cancel(id, effects);
+        }
+    }
+
+    /// One fewer wants this task.
+    pub(crate) fn unwant(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        task.wants -= 1;
+        if task.wants > 0 {
+            return;
+        }
+        match task.state {
+            State::Done | State::Failed | State::Cancelled => self.forget(id, effects),
+            State::Waiting { .. } | State::Ready => self.cancel(id, effects),
+            // It runs, or is about to: it goes when it ends.
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        self.forget_key(id);
+        self.release_inputs(id);
+        if let Some(task) = self.tasks.remove(id) {
+            effects.push(Effect::Drop(task.payload));
+        }
+    }
+
+    fn release_inputs(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let inputs = core::mem::take(&mut task.inputs);
+        if !inputs.is_empty() {
+            self.todo.push_back(Todo::Unwant(inputs));
+        }
+    }
+
+    fn forget_key(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        if let Some(key) = task.key.take() {
+            self.keys.remove(&key);
+        }
+    }
+
+    /// Adds `dependent` to those told when `input` is settled.
+    pub(crate) fn add_dependent(&mut self, input: TaskId, dependent: TaskId) {
+        let Some(task) = self.tasks.get_mut(input) else { return };
+        let mut dependents = core::mem::take(&mut task.dependents);
+        // Before the list grows, those that are gone make room: dependents may come and go while
+        // an input takes long.
+        if dependents.len() == dependents.capacity() && dependents.len() >= 64 {
+            dependents.retain(|other| self.tasks.get(*other).is_some());
+        }
+        dependents.push(dependent);
+        if let Some(task) = self.tasks.get_mut(input) {
+            task.dependents = dependents;
+        }
+    }
+
+    /// Takes the task that goes first out of the queue.
+    pub(crate) fn pop_ready(&mut self) -> Option<TaskId> {
+        let tasks = &self.tasks;
+        self.ready.pop(|id| is_ready(tasks, id))
+    }
+
+    pub(crate) fn peek_ready(&mut self) -> Option<TaskId> {
+        let tasks = &self.tasks;
+        self.ready.peek(|id| is_ready(tasks, id))
+    }
+
+    /// Gives a task that is in no queue to a worker.
+    pub(crate) fn give(
+        &mut self,
+        worker: WorkerId,
+        id: TaskId,
+        begun: bool,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let (priority, payload) = (task.priority, task.payload.clone());
+        effects.push(Effect::Run { worker, task: id, payload, priority, begun });
+        if begun {
+            task.state = State::Running { worker };
+            if let Some(worker) = self.workers.get_mut(worker) {
+                worker.task = Some(id);
+            }
+        } else {
+            task.state = State::Claimed { worker };
+            self.totals.claimed += 1;
+            if let Some(worker) = self.workers.get_mut(worker) {
+                worker.claims.push(id);
+            }
+        }
+    }
+}
+
+fn is_ready<P>(tasks: &Slab<P>, id: TaskId) -> bool {
+    tasks.get(id).is_some_and(|task| task.state == State::Ready)
+}
+
+type Slab<P> = crate::slab::Slab<Task<P>>;

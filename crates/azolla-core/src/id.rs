@@ -1,0 +1,126 @@
+//! The names of things: small copyable newtypes, so that a task is never taken for a worker.
+
+use core::fmt;
+use core::num::NonZeroU32;
+
+/// A task: a place in the slab and the generation of that place, so that the id of a task that is
+/// gone never names another one. Never zero, so `Option<TaskId>` is as small.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId {
+    generation: NonZeroU32,
+    index: u32,
+}
+
+impl TaskId {
+    pub(crate) fn new(index: u32, generation: NonZeroU32) -> Self {
+        Self { generation, index }
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.index as usize
+    }
+
+    pub(crate) fn generation(self) -> NonZeroU32 {
+        self.generation
+    }
+
+    /// The id as one number, for keeping it in an atomic.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.generation.get()) << 32 | u64::from(self.index)
+    }
+
+    /// The id that [`to_bits`](Self::to_bits) gave; `None` for zero, which is no id.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        Some(Self { generation: NonZeroU32::new((bits >> 32) as u32)?, index: bits as u32 })
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "t{}.{}", self.index(), self.generation())
+    }
+}
+
+/// A worker: one thread (or whatever a runner puts in its place) that can hold a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(pub u32);
+
+impl fmt::Debug for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "w{}", self.0)
+    }
+}
+
+/// What tasks of one function have in common: how long they usually take. Kinds are dense small
+/// numbers that the caller deals out, one a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind(pub u32);
+
+/// A key under which a task can be found again, as a 128-bit digest of the key's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key([u64; 2]);
+
+impl Key {
+    /// The key with this digest.
+    #[must_use]
+    pub fn from_digest(digest: u128) -> Self {
+        Self([(digest >> 64) as u64, digest as u64])
+    }
+}
+
+/// How urgent a task is: higher goes first. Made from any number that is not NaN, and ordered as
+/// those numbers are; the default is that of 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Priority(i64);
+
+impl Priority {
+    /// Below every priority that a number can give.
+    pub const MIN: Self = Self(i64::MIN);
+    /// Above every priority that a number can give.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// The priority of `number`, or `None` if it is NaN. Integers beyond 2⁵³ are rounded as `f64`
+    /// rounds them.
+    #[must_use]
+    pub fn new(number: f64) -> Option<Self> {
+        if number.is_nan() {
+            return None;
+        }
+        // Adding zero turns -0.0 into 0.0; then the bits of a float, taken as an integer with the
+        // negative half turned round, are ordered as the floats are (IEEE 754, totalOrder).
+        let bits = (number + 0.0).to_bits() as i64;
+        Some(Self(bits ^ (((bits >> 63) as u64) >> 1) as i64))
+    }
+
+    /// The number that this priority was made from.
+    #[must_use]
+    pub fn number(self) -> f64 {
+        f64::from_bits((self.0 ^ (((self.0 >> 63) as u64) >> 1) as i64) as u64)
+    }
+
+    /// The priority as one number with the same order, for keeping it in an atomic.
+    #[must_use]
+    pub fn to_bits(self) -> i64 {
+        self.0
+    }
+
+    /// The priority that [`to_bits`](Self::to_bits) gave.
+    #[must_use]
+    pub fn from_bits(bits: i64) -> Self {
+        Self(bits)
+    }
+}
+
+impl From<i32> for Priority {
+    fn from(number: i32) -> Self {
+        Self::new(f64::from(number)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p{}", self.number())
+    }
+}

@@ -1,0 +1,54 @@
+//! How long tasks of each kind take, and so how many a worker may pull at once.
+
+use crate::id::Kind;
+use alloc::vec::Vec;
+
+/// Tasks that average below this are short: pulling several at once pays (nanoseconds).
+const SHORT: u64 = 20_000;
+/// No kind is called short before this many of it have ended.
+const SEEN: u32 = 3;
+/// The most tasks in one pull.
+const MOST: usize = 32;
+
+pub(crate) struct Kinds {
+    all: Vec<Measured>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Measured {
+    mean: u64,
+    seen: u32,
+}
+
+impl Kinds {
+    pub(crate) fn new() -> Self {
+        Self { all: Vec::new() }
+    }
+
+    /// One more task of this kind took so many nanoseconds.
+    pub(crate) fn took(&mut self, kind: Kind, nanoseconds: u64) {
+        let at = kind.0 as usize;
+        if at >= self.all.len() {
+            self.all.resize(at + 1, Measured::default());
+        }
+        let measured = &mut self.all[at];
+        // A moving average that forgets: the last eight count about as much as all before.
+        measured.mean = match measured.seen {
+            0 => nanoseconds,
+            _ => measured.mean - measured.mean / 8 + nanoseconds / 8,
+        };
+        measured.seen = measured.seen.saturating_add(1);
+    }
+
+    pub(crate) fn is_short(&self, kind: Kind) -> bool {
+        self.all
+            .get(kind.0 as usize)
+            .is_some_and(|measured| measured.seen >= SEEN && measured.mean < SHORT)
+    }
+
+    /// How many short tasks one worker may pull when `ready` are ready: half of its share, so
+    /// that the others find something when they come.
+    pub(crate) fn batch(ready: usize, slots: usize) -> usize {
+        ready.div_ceil(2 * slots.max(1)).clamp(1, MOST)
+    }
+}

@@ -1,0 +1,68 @@
+//! The deciding half of azolla: which task runs next, and where.
+//!
+//! [`Scheduler`] is a deterministic state machine for task graphs that grow while they run. It is
+//! told what happens ([`Event`]) and answers what is to be done ([`Effect`]), and knows no clock,
+//! no thread and no value: only ids, states, dependencies, priorities and counts. So every
+//! schedule can be replayed, and every race is a unit test. The crate `azolla` drives it.
+//!
+//! A task goes from *waiting* (for its inputs) to *ready*, is *claimed* by a worker that pulls,
+//! *runs*, and is *settled*: done, failed or cancelled. It is kept as long as somebody wants it: a
+//! future, a task that depends on it, or the wish that it be run in any case.
+//!
+//! ```
+//! use azolla_core::{Effect, Event, Input, Kind, Outcome, Scheduler, Submission};
+//!
+//! let submission = |name: &'static str, inputs| {
+//!     Event::Submit(Submission { payload: name, key: None, priority: None, parent: None, kind: Kind(0), inputs })
+//! };
+//! let mut scheduler = Scheduler::new(1); // one slot
+//! let mut effects = Vec::new();
+//!
+//! scheduler.handle(Event::Join, &mut effects);
+//! let Some(Effect::Joined(worker)) = effects.pop() else { panic!() };
+//!
+//! scheduler.handle(submission("parse", vec![]), &mut effects);
+//! let Effect::Submitted(parse) = effects[0] else { panic!() };
+//! assert!(matches!(effects[1], Effect::Grant(w) if w == worker)); // a slot is free: wake up
+//! scheduler.handle(submission("count", vec![Input { task: parse, there: false }]), &mut effects);
+//! effects.clear();
+//!
+//! scheduler.handle(Event::Pull(worker), &mut effects);
+//! assert!(matches!(effects[0], Effect::Run { payload: "parse", .. }));
+//! effects.clear();
+//!
+//! let outcome = Outcome::Done;
+//! scheduler.handle(Event::Finish { worker: Some(worker), task: parse, outcome, took: 1000 }, &mut effects);
+//! assert!(matches!(effects[0], Effect::Run { payload: "count", .. })); // handed over at once
+//! ```
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod check;
+mod effect;
+mod event;
+mod graph;
+mod id;
+mod kinds;
+mod on;
+mod ready;
+mod scheduler;
+mod slab;
+mod task;
+#[cfg(test)]
+mod tests;
+mod view;
+mod waits;
+mod workers;
+
+pub use effect::{Effect, Refusal};
+pub use event::{Event, Input, Outcome, Submission, Wait};
+pub use id::{Key, Kind, Priority, TaskId, WorkerId};
+pub use scheduler::Scheduler;
+pub use task::{Lineage, State};
+pub use view::{Counts, TaskView};

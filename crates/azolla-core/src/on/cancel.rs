@@ -1,0 +1,12 @@
+//! A task is cancelled. One that runs goes on to its end, but its result is nobody's.
+
+use crate::effect::Effect;
+use crate::id::TaskId;
+use crate::scheduler::Scheduler;
+use alloc::vec::Vec;
+
+impl<P: Clone> Scheduler<P> {
+    pub(crate) fn on_cancel(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        self.cancel(id, effects);
+    }
+}

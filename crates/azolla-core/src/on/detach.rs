@@ -1,0 +1,18 @@
+//! The task on a worker goes on elsewhere, as async work does: it needs neither slot nor worker.
+
+use crate::id::{TaskId, WorkerId};
+use crate::scheduler::Scheduler;
+use crate::task::State;
+
+impl<P: Clone> Scheduler<P> {
+    pub(crate) fn on_detach(&mut self, id: WorkerId, task: TaskId) {
+        if let Some(worker) = self.workers.get_mut(id)
+            && worker.task == Some(task)
+        {
+            worker.task = None;
+        }
+        if self.tasks.get(task).is_some_and(|task| !task.state.is_settled()) {
+            self.set_state(task, State::Detached);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A task has ended.
+//!
+//! If exactly one task waited only for this one, and nothing more urgent is ready, the same worker
+//! runs that next, past the queue: a chain stays on one thread, where its data is.
+
+use crate::effect::Effect;
+use crate::event::Outcome;
+use crate::id::{TaskId, WorkerId};
+use crate::scheduler::Scheduler;
+use crate::task::State;
+use crate::workers::WorkerState;
+use alloc::vec::Vec;
+
+/// After so many in a row the queue is asked again, so that a chain without end starves nobody.
+const HANDED_OVER_IN_A_ROW: u32 = 64;
+
+impl<P: Clone> Scheduler<P> {
+    pub(crate) fn on_finish(
+        &mut self,
+        worker: Option<WorkerId>,
+        id: TaskId,
+        outcome: Outcome,
+        took: u64,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        if let Some(worker) = worker.and_then(|worker| self.workers.get_mut(worker))
+            && worker.task == Some(id)
+        {
+            worker.task = None;
+        }
+        // Cancelled meanwhile, and perhaps gone.
+        let Some(task) = self.tasks.get(id) else { return };
+        if task.state.is_settled() {
+            return;
+        }
+        self.kinds.took(task.kind, took);
+        match outcome {
+            Outcome::Done => {
+                let next = worker.and_then(|worker| self.next_in_chain(worker, id));
+                self.settle(id, State::Done, effects);
+                if let (Some(worker), Some(next)) = (worker, next) {
+                    if self.observing {
+                        effects.push(Effect::Ready(next));
+                    }
+                    self.give(worker, next, true, effects);
+                }
+            }
+            Outcome::Failed => self.settle(id, State::Failed, effects),
+            Outcome::Again if task.wants == 0 || self.closing => self.cancel(id, effects),
+            Outcome::Again => self.set_ready(id, effects),
+        }
+    }
+
+    /// The task to hand over, taken off the list of those to be told.
+    fn next_in_chain(&mut self, id: WorkerId, finished: TaskId) -> Option<TaskId> {
+        let tally = self.workers.tally();
+        let worker = self.workers.get(id)?;
+        if worker.state != WorkerState::Active
+            || worker.task.is_some()
+            || worker.handed_over >= HANDED_OVER_IN_A_ROW
+            || tally.resuming > 0
+            || self.closing
+            || self.at_cap()
+        {
+            return None;
+        }
+        let [next] = self.tasks.get(finished)?.dependents[..] else { return None };
+        let task = self.tasks.get(next)?;
+        let outranked = self.ready.best().is_some_and(|best| best > task.priority)
+            || worker.claims.iter().any(|claim| {
+                self.tasks.get(*claim).is_some_and(|claim| {
+                    claim.state == State::Claimed { worker: id } && claim.priority > task.priority
+                })
+            });
+        if task.state != (State::Waiting { unfinished: 1 }) || outranked {
+            return None;
+        }
+        self.tasks.get_mut(finished)?.dependents.clear();
+        self.workers.get_mut(id)?.handed_over += 1;
+        Some(next)
+    }
+}

@@ -1,0 +1,12 @@
+//! One file an event: what the scheduler does when it happens.
+
+mod cancel;
+mod close;
+mod detach;
+mod finish;
+mod park;
+mod pull;
+mod retry;
+mod submit;
+mod wants;
+mod workers;

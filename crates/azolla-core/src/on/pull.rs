@@ -1,0 +1,123 @@
+//! A worker has nothing left to do and asks for work.
+
+use crate::effect::Effect;
+use crate::id::{TaskId, WorkerId};
+use crate::kinds::Kinds;
+use crate::scheduler::Scheduler;
+use crate::task::State;
+use crate::workers::WorkerState;
+use alloc::vec::Vec;
+
+impl<P: Clone> Scheduler<P> {
+    pub(crate) fn on_pull(&mut self, id: WorkerId, effects: &mut Vec<Effect<P>>) {
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        if !matches!(worker.state, WorkerState::Active | WorkerState::Waking | WorkerState::Seceded)
+        {
+            return;
+        }
+        worker.task = None;
+        worker.handed_over = 0;
+        let claims = core::mem::take(&mut worker.claims);
+        let holds_slot = worker.state != WorkerState::Seceded;
+        for task in claims {
+            self.unclaim_from(id, task, effects);
+        }
+        // Those who wait for their slot back come first, and a worker whose task had seceded has
+        // none: either way it sleeps, and is woken like any other.
+        if holds_slot && self.workers.tally().resuming == 0 && self.begin_some(id, effects) {
+            self.workers.set(id, WorkerState::Active);
+            self.wakes_up(id);
+            return;
+        }
+        self.workers.set(id, WorkerState::Asleep);
+        self.fill_slots(effects);
+        if self.workers.get(id).is_some_and(|worker| worker.state == WorkerState::Asleep) {
+            if self.dozes(id) {
+                effects.push(Effect::Doze(id));
+            } else {
+                self.retire_surplus(id, effects);
+            }
+        }
+    }
+
+    /// Gives the worker what goes first, and more of the same if it is short.
+    fn begin_some(&mut self, worker: WorkerId, effects: &mut Vec<Effect<P>>) -> bool {
+        if self.closing {
+            return false;
+        }
+        let Some(first) = self.next_ready() else { return false };
+        let first_is_short = self.is_short(first);
+        self.give(worker, first, true, effects);
+        if first_is_short && !self.at_cap() {
+            // The one just taken counts too, but it has left the queue.
+            let batch = Kinds::batch(self.ready.len() + 1, self.workers.slots());
+            for _ in 1..batch {
+                match self.peek_ready() {
+                    Some(next) if self.is_short(next) => {
+                        self.pop_ready();
+                        self.give(worker, next, false, effects);
+                    }
+                    _ => break,
+                }
+            }
+        }
+        true
+    }
+
+    fn is_short(&self, id: TaskId) -> bool {
+        self.tasks.get(id).is_some_and(|task| self.kinds.is_short(task.kind))
+    }
+
+    /// Where a slot is idle, and somebody there to use it: what others have claimed and not begun
+    /// could run there.
+    pub(crate) fn take_back_claims(&mut self, effects: &mut Vec<Effect<P>>) {
+        let idle = self.workers.free_slots() > 0 && self.workers.tally().asleep > 0;
+        if self.totals.claimed == 0 || !idle || self.closing {
+            return;
+        }
+        for (id, worker) in self.workers.iter() {
+            let claimed = worker.claims.iter().rev().filter_map(|task| {
+                let claimed = self.tasks.get(*task)?;
+                (claimed.state == State::Claimed { worker: id })
+                    .then(|| Effect::TakeBack { task: *task, payload: claimed.payload.clone() })
+            });
+            effects.extend(claimed);
+        }
+    }
+
+    fn retire_surplus(&mut self, id: WorkerId, effects: &mut Vec<Effect<P>>) {
+        if self.workers.has_plenty() {
+            self.workers.leave(id);
+            effects.push(Effect::Retire(id));
+        }
+    }
+
+    pub(crate) fn on_begun(&mut self, worker: WorkerId, id: TaskId) {
+        if self.tasks.get(id).is_some_and(|task| task.state == State::Claimed { worker }) {
+            self.set_state(id, State::Running { worker });
+        }
+        if let Some(worker) = self.workers.get_mut(worker) {
+            worker.task = Some(id);
+        }
+    }
+
+    pub(crate) fn on_unclaim(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        if let Some(task) = self.tasks.get(id)
+            && let State::Claimed { worker } = task.state
+        {
+            self.unclaim_from(worker, id, effects);
+        }
+    }
+
+    fn unclaim_from(&mut self, worker: WorkerId, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        let Some(task) = self.tasks.get(id) else { return };
+        if task.state != (State::Claimed { worker }) {
+            return;
+        }
+        if task.wants == 0 {
+            self.cancel(id, effects);
+        } else {
+            self.set_ready(id, effects);
+        }
+    }
+}

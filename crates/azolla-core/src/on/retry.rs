@@ -1,0 +1,67 @@
+//! A failed task is to run again. If it failed because inputs did, those run again first.
+
+use crate::effect::Effect;
+use crate::id::TaskId;
+use crate::scheduler::Scheduler;
+use crate::task::State;
+use alloc::vec::Vec;
+
+impl<P: Clone> Scheduler<P> {
+    pub(crate) fn on_retry(&mut self, id: TaskId) {
+        if !self.closing {
+            self.retries.push_back(id);
+        }
+    }
+
+    /// Makes a failed task, and the failed ones that it depends on, wait again or be ready.
+    /// Returns how many.
+    pub(crate) fn revive(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) -> usize {
+        let failed = self.take_out_of_failure(id, effects);
+        for id in &failed {
+            let inputs = self.tasks.get(*id).map(|task| task.inputs.clone()).unwrap_or_default();
+            let mut unfinished = 0;
+            for input in inputs {
+                let Some(task) = self.tasks.get(input) else { continue };
+                if task.state.is_settled() {
+                    continue;
+                }
+                // An input that was unfinished when another one failed still has it on its list,
+                // as often as it is an input.
+                let listed = task.dependents.iter().filter(|other| *other == id).count();
+                let times = self
+                    .tasks
+                    .get(*id)
+                    .map_or(0, |task| task.inputs.iter().filter(|other| **other == input).count());
+                if listed < times {
+                    self.add_dependent(input, *id);
+                }
+                unfinished += 1;
+            }
+            self.start_waiting(*id, unfinished, effects);
+        }
+        failed.len()
+    }
+
+    /// Takes this task and all failed ones that it depends on out of their failure, and returns
+    /// them.
+    fn take_out_of_failure(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) -> Vec<TaskId> {
+        let mut revived = Vec::new();
+        let mut reached = alloc::vec![id];
+        while let Some(id) = reached.pop() {
+            let Some(task) = self.tasks.get_mut(id) else { continue };
+            if task.state != State::Failed {
+                continue;
+            }
+            // For as long as this takes it waits for more inputs than there are: nothing that
+            // happens meanwhile makes it ready.
+            task.state = State::Waiting { unfinished: u32::MAX };
+            effects.push(Effect::Reset(task.payload.clone()));
+            reached.extend(&task.inputs);
+            self.totals.settled -= 1;
+            self.totals.live += 1;
+            revived.push(id);
+        }
+        self.totals.peak_live = self.totals.peak_live.max(self.totals.live);
+        revived
+    }
+}

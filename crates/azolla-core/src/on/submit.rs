@@ -1,0 +1,92 @@
+//! A function is submitted.
+
+use crate::effect::Effect;
+use crate::event::Submission;
+use crate::id::{Priority, TaskId};
+use crate::scheduler::Scheduler;
+use crate::task::{Lineage, State, Task};
+use alloc::vec::Vec;
+
+impl<P: Clone> Scheduler<P> {
+    pub(crate) fn on_submit(&mut self, submission: Submission<P>, effects: &mut Vec<Effect<P>>) {
+        if let Some(id) = submission.key.and_then(|key| self.keys.get(&key).copied()) {
+            self.on_want(id);
+            effects.push(Effect::Existing(id));
+            effects.push(Effect::Drop(submission.payload));
+            return;
+        }
+        let Submission { payload, key, priority, parent, kind, inputs } = submission;
+        let (lineage, inherited) = self.lineage(parent);
+        let id = self.tasks.insert(Task {
+            state: State::Waiting { unfinished: 0 },
+            payload,
+            lineage,
+            priority: priority.unwrap_or(inherited),
+            kind,
+            key,
+            wants: 1,
+            has_future: true,
+            keep: false,
+            inputs: inputs.iter().map(|input| input.task).collect(),
+            dependents: Default::default(),
+        });
+        if let Some(key) = key {
+            self.keys.insert(key, id);
+        }
+        self.totals.live += 1;
+        self.totals.peak_live = self.totals.peak_live.max(self.totals.live);
+        effects.push(Effect::Submitted(id));
+        let unfinished =
+            inputs.iter().filter(|input| self.connect(id, input.task, input.there)).count();
+        self.start_waiting(id, unfinished, effects);
+    }
+
+    fn lineage(&mut self, parent: Option<TaskId>) -> (Lineage, Priority) {
+        self.totals.submitted += 1;
+        let number = self.totals.submitted;
+        match parent.and_then(|parent| self.tasks.get(parent)) {
+            Some(parent) => {
+                let Lineage { root, number: of_parent, depth, .. } = parent.lineage;
+                let depth = depth.saturating_add(1);
+                (Lineage { number, root, parent: of_parent, depth }, parent.priority)
+            }
+            None => (Lineage { number, root: number, parent: 0, depth: 0 }, Priority::default()),
+        }
+    }
+
+    /// Makes `id` want the result of `input`, and wait for it unless it is there.
+    fn connect(&mut self, id: TaskId, input: TaskId, there: bool) -> bool {
+        let Some(task) = self.tasks.get_mut(input) else { return false };
+        task.wants += 1;
+        let waits = !there && !task.state.is_settled();
+        if waits {
+            self.add_dependent(input, id);
+        }
+        waits
+    }
+
+    /// A task with its inputs connected waits for those that are unfinished, is ready, or shares
+    /// the fate of an input that has no result.
+    pub(crate) fn start_waiting(
+        &mut self,
+        id: TaskId,
+        unfinished: usize,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let fate = task.inputs.iter().find_map(|input| match self.tasks.get(*input) {
+            Some(input) if input.state == State::Failed => Some(Some(input.payload.clone())),
+            Some(input) if input.state != State::Cancelled => None,
+            _ => Some(None),
+        });
+        match fate {
+            Some(Some(cause)) => {
+                effects.push(Effect::Inherit { payload: task.payload.clone(), cause });
+                self.settle(id, State::Failed, effects);
+            }
+            Some(None) => self.cancel(id, effects),
+            None if unfinished == 0 => self.set_ready(id, effects),
+            None => self.set_state(id, State::Waiting { unfinished: unfinished as u32 }),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The ready queue: which task goes first.
+//!
+//! Higher priority first. Among equals, what an older root has grown comes before what a newer one
+//! has, deeper work before shallower, then the children of an older parent, then the older task:
+//! the order `(root, deeper first, parent, own number)`. It keeps memory low, since what has been
+//! begun is finished before more is begun, at every level of nesting.
+//!
+//! Tasks of one parent stand in one line, and only the lines are kept ordered, so the cost of a
+//! task does not grow with the number of its siblings. Removal is lazy: the queue is told that one
+//! fewer of its entries counts, and skips the entry when it comes up.
+
+use crate::id::{Priority, TaskId};
+use crate::task::Lineage;
+use alloc::collections::{BTreeMap, BinaryHeap, VecDeque};
+use core::cmp::Reverse;
+
+pub(crate) struct ReadyQueue {
+    buckets: BTreeMap<Reverse<Priority>, Bucket>,
+    live: usize,
+}
+
+/// All that is ready at one priority.
+struct Bucket {
+    roots: Line,
+    /// By root, depth (deeper first) and parent.
+    lines: BTreeMap<(u64, Reverse<u32>, u64), Line>,
+    /// Entries whose task is still ready.
+    live: usize,
+    /// All entries, those to be skipped included.
+    entries: usize,
+}
+
+/// Tasks of one parent, oldest first. Most become ready in the order of their numbers; those that
+/// come late stand in a heap of their own.
+#[derive(Default)]
+struct Line {
+    in_order: VecDeque<(u64, TaskId)>,
+    late: BinaryHeap<Reverse<(u64, TaskId)>>,
+}
+
+impl ReadyQueue {
+    pub(crate) fn new() -> Self {
+        Self { buckets: BTreeMap::new(), live: 0 }
+    }
+
+    /// How many tasks are ready.
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// The highest priority at which something is ready.
+    pub(crate) fn best(&self) -> Option<Priority> {
+        self.buckets.iter().find(|(_, bucket)| bucket.live > 0).map(|(priority, _)| priority.0)
+    }
+
+    /// How many tasks are ready at each priority, highest first.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (Priority, usize)> {
+        self.buckets
+            .iter()
+            .filter(|(_, bucket)| bucket.live > 0)
+            .map(|(priority, bucket)| (priority.0, bucket.live))
+    }
+
+    pub(crate) fn push(&mut self, task: TaskId, priority: Priority, lineage: Lineage) {
+        let bucket = self.buckets.entry(Reverse(priority)).or_insert_with(Bucket::new);
+        let line = if lineage.parent == 0 {
+            &mut bucket.roots
+        } else {
+            let group = (lineage.root, Reverse(lineage.depth), lineage.parent);
+            bucket.lines.entry(group).or_default()
+        };
+        line.push(lineage.number, task);
+        bucket.live += 1;
+        bucket.entries += 1;
+        self.live += 1;
+    }
+
+    /// One task of this priority is no longer ready. `is_ready` tells which still are.
+    pub(crate) fn removed(&mut self, priority: Priority, is_ready: impl Fn(TaskId) -> bool) {
+        let Some(bucket) = self.buckets.get_mut(&Reverse(priority)) else { return };
+        bucket.live -= 1;
+        self.live -= 1;
+        if bucket.live == 0 {
+            self.drop_if_empty(priority);
+        } else if bucket.entries > 2 * bucket.live + 64 {
+            bucket.retain(is_ready);
+        }
+    }
+
+    /// The task that goes first, without taking it.
+    pub(crate) fn peek(&mut self, is_ready: impl Fn(TaskId) -> bool) -> Option<TaskId> {
+        let (_, bucket) = self.buckets.iter_mut().find(|(_, bucket)| bucket.live > 0)?;
+        bucket.first(is_ready).map(|(_, task)| task)
+    }
+
+    /// Takes the task that goes first. It stops being ready by this.
+    pub(crate) fn pop(&mut self, is_ready: impl Fn(TaskId) -> bool) -> Option<TaskId> {
+        let (priority, bucket) = self.buckets.iter_mut().find(|(_, bucket)| bucket.live > 0)?;
+        let priority = priority.0;
+        let task = bucket.pop(is_ready)?;
+        bucket.live -= 1;
+        self.live -= 1;
+        if bucket.live == 0 {
+            self.drop_if_empty(priority);
+        }
+        Some(task)
+    }
+
+    /// An empty bucket goes, with the entries left in it, unless it is the only one: a queue that
+    /// is filled and emptied in turn allocates nothing.
+    fn drop_if_empty(&mut self, priority: Priority) {
+        if self.buckets.len() > 1 {
+            self.buckets.remove(&Reverse(priority));
+        } else if let Some(bucket) = self.buckets.get_mut(&Reverse(priority)) {
+            bucket.clear();
+        }
+    }
+}
+
+impl Bucket {
+    fn new() -> Self {
+        Self { roots: Line::default(), lines: BTreeMap::new(), live: 0, entries: 0 }
+    }
+
+    /// The entry that goes first, and whether it is a root's. Entries that no longer count and
+    /// come before it are dropped.
+    fn first(&mut self, is_ready: impl Fn(TaskId) -> bool) -> Option<(bool, TaskId)> {
+        let root = self.roots.first(&mut self.entries, &is_ready);
+        loop {
+            let Some(mut line) = self.lines.first_entry() else {
+                return root.map(|(_, task)| (true, task));
+            };
+            let Some((_, task)) = line.get_mut().first(&mut self.entries, &is_ready) else {
+                line.remove();
+                continue;
+            };
+            return match root {
+                // A root's own place in the order of lines: depth 0, no parent.
+                Some((number, root)) if (number, Reverse(0), 0) < *line.key() => Some((true, root)),
+                _ => Some((false, task)),
+            };
+        }
+    }
+
+    fn pop(&mut self, is_ready: impl Fn(TaskId) -> bool) -> Option<TaskId> {
+        let (is_root, task) = self.first(is_ready)?;
+        self.entries -= 1;
+        if is_root {
+            self.roots.pop();
+        } else if let Some(mut line) = self.lines.first_entry() {
+            line.get_mut().pop();
+            if line.get().is_empty() {
+                line.remove();
+            }
+        }
+        Some(task)
+    }
+
+    fn retain(&mut self, is_ready: impl Fn(TaskId) -> bool) {
+        self.roots.retain(&is_ready);
+        self.lines.retain(|_, line| {
+            line.retain(&is_ready);
+            !line.is_empty()
+        });
+        self.entries = self.roots.len() + self.lines.values().map(Line::len).sum::<usize>();
+    }
+
+    fn clear(&mut self) {
+        self.roots.clear();
+        self.lines.clear();
+        self.entries = 0;
+    }
+}
+
+impl Line {
+    fn push(&mut self, number: u64, task: TaskId) {
+        match self.in_order.back() {
+            Some((last, _)) if *last > number => self.late.push(Reverse((number, task))),
+            _ => self.in_order.push_back((number, task)),
+        }
+    }
+
+    /// The first entry that counts; those before it are dropped.
+    fn first(
+        &mut self,
+        entries: &mut usize,
+        is_ready: impl Fn(TaskId) -> bool,
+    ) -> Option<(u64, TaskId)> {
+        loop {
+            let first = self.peek()?;
+            if is_ready(first.1) {
+                return Some(first);
+            }
+            self.pop();
+            *entries -= 1;
+        }
+    }
+
+    fn peek(&self) -> Option<(u64, TaskId)> {
+        match (self.in_order.front(), self.late.peek()) {
+            (Some(next), Some(Reverse(late))) => Some(*next.min(late)),
+            (Some(next), None) => Some(*next),
+            (None, Some(Reverse(late))) => Some(*late),
+            (None, None) => None,
+        }
+    }
+
+    fn pop(&mut self) {
+        match (self.in_order.front(), self.late.peek()) {
+            (Some(next), Some(Reverse(late))) if late < next => drop(self.late.pop()),
+            (Some(_), _) => drop(self.in_order.pop_front()),
+            (None, _) => drop(self.late.pop()),
+        }
+    }
+
+    fn retain(&mut self, is_ready: impl Fn(TaskId) -> bool) {
+        self.in_order.retain(|(_, task)| is_ready(*task));
+        self.late.retain(|Reverse((_, task))| is_ready(*task));
+        self.in_order.shrink_to_fit();
+        self.late.shrink_to_fit();
+    }
+
+    fn len(&self) -> usize {
+        self.in_order.len() + self.late.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Empties the line, and gives memory back where it is worth it.
+    fn clear(&mut self) {
+        self.in_order.clear();
+        self.in_order.shrink_to(64);
+        self.late.clear();
+        self.late.shrink_to(64);
+    }
+}

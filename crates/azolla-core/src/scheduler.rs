@@ -1,0 +1,129 @@
+//! The state machine: one way in, and nothing but dispatch.
+
+use crate::effect::Effect;
+use crate::event::Event;
+use crate::graph::Todo;
+use crate::id::{Key, TaskId};
+use crate::kinds::Kinds;
+use crate::ready::ReadyQueue;
+use crate::slab::Slab;
+use crate::task::Task;
+use crate::waits::Waits;
+use crate::workers::Workers;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
+/// Decides which task runs when and where. `P` is what the driver needs to run a task: the
+/// scheduler keeps it, clones it into effects, and never looks inside.
+pub struct Scheduler<P> {
+    pub(crate) tasks: Slab<Task<P>>,
+    pub(crate) keys: HashMap<Key, TaskId, FxBuildHasher>,
+    pub(crate) ready: ReadyQueue,
+    pub(crate) workers: Workers,
+    pub(crate) waits: Waits,
+    pub(crate) kinds: Kinds,
+    /// What is left to do of events already handled.
+    pub(crate) todo: VecDeque<Todo<P>>,
+    /// Failed tasks to run again, once nothing else is left to do: no old news may reach them.
+    pub(crate) retries: VecDeque<TaskId>,
+    pub(crate) totals: Totals,
+    pub(crate) closing: bool,
+    pub(crate) observing: bool,
+    /// The most transitions that one call makes.
+    pub(crate) transitions: usize,
+}
+
+/// Numbers that are kept rather than counted anew.
+#[derive(Default)]
+pub(crate) struct Totals {
+    pub(crate) submitted: u64,
+    pub(crate) settled: u64,
+    pub(crate) claimed: usize,
+    pub(crate) detached: usize,
+    /// Tasks that are not settled.
+    pub(crate) live: u64,
+    pub(crate) peak_live: u64,
+}
+
+/// The most transitions that one call makes, but in tests that want fewer.
+const TRANSITIONS: usize = 256;
+
+impl<P: Clone> Scheduler<P> {
+    /// A scheduler that lets `slots` tasks run at once.
+    #[must_use]
+    pub fn new(slots: usize) -> Self {
+        Self::with_parked_cap(slots, crate::waits::PARKED_CAP)
+    }
+
+    /// As [`new`](Self::new), with another bound on the number of parked tasks than 256. At the
+    /// bound only tasks that a parked one needs are begun, until nothing else can go on.
+    #[must_use]
+    pub fn with_parked_cap(slots: usize, parked_cap: usize) -> Self {
+        Self {
+            tasks: Slab::new(),
+            keys: HashMap::default(),
+            ready: ReadyQueue::new(),
+            workers: Workers::new(slots),
+            waits: Waits::new(parked_cap),
+            kinds: Kinds::new(),
+            todo: VecDeque::new(),
+            retries: VecDeque::new(),
+            totals: Totals::default(),
+            closing: false,
+            observing: false,
+            transitions: TRANSITIONS,
+        }
+    }
+
+    /// Takes in what happened, and adds what is to be done to `effects`. Where
+    /// [`has_more`](Self::has_more) then holds, the driver goes on with [`Event::Continue`], and
+    /// may let others in between.
+    pub fn handle(&mut self, event: Event<P>, effects: &mut Vec<Effect<P>>) {
+        // Whether a slot may fall free with nothing in the queue for it.
+        let may_idle = matches!(
+            event,
+            Event::Pull(_) | Event::Park { .. } | Event::Secede(_) | Event::Leave(_)
+        );
+        match event {
+            Event::Submit(submission) => self.on_submit(submission, effects),
+            Event::Want(task) => self.on_want(task),
+            Event::Release(task) => self.on_release(task),
+            Event::Keep(task) => self.on_keep(task),
+            Event::Cancel(task) => self.on_cancel(task, effects),
+            Event::Retry(task) => self.on_retry(task),
+            Event::Join => self.on_join(effects),
+            Event::Leave(worker) => self.on_leave(worker),
+            Event::Pull(worker) => self.on_pull(worker, effects),
+            Event::Finish { worker, task, outcome, took } => {
+                self.on_finish(worker, task, outcome, took, effects);
+            }
+            Event::Unclaim(task) => self.on_unclaim(task, effects),
+            Event::Begun { worker, task } => self.on_begun(worker, task),
+            Event::Detach { worker, task } => self.on_detach(worker, task),
+            Event::Park { worker, wait } => self.on_park(worker, wait, effects),
+            Event::Secede(worker) => self.on_secede(worker, effects),
+            Event::Resume(worker) => self.on_resume(worker, effects),
+            Event::Stalled(worker) => self.on_stalled(worker),
+            Event::Continue => {}
+            Event::Close => self.on_close(),
+        }
+        self.work_off(effects);
+        self.fill_slots(effects);
+        if may_idle {
+            self.take_back_claims(effects);
+        }
+    }
+
+    /// Whether the last event left something undone, for [`Event::Continue`].
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.todo.is_empty() || !self.retries.is_empty()
+    }
+
+    /// Whether to report by [`Effect::Ready`] when tasks become ready.
+    pub fn observe(&mut self, observing: bool) {
+        self.observing = observing;
+    }
+}

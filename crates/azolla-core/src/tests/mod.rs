@@ -1,0 +1,7 @@
+//! The scheduler under test: a world of fake workers, seeded random runs in it, and every bug
+//! once found.
+
+mod order;
+mod regressions;
+mod swarm;
+mod world;

@@ -1,0 +1,334 @@
+//! Seeded random runs: everything that can happen, in any order, with every invariant checked
+//! after every event, and a clean end required of each run.
+//!
+//! `SWARM_SEEDS=n` runs n seeds instead of 200; `SWARM_SEED=s` replays one.
+
+use super::world::{Cell, Shows, ThreadState, World};
+use crate::{Event, Outcome, Wait, WorkerId};
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::string::{String, ToString};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::vec::Vec;
+use std::{env, panic, thread};
+
+const SEEDS: u64 = 200;
+const EVENTS: u64 = 10_000;
+
+#[test]
+fn swarm() {
+    let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(seed) = number("SWARM_SEED") {
+        run(seed);
+        return;
+    }
+    let seeds = number("SWARM_SEEDS").unwrap_or(SEEDS);
+    let next = AtomicU64::new(0);
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let happened = thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(|| runs(&next, seeds))).collect();
+        let mut happened = BTreeMap::new();
+        for handle in handles {
+            for (what, times) in handle.join().unwrap_or_else(|why| panic::resume_unwind(why)) {
+                *happened.entry(what).or_insert(0) += times;
+            }
+        }
+        happened
+    });
+    if seeds >= SEEDS {
+        for what in MUST_HAPPEN {
+            let times = happened.get(what).copied().unwrap_or(0);
+            assert!(times >= 20, "{times} times in {seeds} runs: {what}\n{happened:#?}");
+        }
+    }
+}
+
+type Happened = BTreeMap<&'static str, u64>;
+
+/// What the runs are for: one in which some of this never happens shows nothing about it.
+const MUST_HAPPEN: &[&str] = &[
+    "a claim was begun",
+    "a claim was taken back",
+    "a cycle was refused",
+    "a failure was inherited",
+    "a failure was taken back for another attempt",
+    "a key was found again",
+    "a task was claimed in a batch",
+    "a task was handed over",
+    "a task was pulled",
+    "a wait was given up",
+    "a worker left",
+    "an end was not told at once",
+    "an event was left half done",
+    "cancelled twice",
+    "cancelled when done",
+    "cancelled when failed",
+    "cancelled while claimed",
+    "cancelled while detached",
+    "cancelled while parked",
+    "cancelled while ready",
+    "cancelled while running",
+    "cancelled while seceded",
+    "cancelled while waiting",
+    "claims were outranked",
+    "closed",
+    "detached",
+    "kept without a future",
+    "no spare was there",
+    "parked for all",
+    "parked for the first",
+    "parked when seceded",
+    "rejoined",
+    "released when cancelled",
+    "released when done",
+    "released when failed",
+    "released while claimed",
+    "released while detached",
+    "released while parked",
+    "released while ready",
+    "released while running",
+    "released while seceded",
+    "released while waiting",
+    "run again",
+    "seceded",
+    "the cap was raised",
+    "the cap was reached",
+];
+
+fn runs(next: &AtomicU64, seeds: u64) -> Happened {
+    let mut happened = Happened::new();
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= seeds {
+            return happened;
+        }
+        match panic::catch_unwind(|| run(seed)) {
+            Ok(in_this_run) => {
+                for (what, times) in in_this_run {
+                    *happened.entry(what).or_insert(0) += times;
+                }
+            }
+            Err(failure) => {
+                let why = failure
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .or_else(|| failure.downcast_ref::<&str>().map(ToString::to_string));
+                panic!("seed {seed}: {}\nreplay with SWARM_SEED={seed}", why.unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// A small generator (xorshift64*, Vigna 2016): the runs must be the same everywhere, for ever.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() >> 33) as usize % end.max(1)
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
+        if from.is_empty() { None } else { Some(from[self.below(from.len())]) }
+    }
+}
+
+/// A run: what this seed is fond of, and the futures that the user holds.
+struct Run {
+    world: World,
+    random: Random,
+    held: Vec<Cell>,
+    priorities: i32,
+    waits: usize,
+    failures: usize,
+    live: usize,
+    keys: usize,
+    /// Futures held at once, about.
+    futures: usize,
+}
+
+fn run(seed: u64) -> Happened {
+    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let slots = 1 + random.below(4);
+    let cap = 1 + random.below(6);
+    let mut run = Run {
+        world: World::new(slots, cap),
+        held: Vec::new(),
+        priorities: 1 + random.below(4) as i32,
+        waits: random.below(30),
+        failures: random.below(20),
+        live: 10 + random.below(60),
+        keys: random.below(30),
+        futures: 20 + random.below(150),
+        random,
+    };
+    // Small portions: what is left half done meets everything else that can happen.
+    if run.random.chance(70) {
+        run.world.scheduler.transitions = 1 + run.random.below(20);
+    }
+    while run.world.events < EVENTS {
+        run.step();
+        run.world.check_idle();
+    }
+    if run.random.chance(30) {
+        run.world.close();
+    }
+    run.finish();
+    run.world.happened
+}
+
+impl Run {
+    fn step(&mut self) {
+        match self.random.below(100) {
+            0..30 => self.submit(),
+            30..75 => self.work(),
+            75..85 => self.release(),
+            _ if self.held.len() > self.futures => self.release(),
+            85..88 => self.disturb(),
+            88..92 if !self.world.detached.is_empty() => {
+                let at = self.random.below(self.world.detached.len());
+                self.world.finish_detached(at);
+            }
+            91 => self.world.while_passes(),
+            92..96 if self.world.scheduler.has_more() => self.world.event(Event::Continue),
+            _ => self.world.resume_satisfied(),
+        }
+    }
+
+    fn submit(&mut self) {
+        if self.world.scheduler.counts().live as usize >= self.live {
+            return;
+        }
+        let parents: Vec<_> =
+            self.world.workers.values().filter_map(|thread| Some(thread.running?.0)).collect();
+        let parent = if self.random.chance(60) { self.random.pick(&parents) } else { None };
+        let inputs = match self.random.below(10) {
+            0..5 => 0,
+            5..8 => 1,
+            8 => 2,
+            _ => 1 + self.random.below(20),
+        };
+        let inputs: Vec<Cell> = (0..inputs).filter_map(|_| self.random.pick(&self.held)).collect();
+        let priority =
+            self.random.chance(50).then(|| self.random.below(self.priorities as usize) as i32);
+        let key = self.random.chance(self.keys).then(|| self.random.below(10) as u128);
+        let kind = self.random.below(3) as u32;
+        let cell = self.world.submit(priority, parent, key, kind, &inputs);
+        self.held.push(cell);
+        if self.random.chance(3) {
+            self.world.event(Event::Keep(self.world.id(cell)));
+        }
+    }
+
+    fn release(&mut self) {
+        if !self.held.is_empty() {
+            let at = self.random.below(self.held.len());
+            let cell = self.held.swap_remove(at);
+            self.world.release(cell);
+        }
+    }
+
+    fn disturb(&mut self) {
+        let Some(cell) = self.random.pick(&self.held) else { return };
+        let id = self.world.id(cell);
+        if self.random.chance(50) {
+            self.world.event(Event::Cancel(id));
+        } else if self.world.cells[cell].shows == Shows::Failed {
+            self.world.event(Event::Retry(id));
+        }
+    }
+
+    /// Lets some worker do what it would do next.
+    fn work(&mut self) {
+        let workers: Vec<WorkerId> = self.world.workers.keys().copied().collect();
+        let Some(worker) = self.random.pick(&workers) else { return };
+        if self.random.below(1_000) == 0 {
+            self.world.leave(worker);
+            self.world.event(Event::Join);
+            return;
+        }
+        let thread = &self.world.workers[&worker];
+        match (thread.state, thread.running.is_some()) {
+            (ThreadState::Awake, false) => self.world.next(worker),
+            (ThreadState::Seceded, false) => self.world.next(worker),
+            (ThreadState::Awake, true) => self.run_on(worker),
+            (ThreadState::Seceded, true) if self.random.chance(80) => {}
+            (ThreadState::Seceded, true) if self.random.chance(40) => self.world.resume(worker),
+            (ThreadState::Seceded, true) => self.run_on(worker),
+            // A time-out, or Ctrl-C: the wait ends though nothing came.
+            (ThreadState::Parked { .. }, _) if self.random.chance(5) => {
+                self.world.note("a wait was given up");
+                self.world.resume(worker);
+            }
+            _ => {}
+        }
+    }
+
+    fn run_on(&mut self, worker: WorkerId) {
+        let seceded = self.world.workers[&worker].state == ThreadState::Seceded;
+        if self.random.chance(self.waits) {
+            let count = 1 + self.random.below(4);
+            let tasks: Vec<_> = (0..count)
+                .filter_map(|_| self.random.pick(&self.held))
+                .filter(|cell| self.world.cells[*cell].shows == Shows::Pending)
+                .map(|cell| self.world.id(cell))
+                .collect();
+            let all = self.random.chance(70);
+            if !tasks.is_empty() {
+                self.world.park(worker, Wait { tasks: std::sync::Arc::new(tasks), all });
+            }
+        } else if self.random.chance(2) && !seceded {
+            self.world.secede(worker);
+        } else if self.random.chance(3) && !seceded {
+            self.world.detach(worker);
+        } else {
+            let outcome = match self.random.below(100) {
+                n if n < self.failures => Outcome::Failed,
+                n if n < self.failures + 2 => Outcome::Again,
+                _ => Outcome::Done,
+            };
+            let took = if self.random.chance(90) { 1_000 } else { 100_000 };
+            self.world.finish(worker, outcome, took);
+        }
+    }
+
+    /// Whatever happened, everything that is wanted ends, and nothing is left.
+    fn finish(&mut self) {
+        self.failures = 0;
+        self.waits = 0;
+        self.live = 0;
+        let mut idle = 0;
+        while self.world.scheduler.counts().live > 0 {
+            let before = self.world.scheduler.counts().settled;
+            for _ in 0..20 {
+                self.step();
+            }
+            self.world.finish_leftovers();
+            self.world.resume_satisfied();
+            let stuck = before == self.world.scheduler.counts().settled;
+            idle = if stuck { idle + 1 } else { 0 };
+            assert!(
+                idle < 2_000,
+                "stuck: {:?}\n{:#?}",
+                self.world.scheduler.counts(),
+                self.world.stuck()
+            );
+        }
+        for cell in std::mem::take(&mut self.held) {
+            self.world.release(cell);
+        }
+        self.world.finish_leftovers();
+        assert_eq!(self.world.scheduler.counts().kept, 0, "tasks are left behind");
+        assert!(self.world.cells.iter().all(|cell| cell.dropped), "payloads are left behind");
+    }
+}

@@ -1,0 +1,650 @@
+//! A driver without threads or values: fake workers that do what the test says, and a record of
+//! what each task's future would show. It holds the scheduler to its word after every event.
+
+use crate::waits::order;
+use crate::{
+    Effect, Event, Input, Key, Kind, Outcome, Priority, Refusal, Scheduler, State, Submission,
+    TaskId, Wait, WorkerId,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::vec::Vec;
+
+/// The place of a task in [`World::cells`], which the scheduler carries as its payload.
+pub(super) type Cell = usize;
+
+pub(super) struct World {
+    pub(super) scheduler: Scheduler<Cell>,
+    pub(super) cells: Vec<CellState>,
+    by_id: BTreeMap<TaskId, Cell>,
+    pub(super) workers: BTreeMap<WorkerId, Thread>,
+    pub(super) detached: Vec<TaskId>,
+    /// Effects of the last event that answer it.
+    pub(super) answer: Vec<Effect<Cell>>,
+    pub(super) events: u64,
+    /// How often each kind of thing has happened.
+    pub(super) happened: BTreeMap<&'static str, u64>,
+    pub(super) closed: bool,
+}
+
+/// What a future on a task would show.
+#[derive(Clone, Debug)]
+pub(super) struct CellState {
+    pub(super) id: Option<TaskId>,
+    pub(super) futures: u32,
+    pub(super) shows: Shows,
+    pub(super) dropped: bool,
+    /// Somebody depends on it: its end is told at once.
+    pub(super) watched: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shows {
+    Pending,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+#[derive(Default, Debug)]
+pub(super) struct Thread {
+    /// Pulled and not begun.
+    pub(super) batch: VecDeque<(TaskId, Cell)>,
+    pub(super) running: Option<(TaskId, Cell)>,
+    /// Done, and the core does not know it yet.
+    pub(super) untold: Vec<TaskId>,
+    /// The core knows that `running` runs.
+    pub(super) told: bool,
+    pub(super) waits_for: Option<Wait>,
+    /// Asleep, to come back after a while.
+    pub(super) dozes: bool,
+    pub(super) state: ThreadState,
+}
+
+#[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ThreadState {
+    #[default]
+    Asleep,
+    Awake,
+    Seceded,
+    Parked {
+        seceded: bool,
+    },
+    Resuming,
+}
+
+impl World {
+    pub(super) fn new(slots: usize, parked_cap: usize) -> Self {
+        let mut world = Self {
+            scheduler: Scheduler::with_parked_cap(slots, parked_cap),
+            cells: Vec::new(),
+            by_id: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            detached: Vec::new(),
+            answer: Vec::new(),
+            events: 0,
+            happened: BTreeMap::new(),
+            closed: false,
+        };
+        for _ in 0..slots {
+            world.event(Event::Join);
+        }
+        world
+    }
+
+    pub(super) fn note(&mut self, what: &'static str) {
+        *self.happened.entry(what).or_default() += 1;
+    }
+
+    /// One event: the effects are carried out, and everything is checked.
+    pub(super) fn event(&mut self, event: Event<Cell>) {
+        self.events += 1;
+        let pulls = match &event {
+            Event::Pull(worker) => Some(*worker),
+            _ => None,
+        };
+        self.note_event(&event);
+        let news_under_way = self.scheduler.has_more();
+        let mut effects = Vec::new();
+        self.scheduler.handle(event, &mut effects);
+        if let Err(broken) = self.scheduler.check() {
+            panic!("after event {}: {broken}", self.events);
+        }
+        if self.scheduler.at_cap() {
+            self.note("the cap was reached");
+        }
+        if self.scheduler.cap_is_raised() {
+            self.note("the cap was raised");
+        }
+        if self.scheduler.has_more() {
+            self.note("an event was left half done");
+        }
+        self.answer.clear();
+        for effect in effects {
+            if let Effect::Run { task, begun, worker, .. } = &effect {
+                let pulled = pulls == Some(*worker);
+                self.note(match begun {
+                    true if pulled => "a task was pulled",
+                    true => "a task was handed over",
+                    false => "a task was claimed in a batch",
+                });
+                // News of before may have made something ready only after this was chosen.
+                let queued_for_a_slot = self.scheduler.workers.tally().resuming;
+                assert!(!begun || queued_for_a_slot == 0, "new work comes before old");
+                if *begun && !news_under_way {
+                    self.check_goes_first(*task, pulled);
+                }
+            }
+            self.carry_out(effect);
+        }
+    }
+
+    fn note_event(&mut self, event: &Event<Cell>) {
+        let state = |id: &TaskId| self.scheduler.tasks.get(*id).map(|task| task.state);
+        let what = match event {
+            Event::Cancel(id) => match state(id) {
+                Some(State::Waiting { .. }) => "cancelled while waiting",
+                Some(State::Ready) => "cancelled while ready",
+                Some(State::Claimed { .. }) => "cancelled while claimed",
+                Some(State::Running { .. }) => "cancelled while running",
+                Some(State::Parked { .. }) => "cancelled while parked",
+                Some(State::Seceded { .. }) => "cancelled while seceded",
+                Some(State::Detached) => "cancelled while detached",
+                Some(State::Done) => "cancelled when done",
+                Some(State::Failed) => "cancelled when failed",
+                Some(State::Cancelled) => "cancelled twice",
+                None => "cancelled when gone",
+            },
+            Event::Release(id) => match state(id) {
+                Some(State::Waiting { .. }) => "released while waiting",
+                Some(State::Ready) => "released while ready",
+                Some(State::Claimed { .. }) => "released while claimed",
+                Some(State::Running { .. }) => "released while running",
+                Some(State::Parked { .. }) => "released while parked",
+                Some(State::Seceded { .. }) => "released while seceded",
+                Some(State::Detached) => "released while detached",
+                Some(State::Done) => "released when done",
+                Some(State::Failed) => "released when failed",
+                Some(State::Cancelled) => "released when cancelled",
+                None => "released when gone",
+            },
+            Event::Keep(_) => "kept without a future",
+            Event::Detach { .. } => "detached",
+            Event::Finish { outcome: Outcome::Again, .. } => "run again",
+            Event::Leave(_) => "a worker left",
+            Event::Close => "closed",
+            _ => return,
+        };
+        self.note(what);
+    }
+
+    /// No slot stays idle while a claim that has not begun could be run there.
+    pub(super) fn check_idle(&self) {
+        let idle = self.scheduler.workers.free_slots() > 0
+            && self.workers.values().any(|thread| thread.state == ThreadState::Asleep);
+        if !idle || self.closed || self.scheduler.at_cap() {
+            return;
+        }
+        for (worker, thread) in &self.workers {
+            let unbegun = thread.batch.iter().find(|(id, _)| {
+                let state = self.scheduler.tasks.get(*id).map(|task| task.state);
+                state == Some(State::Claimed { worker: *worker })
+            });
+            assert_eq!(unbegun, None, "a slot is idle, and {worker:?} has not begun this");
+        }
+    }
+
+    /// Nothing that is ready comes before a task that begins: in no way if it was pulled, not by
+    /// priority if it was handed over.
+    fn check_goes_first(&self, begun: TaskId, pulled: bool) {
+        if self.scheduler.at_cap() {
+            assert!(self.is_needed(begun), "{begun:?} begins at the cap, and nobody needs it");
+            return;
+        }
+        let begun = self.scheduler.tasks.get(begun).expect("it has just begun");
+        for (id, ready) in self.scheduler.tasks.iter().filter(|(_, t)| t.state == State::Ready) {
+            let first =
+                if pulled { order(begun) < order(ready) } else { begun.priority >= ready.priority };
+            assert!(first, "{id:?} ({:?}) was to go before {:?}", ready.lineage, begun.lineage);
+        }
+    }
+
+    /// Whether a parked task waits for this one, directly or through dependencies.
+    fn is_needed(&self, id: TaskId) -> bool {
+        let parked = self.workers.values().filter_map(|thread| thread.waits_for.as_ref());
+        let mut reached: Vec<TaskId> = parked.flat_map(|wait| wait.tasks.iter().copied()).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(next) = reached.pop() {
+            if next == id {
+                return true;
+            }
+            if seen.insert(next)
+                && let Some(task) = self.scheduler.tasks.get(next)
+                && matches!(task.state, State::Waiting { .. })
+            {
+                reached.extend(&task.inputs);
+            }
+        }
+        false
+    }
+
+    fn carry_out(&mut self, effect: Effect<Cell>) {
+        match effect {
+            Effect::Run { worker, task, payload, begun, .. } => {
+                assert_eq!(self.cells[payload].shows, Shows::Pending, "a settled task runs");
+                let thread = self.workers.get_mut(&worker).expect("a worker that joined");
+                if begun {
+                    assert_eq!(thread.running, None, "{worker:?} runs two tasks");
+                    thread.running = Some((task, payload));
+                    thread.told = true;
+                } else {
+                    thread.batch.push_back((task, payload));
+                }
+            }
+            Effect::Grant(worker) => {
+                let thread = self.workers.get_mut(&worker).expect("a worker that joined");
+                thread.waits_for = None;
+                thread.dozes = false;
+                thread.state = match thread.state {
+                    ThreadState::Asleep | ThreadState::Resuming => ThreadState::Awake,
+                    ThreadState::Parked { seceded: true } => ThreadState::Seceded,
+                    state => panic!("{worker:?} was woken when it was {state:?}"),
+                };
+            }
+            Effect::Doze(worker) => {
+                self.note("a worker dozed");
+                self.workers.get_mut(&worker).expect("a worker that joined").dozes = true;
+            }
+            Effect::Retire(worker) => {
+                self.note("a worker was retired");
+                drop(self.workers.remove(&worker));
+            }
+            Effect::Joined(worker) => drop(self.workers.insert(worker, Thread::default())),
+            Effect::Inherit { payload, cause } => {
+                self.note("a failure was inherited");
+                // A cause that was cancelled while the news were under way has its error still.
+                let has_error = matches!(self.cells[cause].shows, Shows::Failed | Shows::Cancelled);
+                assert!(has_error, "no error to inherit");
+                self.settle(payload, Shows::Failed);
+            }
+            Effect::Cancelled(payload) => self.cells[payload].shows = Shows::Cancelled,
+            Effect::Reset(payload) => {
+                self.note("a failure was taken back for another attempt");
+                assert_eq!(self.cells[payload].shows, Shows::Failed, "only failures are retried");
+                self.cells[payload].shows = Shows::Pending;
+            }
+            Effect::Drop(payload) => {
+                let cell = &mut self.cells[payload];
+                assert!(!cell.dropped, "dropped twice");
+                assert_eq!(cell.futures, 0, "a task with a future was dropped");
+                cell.dropped = true;
+            }
+            Effect::Existing(_) => {
+                self.note("a key was found again");
+                self.answer.push(effect);
+            }
+            Effect::Submitted(_) | Effect::Refused(_) => self.answer.push(effect),
+            Effect::TakeBack { .. } => self.answer.push(effect),
+            Effect::Ready(_) => {}
+        }
+    }
+
+    fn settle(&mut self, cell: Cell, shows: Shows) {
+        assert_eq!(self.cells[cell].shows, Shows::Pending, "settled twice");
+        self.cells[cell].shows = shows;
+    }
+
+    /// Submits, and returns the cell of the task that the submission is.
+    pub(super) fn submit(
+        &mut self,
+        priority: Option<i32>,
+        parent: Option<TaskId>,
+        key: Option<u128>,
+        kind: u32,
+        inputs: &[Cell],
+    ) -> Cell {
+        let payload = self.cells.len();
+        self.cells.push(CellState {
+            id: None,
+            futures: 0,
+            shows: Shows::Pending,
+            dropped: false,
+            watched: false,
+        });
+        for cell in inputs {
+            self.cells[*cell].watched = true;
+        }
+        let inputs = inputs
+            .iter()
+            .map(|cell| Input {
+                task: self.cells[*cell].id.expect("inputs were submitted"),
+                there: self.cells[*cell].shows == Shows::Done,
+            })
+            .collect();
+        self.event(Event::Submit(Submission {
+            payload,
+            key: key.map(Key::from_digest),
+            priority: priority.map(Priority::from),
+            parent,
+            kind: Kind(kind),
+            inputs,
+        }));
+        // A future is counted before anything else can happen.
+        match self.answer[0] {
+            Effect::Submitted(id) => {
+                self.cells[payload].id = Some(id);
+                self.by_id.insert(id, payload);
+                self.cells[payload].futures = 1;
+                payload
+            }
+            Effect::Existing(id) => {
+                let cell = *self.scheduler.payload(id).expect("it exists");
+                self.cells[cell].futures += 1;
+                cell
+            }
+            ref other => panic!("no answer to a submission: {other:?}"),
+        }
+    }
+
+    pub(super) fn id(&self, cell: Cell) -> TaskId {
+        self.cells[cell].id.expect("it was submitted")
+    }
+
+    /// Drops one future.
+    pub(super) fn release(&mut self, cell: Cell) {
+        self.cells[cell].futures -= 1;
+        if self.cells[cell].futures == 0 {
+            self.event(Event::Release(self.id(cell)));
+        }
+    }
+
+    pub(super) fn finish(&mut self, worker: WorkerId, outcome: Outcome, took: u64) {
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        let (task, cell) = thread.running.take().expect("it runs something");
+        let shows = match outcome {
+            Outcome::Done => Shows::Done,
+            Outcome::Failed => Shows::Failed,
+            Outcome::Again => Shows::Pending,
+        };
+        if self.cells[cell].shows == Shows::Pending {
+            self.cells[cell].shows = shows;
+        }
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        if outcome == Outcome::Done && !self.cells[cell].watched && !thread.batch.is_empty() {
+            thread.untold.push(task);
+            self.note("an end was not told at once");
+            return;
+        }
+        self.tell(worker);
+        self.event(Event::Finish { worker: Some(worker), task, outcome, took });
+    }
+
+    fn tell(&mut self, worker: WorkerId) {
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        for task in std::mem::take(&mut thread.untold) {
+            let thread = self.workers.get_mut(&worker).expect("it joined");
+            let in_the_middle_of = thread.running.take().map(|running| (running, thread.told));
+            let (by, outcome) = (Some(worker), Outcome::Done);
+            self.event(Event::Finish { worker: by, task, outcome, took: 1_000 });
+            let Some((running, told)) = in_the_middle_of else { continue };
+            let thread = self.workers.get_mut(&worker).expect("it joined");
+            thread.told = told;
+            if let Some((task, _)) = thread.running.replace(running) {
+                self.note("a task was handed over too late");
+                let outcome = Outcome::Again;
+                self.event(Event::Finish { worker: by, task, outcome, took: 0 });
+            }
+        }
+    }
+
+    /// Lets a worker that is awake and idle begin its next claim, or pull.
+    pub(super) fn next(&mut self, worker: WorkerId) {
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        assert_eq!(thread.running, None);
+        let best = self.scheduler.best_ready();
+        while let Some((task, cell)) = thread.batch.pop_front() {
+            if self.cells[cell].shows != Shows::Pending {
+                continue;
+            }
+            if self.scheduler.task(task).is_some_and(|task| task.priority < best) {
+                thread.batch.push_front((task, cell));
+                let batch = std::mem::take(&mut thread.batch);
+                self.tell(worker);
+                self.note("claims were outranked");
+                for (task, _) in batch {
+                    self.event(Event::Unclaim(task));
+                }
+                break;
+            }
+            thread.running = Some((task, cell));
+            thread.told = false;
+            self.note("a claim was begun");
+            self.check_outranks(task);
+            return;
+        }
+        self.tell(worker);
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        if thread.running.is_some() {
+            // Handed over for what was told late.
+            return;
+        }
+        thread.state = ThreadState::Asleep;
+        self.event(Event::Pull(worker));
+        let thread = self.workers.get_mut(&worker);
+        if let Some(thread) = thread
+            && thread.running.is_some()
+        {
+            thread.state = ThreadState::Awake;
+        }
+        self.take_back();
+    }
+
+    /// No claim begins when something more urgent is ready.
+    fn check_outranks(&self, begun: TaskId) {
+        let priority = self.scheduler.tasks.get(begun).expect("a claim is kept").priority;
+        for (id, ready) in self.scheduler.tasks.iter().filter(|(_, t)| t.state == State::Ready) {
+            assert!(ready.priority <= priority, "{id:?} outranks {begun:?}, which begins");
+        }
+    }
+
+    /// The workers that doze have not been woken for a while.
+    pub(super) fn while_passes(&mut self) {
+        let dozing: Vec<WorkerId> =
+            self.workers.iter().filter(|(_, t)| t.dozes).map(|(worker, _)| *worker).collect();
+        for worker in dozing {
+            // Another one's coming back may have woken it.
+            if std::mem::take(&mut self.workers.get_mut(&worker).expect("it joined").dozes) {
+                self.event(Event::Stalled(worker));
+            }
+        }
+    }
+
+    /// Does what the driver does with `TakeBack`: half of what has not begun.
+    fn take_back(&mut self) {
+        let asked: Vec<TaskId> = self
+            .answer
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::TakeBack { task, .. } => Some(*task),
+                _ => None,
+            })
+            .collect();
+        let unbegun: Vec<TaskId> = asked
+            .into_iter()
+            .filter(|id| self.workers.values().any(|w| w.batch.iter().any(|(task, _)| task == id)))
+            .collect();
+        for id in &unbegun[..unbegun.len().div_ceil(2)] {
+            for thread in self.workers.values_mut() {
+                thread.batch.retain(|(task, _)| task != id);
+            }
+            self.note("a claim was taken back");
+            self.event(Event::Unclaim(*id));
+        }
+    }
+
+    /// Gives back what a worker has claimed, and tells what it runs, as before every wait.
+    fn before_wait(&mut self, worker: WorkerId) {
+        self.tell(worker);
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        let batch = std::mem::take(&mut thread.batch);
+        let (task, _) = thread.running.expect("only a running task waits");
+        if !std::mem::replace(&mut thread.told, true) {
+            self.event(Event::Begun { worker, task });
+        }
+        for (task, _) in batch {
+            self.event(Event::Unclaim(task));
+        }
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        self.answer.iter().find_map(|effect| match effect {
+            Effect::Refused(refusal) => Some(refusal.clone()),
+            _ => None,
+        })
+    }
+
+    /// Parks the task on this worker. False if that would close a cycle.
+    pub(super) fn park(&mut self, worker: WorkerId, wait: Wait) -> bool {
+        self.before_wait(worker);
+        loop {
+            self.event(Event::Park { worker, wait: wait.clone() });
+            match self.refusal() {
+                Some(Refusal::NoSpare) => {
+                    self.note("no spare was there");
+                    self.event(Event::Join);
+                }
+                Some(Refusal::Cycle(path)) => {
+                    let task = self.workers[&worker].running.expect("it runs").0;
+                    assert_eq!(path[0], task, "a cycle begins with who asks");
+                    self.note("a cycle was refused");
+                    return false;
+                }
+                None => break,
+            }
+        }
+        self.note(if wait.all { "parked for all" } else { "parked for the first" });
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        let seceded = thread.state == ThreadState::Seceded;
+        thread.state = ThreadState::Parked { seceded };
+        thread.waits_for = Some(wait);
+        if seceded {
+            self.note("parked when seceded");
+        }
+        self.take_back();
+        true
+    }
+
+    pub(super) fn secede(&mut self, worker: WorkerId) {
+        self.before_wait(worker);
+        loop {
+            self.event(Event::Secede(worker));
+            match self.refusal() {
+                Some(_) => self.event(Event::Join),
+                None => break,
+            }
+        }
+        self.workers.get_mut(&worker).expect("it joined").state = ThreadState::Seceded;
+        self.note("seceded");
+        self.take_back();
+    }
+
+    /// Ends a wait, whatever it was for, or lets a seceded task rejoin.
+    pub(super) fn resume(&mut self, worker: WorkerId) {
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        let rejoins = thread.state == ThreadState::Seceded;
+        if thread.state != (ThreadState::Parked { seceded: true }) {
+            thread.state = ThreadState::Resuming;
+        }
+        if rejoins {
+            self.note("rejoined");
+        }
+        self.event(Event::Resume(worker));
+    }
+
+    /// Ends the waits that have what they wait for.
+    pub(super) fn resume_satisfied(&mut self) {
+        let over: Vec<WorkerId> = self
+            .workers
+            .iter()
+            .filter(|(_, thread)| matches!(thread.state, ThreadState::Parked { .. }))
+            .filter(|(_, thread)| {
+                let wait = thread.waits_for.as_ref().expect("it waits for something");
+                let mut there = wait.tasks.iter().map(|id| self.is_settled(*id));
+                if wait.all { there.all(|there| there) } else { there.any(|there| there) }
+            })
+            .map(|(worker, _)| *worker)
+            .collect();
+        for worker in over {
+            self.resume(worker);
+        }
+    }
+
+    fn is_settled(&self, id: TaskId) -> bool {
+        self.cells[self.by_id[&id]].shows != Shows::Pending
+    }
+
+    pub(super) fn detach(&mut self, worker: WorkerId) {
+        self.before_wait(worker);
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        let (task, _) = thread.running.take().expect("it runs something");
+        self.event(Event::Detach { worker, task });
+        self.detached.push(task);
+    }
+
+    pub(super) fn finish_detached(&mut self, at: usize) {
+        let task = self.detached.swap_remove(at);
+        let cell = self.by_id[&task];
+        if self.cells[cell].shows == Shows::Pending {
+            self.cells[cell].shows = Shows::Done;
+        }
+        self.event(Event::Finish { worker: None, task, outcome: Outcome::Done, took: 0 });
+    }
+
+    /// The thread of this worker is gone: what it ran fails, what it claimed goes back.
+    pub(super) fn leave(&mut self, worker: WorkerId) {
+        if self.workers[&worker].running.is_some() {
+            self.finish(worker, Outcome::Failed, 0);
+        }
+        self.tell(worker);
+        // A chain may have been handed over just before: it runs nowhere.
+        let thread = self.workers.remove(&worker).expect("it joined");
+        if let Some((task, cell)) = thread.running {
+            self.cells[cell].shows = Shows::Failed;
+            let (worker, outcome) = (Some(worker), Outcome::Failed);
+            self.event(Event::Finish { worker, task, outcome, took: 0 });
+        }
+        for (task, _) in thread.batch {
+            self.event(Event::Unclaim(task));
+        }
+        self.event(Event::Leave(worker));
+        self.take_back();
+    }
+
+    /// Closes, and lets everybody end what they are in the middle of.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.event(Event::Close);
+        self.finish_leftovers();
+        assert!(self.cells.iter().all(|cell| cell.dropped || cell.shows != Shows::Pending));
+        let workers: Vec<WorkerId> = self.workers.keys().copied().collect();
+        for worker in workers {
+            self.leave(worker);
+        }
+        while !self.detached.is_empty() {
+            self.finish_detached(0);
+        }
+    }
+
+    /// What has not ended, and where the workers stand: for messages.
+    pub(super) fn stuck(&self) -> impl std::fmt::Debug {
+        let live = self.scheduler.tasks.iter().filter(|(_, task)| !task.state.is_settled());
+        let live: Vec<_> = live.map(|(id, task)| (id, task.state, task.inputs.clone())).collect();
+        let states: Vec<_> = self.workers.iter().map(|(id, t)| (*id, t.state, t.running)).collect();
+        (live, states)
+    }
+
+    pub(super) fn finish_leftovers(&mut self) {
+        while self.scheduler.has_more() {
+            self.event(Event::Continue);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Plain-data snapshots of what the scheduler knows.
+
+use crate::id::{Key, Kind, Priority, TaskId};
+use crate::scheduler::Scheduler;
+use crate::task::{Lineage, State};
+
+/// How many of what there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Tasks ever submitted.
+    pub submitted: u64,
+    /// Tasks that have ended, however.
+    pub settled: u64,
+    /// Tasks submitted and not ended.
+    pub live: u64,
+    /// The most that were live at once.
+    pub peak_live: u64,
+    /// Tasks that the scheduler keeps, ended ones that somebody wants included.
+    pub kept: usize,
+    /// Tasks in the ready queue.
+    pub ready: usize,
+    /// Tasks pulled and not seen to begin.
+    pub claimed: usize,
+    /// Workers that hold a slot.
+    pub busy: usize,
+    /// Tasks that wait in the middle of running.
+    pub parked: usize,
+    /// Workers, whatever they do.
+    pub workers: usize,
+}
+
+/// What is known of one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskView {
+    /// Where it stands.
+    pub state: State,
+    /// Where it stands in the tree of growth.
+    pub lineage: Lineage,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Which function it is.
+    pub kind: Kind,
+}
+
+impl<P: Clone> Scheduler<P> {
+    /// Counts, without walking anything.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let tally = self.workers.tally();
+        Counts {
+            submitted: self.totals.submitted,
+            settled: self.totals.settled,
+            live: self.totals.live,
+            peak_live: self.totals.peak_live,
+            kept: self.tasks.len(),
+            ready: self.ready.len(),
+            claimed: self.totals.claimed,
+            busy: tally.active + tally.waking,
+            parked: tally.parked + tally.resuming,
+            workers: tally.asleep
+                + tally.waking
+                + tally.active
+                + tally.parked
+                + tally.resuming
+                + tally.seceded,
+        }
+    }
+
+    /// One task, or `None` if it is gone.
+    #[must_use]
+    pub fn task(&self, id: TaskId) -> Option<TaskView> {
+        let task = self.tasks.get(id)?;
+        let (state, lineage) = (task.state, task.lineage);
+        Some(TaskView { state, lineage, priority: task.priority, kind: task.kind })
+    }
+
+    /// What the driver gave with this task, or `None` if it is gone.
+    #[must_use]
+    pub fn payload(&self, id: TaskId) -> Option<&P> {
+        self.tasks.get(id).map(|task| &task.payload)
+    }
+
+    /// What the driver gave with each task.
+    pub fn payloads(&self) -> impl Iterator<Item = &P> {
+        self.tasks.iter().map(|(_, task)| &task.payload)
+    }
+
+    /// The task that has this key.
+    #[must_use]
+    pub fn find(&self, key: Key) -> Option<TaskId> {
+        self.keys.get(&key).copied()
+    }
+
+    /// The priority that a claimed task must have so that nothing comes before it: that of the
+    /// best ready task, or [`Priority::MAX`] when a waiting task wants a slot back.
+    #[must_use]
+    pub fn best_ready(&self) -> Priority {
+        if self.workers.tally().resuming > 0 {
+            return Priority::MAX;
+        }
+        self.ready.best().unwrap_or(Priority::MIN)
+    }
+
+    /// How many tasks are ready at each priority, highest first.
+    pub fn ready_by_priority(&self) -> impl Iterator<Item = (Priority, usize)> {
+        self.ready.counts()
+    }
+}

@@ -1,0 +1,595 @@
+//! The client: where work is submitted.
+
+use crate::cell::{Cell, Failure, Name, Once, Repeat, Task, Typed, Work, name_of};
+use crate::error::Error;
+use crate::future::{Future, Gathering, gathered, wait_for};
+use crate::inputs::Inputs;
+use crate::runner::threads::{Threads, with_worker};
+use crate::runtime::{Engine, Job, Observations, Spec, Until};
+use azolla_core::{Key, Priority};
+use std::any::TypeId;
+use std::error::Error as StdError;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::{fmt, io, thread};
+
+/// Runs tasks on threads of its own. Clones are handles on the same client; when the last one
+/// goes, what is queued is cancelled, what runs is waited for, and the threads end.
+///
+/// ```
+/// let client = azolla::Client::builder().threads_per_worker(2).build()?;
+/// let squares = client.map(|x: u64| x * x, 0..10);
+/// let sum: u64 = client.gather(&squares)?.into_iter().sum();
+/// assert_eq!(sum, 285);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+pub(crate) struct Shared {
+    engine: Arc<Engine<dyn Task>>,
+    threads: Threads,
+}
+
+/// How a client is to be; see [`Client::builder`].
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    threads: Option<usize>,
+}
+
+impl Builder {
+    /// How many tasks run at once. By default, as many as there are processors.
+    #[must_use]
+    pub fn threads_per_worker(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Starts the client.
+    ///
+    /// # Errors
+    /// If 0 threads were asked for, or the system has no thread to give.
+    pub fn build(self) -> io::Result<Client> {
+        let slots = match self.threads {
+            Some(0) => {
+                let message = "a client needs at least one thread to run tasks on";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
+            Some(threads) => threads,
+            None => thread::available_parallelism()?.get(),
+        };
+        let threads = Threads::default();
+        let engine = Engine::start(slots, Box::new(threads.clone()))?;
+        let shared = Arc::new(Shared { engine, threads });
+        shared.threads.set_owner(&shared);
+        Ok(Client(shared))
+    }
+}
+
+impl Client {
+    /// A client to be described, then built.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A task to be described, then submitted: priority, key, retries.
+    #[must_use]
+    pub fn task(&self) -> TaskBuilder<'_> {
+        TaskBuilder { client: self, priority: None, key: None }
+    }
+
+    /// Submits a closure. Its result is whatever it returns.
+    pub fn submit<T, F>(&self, function: F) -> Future<T>
+    where
+        T: Send + Sync + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.task().submit(function)
+    }
+
+    /// Submits a closure that may fail: an `Err` fails the task.
+    pub fn try_submit<T, E, F>(&self, function: F) -> Future<T>
+    where
+        T: Send + Sync + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+        F: FnOnce() -> Result<T, E> + Send + 'static,
+    {
+        self.task().try_submit(function)
+    }
+
+    /// Submits a closure that takes the results of futures, once they are there.
+    pub fn submit_with<I, T, F>(&self, inputs: I, function: F) -> Future<T>
+    where
+        I: Inputs,
+        T: Send + Sync + 'static,
+        F: for<'a> FnOnce(I::Values<'a>) -> T + Send + 'static,
+    {
+        self.task().submit_with(inputs, function)
+    }
+
+    /// Submits a closure once for every item.
+    pub fn map<X, T, F>(&self, function: F, items: impl IntoIterator<Item = X>) -> Vec<Future<T>>
+    where
+        X: Send + 'static,
+        T: Send + Sync + 'static,
+        F: Fn(X) -> T + Send + Sync + 'static,
+    {
+        self.task().map(function, items)
+    }
+
+    /// As [`map`](Self::map), with a closure that may fail.
+    pub fn try_map<X, T, E, F>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = X>,
+    ) -> Vec<Future<T>>
+    where
+        X: Send + 'static,
+        T: Send + Sync + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+        F: Fn(X) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.task().try_map(function, items)
+    }
+
+    /// As [`submit_with`](Self::submit_with), with a closure that may fail.
+    pub fn try_submit_with<I, T, E, F>(&self, inputs: I, function: F) -> Future<T>
+    where
+        I: Inputs,
+        T: Send + Sync + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+        F: for<'a> FnOnce(I::Values<'a>) -> Result<T, E> + Send + 'static,
+    {
+        self.task().try_submit_with(inputs, function)
+    }
+
+    /// The results of all these futures, in their order.
+    ///
+    /// # Errors
+    /// The error of one that failed, as soon as one has.
+    pub fn gather<'a, T: Send + Sync + 'static>(
+        &self,
+        futures: impl IntoIterator<Item = &'a Future<T>>,
+    ) -> Result<Vec<&'a T>, Error> {
+        let futures: Vec<&Future<T>> = futures.into_iter().collect();
+        let tasks: Vec<Arc<dyn Task>> =
+            futures.iter().map(|future| -> Arc<dyn Task> { future.cell() }).collect();
+        loop {
+            if let Some(outcome) = gathered(&futures) {
+                return outcome;
+            }
+            wait_for(&tasks, Until::AllOrFailure, None)?;
+        }
+    }
+
+    /// As [`gather`](Self::gather), to be awaited on any executor.
+    ///
+    /// # Errors
+    /// The error of one that failed, as soon as one has.
+    pub async fn gather_async<'a, T: Send + Sync + 'static>(
+        &self,
+        futures: impl IntoIterator<Item = &'a Future<T>>,
+    ) -> Result<Vec<&'a T>, Error> {
+        Gathering::new(futures.into_iter().collect()).await
+    }
+
+    /// Cancels all these tasks, and what depends on them.
+    pub fn cancel<'a, T: Send + Sync + 'static>(
+        &self,
+        futures: impl IntoIterator<Item = &'a Future<T>>,
+    ) {
+        for future in futures {
+            future.cancel();
+        }
+    }
+
+    /// How many tasks there are and were.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let counts = self.0.engine.counts();
+        Counters {
+            submitted: counts.submitted,
+            settled: counts.settled,
+            live: counts.live,
+            peak_live: counts.peak_live,
+            kept: counts.kept as u64,
+            threads: counts.workers as u64,
+        }
+    }
+
+    /// Begins to observe what happens to tasks: up to `capacity` observations are kept until they
+    /// are taken, and those beyond that are dropped and counted.
+    ///
+    /// ```
+    /// use azolla::runtime::What;
+    ///
+    /// let client = azolla::Client::builder().threads_per_worker(1).build()?;
+    /// let observations = client.observe(1000);
+    /// client.submit(|| ()).result()?;
+    /// let begun = |what| matches!(what, What::Begun { .. });
+    /// assert_eq!(observations.take().iter().filter(|seen| begun(seen.what)).count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn observe(&self, capacity: usize) -> Observations {
+        self.0.engine.observe(capacity)
+    }
+
+    /// Checks every invariant of the scheduler; for tests.
+    ///
+    /// # Errors
+    /// What does not hold, in words.
+    #[doc(hidden)]
+    pub fn check_invariants(&self) -> Result<(), String> {
+        self.0.engine.check()
+    }
+
+    /// How many tasks may run at once.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.0.engine.slots()
+    }
+
+    /// Cancels what is queued, and waits for what runs. Every wait on what was cancelled ends.
+    /// Dropping the last handle does the same.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl Shared {
+    fn close(&self) {
+        self.engine.close();
+        self.threads.join();
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counters = self.counters();
+        f.debug_struct("Client")
+            .field("slots", &self.slots())
+            .field("live", &counters.live)
+            .finish()
+    }
+}
+
+/// How many tasks there are and were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Tasks ever submitted.
+    pub submitted: u64,
+    /// Tasks that have ended, however.
+    pub settled: u64,
+    /// Tasks submitted and not ended.
+    pub live: u64,
+    /// The most that were live at once.
+    pub peak_live: u64,
+    /// Tasks kept, ended ones that somebody wants included.
+    pub kept: u64,
+    /// The client's threads.
+    pub threads: u64,
+}
+
+/// The client that runs the task in which this is called; `None` outside tasks.
+///
+/// ```
+/// let client = azolla::Client::builder().threads_per_worker(1).build()?;
+/// let future = client.submit(|| {
+///     let client = azolla::current_client().expect("this is a task");
+///     let children = client.map(|x: u32| x + 1, 0..10);
+///     client.gather(&children).map(|grown| grown.into_iter().sum::<u32>())
+/// });
+/// assert_eq!(future.result()?.clone()?, 55);
+/// assert!(azolla::current_client().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn current_client() -> Option<Client> {
+    crate::runner::threads::current_owner()?.upgrade().map(Client)
+}
+
+/// Lets the task in which this is called run on without a slot: another task begins in its place.
+/// Outside tasks, and for a task that has seceded, it does nothing.
+///
+/// # Errors
+/// [`Error::Closed`], or that there is no thread to take over the slot.
+pub fn secede() -> Result<(), Error> {
+    with_worker(|worker| worker.map_or(Ok(()), |worker| Ok(worker.secede().map(drop)?)))
+}
+
+/// Waits for a slot for a task that has seceded, ahead of tasks not yet begun.
+///
+/// # Errors
+/// [`Error::Closed`].
+pub fn rejoin() -> Result<(), Error> {
+    with_worker(|worker| worker.map_or(Ok(()), |worker| Ok(worker.rejoin()?)))
+}
+
+/// A task to be submitted; see [`Client::task`].
+#[derive(Clone)]
+pub struct TaskBuilder<'c> {
+    client: &'c Client,
+    priority: Option<Priority>,
+    key: Option<String>,
+}
+
+impl<'c> TaskBuilder<'c> {
+    /// How urgent it is: higher goes first. Without this, a task takes the priority of the task
+    /// that submits it, and 0 outside tasks.
+    ///
+    /// # Panics
+    /// If it is NaN.
+    #[must_use]
+    pub fn priority(mut self, priority: impl Into<f64>) -> Self {
+        self.priority = Some(Priority::new(priority.into()).expect("a priority is not NaN"));
+        self
+    }
+
+    /// The key to find the task under. Where a task with this key is kept already, submitting gives
+    /// a future on that task, whatever the function.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// How often a failed task is run again before it counts as failed. The closure must be one
+    /// that can be called again.
+    #[must_use]
+    pub fn retries(self, retries: u32) -> RetryingBuilder<'c> {
+        RetryingBuilder { task: self, retries }
+    }
+
+    /// As [`Client::submit`].
+    pub fn submit<T, F>(self, function: F) -> Future<T>
+    where
+        T: Send + Sync + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.submit_work::<T, _, F>(Once(Some(move || Ok(function()))), 0, ())
+    }
+
+    /// As [`Client::try_submit`].
+    pub fn try_submit<T, E, F>(self, function: F) -> Future<T>
+    where
+        T: Send + Sync + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+        F: FnOnce() -> Result<T, E> + Send + 'static,
+    {
+        self.submit_work::<T, _, F>(Once(Some(move || function().map_err(failure))), 0, ())
+    }
+
+    /// As [`Client::submit_with`].
+    pub fn submit_with<I, T, F>(self, inputs: I, function: F) -> Future<T>
+    where
+        I: Inputs,
+        T: Send + Sync + 'static,
+        F: for<'a> FnOnce(I::Values<'a>) -> T + Send + 'static,
+    {
+        let held = inputs.hold();
+        let work = Once(Some(move || Ok(function(I::values(&held)))));
+        self.submit_work::<T, _, F>(work, 0, inputs)
+    }
+
+    /// As [`Client::try_submit_with`].
+    pub fn try_submit_with<I, T, E, F>(self, inputs: I, function: F) -> Future<T>
+    where
+        I: Inputs,
+        T: Send + Sync + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+        F: for<'a> FnOnce(I::Values<'a>) -> Result<T, E> + Send + 'static,
+    {
+        let held = inputs.hold();
+        let work = Once(Some(move || function(I::values(&held)).map_err(failure)));
+        self.submit_work::<T, _, F>(work, 0, inputs)
+    }
+
+    /// As [`Client::map`].
+    pub fn map<X, T, F>(self, function: F, items: impl IntoIterator<Item = X>) -> Vec<Future<T>>
+    where
+        X: Send + 'static,
+        T: Send + Sync + 'static,
+        F: Fn(X) -> T + Send + Sync + 'static,
+    {
+        let function = Arc::new(function);
+        self.map_work::<T, _, F>(items.into_iter().map(move |item| {
+            let function = Arc::clone(&function);
+            Once(Some(move || Ok(function(item))))
+        }))
+    }
+
+    /// As [`Client::try_map`].
+    pub fn try_map<X, T, E, F>(
+        self,
+        function: F,
+        items: impl IntoIterator<Item = X>,
+    ) -> Vec<Future<T>>
+    where
+        X: Send + 'static,
+        T: Send + Sync + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+        F: Fn(X) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let function = Arc::new(function);
+        self.map_work::<T, _, F>(items.into_iter().map(move |item| {
+            let function = Arc::clone(&function);
+            Once(Some(move || function(item).map_err(failure)))
+        }))
+    }
+
+    /// `F` is what the task is called after.
+    fn submit_work<T, W, F>(self, work: W, retries: u32, inputs: impl Inputs) -> Future<T>
+    where
+        T: Send + Sync + 'static,
+        W: Work<T> + 'static,
+        F: 'static,
+    {
+        let engine = &self.client.0.engine;
+        let mut tasks = Vec::new();
+        let mut foreign = None;
+        inputs.visit(&mut |owner, task| {
+            if !Arc::ptr_eq(owner, engine) {
+                foreign = Some(task.key());
+            }
+            tasks.push(task);
+        });
+        if let Some(key) = foreign {
+            return self.failed(Error::OtherClient { key });
+        }
+        let key = self.key.as_deref().map(digest);
+        let name = self.key.as_deref().map_or_else(name_of::<F>, |key| Name::Key(key.into()));
+        let cell = Arc::new(Cell::new(work, retries, name));
+        let job = engine.submit(Spec {
+            job: Arc::<Cell<T, W>>::clone(&cell),
+            key,
+            priority: self.priority,
+            parent: parent(engine),
+            kind: kind::<F>(),
+            inputs: &tasks,
+        });
+        if std::ptr::addr_eq(Arc::as_ptr(&job), Arc::as_ptr(&cell)) {
+            return Future::new(cell, Arc::clone(engine));
+        }
+        self.existing(job)
+    }
+
+    /// A future on a task that has failed before it began.
+    fn failed<T: Send + Sync + 'static>(&self, error: Error) -> Future<T> {
+        let none: Once<fn() -> Result<T, Failure>> = Once(None);
+        let cell = Cell::new(none, 0, Name::Key(self.key.as_deref().unwrap_or("rejected").into()));
+        cell.fail(error);
+        cell.header().settle_quietly(crate::runtime::Status::Failed);
+        Future::new(Arc::new(cell), Arc::clone(&self.client.0.engine))
+    }
+
+    fn map_work<T, W, F>(self, works: impl Iterator<Item = W>) -> Vec<Future<T>>
+    where
+        T: Send + Sync + 'static,
+        W: Work<T> + 'static,
+        F: 'static,
+    {
+        let engine = &self.client.0.engine;
+        let parent = parent(engine);
+        // Futures from the first moment: should the caller's iterator panic, none is left behind.
+        let mut futures: Vec<Future<T>> = Vec::with_capacity(works.size_hint().0);
+        let specs = works.enumerate().map(|(number, work)| {
+            let key = self.key.as_ref().map(|prefix| format!("{prefix}-{number}"));
+            let name = key.as_deref().map_or_else(name_of::<F>, |key| Name::Key(key.into()));
+            let cell = Arc::new(Cell::new(work, 0, name));
+            futures.push(Future::new(Arc::<Cell<T, W>>::clone(&cell), Arc::clone(engine)));
+            let job: Arc<dyn Task> = cell;
+            let key = key.as_deref().map(digest);
+            Spec { job, key, priority: self.priority, parent, kind: kind::<F>(), inputs: &[] }
+        });
+        let jobs = engine.submit_all(specs);
+        if self.key.is_some() {
+            for (future, job) in futures.iter_mut().zip(jobs) {
+                if !future.is_of(&job) {
+                    *future = self.existing(job);
+                }
+            }
+        }
+        futures
+    }
+
+    /// A future on the task that had the key already; the job counts one for it.
+    fn existing<T: Send + Sync + 'static>(&self, job: Arc<dyn Task>) -> Future<T> {
+        let engine = &self.client.0.engine;
+        match Arc::clone(&job).typed().downcast::<Arc<dyn Typed<T>>>() {
+            Ok(typed) => Future::new(*typed, Arc::clone(engine)),
+            Err(_) => {
+                if job.header().remove_future() {
+                    engine.release(job.header());
+                }
+                let expected = std::any::type_name::<T>();
+                self.failed(Error::KeyType { key: job.key(), expected })
+            }
+        }
+    }
+}
+
+/// A task to be submitted that is run again when it fails; see [`TaskBuilder::retries`].
+#[derive(Clone)]
+pub struct RetryingBuilder<'c> {
+    task: TaskBuilder<'c>,
+    retries: u32,
+}
+
+impl RetryingBuilder<'_> {
+    /// As [`Client::try_submit`].
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// static CALLS: AtomicU32 = AtomicU32::new(0);
+    ///
+    /// let client = azolla::Client::builder().threads_per_worker(1).build()?;
+    /// let future = client.task().retries(2).try_submit(|| {
+    ///     let call = CALLS.fetch_add(1, Ordering::SeqCst);
+    ///     if call < 2 { Err("not yet") } else { Ok(call) }
+    /// });
+    /// assert_eq!(*future.result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_submit<T, E, F>(self, function: F) -> Future<T>
+    where
+        T: Send + Sync + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+        F: Fn() -> Result<T, E> + Send + 'static,
+    {
+        let work = Repeat(move || function().map_err(failure));
+        self.task.submit_work::<T, _, F>(work, self.retries, ())
+    }
+
+    /// As [`Client::submit`]: only a panic is a failure.
+    pub fn submit<T, F>(self, function: F) -> Future<T>
+    where
+        T: Send + Sync + 'static,
+        F: Fn() -> T + Send + 'static,
+    {
+        self.task.submit_work::<T, _, F>(Repeat(move || Ok(function())), self.retries, ())
+    }
+
+    /// As [`Client::submit_with`], with a closure that may fail.
+    pub fn try_submit_with<I, T, E, F>(self, inputs: I, function: F) -> Future<T>
+    where
+        I: Inputs,
+        T: Send + Sync + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+        F: for<'a> Fn(I::Values<'a>) -> Result<T, E> + Send + 'static,
+    {
+        let held = inputs.hold();
+        let work = Repeat(move || function(I::values(&held)).map_err(failure));
+        self.task.submit_work::<T, _, F>(work, self.retries, inputs)
+    }
+}
+
+fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Failure {
+    Failure::Error(Arc::from(error.into()))
+}
+
+fn digest(key: &str) -> Key {
+    Key::from_digest(xxhash_rust::xxh3::xxh3_128(key.as_bytes()))
+}
+
+fn kind<F: 'static>() -> u64 {
+    let mut hasher = rustc_hash::FxHasher::default();
+    TypeId::of::<F>().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The task that runs on this thread, if it is this engine's.
+fn parent(engine: &Arc<Engine<dyn Task>>) -> Option<azolla_core::TaskId> {
+    with_worker(|worker| {
+        let worker = worker.filter(|worker| Arc::ptr_eq(worker.engine(), engine))?;
+        worker.current().map(|(task, _)| task)
+    })
+}

@@ -1,0 +1,77 @@
+//! What can go wrong between a task and whoever wants its result.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+/// Why there is no result. Cheap to clone: all who wait for a failed task share its error.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The task returned an error (`try_submit`), or a task that it depended on did.
+    #[error("task {key} failed: {source}")]
+    Failed {
+        /// The key of the task that returned it.
+        key: String,
+        /// What it returned.
+        source: Arc<dyn StdError + Send + Sync>,
+    },
+    /// The task panicked, or a task that it depended on did.
+    #[error("task {key} panicked: {message}")]
+    Panicked {
+        /// The key of the task that panicked.
+        key: String,
+        /// What it panicked with, if that was text.
+        message: Arc<str>,
+    },
+    /// The task was cancelled, or a task that it depended on was, or the client was closed before
+    /// it ended.
+    #[error("task {key} was cancelled")]
+    Cancelled {
+        /// The key of the task.
+        key: String,
+    },
+    /// Waiting would never end: each of these tasks waits for the next, and the last for the first.
+    #[error("these tasks would wait for each other for ever: {}", .keys.join(" -> "))]
+    WaitCycle {
+        /// The keys of the tasks; the first is the one that was about to wait.
+        keys: Vec<String>,
+    },
+    /// The key belongs to a task with a result of another type.
+    #[error("the key {key} belongs to a task whose result is not a {expected}")]
+    KeyType {
+        /// The key.
+        key: String,
+        /// The type that was expected.
+        expected: &'static str,
+    },
+    /// An input belongs to another client.
+    #[error("the input {key} belongs to another client")]
+    OtherClient {
+        /// The input's key.
+        key: String,
+    },
+    /// The time was up before the result was there. The task goes on.
+    #[error("the time was up before the result was there")]
+    TimedOut,
+    /// The client is closed.
+    #[error("the client is closed")]
+    Closed,
+    /// The system has no thread to give, so that a waiting task could not lend its slot.
+    #[error("no thread could be started: {0}")]
+    NoThread(Arc<std::io::Error>),
+    /// The engine itself has broken down.
+    #[error("{0}")]
+    Engine(Arc<str>),
+}
+
+impl<E> From<crate::runtime::WaitError<E>> for Error {
+    fn from(error: crate::runtime::WaitError<E>) -> Self {
+        use crate::runtime::WaitError;
+        match error {
+            WaitError::TimedOut | WaitError::Interrupted(_) => Self::TimedOut,
+            WaitError::Cycle(keys) => Self::WaitCycle { keys },
+            WaitError::Closed => Self::Closed,
+            WaitError::NoThread(error) => Self::NoThread(Arc::new(error)),
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! Futures: handles on results that will be there.
+
+use crate::cell::{Task, Typed};
+use crate::error::Error;
+use crate::primitives::{Mutex, now};
+use crate::runner::threads::with_worker;
+use crate::runtime::{
+    BROKEN, Completions, Engine, Header, Listen, Patience, Status, Until, WaitError, Worker, wait,
+};
+use std::convert::Infallible;
+use std::fmt;
+use std::future::IntoFuture;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// The result that a task will have.
+///
+/// Futures are inputs of further tasks, can be waited for, awaited on any executor, and cloned.
+/// When the last one on a task goes, so does the wish that the task be run: a task that is still
+/// queued and that nothing else depends on is dropped. The result is shared, so it needs neither
+/// `Clone` nor anything else but `Send + Sync`.
+///
+/// ```
+/// let client = azolla::Client::builder().threads_per_worker(2).build()?;
+/// let future = client.submit(|| 20 + 1);
+/// let doubled = client.submit_with(&future, |x| x * 2);
+/// assert_eq!(*doubled.result()?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Future<T> {
+    cell: Arc<dyn Typed<T>>,
+    engine: Arc<Engine<dyn Task>>,
+}
+
+impl<T: Send + Sync + 'static> Future<T> {
+    /// The future that a submission has made: the task counts one already.
+    pub(crate) fn new(cell: Arc<dyn Typed<T>>, engine: Arc<Engine<dyn Task>>) -> Self {
+        Self { cell, engine }
+    }
+
+    pub(crate) fn cell(&self) -> Arc<dyn Typed<T>> {
+        Arc::clone(&self.cell)
+    }
+
+    pub(crate) fn is_of(&self, job: &Arc<dyn Task>) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.cell), Arc::as_ptr(job))
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine<dyn Task>> {
+        &self.engine
+    }
+
+    /// The task's key: what was given as `key`, or the function's name and a number.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.cell.key()
+    }
+
+    /// What there is to see now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.cell.header().status()
+    }
+
+    /// Whether the task has ended, however it did.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.status() != Status::Pending
+    }
+
+    /// The result, once it is there. Inside a task this lends the task's slot meanwhile.
+    ///
+    /// # Errors
+    /// The task's error, or that waiting would never end.
+    ///
+    /// ```
+    /// # let client = azolla::Client::builder().threads_per_worker(1).build()?;
+    /// let bad = client.try_submit(|| "seven".parse::<i32>());
+    /// assert!(matches!(bad.result(), Err(azolla::Error::Failed { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn result(&self) -> Result<&T, Error> {
+        self.result_by(None)
+    }
+
+    /// As [`result`](Self::result), for at most as long as this.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] too.
+    pub fn result_timeout(&self, timeout: Duration) -> Result<&T, Error> {
+        // A time too far to be told is never.
+        self.result_by(now().checked_add(timeout))
+    }
+
+    fn result_by(&self, deadline: Option<Instant>) -> Result<&T, Error> {
+        loop {
+            if let Some(outcome) = self.now() {
+                return outcome;
+            }
+            // A failure that is seen here may have been taken back for another attempt.
+            let task: Arc<dyn Task> = self.cell();
+            wait_for(&[task], Until::All, deadline)?;
+        }
+    }
+
+    /// What the task has come to, if it has ended.
+    pub(crate) fn now(&self) -> Option<Result<&T, Error>> {
+        match self.status() {
+            Status::Pending => None,
+            Status::Cancelled => Some(Err(Error::Cancelled { key: self.key() })),
+            Status::Finished | Status::Failed => {
+                self.cell.outcome().map(|outcome| outcome.as_ref().map_err(Error::clone))
+            }
+        }
+    }
+
+    /// Cancels the task and all that depends on it. If it runs, it goes on, for nobody.
+    pub fn cancel(&self) {
+        let task: Arc<dyn Task> = self.cell();
+        self.engine.cancel(&*task);
+    }
+
+    /// Runs a failed task again, after the failed tasks that it depended on. Does nothing to any
+    /// other. A closure that can be called only once is not called again: it fails as before.
+    pub fn retry(&self) {
+        let task: Arc<dyn Task> = self.cell();
+        self.engine.retry(&*task);
+    }
+
+    /// Lets the task run to its end though no future is left.
+    pub fn forget(self) {
+        let task: Arc<dyn Task> = self.cell();
+        self.engine.keep(&*task);
+    }
+}
+
+impl<T> Future<T> {
+    /// No longer has `completions` told of this task.
+    pub(crate) fn unlisten(&self, completions: &Arc<Completions<dyn Task>>) {
+        let listener: Arc<dyn Listen> = Arc::<Completions<dyn Task>>::clone(completions);
+        self.cell.header().unlisten(&listener);
+    }
+}
+
+/// Waits for tasks, lending the slot if this is inside one.
+pub(crate) fn wait_for(
+    tasks: &[Arc<dyn Task>],
+    until: Until,
+    deadline: Option<Instant>,
+) -> Result<(), Error> {
+    let patience: Patience<'_, Infallible> = Patience { deadline, interrupt: None };
+    with_worker(|mut worker| {
+        wait(worker.as_deref_mut(), tasks, until, patience).map_err(|error| told(worker, error))
+    })
+}
+
+/// The error of a wait, by its proper name.
+pub(crate) fn told(worker: Option<&mut Worker<dyn Task>>, error: WaitError<Infallible>) -> Error {
+    match error {
+        WaitError::Closed if worker.is_some_and(|worker| worker.engine().is_broken()) => {
+            Error::Engine(BROKEN.into())
+        }
+        error => error.into(),
+    }
+}
+
+impl<T> Clone for Future<T> {
+    fn clone(&self) -> Self {
+        self.cell.header().add_future();
+        Self { cell: Arc::clone(&self.cell), engine: Arc::clone(&self.engine) }
+    }
+}
+
+impl<T> Drop for Future<T> {
+    fn drop(&mut self) {
+        if self.cell.header().remove_future() {
+            self.engine.release(self.cell.header());
+        }
+    }
+}
+
+impl<T> fmt::Debug for Future<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.cell.header().status();
+        f.debug_struct("Future").field("key", &self.cell.key()).field("status", &status).finish()
+    }
+}
+
+/// A result that an awaited future has given: it reads as a `&T`, and keeps the result alive.
+pub struct Value<T>(Future<T>);
+
+impl<T: Send + Sync + 'static> Deref for Value<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.cell.value().expect("a value is made only of a result, and a result stays")
+    }
+}
+
+impl<T: Send + Sync + fmt::Debug + 'static> fmt::Debug for Value<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: Send + Sync + 'static> IntoFuture for Future<T> {
+    type Output = Result<Value<T>, Error>;
+    type IntoFuture = Awaiting<T>;
+
+    fn into_future(self) -> Awaiting<T> {
+        Awaiting { future: Some(self), waker: None }
+    }
+}
+
+impl<T: Send + Sync + 'static> IntoFuture for &Future<T> {
+    type Output = Result<Value<T>, Error>;
+    type IntoFuture = Awaiting<T>;
+
+    fn into_future(self) -> Awaiting<T> {
+        self.clone().into_future()
+    }
+}
+
+/// What `.await` makes of a [`Future`]; runs on any executor.
+pub struct Awaiting<T> {
+    future: Option<Future<T>>,
+    waker: Option<Arc<SharedWaker>>,
+}
+
+/// The waker of whichever executor polled last.
+pub(crate) struct SharedWaker(Mutex<Awaited>);
+
+#[derive(Default)]
+struct Awaited {
+    waker: Option<Waker>,
+    /// How many tasks are still to end before the waker is called; one without a result suffices.
+    missing: usize,
+}
+
+impl SharedWaker {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Awaited::default())))
+    }
+
+    /// Who is to be woken. Whether nothing is to come that would: then somebody must listen.
+    fn set(&self, waker: &Waker) -> bool {
+        let mut awaited = self.0.lock();
+        let known = awaited.waker.as_ref().is_some_and(|old| old.will_wake(waker));
+        let old = if known { None } else { awaited.waker.replace(waker.clone()) };
+        let idle = awaited.missing == 0;
+        drop(awaited);
+        drop(old);
+        idle
+    }
+
+    /// Has the waker called once all these tasks have ended, or one has without a result.
+    fn listen_to(self: &Arc<Self>, headers: &[&Header]) {
+        self.0.lock().missing = headers.len();
+        let listener: Arc<dyn Listen> = Arc::<Self>::clone(self);
+        for header in headers {
+            header.listen(&listener, 0);
+        }
+    }
+
+    fn unlisten(self: &Arc<Self>, header: &Header) {
+        let listener: Arc<dyn Listen> = Arc::<Self>::clone(self);
+        header.unlisten(&listener);
+    }
+}
+
+impl Listen for SharedWaker {
+    fn settled(&self, _token: usize, status: Status) {
+        let waker = {
+            let mut awaited = self.0.lock();
+            let missing = awaited.missing.saturating_sub(1);
+            awaited.missing = if status == Status::Finished { missing } else { 0 };
+            if awaited.missing == 0 { awaited.waker.take() } else { None }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> std::future::Future for Awaiting<T> {
+    type Output = Result<Value<T>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let future = this.future.as_ref().expect("a finished future is not polled again");
+        loop {
+            if let Some(outcome) = future.now() {
+                let outcome = outcome.map(drop);
+                let future = this.future.take().expect("it was there");
+                if let Some(waker) = this.waker.take() {
+                    waker.unlisten(future.cell.header());
+                }
+                return Poll::Ready(outcome.map(|()| Value(future)));
+            }
+            let waker = this.waker.get_or_insert_with(SharedWaker::new);
+            if waker.set(context.waker()) {
+                waker.listen_to(&[future.cell.header()]);
+            } else if !future.is_done() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// What [`Client::gather_async`](crate::Client::gather_async) awaits.
+pub(crate) struct Gathering<'a, T> {
+    futures: Vec<&'a Future<T>>,
+    waker: Option<Arc<SharedWaker>>,
+}
+
+/// The results, or the first failure in order, if all or one are there.
+pub(crate) fn gathered<'a, T: Send + Sync + 'static>(
+    futures: &[&'a Future<T>],
+) -> Option<Result<Vec<&'a T>, Error>> {
+    let failed =
+        |future: &&Future<T>| matches!(future.status(), Status::Failed | Status::Cancelled);
+    if let Some(failed) = futures.iter().find(|future| failed(future)) {
+        // Pending again if it has been retried this very moment.
+        return failed.now().map(|outcome| outcome.map(|_| Vec::new())).filter(Result::is_err);
+    }
+    futures.iter().map(|future| future.now()).collect()
+}
+
+impl<'a, T: Send + Sync + 'static> Gathering<'a, T> {
+    pub(crate) fn new(futures: Vec<&'a Future<T>>) -> Self {
+        Self { futures, waker: None }
+    }
+}
+
+impl<'a, T: Send + Sync + 'static> std::future::Future for Gathering<'a, T> {
+    type Output = Result<Vec<&'a T>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            if let Some(outcome) = gathered(&this.futures) {
+                return Poll::Ready(outcome);
+            }
+            let waker = this.waker.get_or_insert_with(SharedWaker::new);
+            if !waker.set(context.waker()) {
+                return Poll::Pending;
+            }
+            let headers = this.futures.iter().map(|future| future.cell.header());
+            let pending: Vec<_> =
+                headers.filter(|header| header.status() == Status::Pending).collect();
+            waker.listen_to(&pending);
+        }
+    }
+}
+
+impl<T> Drop for Gathering<'_, T> {
+    fn drop(&mut self) {
+        if let Some(waker) = &self.waker {
+            for future in &self.futures {
+                waker.unlisten(future.cell.header());
+            }
+        }
+    }
+}
+
+impl<T> Drop for Awaiting<T> {
+    fn drop(&mut self) {
+        if let (Some(future), Some(waker)) = (&self.future, &self.waker) {
+            waker.unlisten(future.cell.header());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! How a ready task is run.
+
+pub(crate) mod threads;

@@ -1,0 +1,108 @@
+//! Rust closures on the client's own threads.
+
+use crate::cell::Task;
+use crate::client::Shared;
+use crate::primitives::thread::{self, JoinHandle};
+use crate::primitives::{Mutex, is_finished, per_thread};
+use crate::runtime::{Next, Runner, Worker};
+use std::cell::RefCell;
+use std::io;
+use std::sync::{Arc, OnceLock, Weak};
+
+per_thread! {
+    static WORKER: RefCell<Option<Worker<dyn Task>>> = const { RefCell::new(None) };
+    static RUNNER: RefCell<Option<Arc<Inner>>> = const { RefCell::new(None) };
+}
+
+/// The client whose task runs on this thread.
+pub(crate) fn current_owner() -> Option<Weak<Shared>> {
+    with_worker(|worker| worker.map(drop))?;
+    RUNNER.with(|runner| runner.borrow().as_ref()?.owner.get().cloned())
+}
+
+/// Calls `f` with the worker whose task runs on this thread: `None` outside tasks.
+pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&mut Worker<dyn Task>>) -> R) -> R {
+    let mut f = Some(f);
+    let mut call = |worker: Option<&mut Worker<dyn Task>>| {
+        f.take().expect("it is called once")(worker.filter(|worker| worker.current().is_some()))
+    };
+    // Already borrowed means that the worker itself is at work on this thread, say dropping a
+    // value whose destructor has led here. That is outside tasks too.
+    let inside = WORKER
+        .try_with(|worker| worker.try_borrow_mut().ok().map(|mut worker| call(worker.as_mut())));
+    match inside {
+        Ok(Some(result)) => result,
+        _ => call(None),
+    }
+}
+
+/// Starts threads, and joins them in the end.
+#[derive(Clone, Default)]
+pub(crate) struct Threads(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    running: Mutex<Vec<JoinHandle<()>>>,
+    /// Whose threads they are. Weak: a task must not keep its own client from ending.
+    owner: OnceLock<Weak<Shared>>,
+}
+
+impl Runner<dyn Task> for Threads {
+    fn start(&self, worker: Worker<dyn Task>) -> io::Result<()> {
+        let name = format!("azolla-{}", worker.number());
+        let inner = Arc::clone(&self.0);
+        let handle = thread::Builder::new().name(name).spawn(move || {
+            RUNNER.with(|runner| runner.replace(Some(inner)));
+            work(worker);
+        })?;
+        let mut running = self.0.running.lock();
+        // Those that have ended are not kept till the end.
+        running.retain(|handle| !is_finished(handle));
+        running.push(handle);
+        Ok(())
+    }
+}
+
+impl Threads {
+    pub(crate) fn set_owner(&self, owner: &Arc<Shared>) {
+        let _ = self.0.owner.set(Arc::downgrade(owner));
+    }
+
+    /// Waits for all threads to end, except the one that asks.
+    pub(crate) fn join(&self) {
+        loop {
+            // One that is in the middle of starting another is joined before the other is.
+            let handles = std::mem::take(&mut *self.0.running.lock());
+            if handles.is_empty() {
+                return;
+            }
+            for handle in handles {
+                if handle.thread().id() != thread::current().id() {
+                    // A thread only panics if the engine has broken, and everybody is told so.
+                    let _ = handle.join();
+                }
+            }
+        }
+    }
+}
+
+/// The life of a worker's thread.
+fn work(worker: Worker<dyn Task>) {
+    WORKER.with(|own| own.replace(Some(worker)));
+    loop {
+        match with_own(Worker::next_task) {
+            Some(Next::Run(job)) => {
+                let outcome = job.run();
+                drop(job);
+                with_own(|worker| worker.finish(outcome));
+            }
+            Some(Next::Sleep(sleeper)) => sleeper.sleep(),
+            Some(Next::End) | None => break,
+        }
+    }
+    drop(WORKER.with(RefCell::take));
+}
+
+fn with_own<R>(f: impl FnOnce(&mut Worker<dyn Task>) -> R) -> Option<R> {
+    WORKER.with(|worker| worker.borrow_mut().as_mut().map(f))
+}

@@ -1,0 +1,338 @@
+//! The state machine behind its lock.
+//!
+//! Every use of the scheduler goes through [`Engine::with`]: under the lock, events are handled
+//! and those effects carried out that only touch headers; once it is released, sleepers are woken,
+//! listeners told and payloads dropped. No user code runs, no value is dropped and nobody is
+//! woken while the lock is held.
+
+use super::header::{Header, Status};
+use super::job::{Job, Runner, Spec};
+use super::locked::{After, Locked, State, is_dropping, set_dropping, set_locked};
+use super::observe::{Observations, Observer, What};
+use super::worker::Worker;
+use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering, fence};
+use crate::primitives::{Mutex, MutexGuard};
+use azolla_core::{Counts, Event, Input, Key, Outcome, Priority, TaskId};
+use crossbeam_queue::SegQueue;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+/// A scheduler and the workers that it feeds.
+pub struct Engine<J: Job + ?Sized> {
+    state: Mutex<State<J>>,
+    /// Tasks whose last future has gone, not yet told to the scheduler.
+    pub(super) released: SegQueue<TaskId>,
+    pub(super) best_ready: AtomicI64,
+    pub(super) closing: AtomicBool,
+    pub(super) broken: AtomicBool,
+    pub(super) observer: Observer,
+    /// No other engine of this process has it.
+    pub(super) number: u32,
+    slots: usize,
+    runner: Box<dyn Runner<J>>,
+}
+
+/// How many engines there have been.
+static ENGINES: AtomicU32 = AtomicU32::new(0);
+
+impl<J: Job + ?Sized> Engine<J> {
+    /// An engine that lets `slots` tasks run at once, with as many workers started.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub fn start(slots: usize, runner: Box<dyn Runner<J>>) -> io::Result<Arc<Self>> {
+        let engine = Arc::new(Self {
+            state: Mutex::new(State::new(slots)),
+            released: SegQueue::new(),
+            best_ready: AtomicI64::new(Priority::MIN.to_bits()),
+            closing: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            observer: Observer::new(),
+            number: ENGINES.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
+            slots,
+            runner,
+        });
+        for _ in 0..slots {
+            if let Err(error) = engine.start_worker() {
+                engine.close();
+                return Err(error);
+            }
+        }
+        Ok(engine)
+    }
+
+    /// How many tasks may run at once.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// The runner that it was started with.
+    #[must_use]
+    pub fn runner(&self) -> &dyn Runner<J> {
+        &*self.runner
+    }
+
+    /// Whether nothing is begun any more, because it was closed or has broken.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Whether a bug in the engine has ended it.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Has one more worker join, and its thread started; not when the engine is closing.
+    pub(crate) fn start_worker(self: &Arc<Self>) -> io::Result<()> {
+        let joined = self.with(|locked| {
+            // Those that join before the end are woken by it; nobody would wake a later one.
+            if self.is_closing() {
+                return None;
+            }
+            let id = locked.handle(Event::Join).joined?;
+            Some((id, locked.parker(id)))
+        });
+        match joined {
+            // A runner that has no thread for a worker drops it, and so it leaves.
+            Some((id, parker)) => self.runner.start(Worker::new(Arc::clone(self), id, parker)),
+            None => Ok(()),
+        }
+    }
+
+    /// Submits a task. Returns the job whose future the caller now has: the one given, or the one
+    /// that has the key already. On an engine that is closing the task is cancelled.
+    pub fn submit(&self, spec: Spec<'_, J>) -> Arc<J> {
+        let inputs = watch(spec.inputs);
+        self.with(|locked| locked.submit(spec, inputs))
+    }
+
+    /// Takes in a job whose cell holds its result already. Returns it, or the job that has the key.
+    pub fn put(&self, job: Arc<J>, key: Option<Key>) -> Arc<J> {
+        job.header().settle(false);
+        let spec = Spec { job, key, priority: None, parent: None, kind: 0, inputs: &[] };
+        // Not dropped under the lock, even if the key has another job already.
+        let submitted = Arc::clone(&spec.job);
+        self.with(|locked| {
+            let job = locked.submit(spec, Vec::new());
+            if let Some(task) = job.header().id()
+                && Arc::ptr_eq(&job, &submitted)
+            {
+                let outcome = Outcome::Done;
+                drop(locked.handle(Event::Finish { worker: None, task, outcome, took: 0 }));
+            }
+            job
+        })
+    }
+
+    /// Submits many tasks, several a lock.
+    pub fn submit_all<'a>(&self, specs: impl IntoIterator<Item = Spec<'a, J>>) -> Vec<Arc<J>>
+    where
+        J: 'a,
+    {
+        let mut specs = specs.into_iter();
+        let mut jobs = Vec::with_capacity(specs.size_hint().0);
+        let mut portion: Vec<(Spec<'a, J>, Vec<Input>)> = Vec::new();
+        loop {
+            // What makes the specs is the caller's code: it runs before the lock is taken.
+            portion.extend(specs.by_ref().take(PORTION).map(|spec| {
+                let inputs = watch(spec.inputs);
+                (spec, inputs)
+            }));
+            if portion.is_empty() {
+                return jobs;
+            }
+            self.with(|locked| {
+                jobs.extend(portion.drain(..).map(|(spec, inputs)| locked.submit(spec, inputs)));
+            });
+        }
+    }
+
+    /// The last future on this task is gone. Never waits.
+    pub fn release(&self, header: &Header) {
+        let Some(task) = header.id() else { return };
+        self.released.push(task);
+        self.drain_released();
+    }
+
+    /// Runs the task to its end even if no future is left.
+    pub fn keep(&self, job: &J) {
+        self.about(job, Event::Keep);
+    }
+
+    /// Cancels a task and what depends on it.
+    pub fn cancel(&self, job: &J) {
+        self.about(job, Event::Cancel);
+    }
+
+    /// Runs a failed task again.
+    pub fn retry(&self, job: &J) {
+        self.about(job, Event::Retry);
+    }
+
+    fn about(&self, job: &J, event: fn(TaskId) -> Event<Arc<J>>) {
+        if let Some(task) = job.header().id() {
+            self.with(|locked| drop(locked.handle(event(task))));
+        }
+    }
+
+    /// The job that has this key, with one more future on it.
+    #[must_use]
+    pub fn find(&self, key: Key) -> Option<Arc<J>> {
+        self.with(|locked| {
+            let task = locked.state.scheduler.find(key)?;
+            locked.add_future(task)
+        })
+    }
+
+    /// The job of this task if it is still kept, with one more future on it.
+    #[must_use]
+    pub fn find_task(&self, task: TaskId) -> Option<Arc<J>> {
+        self.with(|locked| locked.add_future(task))
+    }
+
+    /// Tells of a task that ended without a worker, and whose cell holds the result or error.
+    pub fn finish_detached(&self, job: &J, failed: bool) {
+        let header = job.header();
+        let Some(task) = header.id() else { return };
+        let outcome = if failed { Outcome::Failed } else { Outcome::Done };
+        if !failed {
+            header.settle(false);
+        }
+        self.with(|locked| {
+            // As with workers, a failure shows when the scheduler has heard of it.
+            match locked.payload(task) {
+                Some(job) if failed => locked.fail(&job),
+                _ => {}
+            }
+            drop(locked.handle(Event::Finish { worker: None, task, outcome, took: 0 }));
+        });
+        self.observer.note(task, What::Ended { worker: None, status: header.status() });
+    }
+
+    /// Puts a task that ran without a worker back into the queue, for another attempt.
+    pub fn again_detached(&self, job: &J) {
+        let outcome = Outcome::Again;
+        if let Some(task) = job.header().id() {
+            self.with(|locked| {
+                drop(locked.handle(Event::Finish { worker: None, task, outcome, took: 0 }));
+            });
+        }
+    }
+
+    /// Begins to observe what happens: up to `capacity` observations are kept until they are taken,
+    /// and those beyond that are dropped and counted.
+    #[must_use]
+    pub fn observe(&self, capacity: usize) -> Observations {
+        let observations = self.observer.begin(capacity);
+        self.with(|locked| locked.state.scheduler.observe(true));
+        observations
+    }
+
+    /// How many of what there are.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.with(|locked| locked.state.scheduler.counts())
+    }
+
+    /// Checks every invariant of the scheduler; for tests.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn check(&self) -> Result<(), String> {
+        self.with(|locked| locked.state.scheduler.check())
+    }
+
+    /// Cancels what has not ended, begins nothing any more, and wakes all workers so that they
+    /// end. Returns at once; what runs goes on.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.with(|locked| {
+            drop(locked.handle(Event::Close));
+            locked.wake_all();
+        });
+    }
+
+    pub(crate) fn best_ready(&self) -> Priority {
+        Priority::from_bits(self.best_ready.load(Ordering::Relaxed))
+    }
+
+    /// Locks, and afterwards does what must not be done under the lock.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Locked<'_, J>) -> R) -> R {
+        let (result, mut more) = self.hold(self.state.lock(), f);
+        // Others may come in between: no hold is longer than the scheduler's bound.
+        while more {
+            more = self.hold(self.state.lock(), |locked| drop(locked.handle(Event::Continue))).1;
+        }
+        self.drain_released();
+        result
+    }
+
+    /// Every release of the lock looks at the queue again, so that nothing is left lying that was
+    /// pushed while somebody else held it.
+    ///
+    /// Dropping a task may drop the last future on another one, and so on: what is pushed while
+    /// this thread drops things is left to the loop below, so that no chain of tasks is too long.
+    fn drain_released(&self) {
+        if is_dropping(self.number) {
+            return;
+        }
+        loop {
+            // Unlocking, or pushing, comes before this look at the queue in every thread's eyes.
+            fence(Ordering::SeqCst);
+            if self.released.is_empty() {
+                return;
+            }
+            let Some(state) = self.state.try_lock() else { return };
+            let mut more = self.hold(state, |_| ()).1;
+            while more {
+                let go_on = |locked: &mut Locked<'_, J>| drop(locked.handle(Event::Continue));
+                more = self.hold(self.state.lock(), go_on).1;
+            }
+        }
+    }
+
+    fn hold<R>(
+        &self,
+        state: MutexGuard<'_, State<J>>,
+        f: impl FnOnce(&mut Locked<'_, J>) -> R,
+    ) -> (R, bool) {
+        let mut after = After::new();
+        let mut locked = Locked { engine: self, state, after: &mut after };
+        set_locked(true);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let result = f(&mut locked);
+            locked.tell_released();
+            locked.publish();
+            (result, locked.state.scheduler.has_more())
+        }));
+        if result.is_err() {
+            locked.break_down();
+        }
+        drop(locked);
+        set_locked(false);
+        let before = set_dropping(self.number);
+        after.carry_out();
+        set_dropping(before);
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+/// The most tasks that are submitted or released in one hold of the lock.
+pub(super) const PORTION: usize = 256;
+
+/// Marks inputs as watched, so that their workers tell of their end at once, and notes which have
+/// a result already.
+fn watch<J: Job + ?Sized>(inputs: &[Arc<J>]) -> Vec<Input> {
+    inputs
+        .iter()
+        .filter_map(|input| {
+            let there = input.header().watch() == Status::Finished;
+            Some(Input { task: input.header().id()?, there })
+        })
+        .collect()
+}

@@ -1,0 +1,246 @@
+//! What every task has outside the engine's lock: whether it has been begun, how it ended, how
+//! many futures there are on it, and who is to be told.
+//!
+//! A settled task is recognised, and its result read, without any lock. Two flags make that safe
+//! beside the engine's own knowledge, which may lag behind:
+//!
+//! - `WATCHED`: the engine must hear of the end before the worker begins anything else, because
+//!   another task depends on it. The worker stores the result and then reads the flag; whoever
+//!   watches sets the flag and then looks for the result. Both are one read-modify-write on the
+//!   same atomic, so one of them sees the other.
+//! - `LISTENED`: somebody is to be told directly. It goes the same way.
+
+use super::locked::caught;
+use crate::primitives::Mutex;
+use crate::primitives::atomic::{AtomicU32, AtomicU64, Ordering};
+use azolla_core::{TaskId, WorkerId};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+const SETTLED: u32 = 1;
+const FAILED: u32 = 2;
+const CANCELLED: u32 = 4;
+const WATCHED: u32 = 8;
+const LISTENED: u32 = 16;
+
+/// The claim of a task that has begun, or cannot begin any more.
+const BEGUN: u32 = u32::MAX;
+
+/// What a future shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Not ended yet, perhaps not begun.
+    Pending,
+    /// Ended with a result.
+    Finished,
+    /// Ended with an error, its own or an input's.
+    Failed,
+    /// Will have no result.
+    Cancelled,
+}
+
+/// The part of a task that is the same for all, and that the engine touches.
+#[derive(Debug)]
+pub struct Header {
+    id: AtomicU64,
+    /// 0, or which worker may begin it (its number + 1), or `BEGUN`.
+    claim: AtomicU32,
+    flags: AtomicU32,
+    futures: AtomicU32,
+    /// The number of the engine that `id` belongs to.
+    engine: AtomicU32,
+    listeners: Mutex<SmallVec<[Listener; 1]>>,
+}
+
+/// Somebody who wants to be told when tasks settle.
+pub trait Listen: Send + Sync {
+    /// A task has settled. Called once for each time it was listened to, on whatever thread made
+    /// it settle, with no lock held. `token` is what was given when listening began.
+    fn settled(&self, token: usize, status: Status);
+}
+
+struct Listener {
+    who: Arc<dyn Listen>,
+    token: usize,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Listener({})", self.token)
+    }
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Header {
+    /// The header of a task that is to be submitted, with one future on it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            id: AtomicU64::new(0),
+            claim: AtomicU32::new(0),
+            flags: AtomicU32::new(0),
+            futures: AtomicU32::new(1),
+            engine: AtomicU32::new(0),
+            listeners: Mutex::new(SmallVec::new()),
+        }
+    }
+
+    /// The task's id; `None` before it is submitted.
+    #[must_use]
+    pub fn id(&self) -> Option<TaskId> {
+        TaskId::from_bits(self.id.load(Ordering::Acquire))
+    }
+
+    /// The task's id if it belongs to the engine with this number: to others it means nothing.
+    pub(crate) fn id_in(&self, engine: u32) -> Option<TaskId> {
+        self.id().filter(|_| self.engine() == engine)
+    }
+
+    pub(crate) fn engine(&self) -> u32 {
+        self.engine.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_id(&self, id: TaskId, engine: u32) {
+        self.engine.store(engine, Ordering::Relaxed);
+        self.id.store(id.to_bits(), Ordering::Release);
+    }
+
+    /// What a future on this task shows now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        status(self.flags.load(Ordering::Acquire))
+    }
+
+    /// Whether the task has begun and not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.claim.load(Ordering::Acquire) == BEGUN && self.status() == Status::Pending
+    }
+
+    /// One more future.
+    pub fn add_future(&self) {
+        self.futures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One future fewer. Whether it was the last: then the engine must be told.
+    #[must_use]
+    pub fn remove_future(&self) -> bool {
+        self.futures.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Whether there is exactly one future.
+    #[must_use]
+    pub fn has_one_future(&self) -> bool {
+        self.futures.load(Ordering::Acquire) == 1
+    }
+
+    pub(crate) fn has_future(&self) -> bool {
+        self.futures.load(Ordering::Acquire) > 0
+    }
+
+    /// Marks the task as ended with what its cell now holds. Whether it was watched.
+    pub(crate) fn settle(&self, failed: bool) -> bool {
+        let flag = SETTLED | if failed { FAILED } else { 0 };
+        let before = self.flags.fetch_or(flag, Ordering::AcqRel);
+        if before & LISTENED != 0 && before & SETTLED == 0 {
+            self.tell_listeners();
+        }
+        before & WATCHED != 0
+    }
+
+    /// As [`settle`](Self::settle), under the engine's lock: listeners are told later.
+    pub(crate) fn settle_quietly(&self, how: Status) {
+        let flag = match how {
+            Status::Failed => FAILED,
+            Status::Cancelled => CANCELLED,
+            _ => 0,
+        };
+        self.flags.fetch_or(SETTLED | flag, Ordering::AcqRel);
+        self.claim.store(BEGUN, Ordering::Release);
+    }
+
+    /// As [`settle_quietly`](Self::settle_quietly) does, cancels the task unless it has ended: what
+    /// has been seen to have a result keeps it. Whether it was pending.
+    pub(crate) fn cancel_pending(&self) -> bool {
+        let cancelled = |flags| (flags & SETTLED == 0).then_some(flags | SETTLED | CANCELLED);
+        let was_pending =
+            self.flags.fetch_update(Ordering::AcqRel, Ordering::Acquire, cancelled).is_ok();
+        self.claim.store(BEGUN, Ordering::Release);
+        was_pending
+    }
+
+    /// Makes a failed task pending again.
+    pub(crate) fn reset(&self) {
+        self.flags.fetch_and(!(SETTLED | FAILED), Ordering::AcqRel);
+    }
+
+    /// Marks the task as watched. What it showed at that moment.
+    pub(crate) fn watch(&self) -> Status {
+        status(self.flags.fetch_or(WATCHED, Ordering::AcqRel))
+    }
+
+    pub(crate) fn set_claim(&self, worker: WorkerId, begun: bool) {
+        let claim = if begun { BEGUN } else { worker.0 + 1 };
+        self.claim.store(claim, Ordering::Release);
+    }
+
+    /// Begins a claimed task; false if it was taken back or settled meanwhile.
+    pub(crate) fn begin(&self, worker: WorkerId) -> bool {
+        let (mine, begun) = (worker.0 + 1, BEGUN);
+        self.claim.compare_exchange(mine, begun, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Takes back a claimed task; false if it has begun.
+    pub(crate) fn take_back(&self) -> bool {
+        let claim = self.claim.load(Ordering::Acquire);
+        claim != BEGUN
+            && claim != 0
+            && self.claim.compare_exchange(claim, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Has `who` told when the task settles: at once if it has.
+    pub fn listen(&self, who: &Arc<dyn Listen>, token: usize) {
+        let status = {
+            let mut listeners = self.listeners.lock();
+            let before = self.flags.fetch_or(LISTENED, Ordering::AcqRel);
+            if before & SETTLED == 0 {
+                listeners.push(Listener { who: Arc::clone(who), token });
+                return;
+            }
+            status(before)
+        };
+        who.settled(token, status);
+    }
+
+    /// No longer has `who` told.
+    pub fn unlisten(&self, who: &Arc<dyn Listen>) {
+        self.listeners.lock().retain(|listener| !Arc::ptr_eq(&listener.who, who));
+    }
+
+    pub(crate) fn tell_listeners(&self) {
+        let listeners = std::mem::take(&mut *self.listeners.lock());
+        let status = self.status();
+        for Listener { who, token } in listeners {
+            // One that panics keeps no other from being told.
+            caught(|| who.settled(token, status));
+            caught(|| drop(who));
+        }
+    }
+}
+
+fn status(flags: u32) -> Status {
+    if flags & SETTLED == 0 {
+        Status::Pending
+    } else if flags & CANCELLED != 0 {
+        Status::Cancelled
+    } else if flags & FAILED != 0 {
+        Status::Failed
+    } else {
+        Status::Finished
+    }
+}

@@ -1,0 +1,341 @@
+//! The engine while it is locked: events go in, and of what comes out the part is carried out that
+//! may be carried out under a lock. The rest is put down for afterwards.
+
+use super::engine::{Engine, PORTION};
+use super::header::Status;
+use super::job::{Job, Spec};
+use super::observe::What;
+use super::parker::Parker;
+use crate::primitives::atomic::Ordering;
+use crate::primitives::{MutexGuard, per_thread};
+use azolla_core::{
+    Effect, Event, Input, Kind, Priority, Refusal, Scheduler, Submission, TaskId, WorkerId,
+};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// What the lock guards.
+pub(crate) struct State<J: Job + ?Sized> {
+    pub(super) scheduler: Scheduler<Arc<J>>,
+    parkers: Vec<Arc<Parker>>,
+    kinds: FxHashMap<u64, Kind>,
+    effects: Vec<Effect<Arc<J>>>,
+}
+
+impl<J: Job + ?Sized> State<J> {
+    pub(super) fn new(slots: usize) -> Self {
+        Self {
+            scheduler: Scheduler::new(slots),
+            parkers: Vec::new(),
+            kinds: FxHashMap::default(),
+            effects: Vec::new(),
+        }
+    }
+}
+
+/// The engine while it is locked.
+pub(crate) struct Locked<'a, J: Job + ?Sized> {
+    pub(super) engine: &'a Engine<J>,
+    pub(super) state: MutexGuard<'a, State<J>>,
+    pub(super) after: &'a mut After<J>,
+}
+
+/// What is left for when the lock is released.
+pub(super) struct After<J: ?Sized> {
+    wake: SmallVec<[Arc<Parker>; 2]>,
+    settled: SmallVec<[Arc<J>; 2]>,
+    trash: SmallVec<[Arc<J>; 2]>,
+}
+
+/// What an event was answered with.
+pub(crate) struct Answer<J: ?Sized> {
+    pub(crate) submitted: Option<TaskId>,
+    pub(crate) existing: Option<TaskId>,
+    pub(crate) joined: Option<WorkerId>,
+    pub(crate) refused: Option<Refusal>,
+    pub(crate) doze: bool,
+    pub(crate) retired: bool,
+    pub(crate) runs: SmallVec<[Run<J>; 1]>,
+    pub(crate) take_back: Vec<(TaskId, Arc<J>)>,
+}
+
+/// A task given to a worker.
+pub(crate) struct Run<J: ?Sized> {
+    pub(crate) task: TaskId,
+    pub(crate) job: Arc<J>,
+    pub(crate) priority: Priority,
+    pub(crate) begun: bool,
+}
+
+#[cfg(debug_assertions)]
+per_thread! {
+    static LOCKED: Cell<bool> = const { Cell::new(false) };
+}
+
+per_thread! {
+    /// The engine whose tasks this thread is dropping; 0 if none.
+    static DROPPING: Cell<u32> = const { Cell::new(0) };
+}
+
+pub(super) fn is_dropping(engine: u32) -> bool {
+    DROPPING.with(|dropping| dropping.get() == engine)
+}
+
+/// Returns what was set before.
+pub(super) fn set_dropping(engine: u32) -> u32 {
+    DROPPING.with(|dropping| dropping.replace(engine))
+}
+
+/// In debug builds, panics if this thread holds an engine's lock: for front ends to call before
+/// they do what must not be done then.
+pub fn assert_unlocked() {
+    #[cfg(debug_assertions)]
+    LOCKED.with(|locked| assert!(!locked.get(), "user code while the engine is locked"));
+}
+
+pub(super) fn set_locked(_locked: bool) {
+    #[cfg(debug_assertions)]
+    LOCKED.with(|locked| locked.set(_locked));
+}
+
+impl<J: Job + ?Sized> Locked<'_, J> {
+    /// Tells the scheduler, and carries out what it answers.
+    pub(crate) fn handle(&mut self, event: Event<Arc<J>>) -> Answer<J> {
+        let mut answer = Answer::new();
+        if self.engine.is_broken() {
+            return answer;
+        }
+        let state = &mut *self.state;
+        state.scheduler.handle(event, &mut state.effects);
+        for effect in state.effects.drain(..) {
+            match effect {
+                Effect::Submitted(task) => answer.submitted = Some(task),
+                Effect::Existing(task) => answer.existing = Some(task),
+                Effect::Run { worker, task, payload, priority, begun } => {
+                    payload.header().set_claim(worker, begun);
+                    answer.runs.push(Run { task, job: payload, priority, begun });
+                }
+                Effect::Grant(worker) => {
+                    self.after.wake.push(Arc::clone(&state.parkers[worker.0 as usize]));
+                }
+                Effect::Doze(_) => answer.doze = true,
+                Effect::Retire(_) => answer.retired = true,
+                Effect::Joined(worker) => {
+                    let at = worker.0 as usize;
+                    if at == state.parkers.len() {
+                        state.parkers.push(Arc::new(Parker::new()));
+                    } else {
+                        state.parkers[at] = Arc::new(Parker::new());
+                    }
+                    answer.joined = Some(worker);
+                }
+                Effect::Refused(refusal) => answer.refused = Some(refusal),
+                Effect::TakeBack { task, payload } => answer.take_back.push((task, payload)),
+                Effect::Inherit { payload, cause } => {
+                    if let Some(failure) = cause.failure() {
+                        payload.fail(failure);
+                    }
+                    payload.header().settle_quietly(Status::Failed);
+                    note_end(self.engine, &*payload);
+                    self.after.settled.push(payload);
+                }
+                // The scheduler may not have heard of an end that has been seen: closing takes no
+                // result away.
+                Effect::Cancelled(payload) if self.engine.is_closing() => {
+                    if payload.header().cancel_pending() {
+                        note_end(self.engine, &*payload);
+                    }
+                    self.after.settled.push(payload);
+                }
+                Effect::Cancelled(payload) => {
+                    payload.header().settle_quietly(Status::Cancelled);
+                    note_end(self.engine, &*payload);
+                    self.after.settled.push(payload);
+                }
+                Effect::Reset(payload) => {
+                    // In this order: what shows as failed has an error to show.
+                    payload.header().reset();
+                    payload.reset();
+                }
+                Effect::Drop(payload) => self.after.trash.push(payload),
+                Effect::Ready(task) => self.engine.observer.note(task, What::Ready),
+            }
+        }
+        answer
+    }
+
+    pub(super) fn submit(&mut self, spec: Spec<'_, J>, inputs: Vec<Input>) -> Arc<J> {
+        let Spec { job, key, priority, parent, kind, .. } = spec;
+        if self.engine.is_closing() {
+            self.turn_away(&job);
+            return job;
+        }
+        let kind = self.kind(kind);
+        let payload = Arc::clone(&job);
+        let submission = Submission { payload, key, priority, parent, kind, inputs };
+        let answer = self.handle(Event::Submit(submission));
+        if let Some(task) = answer.submitted {
+            job.header().set_id(task, self.engine.number);
+            self.engine.observer.note(task, What::Submitted { parent });
+        } else if let Some(existing) = answer.existing.and_then(|task| self.payload(task)) {
+            existing.header().add_future();
+            return existing;
+        }
+        job
+    }
+
+    /// Ends a task that comes too late.
+    fn turn_away(&mut self, job: &Arc<J>) {
+        if self.engine.is_broken() {
+            job.fail_by_engine(BROKEN);
+            job.header().settle_quietly(Status::Failed);
+        } else {
+            job.header().settle_quietly(Status::Cancelled);
+        }
+        self.after.settled.push(Arc::clone(job));
+    }
+
+    /// Has a task show the failure that its cell holds.
+    pub(super) fn fail(&mut self, job: &Arc<J>) {
+        job.header().settle_quietly(Status::Failed);
+        self.after.settled.push(Arc::clone(job));
+    }
+
+    fn kind(&mut self, of: u64) -> Kind {
+        let next = Kind(self.state.kinds.len() as u32);
+        *self.state.kinds.entry(of).or_insert(next)
+    }
+
+    /// Puts one more future on a task that is kept.
+    pub(super) fn add_future(&mut self, task: TaskId) -> Option<Arc<J>> {
+        let job = self.payload(task)?;
+        job.header().add_future();
+        drop(self.handle(Event::Want(task)));
+        Some(job)
+    }
+
+    pub(crate) fn payload(&self, task: TaskId) -> Option<Arc<J>> {
+        self.state.scheduler.payload(task).map(Arc::clone)
+    }
+
+    pub(crate) fn best_ready(&self) -> Priority {
+        self.state.scheduler.best_ready()
+    }
+
+    pub(super) fn parker(&self, worker: WorkerId) -> Arc<Parker> {
+        Arc::clone(&self.state.parkers[worker.0 as usize])
+    }
+
+    pub(super) fn wake_all(&mut self) {
+        self.after.wake.extend(self.state.parkers.iter().map(Arc::clone));
+    }
+
+    /// Tells the scheduler of tasks whose last future has gone, unless there is one again.
+    pub(super) fn tell_released(&mut self) {
+        for _ in 0..PORTION {
+            let Some(task) = self.engine.released.pop() else { return };
+            if self.state.scheduler.payload(task).is_some_and(|job| !job.header().has_future()) {
+                drop(self.handle(Event::Release(task)));
+            }
+        }
+    }
+
+    pub(super) fn publish(&self) {
+        if self.engine.is_broken() {
+            return;
+        }
+        let best = self.state.scheduler.best_ready().to_bits();
+        if self.engine.best_ready.load(Ordering::Relaxed) != best {
+            self.engine.best_ready.store(best, Ordering::Relaxed);
+        }
+    }
+
+    /// The scheduler has panicked: nothing that it says can be trusted any more. Every task that
+    /// it holds fails, and so every wait ends.
+    pub(super) fn break_down(&mut self) {
+        self.engine.broken.store(true, Ordering::Release);
+        self.engine.closing.store(true, Ordering::Release);
+        let state = &mut *self.state;
+        // What the scheduler had let go of by the last event has still to be told.
+        let let_go = state.effects.drain(..).filter_map(|effect| match effect {
+            Effect::Run { payload, .. }
+            | Effect::TakeBack { payload, .. }
+            | Effect::Inherit { payload, .. }
+            | Effect::Cancelled(payload)
+            | Effect::Reset(payload)
+            | Effect::Drop(payload) => Some(payload),
+            _ => None,
+        });
+        self.after.trash.extend(let_go);
+        for job in state.scheduler.payloads().chain(&self.after.trash) {
+            if job.header().status() == Status::Pending {
+                job.fail_by_engine(BROKEN);
+                job.header().settle_quietly(Status::Failed);
+                self.after.settled.push(Arc::clone(job));
+            }
+        }
+        self.wake_all();
+    }
+}
+
+/// Takes note of a task that has ended without running to its end.
+fn note_end<J: Job + ?Sized>(engine: &Engine<J>, job: &J) {
+    if let Some(task) = job.header().id() {
+        engine.observer.note(task, What::Ended { worker: None, status: job.header().status() });
+    }
+}
+
+pub(crate) const BROKEN: &str =
+    "azolla's engine has broken down; this is a bug in azolla, please report it";
+
+impl<J: Job + ?Sized> After<J> {
+    pub(super) fn new() -> Self {
+        Self { wake: SmallVec::new(), settled: SmallVec::new(), trash: SmallVec::new() }
+    }
+
+    /// What user code may be part of: a panic in it must not end a worker.
+    pub(super) fn carry_out(self) {
+        for parker in self.wake {
+            parker.unpark();
+        }
+        for job in self.settled {
+            job.header().tell_listeners();
+            if job.header().status() == Status::Cancelled {
+                caught(|| job.discard());
+            }
+            caught(|| drop(job));
+        }
+        for job in self.trash {
+            caught(|| job.discard());
+            caught(|| drop(job));
+        }
+    }
+}
+
+/// Does what may lead to user code, and keeps a panic in it to itself.
+pub(crate) fn caught(f: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
+        // What was panicked with may panic when it is dropped: enough of that.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            std::mem::forget(again);
+        }
+    }
+}
+
+impl<J: ?Sized> Answer<J> {
+    fn new() -> Self {
+        Self {
+            submitted: None,
+            existing: None,
+            joined: None,
+            refused: None,
+            doze: false,
+            retired: false,
+            runs: SmallVec::new(),
+            take_back: Vec::new(),
+        }
+    }
+}

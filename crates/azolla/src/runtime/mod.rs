@@ -1,0 +1,30 @@
+//! The doing half: the state machine behind one short lock, the workers that pull from it, and
+//! the waits that lend slots.
+//!
+//! This is what front ends are built on: azolla's own Rust interface, and the Python package. A
+//! front end brings a [`Job`], what a task is made of, and a [`Runner`], which provides the
+//! threads that pull and run jobs.
+
+mod attempts;
+mod completions;
+mod engine;
+mod header;
+mod job;
+mod locked;
+mod observe;
+mod parker;
+#[cfg(all(test, not(azolla_shuttle)))]
+mod tests;
+mod wait;
+mod worker;
+
+pub use attempts::Attempts;
+pub use completions::Completions;
+pub use engine::Engine;
+pub use header::{Header, Listen, Status};
+pub use job::{Job, Runner, Spec};
+pub use locked::assert_unlocked;
+pub(crate) use locked::{BROKEN, caught};
+pub use observe::{Observation, Observations, What};
+pub use wait::{Patience, Until, WaitError, wait};
+pub use worker::{Next, Sleeper, Worker};

@@ -1,0 +1,334 @@
+//! One worker: it pulls tasks, says how they ended, and sleeps when there is nothing to do.
+//!
+//! Short tasks come several at once. Those not begun are claims, which the engine can take back;
+//! between tasks the worker looks at one number to see whether something more urgent has come up.
+//! Ends are told in bulk, except where somebody depends on them.
+
+use super::engine::Engine;
+use super::job::Job;
+use super::locked::{Locked, Run, caught};
+use super::observe::What;
+use super::parker::Parker;
+use crate::primitives::now;
+use azolla_core::{Event, Outcome, TaskId, WorkerId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The worker of one thread of a runner.
+pub struct Worker<J: Job + ?Sized> {
+    pub(super) engine: Arc<Engine<J>>,
+    pub(super) id: WorkerId,
+    pub(super) parker: Arc<Parker>,
+    pub(super) hand: Hand<J>,
+}
+
+/// What a worker has in hand.
+pub(super) struct Hand<J: ?Sized> {
+    claims: VecDeque<Run<J>>,
+    pub(super) current: Option<Current<J>>,
+    finished: Vec<(TaskId, Outcome)>,
+    /// The engine must hear of what has finished before anything else begins.
+    tell_now: bool,
+    /// When the tasks in `finished` began.
+    since: Instant,
+    /// It has not been woken yet: a worker holds no slot when it joins.
+    new: bool,
+    /// The engine has forgotten it, and may have given its number to another.
+    retired: bool,
+    /// What to let go of once the engine is not locked.
+    gone: Vec<Arc<J>>,
+}
+
+pub(super) struct Current<J: ?Sized> {
+    pub(super) task: TaskId,
+    pub(super) job: Arc<J>,
+    /// The engine knows that it has begun.
+    told: bool,
+    /// It runs without a slot.
+    pub(super) seceded: bool,
+}
+
+/// What a worker is to do next.
+pub enum Next<J: Job + ?Sized> {
+    /// Run this, then say how it ended.
+    Run(Arc<J>),
+    /// Nothing for now: sleep, then ask again.
+    Sleep(Sleeper<J>),
+    /// Come to an end.
+    End,
+}
+
+impl<J: Job + ?Sized> Worker<J> {
+    pub(super) fn new(engine: Arc<Engine<J>>, id: WorkerId, parker: Arc<Parker>) -> Self {
+        let hand = Hand {
+            claims: VecDeque::new(),
+            current: None,
+            finished: Vec::new(),
+            tell_now: false,
+            since: now(),
+            new: true,
+            retired: false,
+            gone: Vec::new(),
+        };
+        Self { engine, id, parker, hand }
+    }
+
+    /// The engine that it works for.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<Engine<J>> {
+        &self.engine
+    }
+
+    /// A small number that no other living worker of this engine has.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.id.0
+    }
+
+    /// The task that it runs, and its job.
+    #[must_use]
+    pub fn current(&self) -> Option<(TaskId, &Arc<J>)> {
+        self.hand.current.as_ref().map(|current| (current.task, &current.job))
+    }
+
+    /// What to do next.
+    pub fn next_task(&mut self) -> Next<J> {
+        if std::mem::take(&mut self.hand.new) && !self.engine.is_closing() {
+            return self.sleeper(false);
+        }
+        loop {
+            if let Some(current) = &self.hand.current {
+                self.note(What::Begun { worker: self.id.0 });
+                return Next::Run(Arc::clone(&current.job));
+            }
+            if let Some(job) = self.hand.begin_next(&self.engine, self.id) {
+                self.note(What::Begun { worker: self.id.0 });
+                return Next::Run(job);
+            }
+            if self.engine.is_closing() {
+                return Next::End;
+            }
+            let pulled = self.engine.with(|locked| self.hand.pull(locked, self.id));
+            self.hand.let_go();
+            match pulled {
+                Pulled::Some => {}
+                Pulled::Nothing { doze } => return self.sleeper(doze),
+                Pulled::Retired => {
+                    self.hand.retired = true;
+                    return Next::End;
+                }
+            }
+        }
+    }
+
+    fn sleeper(&self, doze: bool) -> Next<J> {
+        let (engine, parker) = (Arc::clone(&self.engine), Arc::clone(&self.parker));
+        Next::Sleep(Sleeper { engine, worker: self.id, parker, doze })
+    }
+
+    /// The current task has ended, and its cell holds the result or error. For
+    /// [`Outcome::Again`] the cell holds nothing, and the task will be run again.
+    pub fn finish(&mut self, outcome: Outcome) {
+        let Some(current) = self.hand.current.take() else { return };
+        let (task, header) = (current.task, current.job.header());
+        self.hand.finished.push((task, outcome));
+        match outcome {
+            Outcome::Done => self.hand.tell_now |= header.settle(false),
+            // A failure shows when the engine has heard of it: it may be retried at once.
+            Outcome::Failed => self.engine.with(|locked| {
+                locked.fail(&current.job);
+                self.hand.tell(locked, self.id);
+            }),
+            Outcome::Again => self.hand.tell_now = true,
+        }
+        if outcome != Outcome::Again {
+            let (worker, status) = (Some(self.id.0), header.status());
+            self.engine.observer.note(task, What::Ended { worker, status });
+        }
+        caught(|| drop(current));
+    }
+
+    /// Takes note of what happens to the current task.
+    pub(super) fn note(&self, what: What) {
+        if let Some(current) = &self.hand.current {
+            self.engine.observer.note(current.task, what);
+        }
+    }
+
+    /// The current task goes on elsewhere and will end by
+    /// [`Engine::finish_detached`](Engine::finish_detached).
+    pub fn detach(&mut self) -> Option<Arc<J>> {
+        self.engine.with(|locked| {
+            self.hand.say_begun(locked, self.id);
+            if let Some(Current { task, .. }) = self.hand.current {
+                drop(locked.handle(Event::Detach { worker: self.id, task }));
+            }
+        });
+        self.hand.current.take().map(|current| current.job)
+    }
+}
+
+/// Where a worker sleeps when it has nothing to do; it holds nothing of the worker's meanwhile.
+pub struct Sleeper<J: Job + ?Sized> {
+    engine: Arc<Engine<J>>,
+    worker: WorkerId,
+    parker: Arc<Parker>,
+    /// It is to come back after a while though nobody has woken it.
+    doze: bool,
+}
+
+/// How long a worker dozes.
+const WHILE: Duration = Duration::from_millis(20);
+
+impl<J: Job + ?Sized> Sleeper<J> {
+    /// Sleeps until there may be something to do.
+    pub fn sleep(self) {
+        if self.doze && !self.parker.park_until(Instant::now() + WHILE) {
+            self.engine.with(|locked| drop(locked.handle(Event::Stalled(self.worker))));
+        } else if self.doze {
+            return;
+        }
+        self.parker.park();
+    }
+}
+
+impl<J: Job + ?Sized> Drop for Worker<J> {
+    fn drop(&mut self) {
+        if let Some(current) = &self.hand.current {
+            current
+                .job
+                .fail_by_engine("the thread that ran this task has ended in the middle of it");
+            self.finish(Outcome::Failed);
+        }
+        self.engine.with(|locked| {
+            self.hand.tell(locked, self.id);
+            // The next of a chain, handed over only now, has not begun: another worker runs it.
+            while let Some(Current { task, job, .. }) = self.hand.current.take() {
+                self.hand.gone.push(job);
+                self.hand.finished.push((task, Outcome::Again));
+                self.hand.tell(locked, self.id);
+            }
+            self.hand.give_back(locked);
+            if !self.hand.retired {
+                let answer = locked.handle(Event::Leave(self.id));
+                self.hand.take_back(answer.take_back, locked);
+            }
+        });
+        self.hand.let_go();
+    }
+}
+
+enum Pulled {
+    Some,
+    Nothing { doze: bool },
+    Retired,
+}
+
+impl<J: Job + ?Sized> Hand<J> {
+    /// Begins the next claim without the lock, unless something must be told or asked first.
+    fn begin_next(&mut self, engine: &Engine<J>, worker: WorkerId) -> Option<Arc<J>> {
+        while !self.tell_now && engine.best_ready() <= self.claims.front()?.priority {
+            let Run { task, job, .. } = self.claims.pop_front()?;
+            if job.header().begin(worker) {
+                let copy = Arc::clone(&job);
+                self.current = Some(Current { task, job, told: false, seceded: false });
+                return Some(copy);
+            }
+            self.gone.push(job);
+        }
+        None
+    }
+
+    /// Tells what has finished and asks for more.
+    fn pull(&mut self, locked: &mut Locked<'_, J>, worker: WorkerId) -> Pulled {
+        self.tell(locked, worker);
+        let best = locked.best_ready();
+        if self.claims.front().is_some_and(|claim| claim.priority < best) {
+            self.give_back(locked);
+        }
+        if self.current.is_some() || !self.claims.is_empty() {
+            return Pulled::Some;
+        }
+        let answer = locked.handle(Event::Pull(worker));
+        if answer.retired {
+            return Pulled::Retired;
+        }
+        self.take(answer.runs);
+        self.take_back(answer.take_back, locked);
+        let doze = answer.doze;
+        if self.current.is_some() { Pulled::Some } else { Pulled::Nothing { doze } }
+    }
+
+    /// Tells what has finished, and takes what the engine hands over.
+    pub(super) fn tell(&mut self, locked: &mut Locked<'_, J>, worker: WorkerId) {
+        self.tell_now = false;
+        let now = now();
+        // Where a test moves workers by hand, tasks are short however busy the machine is.
+        let elapsed = if cfg!(test) { 0 } else { now.duration_since(self.since).as_nanos() as u64 };
+        self.since = now;
+        let took = elapsed / self.finished.len().max(1) as u64;
+        let mut finished = std::mem::take(&mut self.finished);
+        for (task, outcome) in finished.drain(..) {
+            let finish = Event::Finish { worker: Some(worker), task, outcome, took };
+            let answer = locked.handle(finish);
+            if self.current.is_none() {
+                self.take(answer.runs);
+                continue;
+            }
+            // Told in the middle of another task: the next of the chain goes to somebody else.
+            for Run { task, job, .. } in answer.runs {
+                self.gone.push(job);
+                let outcome = Outcome::Again;
+                drop(locked.handle(Event::Finish { worker: Some(worker), task, outcome, took: 0 }));
+            }
+        }
+        self.finished = finished;
+    }
+
+    fn take(&mut self, runs: impl IntoIterator<Item = Run<J>>) {
+        for run in runs {
+            if run.begun {
+                let Run { task, job, .. } = run;
+                self.current = Some(Current { task, job, told: true, seceded: false });
+            } else {
+                self.claims.push_back(run);
+            }
+        }
+    }
+
+    /// Takes back half of what other workers have claimed and not begun, to be pulled anew.
+    pub(super) fn take_back(&mut self, claimed: Vec<(TaskId, Arc<J>)>, locked: &mut Locked<'_, J>) {
+        let most = claimed.len().div_ceil(2);
+        let unbegun = claimed.iter().filter(|(_, job)| job.header().take_back());
+        for (task, _) in unbegun.take(most) {
+            drop(locked.handle(Event::Unclaim(*task)));
+        }
+        self.gone.extend(claimed.into_iter().map(|(_, job)| job));
+    }
+
+    /// Gives back the claims that are still this worker's.
+    pub(super) fn give_back(&mut self, locked: &mut Locked<'_, J>) {
+        for Run { task, job, .. } in self.claims.drain(..) {
+            if job.header().take_back() {
+                drop(locked.handle(Event::Unclaim(task)));
+            }
+            self.gone.push(job);
+        }
+    }
+
+    /// Makes sure that the engine knows what runs here.
+    pub(super) fn say_begun(&mut self, locked: &mut Locked<'_, J>, worker: WorkerId) {
+        if let Some(current) = &mut self.current
+            && !std::mem::replace(&mut current.told, true)
+        {
+            drop(locked.handle(Event::Begun { worker, task: current.task }));
+        }
+    }
+
+    pub(super) fn let_go(&mut self) {
+        for job in self.gone.drain(..) {
+            caught(|| drop(job));
+        }
+    }
+}

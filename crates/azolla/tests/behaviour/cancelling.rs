@@ -1,0 +1,98 @@
+//! Cancelling, at every moment of a task's life.
+
+use crate::{Gate, assert_empty, client};
+use azolla::{Error, Status};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[test]
+fn what_is_queued_never_runs_and_takes_its_dependents_along() {
+    let client = client(1);
+    let (gate, calls) = (Gate::default(), Arc::new(AtomicU32::new(0)));
+    let pass = gate.clone();
+    let busy = client.submit(move || pass.pass());
+    let count = Arc::clone(&calls);
+    let queued = client.task().key("queued").submit(move || count.fetch_add(1, Ordering::SeqCst));
+    let after = client.task().key("after").submit_with(&queued, |n| n + 1);
+    queued.cancel();
+    let error = queued.result().unwrap_err();
+    assert_eq!(error.to_string(), "task queued was cancelled");
+    let Err(Error::Cancelled { key }) = after.result() else { panic!("{after:?}") };
+    assert_eq!(key, "after");
+    gate.open();
+    busy.result().unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    drop((busy, queued, after));
+    assert_empty(&client);
+}
+
+#[test]
+fn what_runs_goes_on_for_nobody() {
+    let client = client(1);
+    let (gate, begun) = (Gate::default(), Gate::default());
+    let (pass, begin) = (gate.clone(), begun.clone());
+    let running = client.submit(move || {
+        begin.open();
+        pass.pass();
+        1
+    });
+    begun.pass();
+    running.cancel();
+    assert!(matches!(running.result(), Err(Error::Cancelled { .. })));
+    gate.open();
+    assert_eq!(*client.submit(|| 2).result().unwrap(), 2);
+    assert_eq!(running.status(), Status::Cancelled);
+    drop(running);
+    assert_empty(&client);
+}
+
+#[test]
+fn what_has_ended_shows_as_cancelled_but_those_who_have_the_result_keep_it() {
+    let client = client(1);
+    let done = client.submit(|| vec![1, 2]);
+    let borrowed = done.result().unwrap();
+    let gate = Gate::default();
+    let pass = gate.clone();
+    let busy = client.submit(move || pass.pass());
+    let after = client.submit_with(&done, |v| v.len());
+    done.cancel();
+    assert!(matches!(done.result(), Err(Error::Cancelled { .. })));
+    assert_eq!(borrowed, &[1, 2]);
+    gate.open();
+    busy.result().unwrap();
+    assert_eq!(*after.result().unwrap(), 2, "its input was there when it was submitted");
+}
+
+#[test]
+fn cancelling_many_and_twice() {
+    let client = client(1);
+    let gate = Gate::default();
+    let pass = gate.clone();
+    let busy = client.submit(move || pass.pass());
+    let many = client.map(|n: u32| n, 0..1_000);
+    client.cancel(&many);
+    client.cancel(&many);
+    assert!(many.iter().all(|future| future.status() == Status::Cancelled));
+    gate.open();
+    drop((busy, many));
+    assert_empty(&client);
+}
+
+#[test]
+fn a_dropped_future_drops_the_wish() {
+    let client = client(1);
+    let (gate, calls) = (Gate::default(), Arc::new(AtomicU32::new(0)));
+    let pass = gate.clone();
+    let busy = client.submit(move || pass.pass());
+    let (unwanted, kept, wanted) = (Arc::clone(&calls), Arc::clone(&calls), Arc::clone(&calls));
+    drop(client.submit(move || unwanted.fetch_add(1, Ordering::SeqCst)));
+    client.submit(move || kept.fetch_add(10, Ordering::SeqCst)).forget();
+    let input = client.submit(move || wanted.fetch_add(100, Ordering::SeqCst));
+    let output = client.submit_with(&input, |_| ());
+    drop(input);
+    gate.open();
+    output.result().unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 110);
+    drop((busy, output));
+    assert_empty(&client);
+}

@@ -1,0 +1,355 @@
+//! The runtime under the model checker: threads are the model's, and every schedule that it picks
+//! must end, with the right results and nothing left.
+//!
+//! `RUSTFLAGS="--cfg azolla_shuttle" CARGO_TARGET_DIR=target/shuttle \
+//!  cargo test -p azolla --test model --release`
+//!
+//! A schedule that fails is printed and can be replayed by `shuttle::replay`. `MODEL_RUNS=n` runs n
+//! schedules of each kind instead of 5,000.
+#![cfg(azolla_shuttle)]
+
+use azolla::{Client, Error, Future, as_completed, current_client, rejoin, secede};
+use shuttle::sync::Mutex;
+use shuttle::thread;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Runs `model` under many schedules, and holds it to leave nothing behind.
+fn check(threads: usize, model: impl Fn(&Client) + Send + Sync + 'static) {
+    let runs = std::env::var("MODEL_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000);
+    let model = Arc::new(model);
+    let whole = move || {
+        let client = Client::builder().threads_per_worker(threads).build().unwrap();
+        model(&client);
+        // What was released is told by whoever unlocks next.
+        while client.counters().kept > 0 {
+            thread::yield_now();
+        }
+        assert_eq!(client.counters().live, 0);
+    };
+    let by_priority = whole.clone();
+    shuttle::check_random(whole, runs);
+    shuttle::check_pct(by_priority, runs, 3);
+}
+
+fn client() -> Client {
+    current_client().expect("a task")
+}
+
+#[test]
+fn a_task_lends_its_slot_and_gets_it_back() {
+    check(1, |client| {
+        let parent = client.submit(|| {
+            let children = self::client().map(|n: u32| n, [1, 2]);
+            self::client().gather(&children).unwrap().into_iter().sum::<u32>()
+        });
+        assert_eq!(*parent.result().unwrap(), 3);
+    });
+}
+
+#[test]
+fn slots_are_never_exceeded() {
+    check(2, |client| {
+        let running = Arc::new(Mutex::new(0));
+        let count = move || {
+            *running.lock().unwrap() += 1;
+            assert!(*running.lock().unwrap() <= 2);
+            thread::yield_now();
+            *running.lock().unwrap() -= 1;
+        };
+        let parents: Vec<Future<()>> = (0..3)
+            .map(|_| {
+                let count = count.clone();
+                client.submit(move || {
+                    count();
+                    let child = self::client().submit(count.clone());
+                    let _ = child.result_timeout(Duration::from_millis(1));
+                    count();
+                    child.result().unwrap();
+                    count();
+                })
+            })
+            .collect();
+        client.gather(&parents).unwrap();
+    });
+}
+
+#[test]
+fn a_wait_is_given_up_while_its_end_comes() {
+    check(1, |client| {
+        let parent = client.submit(|| {
+            let child = self::client().submit(|| 7);
+            match child.result_timeout(Duration::from_millis(1)) {
+                Ok(n) => *n,
+                Err(Error::TimedOut) => *child.result().unwrap(),
+                Err(other) => panic!("{other}"),
+            }
+        });
+        assert_eq!(*parent.result().unwrap(), 7);
+    });
+}
+
+#[test]
+fn an_end_and_a_dependent_that_comes_meanwhile() {
+    check(2, |client| {
+        let inputs = client.map(|n: u32| n, 0..3);
+        let sum = client.submit_with(&inputs, |all| all.into_iter().sum::<u32>());
+        let last = client.submit_with((&inputs[2], &sum), |(a, b)| a + b);
+        assert_eq!(*last.result().unwrap(), 5);
+    });
+}
+
+#[test]
+fn claims_are_taken_back_and_begun_once() {
+    check(2, |client| {
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&calls);
+        let futures = client.map(
+            move |n: u32| {
+                seen.lock().unwrap().push(n);
+                if n % 4 == 3 {
+                    // A wait gives back what is claimed.
+                    self::client().submit(|| ()).result().unwrap();
+                }
+            },
+            0..10,
+        );
+        client.gather(&futures).unwrap();
+        let mut calls = std::mem::take(&mut *calls.lock().unwrap());
+        calls.sort_unstable();
+        assert_eq!(calls, (0..10).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn futures_are_dropped_while_their_tasks_end() {
+    check(2, |client| {
+        let futures = client.map(|n: u32| n, 0..6);
+        let copies: Vec<_> = futures.iter().step_by(2).cloned().collect();
+        let other = thread::spawn(move || drop(copies));
+        drop(futures);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn as_completed_in_a_task_is_added_to_meanwhile() {
+    check(2, |client| {
+        let parent = client.submit(|| {
+            let mut endings = as_completed(self::client().map(|n: u32| n, [2, 1]));
+            let mut sum = 0;
+            while let Some(ended) = endings.next() {
+                let n = *ended.result().unwrap();
+                sum += n;
+                if n > 0 {
+                    endings.add(self::client().submit(move || n - 1));
+                }
+            }
+            sum
+        });
+        assert_eq!(*parent.result().unwrap(), 4);
+    });
+}
+
+#[test]
+fn as_completed_times_out_and_loses_nothing() {
+    check(1, |client| {
+        let parent = client.submit(|| {
+            let mut endings = as_completed(self::client().map(|n: u32| n, [2, 1]));
+            let mut sum = 0;
+            loop {
+                match endings.next_timeout(Duration::from_millis(1)) {
+                    Ok(Some(ended)) => sum += *ended.result().unwrap(),
+                    Ok(None) => break sum,
+                    Err(Error::TimedOut) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        });
+        assert_eq!(*parent.result().unwrap(), 3);
+    });
+}
+
+#[test]
+fn every_wait_ends_when_the_client_is_closed() {
+    check(1, |client| {
+        let parent = client.submit(|| {
+            let client = self::client();
+            let children = client.map(|n: u32| n, [1, 2]);
+            client.gather(&children).map(|all| all.len())
+        });
+        let waiting = parent.clone();
+        let other = thread::spawn(move || match waiting.result() {
+            Ok(Ok(2) | Err(Error::Closed | Error::Cancelled { .. })) => {}
+            Err(Error::Cancelled { .. }) => {}
+            other => panic!("{other:?}"),
+        });
+        let third = parent.clone();
+        let awaiting = thread::spawn(move || drop(shuttle::future::block_on(third.into_future())));
+        client.close();
+        other.join().unwrap();
+        awaiting.join().unwrap();
+        assert!(matches!(client.submit(|| ()).result(), Err(Error::Cancelled { .. })));
+    });
+}
+
+#[test]
+fn the_last_client_goes_inside_a_task() {
+    check(1, |client| {
+        let inner = Client::builder().threads_per_worker(1).build().unwrap();
+        let future = inner.submit({
+            let inner = inner.clone();
+            move || drop(inner)
+        });
+        drop(inner);
+        // Cancelled if the other handle was dropped before it began: then this one closes.
+        let _ = future.result();
+        drop(client.submit(|| ()));
+    });
+}
+
+#[test]
+fn a_task_secedes_and_rejoins() {
+    check(1, |client| {
+        let parent = client.submit(|| {
+            secede().unwrap();
+            let child = self::client().submit(|| 1);
+            let n = *child.result().unwrap();
+            rejoin().unwrap();
+            n + *self::client().submit(|| 1).result().unwrap()
+        });
+        let other = client.submit(|| 1);
+        assert_eq!(parent.result().unwrap() + other.result().unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_task_is_cancelled_while_it_is_waited_for() {
+    check(1, |client| {
+        let first = client.submit(|| 1);
+        let second = client.submit_with(&first, |n| n + 1);
+        let waiting = second.clone();
+        let other = thread::spawn(move || match waiting.result() {
+            Ok(2) | Err(Error::Cancelled { .. }) => {}
+            other => panic!("{other:?}"),
+        });
+        first.cancel();
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_failure_is_retried_while_it_is_waited_for() {
+    check(1, |client| {
+        let calls = Mutex::new(0);
+        let flaky = client.task().retries(0).try_submit(move || {
+            *calls.lock().unwrap() += 1;
+            if *calls.lock().unwrap() == 1 { Err("once") } else { Ok(5) }
+        });
+        let dependent = client.submit_with(&flaky, |n| n + 1);
+        let waiting = dependent.clone();
+        let other = thread::spawn(move || match waiting.result() {
+            Ok(6) | Err(Error::Failed { .. }) => {}
+            other => panic!("{other:?}"),
+        });
+        let awaited = dependent.clone();
+        let awaiting =
+            thread::spawn(move || match shuttle::future::block_on(awaited.into_future()) {
+                Ok(six) => assert_eq!(*six, 6),
+                Err(Error::Failed { .. }) => {}
+                Err(other) => panic!("{other}"),
+            });
+        assert!(flaky.result().is_err());
+        dependent.retry();
+        other.join().unwrap();
+        awaiting.join().unwrap();
+        // The retry is done by whoever unlocks last: it may not have been yet.
+        while dependent.result().is_err() {
+            thread::yield_now();
+        }
+        assert_eq!(*dependent.result().unwrap(), 6);
+    });
+}
+
+#[test]
+fn one_gathers_while_one_fails() {
+    check(2, |client| {
+        let good = client.submit(|| 1);
+        let bad = client.try_submit(|| Err::<i32, _>("bad"));
+        let copies = [good.clone(), bad.clone()];
+        let other = thread::spawn(move || {
+            let client = Client::builder().threads_per_worker(1).build().unwrap();
+            let all = shuttle::future::block_on(client.gather_async(&copies)).map(|all| all.len());
+            assert!(matches!(all, Err(Error::Failed { .. })), "{all:?}");
+        });
+        let all = client.gather([&good, &bad]).map(|all| all.len());
+        assert!(matches!(all, Err(Error::Failed { .. })), "{all:?}");
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn two_tasks_that_wait_for_each_other_are_told() {
+    check(2, |client| {
+        let slot = Arc::new(Mutex::new(None::<Future<bool>>));
+        let other = Arc::clone(&slot);
+        let a = client.submit(move || {
+            loop {
+                if let Some(b) = other.lock().unwrap().take() {
+                    break matches!(b.result(), Err(Error::WaitCycle { .. }));
+                }
+                thread::yield_now();
+            }
+        });
+        let first = a.clone();
+        let b = client.submit(move || matches!(first.result(), Err(Error::WaitCycle { .. })));
+        *slot.lock().unwrap() = Some(b.clone());
+        let told = [*a.result().unwrap(), *b.result().unwrap()];
+        assert_eq!(told.into_iter().filter(|told| *told).count(), 1);
+    });
+}
+
+#[test]
+fn an_end_that_another_task_needs_is_told_before_the_next_begins() {
+    fn work(held: &Arc<Mutex<bool>>) -> impl Fn(u32) + Send + Sync + 'static {
+        let held = Arc::clone(held);
+        move |n| {
+            while n == 1 && *held.lock().unwrap() {
+                thread::yield_now();
+            }
+        }
+    }
+    check(2, |client| {
+        let held = Arc::new(Mutex::new(true));
+        // So that they are known to be short, and pulled several at once.
+        client.gather(&client.map(work(&held), [0; 3])).unwrap();
+        let batch = client.map(work(&held), 0..6);
+        let frees = Arc::clone(&held);
+        let after = client.submit_with(&batch[0], move |()| *frees.lock().unwrap() = false);
+        client.gather(&batch).unwrap();
+        after.result().unwrap();
+    });
+}
+
+#[test]
+fn what_is_released_while_the_engine_is_locked_goes_without_anybodys_help() {
+    struct Noted(Arc<Mutex<u32>>);
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+    check(1, |client| {
+        let dropped = Arc::new(Mutex::new(0));
+        let values = client.map(Noted, [Arc::clone(&dropped), Arc::clone(&dropped)]);
+        client.gather(&values).unwrap();
+        let [one, two] = <[_; 2]>::try_from(values).unwrap();
+        let other = thread::spawn(move || drop(one));
+        drop(two);
+        other.join().unwrap();
+        // Nothing is asked of the client meanwhile: that alone would tell it.
+        while *dropped.lock().unwrap() < 2 {
+            thread::yield_now();
+        }
+    });
+}

@@ -1,0 +1,226 @@
+//! The engine's half of `as_completed`: futures in the order in which they end.
+
+use crate::future::{Future, LoopCallback};
+use crate::job::PyJob;
+use crate::shared::{check_forks, forks};
+use crate::wait;
+use azolla::runtime::{Completions, Job, Listen};
+use pyo3::exceptions::{PyStopIteration, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// The engine's half of `as_completed`.
+#[pyclass(frozen, subclass, module = "azolla._azolla")]
+pub(crate) struct Endings {
+    completions: Arc<Completions<PyJob>>,
+    pending: Mutex<Pending>,
+    deadline: Option<Instant>,
+    forks: u64,
+}
+
+#[derive(Default)]
+struct Pending {
+    futures: HashMap<usize, Py<Future>>,
+    /// Released futures: they count as cancelled, and so as ended.
+    ended: Vec<Py<Future>>,
+    added: usize,
+}
+
+impl Endings {
+    fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The future that has this token; none if it was forgotten. Whoever takes the last one sends
+    /// away the others that wait here.
+    fn taken(&self, token: usize) -> Option<Py<Future>> {
+        let mut pending = self.pending();
+        let future = pending.futures.remove(&token)?;
+        let none_left = pending.futures.is_empty();
+        drop(pending);
+        if none_left {
+            self.completions.send_away();
+        }
+        Some(future)
+    }
+
+    fn taken_now(&self) -> Option<Py<Future>> {
+        if let Some(future) = self.pending().ended.pop() {
+            return Some(future);
+        }
+        while let Some(token) = self.completions.try_next() {
+            if let Some(future) = self.taken(token) {
+                return Some(future);
+            }
+        }
+        None
+    }
+}
+
+impl Endings {
+    /// Tasks that go on for long are not to remember every iterator that they were in.
+    fn unlisten(&self, futures: &HashMap<usize, Py<Future>>) {
+        let listener: Arc<dyn Listen> = Arc::<Completions<PyJob>>::clone(&self.completions);
+        for future in futures.values().map(Py::get) {
+            // After a fork nothing is heard any more, and the locks may be held for ever.
+            if future.shared().is_ok_and(|shared| !shared.is_forked())
+                && let Some(job) = future.live()
+            {
+                job.header().unlisten(&listener);
+            }
+        }
+    }
+}
+
+impl Drop for Endings {
+    fn drop(&mut self) {
+        let futures = std::mem::take(&mut self.pending().futures);
+        self.unlisten(&futures);
+    }
+}
+
+#[pymethods]
+impl Endings {
+    #[new]
+    #[pyo3(signature = (timeout=None))]
+    fn new(timeout: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        Ok(Self {
+            completions: Completions::new(),
+            pending: Mutex::default(),
+            deadline: wait::deadline(timeout.as_ref())?,
+            forks: forks(),
+        })
+    }
+
+    /// Adds one future.
+    fn _add(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Ok(future) = future.cast::<Future>() else {
+            let message = format!("Input must be a future, not {}", future.get_type().qualname()?);
+            return Err(PyTypeError::new_err(message));
+        };
+        check_forks(self.forks)?;
+        future.get().shared()?.check_process()?;
+        let token = {
+            let mut pending = self.pending();
+            pending.added += 1;
+            let token = pending.added;
+            pending.futures.insert(token, future.clone().unbind());
+            token
+        };
+        match future.get().job(future.py()) {
+            Ok(job) => self.completions.add(&job, token),
+            Err(_) => {
+                let mut pending = self.pending();
+                let future = pending.futures.remove(&token);
+                pending.ended.extend(future);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next that has ended, once there is one; StopIteration if none is to come.
+    fn _next(&self, py: Python<'_>) -> PyResult<Py<Future>> {
+        check_forks(self.forks)?;
+        loop {
+            let since = self.completions.times_sent_away();
+            if let Some(future) = self.pending().ended.pop() {
+                return Ok(future);
+            }
+            if self.is_empty() {
+                return Err(PyStopIteration::new_err(()));
+            }
+            if let Some(token) = wait::next(py, &self.completions, self.deadline, since)?
+                && let Some(future) = self.taken(token)
+            {
+                return Ok(future);
+            }
+        }
+    }
+
+    /// The next that has ended, or None.
+    fn _try_next(&self) -> PyResult<Option<Py<Future>>> {
+        check_forks(self.forks)?;
+        Ok(self.taken_now())
+    }
+
+    /// The next that has ended; or None, and `loop.call_soon_threadsafe(callback)` when there may
+    /// be one.
+    fn _next_or_listen(
+        &self,
+        r#loop: Py<PyAny>,
+        callback: Py<PyAny>,
+    ) -> PyResult<Option<Py<Future>>> {
+        check_forks(self.forks)?;
+        let listener: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
+        loop {
+            if let Some(future) = self.taken_now() {
+                return Ok(Some(future));
+            }
+            let Some(token) = self.completions.next_or_listen(&listener) else {
+                // The last one may have been taken in between: nobody would tell then.
+                if self.is_empty() {
+                    self.completions.send_away();
+                }
+                return Ok(None);
+            };
+            if let Some(future) = self.taken(token) {
+                return Ok(Some(future));
+            }
+        }
+    }
+
+    /// Seconds until the time is up; None if there is no limit.
+    #[getter]
+    fn _seconds_left(&self) -> Option<f64> {
+        Some(self.deadline?.saturating_duration_since(Instant::now()).as_secs_f64())
+    }
+
+    /// How many futures are still to come.
+    fn count(&self) -> usize {
+        let pending = self.pending();
+        pending.futures.len() + pending.ended.len()
+    }
+
+    /// Whether the next future would come at once.
+    fn has_ready(&self) -> PyResult<bool> {
+        check_forks(self.forks)?;
+        Ok(self.completions.ready() > 0 || !self.pending().ended.is_empty())
+    }
+
+    /// Whether no future is still to come.
+    fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(pending) = self.pending.try_lock() else { return Ok(()) };
+        let mut futures = pending.futures.values().chain(&pending.ended);
+        futures.try_for_each(|future| visit.call(future))
+    }
+
+    fn __clear__(&self) {
+        let (futures, ended) = {
+            let mut pending = self.pending();
+            (std::mem::take(&mut pending.futures), std::mem::take(&mut pending.ended))
+        };
+        self.unlisten(&futures);
+        drop((futures, ended));
+    }
+
+    /// Forgets all futures that are still to come.
+    fn clear(&self) -> PyResult<()> {
+        check_forks(self.forks)?;
+        let (futures, ended, next) = {
+            let mut pending = self.pending();
+            let futures = std::mem::take(&mut pending.futures);
+            (futures, std::mem::take(&mut pending.ended), pending.added + 1)
+        };
+        self.completions.clear(next);
+        self.unlisten(&futures);
+        drop((futures, ended));
+        Ok(())
+    }
+}

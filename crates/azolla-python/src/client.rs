@@ -1,0 +1,399 @@
+//! The engine's half of `Client`.
+
+use crate::arguments::replace_by;
+use crate::future::{Future, LoopCallback};
+use crate::gather::{Errors, Gathering, gather, jobs, raise_first_failure, results};
+use crate::job::{Name, PyJob};
+use crate::key::{Named, parse};
+use crate::map::map;
+use crate::observe::PyObservations;
+use crate::shared::Shared;
+use crate::submit::{Common, Options, refuse};
+use crate::worker::{Owner, PyWorker};
+use azolla::runtime::{Engine, Runner, Worker};
+use azolla_core::Key;
+use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// The engine's half of `Client`.
+#[pyclass(frozen, subclass, weakref, module = "azolla._azolla")]
+pub(crate) struct Core {
+    shared: OnceLock<Arc<Shared>>,
+}
+
+/// Starts Python threads.
+struct Threads {
+    /// Takes a [`PyWorker`] and starts a thread for it.
+    start: Py<PyAny>,
+    shared: Owner,
+    /// What a signal handler has raised while a thread was being started.
+    interrupt: Arc<Mutex<Option<PyErr>>>,
+}
+
+impl Runner<PyJob> for Threads {
+    fn start(&self, worker: Worker<PyJob>) -> io::Result<()> {
+        let waiting = Arc::new(Mutex::new(Some(worker)));
+        let worker = PyWorker::new(Arc::clone(&waiting), Arc::clone(&self.shared));
+        let started = Python::try_attach(|py| self.start.call1(py, (worker,)).map(drop));
+        let error = match started {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => error,
+            None => return Err(io::Error::other("Python is coming to its end")),
+        };
+        let mut locked = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let worker = locked.take();
+        drop(locked);
+        if worker.is_none() {
+            // The thread has begun: it is only the wait for it that was broken off.
+            *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            return Ok(());
+        }
+        Err(io::Error::other(error))
+    }
+}
+
+fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {
+    let message = format!("a client's {slots} threads could not be started: {error}");
+    match error.into_inner().map(|error| error.downcast::<PyErr>()) {
+        // Ctrl-C is not a reason why threads cannot be started.
+        Some(Ok(error)) if !error.is_instance_of::<PyException>(py) => *error,
+        _ => PyRuntimeError::new_err(message),
+    }
+}
+
+impl Core {
+    pub(crate) fn shared(&self) -> PyResult<&Arc<Shared>> {
+        self.shared.get().ok_or_else(|| PyRuntimeError::new_err("this client was never started"))
+    }
+
+    /// The job that has this key, with one more future on it.
+    pub(crate) fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Arc<PyJob>>> {
+        let shared = self.shared()?;
+        Ok(match parse(key, shared.number)? {
+            Named::Key(key) => shared.engine.find(key),
+            Named::Task(task) => shared.engine.find_task(task),
+        })
+    }
+}
+
+#[pymethods]
+impl Core {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { shared: OnceLock::new() }
+    }
+
+    /// Starts the engine. `start_thread` takes a worker and starts a thread for it; `this` is a
+    /// weak reference to the client, `number` random.
+    fn _start(
+        &self,
+        py: Python<'_>,
+        slots: usize,
+        start_thread: Py<PyAny>,
+        this: Py<PyAny>,
+        number: u128,
+    ) -> PyResult<()> {
+        let late = Arc::new(OnceLock::new());
+        let interrupt = Arc::default();
+        let threads = Threads {
+            start: start_thread,
+            shared: Arc::clone(&late),
+            interrupt: Arc::clone(&interrupt),
+        };
+        let engine = Engine::start(slots, Box::new(threads))
+            .map_err(|error| not_started(py, slots, error))?;
+        let interrupt = interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(interrupt) = interrupt {
+            engine.close();
+            return Err(interrupt);
+        }
+        let shared = Shared::new(engine, this, number);
+        let _ = late.set(Arc::downgrade(&shared));
+        self.shared
+            .set(shared)
+            .map_err(|_| PyRuntimeError::new_err("this client is started already"))
+    }
+
+    /// Cancels what has not ended, and has the threads end. Returns at once.
+    fn _close(&self, py: Python<'_>) {
+        if let Some(shared) = self.shared.get()
+            && !shared.is_forked()
+        {
+            let engine = &shared.engine;
+            py.detach(|| engine.close());
+        }
+    }
+
+    #[getter]
+    fn _closed(&self) -> bool {
+        self.shared.get().is_none_or(|shared| shared.is_forked() || shared.engine.is_closing())
+    }
+
+    #[getter]
+    fn _forked(&self) -> bool {
+        self.shared.get().is_some_and(|shared| shared.is_forked())
+    }
+
+    /// That work may be submitted; `what` is who asks.
+    fn _check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
+        self.shared()?.check_open(py, what)
+    }
+
+    fn _set_asynchronous(&self, asynchronous: bool) -> PyResult<()> {
+        let flag = &self.shared()?.asynchronous;
+        flag.store(asynchronous, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The calling thread runs this client's event loop.
+    fn _set_loop_thread(&self) -> PyResult<()> {
+        self.shared()?.set_loop_thread();
+        Ok(())
+    }
+
+    /// Whether blocking calls from here give awaitables.
+    fn _async_here(&self) -> PyResult<bool> {
+        Ok(self.shared()?.is_async_here())
+    }
+
+    /// Has `func(*args, **kwargs)` run as a task, and returns a future on its result.
+    ///
+    /// Futures among the arguments, also in lists, tuples, named tuples, sets, the values of
+    /// dictionaries and the fields of dataclasses, are replaced by their results; the task begins when
+    /// all are there. A coroutine function (`async def`) runs on the client's event loop, and takes no
+    /// slot.
+    ///
+    /// Args:
+    ///     func: What to call.
+    ///     *args: What to call it with.
+    ///     key: The task's key. If the client has a task of that key, the future is on that one.
+    ///     retries: How many times the task runs again if it fails; by default 0.
+    ///     priority: Tasks of higher priority go first. By default a task has that of the task that
+    ///         submits it, and 0 if none does.
+    ///     pure: Whether equal calls give equal results, and so may be one task (the default). Pass
+    ///         False for what has effects, or chance in it.
+    ///     **kwargs: What to call it with, by name.
+    ///
+    /// The other arguments are Dask's, and have no meaning here yet.
+    #[pyo3(signature = (func, *args, key=None, workers=None, resources=None, retries=None, priority=None,
+        fifo_timeout=None, allow_other_workers=None, actor=None, actors=None, pure=true, **kwargs))]
+    #[allow(clippy::too_many_arguments)] // the signature is Dask's
+    fn submit<'py>(
+        &self,
+        func: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        key: Option<Bound<'py, PyAny>>,
+        workers: Option<Bound<'py, PyAny>>,
+        resources: Option<Bound<'py, PyAny>>,
+        retries: Option<Bound<'py, PyAny>>,
+        priority: Option<Bound<'py, PyAny>>,
+        fifo_timeout: Option<Bound<'py, PyAny>>,
+        allow_other_workers: Option<Bound<'py, PyAny>>,
+        actor: Option<Bound<'py, PyAny>>,
+        actors: Option<Bound<'py, PyAny>>,
+        pure: Option<bool>,
+        kwargs: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Future> {
+        let _ = fifo_timeout; // it ranks the work of several users of one cluster; here is one
+        if let Some(allow) = &allow_other_workers
+            && allow.is_truthy()?
+            && workers.is_none()
+        {
+            return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));
+        }
+        refuse(&[
+            ("workers", &workers),
+            ("resources", &resources),
+            ("actor", &actor),
+            ("actors", &actors),
+        ])?;
+        let options = Options {
+            key: key.as_ref(),
+            prefix: None,
+            retries: retries.as_ref(),
+            priority: priority.as_ref(),
+            pure: pure.unwrap_or(true),
+        };
+        let common = Common::new(self.shared()?, "submit", &func, &options)?;
+        let prepared = common.task(args, kwargs, options.key)?;
+        Ok(common.submit(prepared))
+    }
+
+    /// Submits a task for each item, and returns their futures in the order of the items.
+    ///
+    /// With several iterables the function is called with an item of each, as many times as the
+    /// shortest has items. The items may be futures, or hold some.
+    ///
+    /// Args:
+    ///     func: What to call.
+    ///     *iterables: Lists, iterators and the like, one for each argument of `func`.
+    ///     key: Text with which the tasks' keys begin, or a list of their keys.
+    ///     **kwargs: What to call it with by name, each time.
+    ///
+    /// The other arguments are those of `submit`, for each task.
+    #[pyo3(signature = (func, *iterables, key=None, workers=None, retries=None, resources=None, priority=None,
+        allow_other_workers=None, fifo_timeout=None, actor=None, actors=None, pure=true, batch_size=None, **kwargs))]
+    #[allow(clippy::too_many_arguments)] // the signature is Dask's
+    fn map<'py>(
+        &self,
+        func: Bound<'py, PyAny>,
+        iterables: Bound<'py, PyTuple>,
+        key: Option<Bound<'py, PyAny>>,
+        workers: Option<Bound<'py, PyAny>>,
+        retries: Option<Bound<'py, PyAny>>,
+        resources: Option<Bound<'py, PyAny>>,
+        priority: Option<Bound<'py, PyAny>>,
+        allow_other_workers: Option<Bound<'py, PyAny>>,
+        fifo_timeout: Option<Bound<'py, PyAny>>,
+        actor: Option<Bound<'py, PyAny>>,
+        actors: Option<Bound<'py, PyAny>>,
+        pure: Option<bool>,
+        batch_size: Option<Bound<'py, PyAny>>,
+        kwargs: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Vec<Future>> {
+        let _ = fifo_timeout; // as in submit
+        if let Some(allow) = &allow_other_workers
+            && allow.is_truthy()?
+            && workers.is_none()
+        {
+            return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));
+        }
+        refuse(&[
+            ("workers", &workers),
+            ("resources", &resources),
+            ("actor", &actor),
+            ("actors", &actors),
+            ("batch_size", &batch_size),
+        ])?;
+        let options = Options {
+            key: key.as_ref(),
+            prefix: None,
+            retries: retries.as_ref(),
+            priority: priority.as_ref(),
+            pure: pure.unwrap_or(true),
+        };
+        map(self.shared()?, &func, &iterables, kwargs, &options)
+    }
+
+    /// `gather` for callers that may block.
+    fn _gather<'py>(
+        &self,
+        futures: Bound<'py, PyAny>,
+        errors: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.shared()?.check_process()?;
+        gather(&futures, Errors::parse(errors)?)
+    }
+
+    /// `gather` for an event loop: None if the wait is over; otherwise, when it is,
+    /// `loop.call_soon_threadsafe(callback)`.
+    fn _gather_listen(
+        &self,
+        futures: Bound<'_, PyAny>,
+        errors: &str,
+        r#loop: Py<PyAny>,
+        callback: Py<PyAny>,
+    ) -> PyResult<Option<Gathering>> {
+        self.shared()?.check_process()?;
+        let errors = Errors::parse(errors)?;
+        Ok(Gathering::begin(jobs(&futures)?, errors, LoopCallback { r#loop, callback }))
+    }
+
+    /// The results in place of futures that have ended; raises the first failure first.
+    fn _gathered<'py>(
+        &self,
+        futures: Bound<'py, PyAny>,
+        errors: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let errors = Errors::parse(errors)?;
+        if errors == Errors::Raise {
+            raise_first_failure(futures.py(), &jobs(&futures)?)?;
+        }
+        results(&futures, errors)
+    }
+
+    /// A future on a value that is there already.
+    #[pyo3(signature = (value, key=None, hash=true))]
+    fn _scatter(
+        &self,
+        value: Bound<'_, PyAny>,
+        key: Option<Bound<'_, PyAny>>,
+        hash: bool,
+    ) -> PyResult<Future> {
+        let py = value.py();
+        let shared = self.shared()?;
+        shared.check_open(py, "scatter")?;
+        let function = value.get_type().qualname()?.unbind();
+        let (name, key) = if let Some(key) = key {
+            let named = parse(&key, shared.number)?;
+            (Name::Given(key.unbind()), Some(named))
+        } else if hash
+            && let Some(digest) =
+                crate::token::value_token(py, &value, &crate::submit::future_digest)?
+        {
+            (Name::Pure { function, digest }, Some(Named::Key(Key::from_digest(digest))))
+        } else {
+            (Name::Impure { function, client: shared.number }, None)
+        };
+        let key = match key {
+            Some(Named::Key(key)) => Some(key),
+            _ => None,
+        };
+        let job = shared.engine.put(Arc::new(PyJob::done(value.unbind(), name)), key);
+        Ok(Future::new(job, Arc::clone(shared)))
+    }
+
+    /// Runs the task to its end though no future is left.
+    fn _keep(&self, future: &Bound<'_, Future>) -> PyResult<()> {
+        let job = future.get().job(future.py())?;
+        self.shared()?.engine.keep(&job);
+        Ok(())
+    }
+
+    /// How many tasks there are and were, and how many threads.
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let shared = self.shared()?;
+        shared.check_process()?;
+        let counts = shared.engine.counts();
+        let dict = PyDict::new(py);
+        dict.set_item("submitted", counts.submitted)?;
+        dict.set_item("settled", counts.settled)?;
+        dict.set_item("live", counts.live)?;
+        dict.set_item("peak_live", counts.peak_live)?;
+        dict.set_item("kept", counts.kept)?;
+        dict.set_item("ready", counts.ready)?;
+        dict.set_item("running", counts.busy)?;
+        dict.set_item("parked", counts.parked)?;
+        dict.set_item("threads", counts.workers)?;
+        Ok(dict)
+    }
+
+    /// Begins to observe; what does not fit in `capacity` is dropped and counted.
+    fn _observe(&self, capacity: usize) -> PyResult<PyObservations> {
+        let shared = self.shared()?;
+        shared.check_process()?;
+        Ok(PyObservations(shared.engine.observe(capacity)))
+    }
+
+    /// Checks every invariant of the scheduler; for tests.
+    fn _check(&self) -> PyResult<()> {
+        let shared = self.shared()?;
+        shared.check_process()?;
+        shared.engine.check().map_err(PyRuntimeError::new_err)
+    }
+
+    /// The futures in a value, as `gather` looks for them.
+    #[staticmethod]
+    fn _futures<'py>(value: Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, Future>>> {
+        let mut futures = Vec::new();
+        replace_by(&value, &mut |future| {
+            futures.push(future.clone());
+            Ok(Some(future.clone().into_any()))
+        })?;
+        Ok(futures)
+    }
+}

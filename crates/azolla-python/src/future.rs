@@ -1,0 +1,522 @@
+//! `Future`: a handle on the result that a task will have.
+
+use crate::job::{Failure, Outcome, PyJob};
+use crate::shared::{Shared, check_forks, error, forks, python};
+use crate::wait;
+use azolla::runtime::{Job, Listen, Status, Until};
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::{PyTraverseError, PyVisit};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The result that a task will have.
+///
+/// Futures come from `Client.submit`, `Client.map` and `Client.scatter`. Given as arguments to other
+/// tasks they stand for their results. A result is kept while a future on it lives, or a task that
+/// needs it.
+#[pyclass(frozen, weakref, generic, module = "azolla")]
+pub(crate) struct Future {
+    shared: Option<Arc<Shared>>,
+    handle: Mutex<Handle>,
+}
+
+enum Handle {
+    /// One of those counted by the job.
+    Live(Arc<PyJob>),
+    /// Let go of, or never there: the key, and what `status` says.
+    Gone(Py<PyAny>, Option<&'static str>),
+}
+
+impl Future {
+    /// The future that a submission has made: the job counts one already.
+    pub(crate) fn new(job: Arc<PyJob>, shared: Arc<Shared>) -> Self {
+        Self { shared: Some(shared), handle: Mutex::new(Handle::Live(job)) }
+    }
+
+    pub(crate) fn shared(&self) -> PyResult<&Arc<Shared>> {
+        self.shared.as_ref().ok_or_else(|| {
+            PyValueError::new_err(
+                "this future was unpickled where there was no client: make a Client first, then unpickle it",
+            )
+        })
+    }
+
+    pub(crate) fn live(&self) -> Option<Arc<PyJob>> {
+        match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+            Handle::Live(job) => Some(Arc::clone(job)),
+            Handle::Gone(..) => None,
+        }
+    }
+
+    /// The job, unless the future was released.
+    pub(crate) fn job(&self, py: Python<'_>) -> PyResult<Arc<PyJob>> {
+        self.shared()?.check_process()?;
+        self.live().ok_or_else(|| {
+            let key = self.key_object(py).map_or_else(|_| String::new(), |key| key.to_string());
+            error(py, "FutureCancelledError", &format!("{key}: this future was released"))
+        })
+    }
+
+    fn key_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+            Handle::Live(job) => Arc::clone(job),
+            Handle::Gone(key, _) => return Ok(key.bind(py).clone()),
+        };
+        Ok(job.key(py))
+    }
+
+    /// The result of a future that has ended.
+    pub(crate) fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        value(py, &*self.job(py)?)
+    }
+
+    /// Waits for the end, however the client waits.
+    fn wait(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Arc<PyJob>> {
+        let job = self.job(py)?;
+        let deadline = wait::deadline(timeout)?;
+        // One that failed may be pending again by now, having been retried.
+        while job.header().status() == Status::Pending {
+            wait::wait(py, std::slice::from_ref(&job), Until::All, deadline)?;
+        }
+        Ok(job)
+    }
+
+    /// As `wait`; a future that was released has ended.
+    fn wait_if_live(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        self.shared()?.check_process()?;
+        if self.live().is_some() {
+            self.wait(py, timeout)?;
+        }
+        Ok(())
+    }
+
+    /// None, or where callers await, something to await.
+    fn ready<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static READY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let none = py.None().into_bound(py);
+        match &self.shared {
+            Some(shared) if shared.is_async_here() => {
+                python(py, &READY, "azolla._await", "Ready")?.call1((none,))
+            }
+            _ => Ok(none),
+        }
+    }
+
+    /// Where the caller must not block: a coroutine that calls `method` when this has ended.
+    fn later<'py>(
+        &self,
+        this: &Bound<'py, Self>,
+        method: &str,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        static LATER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = this.py();
+        if self.shared.as_ref().is_none_or(|shared| !shared.is_async_here()) {
+            return Ok(None);
+        }
+        let later = python(py, &LATER, "azolla._await", "later")?;
+        later.call1((this, method, timeout)).map(Some)
+    }
+}
+
+/// The result of a job that has ended, or its error raised.
+pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, PyAny>> {
+    match (job.header().status(), job.outcome()) {
+        (Status::Finished, Some(Ok(value))) => Ok(value.bind(py).clone()),
+        (Status::Failed, Some(Err(failure))) => Err(raise(py, failure)),
+        (Status::Pending, _) => Err(PyValueError::new_err("this future has not ended")),
+        _ => {
+            let key = job.key_text(py);
+            Err(error(py, "FutureCancelledError", &format!("{key}: the task was cancelled")))
+        }
+    }
+}
+
+/// The very exception that the task raised, as it was when the task ended.
+pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
+    match failure {
+        Failure::Engine(message) => error(py, "EngineError", message),
+        // However often it is raised, the traceback does not grow.
+        Failure::Raised(raised) => {
+            crate::raised::note(raised);
+            raised.error(py)
+        }
+    }
+}
+
+#[pymethods]
+impl Future {
+    #[new]
+    #[pyo3(signature = (key, client=None))]
+    fn make(
+        py: Python<'_>,
+        key: Bound<'_, PyAny>,
+        client: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let client = match client {
+            Some(client) => client,
+            None => python(py, &CURRENT, "azolla._client", "current_or_none")?.call0()?,
+        };
+        if client.is_none() {
+            return Ok(Self { shared: None, handle: Mutex::new(Handle::Gone(key.unbind(), None)) });
+        }
+        let core = client.cast::<crate::client::Core>()?.get();
+        let shared = Arc::clone(core.shared()?);
+        shared.check_open(py, "Future()")?;
+        let handle = match core.find(&key)? {
+            Some(job) => Handle::Live(job),
+            None => Handle::Gone(key.unbind(), Some("lost")),
+        };
+        Ok(Self { shared: Some(shared), handle: Mutex::new(handle) })
+    }
+
+    /// The key of the task: its name in the client.
+    #[getter]
+    fn key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.key_object(py)
+    }
+
+    /// The client that has the task; None if it is gone, or there was none where the future was
+    /// unpickled.
+    #[getter]
+    fn client<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.shared.as_ref().map(|shared| shared.client(py)).transpose()
+    }
+
+    /// How the task stands: `"pending"`, `"finished"`, `"error"`, `"cancelled"` or `"lost"`.
+    #[getter]
+    fn status(&self) -> PyResult<Option<&'static str>> {
+        // A program that polls it would go on for ever.
+        if let Some(shared) = &self.shared {
+            shared.check_process()?;
+        }
+        Ok(self.last_status())
+    }
+
+    /// The class of the result; None while there is no result.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let job = self.live()?;
+        match job.outcome() {
+            Some(Ok(value)) if job.header().status() == Status::Finished => {
+                Some(value.bind(py).get_type().into_any())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the task has ended, however it did: a future that failed or was cancelled is done too.
+    fn done(&self) -> PyResult<bool> {
+        Ok(self.status()? != Some("pending"))
+    }
+
+    /// Whether the task was cancelled, or this future released.
+    fn cancelled(&self) -> PyResult<bool> {
+        Ok(self.status()? == Some("cancelled"))
+    }
+
+    /// The result, waited for; or the exception that the task raised, raised again.
+    ///
+    /// `timeout` is in seconds, or a `timedelta`, or text such as `"500ms"`; when it is up, a
+    /// TimeoutError is raised. Called in a task, this takes no slot while it waits.
+    #[pyo3(signature = (timeout=None))]
+    fn result<'py>(
+        this: &Bound<'py, Self>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let future = this.get();
+        if let Some(later) = future.later(this, "result", timeout.clone())? {
+            return Ok(later);
+        }
+        value(py, &*future.wait(py, timeout.as_ref())?)
+    }
+
+    /// The exception that the task raised, waited for; None if it succeeded, was cancelled, or is released.
+    #[pyo3(signature = (timeout=None))]
+    fn exception<'py>(
+        this: &Bound<'py, Self>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let future = this.get();
+        if let Some(later) = future.later(this, "exception", timeout.clone())? {
+            return Ok(later);
+        }
+        future.wait_if_live(py, timeout.as_ref())?;
+        Ok(future._exception(py))
+    }
+
+    /// The traceback of the exception that the task raised, waited for; None if it succeeded.
+    #[pyo3(signature = (timeout=None))]
+    fn traceback<'py>(
+        this: &Bound<'py, Self>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let future = this.get();
+        if let Some(later) = future.later(this, "traceback", timeout.clone())? {
+            return Ok(later);
+        }
+        future.wait_if_live(py, timeout.as_ref())?;
+        Ok(future._traceback(py))
+    }
+
+    /// Cancels the task and what depends on it.
+    ///
+    /// A task that runs goes on to its end, for nobody; a coroutine is cancelled at its next `await`.
+    #[pyo3(signature = (reason=None, msg=None, force=false))]
+    fn cancel<'py>(
+        &self,
+        py: Python<'py>,
+        reason: Option<Py<PyAny>>,
+        msg: Option<Py<PyAny>>,
+        force: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = (reason, msg, force);
+        self._cancel()?;
+        self.ready(py)
+    }
+
+    /// Runs a failed task again, after the failed tasks that it depended on.
+    fn retry<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self._retry(py)?;
+        self.ready(py)
+    }
+
+    fn _cancel(&self) -> PyResult<()> {
+        if let (Some(shared), Some(job)) = (&self.shared, self.live()) {
+            shared.check_process()?;
+            shared.engine.cancel(&job);
+            job.forget_call();
+        }
+        Ok(())
+    }
+
+    fn _retry(&self, py: Python<'_>) -> PyResult<()> {
+        let job = self.job(py)?;
+        let shared = self.shared()?;
+        shared.check_open(py, "retry")?;
+        shared.engine.retry(&job);
+        Ok(())
+    }
+
+    /// Lets go of the task, as dropping the future does; from then on the future reads cancelled.
+    ///
+    /// A task that nobody wants any more is not run, and its result not kept.
+    fn release(&self, py: Python<'_>) {
+        let Some(job) = self.live() else { return };
+        let gone = Handle::Gone(job.key(py).unbind(), Some("cancelled"));
+        let before = std::mem::replace(
+            &mut *self.handle.lock().unwrap_or_else(PoisonError::into_inner),
+            gone,
+        );
+        let_go(self.shared.as_deref(), &before);
+    }
+
+    /// Has `fn(future)` called once the task has ended, however it ends; at once if it has.
+    ///
+    /// Callbacks run one after the other on a thread of the client's.
+    fn add_done_callback(this: &Bound<'_, Self>, r#fn: Bound<'_, PyAny>) -> PyResult<()> {
+        let py = this.py();
+        let future = this.get();
+        let shared = future.shared()?;
+        shared.check_process()?;
+        let callback = Arc::new(Callback {
+            shared: Arc::clone(shared),
+            call: Mutex::new(Some((r#fn.unbind(), this.clone().unbind()))),
+        });
+        match future.live() {
+            Some(job) => {
+                let listener: Arc<dyn Listen> = callback;
+                job.header().listen(&listener, 0);
+            }
+            None => callback.post(py),
+        }
+        Ok(())
+    }
+
+    /// The result, or the task's exception raised, as from `result`, on whatever event loop is running.
+    fn __await__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static AWAIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        python(this.py(), &AWAIT, "azolla._await", "wait_for")?.call1((this,))
+    }
+
+    /// Calls `loop.call_soon_threadsafe(callback)` when the task ends, at once if it has.
+    fn _listen(
+        &self,
+        py: Python<'_>,
+        r#loop: Py<PyAny>,
+        callback: Py<PyAny>,
+    ) -> PyResult<Listening> {
+        let job = self.job(py)?;
+        let listener: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
+        job.header().listen(&listener, 0);
+        Ok(Listening { job, listener, forks: forks() })
+    }
+
+    /// The value, error or cancellation of a task that has ended, as `result()` gives it.
+    fn _now<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.value(py)
+    }
+
+    /// `exception()` of a future that has ended.
+    fn _exception<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        let job = self.live().filter(|job| job.header().status() == Status::Failed);
+        match job.as_ref().and_then(|job| job.outcome()) {
+            Some(Err(failure)) => raise(py, failure).into_value(py).into_bound(py).into_any(),
+            _ => py.None().into_bound(py),
+        }
+    }
+
+    /// `traceback()` of a future that has ended.
+    fn _traceback<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        let job = self.live();
+        match job.as_ref().and_then(|job| job.outcome()) {
+            Some(Outcome::Err(Failure::Raised(raised))) => raised
+                .traceback
+                .as_ref()
+                .map_or_else(|| py.None(), |tb| tb.clone_ref(py).into_any())
+                .into_bound(py),
+            _ => py.None().into_bound(py),
+        }
+    }
+
+    /// Shows the collector what the only future on a task keeps alive: the result of one that is
+    /// done, the exception of one that has failed and the call that a retry would make. What a
+    /// task needs that is still to run, or more than one future keeps, is not the future's to show.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.handle.try_lock().as_deref() {
+            Ok(Handle::Live(job)) if job.header().has_one_future() => job.traverse(&visit),
+            _ => Ok(()),
+        }
+    }
+
+    fn __reduce__<'py>(
+        this: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
+        Ok((this.get_type().into_any(), (this.get().key_object(this.py())?,)))
+    }
+
+    /// What a digest of the future is made of: its key stands for its result.
+    fn __dask_tokenize__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(&'static str, Bound<'py, PyAny>)> {
+        Ok(("azolla.Future", self.key_object(py)?))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let mut text = String::from("<Future: ");
+        let begun = self.live().is_some_and(|job| job.header().is_running());
+        text += if begun { "running" } else { self.last_status().unwrap_or("no client") };
+        if let Some(kind) = self.r#type(py) {
+            let name = kind.getattr(intern!(py, "__qualname__"))?;
+            text += &format!(", type: {name}");
+        }
+        text += &format!(", key: {}>", self.key_object(py)?);
+        Ok(text)
+    }
+
+    fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static HTML: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        python(this.py(), &HTML, "azolla._html", "future")?.call1((this,))
+    }
+}
+
+impl Future {
+    /// What `status` says, in a forked child what it said last.
+    fn last_status(&self) -> Option<&'static str> {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*handle {
+            Handle::Gone(_, status) => *status,
+            Handle::Live(job) => Some(match job.header().status() {
+                Status::Pending => "pending",
+                Status::Finished => "finished",
+                Status::Failed => "error",
+                Status::Cancelled => "cancelled",
+            }),
+        }
+    }
+}
+
+/// One future fewer on this job.
+fn let_go(shared: Option<&Shared>, handle: &Handle) {
+    if let (Some(shared), Handle::Live(job)) = (shared, handle)
+        && job.header().remove_future()
+        && !shared.is_forked()
+    {
+        shared.engine.release(job.header());
+    }
+}
+
+impl Drop for Future {
+    fn drop(&mut self) {
+        let Self { shared, handle } = self;
+        let_go(shared.as_deref(), handle.get_mut().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A done-callback on its way to the client's callback thread.
+struct Callback {
+    shared: Arc<Shared>,
+    call: Mutex<Option<(Py<PyAny>, Py<Future>)>>,
+}
+
+impl Callback {
+    fn post(&self, py: Python<'_>) {
+        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((function, future)) = call else { return };
+        let posted = self.shared.client(py).and_then(|client| {
+            client.call_method1(intern!(py, "_post_callback"), (&function, &future))
+        });
+        if let Err(error) = posted {
+            error.write_unraisable(py, Some(function.bind(py)));
+        }
+    }
+}
+
+impl Listen for Callback {
+    fn settled(&self, _token: usize, _status: Status) {
+        Python::try_attach(|py| self.post(py));
+    }
+}
+
+/// Something to call on an event loop when a task has ended.
+pub(crate) struct LoopCallback {
+    pub(crate) r#loop: Py<PyAny>,
+    pub(crate) callback: Py<PyAny>,
+}
+
+impl Listen for LoopCallback {
+    fn settled(&self, _token: usize, _status: Status) {
+        Python::try_attach(|py| {
+            // The only error is that the loop is closed: then nobody waits on it any more.
+            let _ = self.r#loop.call_method1(
+                py,
+                intern!(py, "call_soon_threadsafe"),
+                (&self.callback,),
+            );
+        });
+    }
+}
+
+/// Holds a listener in place; `close` takes it back.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct Listening {
+    job: Arc<PyJob>,
+    listener: Arc<dyn Listen>,
+    forks: u64,
+}
+
+#[pymethods]
+impl Listening {
+    fn close(&self) {
+        if check_forks(self.forks).is_ok() {
+            self.job.header().unlisten(&self.listener);
+        }
+    }
+}

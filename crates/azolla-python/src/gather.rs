@@ -1,0 +1,160 @@
+//! `gather`: results for futures, in whatever they are nested.
+
+use crate::arguments::replace_by;
+use crate::future::{Future, LoopCallback, raise, value};
+use crate::job::PyJob;
+use crate::shared::{check_forks, forks};
+use crate::wait;
+use azolla::runtime::{Job, Listen, Status, Until};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// What to do with futures that have no result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Errors {
+    Raise,
+    Skip,
+}
+
+impl Errors {
+    pub(crate) fn parse(text: &str) -> PyResult<Self> {
+        match text {
+            "raise" => Ok(Self::Raise),
+            "skip" => Ok(Self::Skip),
+            _ => Err(PyValueError::new_err(format!(
+                "errors must be 'raise' or 'skip', not {text:?}"
+            ))),
+        }
+    }
+}
+
+/// Waits for the futures in `futures`, and returns the same with their results in place.
+pub(crate) fn gather<'py>(
+    futures: &Bound<'py, PyAny>,
+    errors: Errors,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = futures.py();
+    let jobs = jobs(futures)?;
+    let until = if errors == Errors::Raise { Until::AllOrFailure } else { Until::All };
+    wait::wait(py, &jobs, until, None)?;
+    if errors == Errors::Raise {
+        raise_first_failure(py, &jobs)?;
+    }
+    results(futures, errors)
+}
+
+/// The jobs of all futures in here.
+pub(crate) fn jobs(futures: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyJob>>> {
+    let py = futures.py();
+    let mut jobs = Vec::new();
+    // The results are put in place later: this walk changes nothing.
+    replace_by(futures, &mut |future| {
+        jobs.push(future.get().job(py)?);
+        Ok(Some(future.clone().into_any()))
+    })?;
+    Ok(jobs)
+}
+
+/// Raises the error of one that has failed or was cancelled, if there is one.
+pub(crate) fn raise_first_failure(py: Python<'_>, jobs: &[Arc<PyJob>]) -> PyResult<()> {
+    for job in jobs {
+        match job.header().status() {
+            Status::Failed | Status::Cancelled => {
+                if let Some(Err(failure)) = job.outcome()
+                    && job.header().status() == Status::Failed
+                {
+                    return Err(raise(py, failure));
+                }
+                value(py, job)?;
+            }
+            Status::Pending | Status::Finished => {}
+        }
+    }
+    Ok(())
+}
+
+/// The same nesting with results in place of futures, all of which have ended.
+pub(crate) fn results<'py>(
+    futures: &Bound<'py, PyAny>,
+    errors: Errors,
+) -> PyResult<Bound<'py, PyAny>> {
+    let new = replace_by(futures, &mut |future: &Bound<'py, Future>| match future
+        .get()
+        .value(future.py())
+    {
+        Ok(value) => Ok(Some(value)),
+        Err(_) if errors == Errors::Skip => Ok(None),
+        Err(error) => Err(error),
+    })?;
+    Ok(new.unwrap_or_else(|| futures.clone()))
+}
+
+/// A wait of an event loop for several jobs. `close` breaks it off.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct Gathering {
+    jobs: Vec<Arc<PyJob>>,
+    listener: Arc<dyn Listen>,
+    forks: u64,
+}
+
+struct Countdown {
+    missing: AtomicUsize,
+    /// A job without a result ends the wait.
+    failure_ends: bool,
+    ended: AtomicBool,
+    callback: LoopCallback,
+}
+
+impl Gathering {
+    /// None if there is nothing to wait for.
+    pub(crate) fn begin(
+        jobs: Vec<Arc<PyJob>>,
+        errors: Errors,
+        callback: LoopCallback,
+    ) -> Option<Self> {
+        let unsuccessful =
+            |job: &Arc<PyJob>| matches!(job.header().status(), Status::Failed | Status::Cancelled);
+        if errors == Errors::Raise && jobs.iter().any(unsuccessful) {
+            return None;
+        }
+        let pending: Vec<Arc<PyJob>> =
+            jobs.into_iter().filter(|job| job.header().status() == Status::Pending).collect();
+        if pending.is_empty() {
+            return None;
+        }
+        let listener: Arc<dyn Listen> = Arc::new(Countdown {
+            missing: AtomicUsize::new(pending.len()),
+            failure_ends: errors == Errors::Raise,
+            ended: AtomicBool::new(false),
+            callback,
+        });
+        for job in &pending {
+            job.header().listen(&listener, 0);
+        }
+        Some(Self { jobs: pending, listener, forks: forks() })
+    }
+}
+
+#[pymethods]
+impl Gathering {
+    fn close(&self) {
+        if check_forks(self.forks).is_err() {
+            return;
+        }
+        for job in &self.jobs {
+            job.header().unlisten(&self.listener);
+        }
+    }
+}
+
+impl Listen for Countdown {
+    fn settled(&self, token: usize, status: Status) {
+        let failed = self.failure_ends && status != Status::Finished;
+        let last = self.missing.fetch_sub(1, Ordering::AcqRel) == 1;
+        if (failed || last) && !self.ended.swap(true, Ordering::AcqRel) {
+            self.callback.settled(token, status);
+        }
+    }
+}

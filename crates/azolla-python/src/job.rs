@@ -1,0 +1,206 @@
+//! A Python task: the call, and the place for what comes of it.
+
+use crate::raised::Raised;
+use azolla::runtime::{Attempts, Header, Job, Status, assert_unlocked};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a task has come to.
+pub(crate) type Outcome = Result<Py<PyAny>, Failure>;
+
+/// Why a task has no result.
+#[derive(Clone)]
+pub(crate) enum Failure {
+    /// It raised this.
+    Raised(Arc<Raised>),
+    /// The engine has broken down.
+    Engine(Arc<str>),
+}
+
+/// A function, what to call it with, and the context variables to call it in.
+pub(crate) struct Call {
+    pub(crate) function: Py<PyAny>,
+    pub(crate) args: Py<PyTuple>,
+    pub(crate) kwargs: Option<Py<PyDict>>,
+    /// Shared by the tasks of one `map`, so each runs in a copy.
+    pub(crate) context: Py<PyAny>,
+    /// Some argument is or holds a future, to be replaced by its result.
+    pub(crate) has_futures: bool,
+}
+
+impl Call {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            function: self.function.clone_ref(py),
+            args: self.args.clone_ref(py),
+            kwargs: self.kwargs.as_ref().map(|kwargs| kwargs.clone_ref(py)),
+            context: self.context.clone_ref(py),
+            has_futures: self.has_futures,
+        }
+    }
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.function)?;
+        visit.call(&self.args)?;
+        visit.call(&self.kwargs)?;
+        visit.call(&self.context)
+    }
+}
+
+/// What a task's key is made of; the key itself is made when somebody asks.
+pub(crate) enum Name {
+    /// The user's own.
+    Given(Py<PyAny>),
+    /// The function's name and the digest of the call.
+    Pure { function: Py<PyString>, digest: u128 },
+    /// The function's name and the task's id, veiled by the client's own number.
+    Impure { function: Py<PyString>, client: u128 },
+}
+
+pub(crate) struct PyJob {
+    header: Header,
+    /// Kept while the task may run (again): gone once it is done or cancelled.
+    call: Mutex<Option<Call>>,
+    attempts: Attempts<Outcome>,
+    retries: AtomicU32,
+    pub(crate) name: Name,
+}
+
+impl PyJob {
+    pub(crate) fn new(call: Call, retries: u32, name: Name) -> Self {
+        Self {
+            header: Header::new(),
+            call: Mutex::new(Some(call)),
+            attempts: Attempts::new(),
+            retries: AtomicU32::new(retries),
+            name,
+        }
+    }
+
+    /// A task that is done already: data that was given.
+    pub(crate) fn done(value: Py<PyAny>, name: Name) -> Self {
+        let job = Self {
+            header: Header::new(),
+            call: Mutex::new(None),
+            attempts: Attempts::new(),
+            retries: AtomicU32::new(0),
+            name,
+        };
+        job.store(Ok(value));
+        job
+    }
+
+    pub(crate) fn call(&self, py: Python<'_>) -> Option<Call> {
+        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
+        call.as_ref().map(|call| call.clone_ref(py))
+    }
+
+    /// Lets go of the call, for it will not be made again.
+    pub(crate) fn forget_call(&self) {
+        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(call);
+    }
+
+    /// Stores what the task has come to. What a cancelled task comes to is nobody's.
+    pub(crate) fn store(&self, outcome: Outcome) {
+        drop(self.attempts.store(outcome));
+    }
+
+    /// For the only future on this task: what goes with it.
+    ///
+    /// An exception that dependents share is theirs too, and stays out of the collector's sight.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match (self.header.status(), self.outcome()) {
+            (Status::Finished, Some(Ok(value))) => visit.call(value),
+            (Status::Failed, Some(Err(Failure::Raised(raised)))) => {
+                if Arc::strong_count(raised) == 1 {
+                    visit.call(&raised.exception)?;
+                    visit.call(&raised.traceback)?;
+                }
+                match self.call.try_lock().as_deref() {
+                    Ok(Some(call)) => call.traverse(visit),
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
+        self.attempts.last()
+    }
+
+    /// Uses up one retry, if there is one left.
+    pub(crate) fn take_retry(&self) -> bool {
+        let left = self.retries.load(Ordering::Relaxed);
+        self.retries.store(left.saturating_sub(1), Ordering::Relaxed);
+        left > 0
+    }
+
+    /// The key as Python sees it.
+    pub(crate) fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match &self.name {
+            Name::Given(key) => key.bind(py).clone(),
+            Name::Pure { .. } | Name::Impure { .. } => {
+                PyString::new(py, &self.key_text(py)).into_any()
+            }
+        }
+    }
+
+    pub(crate) fn key_text(&self, py: Python<'_>) -> String {
+        match &self.name {
+            Name::Given(key) => key.bind(py).to_string(),
+            Name::Pure { function, digest } => format!("{}-{digest:032x}", text(function, py)),
+            Name::Impure { function, client } => {
+                let id = self.header.id().map_or(0, |id| id.to_bits());
+                crate::key::impure(&text(function, py), *client, id)
+            }
+        }
+    }
+}
+
+fn text(string: &Py<PyString>, py: Python<'_>) -> String {
+    string.bind(py).to_string_lossy().into_owned()
+}
+
+impl Job for PyJob {
+    type Failure = Failure;
+
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        self.attempts.last()?.as_ref().err().cloned()
+    }
+
+    fn fail(&self, failure: Failure) {
+        let _ = self.attempts.store(Err(failure));
+    }
+
+    fn fail_by_engine(&self, why: &str) {
+        let _ = self.attempts.store(Err(Failure::Engine(why.into())));
+    }
+
+    fn reset(&self) {
+        self.attempts.another();
+    }
+
+    fn discard(&self) {
+        self.forget_call();
+    }
+
+    fn key(&self) -> String {
+        Python::try_attach(|py| self.key_text(py)).unwrap_or_default()
+    }
+}
+
+impl Drop for PyJob {
+    fn drop(&mut self) {
+        // Python's objects go with it, and with them whatever their destructors do.
+        assert_unlocked();
+    }
+}

@@ -1,0 +1,94 @@
+//! Keys: what tasks are found by.
+//!
+//! A key that was given is any hashable Python value of the kinds that Dask allows. A pure task's
+//! key ends in the digest of its call, an impure one's in its id; both are made when asked for and
+//! understood when given back.
+
+use azolla_core::{Key, TaskId};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyString, PyTuple};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// What a key given by the user names.
+pub(crate) enum Named {
+    /// Whatever task has this key.
+    Key(Key),
+    /// An impure task of this client.
+    Task(TaskId),
+}
+
+/// The key of an impure task: reversible, and written like a UUID.
+pub(crate) fn impure(function: &str, client: u128, id: u64) -> String {
+    let veiled = client ^ u128::from(id);
+    let text = format!("{veiled:032x}");
+    let (a, b, c, d, e) = (&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]);
+    format!("{function}-{a}-{b}-{c}-{d}-{e}")
+}
+
+/// Understands a key. An error says what keys may be.
+pub(crate) fn parse(key: &Bound<'_, PyAny>, client: u128) -> PyResult<Named> {
+    if let Ok(text) = key.cast::<PyString>() {
+        let text = text.to_string_lossy();
+        if let Some(digest) = pure_digest(&text) {
+            return Ok(Named::Key(Key::from_digest(digest)));
+        }
+        if let Some(task) = impure_id(&text, client) {
+            return Ok(Named::Task(task));
+        }
+    }
+    digest(key).map(|digest| Named::Key(Key::from_digest(digest)))
+}
+
+/// A digest of the key itself: keys that differ only in their types, as `1` and `"1"` do, differ.
+pub(crate) fn digest(key: &Bound<'_, PyAny>) -> PyResult<u128> {
+    let mut bytes = Vec::new();
+    write(key, &mut bytes)?;
+    Ok(xxh3_128(&bytes))
+}
+
+/// The digest at the end of a pure task's key.
+fn pure_digest(key: &str) -> Option<u128> {
+    let (_, digest) = key.rsplit_once('-')?;
+    let hex = digest.len() == 32 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    hex.then(|| u128::from_str_radix(digest, 16).ok()).flatten()
+}
+
+fn impure_id(key: &str, client: u128) -> Option<TaskId> {
+    let uuid = key.get(key.len().checked_sub(36)?..)?;
+    let dashes = [8, 13, 18, 23];
+    if !dashes.iter().all(|at| uuid.as_bytes()[*at] == b'-') {
+        return None;
+    }
+    let veiled = u128::from_str_radix(&uuid.replace('-', ""), 16).ok()?;
+    TaskId::from_bits(u64::try_from(veiled ^ client).ok()?)
+}
+
+/// Writes a key so that different ones differ.
+fn write(key: &Bound<'_, PyAny>, bytes: &mut Vec<u8>) -> PyResult<()> {
+    let mut tagged = |tag: u8, content: &[u8]| {
+        bytes.push(tag);
+        bytes.extend((content.len() as u64).to_le_bytes());
+        bytes.extend(content);
+    };
+    if let Ok(text) = key.cast::<PyString>() {
+        tagged(b's', text.to_string_lossy().as_bytes());
+    } else if let Ok(content) = key.cast::<PyBytes>() {
+        tagged(b'b', content.as_bytes());
+    } else if key.is_instance_of::<PyInt>() || key.is_instance_of::<PyFloat>() {
+        // Equal numbers are equal keys, as in a dictionary: 1, 1.0 and True are the same.
+        let whole = key.call_method0("__int__").ok().filter(|whole| whole.eq(key).unwrap_or(false));
+        tagged(b'n', whole.as_ref().unwrap_or(key).repr()?.to_string_lossy().as_bytes());
+    } else if let Ok(parts) = key.cast::<PyTuple>() {
+        tagged(b't', &parts.len().to_le_bytes());
+        for part in parts {
+            write(&part, bytes)?;
+        }
+    } else {
+        let message = format!(
+            "a key is a str, bytes, int, float or a tuple of those, not {}",
+            key.get_type().qualname()?
+        );
+        return Err(pyo3::exceptions::PyTypeError::new_err(message));
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! The Python package's extension module: it converts, calls and raises, and decides nothing.
+//!
+//! The Python half (`python/azolla`) holds what is easier said in Python: the client's life, event
+//! loops, the workers' threads.
+
+mod arguments;
+mod as_completed;
+mod client;
+mod future;
+mod gather;
+mod job;
+mod key;
+mod map;
+mod observe;
+mod raised;
+mod shared;
+mod submit;
+mod token;
+mod wait;
+mod worker;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<as_completed::Endings>()?;
+    module.add_class::<client::Core>()?;
+    module.add_class::<future::Future>()?;
+    module.add_class::<observe::PyObservations>()?;
+    module.add_class::<worker::PyWorker>()?;
+    module.add_class::<worker::Running>()?;
+    module.add_function(wrap_pyfunction!(raised::before_collection, module)?)?;
+    module.add_function(wrap_pyfunction!(shared::after_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(worker::secede, module)?)?;
+    module.add_function(wrap_pyfunction!(worker::rejoin, module)?)?;
+    module.add_function(wrap_pyfunction!(worker::thread_client, module)?)?;
+    module.add_function(wrap_pyfunction!(worker::thread_running, module)?)?;
+    module.add_function(wrap_pyfunction!(worker::thread_task, module)?)?;
+    module.add_function(wrap_pyfunction!(token::tokenize, module)?)?;
+    module.add_function(wrap_pyfunction!(wait::wait_for, module)?)?;
+    Ok(())
+}

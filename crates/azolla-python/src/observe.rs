@@ -1,0 +1,48 @@
+//! Observations, for benches and whoever else wants to see what happens.
+
+use azolla::runtime::{Observations, Status, What};
+use pyo3::prelude::*;
+
+/// Holds what has been observed until it is taken.
+#[pyclass(frozen, name = "Observations", module = "azolla._azolla")]
+pub(crate) struct PyObservations(pub(crate) Observations);
+
+/// Seconds since the client began, the task's number, what happened, and on which worker.
+type Row = (f64, u64, &'static str, Option<u32>);
+
+#[pymethods]
+impl PyObservations {
+    /// All that has been observed since the last time, in rows of seconds since the client began,
+    /// a number that stands for the task, what happened, and the worker's number if it was on one.
+    fn take(&self) -> Vec<Row> {
+        self.0
+            .take()
+            .iter()
+            .map(|seen| row(seen.at.as_secs_f64(), seen.task.to_bits(), seen.what))
+            .collect()
+    }
+
+    /// How many observations did not fit.
+    #[getter]
+    fn dropped(&self) -> u64 {
+        self.0.dropped()
+    }
+}
+
+fn row(at: f64, task: u64, what: What) -> Row {
+    match what {
+        What::Submitted { .. } => (at, task, "submitted", None),
+        What::Ready => (at, task, "ready", None),
+        What::Begun { worker } => (at, task, "begun", Some(worker)),
+        What::Parked { worker } => (at, task, "parked", Some(worker)),
+        What::Resumed { worker } => (at, task, "resumed", Some(worker)),
+        What::Ended { worker, status } => {
+            let how = match status {
+                Status::Failed => "failed",
+                Status::Cancelled => "cancelled",
+                Status::Pending | Status::Finished => "finished",
+            };
+            (at, task, how, worker)
+        }
+    }
+}

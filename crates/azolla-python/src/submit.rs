@@ -1,0 +1,254 @@
+//! `submit` and `map`: calls become tasks.
+
+use crate::arguments::find;
+use crate::future::Future;
+use crate::job::{Call, Name, PyJob};
+use crate::key::{Named, parse};
+use crate::shared::{Shared, is_loop_thread, python};
+use crate::token::FunctionToken;
+use crate::worker::{Running, current_task};
+use azolla::runtime::{Job, Spec};
+use azolla_core::{Key, Priority, TaskId};
+use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+/// What may be said of a task besides its call; the names are Dask's.
+pub(crate) struct Options<'a, 'py> {
+    pub(crate) key: Option<&'a Bound<'py, PyAny>>,
+    /// What the keys begin with, in place of the function's name.
+    pub(crate) prefix: Option<&'a Bound<'py, PyString>>,
+    pub(crate) retries: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) priority: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) pure: bool,
+}
+
+/// What the tasks of one `submit` or `map` have in common.
+pub(crate) struct Common<'py> {
+    py: Python<'py>,
+    shared: Arc<Shared>,
+    function: Bound<'py, PyAny>,
+    name: Bound<'py, PyString>,
+    /// The name is a prefix that was given: then it counts in digests.
+    prefixed: bool,
+    kind: u64,
+    context: Bound<'py, PyAny>,
+    retries: u32,
+    priority: Option<Priority>,
+    parent: Option<TaskId>,
+    token: Option<FunctionToken>,
+}
+
+impl<'py> Common<'py> {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        what: &str,
+        function: &Bound<'py, PyAny>,
+        options: &Options<'_, 'py>,
+    ) -> PyResult<Self> {
+        static COPY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = function.py();
+        shared.check_open(py, what)?;
+        if !function.is_callable() {
+            let message = format!("{what}() takes a function first, not {}", short_repr(function));
+            return Err(PyTypeError::new_err(message));
+        }
+        let name = function_name(function)?;
+        let mut hasher = DefaultHasher::new();
+        name.to_string_lossy().hash(&mut hasher);
+        let token = match options.pure && options.key.is_none() {
+            true => FunctionToken::of(py, function, &future_digest)?,
+            false => None,
+        };
+        Ok(Self {
+            py,
+            shared: Arc::clone(shared),
+            function: function.clone(),
+            name: options.prefix.cloned().unwrap_or(name),
+            prefixed: options.prefix.is_some(),
+            kind: hasher.finish(),
+            context: python(py, &COPY_CONTEXT, "contextvars", "copy_context")?.call0()?,
+            retries: retries(options.retries)?,
+            priority: priority(options.priority)?,
+            parent: parent(py)?,
+            token,
+        })
+    }
+
+    /// One task: its job, and what the engine is to know of it.
+    pub(crate) fn task(
+        &self,
+        args: Bound<'py, PyTuple>,
+        kwargs: Option<Bound<'py, PyDict>>,
+        key: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Prepared> {
+        let mut inputs = Vec::new();
+        find(args.as_any(), &self.shared, &mut inputs)?;
+        if let Some(kwargs) = &kwargs {
+            find(kwargs.as_any(), &self.shared, &mut inputs)?;
+        }
+        let (name, key) = self.name(&args, kwargs.as_ref(), key)?;
+        let call = Call {
+            function: self.function.clone().unbind(),
+            args: args.unbind(),
+            kwargs: kwargs.map(Bound::unbind),
+            context: self.context.clone().unbind(),
+            has_futures: !inputs.is_empty(),
+        };
+        Ok(Prepared { job: Arc::new(PyJob::new(call, self.retries, name)), key, inputs })
+    }
+
+    /// What the task is called, and the key to find it under.
+    fn name(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+        key: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Name, Option<Named>)> {
+        if let Some(key) = key {
+            let named = parse(key, self.shared.number)?;
+            return Ok((Name::Given(key.clone().unbind()), Some(named)));
+        }
+        let function = self.name.clone().unbind();
+        if let Some(token) = &self.token
+            && let Some(digest) = token.call(self.py, args, kwargs, &future_digest)?
+        {
+            let digest = if self.prefixed { self.with_prefix(digest) } else { digest };
+            let named = Named::Key(Key::from_digest(digest));
+            return Ok((Name::Pure { function, digest }, Some(named)));
+        }
+        Ok((Name::Impure { function, client: self.shared.number }, None))
+    }
+
+    fn with_prefix(&self, digest: u128) -> u128 {
+        let name = self.name.to_string_lossy();
+        xxhash_rust::xxh3::xxh3_128(&[&digest.to_le_bytes(), name.as_bytes()].concat())
+    }
+
+    pub(crate) fn submit(&self, prepared: Prepared) -> Future {
+        let shared = &self.shared;
+        if let Some(Named::Task(task)) = prepared.key
+            && let Some(job) = shared.engine.find_task(task)
+        {
+            return Future::new(job, Arc::clone(shared));
+        }
+        let job = shared.engine.submit(self.spec(&prepared));
+        Future::new(job, Arc::clone(shared))
+    }
+
+    pub(crate) fn submit_all(&self, prepared: &[Prepared]) -> Vec<Arc<PyJob>> {
+        self.shared.engine.submit_all(prepared.iter().map(|prepared| self.spec(prepared)))
+    }
+
+    fn spec<'a>(&self, prepared: &'a Prepared) -> Spec<'a, PyJob> {
+        Spec {
+            job: Arc::clone(&prepared.job),
+            key: match prepared.key {
+                Some(Named::Key(key)) => Some(key),
+                _ => None,
+            },
+            priority: self.priority,
+            parent: self.parent,
+            kind: self.kind,
+            inputs: &prepared.inputs,
+        }
+    }
+}
+
+/// A task on its way to the engine.
+pub(crate) struct Prepared {
+    pub(crate) job: Arc<PyJob>,
+    key: Option<Named>,
+    inputs: Vec<Arc<PyJob>>,
+}
+
+/// A future among a pure call's arguments counts by its key.
+pub(crate) fn future_digest(value: &Bound<'_, PyAny>) -> Option<u128> {
+    let job = value.cast::<Future>().ok()?.get().job(value.py()).ok()?;
+    crate::key::digest(job.key(value.py()).as_any()).ok()
+}
+
+/// The task in which this is called, if it is one of any client's.
+fn parent(py: Python<'_>) -> PyResult<Option<TaskId>> {
+    static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if let Some((task, _)) = current_task() {
+        return Ok(Some(task));
+    }
+    if !is_loop_thread() {
+        return Ok(None);
+    }
+    let running = python(py, &CURRENT, "azolla._await", "current_task")?.call0()?;
+    Ok(running.cast::<Running>().ok().and_then(|running| running.get().job.header().id()))
+}
+
+/// What a function's tasks are called, as Dask calls them.
+pub(crate) fn function_name<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+    static NAME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = function.py();
+    if let Some(name) = function.getattr_opt(intern!(py, "__name__"))?
+        && let Ok(name) = name.cast_into_exact::<PyString>()
+        && name != "<lambda>"
+        && !function.is_instance_of::<PyType>()
+    {
+        return Ok(name);
+    }
+    Ok(python(py, &NAME, "azolla._names", "function_name")?.call1((function,))?.cast_into()?)
+}
+
+fn short_repr(value: &Bound<'_, PyAny>) -> String {
+    let text = value.repr().map_or_else(|_| String::from("?"), |text| text.to_string());
+    if text.chars().count() <= 80 {
+        text
+    } else {
+        text.chars().take(77).chain("...".chars()).collect()
+    }
+}
+
+pub(crate) fn priority(priority: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Priority>> {
+    let Some(priority) = priority.filter(|priority| !priority.is_none()) else { return Ok(None) };
+    let wrong = || {
+        let message = format!("priority must be a number or None, not {}", short_repr(priority));
+        PyTypeError::new_err(message)
+    };
+    if priority.is_instance_of::<PyString>() {
+        return Err(wrong());
+    }
+    let number: f64 = priority.extract().map_err(|_| wrong())?;
+    match Priority::new(number) {
+        Some(priority) => Ok(Some(priority)),
+        None => Err(PyValueError::new_err("priority must be a number, not NaN")),
+    }
+}
+
+fn retries(retries: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
+    let Some(retries) = retries.filter(|retries| !retries.is_none()) else { return Ok(0) };
+    retries.extract().map_err(|_| {
+        let message =
+            format!("retries must be a whole number, 0 or more, not {}", short_repr(retries));
+        PyValueError::new_err(message)
+    })
+}
+
+/// Refuses what is not there yet, rather than ignore it.
+pub(crate) fn refuse(options: &[(&str, &Option<Bound<'_, PyAny>>)]) -> PyResult<()> {
+    for (name, value) in options {
+        let unset = value.as_ref().is_none_or(|value| {
+            value.is_none() || value.is(&*pyo3::types::PyBool::new(value.py(), false))
+        });
+        if !unset {
+            let why = match *name {
+                "actor" | "actors" => "actors are still to come",
+                "batch_size" => {
+                    "batches are still to come; leave it out, and all is submitted at once"
+                }
+                _ => "all tasks run on the threads of one process so far, which are all alike",
+            };
+            return Err(PyNotImplementedError::new_err(format!("{name}= is not supported: {why}")));
+        }
+    }
+    Ok(())
+}

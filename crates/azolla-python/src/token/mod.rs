@@ -1,0 +1,152 @@
+//! Pure keys: the digest of a call by what is called and with what.
+//!
+//! Equal digests mean that the one call can stand for the other, so a digest that hits wrongly
+//! gives a wrong answer, and one that misses only gives work twice: when in doubt, miss. Nothing
+//! that can change is remembered from one call to the next, and what cannot be hashed at all has no
+//! digest, which is no error.
+
+mod array;
+mod cache;
+mod class;
+mod function;
+mod hasher;
+mod known;
+mod module;
+mod object;
+mod value;
+mod walk;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use hasher::Tag;
+use walk::{Hashed, Miss, Walk};
+
+/// Gives the digest of a future's key, and nothing for what is no future.
+pub(crate) type FutureKey<'a> = &'a dyn Fn(&Bound<'_, PyAny>) -> Option<u128>;
+
+/// The digest of a function: the first half of that of a call, and made once for calls that are
+/// submitted together.
+///
+/// Not to be kept for longer than that: what the function depends on may change.
+#[derive(Clone, Copy)]
+pub(crate) struct FunctionToken(u128);
+
+impl FunctionToken {
+    /// Hashes what is called, or gives `None` where that cannot be hashed: the caller then uses an
+    /// impure key.
+    ///
+    /// # Errors
+    ///
+    /// Only what must reach the user: KeyboardInterrupt, SystemExit, what a signal handler raises.
+    pub(crate) fn of(
+        py: Python<'_>,
+        function: &Bound<'_, PyAny>,
+        future_key: FutureKey<'_>,
+    ) -> PyResult<Option<Self>> {
+        let digest = digest(py, Tag::Function, future_key, |walk| walk.callee(function));
+        Ok(settle(py, digest)?.map(FunctionToken))
+    }
+
+    /// The digest of a call of this function, or `None` where an argument cannot be hashed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FunctionToken::of`].
+    pub(crate) fn call(
+        &self,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        future_key: FutureKey<'_>,
+    ) -> PyResult<Option<u128>> {
+        let digest = digest(py, Tag::Call, future_key, |walk| {
+            walk.out.digest(self.0);
+            walk.arguments(args, kwargs)
+        });
+        settle(py, digest)
+    }
+}
+
+/// The digest of a value, or `None` where something in it cannot be hashed.
+///
+/// # Errors
+///
+/// As for [`FunctionToken::of`].
+pub(crate) fn value_token(
+    py: Python<'_>,
+    value: &Bound<'_, PyAny>,
+    future_key: FutureKey<'_>,
+) -> PyResult<Option<u128>> {
+    settle(py, digest(py, Tag::Value, future_key, |walk| walk.value(value)))
+}
+
+/// The digest of the arguments: 32 hexadecimal digits, the same for equal arguments in any process.
+///
+/// Raises TypeError for what cannot be hashed.
+#[pyfunction]
+#[pyo3(signature = (*args, **kwargs))]
+pub(crate) fn tokenize(
+    py: Python<'_>,
+    args: &Bound<'_, PyTuple>,
+    kwargs: Option<&Bound<'_, PyDict>>,
+) -> PyResult<String> {
+    match digest(py, Tag::Value, &|_| None, |walk| walk.arguments(args, kwargs)) {
+        Ok(digest) => Ok(format!("{digest:032x}")),
+        Err(miss) => Err(refusal(py, miss.or_interrupt(py)?)),
+    }
+}
+
+impl<'py> Walk<'_, 'py> {
+    /// Writes what is called. How it describes itself makes no difference to the call.
+    fn callee(&mut self, function: &Bound<'py, PyAny>) -> Hashed {
+        self.describes = false;
+        self.value(function)
+    }
+
+    /// Writes the arguments of a call; none by name is the same as an empty dict of them.
+    fn arguments(
+        &mut self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> Hashed {
+        self.tuple(args)?;
+        match kwargs {
+            Some(kwargs) if !kwargs.is_empty() => self.dict(Tag::Dict, kwargs),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The digest of what `write` writes.
+fn digest<'py>(
+    py: Python<'py>,
+    root: Tag,
+    future_key: FutureKey<'_>,
+    write: impl FnOnce(&mut Walk<'_, 'py>) -> Hashed,
+) -> Hashed<u128> {
+    let mut walk = Walk::new(py, future_key, root)?;
+    write(&mut walk)?;
+    Ok(walk.out.finish())
+}
+
+/// What cannot be hashed is no error, save for what must reach the user.
+fn settle(py: Python<'_>, hashed: Hashed<u128>) -> PyResult<Option<u128>> {
+    match hashed {
+        Ok(digest) => Ok(Some(digest)),
+        Err(miss) => miss.or_interrupt(py).map(|_| None),
+    }
+}
+
+/// What to tell somebody who asked for a digest that there is not.
+fn refusal(py: Python<'_>, miss: Miss) -> PyErr {
+    match miss {
+        Miss::Refused(reason) => PyTypeError::new_err(format!("cannot be hashed: {reason}")),
+        Miss::Raised(cause) | Miss::Interrupted(cause) => {
+            let error = PyTypeError::new_err(format!("cannot be hashed: {cause}"));
+            error.set_cause(py, Some(cause));
+            error
+        }
+    }
+}

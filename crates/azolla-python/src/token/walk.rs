@@ -1,0 +1,219 @@
+//! One walk over a value: what it may cost, how deep it may go, what it has met already, and why it
+//! may end without a digest.
+
+use std::collections::HashMap;
+
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use rustc_hash::FxBuildHasher;
+
+use super::FutureKey;
+use super::cache::address;
+use super::hasher::{Tag, Writer};
+use super::known::Known;
+
+/// Why there is no digest.
+#[derive(Debug)]
+pub(super) enum Miss {
+    /// A rule of ours says no.
+    Refused(&'static str),
+    /// Python code raised: the object's own code, mostly.
+    Raised(PyErr),
+    /// A signal handler raised. That is meant for whoever called us.
+    Interrupted(PyErr),
+}
+
+impl From<PyErr> for Miss {
+    fn from(error: PyErr) -> Self {
+        Miss::Raised(error)
+    }
+}
+
+impl Miss {
+    /// Separates what has no digest, which is no error, from what must reach the user (Ctrl-C).
+    pub(super) fn or_interrupt(self, py: Python<'_>) -> PyResult<Miss> {
+        match self {
+            Miss::Interrupted(error) => Err(error),
+            Miss::Raised(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+            miss => Ok(miss),
+        }
+    }
+}
+
+/// What hashing gives: something, or the reason why there is no digest.
+pub(super) type Hashed<T = ()> = Result<T, Miss>;
+
+/// Levels of nesting. Past that a value is taken to contain itself.
+const MAX_DEPTH: u32 = 100;
+
+/// What looking at one object costs, in the unit of a byte hashed (about a tenth of a nanosecond).
+pub(super) const OBJECT: u64 = 128;
+
+/// What the arguments of a call may cost: seconds, after which the value is probably a small graph
+/// with a very large number of paths.
+const ARGUMENTS: u64 = 1 << 34;
+
+/// What a function may cost at each submit for the values that it closes over, defaults to or
+/// names: about a tenth of a millisecond for arrays, and one for small objects. A notebook's
+/// function that names a large table gets impure keys rather than minutes of hashing the table
+/// again and again.
+const ENVIRONMENT: u64 = 1 << 20;
+
+/// How many containers and objects are passed between two looks for Ctrl-C.
+const SIGNALS_EVERY: u32 = 4096;
+
+/// A walk over one value, writing as it goes.
+pub(super) struct Walk<'a, 'py> {
+    pub(super) py: Python<'py>,
+    pub(super) known: &'static Known,
+    pub(super) future_key: FutureKey<'a>,
+    pub(super) out: Writer,
+    pub(super) mode: Mode,
+    /// Whether a function is to be hashed with its name, doc and annotations: where it is handed to
+    /// a call as a value, these may matter; where it is what is called, or what that calls, they do
+    /// not.
+    pub(super) describes: bool,
+    /// Whether something was written by its name only, because the mode is `SortKey`.
+    pub(super) abridged: bool,
+    /// Whether the budget is that of a function's environment.
+    in_environment: bool,
+    depth: u32,
+    budget: u64,
+    steps: u32,
+    met: HashMap<usize, u64, FxBuildHasher>,
+    /// Keeps alive what `met` has the addresses of.
+    kept: Vec<Bound<'py, PyAny>>,
+}
+
+/// What a walk is for.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Mode {
+    /// The digest of a value.
+    Whole,
+    /// An order among the members of something that has none. Functions and classes go by name:
+    /// members with the same names keep the order in which they come, which can only cause a miss.
+    SortKey,
+    /// The digest of a code object, which is remembered: constants only.
+    Constants,
+}
+
+impl<'a, 'py> Walk<'a, 'py> {
+    pub(super) fn new(py: Python<'py>, future_key: FutureKey<'a>, root: Tag) -> Hashed<Self> {
+        Ok(Walk {
+            py,
+            known: Known::of(py)?,
+            future_key,
+            out: Writer::new(root),
+            mode: Mode::Whole,
+            describes: true,
+            in_environment: false,
+            abridged: false,
+            depth: 0,
+            budget: ARGUMENTS,
+            steps: 0,
+            met: HashMap::default(),
+            kept: Vec::new(),
+        })
+    }
+
+    /// A walk that goes on from here under the same limits, but writes a digest of its own. It
+    /// knows nothing of what was met before, so its digest holds wherever it is put.
+    pub(super) fn aside(&self, root: Tag, mode: Mode) -> Self {
+        Walk {
+            py: self.py,
+            known: self.known,
+            future_key: self.future_key,
+            out: Writer::new(root),
+            mode,
+            describes: self.describes,
+            in_environment: self.in_environment,
+            abridged: false,
+            depth: self.depth,
+            budget: self.budget,
+            steps: self.steps,
+            met: HashMap::default(),
+            kept: Vec::new(),
+        }
+    }
+
+    /// A walk for what will be remembered, so that its cost counts for nothing. Depth still does.
+    pub(super) fn for_constants(&self, root: Tag) -> Self {
+        let mut walk = self.aside(root, Mode::Constants);
+        (walk.budget, walk.in_environment) = (ARGUMENTS, false);
+        walk
+    }
+
+    /// Ends a walk begun by `aside`: its costs are this walk's costs.
+    pub(super) fn join(&mut self, other: Self) -> (u128, bool) {
+        self.budget = other.budget;
+        self.steps = other.steps;
+        (other.out.finish(), !other.abridged)
+    }
+
+    /// Takes an exception to mean that something is not there, unless it must reach the user.
+    pub(super) fn absent<T>(&self, error: PyErr) -> Hashed<Option<T>> {
+        Miss::Raised(error).or_interrupt(self.py).map(|_| None).map_err(Miss::Interrupted)
+    }
+
+    /// Goes one level down.
+    pub(super) fn nested(&mut self, body: impl FnOnce(&mut Self) -> Hashed) -> Hashed {
+        if self.depth == MAX_DEPTH {
+            return Err(Miss::Refused("it is nested too deeply, or contains itself"));
+        }
+        self.depth += 1;
+        let done = body(self);
+        self.depth -= 1;
+        done
+    }
+
+    /// Hashes what a function depends on besides its arguments, which must not cost much.
+    pub(super) fn environment(&mut self, body: impl FnOnce(&mut Self) -> Hashed) -> Hashed {
+        let outside = (self.budget, self.describes, self.in_environment);
+        let granted = self.budget.min(ENVIRONMENT);
+        (self.budget, self.describes, self.in_environment) = (granted, false, true);
+        let done = body(self);
+        let spent = granted - self.budget;
+        (self.budget, self.describes, self.in_environment) =
+            (outside.0 - spent, outside.1, outside.2);
+        done
+    }
+
+    /// Accounts for bytes hashed.
+    #[inline]
+    pub(super) fn spend(&mut self, cost: u64) -> Hashed {
+        match self.budget.checked_sub(cost) {
+            Some(rest) => {
+                self.budget = rest;
+                Ok(())
+            }
+            None if self.in_environment => Err(Miss::Refused(
+                "a function depends on values that are too large to be hashed at each call",
+            )),
+            None => Err(Miss::Refused("it is too large")),
+        }
+    }
+
+    /// Accounts for a container or an object and for its members.
+    pub(super) fn spend_objects(&mut self, members: usize) -> Hashed {
+        self.spend(OBJECT * (members as u64 + 1))?;
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps.is_multiple_of(SIGNALS_EVERY) {
+            self.py.check_signals().map_err(Miss::Interrupted)?;
+        }
+        Ok(())
+    }
+
+    /// Whether this very object was met before; if so, its number in the order of meeting stands
+    /// for it.
+    pub(super) fn met(&mut self, object: &Bound<'py, PyAny>) -> bool {
+        let number = self.kept.len() as u64;
+        if let Some(&first) = self.met.get(&address(object)) {
+            self.out.tag(Tag::Again);
+            self.out.number(first);
+            return true;
+        }
+        self.met.insert(address(object), number);
+        self.kept.push(object.clone());
+        false
+    }
+}

@@ -1,0 +1,133 @@
+//! Blocking: without the GIL, answering Ctrl-C, and lending the slot inside a task.
+
+use crate::future::Future;
+use crate::job::PyJob;
+use crate::shared::error;
+use crate::worker::{is_between_tasks, with_worker};
+use azolla::runtime::{Completions, Patience, Until, WaitError};
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyFloat, PyInt};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Waits for jobs.
+pub(crate) fn wait(
+    py: Python<'_>,
+    jobs: &[Arc<PyJob>],
+    until: Until,
+    deadline: Option<Instant>,
+) -> PyResult<()> {
+    let result = py.detach(|| {
+        with_worker(|worker| {
+            let mut outside = outside(deadline);
+            let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =
+                if worker.is_some() { None } else { Some(&mut outside) };
+            azolla::runtime::wait(worker, jobs, until, Patience { deadline, interrupt })
+        })
+    });
+    result.map_err(|error| exception(py, error))
+}
+
+/// Blocks until these futures have ended, or the first of them.
+#[pyfunction]
+#[pyo3(name = "wait", signature = (futures, timeout=None, first=false))]
+pub(crate) fn wait_for(
+    futures: Bound<'_, PyAny>,
+    timeout: Option<Bound<'_, PyAny>>,
+    first: bool,
+) -> PyResult<()> {
+    let deadline = deadline(timeout.as_ref())?;
+    let until = if first { Until::First } else { Until::All };
+    // Those that were released have ended.
+    let mut jobs = Vec::new();
+    for future in futures.try_iter()? {
+        let future = future?.cast_into::<Future>()?;
+        future.get().shared()?.check_process()?;
+        match future.get().live() {
+            Some(job) => jobs.push(job),
+            None if first => return Ok(()),
+            None => {}
+        }
+    }
+    wait(futures.py(), &jobs, until, deadline)
+}
+
+/// Waits for the next completion. `None`: all that waited have been sent away, `since` that number
+/// of times.
+pub(crate) fn next(
+    py: Python<'_>,
+    completions: &Completions<PyJob>,
+    deadline: Option<Instant>,
+    since: u64,
+) -> PyResult<Option<usize>> {
+    let result = py.detach(|| {
+        with_worker(|worker| {
+            let mut outside = outside(deadline);
+            let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =
+                if worker.is_some() { None } else { Some(&mut outside) };
+            completions.next_since(worker, deadline, interrupt, Some(since))
+        })
+    });
+    result.map_err(|error| exception(py, error))
+}
+
+/// How long a finalizer may wait between two tasks without a time-out.
+const BETWEEN_TASKS: Duration = Duration::from_secs(1);
+
+/// What breaks off a wait outside tasks: a signal, on the main thread. And the wait of a finalizer
+/// that runs between two tasks of a worker ends some time, for it may be the one that holds up what
+/// it waits for.
+fn outside(deadline: Option<Instant>) -> impl FnMut() -> PyResult<()> {
+    let limit = (deadline.is_none() && is_between_tasks()).then(|| Instant::now() + BETWEEN_TASKS);
+    move || {
+        if limit.is_some_and(|limit| Instant::now() >= limit) {
+            return Err(PyRuntimeError::new_err(
+                "a finalizer has waited without a timeout between two tasks of this thread, which \
+                 may hold up what it waits for",
+            ));
+        }
+        // When the interpreter ends there are no signals any more, and nobody to be told.
+        Python::try_attach(|py| py.check_signals()).unwrap_or(Ok(()))
+    }
+}
+
+pub(crate) fn exception(py: Python<'_>, wait_error: WaitError<PyErr>) -> PyErr {
+    match wait_error {
+        WaitError::Interrupted(error) => error,
+        WaitError::TimedOut => {
+            PyTimeoutError::new_err("the time was up before the result was there")
+        }
+        WaitError::Closed => {
+            error(py, "ClosedClientError", "the client was closed during the wait")
+        }
+        WaitError::NoThread(reason) => PyRuntimeError::new_err(format!(
+            "this task cannot wait: no thread could be started to take over its slot ({reason})"
+        )),
+        WaitError::Cycle(keys) => error(
+            py,
+            "WaitCycleError",
+            &format!("these tasks would wait for each other for ever: {}", keys.join(" -> ")),
+        ),
+    }
+}
+
+/// When a time-out given by a user is up: seconds, a `timedelta`, or text such as `"500ms"`.
+pub(crate) fn deadline(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Instant>> {
+    static SECONDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let Some(timeout) = timeout.filter(|timeout| !timeout.is_none()) else { return Ok(None) };
+    let number = timeout.is_instance_of::<PyFloat>() || timeout.is_instance_of::<PyInt>();
+    let seconds: f64 = if number {
+        timeout.extract()?
+    } else {
+        let parse = crate::shared::python(timeout.py(), &SECONDS, "azolla._time", "seconds")?;
+        parse.call1((timeout,))?.extract()?
+    };
+    if seconds.is_nan() {
+        return Err(PyTypeError::new_err("a timeout is a number of seconds, not NaN"));
+    }
+    // Longer than anybody lives is for ever.
+    let Ok(duration) = Duration::try_from_secs_f64(seconds.max(0.0)) else { return Ok(None) };
+    Ok(Instant::now().checked_add(duration))
+}

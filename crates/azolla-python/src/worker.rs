@@ -1,0 +1,374 @@
+//! The worker of one Python thread: hands out calls, takes results.
+//!
+//! The thread's loop is Python (`azolla/_worker.py`), so that no native frame ever lies below the
+//! user's code.
+
+use crate::arguments::replace;
+use crate::job::{Call, Failure, PyJob};
+use crate::raised::{Raised, set_traceback};
+use crate::shared::{Shared, check_forks, forks, python};
+use azolla::runtime::{Job, Next, Worker};
+use azolla_core::{Outcome, TaskId};
+use pyo3::exceptions::{PyRuntimeError, PySystemExit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+/// What the client of a worker shares: not there yet when its first workers begin, and gone when
+/// nobody has the client or a future of it any more.
+pub(crate) type Owner = Arc<OnceLock<Weak<Shared>>>;
+
+thread_local! {
+    /// Dropped by [`PyWorker::end`] alone: a thread that the interpreter's end takes down must not
+    /// come back to the engine, and through it to Python.
+    static WORKER: RefCell<Option<ManuallyDrop<Worker<PyJob>>>> = const { RefCell::new(None) };
+    /// The client of this thread's worker.
+    static OWNER: RefCell<Option<Owner>> = const { RefCell::new(None) };
+}
+
+/// Calls `f` with the worker whose task runs on this thread: `None` outside tasks.
+pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&mut Worker<PyJob>>) -> R) -> R {
+    let mut f = Some(f);
+    let mut call = |worker: Option<&mut Worker<PyJob>>| {
+        f.take().expect("it is called once")(worker.filter(|worker| worker.current().is_some()))
+    };
+    // Already borrowed means that the worker itself is at work on this thread, say dropping an
+    // object whose finalizer has led here. That is outside tasks too.
+    let inside = WORKER.try_with(|worker| {
+        worker.try_borrow_mut().ok().map(|mut worker| call(worker.as_deref_mut()))
+    });
+    match inside {
+        Ok(Some(result)) => result,
+        _ => call(None),
+    }
+}
+
+/// The task that runs on this thread: its id and job.
+pub(crate) fn current_task() -> Option<(TaskId, Arc<PyJob>)> {
+    with_worker(|worker| worker?.current().map(|(task, job)| (task, Arc::clone(job))))
+}
+
+/// Whether this is a worker's thread, but not in a task: it hands over a result, say, and what it
+/// lets go of has a finalizer that has led here.
+pub(crate) fn is_between_tasks() -> bool {
+    OWNER.with_borrow(Option::is_some) && with_worker(|worker| worker.is_none())
+}
+
+/// The worker of one thread: hands out calls, takes results.
+#[pyclass(frozen, name = "Worker", module = "azolla._azolla")]
+pub(crate) struct PyWorker {
+    /// Until the thread takes it, or its start has failed.
+    waiting: Arc<Mutex<Option<Worker<PyJob>>>>,
+    number: u32,
+    owner: Owner,
+    forks: u64,
+}
+
+/// A call as the loop makes it: `context.run(function, *args, **kwargs)`.
+type Task<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyTuple>, Bound<'py, PyDict>);
+
+impl PyWorker {
+    pub(crate) fn new(waiting: Arc<Mutex<Option<Worker<PyJob>>>>, owner: Owner) -> Self {
+        let locked = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = locked.as_ref().map_or(0, Worker::number);
+        drop(locked);
+        Self { waiting, number, owner, forks: forks() }
+    }
+
+    fn shared(&self) -> Option<Arc<Shared>> {
+        self.owner.get()?.upgrade()
+    }
+
+    fn is_forked(&self) -> bool {
+        check_forks(self.forks).is_err()
+    }
+}
+
+#[pymethods]
+impl PyWorker {
+    /// Makes the calling thread this worker's. False: it comes too late, and is to end.
+    fn begin(&self) -> bool {
+        let worker = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let begun = worker.is_some();
+        WORKER.set(worker.map(ManuallyDrop::new));
+        OWNER.set(Some(Arc::clone(&self.owner)));
+        begun
+    }
+
+    /// The worker leaves the engine.
+    fn end(&self) {
+        drop(WORKER.take().map(ManuallyDrop::into_inner));
+        drop(OWNER.take());
+    }
+
+    /// Whether this is the child of a fork that a task has made.
+    #[getter]
+    fn forked(&self) -> bool {
+        self.is_forked()
+    }
+
+    /// Counted from 0 in each client.
+    #[getter]
+    fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The client whose tasks it runs; None while that is being made.
+    #[getter]
+    fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.shared() {
+            Some(shared) => shared.client(py),
+            None => Ok(py.None().into_bound(py)),
+        }
+    }
+
+    /// The next call to make, once there is one; None: come to an end.
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
+        loop {
+            match own(Worker::next_task)? {
+                Next::Run(job) => {
+                    if let Some(call) = prepare(py, &job)? {
+                        return Ok(Some(call));
+                    }
+                }
+                Next::Sleep(sleeper) => py.detach(|| sleeper.sleep()),
+                Next::End => return Ok(None),
+            }
+        }
+    }
+
+    /// The call has returned this. In the child of a fork that was the whole program: SystemExit.
+    fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
+        static COROUTINE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = result.py();
+        if self.is_forked() {
+            return Err(PySystemExit::new_err(0));
+        }
+        let coroutine = python(py, &COROUTINE, "types", "CoroutineType")?;
+        if result.get_type().is(coroutine) {
+            return self.detach(&result);
+        }
+        let job = own(|worker| worker.current().map(|(_, job)| Arc::clone(job)))?;
+        let Some(job) = job else { return Ok(()) };
+        job.store(Ok(result.unbind()));
+        job.forget_call();
+        drop(job);
+        own(|worker| worker.finish(Outcome::Done))
+    }
+
+    /// The call has raised this. In the child of a fork it is raised on.
+    fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
+        if self.is_forked() {
+            return Err(PyErr::from_value(error));
+        }
+        let job = own(|worker| worker.current().map(|(_, job)| Arc::clone(job)))?;
+        let Some(job) = job else { return Ok(()) };
+        let outcome = fail(&job, &error, true)?;
+        drop(job);
+        own(|worker| worker.finish(outcome))
+    }
+}
+
+impl PyWorker {
+    /// The call has returned a coroutine: it runs on the client's event loop, and takes no slot.
+    fn detach(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = coroutine.py();
+        let (Some(shared), Some(job)) = (self.shared(), own(Worker::detach)?) else {
+            return Err(PyRuntimeError::new_err("a coroutine came from outside a task"));
+        };
+        let context = job.call(py).map(|call| call.context);
+        let running =
+            Bound::new(py, Running { job: Arc::clone(&job), shared: Arc::clone(&shared) })?;
+        let begun = shared.client(py).and_then(|client| {
+            client.call_method1(intern!(py, "_run_coroutine"), (coroutine, &running, context))
+        });
+        if let Err(error) = begun {
+            running.get().failed(error.into_value(py).into_bound(py).into_any(), false)?;
+        }
+        Ok(())
+    }
+}
+
+fn own<R>(f: impl FnOnce(&mut Worker<PyJob>) -> R) -> PyResult<R> {
+    WORKER.with(|worker| match worker.borrow_mut().as_mut() {
+        Some(worker) => Ok(f(worker)),
+        None => Err(PyRuntimeError::new_err("this thread is no worker's")),
+    })
+}
+
+/// The call of a job, with futures replaced by their results. `None`: that has failed, and so has
+/// the task.
+fn prepare<'py>(py: Python<'py>, job: &Arc<PyJob>) -> PyResult<Option<Task<'py>>> {
+    let Some(call) = job.call(py) else {
+        own(|worker| worker.finish(Outcome::Failed))?;
+        return Ok(None);
+    };
+    match task(py, call) {
+        Ok(task) => Ok(Some(task)),
+        Err(error) => {
+            let outcome = fail(job, error.into_value(py).bind(py).as_any(), false)?;
+            own(|worker| worker.finish(outcome))?;
+            Ok(None)
+        }
+    }
+}
+
+fn task(py: Python<'_>, call: Call) -> PyResult<Task<'_>> {
+    let context = call.context.bind(py).call_method0(intern!(py, "copy"))?;
+    let mut args = call.args.into_bound(py);
+    let mut kwargs = match call.kwargs {
+        Some(kwargs) => kwargs.into_bound(py),
+        None => PyDict::new(py),
+    };
+    if call.has_futures {
+        if let Some(new) = replace(args.as_any())? {
+            args = new.cast_into()?;
+        }
+        if let Some(new) = replace(kwargs.as_any())? {
+            kwargs = new.cast_into()?;
+        }
+    }
+    Ok((context, call.function.into_bound(py), args, kwargs))
+}
+
+/// Stores the error of a call, or uses up a retry. `in_loop`: the traceback begins with the
+/// worker's own frame.
+fn fail(job: &PyJob, error: &Bound<'_, PyAny>, in_loop: bool) -> PyResult<Outcome> {
+    if job.take_retry() {
+        return Ok(Outcome::Again);
+    }
+    let py = error.py();
+    // By the interpreter's own ways, for the exception's class may have ways of its own.
+    let mut traceback = PyErr::from_value(error.clone()).traceback(py);
+    if in_loop && let Some(whole) = traceback {
+        traceback = whole.getattr(intern!(py, "tb_next"))?.cast_into().ok();
+    }
+    // The frame of the worker would hold the call's arguments.
+    set_traceback(error, traceback.as_ref());
+    let note = format!("in the azolla task {}", job.key_text(py));
+    let notes = error.getattr(intern!(py, "__notes__"));
+    let noted = notes.is_ok_and(|notes| notes.contains(&note).unwrap_or(false));
+    if !noted {
+        // A class may refuse notes; its error counts all the same.
+        let _ = error.call_method1(intern!(py, "add_note"), (note,));
+    }
+    let raised = Raised::new(error.clone().unbind(), traceback.map(Bound::unbind));
+    job.store(Err(Failure::Raised(Arc::new(raised))));
+    Ok(Outcome::Failed)
+}
+
+/// A task that runs on the client's event loop.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct Running {
+    pub(crate) job: Arc<PyJob>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[pymethods]
+impl Running {
+    /// The client whose task it is.
+    #[getter]
+    fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.shared.client(py)
+    }
+
+    /// The task's key.
+    #[getter]
+    fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.job.key(py)
+    }
+
+    /// Whether this is the child of a fork that the task has made.
+    #[getter]
+    fn forked(&self) -> bool {
+        self.shared.is_forked()
+    }
+
+    /// The task has returned this.
+    fn done(&self, result: Py<PyAny>) -> PyResult<()> {
+        self.shared.check_process()?;
+        self.job.store(Ok(result));
+        self.job.forget_call();
+        self.shared.engine.finish_detached(&self.job, false);
+        Ok(())
+    }
+
+    /// The task has raised this; `in_loop`: the traceback begins with the loop's own frame.
+    fn failed(&self, error: Bound<'_, PyAny>, in_loop: bool) -> PyResult<()> {
+        self.shared.check_process()?;
+        match fail(&self.job, &error, in_loop)? {
+            Outcome::Again => self.shared.engine.again_detached(&self.job),
+            _ => self.shared.engine.finish_detached(&self.job, true),
+        }
+        Ok(())
+    }
+
+    /// Calls `loop.call_soon_threadsafe(callback)` when the task ends, or is cancelled.
+    fn on_end(&self, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<()> {
+        self.shared.check_process()?;
+        let listener: Arc<dyn azolla::runtime::Listen> =
+            Arc::new(crate::future::LoopCallback { r#loop, callback });
+        self.job.header().listen(&listener, 0);
+        Ok(())
+    }
+}
+
+/// Lets the task on this thread run on without a slot. Whether it had one; None outside tasks.
+#[pyfunction]
+pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
+    py.detach(|| with_worker(|worker| worker.map(Worker::secede)))
+        .transpose()
+        .map_err(|error| crate::wait::exception(py, error.never_interrupted()))
+}
+
+/// Waits for a slot for the task on this thread. False outside tasks.
+#[pyfunction]
+pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
+    py.detach(|| with_worker(|worker| worker.map(Worker::rejoin)))
+        .map_or(Ok(false), |result| result.map(|()| true))
+        .map_err(|error| crate::wait::exception(py, error.never_interrupted()))
+}
+
+/// The client whose task runs on this thread; None outside tasks.
+#[pyfunction]
+pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    if current_task().is_none() {
+        return Ok(None);
+    }
+    let shared = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade());
+    shared.map(|shared| shared.client(py)).transpose()
+}
+
+/// The task on this thread, as an event loop knows those that run there; None outside tasks.
+#[pyfunction]
+pub(crate) fn thread_running() -> Option<Running> {
+    let (_, job) = current_task()?;
+    let shared = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade())?;
+    Some(Running { job, shared })
+}
+
+/// In the child of a fork this thread is no worker's: its engine must not be touched.
+pub(crate) fn abandon() {
+    let _ = WORKER.try_with(|worker| {
+        if let Ok(mut worker) = worker.try_borrow_mut() {
+            // Not dropped: that would tell the engine.
+            *worker = None;
+        }
+    });
+    OWNER.set(None);
+}
+
+/// The key of the task on this thread, and the number of the worker that runs it; None outside tasks.
+#[pyfunction]
+pub(crate) fn thread_task(py: Python<'_>) -> PyResult<Option<(Bound<'_, PyAny>, u32)>> {
+    let task = with_worker(|worker| {
+        let worker = worker?;
+        let number = worker.number();
+        worker.current().map(|(_, job)| (Arc::clone(job), number))
+    });
+    Ok(task.map(|(job, number)| (job.key(py), number)))
+}

@@ -1,0 +1,75 @@
+"""Evolving workflows: task graphs that grow while they run.
+
+The interface is that of Dask Futures, the engine is Rust. Submit functions to a `Client`, get
+`Future`s, and submit more as results come in: from outside (`as_completed`, `await`) or from inside
+a running task (`get_client`).
+
+>>> from azolla import Client
+>>> with Client(processes=False, threads_per_worker=2) as client:
+...     squares = client.map(lambda x: x * x, range(5))
+...     client.gather(squares)
+[0, 1, 4, 9, 16]
+"""
+
+from importlib.metadata import version as _version
+
+from azolla._as_completed import as_completed
+from azolla._azolla import Future, tokenize
+from azolla._client import Client
+from azolla._errors import (
+    AzollaError,
+    CancelledError,
+    ClosedClientError,
+    EngineError,
+    FutureCancelledError,
+    FuturesCancelledError,
+    WaitCycleError,
+)
+from azolla._functions import (
+    DoneAndNotDoneFutures,
+    fire_and_forget,
+    futures_of,
+    get_client,
+    get_worker,
+    rejoin,
+    secede,
+    wait,
+)
+
+__version__ = _version("azolla")
+
+__all__ = [
+    "AzollaError",
+    "CancelledError",
+    "Client",
+    "ClosedClientError",
+    "DoneAndNotDoneFutures",
+    "EngineError",
+    "Future",
+    "FutureCancelledError",
+    "FuturesCancelledError",
+    "TimeoutError",
+    "WaitCycleError",
+    "as_completed",
+    "fire_and_forget",
+    "futures_of",
+    "get_client",
+    "get_worker",
+    "rejoin",
+    "secede",
+    "tokenize",
+    "wait",
+]
+
+# Tracebacks show them by the names that users import.
+for _public in (
+    AzollaError,
+    ClosedClientError,
+    EngineError,
+    FutureCancelledError,
+    FuturesCancelledError,
+    WaitCycleError,
+):
+    _public.__module__ = "azolla"
+
+TimeoutError = TimeoutError  # what waits raise: the builtin, importable from here as from Dask

@@ -1,0 +1,627 @@
+"""The package's extension module: what is native of clients, futures and `as_completed`.
+
+The examples use a `client = Client(processes=False, threads_per_worker=2)`.
+"""
+
+import asyncio
+import builtins
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextvars import Context
+from datetime import timedelta
+from types import GenericAlias, TracebackType
+from typing import Any, Generic, Literal, Self, TypeAlias, final, overload, type_check_only
+from weakref import ref
+
+from typing_extensions import TypeVar, disjoint_base
+
+from azolla._client import Client
+
+__all__ = [
+    "Core",
+    "Endings",
+    "Future",
+    "Observations",
+    "Running",
+    "Worker",
+    "after_fork",
+    "before_collection",
+    "rejoin",
+    "secede",
+    "thread_client",
+    "thread_running",
+    "thread_task",
+    "tokenize",
+    "wait",
+]
+
+_T_co = TypeVar("_T_co", covariant=True)
+# What a generic function such as `operator.getitem` returns cannot be told from the function alone: anything.
+_R = TypeVar("_R", default=Any)
+
+_Key: TypeAlias = str | bytes | float | tuple[_Key, ...]
+_Timeout: TypeAlias = float | str | timedelta | None
+_Status: TypeAlias = Literal["pending", "finished", "error", "cancelled", "lost"]
+
+@final
+class Future(Generic[_T_co]):
+    """The result that a task will have.
+
+    Futures come from `Client.submit`, `Client.map` and `Client.scatter`. Given as arguments to other tasks they stand
+    for their results. A result is kept while a future on it lives, or a task that needs it.
+
+    Two futures on one task are different objects, neither equal nor of equal hash. Pickled, a future is its key;
+    unpickled, it belongs to the current client.
+
+    Where blocking would block an event loop (on the client's own loop, and with `Client(asynchronous=True)`), `result`,
+    `exception` and `traceback` return awaitables. Type checkers are told of the blocking kind alone; `await future`
+    is the same everywhere.
+
+    Args:
+        key: The key of a task.
+        client: The client that has the task; by default the current one.
+
+    >>> future = client.submit(pow, 2, 10)
+    >>> future.result()
+    1024
+    >>> client.submit(sum, [future, future]).result()
+    2048
+    """
+
+    def __new__(cls, key: _Key, client: Client | None = None) -> Future[Any]: ...
+    @property
+    def key(self) -> Any:
+        """The key of the task: its name in the client.
+
+        It is what was given as `key=`. Otherwise it is text: the function's name, then the digest of the call or, for
+        an impure one, something unique.
+
+        >>> client.submit(pow, 2, 10, key="kibi").key
+        'kibi'
+        >>> client.submit(pow, 2, 20).key.startswith("pow-")
+        True
+        """
+
+    @property
+    def client(self) -> Client | None:
+        """The client that has the task; None if it is gone, or there was none where the future was unpickled.
+
+        >>> client.submit(pow, 2, 10).client is client
+        True
+        """
+
+    @property
+    def status(self) -> _Status | None:
+        """How the task stands: `"pending"`, `"finished"`, `"error"`, `"cancelled"` or `"lost"`.
+
+        Pending are tasks that wait or run. A future that was released reads cancelled, and one made from a key that no
+        task has reads lost. None: the future was unpickled where there was no client.
+
+        >>> future = client.submit(int, "seven")
+        >>> future.exception()
+        ValueError("invalid literal for int() with base 10: 'seven'")
+        >>> future.status
+        'error'
+        """
+
+    @property
+    def type(self) -> builtins.type[_T_co] | None:
+        """The class of the result; None while there is no result.
+
+        >>> future = client.submit(pow, 2, 10)
+        >>> future.result()
+        1024
+        >>> future.type
+        <class 'int'>
+        """
+
+    def done(self) -> bool:
+        """Whether the task has ended, however it did: a future that failed or was cancelled is done too.
+
+        >>> future = client.submit(pow, 2, 10)
+        >>> _ = wait(future)
+        >>> future.done()
+        True
+        """
+
+    def cancelled(self) -> bool:
+        """Whether the task was cancelled, or this future released.
+
+        >>> future = client.submit(pow, 2, 10)
+        >>> future.release()
+        >>> future.cancelled()
+        True
+        """
+
+    def result(self, timeout: _Timeout = None) -> _T_co:
+        """The result, waited for; or the exception that the task raised, raised again.
+
+        The exception is the one that the task raised, with its traceback, its cause and its notes, and a note that
+        names the task. A task whose input failed has that input's exception.
+
+        Called in a task, this takes no slot while it waits. Ctrl-C ends the wait and leaves the task alone.
+
+        Args:
+            timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
+
+        Raises:
+            TimeoutError: The time was up. The task goes on.
+            FutureCancelledError: The task was cancelled, or this future released.
+            WaitCycleError: The task in which this is called would wait for itself.
+            ClosedClientError: The client was closed during the wait.
+
+        >>> client.submit(pow, 2, 10).result(timeout="5 s")
+        1024
+        >>> client.submit(int, "seven").result()
+        Traceback (most recent call last):
+        ValueError: invalid literal for int() with base 10: 'seven'
+        in the azolla task int-...
+        """
+
+    def exception(self, timeout: _Timeout = None) -> BaseException | None:
+        """The exception that the task raised, waited for; None if it succeeded, was cancelled, or is released.
+
+        Args:
+            timeout: As for `result`.
+
+        Raises:
+            TimeoutError: The time was up.
+            WaitCycleError: The task in which this is called would wait for itself.
+            ClosedClientError: The client was closed during the wait.
+
+        >>> client.submit(divmod, 1, 0).exception()
+        ZeroDivisionError('integer division or modulo by zero')
+        """
+
+    def traceback(self, timeout: _Timeout = None) -> TracebackType | None:
+        """The traceback of the exception that the task raised, waited for; None if it succeeded.
+
+        It begins with the task's own function. An exception from native code has none.
+
+        Args:
+            timeout: As for `result`.
+
+        Raises:
+            TimeoutError, WaitCycleError, ClosedClientError: As for `exception`.
+
+        >>> def risky():
+        ...     raise OSError("the disk is full")
+        >>> client.submit(risky).traceback().tb_frame.f_code.co_name
+        'risky'
+        """
+
+    def cancel(self, reason: str | None = None, msg: str | None = None, force: bool = False) -> None:
+        """Cancels the task and what depends on it.
+
+        A task that runs goes on to its end, for nobody; a coroutine is cancelled at its next `await`. A task that has
+        ended is cancelled too, and its result goes; what depended on it and has ended keeps its own.
+
+        Args:
+            reason: Taken as Dask takes it.
+            msg: Taken as Dask takes it.
+            force: Taken as Dask takes it: there is one client, so cancelling always holds.
+
+        >>> future = client.submit(pow, 2, 10)
+        >>> future.cancel()
+        >>> future.status
+        'cancelled'
+        """
+
+    def retry(self) -> None:
+        """Runs a failed task again, after the failed tasks that it depended on.
+
+        Raises:
+            FutureCancelledError: This future was released.
+            ClosedClientError: The client is closed.
+
+        >>> answers = [ZeroDivisionError(), 42]
+        >>> def unsteady():
+        ...     answer = answers.pop(0)
+        ...     if isinstance(answer, Exception):
+        ...         raise answer
+        ...     return answer
+        >>> future = client.submit(unsteady)
+        >>> _ = wait(future)
+        >>> future.status
+        'error'
+        >>> future.retry()
+        >>> future.result()
+        42
+        """
+
+    def release(self) -> None:
+        """Lets go of the task, as dropping the future does; from then on the future reads cancelled.
+
+        A task that nobody wants any more is not run, and its result not kept.
+
+        >>> future = client.submit(pow, 2, 10)
+        >>> future.release()
+        >>> future.result()
+        Traceback (most recent call last):
+        azolla.FutureCancelledError: ...: this future was released
+        """
+
+    def add_done_callback(self, fn: Callable[[Future[_T_co]], object]) -> None:
+        """Has `fn(future)` called once the task has ended, however it ends; at once if it has.
+
+        Callbacks run one after the other on a thread of the client's. What one raises is shown by
+        `sys.unraisablehook`, and nothing else.
+
+        Args:
+            fn: What to call.
+
+        >>> from queue import Queue
+        >>> seen = Queue()
+        >>> client.submit(pow, 2, 10).add_done_callback(lambda future: seen.put(future.result()))
+        >>> seen.get(timeout=10)
+        1024
+        """
+
+    def __await__(self) -> Generator[Any, None, _T_co]:
+        """The result, or the task's exception raised, as from `result`, on whatever event loop is running.
+
+        >>> import asyncio
+        >>> async def main():
+        ...     return await client.submit(pow, 2, 10)
+        >>> asyncio.run(main())
+        1024
+        """
+
+    def __reduce__(self) -> tuple[builtins.type[Future[Any]], tuple[Any]]: ...
+    def __dask_tokenize__(self) -> tuple[str, Any]: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+    def _repr_html_(self) -> str: ...
+    def _listen(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> _Closeable: ...
+    def _now(self) -> _T_co: ...
+    def _cancel(self) -> None: ...
+    def _retry(self) -> None: ...
+    def _exception(self) -> BaseException | None: ...
+    def _traceback(self) -> TracebackType | None: ...
+
+@disjoint_base
+class Core:
+    """The engine's half of `Client`."""
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    @overload
+    def submit(
+        self,
+        func: Callable[..., Coroutine[Any, Any, _R]],
+        *args: Any,
+        key: _Key | None = None,
+        workers: None = None,
+        resources: None = None,
+        retries: int | None = None,
+        priority: float | None = None,
+        fifo_timeout: Any = None,
+        allow_other_workers: bool | None = None,
+        actor: Literal[False] | None = None,
+        actors: Literal[False] | None = None,
+        pure: bool | None = True,
+        **kwargs: Any,
+    ) -> Future[_R]:
+        """Has `func(*args, **kwargs)` run as a task, and returns a future on its result.
+
+        Futures among the arguments, also in lists, tuples, named tuples, sets, the values of dictionaries and the
+        fields of dataclasses, are replaced by their results; the task begins when all are there. A coroutine function
+        (`async def`) runs on the client's event loop, and takes no slot.
+
+        The task sees the context variables of the caller. It may submit tasks of its own, through `get_client`, and
+        wait for them: waiting takes no slot.
+
+        Args:
+            func: What to call.
+            *args: What to call it with.
+            key: The task's key: text, bytes, a number, or a tuple of such. If the client has a task of that key, the
+                future is on that one, whatever it calls. By default it is made as `pure` says.
+            workers: Must be None: a client has one kind of worker so far.
+            resources: Must be None, likewise.
+            retries: How many times the task runs again if it fails; by default 0.
+            priority: Tasks of higher priority go first. By default a task has that of the task that submits it, and 0
+                if none does.
+            fifo_timeout: Taken as Dask takes it.
+            allow_other_workers: Only for use with `workers`.
+            actor: Must be False or None: there are no actors yet.
+            actors: As `actor`.
+            pure: Whether equal calls give equal results. If so (the default), equal calls have equal keys, and are
+                one task while a future on it lives. Pass False for what has effects, or chance in it: every call is a
+                task of its own. So is every call of what cannot be hashed.
+            **kwargs: What to call it with, by name.
+
+        Raises:
+            TypeError: `func` cannot be called, `key` cannot be one, or `priority` is no number.
+            ValueError: `priority` is NaN, `retries` no whole number, or a future among the arguments is another
+                client's.
+            FutureCancelledError: A future among the arguments was released. (One that was cancelled cancels the task.)
+            ClosedClientError: The client is closed.
+            NotImplementedError: For arguments that have no meaning here yet.
+
+        >>> client.submit(pow, 2, 10).result()
+        1024
+        >>> words = client.submit(str.split, "tasks that grow")
+        >>> client.submit(len, words, priority=10, key="how many").result()
+        3
+        >>> async def fetch(page):
+        ...     return f"contents of {page}"
+        >>> client.submit(fetch, "index.html").result()
+        'contents of index.html'
+        """
+
+    @overload
+    def submit(
+        self,
+        func: Callable[..., _R],
+        *args: Any,
+        key: _Key | None = None,
+        workers: None = None,
+        resources: None = None,
+        retries: int | None = None,
+        priority: float | None = None,
+        fifo_timeout: Any = None,
+        allow_other_workers: bool | None = None,
+        actor: Literal[False] | None = None,
+        actors: Literal[False] | None = None,
+        pure: bool | None = True,
+        **kwargs: Any,
+    ) -> Future[_R]: ...
+    @overload
+    def map(
+        self,
+        func: Callable[..., Coroutine[Any, Any, _R]],
+        *iterables: Iterable[Any],
+        key: str | list[Any] | None = None,
+        workers: None = None,
+        retries: int | None = None,
+        resources: None = None,
+        priority: float | None = None,
+        allow_other_workers: bool | None = None,
+        fifo_timeout: Any = None,
+        actor: Literal[False] | None = None,
+        actors: Literal[False] | None = None,
+        pure: bool | None = True,
+        batch_size: None = None,
+        **kwargs: Any,
+    ) -> list[Future[_R]]:
+        """Submits a task for each item, and returns their futures in the order of the items.
+
+        With several iterables the function is called with an item of each, as many times as the shortest has items.
+        The items may be futures, or hold some.
+
+        Args:
+            func: What to call.
+            *iterables: Lists, iterators and the like, one for each argument of `func`.
+            key: Text with which the tasks' keys begin, in place of the function's name; or a list of their keys.
+            workers, retries, resources, priority, allow_other_workers, fifo_timeout, actor, actors, pure: As for
+                `submit`, for each task.
+            batch_size: Must be None: everything is submitted at once so far.
+            **kwargs: What to call it with by name, each time. Futures among these are replaced by their results.
+
+        Raises:
+            TypeError, ValueError, FutureCancelledError, ClosedClientError, NotImplementedError: As for `submit`.
+            TypeError: There is no iterable, or one that is none.
+            ValueError: The list of keys is not as long as the calls are many.
+
+        >>> client.gather(client.map(pow, [2, 3, 5], [1, 2, 3]))
+        [2, 9, 125]
+        >>> [future.key for future in client.map(str.upper, "ab", key=["first", "second"])]
+        ['first', 'second']
+        """
+
+    @overload
+    def map(
+        self,
+        func: Callable[..., _R],
+        *iterables: Iterable[Any],
+        key: str | list[Any] | None = None,
+        workers: None = None,
+        retries: int | None = None,
+        resources: None = None,
+        priority: float | None = None,
+        allow_other_workers: bool | None = None,
+        fifo_timeout: Any = None,
+        actor: Literal[False] | None = None,
+        actors: Literal[False] | None = None,
+        pure: bool | None = True,
+        batch_size: None = None,
+        **kwargs: Any,
+    ) -> list[Future[_R]]: ...
+    def counters(self) -> dict[str, int]:
+        """How many tasks there are and were, and how many threads.
+
+        Returns:
+            Of the tasks: `submitted` ever; `settled`, which have ended, however; `live`, which have not, and
+            `peak_live`, the most of them at once; `kept`, the live ones and those whose result somebody wants. Of the
+            live ones: `ready` to run, `running`, and `parked`, which wait without a slot. Of the threads: `threads`
+            that run tasks.
+
+        >>> futures = client.map(abs, range(-10, 0))
+        >>> client.gather(futures[:2])
+        [10, 9]
+        >>> client.counters()["submitted"]
+        10
+        """
+
+    @property
+    def _closed(self) -> bool: ...
+    @property
+    def _forked(self) -> bool: ...
+    def _start(self, slots: int, start_thread: Callable[[Worker], object], this: ref[Client], number: int) -> None: ...
+    def _close(self) -> None: ...
+    def _check_open(self, what: str) -> None: ...
+    def _set_asynchronous(self, asynchronous: bool) -> None: ...
+    def _set_loop_thread(self) -> None: ...
+    def _async_here(self) -> bool: ...
+    def _gather(self, futures: Any, errors: str) -> Any: ...
+    def _gather_listen(
+        self, futures: Any, errors: str, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]
+    ) -> _Closeable | None: ...
+    def _gathered(self, futures: Any, errors: str) -> Any: ...
+    def _scatter(self, value: Any, key: Any = None, hash: bool = True) -> Future[Any]: ...
+    def _keep(self, future: Future[Any]) -> None: ...
+    def _check(self) -> None: ...
+    def _observe(self, capacity: int) -> Observations: ...
+    @staticmethod
+    def _futures(value: Any) -> list[Future[Any]]: ...
+
+@disjoint_base
+class Endings:
+    """The engine's half of `as_completed`."""
+
+    def __new__(cls, timeout: _Timeout = None) -> Self: ...
+    def count(self) -> int:
+        """How many futures are still to come.
+
+        >>> endings = as_completed(client.map(abs, [-1, -2]))
+        >>> endings.count()
+        2
+        """
+
+    def has_ready(self) -> bool:
+        """Whether the next future would come at once.
+
+        >>> endings = as_completed(client.map(abs, [-1, -2]))
+        >>> [_, _] = endings
+        >>> endings.has_ready()
+        False
+        """
+
+    def is_empty(self) -> bool:
+        """Whether no future is still to come.
+
+        >>> as_completed([]).is_empty()
+        True
+        """
+
+    def clear(self) -> None:
+        """Forgets all futures that are still to come.
+
+        >>> endings = as_completed(client.map(abs, [-1, -2]))
+        >>> endings.clear()
+        >>> list(endings)
+        []
+        """
+
+    @property
+    def _seconds_left(self) -> float | None: ...
+    def _add(self, future: Future[Any]) -> None: ...
+    def _next(self) -> Future[Any]: ...
+    def _try_next(self) -> Future[Any] | None: ...
+    def _next_or_listen(
+        self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]
+    ) -> Future[Any] | None: ...
+
+@final
+class Worker:
+    """The worker of one thread: hands out calls, takes results."""
+
+    @property
+    def number(self) -> int:
+        """Counted from 0 in each client."""
+
+    @property
+    def client(self) -> Client | None:
+        """The client whose tasks it runs; None while that is being made."""
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is the child of a fork that a task has made."""
+
+    def begin(self) -> bool:
+        """Makes the calling thread this worker's. False: it comes too late, and is to end."""
+
+    def end(self) -> None:
+        """The worker leaves the engine."""
+
+    def next(self) -> tuple[Context, Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None:
+        """The next call to make, once there is one; None: come to an end."""
+
+    def done(self, result: Any) -> None:
+        """The call has returned this. In the child of a fork that was the whole program: SystemExit."""
+
+    def failed(self, error: BaseException) -> None:
+        """The call has raised this. In the child of a fork it is raised on."""
+
+@final
+class Running:
+    """A task that runs on the client's event loop."""
+
+    @property
+    def client(self) -> Client:
+        """The client whose task it is."""
+
+    @property
+    def key(self) -> Any:
+        """The task's key."""
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is the child of a fork that the task has made."""
+
+    def done(self, result: Any) -> None:
+        """The task has returned this."""
+
+    def failed(self, error: BaseException, in_loop: bool) -> None:
+        """The task has raised this; `in_loop`: the traceback begins with the loop's own frame."""
+
+    def on_end(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+        """Calls `loop.call_soon_threadsafe(callback)` when the task ends, or is cancelled."""
+
+@final
+class Observations:
+    """Holds what has been observed until it is taken."""
+
+    @property
+    def dropped(self) -> int:
+        """How many observations did not fit."""
+
+    def take(self) -> list[tuple[float, int, str, int | None]]:
+        """All that has been observed since the last time, in rows of seconds since the client began,
+        a number that stands for the task, what happened, and the worker's number if it was on one.
+        """
+
+@type_check_only
+class _Closeable:
+    def close(self) -> None: ...
+
+def before_collection(phase: str, _info: object) -> None:
+    """Takes the frames off the exceptions that nobody else holds. One of `gc.callbacks`."""
+
+def after_fork() -> None:
+    """Called in the child of every fork: the parent's clients are dead there."""
+
+def secede() -> bool | None:
+    """Lets the task on this thread run on without a slot. Whether it had one; None outside tasks."""
+
+def rejoin() -> bool:
+    """Waits for a slot for the task on this thread. False outside tasks."""
+
+def thread_client() -> Client | None:
+    """The client whose task runs on this thread; None outside tasks."""
+
+def thread_running() -> Running | None:
+    """The task on this thread, as an event loop knows those that run there; None outside tasks."""
+
+def wait(futures: Iterable[Future[Any]], timeout: _Timeout = None, first: bool = False) -> None:
+    """Blocks until these futures have ended, or the first of them."""
+
+def thread_task() -> tuple[Any, int] | None:
+    """The key of the task on this thread, and the number of the worker that runs it; None outside tasks."""
+
+def tokenize(*args: Any, **kwargs: Any) -> str:
+    """The digest of the arguments: 32 hexadecimal digits, the same for equal arguments in any process.
+
+    It is what keys of pure tasks end in: numbers, text, containers, functions (by their code and what it names),
+    arrays of NumPy, whatever has `__dask_tokenize__`, and whatever can be pickled. Values of different types differ.
+
+    Args:
+        *args: What to hash.
+        **kwargs: What to hash, by name.
+
+    Raises:
+        TypeError: Something in there cannot be hashed.
+
+    >>> from azolla import tokenize
+    >>> tokenize(1, [2, "three"]) == tokenize(1, [2, "three"])
+    True
+    >>> tokenize(1) == tokenize(True)
+    False
+    """

@@ -1,0 +1,37 @@
+"""The package's own exceptions."""
+
+from concurrent.futures import CancelledError
+
+__all__ = [
+    "AzollaError",
+    "CancelledError",
+    "ClosedClientError",
+    "EngineError",
+    "FutureCancelledError",
+    "FuturesCancelledError",
+    "WaitCycleError",
+]
+
+
+class AzollaError(Exception):
+    """The base of azolla's own errors. Cancellations derive from `CancelledError` instead, as in Dask."""
+
+
+class ClosedClientError(AzollaError):
+    """The client is closed: it takes no work, and waits on it have ended."""
+
+
+class EngineError(AzollaError, RuntimeError):
+    """The engine itself has broken down. This is a bug in azolla."""
+
+
+class WaitCycleError(AzollaError, RuntimeError):
+    """A task was about to wait for something that waits for it. The message names the tasks' keys."""
+
+
+class FutureCancelledError(CancelledError):
+    """The future was cancelled or released, or a future that it depended on was."""
+
+
+class FuturesCancelledError(CancelledError):
+    """Some of the futures waited for were cancelled. The message names their keys."""

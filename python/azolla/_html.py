@@ -1,0 +1,35 @@
+"""What clients and futures look like in a notebook."""
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azolla._azolla import Future
+    from azolla._client import Client
+
+
+def future(future: "Future[Any]") -> str:
+    """A future's status, type and key."""
+    kind = future.type
+    rows = {"Future": str(future.key), "status": str(future.status)}
+    if kind is not None:
+        rows["type"] = kind.__qualname__
+    return _table(rows)
+
+
+def client(client: "Client") -> str:
+    """A client's address and size."""
+    info = client.scheduler_info()
+    rows = {
+        "Client": client.name,
+        "Scheduler": info["address"],
+        "Workers": str(len(info["workers"])),
+        "Threads": str(sum(client.nthreads().values())),
+        "Status": client.status,
+    }
+    return _table(rows)
+
+
+def _table(rows: dict[str, str]) -> str:
+    cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
+    return f"<table>{cells}</table>"

@@ -1,0 +1,55 @@
+"""The workers' threads.
+
+The loop is Python so that no native frame ever lies below the user's code: a thread that wakes while the interpreter
+ends is taken down cleanly only then. The engine hands out calls and takes results.
+"""
+
+import threading
+
+from azolla import _leave
+from azolla._azolla import Worker
+
+
+def start(threads: set[threading.Thread], worker: Worker) -> None:
+    """Starts a thread for a worker, and keeps it in `threads` while it lives."""
+    thread = threading.Thread(target=_work, args=(threads, worker), name=f"azolla-{worker.number}", daemon=True)
+    threads.add(thread)
+    try:
+        _leave.start(thread)
+    except BaseException:
+        # Ctrl-C may come when the thread has begun already: it adds itself.
+        threads.discard(thread)
+        raise
+
+
+def _work(threads: set[threading.Thread], worker: Worker) -> None:
+    if not worker.begin():
+        return
+    threads.add(threading.current_thread())
+    try:
+        while _run_one(worker):
+            pass
+    except BaseException as error:
+        if worker.forked:
+            _leave.child(error)
+        raise
+    finally:
+        worker.end()
+        threads.discard(threading.current_thread())
+
+
+def _run_one(worker: Worker) -> bool:
+    # A function of its own, so that nothing of one task is held while the next is waited for.
+    task = worker.next()
+    if task is None:
+        return False
+    context, function, args, kwargs = task
+    del task
+    try:
+        result = context.run(function, *args, **kwargs)
+    except BaseException as error:
+        worker.failed(error)
+    else:
+        del function, args, kwargs
+        worker.done(result)
+    return True

@@ -1,0 +1,90 @@
+"""A client for each test, looked over afterwards, and tasks that wait to be told."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from azolla import Client
+
+#: How long a test waits for what must come. Nothing here takes a fraction of it.
+PATIENCE = 60.0
+
+_passed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if call.when == "call":
+        item.stash[_passed] = report.passed
+    return report
+
+
+def eventually(holds: Callable[[], object]) -> None:
+    """Fails unless `holds()` becomes true: for what another thread is about to report."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.001)
+
+
+def nothing_is_kept(client: Client) -> bool:
+    """Whether the client has let go of every task, as it must when no future is left."""
+    gc.collect()
+    counters = client.counters()
+    return counters["live"] == 0 and counters["kept"] == 0
+
+
+class Gate:
+    """Tasks that call `hold` are held until it is opened."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self._entered = threading.Semaphore(0)
+
+    def hold(self, value: Any = None) -> Any:
+        self._entered.release()
+        assert self._open.wait(PATIENCE)
+        return value
+
+    def entered(self, tasks: int = 1) -> None:
+        """Waits until so many more tasks are held."""
+        for _ in range(tasks):
+            assert self._entered.acquire(timeout=PATIENCE)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
+def _client(request: pytest.FixtureRequest, threads: int) -> Iterator[Client]:
+    with Client(processes=False, n_workers=1, threads_per_worker=threads) as client:
+        yield client
+        client._check()
+        # A test that failed is held by its traceback, and with it the futures.
+        if request.node.stash.get(_passed, False):
+            eventually(lambda: nothing_is_kept(client))
+            client._check()
+
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    """Two slots."""
+    yield from _client(request, 2)
+
+
+@pytest.fixture
+def one_slot(request: pytest.FixtureRequest) -> Iterator[Client]:
+    """A client with one slot, on which the order of tasks can be seen."""
+    yield from _client(request, 1)

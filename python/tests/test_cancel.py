@@ -1,0 +1,217 @@
+"""Cancelling: of what waits, of what runs, of what depends on it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import operator
+import threading
+from typing import Any
+
+import pytest
+from azolla import CancelledError, Client, FutureCancelledError, as_completed, get_client
+from conftest import Gate, eventually
+
+
+def inc(x: int) -> int:
+    return x + 1
+
+
+def test_queued_work_never_runs(client: Client, gate: Gate) -> None:
+    ran: list[int] = []
+    held = client.map(gate.hold, range(2), pure=False)
+    gate.entered(2)
+    queued = client.map(ran.append, range(10), pure=False)
+    client.cancel(queued)
+    assert [future.status for future in queued] == ["cancelled"] * 10
+    gate.open()
+    assert client.gather(held) == [0, 1]
+    assert client.submit(inc, 1).result() == 2
+    assert ran == []
+
+
+def test_dependents_are_cancelled(client: Client, gate: Gate) -> None:
+    root = client.submit(gate.hold, 1, pure=False)
+    middle = client.submit(inc, root)
+    leaf = client.submit(operator.add, middle, 1)
+    root.cancel()
+    assert (middle.status, leaf.status) == ("cancelled", "cancelled")
+    with pytest.raises(FutureCancelledError, match=str(leaf.key)):
+        leaf.result()
+
+
+def test_an_input_wanted_elsewhere_goes_on(client: Client, gate: Gate) -> None:
+    root = client.submit(gate.hold, 1, pure=False)
+    doomed, other = client.submit(inc, root), client.submit(operator.neg, root)
+    doomed.cancel()
+    gate.open()
+    assert other.result() == -1
+    assert root.result() == 1
+
+
+def test_a_running_task_goes_on_for_nobody(client: Client, gate: Gate) -> None:
+    future = client.submit(gate.hold, 1, pure=False)
+    gate.entered()
+    future.cancel()
+    assert future.status == "cancelled"
+    gate.open()
+    eventually(lambda: client.counters()["running"] == 0)
+    assert future.status == "cancelled"
+
+
+def test_what_a_cancelled_future_says(client: Client, gate: Gate) -> None:
+    future = client.submit(gate.hold, pure=False)
+    future.cancel()
+    assert future.cancelled()
+    assert future.done()
+    assert future.type is None
+    # As in Dask: it has not failed.
+    assert future.exception() is None
+    assert future.traceback() is None
+    with pytest.raises(FutureCancelledError, match=str(future.key)):
+        future.result()
+
+
+def test_the_errors_are_cancelled_errors() -> None:
+    assert issubclass(FutureCancelledError, CancelledError)
+    assert issubclass(FutureCancelledError, concurrent.futures.CancelledError)
+
+
+def test_a_result_that_is_there_is_taken_back(client: Client) -> None:
+    future = client.submit(inc, 1)
+    assert future.result() == 2
+    future.cancel()
+    assert future.status == "cancelled"
+    with pytest.raises(FutureCancelledError):
+        future.result()
+
+
+def test_a_failed_one_can_be_cancelled(client: Client) -> None:
+    future = client.submit(operator.truediv, 1, 0)
+    assert type(future.exception()) is ZeroDivisionError
+    future.cancel()
+    assert future.status == "cancelled"
+
+
+def test_all_futures_on_a_task_are_cancelled(client: Client, gate: Gate) -> None:
+    first = client.submit(gate.hold, key="k")
+    second = client.submit(gate.hold, key="k")
+    first.cancel()
+    assert second.cancelled()
+
+
+def test_the_key_is_free_again(client: Client, gate: Gate) -> None:
+    first = client.submit(gate.hold, key="k")
+    first.cancel()
+    second = client.submit(inc, 1, key="k")
+    assert second.result() == 2
+    assert first.cancelled()
+
+
+def test_twice_and_nested(client: Client, gate: Gate) -> None:
+    futures = client.map(gate.hold, range(4), pure=False)
+    client.cancel([futures[0], {"a": futures[1]}, (futures[2],)])
+    client.cancel(futures)
+    client.cancel(futures, force=True, reason="because", msg="really")
+    futures[0].cancel(reason="again", msg="and again")
+    client.cancel(iter(futures))
+    client.cancel(5)
+    assert all(future.cancelled() for future in futures)
+
+
+def test_waits_end(client: Client, gate: Gate) -> None:
+    future = client.submit(gate.hold, pure=False)
+    gate.entered()
+    errors: list[BaseException] = []
+
+    def result() -> None:
+        try:
+            future.result()
+        except FutureCancelledError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=result) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    future.cancel()
+    for thread in threads:
+        thread.join()
+    assert len(errors) == 3
+    errors.clear()
+
+
+def test_a_task_waiting_for_a_cancelled_one_goes_on(client: Client, gate: Gate) -> None:
+    child = client.submit(gate.hold, key="child")
+    gate.entered()
+    waiting = threading.Event()
+
+    def parent() -> str:
+        child = get_client().submit(gate.hold, key="child")
+        waiting.set()
+        try:
+            child.result()
+        except FutureCancelledError:
+            return "cancelled"
+        return "not"
+
+    future = client.submit(parent, pure=False)
+    assert waiting.wait(60)
+    child.cancel()
+    assert future.result() == "cancelled"
+
+
+def test_cancelling_while_iterating(client: Client, gate: Gate) -> None:
+    quick = client.submit(inc, 1)
+    quick.result()
+    held = client.map(gate.hold, range(20), pure=False)
+    endings = as_completed([quick, *held])
+    assert next(endings) is quick
+    client.cancel(held)
+    assert {future.status for future in endings} == {"cancelled"}
+
+
+def test_a_chain_however_long(client: Client, gate: Gate) -> None:
+    first = future = client.submit(gate.hold, 0, pure=False)
+    chain = [first]
+    for _ in range(20_000):
+        future = client.submit(inc, future)
+        chain.append(future)
+    first.cancel()
+    eventually(chain[-1].cancelled)
+    assert all(future.cancelled() for future in chain)
+
+
+def test_retries_of_a_cancelled_task_are_off(client: Client, gate: Gate) -> None:
+    runs: list[int] = []
+
+    def task() -> None:
+        runs.append(1)
+        gate.hold()
+        raise ValueError
+
+    future = client.submit(task, retries=5, pure=False)
+    gate.entered()
+    future.cancel()
+    gate.open()
+    assert client.submit(inc, 1).result() == 2
+    eventually(lambda: client.counters()["running"] == 0)
+    assert runs == [1]
+
+
+def test_awaitable_on_the_clients_loop(client: Client, gate: Gate) -> None:
+    async def run() -> list[str]:
+        futures: list[Any] = client.map(gate.hold, range(4), pure=False)
+        await client.cancel(futures[:1])
+        await futures[1].cancel()
+        # Not awaiting it is no mistake either: it is done by then.
+        client.cancel(futures[2])
+        futures[3].cancel()
+        return [future.status for future in futures]
+
+    assert client.sync(run) == ["cancelled"] * 4
+
+
+def test_awaitable_when_asked(client: Client) -> None:
+    future = client.submit(inc, 1)
+    asyncio.run(client.cancel(future, asynchronous=True))
+    assert future.cancelled()

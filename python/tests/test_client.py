@@ -1,0 +1,107 @@
+"""`Client`: its life, and what it says of itself."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any
+
+from azolla import Client, get_client
+from conftest import Gate, eventually
+
+
+def inc(x: int) -> int:
+    return x + 1
+
+
+def test_a_context_manager() -> None:
+    with Client(processes=False, threads_per_worker=1) as client:
+        assert client.status == "running"
+        assert get_client() is client
+    assert client.status == "closed"
+
+
+def test_its_size() -> None:
+    with Client(processes=False, n_workers=2, threads_per_worker=3, name="mine") as client:
+        info = client.scheduler_info()
+        assert client.name == "mine"
+        assert len(info["workers"]) == 2
+        assert list(client.nthreads().values()) == [3, 3] == list(client.ncores().values())
+        assert info["address"].startswith("inproc://")
+        assert "workers=2" in repr(client)
+        assert "threads=6" in repr(client)
+        html = client._repr_html_()
+        assert info["address"] in html
+        assert "mine" in html
+
+
+def test_html_is_escaped() -> None:
+    with Client(processes=False, threads_per_worker=1, name="<b>&") as client:
+        assert "<b>" not in client._repr_html_()
+        assert "&lt;b&gt;&amp;" in client._repr_html_()
+
+
+def test_the_latest_open_one_is_current() -> None:
+    with Client(processes=False, threads_per_worker=1) as first:
+        with Client(processes=False, threads_per_worker=1) as second:
+            assert get_client() is second
+        assert get_client() is first
+
+
+def test_current_is_each_threads_own(client: Client) -> None:
+    with Client(processes=False, threads_per_worker=1, set_as_default=False) as hidden, hidden.as_current():
+        seen: list[Any] = []
+        thread = threading.Thread(target=lambda: seen.append(get_client()))
+        thread.start()
+        thread.join()
+        assert seen == [client]
+        assert get_client() is hidden
+
+
+def test_one_that_is_dropped_is_closed() -> None:
+    client = Client(processes=False, threads_per_worker=1)
+    future = client.submit(inc, 1)
+    assert future.result() == 2
+    gone = weakref.ref(client)
+    del client
+    eventually(lambda: gone() is None)
+    assert future.result() == 2
+    assert future.client is None
+
+
+def test_one_that_a_task_closes() -> None:
+    client = Client(processes=False, threads_per_worker=1)
+    future = client.submit(lambda: get_client().close(), pure=False)
+    eventually(future.done)
+    assert client.status == "closed"
+    client.close()
+
+
+def test_its_threads_end_with_it() -> None:
+    before = threading.active_count()
+    with Client(processes=False, threads_per_worker=4) as client:
+        client.gather(client.map(lambda _: get_client().submit(inc, 1, pure=False).result(), range(50), pure=False))
+        client.sync(lambda: None)
+        client.submit(inc, 1).add_done_callback(lambda _: None)
+    eventually(lambda: threading.active_count() <= before)
+
+
+def test_closing_leaves_what_runs_to_itself(gate: Gate) -> None:
+    client = Client(processes=False, threads_per_worker=1, set_as_default=False)
+    running, queued = client.map(gate.hold, range(2), pure=False)
+    gate.entered()
+    client._close()
+    assert (running.status, queued.status) == ("cancelled", "cancelled")
+    gate.open()
+    client.close()
+
+
+def test_counters(client: Client, gate: Gate) -> None:
+    futures = client.map(gate.hold, range(5), pure=False)
+    gate.entered(2)
+    counters = client.counters()
+    assert (counters["submitted"], counters["live"], counters["running"]) == (5, 5, 2)
+    gate.open()
+    client.gather(futures)
+    counters = client.counters()
+    assert (counters["kept"], counters["peak_live"]) == (5, 5)

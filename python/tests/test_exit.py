@@ -1,0 +1,44 @@
+"""Leaving the interpreter in the middle of something: the right exit code, at once, and not a word on stderr."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import exit_scenarios
+import processes
+import pytest
+
+#: How often each program is run; EXIT_RUNS=50 to be thorough.
+RUNS = int(os.environ.get("EXIT_RUNS", "1"))
+#: They sleep for most of their time.
+AT_ONCE = 5
+#: From the last thing that the program does until its process is gone, in seconds.
+LIMIT = 3.0
+
+Running = dict[str, list["Future[processes.Ended]"]]
+
+
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """All that are to be tested, begun at once."""
+    names = [item.callspec.params["name"] for item in request.session.items if item.module is request.module]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            name: [pool.submit(processes.run, "exit_scenarios.py", name, limit=30) for _ in range(RUNS)]
+            for name in names
+        }
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", exit_scenarios.SCENARIOS)
+def test_exit(name: str, running: Running) -> None:
+    _, code, stderr = exit_scenarios.SCENARIOS[name]
+    for run in running[name]:
+        ended = run.result()
+        assert ended.code == code, ended.stderr
+        assert re.fullmatch(stderr, ended.stderr), ended.stderr
+        assert ended.at - float(ended.stdout) < LIMIT

@@ -1,0 +1,205 @@
+"""What a task sees: its client, its worker, its submitter's context, its thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import threading
+from typing import Any
+
+import pytest
+from azolla import Client, fire_and_forget, get_client, get_worker
+from conftest import Gate, eventually
+
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
+
+
+def inc(x: int) -> int:
+    return x + 1
+
+
+def current() -> tuple[Any, Any]:
+    return get_client(), Client.current()
+
+
+async def current_async() -> tuple[Any, Any]:
+    await asyncio.sleep(0)
+    return get_client(), Client.current()
+
+
+@pytest.mark.parametrize("function", [current, current_async])
+def test_the_client_is_the_one_that_runs_the_task(client: Client, function: Any) -> None:
+    with Client(processes=False, threads_per_worker=1) as latest:
+        assert get_client() is latest
+        assert client.submit(function, pure=False).result() == (client, client)
+        with client.as_current():
+            assert get_client() is client
+            assert latest.submit(function, pure=False).result() == (latest, latest)
+
+
+def test_outside_tasks_it_is_the_current_one(client: Client) -> None:
+    assert get_client() is client
+    assert get_client(client.scheduler_info()["address"]) is client
+    with Client(processes=False, threads_per_worker=1, set_as_default=False) as hidden:
+        assert get_client() is client
+        with hidden.as_current():
+            assert get_client() is hidden
+        assert get_client() is client
+
+
+def test_with_none_open() -> None:
+    gc.collect()
+    with pytest.raises(ValueError, match="no client"):
+        get_client()
+    with pytest.raises(ValueError, match="no client"):
+        Client.current()
+    with pytest.raises(ValueError, match="no client"):
+        Client.current(allow_global=False)
+
+
+def test_an_unknown_address(client: Client) -> None:
+    with pytest.raises(ValueError, match="tcp://nowhere"):
+        get_client("tcp://nowhere:1")
+
+
+def test_a_task_of_one_client_may_wait_on_anothers(client: Client) -> None:
+    # Their tasks have the same numbers: that must not look like a wait for itself.
+    with Client(processes=False, threads_per_worker=1, set_as_default=False) as other:
+
+        def parent() -> int:
+            return other.submit(inc, 1, pure=False).result() + sum(other.gather(other.map(inc, range(3), pure=False)))
+
+        assert client.gather(client.map(lambda _: parent(), range(20), pure=False)) == [8] * 20
+
+
+def test_a_thread_that_a_task_starts_is_outside_it(client: Client) -> None:
+    def task() -> Any:
+        seen: list[Any] = []
+
+        def look() -> None:
+            try:
+                get_worker()
+            except ValueError as error:
+                seen.append(str(error))
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        return seen
+
+    assert client.submit(task).result() == ["get_worker() was called outside a task"]
+
+
+def test_the_worker() -> None:
+    with Client(processes=False, n_workers=2, threads_per_worker=2) as client:
+        gate = Gate()
+
+        def where() -> tuple[Any, ...]:
+            gate.hold()
+            worker = get_worker()
+            return worker.name, worker.address, worker.get_current_task(), worker.client is client
+
+        futures = client.map(lambda _: where(), range(4), key=list("abcd"))
+        gate.entered(4)
+        gate.open()
+        results = client.gather(futures)
+        assert sorted(name for name, *_ in results) == [0, 0, 1, 1]
+        assert {address for _, address, *_ in results} == set(client.nthreads())
+        assert [key for *_, key, _ in results] == list("abcd")
+        assert all(mine for *_, mine in results)
+
+
+def test_the_worker_in_a_coroutine_task(client: Client) -> None:
+    async def where() -> Any:
+        await asyncio.sleep(0)
+        return get_worker().get_current_task()
+
+    assert client.submit(where, key="mine").result() == "mine"
+
+
+def test_outside_tasks_there_is_no_worker(client: Client) -> None:
+    with pytest.raises(ValueError, match="outside a task"):
+        get_worker()
+
+
+def test_a_task_grown_from_a_coroutine_task_is_itself(client: Client) -> None:
+    def child() -> Any:
+        return get_worker().get_current_task()
+
+    async def parent() -> Any:
+        return get_worker().get_current_task(), await get_client().submit(child, key="child")
+
+    assert client.submit(parent, key="parent").result() == ("parent", "child")
+    with Client(processes=False, threads_per_worker=1, set_as_default=False) as other:
+
+        async def across() -> Any:
+            return await other.submit(current, pure=False)
+
+        assert client.submit(across).result() == (other, other)
+
+
+def test_the_submitters_context_is_seen(client: Client) -> None:
+    async def read_async() -> str:
+        await asyncio.sleep(0)
+        return VARIABLE.get()
+
+    token = VARIABLE.set("outer")
+    try:
+        future, coroutine = client.submit(VARIABLE.get, pure=False), client.submit(read_async, pure=False)
+        mapped = client.map(lambda _: VARIABLE.get(), range(3), pure=False)
+    finally:
+        VARIABLE.reset(token)
+    assert future.result() == coroutine.result() == "outer"
+    assert client.gather(mapped) == ["outer"] * 3
+    assert client.submit(VARIABLE.get, pure=False).result() == "unset"
+
+
+def test_what_a_task_sets_does_not_leak(one_slot: Client) -> None:
+    def swap(value: str) -> str:
+        before = VARIABLE.get()
+        VARIABLE.set(value)
+        return before
+
+    async def swap_async(value: str) -> str:
+        before = swap(value)
+        await asyncio.sleep(0)
+        return before
+
+    assert one_slot.gather(one_slot.map(swap, "abc", pure=False)) == ["unset"] * 3
+    assert one_slot.gather(one_slot.map(swap_async, "abc", pure=False)) == ["unset"] * 3
+    assert VARIABLE.get() == "unset"
+
+
+def test_children_see_what_their_parents_set(client: Client) -> None:
+    def parent() -> str:
+        VARIABLE.set("parent's")
+        return get_client().submit(VARIABLE.get, pure=False).result()
+
+    assert client.submit(parent).result() == "parent's"
+
+
+def test_thread_locals_last(one_slot: Client) -> None:
+    local = threading.local()
+
+    def count() -> int:
+        local.count = getattr(local, "count", 0) + 1
+        return local.count
+
+    assert one_slot.gather([one_slot.submit(count, pure=False) for _ in range(50)]) == list(range(1, 51))
+
+
+def test_threads_have_the_clients_number_and_are_daemons(client: Client) -> None:
+    thread = client.submit(threading.current_thread, pure=False).result()
+    assert thread.name.startswith("azolla-")
+    assert thread.daemon
+
+
+def test_fire_and_forget_in_a_task(client: Client) -> None:
+    ran: list[int] = []
+
+    def parent() -> None:
+        fire_and_forget(get_client().submit(ran.append, 1, pure=False))
+
+    client.submit(parent).result()
+    eventually(lambda: ran == [1])

@@ -1,0 +1,122 @@
+"""`secede` and `rejoin`, as Dask's documentation has them."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from azolla import Client, get_client, rejoin, secede
+from conftest import PATIENCE, Gate
+
+
+def inc(x: int) -> int:
+    return x + 1
+
+
+def test_the_slot_goes_to_another(one_slot: Client) -> None:
+    seceded, other_ran = threading.Event(), threading.Event()
+
+    def parent() -> bool:
+        secede()
+        seceded.set()
+        return other_ran.wait(PATIENCE)
+
+    future = one_slot.submit(parent)
+    assert seceded.wait(PATIENCE)
+    one_slot.submit(other_ran.set, pure=False).result()
+    assert future.result() is True
+
+
+def test_rejoin_waits_for_a_slot_and_comes_before_queued_tasks(one_slot: Client) -> None:
+    order: list[str] = []
+    rejoining, gate = threading.Event(), Gate()
+
+    def parent() -> None:
+        secede()
+        gate.entered()  # now the only slot is taken
+        rejoining.set()
+        rejoin()
+        order.append("parent")
+
+    def held() -> None:
+        gate.hold()
+        order.append("held")
+
+    future = one_slot.submit(parent)
+    busy = one_slot.submit(held, pure=False)
+    queued = one_slot.map(order.append, ["queued"] * 3, priority=100, pure=False)
+    assert rejoining.wait(PATIENCE)
+    # The rejoin is a wait: nothing tells from outside that it has begun but the count.
+    while one_slot.counters()["parked"] == 0:
+        threading.Event().wait(0.001)
+    gate.open()
+    one_slot.gather([future, busy, *queued])
+    assert order.index("held") < order.index("parent")
+    assert order[order.index("held") + 1] == "parent"
+
+
+def test_a_second_time_they_do_nothing(client: Client) -> None:
+    def task() -> int:
+        rejoin()
+        secede()
+        secede()
+        rejoin()
+        rejoin()
+        return 1
+
+    assert client.gather(client.map(lambda _: task(), range(20), pure=False)) == [1] * 20
+    client._check()
+
+
+def test_waiting_while_seceded(client: Client) -> None:
+    def parent() -> int:
+        client = get_client()
+        futures = client.map(inc, range(10), pure=False)
+        secede()
+        total = sum(client.gather(futures))
+        total += client.submit(inc, total, pure=False).result()
+        rejoin()
+        return total
+
+    assert client.gather(client.map(lambda _: parent(), range(20), pure=False)) == [111] * 20
+    client._check()
+
+
+def test_ending_without_rejoining(client: Client) -> None:
+    assert client.gather([client.submit(secede, pure=False) for _ in range(20)]) == [None] * 20
+
+    def fail() -> None:
+        secede()
+        raise ValueError("no")
+
+    for future in client.map(lambda _: fail(), range(5), pure=False):
+        assert type(future.exception()) is ValueError
+    assert client.submit(inc, 1).result() == 2
+
+
+def test_sync_does_not_end_a_secession(client: Client) -> None:
+    async def nothing() -> None:
+        pass
+
+    def task() -> bool:
+        secede()
+        client.sync(nothing)
+        # A second secede gives up a slot only if there is one again.
+        return client.counters()["running"] <= 2
+
+    assert client.submit(task).result() is True
+
+
+@pytest.mark.parametrize("function", [secede, rejoin])
+def test_outside_a_task(client: Client, function: object) -> None:
+    with pytest.raises(ValueError, match="outside a task"):
+        function()  # type: ignore[operator]
+
+
+def test_in_a_coroutine_task_they_do_nothing(client: Client) -> None:
+    async def task() -> int:
+        secede()
+        rejoin()
+        return 1
+
+    assert client.submit(task).result() == 1

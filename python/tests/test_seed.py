@@ -1,0 +1,188 @@
+"""The notebook of the evolving workflow, its code as it stands: only the import is azolla's, and the sleeps are short."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import azolla
+import pytest
+
+SETUP = '''
+filenames = ["file.{}.txt".format(i) for i in range(10)]
+
+filenames[:3]
+
+import random, time
+
+
+def parse_file(fn: str) -> list:
+    """ Returns a list work items of unknown length """
+    time.sleep(random.random())
+    return [random.random() for _ in range(random.randint(1, 10))]
+
+def process_item(x: float):
+    """ Process each work item """
+    time.sleep(random.random() / 4)
+    return x + 1
+'''
+
+SEQUENTIAL = """
+results = []
+
+for fn in filenames:
+    L = parse_file(fn)
+    for x in L:
+        out = process_item(x)
+        results.append(out)
+"""
+
+CLIENT = """
+from dask.distributed import Client
+
+client = Client(processes=False, n_workers=1, threads_per_worker=6)
+client
+"""
+
+AS_COMPLETED = """
+from dask.distributed import as_completed
+import operator
+
+lists = client.map(parse_file, filenames, pure=False)
+lengths = client.map(len, lists)
+
+mapping = dict(zip(lengths, lists))
+
+futures = []
+
+for future in as_completed(lengths):
+    n = future.result()
+    L = mapping[future]
+    for i in range(n):
+        new = client.submit(operator.getitem, L, i, priority=1)
+        new = client.submit(process_item, new, priority=1)
+        futures.append(new)
+
+results = client.gather(futures)
+"""
+
+ASYNC_AWAIT = '''
+import asyncio
+import operator
+
+async def f(fn):
+    """ Handle the lifecycle of a single file """
+    future = client.submit(parse_file, fn, pure=False)
+    length_future = client.submit(len, future)
+    length = await length_future
+
+    futures = [client.submit(operator.getitem, future, i, priority=10)
+               for i in range(length)]
+    futures = client.map(process_item, futures, priority=10)
+    return futures
+
+async def run_all(filenames):
+    list_of_list_of_futures = await asyncio.gather(*[f(fn) for fn in filenames])
+    futures = sum(list_of_list_of_futures, [])
+    return await client.gather(futures)
+'''
+
+ON_THE_CLIENTS_LOOP = """
+results = client.sync(run_all, filenames)
+"""
+
+ASYNCHRONOUS_CLIENT = """
+async def main():
+    global client
+    client = await Client(asynchronous=True, processes=False, n_workers=1, threads_per_worker=6)
+    try:
+        return await run_all(filenames)
+    finally:
+        await client.close()
+
+results = asyncio.run(main())
+"""
+
+TASKS_FROM_TASKS = """
+from dask.distributed import get_client, secede, rejoin
+
+def f(fn):
+    L = parse_file(fn)
+    client = get_client()
+
+    futures = client.map(process_item, L, priority=10)
+    secede()
+    results = client.gather(futures)
+    rejoin()
+    return results
+
+futures = client.map(f, filenames, pure=False)
+results = client.gather(futures)
+"""
+
+
+class Random:
+    """The notebook's chances, the same in all ways: what a file holds depends on nothing but a count."""
+
+    def random(self) -> float:
+        return 0.002
+
+    def randint(self, low: int, high: int) -> int:
+        return (low + high) // 2
+
+
+def run(*cells: str) -> dict[str, Any]:
+    """Runs cells as a notebook does, in one namespace, with azolla in Dask's place."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for cell in cells:
+        code = cell.replace("from dask.distributed import", "from azolla import")
+        exec(compile(code, "<cell>", "exec"), names)
+        if cell is SETUP:
+            names["random"] = Random()
+    return names
+
+
+EXPECTED = [1.002] * 50
+
+
+@pytest.fixture(autouse=True)
+def nothing_printed() -> Any:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        yield
+    assert out.getvalue() == ""
+
+
+def test_sequentially() -> None:
+    assert run(SETUP, SEQUENTIAL)["results"] == EXPECTED
+
+
+def test_with_as_completed() -> None:
+    names = run(SETUP, CLIENT, AS_COMPLETED)
+    with names["client"]:
+        assert names["results"] == EXPECTED
+
+
+def test_with_async_await() -> None:
+    names = run(SETUP, CLIENT, ASYNC_AWAIT, ON_THE_CLIENTS_LOOP)
+    with names["client"]:
+        assert names["results"] == EXPECTED
+
+
+def test_with_an_asynchronous_client() -> None:
+    names = run(SETUP, "from azolla import Client", ASYNC_AWAIT, ASYNCHRONOUS_CLIENT)
+    assert names["results"] == EXPECTED
+
+
+def test_with_tasks_from_tasks() -> None:
+    names = run(SETUP, CLIENT, TASKS_FROM_TASKS)
+    with names["client"]:
+        assert names["results"] == [[1.002] * 5] * 10
+
+
+def test_all_in_one_session() -> None:
+    names = run(SETUP, SEQUENTIAL, CLIENT, AS_COMPLETED, ASYNC_AWAIT, ON_THE_CLIENTS_LOOP, TASKS_FROM_TASKS)
+    with names["client"] as client:
+        assert isinstance(client, azolla.Client)
+        assert names["results"] == [[1.002] * 5] * 10
+        assert "Client" in client._repr_html_()

@@ -1,0 +1,116 @@
+# The two commands of a fresh clone are `make demo` and `make test`. All they need is cargo, python3 (3.11 or newer)
+# and a C linker: .venv, the tools in it and the extension module are made when first wanted, and again when stale.
+#
+#   make demo FOLDER=/path    the demos on your own files
+#   make test LIMIT=3600      more time for each step, as for SWARM_SEEDS=100000
+#   make PYTHON=python3.13    with another Python (remove .venv first)
+
+LIMIT ?= 900
+VENV := $(CURDIR)/.venv
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+# CI must build what was committed; elsewhere a changed Cargo.toml may still change Cargo.lock.
+LOCKED := $(if $(CI),--locked)
+
+STEP = @$(VENV)/bin/python scripts/step.py
+DENY_VERSION := 0.20.2
+DENY_HOME := $(TARGET)/tools/cargo-deny-$(DENY_VERSION)
+DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(DENY_HOME)/bin/cargo-deny)
+
+export PYTHON
+# What pyo3's build script asks for its version, whatever is first on PATH.
+export PYO3_PYTHON := $(VENV)/bin/python
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-rust test-models test-python lint format docs bench extension FORCE
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+# --- What people come for
+
+demo: extension ## the evolving workflow in Python and in Rust, on real files (FOLDER=...), then the seed's
+	@folder="$(FOLDER)"; \
+	: "$${folder:=$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')}"; \
+	set -e; \
+	step() { $(VENV)/bin/python scripts/step.py "$$@"; }; \
+	step "build the Rust example" $(LIMIT) cargo build $(LOCKED) --release -p azolla --example evolving_workflow; \
+	step "Python: examples/evolving_workflow.py on $$folder" $(LIMIT) $(VENV)/bin/python examples/evolving_workflow.py "$$folder"; \
+	step "Rust: examples/evolving_workflow.rs on $$folder" $(LIMIT) \
+		cargo run $(LOCKED) --quiet --release -p azolla --example evolving_workflow -- "$$folder"; \
+	step "Python: examples/seed_workflow.py" $(LIMIT) $(VENV)/bin/python examples/seed_workflow.py
+
+test: test-rust test-models test-python ## everything: Rust, the shuttle models, Python
+
+# azolla-python is tested from Python: a Rust test of it would need a libpython to link, which not every machine has.
+test-rust: $(VENV)/ready ## unit, swarm and documentation tests of the Rust crates
+	$(STEP) "build the Rust tests" $(LIMIT) cargo test $(LOCKED) --workspace --exclude azolla-python --no-run
+	$(STEP) "Rust tests" $(LIMIT) cargo test $(LOCKED) --workspace --exclude azolla-python
+
+# Optimised, with every assertion on.
+SHUTTLE := RUSTFLAGS="--cfg azolla_shuttle" CARGO_TARGET_DIR=$(TARGET)/shuttle CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true \
+	cargo test $(LOCKED) -p azolla --test model --release
+
+test-models: $(VENV)/ready ## the runtime under shuttle, which picks the interleavings (MODEL=name for one)
+ifneq ($(wildcard crates/azolla/tests/model.rs),)
+	$(STEP) "build the shuttle models" $(LIMIT) env $(SHUTTLE) --no-run
+	$(STEP) "shuttle models" $(LIMIT) env $(SHUTTLE) $(MODEL)
+endif
+
+test-python: extension ## pytest
+	$(STEP) "Python tests" $(LIMIT) $(VENV)/bin/python -m pytest --timeout 120 python/tests
+
+# --- What keeps the house
+
+lint: extension $(DENY) ## formatting, clippy, types, stubs, documentation, licences
+	$(STEP) "cargo fmt" $(LIMIT) cargo fmt --all --check
+	$(STEP) "clippy" $(LIMIT) cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	$(STEP) "ruff check" $(LIMIT) $(VENV)/bin/ruff check
+	$(STEP) "ruff format" $(LIMIT) $(VENV)/bin/ruff format --check
+	$(STEP) "mypy" $(LIMIT) $(VENV)/bin/python -m mypy
+	$(STEP) "stubtest" $(LIMIT) $(VENV)/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
+		--allowlist python/stubtest-allowlist.txt --ignore-unused-allowlist azolla
+	$(STEP) "rustdoc" $(LIMIT) env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
+	$(STEP) "cargo deny" $(LIMIT) $(DENY) $(LOCKED) check bans licenses sources
+
+format: $(VENV)/ready ## rewrites what `make lint` would complain of, where a tool can
+	cargo fmt --all
+	$(VENV)/bin/ruff check --fix --exit-zero
+	$(VENV)/bin/ruff format
+
+docs: $(VENV)/ready ## the Rust documentation, in target/doc
+	$(STEP) "rustdoc" $(LIMIT) cargo doc $(LOCKED) --workspace --no-deps
+	@echo "$(TARGET)/doc/azolla/index.html"
+
+bench: extension ## the first figures, in Python and in Rust
+	$(STEP) "build the Rust benchmark" $(LIMIT) cargo build $(LOCKED) --release -p azolla --example first_figures
+	$(STEP) "Python: bench/first_figures.py" $(LIMIT) $(VENV)/bin/python bench/first_figures.py
+	$(STEP) "Rust: first_figures" $(LIMIT) cargo run $(LOCKED) --quiet --release -p azolla --example first_figures
+
+# --- What is made on the way
+
+# An environment that was made in another folder (a copied or moved checkout) is made anew.
+$(VENV)/ready: requirements-dev.txt scripts/venv.sh $(if $(filter $(CURDIR),$(shell cat $(VENV)/made-in 2>/dev/null)),,FORCE)
+	@command -v cargo >/dev/null || { echo "azolla: needs cargo: see https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "azolla: needs a C linker (cc): on Debian, apt-get install build-essential" >&2; exit 1; }
+	@scripts/venv.sh
+	@touch $@
+
+# The extension module, in python/azolla, where the editable install finds it. It has a target folder of its own, as its
+# pyo3 is configured otherwise than cargo's: in one folder the two would rebuild it in turns.
+extension: $(VENV)/extension ## the extension module, if a source has changed
+	@:
+
+$(VENV)/extension: $(VENV)/ready Cargo.toml Cargo.lock pyproject.toml rust-toolchain.toml $(shell find crates) \
+		$(if $(wildcard python/azolla/_azolla*.so),,FORCE)
+	$(STEP) "build the Python extension" $(LIMIT) env -u CONDA_PREFIX VIRTUAL_ENV=$(VENV) CARGO_TARGET_DIR=$(TARGET)/maturin \
+		$(VENV)/bin/maturin develop $(LOCKED) --release
+	@touch $@
+
+$(DENY_HOME)/bin/cargo-deny: | $(VENV)/ready
+	$(STEP) "install cargo-deny $(DENY_VERSION) (minutes, but once)" $(LIMIT) env -u CARGO_TARGET_DIR \
+		cargo install --quiet --locked cargo-deny --version $(DENY_VERSION) --root $(DENY_HOME)
+
+FORCE:

@@ -19,8 +19,9 @@ _current: ContextVar[Running | None] = ContextVar("azolla_task", default=None)
 
 
 def current_task() -> Running | None:
-    """The coroutine task in whose context this runs."""
-    return _current.get()
+    """The coroutine task in whose context this runs; not in the child of a fork, where it has nobody to tell."""
+    running = _current.get()
+    return None if running is None or running.forked else running
 
 
 @contextlib.contextmanager

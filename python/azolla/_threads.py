@@ -69,6 +69,7 @@ class LoopThread:
 
     def _run(self) -> None:
         self._begin()
+        del self._begin  # it leads to the client, which may be dropped before its loop ends
         asyncio.set_event_loop(self.loop)
         try:
             self.loop.run_forever()

@@ -5,8 +5,8 @@
 
 #[cfg(not(azolla_shuttle))]
 mod real {
-    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync::atomic;
+    use std::sync::{PoisonError, TryLockError};
     use std::time::Instant;
     pub(crate) use std::{thread, thread_local as per_thread};
 
@@ -25,13 +25,60 @@ mod real {
         Instant::now() >= deadline
     }
 
-    /// Waits for a notification, at most until `deadline`.
-    pub(crate) fn wait_until<T>(
-        condvar: &Condvar,
-        guard: &mut MutexGuard<'_, T>,
-        deadline: Instant,
-    ) {
-        condvar.wait_until(guard, deadline);
+    /// The standard library's mutex without poisoning: the engine has its own way to break down.
+    ///
+    /// Not `parking_lot`'s, whose one table of sleeping threads is shared by all locks: in the child
+    /// of a fork it leads to the stacks of threads that are gone, whatever lock is used there.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T: ?Sized>(std::sync::Mutex<T>);
+
+    pub(crate) type MutexGuard<'a, T> = std::sync::MutexGuard<'a, T>;
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            match self.0.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(std::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self::default()
+        }
+
+        /// Waits for a notification.
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// Waits for a notification, at most until `deadline`. The guard is one of `mutex`.
+        pub(crate) fn wait_until<'a, T>(
+            &self,
+            _mutex: &'a Mutex<T>,
+            guard: MutexGuard<'a, T>,
+            deadline: Instant,
+        ) -> MutexGuard<'a, T> {
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.0.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
     }
 }
 
@@ -40,7 +87,6 @@ mod model {
     use shuttle::rand::{Rng, thread_rng};
     pub(crate) use shuttle::sync::atomic;
     pub(crate) use shuttle::{thread, thread_local as per_thread};
-    use std::ops::{Deref, DerefMut};
     use std::sync::OnceLock;
     use std::time::Instant;
 
@@ -59,10 +105,7 @@ mod model {
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T: ?Sized>(shuttle::sync::Mutex<T>);
 
-    pub(crate) struct MutexGuard<'a, T> {
-        mutex: &'a shuttle::sync::Mutex<T>,
-        held: Option<shuttle::sync::MutexGuard<'a, T>>,
-    }
+    pub(crate) type MutexGuard<'a, T> = shuttle::sync::MutexGuard<'a, T>;
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
@@ -70,26 +113,11 @@ mod model {
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            let held = self.0.lock().expect("no panic while locked");
-            MutexGuard { mutex: &self.0, held: Some(held) }
+            self.0.lock().expect("no panic while locked")
         }
 
         pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-            let held = self.0.try_lock().ok()?;
-            Some(MutexGuard { mutex: &self.0, held: Some(held) })
-        }
-    }
-
-    impl<T> Deref for MutexGuard<'_, T> {
-        type Target = T;
-        fn deref(&self) -> &T {
-            self.held.as_ref().expect("held but within wait")
-        }
-    }
-
-    impl<T> DerefMut for MutexGuard<'_, T> {
-        fn deref_mut(&mut self) -> &mut T {
-            self.held.as_mut().expect("held but within wait")
+            self.0.try_lock().ok()
         }
     }
 
@@ -101,21 +129,25 @@ mod model {
             Self(shuttle::sync::Condvar::new())
         }
 
-        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-            let held = guard.held.take().expect("held but within wait");
-            guard.held = Some(self.0.wait(held).expect("no panic while locked"));
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).expect("no panic while locked")
+        }
+
+        /// The wait ends at some time, whether there was a notification or not.
+        pub(crate) fn wait_until<'a, T>(
+            &self,
+            mutex: &'a Mutex<T>,
+            guard: MutexGuard<'a, T>,
+            _deadline: Instant,
+        ) -> MutexGuard<'a, T> {
+            drop(guard);
+            thread::yield_now();
+            mutex.lock()
         }
 
         pub(crate) fn notify_one(&self) {
             self.0.notify_one();
         }
-    }
-
-    /// The wait ends at some time, whether there was a notification or not.
-    pub(crate) fn wait_until<T>(_: &Condvar, guard: &mut MutexGuard<'_, T>, _: Instant) {
-        drop(guard.held.take());
-        thread::yield_now();
-        guard.held = Some(guard.mutex.lock().expect("no panic while locked"));
     }
 
     /// The model cannot tell: what is not known to have finished is joined.

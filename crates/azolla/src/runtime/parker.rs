@@ -1,6 +1,6 @@
 //! How one thread sleeps until it is told: a token that is left for it, even before it comes.
 
-use crate::primitives::{Condvar, Mutex, wait_until};
+use crate::primitives::{Condvar, Mutex};
 use std::time::Instant;
 
 /// A place for one thread to sleep.
@@ -25,7 +25,7 @@ impl Parker {
     pub(crate) fn park(&self) {
         let mut told = self.told.lock();
         while !*told {
-            self.condvar.wait(&mut told);
+            told = self.condvar.wait(told);
         }
         *told = false;
     }
@@ -34,7 +34,7 @@ impl Parker {
     pub(crate) fn park_until(&self, deadline: Instant) -> bool {
         let mut told = self.told.lock();
         if !*told {
-            wait_until(&self.condvar, &mut told, deadline);
+            told = self.condvar.wait_until(&self.told, told, deadline);
         }
         std::mem::take(&mut *told)
     }

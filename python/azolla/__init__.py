@@ -25,6 +25,7 @@ from azolla._errors import (
     FuturesCancelledError,
     WaitCycleError,
 )
+from azolla._executor import ClientExecutor
 from azolla._functions import (
     DoneAndNotDoneFutures,
     fire_and_forget,
@@ -42,6 +43,7 @@ __all__ = [
     "AzollaError",
     "CancelledError",
     "Client",
+    "ClientExecutor",
     "ClosedClientError",
     "DoneAndNotDoneFutures",
     "EngineError",

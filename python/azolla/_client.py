@@ -8,6 +8,7 @@ import gc
 import inspect
 import os
 import secrets
+import sys
 import threading
 import time
 import weakref
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Never, TypeVar, over
 from azolla import _await, _azolla, _html, _leave, _worker
 from azolla._azolla import Core, Future, Running
 from azolla._errors import ClosedClientError
+from azolla._executor import Executors
 from azolla._threads import CallbackThread, LoopThread
 from azolla._time import Timeout, seconds
 
@@ -38,7 +40,7 @@ _active: "ContextVar[weakref.ref[Client] | None]" = ContextVar("azolla_client", 
 _JOIN = 1.0
 
 
-class Client(Core):
+class Client(Executors):
     """Runs functions on threads, and gives futures on their results.
 
     Args:
@@ -115,6 +117,8 @@ class Client(Core):
         _clients[self._number] = weakref.ref(self)
         if set_as_default:
             _defaults[self._number] = weakref.ref(self)
+        if "joblib" in sys.modules:
+            import azolla.joblib  # noqa: F401 (registers the backend)
 
     # --- The client's life
 

@@ -1,0 +1,102 @@
+"""joblib on azolla: importing this registers the backend `"azolla"`.
+
+A client that is made after joblib has been imported does so itself.
+
+>>> import azolla.joblib, joblib
+>>> with joblib.parallel_config("azolla"):
+...     joblib.Parallel()(joblib.delayed(abs)(n) for n in [-1, -2])
+[1, 2]
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from joblib import register_parallel_backend
+from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
+
+from azolla._client import Client
+from azolla._executor import ClientExecutor, ExecutorFuture, slot_lent
+from azolla._functions import get_client
+
+
+class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
+    """Runs joblib's batches of calls as tasks of a client.
+
+    Args:
+        client: The client; by default the one of the task in which this is called, or else the current one.
+        nesting_level: How many calls of `Parallel` lie around; joblib says it.
+        priority: The tasks' priority, as for `Client.submit`.
+
+    Raises:
+        ValueError: No client is given, and there is none.
+    """
+
+    default_n_jobs = -1
+    supports_retrieve_callback = True
+    supports_sharedmem = True
+    uses_threads = True
+
+    def __init__(
+        self, client: Client | None = None, nesting_level: int | None = None, priority: float | None = None, **more: Any
+    ) -> None:
+        super().__init__(nesting_level=nesting_level, **more)
+        self._client = client if client is not None else get_client()
+        self._priority = priority
+        self._executor: ClientExecutor | None = None
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        """How many jobs run at once: at the most the client's threads. -1 stands for them all, -2 for all but one."""
+        if n_jobs == 0:
+            raise ValueError("n_jobs == 0 in Parallel has no meaning")
+        threads = sum(self._client.nthreads().values())
+        if n_jobs is None:
+            return threads
+        return max(1, threads + 1 + n_jobs) if n_jobs < 0 else min(n_jobs, threads)
+
+    def start_call(self) -> None:
+        """A call of `Parallel` begins."""
+        self._executor = self._client.get_executor(priority=self._priority)
+
+    def stop_call(self) -> None:
+        """A call of `Parallel` ends."""
+        self.terminate()
+
+    def terminate(self) -> None:
+        """Takes no more work."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        """Cancels what has not begun: a call has failed."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+        if ensure_ready:
+            self.start_call()
+
+    def submit(self, func: Callable[[], Any], callback: Callable[[Any], Any] | None = None) -> "ExecutorFuture[Any]":
+        """Has a batch run."""
+        if self._executor is None:
+            self.start_call()
+        assert self._executor is not None
+        future = self._executor.submit(func)
+        if callback is not None:
+            future.add_done_callback(callback)
+        return future
+
+    def retrieve_result_callback(self, out: "ExecutorFuture[Any]") -> Any:
+        """The results of a batch that has ended, or what it has raised."""
+        return out.result()
+
+    def get_nested_backend(self) -> tuple[Any, None]:
+        """What `Parallel` in a task runs on: the same client, where waiting takes no slot."""
+        return AzollaBackend(self._client, (self.nesting_level or 0) + 1, self._priority), None
+
+    @contextlib.contextmanager
+    def retrieval_context(self) -> Iterator[None]:
+        """Around joblib's wait for results."""
+        with slot_lent():
+            yield
+
+
+register_parallel_backend("azolla", AzollaBackend)

@@ -1,0 +1,215 @@
+"""`get_executor`: real futures of `concurrent.futures`, CPython's own tests, and what asks for an executor."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import adaptive
+import azolla
+import pytest
+from azolla import Client, ClientExecutor, get_worker
+from conftest import PATIENCE, Gate
+
+CPYTHON = Path(__file__).parent / "cpython_executor.py"
+SHARDS = 6
+
+
+def test_cpythons_own_tests_pass() -> None:
+    # They sleep for most of their time: several processes take turns.
+    runs = [
+        subprocess.Popen(
+            [sys.executable, CPYTHON, str(shard), str(SHARDS)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for shard in range(SHARDS)
+    ]
+    try:
+        outputs = [run.communicate(timeout=PATIENCE)[0].decode() for run in runs]
+    finally:
+        for run in runs:
+            run.kill()
+    codes = {run.returncode for run in runs}
+    if codes == {77}:
+        pytest.skip("neither this Python nor Debian has CPython's tests here")
+    assert codes == {0}, "\n".join(outputs)
+
+
+def test_futures_are_those_of_the_standard_library(client: Client) -> None:
+    with client.get_executor() as executor:
+        futures = [executor.submit(pow, 2, n) for n in range(5)]
+        assert all(isinstance(future, concurrent.futures.Future) for future in futures)
+        done, not_done = concurrent.futures.wait(futures, timeout=PATIENCE)
+        assert (len(done), len(not_done)) == (5, 0)
+        assert sum(future.result() for future in concurrent.futures.as_completed(futures)) == 31
+
+
+calls: list[int] = []
+release = threading.Event()
+
+
+def counted(n: int) -> int:
+    calls.append(n)
+    assert release.wait(PATIENCE)
+    return n
+
+
+def test_what_is_submitted_twice_runs_twice_unless_it_is_said_to_be_pure(client: Client) -> None:
+    with client.get_executor() as impure, client.get_executor(pure=True) as pure:
+        futures = [executor.submit(counted, 1) for executor in (impure, impure, pure, pure)]
+        release.set()
+        assert [future.result() for future in futures] == [1, 1, 1, 1]
+    assert calls == [1, 1, 1]
+
+
+def test_an_exception_is_the_tasks_own(client: Client) -> None:
+    error = OSError("the disk is full")
+
+    def fail() -> None:
+        raise error
+
+    future = client.get_executor().submit(fail)
+    assert future.exception(PATIENCE) is error
+    assert [note.rpartition("-")[0][:25] for note in error.__notes__] == [
+        "in the azolla task fail-" + error.__notes__[0][24:25]
+    ]
+
+
+def test_it_is_tried_again_as_often_as_said(client: Client) -> None:
+    answers: list[int | Exception] = [ValueError(), ValueError(), 3]
+
+    def unsteady() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert client.get_executor(retries=2).submit(unsteady).result(PATIENCE) == 3
+
+
+def test_priorities_hold(one_slot: Client, gate: Gate) -> None:
+    order: list[str] = []
+    first = one_slot.submit(gate.hold)
+    gate.entered()
+    low = one_slot.get_executor(priority=-1).map(order.append, ["low"])
+    high = one_slot.get_executor(priority=1).map(order.append, ["high"])
+    gate.open()
+    first.result()
+    assert [*low, *high] == [None, None]
+    assert order == ["high", "low"]
+
+
+def test_closing_the_map_iterator_cancels_the_rest(one_slot: Client, gate: Gate) -> None:
+    executor = one_slot.get_executor()
+    seen: list[int] = []
+
+    def see(n: int) -> None:
+        seen.append(n)
+        if n == 1:
+            gate.hold()
+
+    results = executor.map(see, range(10))
+    next(results)
+    gate.entered()
+    results.close()  # type: ignore[attr-defined]
+    assert one_slot.counters()["ready"] == 0
+    gate.open()
+    executor.shutdown()
+    assert seen == [0, 1]
+
+
+def test_shutdown_can_cancel_what_has_not_begun(one_slot: Client, gate: Gate) -> None:
+    executor = one_slot.get_executor()
+    running = executor.submit(gate.hold, "held")
+    gate.entered()
+    waiting = [executor.submit(abs, n) for n in range(5)]
+    executor.shutdown(wait=False, cancel_futures=True)
+    assert running.running()
+    assert not running.cancel()
+    assert all(future.cancelled() for future in waiting)
+    gate.open()
+    assert running.result() == "held"
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(abs, 1)
+    assert one_slot.submit(abs, -1).result() == 1
+
+
+def test_waiting_for_it_in_a_task_takes_no_slot(one_slot: Client) -> None:
+    executor = one_slot.get_executor()
+
+    def down(n: int) -> int:
+        if n == 0:
+            return 0
+        with one_slot.get_executor() as inner:
+            return 1 + inner.submit(down, n - 1).result() + len(list(inner.map(abs, [])))
+
+    assert executor.submit(down, 5).result(PATIENCE) == 5
+
+
+def test_waits_end_when_the_client_is_closed(gate: Gate) -> None:
+    client = Client(processes=False, threads_per_worker=1)
+    executor = client.get_executor()
+    running, waiting = executor.submit(gate.hold), executor.submit(abs, 1)
+    gate.entered()
+    closing = threading.Thread(target=client.close)
+    closing.start()
+    assert isinstance(concurrent.futures.wait([waiting], PATIENCE).done, set)
+    assert waiting.cancelled()
+    with pytest.raises(azolla.CancelledError):
+        running.result(PATIENCE)
+    gate.open()
+    closing.join()
+    with pytest.raises(azolla.ClosedClientError):
+        executor.submit(abs, 1)
+    with pytest.raises(azolla.ClosedClientError):
+        client.get_executor()
+
+
+def test_azollas_futures_are_resolved_and_their_failures_passed_on(client: Client) -> None:
+    executor = client.get_executor()
+    assert executor.submit(pow, client.submit(abs, -2), 3).result() == 8
+    failed = client.submit(int, "seven")
+    assert executor.submit(abs, failed).exception() is failed.exception()
+
+
+def test_coroutine_functions_run(client: Client) -> None:
+    async def double(n: int) -> int:
+        await asyncio.sleep(0)
+        return 2 * n
+
+    executor = client.get_executor()
+    assert executor.submit(double, 4).result() == 8
+
+
+def test_bad_arguments_are_refused(client: Client) -> None:
+    with pytest.raises(TypeError, match="no argument 'priorty'"):
+        client.get_executor(priorty=1)
+    with pytest.raises(TypeError, match="takes a function first"):
+        client.get_executor().submit(1)  # type: ignore[arg-type]
+
+
+# --- What asks for an executor
+
+
+def test_asyncio_runs_in_it(client: Client) -> None:
+    async def main() -> tuple[int, object, object]:
+        loop = asyncio.get_running_loop()
+        executor = client.get_executor()
+        value = await loop.run_in_executor(executor, pow, 2, 10)
+        loop.set_default_executor(executor)
+        worker = await loop.run_in_executor(None, get_worker)
+        return value, worker.client, await asyncio.to_thread(lambda: get_worker().client)
+
+    assert asyncio.run(main()) == (1024, client, client)
+
+
+def test_adaptive_learns_with_it(client: Client) -> None:
+    learner = adaptive.Learner1D(lambda x: x**2, bounds=(-1, 1))
+    executor = client.get_executor()
+    assert isinstance(executor, ClientExecutor)
+    adaptive.BlockingRunner(learner, npoints_goal=20, executor=executor, raise_if_retries_exceeded=True)
+    assert learner.npoints >= 20
+    assert all(learner.data[x] == x**2 for x in learner.data)

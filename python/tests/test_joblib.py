@@ -1,0 +1,95 @@
+"""The joblib backend `"azolla"`, with the real joblib."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import azolla
+import joblib
+import pytest
+from azolla import Client, get_worker
+from joblib import Parallel, delayed
+
+
+def where() -> tuple[object, int]:
+    return get_worker().client, threading.get_ident()
+
+
+def test_calls_run_on_the_current_client(client: Client) -> None:
+    with joblib.parallel_backend("azolla"):
+        assert Parallel(n_jobs=2)(delayed(pow)(n, 2) for n in range(100)) == [n * n for n in range(100)]
+        assert {on for on, _ in Parallel()(delayed(where)() for _ in range(10))} == {client}
+
+
+def test_a_client_can_be_given(client: Client) -> None:
+    with Client(processes=False, threads_per_worker=2) as other:
+        with joblib.parallel_config("azolla", client=client, priority=2):
+            assert {on for on, _ in Parallel()(delayed(where)() for _ in range(10))} == {client}
+        with joblib.parallel_config("azolla"):
+            assert {on for on, _ in Parallel()(delayed(where)() for _ in range(10))} == {other}
+
+
+@pytest.mark.parametrize(("asked", "had"), [(None, 2), (-1, 2), (-2, 1), (1, 1), (2, 2), (99, 2), (-99, 1)])
+def test_jobs_at_once_are_at_most_the_threads(client: Client, asked: int | None, had: int) -> None:
+    with joblib.parallel_config("azolla"):
+        assert Parallel(n_jobs=asked)._effective_n_jobs() == had
+    with joblib.parallel_config("azolla"), pytest.raises(ValueError, match="n_jobs == 0"):
+        Parallel(n_jobs=0)(delayed(abs)(n) for n in [1])
+
+
+def test_the_first_failure_is_raised_and_the_rest_dropped(client: Client) -> None:
+    def fail(n: int) -> int:
+        if n == 3:
+            raise OSError("the disk is full")
+        return n
+
+    with joblib.parallel_config("azolla"):
+        with pytest.raises(OSError, match="disk is full"):
+            Parallel(batch_size=1)(delayed(fail)(n) for n in range(1000))
+        assert Parallel()(delayed(abs)(n) for n in [-1]) == [1]
+
+
+def test_results_can_be_drawn_as_they_come(client: Client) -> None:
+    with joblib.parallel_config("azolla"):
+        drawn = Parallel(return_as="generator")(delayed(abs)(n) for n in range(20))
+        assert list(drawn) == list(range(20))
+        unordered = Parallel(return_as="generator_unordered")(delayed(abs)(n) for n in range(20))
+        assert sorted(unordered) == list(range(20))
+
+
+def test_it_nests_without_a_deadlock(one_slot: Client) -> None:
+    def inner(n: int) -> int:
+        return sum(Parallel(n_jobs=2)(delayed(pow)(n, 2) for n in range(n)))
+
+    def outer(n: int) -> int:
+        return sum(Parallel(n_jobs=2)(delayed(inner)(n) for n in range(n)))
+
+    with joblib.parallel_config("azolla"):
+        assert Parallel(n_jobs=2)(delayed(outer)(n) for n in range(4)) == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import joblib, azolla; Client = azolla.Client",
+        "from azolla import Client; import joblib",
+        "import azolla.joblib; import joblib; Client = azolla.Client",
+    ],
+)
+def test_it_is_registered_in_whatever_order_things_are_imported(imports: str) -> None:
+    program = f"""
+{imports}
+with Client(processes=False, threads_per_worker=2):
+    with joblib.parallel_backend("azolla"):
+        print(joblib.Parallel()(joblib.delayed(abs)(n) for n in [-1, -2]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=60)
+    assert (done.stdout, done.stderr) == ("[1, 2]\n", "")
+
+
+def test_without_a_client_it_says_so() -> None:
+    with pytest.raises(ValueError, match="no client"):
+        joblib.parallel_config("azolla")
+    assert not hasattr(azolla, "AzollaBackend")

@@ -16,6 +16,7 @@ from importlib.metadata import version as _version
 from azolla._as_completed import as_completed
 from azolla._azolla import Future, tokenize
 from azolla._client import Client
+from azolla._cluster import LocalCluster
 from azolla._errors import (
     AzollaError,
     CancelledError,
@@ -50,6 +51,7 @@ __all__ = [
     "Future",
     "FutureCancelledError",
     "FuturesCancelledError",
+    "LocalCluster",
     "TimeoutError",
     "WaitCycleError",
     "as_completed",

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import inspect
 import os
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextvars import Context, ContextVar
@@ -111,6 +112,12 @@ def begin(
     # Cancelling the azolla task cancels the coroutine; once it has ended this does nothing.
     running.on_end(loop, task.cancel)
     return task
+
+
+def close_unbegun(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Closes a coroutine that nobody will run."""
+    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()
 
 
 async def _drive(coroutine: Coroutine[Any, Any, Any], running: Running) -> None:

@@ -15,8 +15,10 @@ from weakref import ref
 from typing_extensions import TypeVar, disjoint_base
 
 from azolla._client import Client
+from azolla._cluster import LocalCluster
 
 __all__ = [
+    "ClusterCore",
     "Core",
     "Endings",
     "Future",
@@ -278,6 +280,22 @@ class Future(Generic[_T_co]):
     def _traceback(self) -> TracebackType | None: ...
 
 @disjoint_base
+class ClusterCore:
+    """The engine's half of `LocalCluster`."""
+
+    def __new__(cls, *_args: object, **_kwargs: object) -> Self: ...
+    def _start(
+        self, slots: int, start_thread: Callable[[Worker], object], this: ref[LocalCluster], number: int
+    ) -> None: ...
+    def _close(self) -> None: ...
+    @property
+    def _closed(self) -> bool: ...
+    @property
+    def _forked(self) -> bool: ...
+    def _check_open(self, what: str) -> None: ...
+    def _set_loop_thread(self) -> None: ...
+
+@disjoint_base
 class Core:
     """The engine's half of `Client`."""
 
@@ -444,11 +462,10 @@ class Core:
     def _closed(self) -> bool: ...
     @property
     def _forked(self) -> bool: ...
-    def _start(self, slots: int, start_thread: Callable[[Worker], object], this: ref[Client], number: int) -> None: ...
-    def _close(self) -> None: ...
+    def _join(self, cluster: ClusterCore, this: ref[Client], guest: bool) -> None: ...
+    def _leave(self) -> None: ...
     def _check_open(self, what: str) -> None: ...
     def _set_asynchronous(self, asynchronous: bool) -> None: ...
-    def _set_loop_thread(self) -> None: ...
     def _async_here(self) -> bool: ...
     def _gather(self, futures: Any, errors: str) -> Any: ...
     def _gather_listen(
@@ -515,11 +532,7 @@ class Worker:
 
     @property
     def number(self) -> int:
-        """Counted from 0 in each client."""
-
-    @property
-    def client(self) -> Client | None:
-        """The client whose tasks it runs; None while that is being made."""
+        """Counted from 0 in each cluster."""
 
     @property
     def forked(self) -> bool:
@@ -542,7 +555,7 @@ class Worker:
 
 @final
 class Running:
-    """A task that runs on the client's event loop."""
+    """A task that runs on the cluster's event loop."""
 
     @property
     def client(self) -> Client:

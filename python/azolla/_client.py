@@ -1,16 +1,11 @@
 """`Client`: where work is submitted."""
 
 import asyncio
-import atexit
 import concurrent.futures
 import contextlib
-import gc
 import inspect
 import os
-import secrets
 import sys
-import threading
-import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextvars import ContextVar
@@ -18,33 +13,30 @@ from functools import partial
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Never, TypeVar, overload
 
-from azolla import _await, _azolla, _html, _leave, _worker
-from azolla._azolla import Core, Future, Running
+from azolla import _await, _azolla, _html, _leave
+from azolla._azolla import Core, Future
+from azolla._cluster import JOIN, LocalCluster, find, refuse
 from azolla._errors import ClosedClientError
 from azolla._executor import Executors
-from azolla._threads import CallbackThread, LoopThread
+from azolla._threads import CallbackThread
 from azolla._time import Timeout, seconds
+from azolla._transfer import Transfer, listed
 
-K = TypeVar("K")
 R = TypeVar("R")
-T = TypeVar("T")
 
 _numbers = count(1)
-#: The open clients by number. Dictionaries, because to copy one is a single step for other threads.
-_clients: "dict[int, weakref.ref[Client]]" = {}
-#: Those of them that may be found by `Client.current()`, the latest last.
+#: The open clients that may be found by `Client.current()`, by number, the latest last. A dictionary, because to copy
+#: one is a single step for other threads.
 _defaults: "dict[int, weakref.ref[Client]]" = {}
 _active: "ContextVar[weakref.ref[Client] | None]" = ContextVar("azolla_client", default=None)
 
-#: How long closing waits for threads that run something, in seconds. They end with the process.
-_JOIN = 1.0
 
-
-class Client(Executors):
-    """Runs functions on threads, and gives futures on their results.
+class Client(Transfer, Executors):
+    """Runs functions on the workers of a cluster, and gives futures on their results.
 
     Args:
-        address: A cluster's address. None is reached yet: leave it out.
+        address: A `LocalCluster`, or the address of one of this process, to join; several clients may. By default the
+            client makes a cluster of its own, with the arguments that are `LocalCluster`'s, and closes it.
         n_workers: How many workers; by default 1.
         threads_per_worker: How many tasks each runs at once; by default the processors, shared among the workers.
         processes: Must be False so far: worker processes, which are Dask's default, are still to come.
@@ -53,14 +45,18 @@ class Client(Executors):
         asynchronous: Whether methods that would block give awaitables. Make such a client by
             `await Client(asynchronous=True, processes=False)` or in `async with`.
         dashboard_address: Must be None so far: there is no dashboard yet.
+        timeout: Taken as Dask takes it: a cluster of this process is there, or is not.
+        memory_limit: Must be None, 0 or `"auto"`: no worker's memory is limited.
 
     Raises:
-        NotImplementedError: For worker processes, or an address.
+        NotImplementedError: For worker processes, an address in another process, and what has no meaning in this one.
+        OSError: No open cluster of this process has the address.
         TypeError: For an argument that a client does not have, and for numbers of workers or threads that are none.
-        ValueError: For less than one worker or thread.
+        ValueError: For less than one worker or thread, and for a cluster's arguments beside an address.
+        ClosedClientError: The cluster given is closed.
 
     Leaving a `with` statement closes the client, as `close` does. The methods below of which a type checker is told that
-    they return a value return an awaitable on the client's own event loop, and of an asynchronous client; with
+    they return a value return an awaitable on the cluster's own event loop, and of an asynchronous client; with
     `asynchronous=True` they do anywhere, and the type checker knows.
 
     >>> from azolla import Client
@@ -78,7 +74,7 @@ class Client(Executors):
 
     def __init__(
         self,
-        address: str | None = None,
+        address: str | LocalCluster | None = None,
         *,
         n_workers: int | None = None,
         threads_per_worker: int | None = None,
@@ -87,38 +83,37 @@ class Client(Executors):
         set_as_default: bool = True,
         asynchronous: bool = False,
         dashboard_address: str | None = None,
+        timeout: Timeout = None,
+        memory_limit: float | str | None = None,
         **unknown: Never,
     ) -> None:
-        if unknown:
-            raise TypeError(f"Client() has no argument {', '.join(repr(argument) for argument in unknown)}")
-        if address is not None:
-            raise NotImplementedError(
-                f"Client({address!r}): clusters cannot be reached yet; leave the address out and pass processes=False"
-            )
-        if processes is None or processes:
-            raise NotImplementedError(
-                "Client() with worker processes is still to come: pass processes=False to run tasks on threads"
-            )
-        if _leave.ending:
-            raise RuntimeError("the interpreter is coming to its end: no client can be made any more")
-        if dashboard_address is not None:
-            raise NotImplementedError("there is no dashboard yet: leave dashboard_address out, or pass None")
-        workers = _positive("n_workers", n_workers, 1)
-        threads = _positive("threads_per_worker", threads_per_worker, max(1, (os.cpu_count() or 1) // workers))
+        given = {
+            "n_workers": n_workers,
+            "threads_per_worker": threads_per_worker,
+            "processes": processes,
+            "dashboard_address": dashboard_address,
+            "memory_limit": memory_limit,
+        }
+        refuse("Client", unknown)
+        self._own = address is None
+        if address is None:
+            self.cluster = LocalCluster(name, asynchronous=asynchronous, **given)  # type: ignore[arg-type]
+        else:
+            self.cluster = _joined(address, given)
         self._number = next(_numbers)
-        self.name = name or f"azolla-{self._number}"
+        self.name = name or (self.cluster.name if self._own else f"{self.cluster.name}-{self._number}")
         self.asynchronous = asynchronous
-        self._workers, self._threads_per_worker = workers, threads
-        self._threads: set[threading.Thread] = set()
-        self._helpers: dict[str, Any] = {}
         self._callback_thread = CallbackThread(f"{self.name}-callbacks")
-        self._start(workers * threads, partial(_worker.start, self._threads), weakref.ref(self), secrets.randbits(128))
+        self._join(self.cluster, weakref.ref(self), not self._own)
         self._set_asynchronous(asynchronous)
-        _clients[self._number] = weakref.ref(self)
+        self.cluster._clients[self._number] = weakref.ref(self)
         if set_as_default:
             _defaults[self._number] = weakref.ref(self)
         if "joblib" in sys.modules:
             import azolla.joblib  # noqa: F401 (registers the backend)
+
+    #: The cluster whose workers run the tasks.
+    cluster: LocalCluster
 
     # --- The client's life
 
@@ -132,10 +127,12 @@ class Client(Executors):
         return "closed" if self._closed else "running"
 
     def close(self, timeout: Timeout = None) -> Any:
-        """Cancels what has not ended, and ends the client. Waits on its futures end.
+        """Lets go of all that the client's futures hold, and ends the client. Waits on its futures end.
 
-        Tasks that run are waited for for a second at the most; then they are left to themselves. To close a client
-        again does nothing. In a coroutine, an asynchronous client's is awaitable.
+        A client with a cluster of its own closes that: what has not ended is cancelled. Tasks that run are waited for
+        for a second at the most; then they are left to themselves. A client that has joined a cluster leaves it as it
+        is, and there only tasks are cancelled on which no other client has a future. To close a client again does
+        nothing. In a coroutine, an asynchronous client's is awaitable.
 
         Args:
             timeout: Taken as Dask takes it.
@@ -147,44 +144,53 @@ class Client(Executors):
         """
         if self.asynchronous and _running_loop() is not None:
             return self._close_async()
-        self._end(_JOIN)
+        self._end(JOIN)
         return None
 
     def shutdown(self) -> Any:
-        """As `close`.
+        """Closes the client and its cluster, and with it the cluster's other clients.
 
         >>> client.shutdown()
         >>> client.status
         'closed'
         """
-        return self.close()
+        if self.asynchronous and _running_loop() is not None:
+            return asyncio.to_thread(self._shut_down)
+        self._shut_down()
+        return None
+
+    def _shut_down(self) -> None:
+        self._end(JOIN)
+        self.cluster._end(JOIN)
 
     async def _close_async(self) -> None:
-        await asyncio.to_thread(self._end, _JOIN)
+        await asyncio.to_thread(self._end, JOIN)
 
     def _end(self, patience: float) -> None:
         if self._forked:
             return
-        self._forget()
-        self._close()
-        deadline = time.monotonic() + patience
-        loop_thread: LoopThread | None = self._helpers.get("loop")
-        if loop_thread is not None:
-            loop_thread.stop(max(0.0, deadline - time.monotonic()))
-        for thread in list(self._threads):
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
-        self._callback_thread.stop(max(0.0, deadline - time.monotonic()))
+        if self._own:
+            self.cluster._end(patience)
+        else:
+            self._forget()
+            self._close()
+            self._callback_thread.stop(patience)
+
+    def _close(self) -> None:
+        if self._own:
+            self.cluster._close()
+        else:
+            self._leave()
 
     def _forget(self) -> None:
         _defaults.pop(self._number, None)
-        _clients.pop(self._number, None)
+        self.cluster._clients.pop(self._number, None)
 
     def __enter__(self) -> "Client":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._end(_JOIN)
+        self._end(JOIN)
 
     def __await__(self) -> Any:
         return self._itself().__await__()
@@ -202,10 +208,7 @@ class Client(Executors):
         if not self._closed:
             self._forget()
             self._close()
-            # Their threads hold nothing of the client; nobody waits for them here.
-            loop_thread: LoopThread | None = self._helpers.get("loop")
-            if loop_thread is not None:
-                loop_thread.stop(0.0)
+            # Its thread holds nothing of the client; nobody waits for it here.
             self._callback_thread.stop(0.0)
 
     def __dask_tokenize__(self) -> tuple[str, int]:
@@ -257,7 +260,7 @@ class Client(Executors):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The client's own event loop, on which coroutine tasks run. It has a thread of its own.
+        """The cluster's own event loop, on which coroutine tasks run. It has a thread of its own.
 
         Raises:
             ClosedClientError: The client is closed, and had no loop.
@@ -266,21 +269,7 @@ class Client(Executors):
         >>> asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "slept"), client.loop).result()
         'slept'
         """
-        return self._on_loop().loop
-
-    def _on_loop(self) -> LoopThread:
-        self._check_open("the event loop")
-        thread: LoopThread | None = self._helpers.get("loop")
-        if thread is None:
-            made = LoopThread(f"{self.name}-loop", self._set_loop_thread)
-            thread = self._helpers.setdefault("loop", made)
-            if thread is not made:
-                made.discard()
-        thread.start()
-        if self._closed:
-            thread.stop(0.0)  # the one who closed it may not have seen it
-            raise ClosedClientError("the client is closed")
-        return thread
+        return self.cluster.loop
 
     @overload
     def sync(
@@ -308,7 +297,7 @@ class Client(Executors):
         callback_timeout: Timeout = None,
         **kwargs: Any,
     ) -> Any:
-        """Runs a coroutine function on the client's own event loop, and waits for its result.
+        """Runs a coroutine function on the cluster's event loop, and waits for its result.
 
         On that loop itself, and for an asynchronous client, this gives the coroutine instead.
 
@@ -331,7 +320,7 @@ class Client(Executors):
         """
         if asynchronous or (asynchronous is None and self._async_here()):
             return func(*args, **kwargs)
-        thread = self._on_loop()
+        thread = self.cluster._on_loop()
         answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
         begin = partial(_await.run_for, answer, thread.loop, func, args, kwargs)
         with _await.in_task(_azolla.thread_running()):
@@ -348,15 +337,6 @@ class Client(Executors):
             del answer  # an exception's traceback leads here
             if lent:
                 _azolla.rejoin()
-
-    def _run_coroutine(self, coroutine: Coroutine[Any, Any, Any], running: Running, context: Any) -> None:
-        try:
-            thread = self._on_loop()
-            begin = partial(_await.begin, thread.loop, coroutine, running, context)
-            thread.post(begin, partial(_close_unbegun, coroutine))
-        except BaseException:
-            coroutine.close()
-            raise
 
     def _post_callback(self, function: Callable[[Future[Any]], object], future: Future[Any]) -> None:
         if not _leave.ending:
@@ -383,230 +363,6 @@ class Client(Executors):
         map.__doc__ = f"{Core.map.__doc__}\n\n>>> client.gather(client.map(abs, (-1 for _ in range(3))))\n[1, 1, 1]\n"
         map.__signature__ = inspect.signature(Core.map)
 
-    @overload
-    def gather(
-        self,
-        futures: Any,
-        errors: Literal["raise", "skip"] = "raise",
-        direct: Any = None,
-        *,
-        asynchronous: Literal[True],
-    ) -> Awaitable[Any]: ...
-    @overload
-    def gather(
-        self,
-        futures: Future[T],
-        errors: Literal["raise"] = "raise",
-        direct: Any = None,
-        asynchronous: Literal[False] | None = None,
-    ) -> T: ...
-    @overload
-    def gather(
-        self,
-        futures: list[Future[T]] | Iterator[Future[T]],
-        errors: Literal["raise", "skip"] = "raise",
-        direct: Any = None,
-        asynchronous: Literal[False] | None = None,
-    ) -> list[T]: ...
-    @overload
-    def gather(
-        self,
-        futures: tuple[Future[T], ...],
-        errors: Literal["raise"] = "raise",
-        direct: Any = None,
-        asynchronous: Literal[False] | None = None,
-    ) -> tuple[T, ...]: ...
-    @overload
-    def gather(
-        self,
-        futures: set[Future[T]],
-        errors: Literal["raise"] = "raise",
-        direct: Any = None,
-        asynchronous: Literal[False] | None = None,
-    ) -> set[T]: ...
-    @overload
-    def gather(
-        self,
-        futures: dict[K, Future[T]],
-        errors: Literal["raise"] = "raise",
-        direct: Any = None,
-        asynchronous: Literal[False] | None = None,
-    ) -> dict[K, T]: ...
-    @overload
-    def gather(
-        self,
-        futures: object,
-        errors: Literal["raise", "skip"] = "raise",
-        direct: Any = None,
-        asynchronous: bool | None = None,
-    ) -> Any: ...
-    def gather(self, futures: Any, errors: str = "raise", direct: Any = None, asynchronous: bool | None = None) -> Any:
-        """The results of futures, nested as the futures are.
-
-        Lists, tuples, named tuples, sets, the values of dictionaries and the fields of dataclasses are looked into;
-        what is no future is passed through. Inside a task this takes no slot. On the client's own loop, and for an
-        asynchronous client, it is awaitable.
-
-        Args:
-            futures: A future, or containers of futures. An iterator is gathered as a list.
-            errors: `"raise"` raises the exception of one that failed, as soon as one has. `"skip"` leaves the failed
-                out of lists, and puts None for them elsewhere.
-            direct: Taken as Dask takes it; results are always at hand.
-            asynchronous: True gives an awaitable in any case.
-
-        Raises:
-            Exception: Whatever the task raised, with `errors="raise"`.
-            FutureCancelledError: One was cancelled, with `errors="raise"`, or released.
-            ValueError: `errors` is neither of the two.
-            WaitCycleError: The task in which this is called would wait for itself.
-            ClosedClientError: The client was closed during the wait.
-
-        >>> one, two = client.map(abs, [-1, -2])
-        >>> client.gather([one, two])
-        [1, 2]
-        >>> client.gather({"one": one, "both": [one, two], "text": "as it is"})
-        {'one': 1, 'both': [1, 2], 'text': 'as it is'}
-        >>> client.gather([one, client.submit(int, "two")], errors="skip")
-        [1]
-        """
-        if asynchronous or (asynchronous is None and self._async_here()):
-            return self._gather_async(futures, errors)
-        return self._gather(_listed(futures), errors)
-
-    async def _gather_async(self, futures: Any, errors: str) -> Any:
-        futures = _listed(futures)
-        loop = asyncio.get_running_loop()
-        waiter = loop.create_future()
-        gathering = self._gather_listen(futures, errors, loop, partial(_await.wake, waiter))
-        if gathering is not None:
-            try:
-                await waiter
-            finally:
-                gathering.close()
-        return self._gathered(futures, errors)
-
-    # To be told apart by the type of the container, or the lack of one: they overlap of course.
-    @overload
-    def scatter(
-        self,
-        data: Any,
-        workers: None = None,
-        broadcast: bool = False,
-        direct: Any = None,
-        hash: bool = True,
-        timeout: Timeout = None,
-        *,
-        asynchronous: Literal[True],
-    ) -> Awaitable[Any]: ...
-    @overload
-    def scatter(  # type: ignore[overload-overlap]
-        self,
-        data: dict[K, T],
-        workers: None = None,
-        broadcast: bool = False,
-        direct: Any = None,
-        hash: bool = True,
-        timeout: Timeout = None,
-        asynchronous: Literal[False] | None = None,
-    ) -> dict[K, Future[T]]: ...
-    @overload
-    def scatter(  # type: ignore[overload-overlap]
-        self,
-        data: list[T] | Iterator[T],
-        workers: None = None,
-        broadcast: bool = False,
-        direct: Any = None,
-        hash: bool = True,
-        timeout: Timeout = None,
-        asynchronous: Literal[False] | None = None,
-    ) -> list[Future[T]]: ...
-    @overload
-    def scatter(  # type: ignore[overload-overlap]
-        self,
-        data: tuple[T, ...],
-        workers: None = None,
-        broadcast: bool = False,
-        direct: Any = None,
-        hash: bool = True,
-        timeout: Timeout = None,
-        asynchronous: Literal[False] | None = None,
-    ) -> tuple[Future[T], ...]: ...
-    @overload
-    def scatter(  # type: ignore[overload-overlap]
-        self,
-        data: set[T],
-        workers: None = None,
-        broadcast: bool = False,
-        direct: Any = None,
-        hash: bool = True,
-        timeout: Timeout = None,
-        asynchronous: Literal[False] | None = None,
-    ) -> set[Future[T]]: ...
-    @overload
-    def scatter(
-        self,
-        data: T,
-        workers: None = None,
-        broadcast: bool = False,
-        direct: Any = None,
-        hash: bool = True,
-        timeout: Timeout = None,
-        asynchronous: Literal[False] | None = None,
-    ) -> Future[T]: ...
-    def scatter(
-        self,
-        data: Any,
-        workers: Any = None,
-        broadcast: bool = False,
-        direct: Any = None,
-        hash: bool = True,
-        timeout: Timeout = None,
-        asynchronous: bool | None = None,
-    ) -> Any:
-        """Futures on data that is there already.
-
-        A list, tuple, set or frozenset gives a container of futures of the same type; a dictionary gives one with its
-        keys as the futures' keys; an iterator gives a list of futures on its items; anything else is one value, and
-        gives one future. Data that goes into many calls is hashed once this way.
-
-        Args:
-            data: The data.
-            workers: Must be None: all data is at hand everywhere.
-            broadcast: Taken as Dask takes it; all data is at hand everywhere.
-            direct: Taken as Dask takes it.
-            hash: Whether equal values share a key, made of their digest.
-            timeout: Taken as Dask takes it; nothing is waited for.
-            asynchronous: True gives an awaitable; so does an asynchronous client.
-
-        Raises:
-            TypeError: A key of the dictionary can be no task's key.
-            ClosedClientError: The client is closed.
-            NotImplementedError: `workers` is given.
-
-        >>> text = client.scatter("a long text, to be searched often")
-        >>> client.gather([client.submit(str.find, text, word) for word in ("long", "often")])
-        [2, 28]
-        >>> client.scatter({"x": 1.5})["x"].key
-        'x'
-        """
-        if workers is not None:
-            raise NotImplementedError("workers= is not supported yet: a client has one kind of worker so far")
-        futures = self._scattered(data, hash)
-        if asynchronous or (asynchronous is None and self._async_here()):
-            return _await.Ready(futures)
-        return futures
-
-    def _scattered(self, data: Any, hash: bool) -> Any:
-        if type(data) is dict:
-            if None in data:
-                raise TypeError("a dictionary's keys become the futures' keys, and None is no key")
-            return {key: self._scatter(value, key, hash) for key, value in data.items()}
-        if type(data) in (list, tuple, set, frozenset):
-            return type(data)(self._scatter(value, None, hash) for value in data)
-        if isinstance(data, Iterator):
-            return [self._scatter(value, None, hash) for value in data]
-        return self._scatter(data, None, hash)
-
     def cancel(
         self,
         futures: Any,
@@ -631,7 +387,7 @@ class Client(Executors):
         >>> [future.status for future in futures]
         ['cancelled', 'cancelled']
         """
-        for future in Core._futures(_listed(futures)):
+        for future in Core._futures(listed(futures)):
             future._cancel()
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
@@ -652,7 +408,7 @@ class Client(Executors):
         >>> [str(future.exception()) for future in failed]
         ["invalid literal for int() with base 10: 'seven'"]
         """
-        for future in Core._futures(_listed(futures)):
+        for future in Core._futures(listed(futures)):
             future._retry()
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
@@ -667,15 +423,7 @@ class Client(Executors):
         >>> [worker["nthreads"] for worker in info["workers"].values()]
         [2]
         """
-        return {
-            "type": "Scheduler",
-            "id": self.name,
-            "address": self._address("scheduler"),
-            "workers": {
-                self._address(str(worker)): {"name": worker, "nthreads": self._threads_per_worker}
-                for worker in range(self._workers)
-            },
-        }
+        return self.cluster.scheduler_info
 
     def nthreads(self) -> dict[str, int]:
         """How many tasks each worker runs at once, by the workers' addresses.
@@ -693,25 +441,26 @@ class Client(Executors):
         """
         return self.nthreads()
 
-    def _address(self, of: str) -> str:
-        return f"inproc://{os.getpid()}/{self._number}/{of}"
-
-    def _worker_info(self) -> "WorkerInfo":
+    def _task_worker(self) -> "TaskWorker":
         running, task = _await.current_task(), _azolla.thread_task()
         key = task[0] if task is not None else running.key if running is not None else None
-        number = task[1] % self._workers if task is not None else 0
-        return WorkerInfo(number, self._address(str(number)), self, key)
+        number = task[1] % self.cluster._n_workers if task is not None else 0
+        worker = self.cluster.workers[number]
+        return TaskWorker(worker.name, worker.address, self, key)
 
     def __repr__(self) -> str:
-        threads = self._workers * self._threads_per_worker
-        address = self._address("scheduler")
-        return f"<Client: {address!r} workers={self._workers} threads={threads} status={self.status!r}>"
+        cluster = self.cluster
+        threads = cluster._n_workers * cluster._threads_per_worker
+        return (
+            f"<Client: {cluster.scheduler_address!r} workers={cluster._n_workers} threads={threads} "
+            f"status={self.status!r}>"
+        )
 
     def _repr_html_(self) -> str:
         return _html.client(self)
 
 
-class WorkerInfo(NamedTuple):
+class TaskWorker(NamedTuple):
     """What `get_worker` tells of a worker."""
 
     name: int
@@ -760,16 +509,6 @@ def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) 
     return zip(*rows, strict=True) if rows else [()] * len(iterables)
 
 
-def _positive(name: str, value: int | None, default: int) -> int:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be 1 or more, not {value}")
-    return value
-
-
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
@@ -777,40 +516,28 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _listed(futures: Any) -> Any:
-    # Iterators are drawn here: the engine's frames must not lie below a generator's.
-    return list(futures) if isinstance(futures, Iterator) else futures
-
-
 def _refuse(answer: "concurrent.futures.Future[Any]") -> None:
     with contextlib.suppress(concurrent.futures.InvalidStateError):
         answer.set_exception(ClosedClientError("the client was closed during the call"))
 
 
-def _close_unbegun(coroutine: Coroutine[Any, Any, Any]) -> None:
-    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
-        coroutine.close()
+def _joined(address: Any, given: dict[str, Any]) -> LocalCluster:
+    """The cluster that is named, or is given itself."""
+    unexpected = [name for name in given if given[name] is not None]
+    if unexpected:
+        raise ValueError(f"a cluster that is there already takes no {', '.join(unexpected)}: give that to LocalCluster")
+    if isinstance(address, LocalCluster):
+        address._check_open(f"Client({address.name!r})")
+        return address
+    if not isinstance(address, str):
+        raise TypeError(f"Client() takes a LocalCluster or an address first, not {address!r}")
+    if not address.startswith("inproc://"):
+        raise NotImplementedError(
+            f"Client({address!r}): clusters of other processes cannot be reached yet; leave the address out and pass "
+            "processes=False"
+        )
+    return find(address)
 
 
-def _at_exit() -> None:
-    """Refuses new work, cancels the queue, ends all waits, and gives running tasks a moment."""
-    _leave.ending = True
-    clients = [client for client in [reference() for reference in list(_clients.values())] if client is not None]
-    for client in clients:
-        client._close()
-    deadline = time.monotonic() + _JOIN
-    for client in clients:
-        client._end(max(0.0, deadline - time.monotonic()))
-
-
-def _after_fork() -> None:
-    """In the child of a fork the parent's clients are dead, before anything of theirs is touched."""
-    _azolla.after_fork()
-    _defaults.clear()
-    _clients.clear()
-
-
-atexit.register(_at_exit)
-gc.callbacks.append(_azolla.before_collection)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_defaults.clear)

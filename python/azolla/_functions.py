@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from azolla import _await, _azolla
 from azolla._azolla import Future
-from azolla._client import Client, WorkerInfo, current_or_none
+from azolla._client import Client, TaskWorker, current_or_none
 from azolla._errors import FuturesCancelledError
 from azolla._time import Timeout, seconds
 
@@ -37,7 +37,7 @@ def get_client(address: str | None = None, timeout: Timeout = None, resolve_addr
     return client
 
 
-def get_worker() -> WorkerInfo:
+def get_worker() -> TaskWorker:
     """The worker that runs the task in which this is called.
 
     Raises:
@@ -49,7 +49,7 @@ def get_worker() -> WorkerInfo:
     client = _task_client()
     if client is None:
         raise ValueError("get_worker() was called outside a task")
-    return client._worker_info()
+    return client._task_worker()
 
 
 def _task_client() -> Client | None:

@@ -1,4 +1,4 @@
-"""What clients and futures look like in a notebook."""
+"""What clients, clusters and futures look like in a notebook."""
 
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from azolla._azolla import Future
     from azolla._client import Client
+    from azolla._cluster import LocalCluster
 
 
 def future(future: "Future[Any]") -> str:
@@ -26,6 +27,19 @@ def client(client: "Client") -> str:
         "Workers": str(len(info["workers"])),
         "Threads": str(sum(client.nthreads().values())),
         "Status": client.status,
+    }
+    return _table(rows)
+
+
+def cluster(cluster: "LocalCluster") -> str:
+    """A cluster's address and size."""
+    workers = cluster.workers.values()
+    rows = {
+        "LocalCluster": cluster.name,
+        "Scheduler": cluster.scheduler_address,
+        "Workers": str(len(workers)),
+        "Threads": str(sum(worker.nthreads for worker in workers)),
+        "Status": cluster.status,
     }
     return _table(rows)
 

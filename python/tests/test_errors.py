@@ -211,9 +211,9 @@ def test_an_input_of_another_client(client: Client) -> None:
     with Client(processes=False, threads_per_worker=1, set_as_default=False) as other:
         theirs = other.submit(inc, 1, key="theirs")
         for wrong in (theirs, [theirs], {"a": (theirs,)}):
-            with pytest.raises(ValueError, match="theirs belongs to another client"):
+            with pytest.raises(ValueError, match="theirs belongs to another cluster"):
                 client.submit(inc, wrong)
-            with pytest.raises(ValueError, match="theirs belongs to another client"):
+            with pytest.raises(ValueError, match="theirs belongs to another cluster"):
                 client.map(inc, [wrong])
 
 

@@ -67,7 +67,7 @@ fn input(future: &Bound<'_, Future>, shared: &Shared) -> PyResult<Arc<PyJob>> {
         let owner = future.shared()?;
         owner.check_open(py, &format!("the input {}", job.key_text(py)))?;
         return Err(PyValueError::new_err(format!(
-            "the input {} belongs to another client: a task's inputs must be futures of the client that it is \
+            "the input {} belongs to another cluster: a task's inputs must be futures of the cluster that it is \
              submitted to (gather it, or scatter its result)",
             job.key_text(py)
         )));

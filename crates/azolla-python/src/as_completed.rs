@@ -111,7 +111,11 @@ impl Endings {
             token
         };
         match future.get().job(future.py()) {
-            Ok(job) => self.completions.add(&job, token),
+            Ok(job) => {
+                self.completions.add(&job, token);
+                let listener: Arc<dyn Listen> = Arc::<Completions<PyJob>>::clone(&self.completions);
+                future.get().shared()?.listen_for_leaving(&listener, token);
+            }
             Err(_) => {
                 let mut pending = self.pending();
                 let future = pending.futures.remove(&token);

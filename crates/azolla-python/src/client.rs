@@ -1,6 +1,7 @@
 //! The engine's half of `Client`.
 
 use crate::arguments::replace_by;
+use crate::cluster::ClusterCore;
 use crate::future::{Future, LoopCallback};
 use crate::gather::{Errors, Gathering, gather, jobs, raise_first_failure, results};
 use crate::job::{Name, PyJob};
@@ -9,59 +10,16 @@ use crate::map::map;
 use crate::observe::PyObservations;
 use crate::shared::Shared;
 use crate::submit::{Common, Options, refuse};
-use crate::worker::{Owner, PyWorker};
-use azolla::runtime::{Engine, Runner, Worker};
 use azolla_core::Key;
-use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// The engine's half of `Client`.
 #[pyclass(frozen, subclass, weakref, module = "azolla._azolla")]
 pub(crate) struct Core {
     shared: OnceLock<Arc<Shared>>,
-}
-
-/// Starts Python threads.
-struct Threads {
-    /// Takes a [`PyWorker`] and starts a thread for it.
-    start: Py<PyAny>,
-    shared: Owner,
-    /// What a signal handler has raised while a thread was being started.
-    interrupt: Arc<Mutex<Option<PyErr>>>,
-}
-
-impl Runner<PyJob> for Threads {
-    fn start(&self, worker: Worker<PyJob>) -> io::Result<()> {
-        let waiting = Arc::new(Mutex::new(Some(worker)));
-        let worker = PyWorker::new(Arc::clone(&waiting), Arc::clone(&self.shared));
-        let started = Python::try_attach(|py| self.start.call1(py, (worker,)).map(drop));
-        let error = match started {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(error)) => error,
-            None => return Err(io::Error::other("Python is coming to its end")),
-        };
-        let mut locked = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let worker = locked.take();
-        drop(locked);
-        if worker.is_none() {
-            // The thread has begun: it is only the wait for it that was broken off.
-            *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            return Ok(());
-        }
-        Err(io::Error::other(error))
-    }
-}
-
-fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {
-    let message = format!("a client's {slots} threads could not be started: {error}");
-    match error.into_inner().map(|error| error.downcast::<PyErr>()) {
-        // Ctrl-C is not a reason why threads cannot be started.
-        Some(Ok(error)) if !error.is_instance_of::<PyException>(py) => *error,
-        _ => PyRuntimeError::new_err(message),
-    }
 }
 
 impl Core {
@@ -72,7 +30,7 @@ impl Core {
     /// The job that has this key, with one more future on it.
     pub(crate) fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Arc<PyJob>>> {
         let shared = self.shared()?;
-        Ok(match parse(key, shared.number)? {
+        Ok(match parse(key, shared.cluster.number)? {
             Named::Key(key) => shared.engine.find(key),
             Named::Task(task) => shared.engine.find_task(task),
         })
@@ -87,50 +45,29 @@ impl Core {
         Self { shared: OnceLock::new() }
     }
 
-    /// Starts the engine. `start_thread` takes a worker and starts a thread for it; `this` is a
-    /// weak reference to the client, `number` random.
-    fn _start(
-        &self,
-        py: Python<'_>,
-        slots: usize,
-        start_thread: Py<PyAny>,
-        this: Py<PyAny>,
-        number: u128,
-    ) -> PyResult<()> {
-        let late = Arc::new(OnceLock::new());
-        let interrupt = Arc::default();
-        let threads = Threads {
-            start: start_thread,
-            shared: Arc::clone(&late),
-            interrupt: Arc::clone(&interrupt),
-        };
-        let engine = Engine::start(slots, Box::new(threads))
-            .map_err(|error| not_started(py, slots, error))?;
-        let interrupt = interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(interrupt) = interrupt {
-            engine.close();
-            return Err(interrupt);
-        }
-        let shared = Shared::new(engine, this, number);
-        let _ = late.set(Arc::downgrade(&shared));
+    /// Makes this a client of a cluster. `this` is a weak reference to the client; `guest`: the
+    /// cluster goes on when the client is closed.
+    fn _join(&self, cluster: &ClusterCore, this: Py<PyAny>, guest: bool) -> PyResult<()> {
+        let shared = Shared::new(cluster.cluster()?, this, guest);
         self.shared
             .set(shared)
             .map_err(|_| PyRuntimeError::new_err("this client is started already"))
     }
 
-    /// Cancels what has not ended, and has the threads end. Returns at once.
-    fn _close(&self, py: Python<'_>) {
+    /// Lets go of what the futures of a guest hold; its cluster goes on.
+    fn _leave(&self, py: Python<'_>) {
         if let Some(shared) = self.shared.get()
             && !shared.is_forked()
         {
-            let engine = &shared.engine;
-            py.detach(|| engine.close());
+            py.detach(|| shared.leave());
         }
     }
 
     #[getter]
     fn _closed(&self) -> bool {
-        self.shared.get().is_none_or(|shared| shared.is_forked() || shared.engine.is_closing())
+        self.shared.get().is_none_or(|shared| {
+            shared.is_forked() || shared.engine.is_closing() || shared.has_left()
+        })
     }
 
     #[getter]
@@ -146,12 +83,6 @@ impl Core {
     fn _set_asynchronous(&self, asynchronous: bool) -> PyResult<()> {
         let flag = &self.shared()?.asynchronous;
         flag.store(asynchronous, std::sync::atomic::Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// The calling thread runs this client's event loop.
-    fn _set_loop_thread(&self) -> PyResult<()> {
-        self.shared()?.set_loop_thread();
         Ok(())
     }
 
@@ -285,8 +216,9 @@ impl Core {
         futures: Bound<'py, PyAny>,
         errors: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.shared()?.check_process()?;
-        gather(&futures, Errors::parse(errors)?)
+        let shared = self.shared()?;
+        shared.check_process()?;
+        gather(&futures, Errors::parse(errors)?, shared)
     }
 
     /// `gather` for an event loop: None if the wait is over; otherwise, when it is,
@@ -298,9 +230,11 @@ impl Core {
         r#loop: Py<PyAny>,
         callback: Py<PyAny>,
     ) -> PyResult<Option<Gathering>> {
-        self.shared()?.check_process()?;
+        let shared = self.shared()?;
+        shared.check_process()?;
         let errors = Errors::parse(errors)?;
-        Ok(Gathering::begin(jobs(&futures)?, errors, LoopCallback { r#loop, callback }))
+        let callback = LoopCallback { r#loop, callback };
+        Ok(Gathering::begin(shared, jobs(&futures)?, errors, callback))
     }
 
     /// The results in place of futures that have ended; raises the first failure first.
@@ -329,7 +263,7 @@ impl Core {
         shared.check_open(py, "scatter")?;
         let function = value.get_type().qualname()?.unbind();
         let (name, key) = if let Some(key) = key {
-            let named = parse(&key, shared.number)?;
+            let named = parse(&key, shared.cluster.number)?;
             (Name::Given(key.unbind()), Some(named))
         } else if hash
             && let Some(digest) =
@@ -337,14 +271,15 @@ impl Core {
         {
             (Name::Pure { function, digest }, Some(Named::Key(Key::from_digest(digest))))
         } else {
-            (Name::Impure { function, client: shared.number }, None)
+            (Name::Impure { function, cluster: shared.cluster.number }, None)
         };
         let key = match key {
             Some(Named::Key(key)) => Some(key),
             _ => None,
         };
-        let job = shared.engine.put(Arc::new(PyJob::done(value.unbind(), name)), key);
-        Ok(Future::new(job, Arc::clone(shared)))
+        let job =
+            shared.engine.put(Arc::new(PyJob::done(value.unbind(), name, shared.number)), key);
+        Ok(Future::new(py, job, Arc::clone(shared)))
     }
 
     /// Runs the task to its end though no future is left.

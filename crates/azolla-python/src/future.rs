@@ -31,8 +31,17 @@ enum Handle {
 
 impl Future {
     /// The future that a submission has made: the job counts one already.
-    pub(crate) fn new(job: Arc<PyJob>, shared: Arc<Shared>) -> Self {
-        Self { shared: Some(shared), handle: Mutex::new(Handle::Live(job)) }
+    pub(crate) fn new(py: Python<'_>, job: Arc<PyJob>, shared: Arc<Shared>) -> Self {
+        let handle = if shared.remember(&job) {
+            Handle::Live(job)
+        } else {
+            // Closed just now by another thread.
+            if job.header().remove_future() {
+                shared.engine.release(job.header());
+            }
+            Handle::Gone(job.key(py).unbind(), Some("cancelled"))
+        };
+        Self { shared: Some(shared), handle: Mutex::new(handle) }
     }
 
     pub(crate) fn shared(&self) -> PyResult<&Arc<Shared>> {
@@ -43,7 +52,11 @@ impl Future {
         })
     }
 
+    /// The job, unless the future was released, or its client has left.
     pub(crate) fn live(&self) -> Option<Arc<PyJob>> {
+        if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
+            return None;
+        }
         match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
             Handle::Live(job) => Some(Arc::clone(job)),
             Handle::Gone(..) => None,
@@ -78,7 +91,8 @@ impl Future {
         let deadline = wait::deadline(timeout)?;
         // One that failed may be pending again by now, having been retried.
         while job.header().status() == Status::Pending {
-            wait::wait(py, std::slice::from_ref(&job), Until::All, deadline)?;
+            let guest = self.shared.as_deref().filter(|shared| shared.is_guest());
+            wait::wait(py, std::slice::from_ref(&job), Until::All, deadline, guest)?;
         }
         Ok(job)
     }
@@ -166,11 +180,13 @@ impl Future {
         let core = client.cast::<crate::client::Core>()?.get();
         let shared = Arc::clone(core.shared()?);
         shared.check_open(py, "Future()")?;
-        let handle = match core.find(&key)? {
-            Some(job) => Handle::Live(job),
-            None => Handle::Gone(key.unbind(), Some("lost")),
-        };
-        Ok(Self { shared: Some(shared), handle: Mutex::new(handle) })
+        Ok(match core.find(&key)? {
+            Some(job) => Self::new(py, job, shared),
+            None => {
+                let handle = Handle::Gone(key.unbind(), Some("lost"));
+                Self { shared: Some(shared), handle: Mutex::new(handle) }
+            }
+        })
     }
 
     /// The key of the task: its name in the client.
@@ -332,7 +348,7 @@ impl Future {
         match future.live() {
             Some(job) => {
                 let listener: Arc<dyn Listen> = callback;
-                job.header().listen(&listener, 0);
+                shared.listen(&job, &listener, 0);
             }
             None => callback.post(py),
         }
@@ -354,7 +370,7 @@ impl Future {
     ) -> PyResult<Listening> {
         let job = self.job(py)?;
         let listener: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
-        job.header().listen(&listener, 0);
+        self.shared()?.listen(&job, &listener, 0);
         Ok(Listening { job, listener, forks: forks() })
     }
 
@@ -430,6 +446,9 @@ impl Future {
 impl Future {
     /// What `status` says, in a forked child what it said last.
     fn last_status(&self) -> Option<&'static str> {
+        if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
+            return Some("cancelled");
+        }
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         match &*handle {
             Handle::Gone(_, status) => *status,
@@ -445,11 +464,8 @@ impl Future {
 
 /// One future fewer on this job.
 fn let_go(shared: Option<&Shared>, handle: &Handle) {
-    if let (Some(shared), Handle::Live(job)) = (shared, handle)
-        && job.header().remove_future()
-        && !shared.is_forked()
-    {
-        shared.engine.release(job.header());
+    if let (Some(shared), Handle::Live(job)) = (shared, handle) {
+        shared.let_go(job);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::arguments::replace_by;
 use crate::future::{Future, LoopCallback, raise, value};
 use crate::job::PyJob;
-use crate::shared::{check_forks, forks};
+use crate::shared::{Shared, check_forks, forks};
 use crate::wait;
 use azolla::runtime::{Job, Listen, Status, Until};
 use pyo3::exceptions::PyValueError;
@@ -30,15 +30,17 @@ impl Errors {
     }
 }
 
-/// Waits for the futures in `futures`, and returns the same with their results in place.
+/// Waits for the futures in `futures`, and returns the same with their results in place. `shared`
+/// is the client that is asked.
 pub(crate) fn gather<'py>(
     futures: &Bound<'py, PyAny>,
     errors: Errors,
+    shared: &Shared,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = futures.py();
     let jobs = jobs(futures)?;
     let until = if errors == Errors::Raise { Until::AllOrFailure } else { Until::All };
-    wait::wait(py, &jobs, until, None)?;
+    wait::wait(py, &jobs, until, None, Some(shared).filter(|shared| shared.is_guest()))?;
     if errors == Errors::Raise {
         raise_first_failure(py, &jobs)?;
     }
@@ -110,6 +112,7 @@ struct Countdown {
 impl Gathering {
     /// None if there is nothing to wait for.
     pub(crate) fn begin(
+        shared: &Shared,
         jobs: Vec<Arc<PyJob>>,
         errors: Errors,
         callback: LoopCallback,
@@ -131,7 +134,7 @@ impl Gathering {
             callback,
         });
         for job in &pending {
-            job.header().listen(&listener, 0);
+            shared.listen(job, &listener, 0);
         }
         Some(Self { jobs: pending, listener, forks: forks() })
     }

@@ -56,8 +56,8 @@ pub(crate) enum Name {
     Given(Py<PyAny>),
     /// The function's name and the digest of the call.
     Pure { function: Py<PyString>, digest: u128 },
-    /// The function's name and the task's id, veiled by the client's own number.
-    Impure { function: Py<PyString>, client: u128 },
+    /// The function's name and the task's id, veiled by the cluster's own number.
+    Impure { function: Py<PyString>, cluster: u128 },
 }
 
 pub(crate) struct PyJob {
@@ -66,27 +66,31 @@ pub(crate) struct PyJob {
     call: Mutex<Option<Call>>,
     attempts: Attempts<Outcome>,
     retries: AtomicU32,
+    /// The number of the client that submitted it.
+    pub(crate) client: u32,
     pub(crate) name: Name,
 }
 
 impl PyJob {
-    pub(crate) fn new(call: Call, retries: u32, name: Name) -> Self {
+    pub(crate) fn new(call: Call, retries: u32, name: Name, client: u32) -> Self {
         Self {
             header: Header::new(),
             call: Mutex::new(Some(call)),
             attempts: Attempts::new(),
             retries: AtomicU32::new(retries),
+            client,
             name,
         }
     }
 
     /// A task that is done already: data that was given.
-    pub(crate) fn done(value: Py<PyAny>, name: Name) -> Self {
+    pub(crate) fn done(value: Py<PyAny>, name: Name, client: u32) -> Self {
         let job = Self {
             header: Header::new(),
             call: Mutex::new(None),
             attempts: Attempts::new(),
             retries: AtomicU32::new(0),
+            client,
             name,
         };
         job.store(Ok(value));
@@ -154,9 +158,9 @@ impl PyJob {
         match &self.name {
             Name::Given(key) => key.bind(py).to_string(),
             Name::Pure { function, digest } => format!("{}-{digest:032x}", text(function, py)),
-            Name::Impure { function, client } => {
+            Name::Impure { function, cluster } => {
                 let id = self.header.id().map_or(0, |id| id.to_bits());
-                crate::key::impure(&text(function, py), *client, id)
+                crate::key::impure(&text(function, py), *cluster, id)
             }
         }
     }

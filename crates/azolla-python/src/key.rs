@@ -13,26 +13,26 @@ use xxhash_rust::xxh3::xxh3_128;
 pub(crate) enum Named {
     /// Whatever task has this key.
     Key(Key),
-    /// An impure task of this client.
+    /// An impure task of this cluster.
     Task(TaskId),
 }
 
 /// The key of an impure task: reversible, and written like a UUID.
-pub(crate) fn impure(function: &str, client: u128, id: u64) -> String {
-    let veiled = client ^ u128::from(id);
+pub(crate) fn impure(function: &str, cluster: u128, id: u64) -> String {
+    let veiled = cluster ^ u128::from(id);
     let text = format!("{veiled:032x}");
     let (a, b, c, d, e) = (&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]);
     format!("{function}-{a}-{b}-{c}-{d}-{e}")
 }
 
 /// Understands a key. An error says what keys may be.
-pub(crate) fn parse(key: &Bound<'_, PyAny>, client: u128) -> PyResult<Named> {
+pub(crate) fn parse(key: &Bound<'_, PyAny>, cluster: u128) -> PyResult<Named> {
     if let Ok(text) = key.cast::<PyString>() {
         let text = text.to_string_lossy();
         if let Some(digest) = pure_digest(&text) {
             return Ok(Named::Key(Key::from_digest(digest)));
         }
-        if let Some(task) = impure_id(&text, client) {
+        if let Some(task) = impure_id(&text, cluster) {
             return Ok(Named::Task(task));
         }
     }
@@ -53,14 +53,14 @@ fn pure_digest(key: &str) -> Option<u128> {
     hex.then(|| u128::from_str_radix(digest, 16).ok()).flatten()
 }
 
-fn impure_id(key: &str, client: u128) -> Option<TaskId> {
+fn impure_id(key: &str, cluster: u128) -> Option<TaskId> {
     let uuid = key.get(key.len().checked_sub(36)?..)?;
     let dashes = [8, 13, 18, 23];
     if !dashes.iter().all(|at| uuid.as_bytes()[*at] == b'-') {
         return None;
     }
     let veiled = u128::from_str_radix(&uuid.replace('-', ""), 16).ok()?;
-    TaskId::from_bits(u64::try_from(veiled ^ client).ok()?)
+    TaskId::from_bits(u64::try_from(veiled ^ cluster).ok()?)
 }
 
 /// Writes a key so that different ones differ.

@@ -6,6 +6,7 @@
 mod arguments;
 mod as_completed;
 mod client;
+mod cluster;
 mod future;
 mod gather;
 mod job;
@@ -25,6 +26,7 @@ use pyo3::prelude::*;
 fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<as_completed::Endings>()?;
     module.add_class::<client::Core>()?;
+    module.add_class::<cluster::ClusterCore>()?;
     module.add_class::<future::Future>()?;
     module.add_class::<observe::PyObservations>()?;
     module.add_class::<worker::PyWorker>()?;

@@ -43,7 +43,7 @@ pub(crate) fn map<'py>(
         }
         if ended || portion.len() == PORTION {
             let jobs = common.submit_all(&portion);
-            futures.extend(jobs.into_iter().map(|job| Future::new(job, Arc::clone(shared))));
+            futures.extend(jobs.into_iter().map(|job| Future::new(py, job, Arc::clone(shared))));
             portion.clear();
         }
         if ended {

@@ -1,26 +1,62 @@
-//! What a client and its futures share, and whether they may be used.
+//! What a cluster and its clients share, what a client and its futures do, and whether they may be
+//! used.
 
 use crate::job::PyJob;
-use azolla::runtime::Engine;
+use azolla::runtime::{Engine, Job, Listen, Status};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use std::cell::Cell;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// A cluster, as its clients and workers know it.
+pub(crate) struct Cluster {
+    pub(crate) engine: Arc<Engine<PyJob>>,
+    /// A weak reference to the cluster object.
+    object: Py<PyAny>,
+    /// A random number that veils the ids in its tasks' keys.
+    pub(crate) number: u128,
+    /// How many forks this process had seen when it was made.
+    forks: u64,
+    /// Its clients, by the numbers that their tasks carry.
+    clients: Mutex<Vec<Weak<Shared>>>,
+}
 
 /// A client, as its futures and tasks know it.
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine<PyJob>>,
+    pub(crate) cluster: Arc<Cluster>,
     /// A weak reference to the client object.
-    pub(crate) client: Py<PyAny>,
-    /// A random number that veils the ids in its keys.
-    pub(crate) number: u128,
-    /// How many forks this process had seen when the client was made.
-    forks: u64,
+    client: Py<PyAny>,
+    /// The number that its tasks carry.
+    pub(crate) number: u32,
     /// Made with `asynchronous=True`: its blocking calls give awaitables.
     pub(crate) asynchronous: AtomicBool,
+    /// What the futures of a client hold whose cluster goes on without it; `None` for a client that
+    /// takes its cluster along.
+    guest: Option<Guest>,
+}
+
+/// A client that leaves before its cluster ends must let go of what its futures hold, wherever they
+/// are.
+struct Guest {
+    left: AtomicBool,
+    /// The jobs by their places in memory, and how many futures of the client there are on each;
+    /// `None` once it has left. Nothing of Python is touched while this is locked.
+    held: Mutex<Option<HashMap<usize, Held>>>,
+    /// Who waits for the ends of jobs, and is told when the client leaves; `None` once it has left.
+    listeners: Mutex<Option<Vec<Listener>>>,
+}
+
+/// Somebody who waits, and what to tell them.
+type Listener = (Weak<dyn Listen>, usize);
+
+struct Held {
+    job: Arc<PyJob>,
+    futures: u32,
 }
 
 static FORKS: AtomicU64 = AtomicU64::new(0);
@@ -51,15 +87,14 @@ pub(crate) fn after_fork() {
     LOOP_OF.set(0);
 }
 
-impl Shared {
-    pub(crate) fn new(engine: Arc<Engine<PyJob>>, client: Py<PyAny>, number: u128) -> Arc<Self> {
-        Arc::new(Self {
-            engine,
-            client,
-            number,
-            forks: forks(),
-            asynchronous: AtomicBool::new(false),
-        })
+impl Cluster {
+    pub(crate) fn new(engine: Arc<Engine<PyJob>>, object: Py<PyAny>, number: u128) -> Arc<Self> {
+        let clients = Mutex::default();
+        Arc::new(Self { engine, object, number, forks: forks(), clients })
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this is another process than the one that made it.
@@ -83,27 +118,185 @@ impl Shared {
             ));
         }
         if self.engine.is_closing() {
-            return Err(error(py, "ClosedClientError", &format!("{what}: the client is closed")));
+            return Err(closed(py, what));
         }
         Ok(())
     }
 
-    /// The client object, while it lives.
+    /// The cluster object; None once it is gone.
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.object.bind(py).call0()
+    }
+
+    /// The client for a task that the client of this number has submitted: that one, or if it has
+    /// left, whichever the cluster says. None once all are gone.
+    pub(crate) fn client_of<'py>(
+        &self,
+        py: Python<'py>,
+        number: u32,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let shared = self.clients().get(number as usize).and_then(Weak::upgrade);
+        if let Some(shared) = shared.filter(|shared| !shared.has_left()) {
+            let client = shared.client(py)?;
+            if !client.is_none() {
+                return Ok(client);
+            }
+        }
+        let object = self.object(py)?;
+        if object.is_none() { Ok(object) } else { object.call_method0("_client_for_tasks") }
+    }
+
+    /// Whether this is the thread of its event loop.
+    pub(crate) fn is_on_loop(&self) -> bool {
+        LOOP_OF.get() == Arc::as_ptr(&self.engine).addr()
+    }
+
+    /// Makes this thread the one of its event loop.
+    pub(crate) fn set_loop_thread(&self) {
+        LOOP_OF.set(Arc::as_ptr(&self.engine).addr());
+    }
+}
+
+impl Shared {
+    /// `guest`: the cluster goes on without this client.
+    pub(crate) fn new(cluster: &Arc<Cluster>, client: Py<PyAny>, guest: bool) -> Arc<Self> {
+        let guest = guest.then(|| Guest {
+            left: AtomicBool::new(false),
+            held: Mutex::new(Some(HashMap::new())),
+            listeners: Mutex::new(Some(Vec::new())),
+        });
+        let mut clients = cluster.clients();
+        let shared = Arc::new(Self {
+            engine: Arc::clone(&cluster.engine),
+            cluster: Arc::clone(cluster),
+            client,
+            number: clients.len() as u32,
+            asynchronous: AtomicBool::new(false),
+            guest,
+        });
+        clients.push(Arc::downgrade(&shared));
+        shared
+    }
+
+    /// Whether this is another process than the one that made it.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.cluster.is_forked()
+    }
+
+    /// That its locks may be touched.
+    pub(crate) fn check_process(&self) -> PyResult<()> {
+        self.cluster.check_process()
+    }
+
+    /// That work may be submitted.
+    pub(crate) fn check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
+        self.cluster.check_open(py, what)?;
+        if self.has_left() { Err(closed(py, what)) } else { Ok(()) }
+    }
+
+    /// The client object; None once it is gone.
     pub(crate) fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.client.bind(py).call0()
     }
 
     /// Whether blocking calls from here must give awaitables: the client is asynchronous, or this
-    /// is the thread of its event loop.
+    /// is the thread of its cluster's event loop.
     pub(crate) fn is_async_here(&self) -> bool {
-        self.asynchronous.load(Ordering::Relaxed)
-            || LOOP_OF.get() == Arc::as_ptr(&self.engine).addr()
+        self.asynchronous.load(Ordering::Relaxed) || self.cluster.is_on_loop()
     }
 
-    /// Makes this thread the one of the client's event loop.
-    pub(crate) fn set_loop_thread(&self) {
-        LOOP_OF.set(Arc::as_ptr(&self.engine).addr());
+    /// Whether the client was closed while its cluster goes on.
+    pub(crate) fn has_left(&self) -> bool {
+        self.guest.as_ref().is_some_and(|guest| guest.left.load(Ordering::Acquire))
     }
+
+    /// Whether it may leave before its cluster ends.
+    pub(crate) fn is_guest(&self) -> bool {
+        self.guest.is_some()
+    }
+
+    /// There is one more future of this client on a job. False if the client has left: then there
+    /// is to be none.
+    pub(crate) fn remember(&self, job: &Arc<PyJob>) -> bool {
+        let Some(guest) = &self.guest else { return true };
+        let mut held = guest.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(held) = &mut *held else { return false };
+        let place = Arc::as_ptr(job).addr();
+        held.entry(place).or_insert_with(|| Held { job: Arc::clone(job), futures: 0 }).futures += 1;
+        true
+    }
+
+    /// There is one future less of this client on a job, and the engine is told if it was the last
+    /// of all. After leaving there is none of them any more.
+    pub(crate) fn let_go(&self, job: &Arc<PyJob>) {
+        // After a fork the lock may be held for ever, and nobody is to be told.
+        if self.is_forked() {
+            return;
+        }
+        let mut last = None;
+        if let Some(guest) = &self.guest {
+            let mut held = guest.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(held) = &mut *held else { return };
+            let place = Arc::as_ptr(job).addr();
+            if let Some(here) = held.get_mut(&place) {
+                here.futures -= 1;
+                if here.futures == 0 {
+                    last = held.remove(&place);
+                }
+            }
+        }
+        self.remove_futures(job, 1);
+        drop(last); // with nothing locked: Python's objects may go with it
+    }
+
+    /// Has `who` told when the job settles, or the client leaves; perhaps of both.
+    pub(crate) fn listen(&self, job: &PyJob, who: &Arc<dyn Listen>, token: usize) {
+        job.header().listen(who, token);
+        self.listen_for_leaving(who, token);
+    }
+
+    /// Has `who` told when the client leaves: at once if it has.
+    pub(crate) fn listen_for_leaving(&self, who: &Arc<dyn Listen>, token: usize) {
+        let Some(guest) = &self.guest else { return };
+        let mut locked = guest.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listeners) = &mut *locked {
+            if listeners.len() == listeners.capacity() {
+                listeners.retain(|(who, _)| who.strong_count() > 0);
+            }
+            listeners.push((Arc::downgrade(who), token));
+        } else {
+            drop(locked);
+            who.settled(token, Status::Cancelled);
+        }
+    }
+
+    /// Leaves the cluster: the futures of this client hold nothing from now on.
+    pub(crate) fn leave(&self) {
+        let Some(guest) = &self.guest else { return };
+        guest.left.store(true, Ordering::Release);
+        let listeners = guest.listeners.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for (who, token) in listeners.into_iter().flatten() {
+            if let Some(who) = who.upgrade() {
+                who.settled(token, Status::Cancelled);
+            }
+        }
+        let held = guest.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for Held { job, futures } in held.into_iter().flat_map(HashMap::into_values) {
+            self.remove_futures(&job, futures);
+        }
+    }
+
+    fn remove_futures(&self, job: &PyJob, futures: u32) {
+        for _ in 0..futures {
+            if job.header().remove_future() {
+                self.engine.release(job.header());
+            }
+        }
+    }
+}
+
+fn closed(py: Python<'_>, what: &str) -> PyErr {
+    error(py, "ClosedClientError", &format!("{what}: the client is closed"))
 }
 
 thread_local! {

@@ -99,7 +99,11 @@ impl<'py> Common<'py> {
             context: self.context.clone().unbind(),
             has_futures: !inputs.is_empty(),
         };
-        Ok(Prepared { job: Arc::new(PyJob::new(call, self.retries, name)), key, inputs })
+        Ok(Prepared {
+            job: Arc::new(PyJob::new(call, self.retries, name, self.shared.number)),
+            key,
+            inputs,
+        })
     }
 
     /// What the task is called, and the key to find it under.
@@ -110,7 +114,7 @@ impl<'py> Common<'py> {
         key: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Name, Option<Named>)> {
         if let Some(key) = key {
-            let named = parse(key, self.shared.number)?;
+            let named = parse(key, self.shared.cluster.number)?;
             return Ok((Name::Given(key.clone().unbind()), Some(named)));
         }
         let function = self.name.clone().unbind();
@@ -121,7 +125,7 @@ impl<'py> Common<'py> {
             let named = Named::Key(Key::from_digest(digest));
             return Ok((Name::Pure { function, digest }, Some(named)));
         }
-        Ok((Name::Impure { function, client: self.shared.number }, None))
+        Ok((Name::Impure { function, cluster: self.shared.cluster.number }, None))
     }
 
     fn with_prefix(&self, digest: u128) -> u128 {
@@ -134,10 +138,10 @@ impl<'py> Common<'py> {
         if let Some(Named::Task(task)) = prepared.key
             && let Some(job) = shared.engine.find_task(task)
         {
-            return Future::new(job, Arc::clone(shared));
+            return Future::new(self.py, job, Arc::clone(shared));
         }
         let job = shared.engine.submit(self.spec(&prepared));
-        Future::new(job, Arc::clone(shared))
+        Future::new(self.py, job, Arc::clone(shared))
     }
 
     pub(crate) fn submit_all(&self, prepared: &[Prepared]) -> Vec<Arc<PyJob>> {

@@ -2,7 +2,7 @@
 
 use crate::future::Future;
 use crate::job::PyJob;
-use crate::shared::error;
+use crate::shared::{Shared, error};
 use crate::worker::{is_between_tasks, with_worker};
 use azolla::runtime::{Completions, Patience, Until, WaitError};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError};
@@ -12,18 +12,26 @@ use pyo3::types::{PyFloat, PyInt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Waits for jobs.
+/// Waits for jobs. `guest`: whose futures they are, if that client may leave meanwhile.
 pub(crate) fn wait(
     py: Python<'_>,
     jobs: &[Arc<PyJob>],
     until: Until,
     deadline: Option<Instant>,
+    guest: Option<&Shared>,
 ) -> PyResult<()> {
     let result = py.detach(|| {
         with_worker(|worker| {
+            let in_task = worker.is_some();
             let mut outside = outside(deadline);
+            let mut interrupted = || {
+                if guest.is_some_and(Shared::has_left) {
+                    return Err(left());
+                }
+                if in_task { Ok(()) } else { outside() }
+            };
             let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =
-                if worker.is_some() { None } else { Some(&mut outside) };
+                if in_task && guest.is_none() { None } else { Some(&mut interrupted) };
             azolla::runtime::wait(worker, jobs, until, Patience { deadline, interrupt })
         })
     });
@@ -42,16 +50,21 @@ pub(crate) fn wait_for(
     let until = if first { Until::First } else { Until::All };
     // Those that were released have ended.
     let mut jobs = Vec::new();
+    let mut guest = None;
     for future in futures.try_iter()? {
         let future = future?.cast_into::<Future>()?;
-        future.get().shared()?.check_process()?;
+        let shared = future.get().shared()?;
+        shared.check_process()?;
+        if guest.is_none() && shared.is_guest() {
+            guest = Some(Arc::clone(shared));
+        }
         match future.get().live() {
             Some(job) => jobs.push(job),
             None if first => return Ok(()),
             None => {}
         }
     }
-    wait(futures.py(), &jobs, until, deadline)
+    wait(futures.py(), &jobs, until, deadline, guest.as_deref())
 }
 
 /// Waits for the next completion. `None`: all that waited have been sent away, `since` that number
@@ -71,6 +84,13 @@ pub(crate) fn next(
         })
     });
     result.map_err(|error| exception(py, error))
+}
+
+/// What ends the waits of a client that leaves its cluster.
+fn left() -> PyErr {
+    let message = "the client was closed during the wait";
+    Python::try_attach(|py| error(py, "FutureCancelledError", message))
+        .unwrap_or_else(|| PyRuntimeError::new_err(message))
 }
 
 /// How long a finalizer may wait between two tasks without a time-out.

@@ -6,7 +6,7 @@
 use crate::arguments::replace;
 use crate::job::{Call, Failure, PyJob};
 use crate::raised::{Raised, set_traceback};
-use crate::shared::{Shared, check_forks, forks, python};
+use crate::shared::{Cluster, check_forks, forks, python};
 use azolla::runtime::{Job, Next, Worker};
 use azolla_core::{Outcome, TaskId};
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
@@ -18,15 +18,15 @@ use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-/// What the client of a worker shares: not there yet when its first workers begin, and gone when
-/// nobody has the client or a future of it any more.
-pub(crate) type Owner = Arc<OnceLock<Weak<Shared>>>;
+/// A worker's cluster: not there yet when its first workers begin, and gone when nobody has it, a
+/// client or a future of it any more.
+pub(crate) type Owner = Arc<OnceLock<Weak<Cluster>>>;
 
 thread_local! {
     /// Dropped by [`PyWorker::end`] alone: a thread that the interpreter's end takes down must not
     /// come back to the engine, and through it to Python.
     static WORKER: RefCell<Option<ManuallyDrop<Worker<PyJob>>>> = const { RefCell::new(None) };
-    /// The client of this thread's worker.
+    /// The cluster of this thread's worker.
     static OWNER: RefCell<Option<Owner>> = const { RefCell::new(None) };
 }
 
@@ -79,7 +79,7 @@ impl PyWorker {
         Self { waiting, number, owner, forks: forks() }
     }
 
-    fn shared(&self) -> Option<Arc<Shared>> {
+    fn cluster(&self) -> Option<Arc<Cluster>> {
         self.owner.get()?.upgrade()
     }
 
@@ -111,19 +111,10 @@ impl PyWorker {
         self.is_forked()
     }
 
-    /// Counted from 0 in each client.
+    /// Counted from 0 in each cluster.
     #[getter]
     fn number(&self) -> u32 {
         self.number
-    }
-
-    /// The client whose tasks it runs; None while that is being made.
-    #[getter]
-    fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match self.shared() {
-            Some(shared) => shared.client(py),
-            None => Ok(py.None().into_bound(py)),
-        }
     }
 
     /// The next call to make, once there is one; None: come to an end.
@@ -174,17 +165,17 @@ impl PyWorker {
 }
 
 impl PyWorker {
-    /// The call has returned a coroutine: it runs on the client's event loop, and takes no slot.
+    /// The call has returned a coroutine: it runs on the cluster's event loop, and takes no slot.
     fn detach(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = coroutine.py();
-        let (Some(shared), Some(job)) = (self.shared(), own(Worker::detach)?) else {
+        let (Some(cluster), Some(job)) = (self.cluster(), own(Worker::detach)?) else {
             return Err(PyRuntimeError::new_err("a coroutine came from outside a task"));
         };
         let context = job.call(py).map(|call| call.context);
         let running =
-            Bound::new(py, Running { job: Arc::clone(&job), shared: Arc::clone(&shared) })?;
-        let begun = shared.client(py).and_then(|client| {
-            client.call_method1(intern!(py, "_run_coroutine"), (coroutine, &running, context))
+            Bound::new(py, Running { job: Arc::clone(&job), cluster: Arc::clone(&cluster) })?;
+        let begun = cluster.object(py).and_then(|object| {
+            object.call_method1(intern!(py, "_run_coroutine"), (coroutine, &running, context))
         });
         if let Err(error) = begun {
             running.get().failed(error.into_value(py).into_bound(py).into_any(), false)?;
@@ -261,11 +252,11 @@ fn fail(job: &PyJob, error: &Bound<'_, PyAny>, in_loop: bool) -> PyResult<Outcom
     Ok(Outcome::Failed)
 }
 
-/// A task that runs on the client's event loop.
+/// A task that runs on the cluster's event loop.
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct Running {
     pub(crate) job: Arc<PyJob>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) cluster: Arc<Cluster>,
 }
 
 #[pymethods]
@@ -273,7 +264,7 @@ impl Running {
     /// The client whose task it is.
     #[getter]
     fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.shared.client(py)
+        self.cluster.client_of(py, self.job.client)
     }
 
     /// The task's key.
@@ -285,31 +276,31 @@ impl Running {
     /// Whether this is the child of a fork that the task has made.
     #[getter]
     fn forked(&self) -> bool {
-        self.shared.is_forked()
+        self.cluster.is_forked()
     }
 
     /// The task has returned this.
     fn done(&self, result: Py<PyAny>) -> PyResult<()> {
-        self.shared.check_process()?;
+        self.cluster.check_process()?;
         self.job.store(Ok(result));
         self.job.forget_call();
-        self.shared.engine.finish_detached(&self.job, false);
+        self.cluster.engine.finish_detached(&self.job, false);
         Ok(())
     }
 
     /// The task has raised this; `in_loop`: the traceback begins with the loop's own frame.
     fn failed(&self, error: Bound<'_, PyAny>, in_loop: bool) -> PyResult<()> {
-        self.shared.check_process()?;
+        self.cluster.check_process()?;
         match fail(&self.job, &error, in_loop)? {
-            Outcome::Again => self.shared.engine.again_detached(&self.job),
-            _ => self.shared.engine.finish_detached(&self.job, true),
+            Outcome::Again => self.cluster.engine.again_detached(&self.job),
+            _ => self.cluster.engine.finish_detached(&self.job, true),
         }
         Ok(())
     }
 
     /// Calls `loop.call_soon_threadsafe(callback)` when the task ends, or is cancelled.
     fn on_end(&self, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<()> {
-        self.shared.check_process()?;
+        self.cluster.check_process()?;
         let listener: Arc<dyn azolla::runtime::Listen> =
             Arc::new(crate::future::LoopCallback { r#loop, callback });
         self.job.header().listen(&listener, 0);
@@ -336,19 +327,17 @@ pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
 /// The client whose task runs on this thread; None outside tasks.
 #[pyfunction]
 pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    if current_task().is_none() {
-        return Ok(None);
-    }
-    let shared = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade());
-    shared.map(|shared| shared.client(py)).transpose()
+    let Some((_, job)) = current_task() else { return Ok(None) };
+    let cluster = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade());
+    cluster.map(|cluster| cluster.client_of(py, job.client)).transpose()
 }
 
 /// The task on this thread, as an event loop knows those that run there; None outside tasks.
 #[pyfunction]
 pub(crate) fn thread_running() -> Option<Running> {
     let (_, job) = current_task()?;
-    let shared = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade())?;
-    Some(Running { job, shared })
+    let cluster = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade())?;
+    Some(Running { job, cluster })
 }
 
 /// In the child of a fork this thread is no worker's: its engine must not be touched.

@@ -1,0 +1,134 @@
+//! The engine's half of `LocalCluster`: it is started and ended here.
+
+use crate::job::PyJob;
+use crate::shared::Cluster;
+use crate::worker::{Owner, PyWorker};
+use azolla::runtime::{Engine, Runner, Worker};
+use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// The engine's half of `LocalCluster`.
+#[pyclass(frozen, subclass, weakref, module = "azolla._azolla")]
+pub(crate) struct ClusterCore {
+    cluster: OnceLock<Arc<Cluster>>,
+}
+
+/// Starts Python threads.
+struct Threads {
+    /// Takes a [`PyWorker`] and starts a thread for it.
+    start: Py<PyAny>,
+    owner: Owner,
+    /// What a signal handler has raised while a thread was being started.
+    interrupt: Arc<Mutex<Option<PyErr>>>,
+}
+
+impl Runner<PyJob> for Threads {
+    fn start(&self, worker: Worker<PyJob>) -> io::Result<()> {
+        let waiting = Arc::new(Mutex::new(Some(worker)));
+        let worker = PyWorker::new(Arc::clone(&waiting), Arc::clone(&self.owner));
+        let started = Python::try_attach(|py| self.start.call1(py, (worker,)).map(drop));
+        let error = match started {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => error,
+            None => return Err(io::Error::other("Python is coming to its end")),
+        };
+        let mut locked = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let worker = locked.take();
+        drop(locked);
+        if worker.is_none() {
+            // The thread has begun: it is only the wait for it that was broken off.
+            *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            return Ok(());
+        }
+        Err(io::Error::other(error))
+    }
+}
+
+fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {
+    let message = format!("a cluster's {slots} threads could not be started: {error}");
+    match error.into_inner().map(|error| error.downcast::<PyErr>()) {
+        // Ctrl-C is not a reason why threads cannot be started.
+        Some(Ok(error)) if !error.is_instance_of::<PyException>(py) => *error,
+        _ => PyRuntimeError::new_err(message),
+    }
+}
+
+impl ClusterCore {
+    pub(crate) fn cluster(&self) -> PyResult<&Arc<Cluster>> {
+        self.cluster.get().ok_or_else(|| PyRuntimeError::new_err("this cluster was never started"))
+    }
+}
+
+#[pymethods]
+impl ClusterCore {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { cluster: OnceLock::new() }
+    }
+
+    /// Starts the engine. `start_thread` takes a worker and starts a thread for it; `this` is a
+    /// weak reference to the cluster, `number` random.
+    fn _start(
+        &self,
+        py: Python<'_>,
+        slots: usize,
+        start_thread: Py<PyAny>,
+        this: Py<PyAny>,
+        number: u128,
+    ) -> PyResult<()> {
+        let late = Arc::new(OnceLock::new());
+        let interrupt = Arc::default();
+        let threads = Threads {
+            start: start_thread,
+            owner: Arc::clone(&late),
+            interrupt: Arc::clone(&interrupt),
+        };
+        let engine = Engine::start(slots, Box::new(threads))
+            .map_err(|error| not_started(py, slots, error))?;
+        let interrupt = interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(interrupt) = interrupt {
+            engine.close();
+            return Err(interrupt);
+        }
+        let cluster = Cluster::new(engine, this, number);
+        let _ = late.set(Arc::downgrade(&cluster));
+        self.cluster
+            .set(cluster)
+            .map_err(|_| PyRuntimeError::new_err("this cluster is started already"))
+    }
+
+    /// Cancels what has not ended, and has the threads end. Returns at once.
+    fn _close(&self, py: Python<'_>) {
+        if let Some(cluster) = self.cluster.get()
+            && !cluster.is_forked()
+        {
+            let engine = &cluster.engine;
+            py.detach(|| engine.close());
+        }
+    }
+
+    #[getter]
+    fn _closed(&self) -> bool {
+        self.cluster.get().is_none_or(|cluster| cluster.is_forked() || cluster.engine.is_closing())
+    }
+
+    #[getter]
+    fn _forked(&self) -> bool {
+        self.cluster.get().is_some_and(|cluster| cluster.is_forked())
+    }
+
+    /// That work may be submitted; `what` is who asks.
+    fn _check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
+        self.cluster()?.check_open(py, what)
+    }
+
+    /// The calling thread runs this cluster's event loop.
+    fn _set_loop_thread(&self) -> PyResult<()> {
+        self.cluster()?.set_loop_thread();
+        Ok(())
+    }
+}

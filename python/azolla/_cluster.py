@@ -1,0 +1,400 @@
+"""`LocalCluster`: the workers, and the event loop, that clients share."""
+
+import asyncio
+import atexit
+import gc
+import os
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Coroutine, Iterator
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple, Never
+
+from azolla import _await, _azolla, _html, _leave, _worker
+from azolla._azolla import ClusterCore, Running
+from azolla._errors import ClosedClientError
+from azolla._threads import LoopThread
+from azolla._time import Timeout
+
+if TYPE_CHECKING:
+    from azolla._client import Client
+
+_numbers = count(1)
+#: The open clusters by number. A dictionary, because to copy one is a single step for other threads.
+_clusters: "dict[int, weakref.ref[LocalCluster]]" = {}
+
+#: How long closing waits for threads that run something, in seconds. They end with the process.
+JOIN = 1.0
+
+#: Arguments of Dask's `LocalCluster` and `Client` that mean something only between processes or machines, and why
+#: they are refused.
+ELSEWHERE = {
+    "host": "everything happens in this process, and nothing listens on a network",
+    "ip": "everything happens in this process, and nothing listens on a network",
+    "interface": "everything happens in this process, and nothing listens on a network",
+    "protocol": "everything happens in this process: its addresses are inproc://",
+    "scheduler_port": "everything happens in this process, and nothing listens on a port",
+    "security": "nothing goes over a network that could be encrypted",
+    "scheduler_file": "a scheduler of another process cannot be reached",
+    "worker_class": "workers are threads of this process",
+    "scheduler_kwargs": "the scheduler has no settings",
+    "local_directory": "nothing is kept in files",
+    "preload": "workers are threads of this process: what it has imported is there already",
+    "nanny": "workers are threads of this process: there is nothing to restart",
+    "loop": "a cluster runs its own event loop on a thread of its own; `await` works on any other",
+    "serializers": "nothing is serialized within a process",
+    "deserializers": "nothing is serialized within a process",
+    "extensions": "there is no scheduler process to extend",
+}
+
+
+class LocalCluster(ClusterCore):
+    """Workers in this process, for any number of clients.
+
+    `Client()` makes a cluster of its own. Made apart, a cluster is there before its clients and after them: they share
+    its workers and, by their keys, its tasks. A task goes on as long as any client holds a future on it.
+
+    Args:
+        name: What the cluster is called.
+        n_workers: How many workers; by default 1.
+        threads_per_worker: How many tasks each runs at once; by default the processors, shared among the workers.
+        processes: Must be False so far: worker processes, which are Dask's default, are still to come.
+        asynchronous: Whether `close` is awaitable. Make such a cluster by `await LocalCluster(asynchronous=True,
+            processes=False)` or in `async with`.
+        dashboard_address: Must be None so far: there is no dashboard yet.
+        memory_limit: Must be None, 0 or `"auto"`: the workers share this process and its memory, and none is limited.
+
+    Raises:
+        NotImplementedError: For worker processes, a limit of memory, and what has no meaning in one process.
+        TypeError: For an argument that a cluster does not have, and for numbers of workers or threads that are none.
+        ValueError: For less than one worker or thread.
+
+    Leaving a `with` statement closes the cluster, as `close` does.
+
+    >>> from azolla import Client, LocalCluster
+    >>> with LocalCluster(n_workers=2, threads_per_worker=1, processes=False) as cluster:
+    ...     with Client(cluster) as one, Client(cluster) as other:
+    ...         future = one.submit(pow, 2, 10, key="kibi")
+    ...         other.submit(pow, 2, 10, key="kibi").result()
+    1024
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        n_workers: int | None = None,
+        threads_per_worker: int | None = None,
+        processes: bool | None = None,
+        *,
+        asynchronous: bool = False,
+        dashboard_address: str | None = None,
+        memory_limit: float | str | None = None,
+        **unknown: Never,
+    ) -> None:
+        refuse("LocalCluster", unknown)
+        if processes is None or processes:
+            raise NotImplementedError(
+                "worker processes are still to come: pass processes=False to run tasks on threads"
+            )
+        if memory_limit not in (None, 0, "auto"):
+            raise NotImplementedError(
+                f"memory_limit={memory_limit!r}: the workers share this process and its memory, and none can be limited"
+            )
+        if _leave.ending:
+            raise RuntimeError("the interpreter is coming to its end: no cluster can be made any more")
+        if dashboard_address is not None:
+            raise NotImplementedError("there is no dashboard yet: leave dashboard_address out, or pass None")
+        workers = _positive("n_workers", n_workers, 1)
+        threads = _positive("threads_per_worker", threads_per_worker, max(1, (os.cpu_count() or 1) // workers))
+        self._number = next(_numbers)
+        self.name = name or f"azolla-{self._number}"
+        self.asynchronous = asynchronous
+        self._n_workers, self._threads_per_worker = workers, threads
+        self._threads: set[threading.Thread] = set()
+        self._helpers: dict[str, Any] = {}
+        #: The clients that have joined and not left, the latest last.
+        self._clients: dict[int, weakref.ref[Client]] = {}
+        start = partial(_worker.start, self._threads)
+        self._start(workers * threads, start, weakref.ref(self), secrets.randbits(128))
+        _clusters[self._number] = weakref.ref(self)
+
+    # --- The cluster's life
+
+    @property
+    def status(self) -> str:
+        """`"running"` or `"closed"`.
+
+        >>> client.cluster.status
+        'running'
+        """
+        return "closed" if self._closed else "running"
+
+    def close(self, timeout: Timeout = None) -> Any:
+        """Cancels what has not ended, and ends the cluster and its clients. Waits on their futures end.
+
+        Tasks that run are waited for for a second at the most; then they are left to themselves. To close a cluster
+        again does nothing. In a coroutine, an asynchronous cluster's is awaitable.
+
+        Args:
+            timeout: Taken as Dask takes it.
+
+        >>> cluster = LocalCluster(processes=False)
+        >>> cluster.close()
+        >>> cluster.status
+        'closed'
+        """
+        if self.asynchronous and _running_loop() is not None:
+            return self._close_async()
+        self._end(JOIN)
+        return None
+
+    async def _close_async(self) -> None:
+        await asyncio.to_thread(self._end, JOIN)
+
+    def _end(self, patience: float) -> None:
+        if self._forked:
+            return
+        _clusters.pop(self._number, None)
+        self._close()
+        deadline = time.monotonic() + patience
+        clients = list(self._open_clients())
+        for client in clients:
+            client._forget()
+        loop_thread: LoopThread | None = self._helpers.get("loop")
+        if loop_thread is not None:
+            loop_thread.stop(max(0.0, deadline - time.monotonic()))
+        for thread in list(self._threads):
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        for client in clients:
+            client._callback_thread.stop(max(0.0, deadline - time.monotonic()))
+
+    def __enter__(self) -> "LocalCluster":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._end(JOIN)
+
+    def __await__(self) -> Any:
+        return self._itself().__await__()
+
+    async def _itself(self) -> "LocalCluster":
+        return self
+
+    async def __aenter__(self) -> "LocalCluster":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._close_async()
+
+    def __del__(self) -> None:
+        if not self._closed:
+            _clusters.pop(self._number, None)
+            self._close()
+            # Their threads hold nothing of the cluster; nobody waits for them here.
+            loop_thread: LoopThread | None = self._helpers.get("loop")
+            if loop_thread is not None:
+                loop_thread.stop(0.0)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a LocalCluster cannot be pickled; call get_client() in the task instead")
+
+    # --- Clients
+
+    def get_client(self) -> "Client":
+        """A client of this cluster, which does not close it.
+
+        >>> with LocalCluster(processes=False) as cluster, cluster.get_client() as other:
+        ...     other.submit(abs, -1).result()
+        1
+        """
+        from azolla._client import Client
+
+        return Client(self)
+
+    def _open_clients(self) -> "Iterator[Client]":
+        """The clients that have not left, the latest first."""
+        for reference in reversed(list(self._clients.values())):
+            client = reference()
+            if client is not None:
+                yield client
+
+    def _client_for_tasks(self) -> "Client":
+        """The client for a task whose own has left: the latest, or one that the cluster keeps for such tasks."""
+        for client in self._open_clients():
+            if not client._closed:
+                return client
+        from azolla._client import Client
+
+        made: Client = self._helpers.setdefault("client", Client(self, set_as_default=False))
+        return made
+
+    # --- The event loop
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The cluster's own event loop, on which coroutine tasks run. It has a thread of its own.
+
+        Raises:
+            ClosedClientError: The cluster is closed, and had no loop.
+
+        >>> client.cluster.loop is client.loop
+        True
+        """
+        return self._on_loop().loop
+
+    def _on_loop(self) -> LoopThread:
+        self._check_open("the event loop")
+        thread: LoopThread | None = self._helpers.get("loop")
+        if thread is None:
+            made = LoopThread(f"{self.name}-loop", self._set_loop_thread)
+            thread = self._helpers.setdefault("loop", made)
+            if thread is not made:
+                made.discard()
+        thread.start()
+        if self._closed:
+            thread.stop(0.0)  # the one who closed it may not have seen it
+            raise ClosedClientError("the client is closed")
+        return thread
+
+    def _run_coroutine(self, coroutine: Coroutine[Any, Any, Any], running: Running, context: Any) -> None:
+        try:
+            thread = self._on_loop()
+            begin = partial(_await.begin, thread.loop, coroutine, running, context)
+            thread.post(begin, partial(_await.close_unbegun, coroutine))
+        except BaseException:
+            coroutine.close()
+            raise
+
+    # --- What there is
+
+    @property
+    def scheduler_address(self) -> str:
+        """The address at which other clients of this process can join: `Client(address)`.
+
+        >>> Client(client.cluster.scheduler_address).cluster is client.cluster
+        True
+        """
+        return self._address("scheduler")
+
+    @property
+    def workers(self) -> "dict[int, WorkerInfo]":
+        """The workers by their names.
+
+        >>> [worker.nthreads for worker in client.cluster.workers.values()]
+        [2]
+        """
+        return {
+            worker: WorkerInfo(worker, self._address(str(worker)), self._threads_per_worker)
+            for worker in range(self._n_workers)
+        }
+
+    @property
+    def scheduler_info(self) -> dict[str, Any]:
+        """The address, and what there is of workers, as `Client.scheduler_info` gives it.
+
+        >>> client.cluster.scheduler_info == client.scheduler_info()
+        True
+        """
+        workers = {
+            worker.address: {"name": worker.name, "nthreads": worker.nthreads} for worker in self.workers.values()
+        }
+        return {"type": "Scheduler", "id": self.name, "address": self.scheduler_address, "workers": workers}
+
+    def scale(self, n: int) -> None:
+        """Checks that there are `n` workers: their number is fixed when the cluster is made.
+
+        Raises:
+            NotImplementedError: There are more or fewer. All workers share this process: more of them would bring no
+                processors, and none can be stopped.
+
+        >>> client.cluster.scale(1)
+        """
+        if n != self._n_workers:
+            raise NotImplementedError(
+                f"scale({n}): the {self._n_workers} workers are this process's threads, and their number is fixed; "
+                "make a LocalCluster with n_workers and threads_per_worker"
+            )
+
+    def _address(self, of: str) -> str:
+        return f"inproc://{os.getpid()}/{self._number}/{of}"
+
+    def __repr__(self) -> str:
+        threads = self._n_workers * self._threads_per_worker
+        return (
+            f"LocalCluster({self.name!r}, {self.scheduler_address!r}, workers={self._n_workers}, threads={threads}, "
+            f"status={self.status!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        return _html.cluster(self)
+
+
+class WorkerInfo(NamedTuple):
+    """What there is to know of a worker."""
+
+    name: int
+    address: str
+    nthreads: int
+
+
+def find(address: str) -> LocalCluster:
+    """The open cluster of this process that has this address."""
+    for reference in list(_clusters.values()):
+        cluster = reference()
+        if cluster is not None and cluster.scheduler_address == address:
+            return cluster
+    raise OSError(f"no open cluster of this process has the address {address!r}")
+
+
+def refuse(what: str, unknown: dict[str, Any]) -> None:
+    """Raises for arguments that are none, or that mean nothing in one process."""
+    strange = [argument for argument in unknown if argument not in ELSEWHERE]
+    if strange:
+        raise TypeError(f"{what}() has no argument {', '.join(map(repr, strange))}")
+    for argument, value in unknown.items():
+        if value is not None:
+            raise NotImplementedError(f"{what}({argument}=...): {ELSEWHERE[argument]}")
+
+
+def _positive(name: str, value: int | None, default: int) -> int:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be 1 or more, not {value}")
+    return value
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _at_exit() -> None:
+    """Refuses new work, cancels the queues, ends all waits, and gives running tasks a moment."""
+    _leave.ending = True
+    clusters = [cluster for cluster in [reference() for reference in list(_clusters.values())] if cluster is not None]
+    for cluster in clusters:
+        cluster._close()
+    deadline = time.monotonic() + JOIN
+    for cluster in clusters:
+        cluster._end(max(0.0, deadline - time.monotonic()))
+
+
+def _after_fork() -> None:
+    """In the child of a fork the parent's clusters are dead, before anything of theirs is touched."""
+    _azolla.after_fork()
+    _clusters.clear()
+
+
+atexit.register(_at_exit)
+gc.callbacks.append(_azolla.before_collection)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

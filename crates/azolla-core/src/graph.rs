@@ -31,7 +31,14 @@ pub(crate) enum News<P> {
 
 impl<P: Clone> Scheduler<P> {
     /// Works on the list, up to the bound on transitions.
+    #[inline]
     pub(crate) fn work_off(&mut self, effects: &mut Vec<Effect<P>>) {
+        if self.has_more() {
+            self.work_off_some(effects);
+        }
+    }
+
+    fn work_off_some(&mut self, effects: &mut Vec<Effect<P>>) {
         let mut left = self.transitions;
         while left > 0 {
             let Some(todo) = self.todo.pop_front() else {
@@ -122,18 +129,18 @@ impl<P: Clone> Scheduler<P> {
     pub(crate) fn settle(&mut self, id: TaskId, state: State, effects: &mut Vec<Effect<P>>) {
         self.set_state(id, state);
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let dependents = core::mem::take(&mut task.dependents);
-        let news = match state {
-            State::Done => News::Done,
-            State::Failed => News::Failed(task.payload.clone()),
-            _ => News::Cancelled,
-        };
         // A failed task keeps its inputs, for it may be retried.
-        if state != State::Failed {
-            let inputs = core::mem::take(&mut task.inputs);
-            if !inputs.is_empty() {
-                self.todo.push_back(Todo::Unwant(inputs));
-            }
+        if state != State::Failed && !task.inputs.is_empty() {
+            self.todo.push_back(Todo::Unwant(core::mem::take(&mut task.inputs)));
+        }
+        if !task.dependents.is_empty() {
+            let dependents = core::mem::take(&mut task.dependents);
+            let news = match state {
+                State::Done => News::Done,
+                State::Failed => News::Failed(task.payload.clone()),
+                _ => News::Cancelled,
+            };
+            self.todo.push_back(Todo::Tell { dependents, news });
         }
         if core::mem::take(&mut task.keep) {
             task.wants -= 1;
@@ -144,9 +151,6 @@ impl<P: Clone> Scheduler<P> {
         }
         self.totals.settled += 1;
         self.totals.live -= 1;
-        if !dependents.is_empty() {
-            self.todo.push_back(Todo::Tell { dependents, news });
-        }
         if unwanted {
             self.forget(id, effects);
         }
@@ -192,11 +196,14 @@ impl<P: Clone> Scheduler<P> {
     }
 
     fn forget(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
-        self.forget_key(id);
-        self.release_inputs(id);
-        if let Some(task) = self.tasks.remove(id) {
-            effects.push(Effect::Drop(task.payload));
+        let Some(task) = self.tasks.remove(id) else { return };
+        if let Some(key) = task.key {
+            self.keys.remove(&key);
         }
+        if !task.inputs.is_empty() {
+            self.todo.push_back(Todo::Unwant(task.inputs));
+        }
+        effects.push(Effect::Drop(task.payload));
     }
 
     fn release_inputs(&mut self, id: TaskId) {

@@ -80,6 +80,8 @@ impl<P: Clone> Scheduler<P> {
     /// Takes in what happened, and adds what is to be done to `effects`. Where
     /// [`has_more`](Self::has_more) then holds, the driver goes on with [`Event::Continue`], and
     /// may let others in between.
+    // Inlined, so that where the event is known nothing of it is copied, and no other looked at.
+    #[inline(always)]
     pub fn handle(&mut self, event: Event<P>, effects: &mut Vec<Effect<P>>) {
         // Whether a slot may fall free with nothing in the queue for it.
         let may_idle = matches!(
@@ -89,7 +91,7 @@ impl<P: Clone> Scheduler<P> {
         match event {
             Event::Submit(submission) => self.on_submit(submission, effects),
             Event::Want(task) => self.on_want(task),
-            Event::Release(task) => self.on_release(task),
+            Event::Release(task) => self.on_release(task, effects),
             Event::Keep(task) => self.on_keep(task),
             Event::Cancel(task) => self.on_cancel(task, effects),
             Event::Retry(task) => self.on_retry(task),
@@ -117,6 +119,7 @@ impl<P: Clone> Scheduler<P> {
     }
 
     /// Whether the last event left something undone, for [`Event::Continue`].
+    #[inline]
     #[must_use]
     pub fn has_more(&self) -> bool {
         !self.todo.is_empty() || !self.retries.is_empty()

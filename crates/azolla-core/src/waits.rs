@@ -98,7 +98,14 @@ impl<P: Clone> Scheduler<P> {
 
     /// Gives free slots to those whose wait is over, then to sleepers while there is work that
     /// nobody has been woken for.
+    #[inline]
     pub(crate) fn fill_slots(&mut self, effects: &mut Vec<Effect<P>>) {
+        if self.workers.free_slots() > 0 {
+            self.fill_free_slots(effects);
+        }
+    }
+
+    fn fill_free_slots(&mut self, effects: &mut Vec<Effect<P>>) {
         while self.workers.free_slots() > 0 {
             if let Some(worker) = self.workers.resume_next() {
                 self.lower_cap();

@@ -36,6 +36,10 @@ impl<P: Clone> Scheduler<P> {
         self.totals.live += 1;
         self.totals.peak_live = self.totals.peak_live.max(self.totals.live);
         effects.push(Effect::Submitted(id));
+        if inputs.is_empty() {
+            self.set_ready(id, effects);
+            return;
+        }
         let unfinished =
             inputs.iter().filter(|input| self.connect(id, input.task, input.there)).count();
         self.start_waiting(id, unfinished, effects);

@@ -1,8 +1,9 @@
 //! Futures come and go, and some work is wanted in any case.
 
-use crate::graph::Todo;
+use crate::effect::Effect;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
+use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_want(&mut self, id: TaskId) {
@@ -14,12 +15,12 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    pub(crate) fn on_release(&mut self, id: TaskId) {
+    pub(crate) fn on_release(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
         if let Some(task) = self.tasks.get_mut(id)
             && task.has_future
         {
             task.has_future = false;
-            self.todo.push_back(Todo::Unwant([id].into_iter().collect()));
+            self.unwant(id, effects);
         }
     }
 

@@ -155,7 +155,19 @@ impl<J: Job + ?Sized> Engine<J> {
     /// The last future on this task is gone. Never waits.
     pub fn release(&self, header: &Header) {
         let Some(task) = header.id() else { return };
-        self.released.push(task);
+        // Where the engine is free, past the queue.
+        let state = if is_dropping(self.number) { None } else { self.state.try_lock() };
+        match state {
+            Some(state) => {
+                let release = |locked: &mut Locked<'_, J>| {
+                    locked.release(task);
+                    locked.carry_out();
+                };
+                let more = self.hold(state, release).1;
+                self.go_on(more);
+            }
+            None => self.released.push(task),
+        }
         self.drain_released();
     }
 
@@ -263,13 +275,18 @@ impl<J: Job + ?Sized> Engine<J> {
 
     /// Locks, and afterwards does what must not be done under the lock.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Locked<'_, J>) -> R) -> R {
-        let (result, mut more) = self.hold(self.state.lock(), f);
-        // Others may come in between: no hold is longer than the scheduler's bound.
+        let (result, more) = self.hold(self.state.lock(), f);
+        self.go_on(more);
+        self.drain_released();
+        result
+    }
+
+    /// Has the scheduler do what it has left undone. Others may come in between: no hold is longer
+    /// than its bound.
+    fn go_on(&self, mut more: bool) {
         while more {
             more = self.hold(self.state.lock(), |locked| drop(locked.handle(Event::Continue))).1;
         }
-        self.drain_released();
-        result
     }
 
     /// Every release of the lock looks at the queue again, so that nothing is left lying that was
@@ -288,11 +305,8 @@ impl<J: Job + ?Sized> Engine<J> {
                 return;
             }
             let Some(state) = self.state.try_lock() else { return };
-            let mut more = self.hold(state, |_| ()).1;
-            while more {
-                let go_on = |locked: &mut Locked<'_, J>| drop(locked.handle(Event::Continue));
-                more = self.hold(self.state.lock(), go_on).1;
-            }
+            let more = self.hold(state, |_| ()).1;
+            self.go_on(more);
         }
     }
 
@@ -315,9 +329,11 @@ impl<J: Job + ?Sized> Engine<J> {
         }
         drop(locked);
         set_locked(false);
-        let before = set_dropping(self.number);
-        after.carry_out();
-        set_dropping(before);
+        if !after.is_empty() {
+            let before = set_dropping(self.number);
+            after.carry_out();
+            set_dropping(before);
+        }
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }

@@ -103,13 +103,26 @@ pub(super) fn set_locked(_locked: bool) {
 
 impl<J: Job + ?Sized> Locked<'_, J> {
     /// Tells the scheduler, and carries out what it answers.
+    // Inlined, as what it calls is: where the event is known, only what it needs is left.
+    #[inline(always)]
     pub(crate) fn handle(&mut self, event: Event<Arc<J>>) -> Answer<J> {
-        let mut answer = Answer::new();
-        if self.engine.is_broken() {
-            return answer;
+        self.feed(event);
+        self.carry_out()
+    }
+
+    /// Tells the scheduler; what it answers is left to be carried out, with that of others.
+    #[inline(always)]
+    pub(super) fn feed(&mut self, event: Event<Arc<J>>) {
+        if !self.engine.is_broken() {
+            let state = &mut *self.state;
+            state.scheduler.handle(event, &mut state.effects);
         }
+    }
+
+    /// Carries out what the scheduler has answered.
+    pub(super) fn carry_out(&mut self) -> Answer<J> {
+        let mut answer = Answer::new();
         let state = &mut *self.state;
-        state.scheduler.handle(event, &mut state.effects);
         for effect in state.effects.drain(..) {
             match effect {
                 Effect::Submitted(task) => answer.submitted = Some(task),
@@ -176,11 +189,22 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         let kind = self.kind(kind);
         let payload = Arc::clone(&job);
         let submission = Submission { payload, key, priority, parent, kind, inputs };
-        let answer = self.handle(Event::Submit(submission));
-        if let Some(task) = answer.submitted {
+        self.feed(Event::Submit(submission));
+        let (submitted, existing) = match self.state.effects[..] {
+            // Mostly there is nothing else.
+            [Effect::Submitted(task)] => {
+                self.state.effects.clear();
+                (Some(task), None)
+            }
+            _ => {
+                let answer = self.carry_out();
+                (answer.submitted, answer.existing)
+            }
+        };
+        if let Some(task) = submitted {
             job.header().set_id(task, self.engine.number);
             self.engine.observer.note(task, What::Submitted { parent });
-        } else if let Some(existing) = answer.existing.and_then(|task| self.payload(task)) {
+        } else if let Some(existing) = existing.and_then(|task| self.payload(task)) {
             existing.header().add_future();
             return existing;
         }
@@ -234,12 +258,22 @@ impl<J: Job + ?Sized> Locked<'_, J> {
     }
 
     /// Tells the scheduler of tasks whose last future has gone, unless there is one again.
+    #[inline]
     pub(super) fn tell_released(&mut self) {
-        for _ in 0..PORTION {
-            let Some(task) = self.engine.released.pop() else { return };
-            if self.state.scheduler.payload(task).is_some_and(|job| !job.header().has_future()) {
-                drop(self.handle(Event::Release(task)));
+        if !self.engine.released.is_empty() {
+            for _ in 0..PORTION {
+                let Some(task) = self.engine.released.pop() else { break };
+                self.release(task);
             }
+            self.carry_out();
+        }
+    }
+
+    /// Tells the scheduler that a task's last future has gone, unless there is one again; what it
+    /// answers is left to be carried out.
+    pub(super) fn release(&mut self, task: TaskId) {
+        if self.state.scheduler.payload(task).is_some_and(|job| !job.header().has_future()) {
+            self.feed(Event::Release(task));
         }
     }
 
@@ -294,6 +328,10 @@ pub(crate) const BROKEN: &str =
 impl<J: Job + ?Sized> After<J> {
     pub(super) fn new() -> Self {
         Self { wake: SmallVec::new(), settled: SmallVec::new(), trash: SmallVec::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.wake.is_empty() && self.settled.is_empty() && self.trash.is_empty()
     }
 
     /// What user code may be part of: a panic in it must not end a worker.

@@ -270,20 +270,20 @@ impl<J: Job + ?Sized> Hand<J> {
         let took = elapsed / self.finished.len().max(1) as u64;
         let mut finished = std::mem::take(&mut self.finished);
         for (task, outcome) in finished.drain(..) {
-            let finish = Event::Finish { worker: Some(worker), task, outcome, took };
-            let answer = locked.handle(finish);
-            if self.current.is_none() {
-                self.take(answer.runs);
-                continue;
-            }
-            // Told in the middle of another task: the next of the chain goes to somebody else.
-            for Run { task, job, .. } in answer.runs {
-                self.gone.push(job);
-                let outcome = Outcome::Again;
-                drop(locked.handle(Event::Finish { worker: Some(worker), task, outcome, took: 0 }));
-            }
+            locked.feed(Event::Finish { worker: Some(worker), task, outcome, took });
         }
         self.finished = finished;
+        let answer = locked.carry_out();
+        if self.current.is_none() {
+            self.take(answer.runs);
+            return;
+        }
+        // Told in the middle of another task: the next of the chain goes to somebody else.
+        for Run { task, job, .. } in answer.runs {
+            self.gone.push(job);
+            let outcome = Outcome::Again;
+            drop(locked.handle(Event::Finish { worker: Some(worker), task, outcome, took: 0 }));
+        }
     }
 
     fn take(&mut self, runs: impl IntoIterator<Item = Run<J>>) {

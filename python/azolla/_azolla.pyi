@@ -547,8 +547,12 @@ class Worker:
     def next(self) -> tuple[Context, Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None:
         """The next call to make, once there is one; None: come to an end."""
 
-    def done(self, result: Any) -> None:
-        """The call has returned this. In the child of a fork that was the whole program: SystemExit."""
+    def done(self, result: Any) -> tuple[Context, Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None:
+        """The call has returned this. In the child of a fork that was the whole program: SystemExit.
+
+        Gives the next call to make if there is one now. If not, `next` is to be asked for it, when nothing of this
+        task is held any more.
+        """
 
     def failed(self, error: BaseException) -> None:
         """The call has raised this. In the child of a fork it is raised on."""

@@ -27,7 +27,7 @@ def _work(threads: set[threading.Thread], worker: Worker) -> None:
         return
     threads.add(threading.current_thread())
     try:
-        while _run_one(worker):
+        while _run_some(worker):
             pass
     except BaseException as error:
         if worker.forked:
@@ -38,18 +38,21 @@ def _work(threads: set[threading.Thread], worker: Worker) -> None:
         threads.discard(threading.current_thread())
 
 
-def _run_one(worker: Worker) -> bool:
-    # A function of its own, so that nothing of one task is held while the next is waited for.
+def _run_some(worker: Worker) -> bool:
+    # A function of its own, so that nothing of a task is held while the next is waited for.
     task = worker.next()
     if task is None:
         return False
-    context, function, args, kwargs = task
-    del task
-    try:
-        result = context.run(function, *args, **kwargs)
-    except BaseException as error:
-        worker.failed(error)
-    else:
-        del function, args, kwargs
-        worker.done(result)
+    while task is not None:
+        context, function, args, kwargs = task
+        del task
+        try:
+            result = context.run(function, *args, **kwargs)
+        except BaseException as error:
+            worker.failed(error)
+            break
+        del context, function, args, kwargs
+        # The next one, if it is at hand.
+        task = worker.done(result)
+        del result
     return True

@@ -8,6 +8,7 @@ use crate::wait;
 use azolla::runtime::{Job, Listen, Status, Until};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -51,6 +52,18 @@ pub(crate) fn gather<'py>(
 pub(crate) fn jobs(futures: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyJob>>> {
     let py = futures.py();
     let mut jobs = Vec::new();
+    if let Ok(list) = futures.cast_exact::<PyList>() {
+        jobs.reserve(list.len());
+        for item in list.iter() {
+            let Ok(future) = item.cast::<Future>() else { break };
+            jobs.push(future.get().job(py)?);
+        }
+        // Mostly that was all.
+        if jobs.len() == list.len() {
+            return Ok(jobs);
+        }
+        jobs.clear();
+    }
     // The results are put in place later: this walk changes nothing.
     replace_by(futures, &mut |future| {
         jobs.push(future.get().job(py)?);

@@ -25,8 +25,8 @@ pub(crate) struct Call {
     pub(crate) function: Py<PyAny>,
     pub(crate) args: Py<PyTuple>,
     pub(crate) kwargs: Option<Py<PyDict>>,
-    /// Shared by the tasks of one `map`, so each runs in a copy.
-    pub(crate) context: Py<PyAny>,
+    /// Shared by the tasks of one `map`, so each runs in a copy. None: one in which nothing is set.
+    pub(crate) context: Option<Py<PyAny>>,
     /// Some argument is or holds a future, to be replaced by its result.
     pub(crate) has_futures: bool,
 }
@@ -37,7 +37,7 @@ impl Call {
             function: self.function.clone_ref(py),
             args: self.args.clone_ref(py),
             kwargs: self.kwargs.as_ref().map(|kwargs| kwargs.clone_ref(py)),
-            context: self.context.clone_ref(py),
+            context: self.context.as_ref().map(|context| context.clone_ref(py)),
             has_futures: self.has_futures,
         }
     }

@@ -14,7 +14,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// What may be said of a task besides its call; the names are Dask's.
@@ -36,7 +35,7 @@ pub(crate) struct Common<'py> {
     /// The name is a prefix that was given: then it counts in digests.
     prefixed: bool,
     kind: u64,
-    context: Bound<'py, PyAny>,
+    context: Option<Bound<'py, PyAny>>,
     retries: u32,
     priority: Option<Priority>,
     parent: Option<TaskId>,
@@ -58,8 +57,9 @@ impl<'py> Common<'py> {
             return Err(PyTypeError::new_err(message));
         }
         let name = function_name(function)?;
-        let mut hasher = DefaultHasher::new();
-        name.to_string_lossy().hash(&mut hasher);
+        // Python keeps a text's hash with it.
+        let kind = name.hash()? as u64;
+        let context = python(py, &COPY_CONTEXT, "contextvars", "copy_context")?.call0()?;
         let token = match options.pure && options.key.is_none() {
             true => FunctionToken::of(py, function, &future_digest)?,
             false => None,
@@ -70,8 +70,8 @@ impl<'py> Common<'py> {
             function: function.clone(),
             name: options.prefix.cloned().unwrap_or(name),
             prefixed: options.prefix.is_some(),
-            kind: hasher.finish(),
-            context: python(py, &COPY_CONTEXT, "contextvars", "copy_context")?.call0()?,
+            kind,
+            context: if context.len()? > 0 { Some(context) } else { None },
             retries: retries(options.retries)?,
             priority: priority(options.priority)?,
             parent: parent(py)?,
@@ -96,7 +96,7 @@ impl<'py> Common<'py> {
             function: self.function.clone().unbind(),
             args: args.unbind(),
             kwargs: kwargs.map(Bound::unbind),
-            context: self.context.clone().unbind(),
+            context: self.context.as_ref().map(|context| context.clone().unbind()),
             has_futures: !inputs.is_empty(),
         };
         Ok(Prepared {

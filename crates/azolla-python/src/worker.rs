@@ -7,7 +7,7 @@ use crate::arguments::replace;
 use crate::job::{Call, Failure, PyJob};
 use crate::raised::{Raised, set_traceback};
 use crate::shared::{Cluster, check_forks, forks, python};
-use azolla::runtime::{Job, Next, Worker};
+use azolla::runtime::{Job, Next, Sleeper, Worker};
 use azolla_core::{Outcome, TaskId};
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::intern;
@@ -16,7 +16,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// A worker's cluster: not there yet when its first workers begin, and gone when nobody has it, a
 /// client or a future of it any more.
@@ -66,6 +66,20 @@ pub(crate) struct PyWorker {
     number: u32,
     owner: Owner,
     forks: u64,
+    rest: Mutex<Rest>,
+    /// A context in which nothing is set, for tasks that were submitted from such a one: used until
+    /// one of them sets something.
+    empty: Mutex<Option<Py<PyAny>>>,
+}
+
+/// What a worker is to do that has nothing to run.
+enum Rest {
+    /// Ask for a task.
+    None,
+    /// Sleep first.
+    Sleep(Sleeper<PyJob>),
+    /// Come to an end.
+    End,
 }
 
 /// A call as the loop makes it: `context.run(function, *args, **kwargs)`.
@@ -76,7 +90,14 @@ impl PyWorker {
         let locked = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let number = locked.as_ref().map_or(0, Worker::number);
         drop(locked);
-        Self { waiting, number, owner, forks: forks() }
+        Self {
+            waiting,
+            number,
+            owner,
+            forks: forks(),
+            rest: Mutex::new(Rest::None),
+            empty: Mutex::new(None),
+        }
     }
 
     fn cluster(&self) -> Option<Arc<Cluster>> {
@@ -120,35 +141,39 @@ impl PyWorker {
     /// The next call to make, once there is one; None: come to an end.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
         loop {
-            match own(Worker::next_task)? {
-                Next::Run(job) => {
-                    if let Some(call) = prepare(py, &job)? {
-                        return Ok(Some(call));
-                    }
-                }
-                Next::Sleep(sleeper) => py.detach(|| sleeper.sleep()),
-                Next::End => return Ok(None),
+            let rest = std::mem::replace(&mut *locked(&self.rest), Rest::None);
+            match rest {
+                Rest::None => {}
+                Rest::Sleep(sleeper) => py.detach(|| sleeper.sleep()),
+                Rest::End => return Ok(None),
+            }
+            if let Some(call) = self.next_at_hand(py)? {
+                return Ok(Some(call));
             }
         }
     }
 
     /// The call has returned this. In the child of a fork that was the whole program: SystemExit.
-    fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
+    ///
+    /// Gives the next call to make if there is one now. If not, `next` is to be asked for it, when
+    /// nothing of this task is held any more.
+    fn done<'py>(&self, result: Bound<'py, PyAny>) -> PyResult<Option<Task<'py>>> {
         static COROUTINE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = result.py();
         if self.is_forked() {
             return Err(PySystemExit::new_err(0));
         }
+        self.check_empty(py)?;
         let coroutine = python(py, &COROUTINE, "types", "CoroutineType")?;
         if result.get_type().is(coroutine) {
-            return self.detach(&result);
+            self.detach(&result)?;
+        } else if let Some(job) = own(|worker| worker.current().map(|(_, job)| Arc::clone(job)))? {
+            job.store(Ok(result.unbind()));
+            job.forget_call();
+            drop(job);
+            own(|worker| worker.finish(Outcome::Done))?;
         }
-        let job = own(|worker| worker.current().map(|(_, job)| Arc::clone(job)))?;
-        let Some(job) = job else { return Ok(()) };
-        job.store(Ok(result.unbind()));
-        job.forget_call();
-        drop(job);
-        own(|worker| worker.finish(Outcome::Done))
+        self.next_at_hand(py)
     }
 
     /// The call has raised this. In the child of a fork it is raised on.
@@ -156,6 +181,7 @@ impl PyWorker {
         if self.is_forked() {
             return Err(PyErr::from_value(error));
         }
+        self.check_empty(error.py())?;
         let job = own(|worker| worker.current().map(|(_, job)| Arc::clone(job)))?;
         let Some(job) = job else { return Ok(()) };
         let outcome = fail(&job, &error, true)?;
@@ -165,13 +191,94 @@ impl PyWorker {
 }
 
 impl PyWorker {
+    /// The next call to make. None: there is none now, or none any more, as `rest` says.
+    fn next_at_hand<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
+        loop {
+            match own(Worker::next_task)? {
+                Next::Run(job) => {
+                    if let Some(call) = self.prepare(py, &job)? {
+                        return Ok(Some(call));
+                    }
+                }
+                Next::Sleep(sleeper) => *locked(&self.rest) = Rest::Sleep(sleeper),
+                Next::End => *locked(&self.rest) = Rest::End,
+            }
+            if !matches!(*locked(&self.rest), Rest::None) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The call of a job, with futures replaced by their results. `None`: that has failed, and so
+    /// has the task.
+    fn prepare<'py>(&self, py: Python<'py>, job: &Arc<PyJob>) -> PyResult<Option<Task<'py>>> {
+        let Some(call) = job.call(py) else {
+            own(|worker| worker.finish(Outcome::Failed))?;
+            return Ok(None);
+        };
+        match self.task(py, call) {
+            Ok(task) => Ok(Some(task)),
+            Err(error) => {
+                let outcome = fail(job, error.into_value(py).bind(py).as_any(), false)?;
+                own(|worker| worker.finish(outcome))?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn task<'py>(&self, py: Python<'py>, call: Call) -> PyResult<Task<'py>> {
+        static NO_KEYWORDS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+        let context = match call.context {
+            Some(context) => context.bind(py).call_method0(intern!(py, "copy"))?,
+            None => self.empty(py)?,
+        };
+        let mut args = call.args.into_bound(py);
+        let mut kwargs = match call.kwargs {
+            Some(kwargs) => kwargs.into_bound(py),
+            // The loop's call copies it, so nobody sees it.
+            None => NO_KEYWORDS.get_or_init(py, || PyDict::new(py).unbind()).bind(py).clone(),
+        };
+        if call.has_futures {
+            if let Some(new) = replace(args.as_any())? {
+                args = new.cast_into()?;
+            }
+            if let Some(new) = replace(kwargs.as_any())? {
+                kwargs = new.cast_into()?;
+            }
+        }
+        Ok((context, call.function.into_bound(py), args, kwargs))
+    }
+
+    /// A context in which nothing is set.
+    fn empty<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        if let Some(empty) = &*locked(&self.empty) {
+            return Ok(empty.bind(py).clone());
+        }
+        let new = python(py, &CONTEXT, "contextvars", "Context")?.call0()?;
+        *locked(&self.empty) = Some(new.clone().unbind());
+        Ok(new)
+    }
+
+    /// After a task: a context in which it has set something is no other's.
+    fn check_empty(&self, py: Python<'_>) -> PyResult<()> {
+        let kept = locked(&self.empty).as_ref().map(|empty| empty.bind(py).clone());
+        if let Some(empty) = kept
+            && empty.len()? > 0
+        {
+            let used = locked(&self.empty).take();
+            drop(used);
+        }
+        Ok(())
+    }
+
     /// The call has returned a coroutine: it runs on the cluster's event loop, and takes no slot.
     fn detach(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = coroutine.py();
         let (Some(cluster), Some(job)) = (self.cluster(), own(Worker::detach)?) else {
             return Err(PyRuntimeError::new_err("a coroutine came from outside a task"));
         };
-        let context = job.call(py).map(|call| call.context);
+        let context = job.call(py).and_then(|call| call.context);
         let running =
             Bound::new(py, Running { job: Arc::clone(&job), cluster: Arc::clone(&cluster) })?;
         let begun = cluster.object(py).and_then(|object| {
@@ -191,39 +298,8 @@ fn own<R>(f: impl FnOnce(&mut Worker<PyJob>) -> R) -> PyResult<R> {
     })
 }
 
-/// The call of a job, with futures replaced by their results. `None`: that has failed, and so has
-/// the task.
-fn prepare<'py>(py: Python<'py>, job: &Arc<PyJob>) -> PyResult<Option<Task<'py>>> {
-    let Some(call) = job.call(py) else {
-        own(|worker| worker.finish(Outcome::Failed))?;
-        return Ok(None);
-    };
-    match task(py, call) {
-        Ok(task) => Ok(Some(task)),
-        Err(error) => {
-            let outcome = fail(job, error.into_value(py).bind(py).as_any(), false)?;
-            own(|worker| worker.finish(outcome))?;
-            Ok(None)
-        }
-    }
-}
-
-fn task(py: Python<'_>, call: Call) -> PyResult<Task<'_>> {
-    let context = call.context.bind(py).call_method0(intern!(py, "copy"))?;
-    let mut args = call.args.into_bound(py);
-    let mut kwargs = match call.kwargs {
-        Some(kwargs) => kwargs.into_bound(py),
-        None => PyDict::new(py),
-    };
-    if call.has_futures {
-        if let Some(new) = replace(args.as_any())? {
-            args = new.cast_into()?;
-        }
-        if let Some(new) = replace(kwargs.as_any())? {
-            kwargs = new.cast_into()?;
-        }
-    }
-    Ok((context, call.function.into_bound(py), args, kwargs))
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Stores the error of a call, or uses up a retry. `in_loop`: the traceback begins with the

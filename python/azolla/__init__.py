@@ -24,6 +24,8 @@ from azolla._errors import (
     EngineError,
     FutureCancelledError,
     FuturesCancelledError,
+    KilledWorker,
+    Reschedule,
     WaitCycleError,
 )
 from azolla._executor import ClientExecutor
@@ -51,7 +53,9 @@ __all__ = [
     "Future",
     "FutureCancelledError",
     "FuturesCancelledError",
+    "KilledWorker",
     "LocalCluster",
+    "Reschedule",
     "TimeoutError",
     "WaitCycleError",
     "as_completed",
@@ -72,6 +76,8 @@ for _public in (
     EngineError,
     FutureCancelledError,
     FuturesCancelledError,
+    KilledWorker,
+    Reschedule,
     WaitCycleError,
 ):
     _public.__module__ = "azolla"

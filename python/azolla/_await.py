@@ -127,7 +127,7 @@ async def _drive(coroutine: Coroutine[Any, Any, Any], running: Running) -> None:
         if running.forked:
             _leave.child(error)
         # Whatever it is, it is the task's: the loop goes on.
-        running.failed(error, True)
+        running.failed(error)
     else:
         if running.forked:
             _leave.child(None)

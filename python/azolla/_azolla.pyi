@@ -270,6 +270,7 @@ class Future(Generic[_T_co]):
 
     def __reduce__(self) -> tuple[builtins.type[Future[Any]], tuple[Any]]: ...
     def __dask_tokenize__(self) -> tuple[str, Any]: ...
+    __dask_future__: bool
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     def _repr_html_(self) -> str: ...
     def _listen(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> _Closeable: ...
@@ -576,8 +577,8 @@ class Running:
     def done(self, result: Any) -> None:
         """The task has returned this."""
 
-    def failed(self, error: BaseException, in_loop: bool) -> None:
-        """The task has raised this; `in_loop`: the traceback begins with the loop's own frame."""
+    def failed(self, error: BaseException) -> None:
+        """The task has raised this."""
 
     def on_end(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
         """Calls `loop.call_soon_threadsafe(callback)` when the task ends, or is cancelled."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Never, TypeVar, over
 from azolla import _await, _azolla, _html, _leave
 from azolla._azolla import Core, Future
 from azolla._cluster import JOIN, LocalCluster, find, refuse
+from azolla._dask import Collections, collection_futures
 from azolla._errors import ClosedClientError
 from azolla._executor import Executors
 from azolla._threads import CallbackThread
@@ -31,7 +32,7 @@ _defaults: "dict[int, weakref.ref[Client]]" = {}
 _active: "ContextVar[weakref.ref[Client] | None]" = ContextVar("azolla_client", default=None)
 
 
-class Client(Transfer, Executors):
+class Client(Transfer, Collections, Executors):
     """Runs functions on the workers of a cluster, and gives futures on their results.
 
     Args:
@@ -387,7 +388,7 @@ class Client(Transfer, Executors):
         >>> [future.status for future in futures]
         ['cancelled', 'cancelled']
         """
-        for future in Core._futures(listed(futures)):
+        for future in _all_futures(futures):
             future._cancel()
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
@@ -408,7 +409,7 @@ class Client(Transfer, Executors):
         >>> [str(future.exception()) for future in failed]
         ["invalid literal for int() with base 10: 'seven'"]
         """
-        for future in Core._futures(listed(futures)):
+        for future in _all_futures(futures):
             future._retry()
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
@@ -514,6 +515,11 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _all_futures(obj: Any) -> list[Future[Any]]:
+    of_collection = collection_futures(obj)
+    return Core._futures(listed(obj)) if of_collection is None else of_collection
 
 
 def _refuse(answer: "concurrent.futures.Future[Any]") -> None:

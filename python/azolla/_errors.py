@@ -9,6 +9,8 @@ __all__ = [
     "EngineError",
     "FutureCancelledError",
     "FuturesCancelledError",
+    "KilledWorker",
+    "Reschedule",
     "WaitCycleError",
 ]
 
@@ -27,6 +29,28 @@ class EngineError(AzollaError, RuntimeError):
 
 class WaitCycleError(AzollaError, RuntimeError):
     """A task was about to wait for something that waits for it. The message names the tasks' keys."""
+
+
+class KilledWorker(AzollaError):
+    """A task was given up because the workers that ran it died, one after the other.
+
+    Threads do not die without the program: only worker processes raise it.
+    """
+
+
+class Reschedule(AzollaError):
+    """Raised by a task to be put back among the ready tasks, and run again. This uses up none of its retries.
+
+    >>> from azolla import Reschedule
+    >>> tries = []
+    >>> def at_the_third_try():
+    ...     tries.append(1)
+    ...     if len(tries) < 3:
+    ...         raise Reschedule
+    ...     return len(tries)
+    >>> client.submit(at_the_third_try).result()
+    3
+    """
 
 
 class FutureCancelledError(CancelledError):

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 from azolla import _await, _azolla
 from azolla._azolla import Future
 from azolla._client import Client, TaskWorker, current_or_none
+from azolla._dask import collection_futures
 from azolla._errors import FuturesCancelledError
 from azolla._time import Timeout, seconds
 
@@ -194,14 +195,16 @@ def futures_of(obj: Any, client: Client | None = None) -> list[Future[Any]]:
     """The futures in `obj`, which is nested as for `gather`.
 
     Args:
-        obj: A future, or containers of futures.
+        obj: A future, containers of futures, or a Dask collection.
         client: Only those of this client.
 
     >>> one, two = client.map(abs, [-1, -2])
     >>> futures_of({"numbers": [one, 2, (two,)]}) == [one, two]
     True
     """
-    if isinstance(obj, Iterable) and not isinstance(obj, (list, tuple, set, frozenset, dict, str, bytes)):
-        obj = list(obj)
-    futures = _azolla.Core._futures(obj)
+    futures = collection_futures(obj)
+    if futures is None:
+        if isinstance(obj, Iterable) and not isinstance(obj, (list, tuple, set, frozenset, dict, str, bytes)):
+            obj = list(obj)
+        futures = _azolla.Core._futures(obj)
     return futures if client is None else [future for future in futures if future.client is client]

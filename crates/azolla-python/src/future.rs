@@ -162,6 +162,12 @@ pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
 
 #[pymethods]
 impl Future {
+    /// Dask's graphs name what such objects stand for by their keys.
+    #[classattr]
+    fn __dask_future__() -> bool {
+        true
+    }
+
     #[new]
     #[pyo3(signature = (key, client=None))]
     fn make(

@@ -13,7 +13,7 @@ use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTraceback, PyTuple};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -184,7 +184,7 @@ impl PyWorker {
         self.check_empty(error.py())?;
         let job = own(|worker| worker.current().map(|(_, job)| Arc::clone(job)))?;
         let Some(job) = job else { return Ok(()) };
-        let outcome = fail(&job, &error, true)?;
+        let outcome = fail(&job, &error)?;
         drop(job);
         own(|worker| worker.finish(outcome))
     }
@@ -285,7 +285,7 @@ impl PyWorker {
             object.call_method1(intern!(py, "_run_coroutine"), (coroutine, &running, context))
         });
         if let Err(error) = begun {
-            running.get().failed(error.into_value(py).into_bound(py).into_any(), false)?;
+            running.get().failed(error.into_value(py).into_bound(py).into_any())?;
         }
         Ok(())
     }
@@ -302,18 +302,15 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Stores the error of a call, or uses up a retry. `in_loop`: the traceback begins with the
-/// worker's own frame.
-fn fail(job: &PyJob, error: &Bound<'_, PyAny>, in_loop: bool) -> PyResult<Outcome> {
-    if job.take_retry() {
+/// Stores the error of a call, or uses up a retry.
+fn fail(job: &PyJob, error: &Bound<'_, PyAny>) -> PyResult<Outcome> {
+    static RESCHEDULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = error.py();
+    let reschedule = python(py, &RESCHEDULE, "azolla._errors", "Reschedule")?;
+    if error.is_instance(reschedule)? || job.take_retry() {
         return Ok(Outcome::Again);
     }
-    let py = error.py();
-    // By the interpreter's own ways, for the exception's class may have ways of its own.
-    let mut traceback = PyErr::from_value(error.clone()).traceback(py);
-    if in_loop && let Some(whole) = traceback {
-        traceback = whole.getattr(intern!(py, "tb_next"))?.cast_into().ok();
-    }
+    let traceback = users_traceback(error)?;
     // The frame of the worker would hold the call's arguments.
     set_traceback(error, traceback.as_ref());
     let note = format!("in the azolla task {}", job.key_text(py));
@@ -326,6 +323,23 @@ fn fail(job: &PyJob, error: &Bound<'_, PyAny>, in_loop: bool) -> PyResult<Outcom
     let raised = Raised::new(error.clone().unbind(), traceback.map(Bound::unbind));
     job.store(Err(Failure::Raised(Arc::new(raised))));
     Ok(Outcome::Failed)
+}
+
+/// The traceback from the first frame on that is not azolla's own.
+fn users_traceback<'py>(error: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTraceback>>> {
+    let py = error.py();
+    // By the interpreter's own ways, for the exception's class may have ways of its own.
+    let mut traceback = PyErr::from_value(error.clone()).traceback(py);
+    while let Some(first) = &traceback {
+        let globals = first.getattr(intern!(py, "tb_frame"))?.getattr(intern!(py, "f_globals"))?;
+        let module = globals.call_method1(intern!(py, "get"), (intern!(py, "__name__"),))?;
+        let module = module.cast::<PyString>().map(|name| name.to_string_lossy().into_owned());
+        if !module.is_ok_and(|name| name.starts_with("azolla.")) {
+            break;
+        }
+        traceback = first.getattr(intern!(py, "tb_next"))?.cast_into().ok();
+    }
+    Ok(traceback)
 }
 
 /// A task that runs on the cluster's event loop.
@@ -364,10 +378,10 @@ impl Running {
         Ok(())
     }
 
-    /// The task has raised this; `in_loop`: the traceback begins with the loop's own frame.
-    fn failed(&self, error: Bound<'_, PyAny>, in_loop: bool) -> PyResult<()> {
+    /// The task has raised this.
+    fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
-        match fail(&self.job, &error, in_loop)? {
+        match fail(&self.job, &error)? {
             Outcome::Again => self.cluster.engine.again_detached(&self.job),
             _ => self.cluster.engine.finish_detached(&self.job, true),
         }

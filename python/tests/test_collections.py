@@ -1,0 +1,224 @@
+"""`client.get`, `compute` and `persist` with real Dask collections; results equal those of Dask's own schedulers."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import subprocess
+import sys
+from typing import Any
+
+import azolla
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+import xarray
+from azolla import Client, Future, futures_of, get_worker, wait
+from conftest import Gate
+
+
+@pytest.fixture
+def frame() -> Any:
+    rows = pd.DataFrame({"name": list("abcab" * 20), "x": range(100), "y": np.linspace(0, 1, 100)})
+    return dd.from_pandas(rows, npartitions=4)
+
+
+def test_an_array_reduction(client: Client) -> None:
+    x = da.arange(1000, chunks=100).reshape(10, 100)
+    result = (x + x.T.mean() - x.mean(axis=0)).std(axis=1)
+    np.testing.assert_array_equal(result.compute(scheduler=client.get), result.compute(scheduler="sync"))
+
+
+def test_a_dataframe_group_by(client: Client, frame: Any) -> None:
+    result = frame.groupby("name").agg({"x": "sum", "y": ["mean", "max"]})
+    with dask.config.set(scheduler=client.get):
+        ours = result.compute()
+    pd.testing.assert_frame_equal(ours, result.compute(scheduler="threads"))
+
+
+def test_a_dataframe_shuffle_and_merge(client: Client, frame: Any) -> None:
+    counts = frame.groupby("name").x.count().reset_index()
+    result = frame.merge(counts, on="name").set_index("y").x_y.cumsum()
+    with dask.config.set(scheduler=client.get):
+        ours = result.compute()
+    pd.testing.assert_series_equal(ours, result.compute(scheduler="sync"))
+
+
+def test_a_delayed_tree(client: Client) -> None:
+    leaves = [dask.delayed(abs)(-n) for n in range(64)]
+    while len(leaves) > 1:
+        leaves = [dask.delayed(operator.add)(*pair) for pair in zip(leaves[::2], leaves[1::2], strict=True)]
+    assert leaves[0].compute(scheduler=client) == sum(range(64))
+
+
+def test_xarray(client: Client) -> None:
+    data = xarray.DataArray(da.arange(24, chunks=5).reshape(4, 6), dims=("x", "y"), coords={"x": list("abab")})
+    result = data.groupby("x").mean()
+    with dask.config.set(scheduler=client.get):
+        xarray.testing.assert_identical(result.compute(), result.compute(scheduler="sync"))
+
+
+def test_it_runs_on_the_clients_workers(client: Client) -> None:
+    def where(_: int) -> object:
+        return get_worker().client
+
+    assert dask.delayed(where)(1).compute(scheduler=client.get) is client
+
+
+@pytest.mark.parametrize(
+    ("graph", "keys"),
+    [
+        ({"x": 1, "y": (operator.add, "x", 10)}, "y"),
+        ({"x": 1, "y": (operator.add, "x", 10)}, ["x", ["y", "x"]]),
+        ({"x": 1, "y": "x"}, "y"),
+        ({"x": [1, 2], "y": (sum, "x"), "z": [(operator.neg, "y"), "y"]}, ["z"]),
+        ({("a", 0): 1, ("a", 1): (operator.add, ("a", 0), 1)}, [("a", 1)]),
+        ({"x": (dict, [["k", (sum, [1, 2])]])}, "x"),
+        ({"x": 1, "unneeded": (operator.truediv, 1, 0)}, "x"),
+    ],
+)
+def test_small_graphs_give_what_dask_gives(client: Client, graph: Any, keys: Any) -> None:
+    theirs = dask.get(graph, keys)
+    assert client.get(graph, keys) == (list(map(listed, theirs)) if isinstance(keys, list) else theirs)
+
+
+def listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def test_errors_are_the_tasks_own(client: Client) -> None:
+    failing = dask.delayed(operator.truediv)(1, 0) + 1
+    with pytest.raises(ZeroDivisionError):
+        failing.compute(scheduler=client.get)
+
+
+def test_unknown_keys_and_lost_futures_are_named(client: Client) -> None:
+    with pytest.raises(KeyError, match="nowhere"):
+        client.get({"x": 1}, "nowhere")
+    future = client.submit(abs, -1)
+    # The graph names the future by its key alone, as Dask does.
+    graph = dask._task_spec.convert_legacy_graph({"y": (sum, [future])})
+    future.release()
+    with pytest.raises(azolla.FutureCancelledError, match="needs this future"):
+        client.get(graph, "y")
+
+
+def test_futures_are_inputs_of_collections(client: Client) -> None:
+    three = client.submit(operator.add, 1, 2)
+    parts = [client.submit(np.full, 4, n) for n in range(3)]
+    assert dask.delayed(sum)([three, 4, dask.delayed(abs)(three)]).compute(scheduler=client.get) == 10
+    array = da.concatenate([da.from_delayed(dask.delayed(part), (4,), dtype=int) for part in parts])
+    assert array.sum().compute(scheduler=client.get) == 12
+
+
+def test_compute_gives_futures(client: Client) -> None:
+    x = da.ones(10, chunks=5)
+    total, mean, plain = client.compute([x.sum(), x.mean(), "plain"])
+    assert isinstance(total, Future)
+    assert (total.result(), mean.result(), plain) == (10, 1, "plain")
+    assert client.compute(dask.delayed(abs)(-1), sync=True) == 1
+    assert client.compute([[dask.delayed(abs)(-1), 2]])[0].result() == [1, 2]
+
+
+def test_persist_keeps_the_parts(client: Client, frame: Any) -> None:
+    x = client.persist(da.arange(100, chunks=10) + 1)
+    assert len(futures_of(x)) == 10
+    done, not_done = wait(x)
+    assert (len(done), len(not_done)) == (10, 0)
+    assert client.counters()["kept"] == 10
+    before = client.counters()["submitted"]
+    assert x.sum().compute(scheduler=client.get) == 5050
+    assert client.counters()["submitted"] - before < 20
+    table, total = client.persist([frame[frame.x > 50], frame.x.sum()])
+    assert len(futures_of(table)) == 4
+    assert int(total.compute(scheduler=client.get)) == 4950
+    pd.testing.assert_frame_equal(table.compute(scheduler=client.get), frame[frame.x > 50].compute(scheduler="sync"))
+    client.cancel(x)
+    with pytest.raises(azolla.CancelledError):
+        x.sum().compute(scheduler=client.get)
+
+
+def test_dask_persist_runs_here_too(client: Client) -> None:
+    with dask.config.set(scheduler=client.get):
+        (x,) = dask.persist(da.ones(10, chunks=5))
+        assert len(futures_of(x)) == 2
+        assert x.sum().compute() == 10
+
+
+def test_tasks_begin_in_dasks_order(one_slot: Client, gate: Gate) -> None:
+    """A tree: depth first, each branch is finished before the next is begun, whatever order the graph is written in."""
+    order: list[str] = []
+
+    def note(name: str, *_: Any) -> str:
+        order.append(name)
+        return name
+
+    def task(name: str, *inputs: str) -> Any:
+        return (functools.partial(note, name), *inputs)
+
+    graph = {f"leaf-{n}": task(f"leaf-{n}") for n in range(8)}
+    graph |= {f"pair-{n}": task(f"pair-{n}", f"leaf-{2 * n}", f"leaf-{2 * n + 1}") for n in range(4)}
+    graph |= {"root": task("root", *[f"pair-{n}" for n in range(4)])}
+    held = one_slot.submit(gate.hold)
+    gate.entered()
+    root = one_slot.get(graph, "root", sync=False)
+    gate.open()
+    assert root.result() == "root"
+    held.result()
+    numbers = dask.order.order(graph)
+    assert order == sorted(order, key=lambda name: numbers[name])
+
+
+def test_the_users_priority_goes_before_dasks_order(one_slot: Client, gate: Gate) -> None:
+    order: list[str] = []
+    held = one_slot.submit(gate.hold)
+    gate.entered()
+    with dask.annotate(priority=5):
+        urgent = dask.delayed(order.append)("urgent")
+    plain = dask.delayed(order.append)("plain")
+    low = one_slot.compute(dask.delayed(order.append)("low"), priority=-1)
+    futures = [low, *one_slot.compute([plain, urgent], optimize_graph=False)]
+    gate.open()
+    wait([held, *futures])
+    assert order == ["urgent", "plain", "low"]
+
+
+def test_retries_can_be_annotated(client: Client) -> None:
+    answers: list[Any] = [OSError(), OSError(), 3]
+
+    def unsteady() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with dask.annotate(retries=2):
+        value = dask.delayed(unsteady, pure=False)()
+    assert client.compute(value, optimize_graph=False).result() == 3
+
+
+def test_asynchronous_clients_compute() -> None:
+    async def main() -> tuple[Any, Any]:
+        async with Client(processes=False, asynchronous=True) as client:
+            x = da.ones(10, chunks=5).sum()
+            return await client.compute(x), await client.get({"x": (abs, -1)}, "x")
+
+    import asyncio
+
+    assert asyncio.run(main()) == (10, 1)
+
+
+def test_collections_compute_in_tasks(one_slot: Client) -> None:
+    def total(n: int) -> int:
+        return int(da.ones(n, chunks=2).sum().compute(scheduler=azolla.get_client().get))
+
+    assert one_slot.gather(one_slot.map(total, [4, 6])) == [4, 6]
+
+
+def test_azolla_imports_no_dask() -> None:
+    program = "import azolla, sys; azolla.Client(processes=False).close(); print('dask' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=60)
+    assert done.stdout == "False\n"

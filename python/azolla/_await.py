@@ -165,10 +165,11 @@ async def _answer(
         error = raised
     if os.getpid() != process:
         _leave.child(error)
-    if isinstance(error, asyncio.CancelledError):
-        answer.cancel()
-    if answer.set_running_or_notify_cancel():
-        if error is not None:
+    # Whoever asked may have given up meanwhile, or been told that the client is closed.
+    with contextlib.suppress(concurrent.futures.InvalidStateError):
+        if isinstance(error, asyncio.CancelledError):
+            answer.cancel()
+        elif error is not None:
             answer.set_exception(error)
         else:
             answer.set_result(result)

@@ -7,6 +7,7 @@ that was submitted first, so what keeps Dask's memory low does here too, below t
 import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 from azolla._azolla import Core, Future
@@ -93,7 +94,7 @@ class Collections(Core):
         >>> client.compute(dask.delayed(sum)([1, dask.delayed(abs)(-2)])).result()
         3
         """
-        import dask
+        dask: Any = import_module("dask")
 
         one = not isinstance(collections, list | tuple | set | frozenset)
         items = [collections] if one else list(collections)
@@ -118,7 +119,7 @@ class Collections(Core):
         >>> int(ones.sum().compute(scheduler=client.get))
         10
         """
-        import dask
+        dask: Any = import_module("dask")
 
         one = not isinstance(collections, list | tuple | set | frozenset)
         items = [collections] if one else list(collections)

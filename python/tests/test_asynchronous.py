@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import gc
 from typing import Any
 
 import pytest
-from azolla import Client, ClosedClientError, FutureCancelledError, as_completed, get_client, wait
+from azolla import Client, ClosedClientError, FutureCancelledError, _await, as_completed, get_client, wait
 from conftest import Gate
 
 ASYNCHRONOUS: dict[str, Any] = {
@@ -164,3 +165,13 @@ def test_ready_made_awaitables_are_coroutines_to_asyncio() -> None:
             return await client.gather([await task, *both])
 
     assert asyncio.run(run()) == [1, 2, 3]
+
+
+def test_an_answer_that_comes_after_the_clients_end_is_nobodys() -> None:
+    async def late() -> int:
+        answer.set_exception(ClosedClientError("the client was closed during the call"))
+        return 1
+
+    answer: concurrent.futures.Future[int] = concurrent.futures.Future()
+    asyncio.run(_await._answer(answer, late, (), {}))
+    assert isinstance(answer.exception(), ClosedClientError)

@@ -219,7 +219,7 @@ impl PyWorker {
         match self.task(py, call) {
             Ok(task) => Ok(Some(task)),
             Err(error) => {
-                let outcome = fail(job, error.into_value(py).bind(py).as_any(), false)?;
+                let outcome = fail(job, error.into_value(py).bind(py).as_any())?;
                 own(|worker| worker.finish(outcome))?;
                 Ok(None)
             }

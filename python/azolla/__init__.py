@@ -28,6 +28,7 @@ from azolla._errors import (
     Reschedule,
     WaitCycleError,
 )
+from azolla._everywhere import WorkerPlugin
 from azolla._executor import ClientExecutor
 from azolla._functions import (
     DoneAndNotDoneFutures,
@@ -39,6 +40,7 @@ from azolla._functions import (
     secede,
     wait,
 )
+from azolla._workers import Worker
 
 __version__ = _version("azolla")
 
@@ -58,6 +60,8 @@ __all__ = [
     "Reschedule",
     "TimeoutError",
     "WaitCycleError",
+    "Worker",
+    "WorkerPlugin",
     "as_completed",
     "fire_and_forget",
     "futures_of",

@@ -87,6 +87,11 @@ class Ready(Coroutine[Any, Any, T]):
         pass
 
 
+def answer(client: Any, value: Any, asynchronous: bool | None = None) -> Any:
+    """What a client's method returns that has nothing to wait for: the value, or where callers await, that."""
+    return Ready(value) if asynchronous or (asynchronous is None and client._async_here()) else value
+
+
 async def ended(future: Future[Any]) -> None:
     """Waits until a future has ended, however it does."""
     while not future.done():  # one that failed may be pending again, having been retried

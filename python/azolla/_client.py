@@ -11,14 +11,18 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextvars import ContextVar
 from functools import partial
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Never, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar, overload
 
 from azolla import _await, _azolla, _html, _leave
 from azolla._azolla import Core, Future
 from azolla._cluster import JOIN, LocalCluster, find, refuse
 from azolla._dask import Collections, collection_futures
+from azolla._datasets import Datasets
 from azolla._errors import ClosedClientError
+from azolla._everywhere import Everywhere
 from azolla._executor import Executors
+from azolla._introspection import Introspection
+from azolla._metadata import Metadata
 from azolla._threads import CallbackThread
 from azolla._time import Timeout, seconds
 from azolla._transfer import Transfer, listed
@@ -32,7 +36,7 @@ _defaults: "dict[int, weakref.ref[Client]]" = {}
 _active: "ContextVar[weakref.ref[Client] | None]" = ContextVar("azolla_client", default=None)
 
 
-class Client(Transfer, Collections, Executors):
+class Client(Transfer, Collections, Executors, Datasets, Metadata, Everywhere, Introspection):
     """Runs functions on the workers of a cluster, and gives futures on their results.
 
     Args:
@@ -104,6 +108,7 @@ class Client(Transfer, Collections, Executors):
         self._number = next(_numbers)
         self.name = name or (self.cluster.name if self._own else f"{self.cluster.name}-{self._number}")
         self.asynchronous = asynchronous
+        self._handlers: dict[str, Callable[[Any], object]] = {}
         self._callback_thread = CallbackThread(f"{self.name}-callbacks")
         self._join(self.cluster, weakref.ref(self), not self._own)
         self._set_asynchronous(asynchronous)
@@ -339,7 +344,7 @@ class Client(Transfer, Collections, Executors):
             if lent:
                 _azolla.rejoin()
 
-    def _post_callback(self, function: Callable[[Future[Any]], object], future: Future[Any]) -> None:
+    def _post_callback(self, function: Callable[[Any], object], future: Any) -> None:
         if not _leave.ending:
             self._callback_thread.post(function, future)
 
@@ -426,29 +431,6 @@ class Client(Transfer, Collections, Executors):
         """
         return self.cluster.scheduler_info
 
-    def nthreads(self) -> dict[str, int]:
-        """How many tasks each worker runs at once, by the workers' addresses.
-
-        >>> sum(client.nthreads().values())
-        2
-        """
-        return {address: info["nthreads"] for address, info in self.scheduler_info()["workers"].items()}
-
-    def ncores(self) -> dict[str, int]:
-        """As `nthreads`.
-
-        >>> client.ncores() == client.nthreads()
-        True
-        """
-        return self.nthreads()
-
-    def _task_worker(self) -> "TaskWorker":
-        running, task = _await.current_task(), _azolla.thread_task()
-        key = task[0] if task is not None else running.key if running is not None else None
-        number = task[1] % self.cluster._n_workers if task is not None else 0
-        worker = self.cluster.workers[number]
-        return TaskWorker(worker.name, worker.address, self, key)
-
     def __repr__(self) -> str:
         cluster = self.cluster
         threads = cluster._n_workers * cluster._threads_per_worker
@@ -459,23 +441,6 @@ class Client(Transfer, Collections, Executors):
 
     def _repr_html_(self) -> str:
         return _html.client(self)
-
-
-class TaskWorker(NamedTuple):
-    """What `get_worker` tells of a worker."""
-
-    name: int
-    address: str
-    client: Client
-    key: Any
-
-    def get_current_task(self) -> Any:
-        """The key of the task that asks.
-
-        >>> client.submit(lambda: get_worker().get_current_task(), key="who").result()
-        'who'
-        """
-        return self.key
 
 
 def current_or_none(allow_global: bool = True) -> Client | None:

@@ -8,16 +8,19 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple, Never
+from typing import TYPE_CHECKING, Any, Never
 
 from azolla import _await, _azolla, _html, _leave, _worker
 from azolla._azolla import ClusterCore, Running
 from azolla._errors import ClosedClientError
+from azolla._everywhere import tear_down
+from azolla._metadata import Notes, listen
 from azolla._threads import LoopThread
 from azolla._time import Timeout
+from azolla._workers import Worker
 
 if TYPE_CHECKING:
     from azolla._client import Client
@@ -117,7 +120,14 @@ class LocalCluster(ClusterCore):
         self._helpers: dict[str, Any] = {}
         #: The clients that have joined and not left, the latest last.
         self._clients: dict[int, weakref.ref[Client]] = {}
-        start = partial(_worker.start, self._threads)
+        self._workers = {worker: Worker(self, worker, threads) for worker in range(workers)}
+        #: What is published, by names; what is noted; the workers' plugins, by names.
+        self._datasets: dict[Any, Any] = {}
+        self._notes = Notes()
+        self._plugins: dict[str, Any] = {}
+        #: The `transition` methods of plugins, as the workers' threads call them.
+        self._transitions: list[Callable[..., object]] = []
+        start = partial(_worker.start, self._threads, self._transitions)
         self._start(workers * threads, start, weakref.ref(self), secrets.randbits(128))
         _clusters[self._number] = weakref.ref(self)
 
@@ -157,9 +167,10 @@ class LocalCluster(ClusterCore):
     def _end(self, patience: float) -> None:
         if self._forked:
             return
+        deadline = time.monotonic() + patience
+        tear_down(self, patience)
         _clusters.pop(self._number, None)
         self._close()
-        deadline = time.monotonic() + patience
         clients = list(self._open_clients())
         for client in clients:
             client._forget()
@@ -223,14 +234,28 @@ class LocalCluster(ClusterCore):
                 yield client
 
     def _client_for_tasks(self) -> "Client":
-        """The client for a task whose own has left: the latest, or one that the cluster keeps for such tasks."""
+        """The client for a task whose own has left: the latest, or the cluster's own."""
+        own = self._helpers.get("client")
         for client in self._open_clients():
-            if not client._closed:
+            if client is not own and not client._closed:
                 return client
+        return self._own_client()
+
+    def _own_client(self) -> "Client":
+        """The client that holds what is published, whoever published it."""
         from azolla._client import Client
 
-        made: Client = self._helpers.setdefault("client", Client(self, set_as_default=False))
-        return made
+        if "client" not in self._helpers:
+            self._helpers.setdefault("client", Client(self, set_as_default=False))
+        own: Client = self._helpers["client"]
+        return own
+
+    def _log_event(self, topic: str | list[str] | tuple[str, ...], msg: Any) -> None:
+        topics = [topic] if isinstance(topic, str) else list(topic)
+        event = self._notes.log(topics, msg)
+        for client in self._open_clients():
+            for each in topics:
+                listen(client, each, event)
 
     # --- The event loop
 
@@ -281,16 +306,22 @@ class LocalCluster(ClusterCore):
         return self._address("scheduler")
 
     @property
-    def workers(self) -> "dict[int, WorkerInfo]":
+    def workers(self) -> dict[int, Worker]:
         """The workers by their names.
 
         >>> [worker.nthreads for worker in client.cluster.workers.values()]
         [2]
         """
-        return {
-            worker: WorkerInfo(worker, self._address(str(worker)), self._threads_per_worker)
-            for worker in range(self._n_workers)
-        }
+        return dict(self._workers)
+
+    def _worker(self, name: Any) -> Worker:
+        """The worker that has this name or address."""
+        for worker in self._workers.values():
+            if name in (worker.name, worker.address, str(worker.name)):
+                return worker
+        raise ValueError(
+            f"there is no worker {name!r}; there are {', '.join(w.address for w in self.workers.values())}"
+        )
 
     @property
     def scheduler_info(self) -> dict[str, Any]:
@@ -331,14 +362,6 @@ class LocalCluster(ClusterCore):
 
     def _repr_html_(self) -> str:
         return _html.cluster(self)
-
-
-class WorkerInfo(NamedTuple):
-    """What there is to know of a worker."""
-
-    name: int
-    address: str
-    nthreads: int
 
 
 def find(address: str) -> LocalCluster:

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
-from azolla import _await, _azolla
+from azolla import _await, _azolla, _workers
 from azolla._azolla import Future
-from azolla._client import Client, TaskWorker, current_or_none
+from azolla._client import Client, current_or_none
 from azolla._dask import collection_futures
 from azolla._errors import FuturesCancelledError
 from azolla._time import Timeout, seconds
+from azolla._workers import Worker
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ def get_client(address: str | None = None, timeout: Timeout = None, resolve_addr
     return client
 
 
-def get_worker() -> TaskWorker:
+def get_worker() -> Worker:
     """The worker that runs the task in which this is called.
 
     Raises:
@@ -47,16 +48,10 @@ def get_worker() -> TaskWorker:
     >>> client.submit(lambda: get_worker().name, pure=False).result()
     0
     """
-    client = _task_client()
-    if client is None:
+    worker = _workers.current()
+    if worker is None:
         raise ValueError("get_worker() was called outside a task")
-    return client._task_worker()
-
-
-def _task_client() -> Client | None:
-    if _azolla.thread_task() is None and _await.current_task() is None:
-        return None
-    return current_or_none()
+    return worker
 
 
 def secede() -> None:

@@ -85,6 +85,13 @@ impl<P: Clone> Scheduler<P> {
         self.tasks.iter().map(|(_, task)| &task.payload)
     }
 
+    /// The first task kept at or after `place`, and the place to go on from: a walk over all tasks
+    /// in portions, while they come and go.
+    #[must_use]
+    pub fn next_from(&self, place: usize) -> Option<(usize, TaskId)> {
+        self.tasks.next_from(place)
+    }
+
     /// The task that has this key.
     #[must_use]
     pub fn find(&self, key: Key) -> Option<TaskId> {

@@ -10,6 +10,7 @@ use crate::map::map;
 use crate::observe::PyObservations;
 use crate::shared::Shared;
 use crate::submit::{Common, Options, refuse};
+use azolla::runtime::Job;
 use azolla_core::Key;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -319,6 +320,46 @@ impl Core {
         let shared = self.shared()?;
         shared.check_process()?;
         shared.engine.check().map_err(PyRuntimeError::new_err)
+    }
+
+    /// `value` with futures of this client in the places of futures on the same tasks.
+    fn _adopt<'py>(&self, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let shared = self.shared()?;
+        let py = value.py();
+        let adopted = replace_by(&value, &mut |future| {
+            let job = future.get().job(py)?;
+            let own = std::ptr::eq(
+                Arc::as_ptr(&future.get().shared()?.engine),
+                Arc::as_ptr(&shared.engine),
+            );
+            let task = job.header().id().filter(|_| own);
+            match task.and_then(|task| shared.engine.find_task(task)) {
+                Some(job) => {
+                    let adopted = Future::new(py, job, Arc::clone(shared));
+                    Ok(Some(Bound::new(py, adopted)?.into_any()))
+                }
+                None => Ok(Some(future.clone().into_any())),
+            }
+        })?;
+        Ok(adopted.unwrap_or(value))
+    }
+
+    /// The tasks that the cluster keeps, in rows of key, state, the running thread's number and the
+    /// result.
+    fn _tasks<'py>(&self, py: Python<'py>) -> PyResult<Vec<crate::inspect::Row<'py>>> {
+        let shared = self.shared()?;
+        shared.check_process()?;
+        Ok(crate::inspect::tasks(py, shared))
+    }
+
+    /// Cancels every task that is kept, whatever has come of it.
+    fn _cancel_all(&self, py: Python<'_>) -> PyResult<()> {
+        let shared = self.shared()?;
+        shared.check_open(py, "restart")?;
+        let engine = &shared.engine;
+        let jobs = engine.tasks();
+        py.detach(|| jobs.iter().for_each(|(job, _)| engine.cancel(job)));
+        Ok(())
     }
 
     /// The futures in a value, as `gather` looks for them.

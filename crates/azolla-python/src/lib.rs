@@ -9,6 +9,7 @@ mod client;
 mod cluster;
 mod future;
 mod gather;
+mod inspect;
 mod job;
 mod key;
 mod map;

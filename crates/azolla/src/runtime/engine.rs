@@ -12,7 +12,7 @@ use super::observe::{Observations, Observer, What};
 use super::worker::Worker;
 use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering, fence};
 use crate::primitives::{Mutex, MutexGuard};
-use azolla_core::{Counts, Event, Input, Key, Outcome, Priority, TaskId};
+use azolla_core::{Counts, Event, Input, Key, Outcome, Priority, TaskId, TaskView};
 use crossbeam_queue::SegQueue;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -243,6 +243,26 @@ impl<J: Job + ?Sized> Engine<J> {
         let observations = self.observer.begin(capacity);
         self.with(|locked| locked.state.scheduler.observe(true));
         observations
+    }
+
+    /// The tasks that are kept, and how they stand: looked at in portions, while they come and go.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<(Arc<J>, TaskView)> {
+        let (mut tasks, mut place) = (Vec::new(), Some(0));
+        while let Some(from) = place {
+            place = self.with(|locked| {
+                let scheduler = &locked.state.scheduler;
+                let mut next = from;
+                for _ in 0..PORTION {
+                    let (after, id) = scheduler.next_from(next)?;
+                    next = after;
+                    let job = scheduler.payload(id).map(Arc::clone);
+                    tasks.extend(job.zip(scheduler.task(id)));
+                }
+                Some(next)
+            });
+        }
+        tasks
     }
 
     /// How many of what there are.

@@ -1,0 +1,72 @@
+"""Datasets: published by one client, there for all, and held."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+from azolla import Client, LocalCluster
+from conftest import eventually
+
+
+def inc(x: int) -> int:
+    return x + 1
+
+
+def test_a_published_future_is_held_after_its_client_has_left() -> None:
+    with LocalCluster(processes=False, threads_per_worker=1) as cluster:
+        with Client(cluster) as one:
+            one.publish_dataset([one.submit(inc, 1, pure=False), "as it is"], name="mine")
+        gc.collect()
+        with Client(cluster) as other:
+            assert other.list_datasets() == ("mine",)
+            future, text = other.get_dataset("mine")
+            assert (future.result(), text, future.client is other) == (2, "as it is", True)
+            other.unpublish_dataset("mine")
+            del future
+            eventually(lambda: other.counters()["kept"] == 0)
+
+
+def test_a_name_that_is_taken(client: Client) -> None:
+    client.publish_dataset(a=1, b=2)
+    with pytest.raises(KeyError, match="Dataset b already exists"):
+        client.publish_dataset({"c": 0, "b": 3})
+    assert client.list_datasets() == ("a", "b")
+    client.publish_dataset(3, name="b", override=True)
+    assert client.get_dataset("b") == 3
+    client.unpublish_dataset("a")
+    client.unpublish_dataset("never there")
+    assert dict(client.datasets) == {"b": 3}
+
+
+def test_what_is_not_there(client: Client) -> None:
+    with pytest.raises(KeyError, match="Dataset 'no' not found"):
+        client.get_dataset("no")
+    with pytest.raises(KeyError, match="not found"):
+        client.datasets["no"]
+    assert client.get_dataset("no", default=None) is None
+    with pytest.raises(ValueError, match="name"):
+        client.publish_dataset(1)
+
+
+def test_as_a_mapping(client: Client) -> None:
+    client.datasets["x"] = client.submit(inc, 1)
+    assert "x" in client.datasets
+    assert (list(client.datasets), len(client.datasets), client.datasets["x"].result()) == (["x"], 1, 2)
+    assert "x" in repr(client.datasets)
+    del client.datasets["x"]
+    assert len(client.datasets) == 0
+
+
+def test_awaited() -> None:
+    async def main() -> object:
+        async with Client(processes=False, threads_per_worker=1, asynchronous=True) as client:
+            await client.publish_dataset(x=client.submit(inc, 1))
+            assert await client.list_datasets() == ("x",)
+            future = await client.get_dataset("x")
+            await client.unpublish_dataset("x")
+            return await future
+
+    import asyncio
+
+    assert asyncio.run(main()) == 2

@@ -1,0 +1,35 @@
+"""What the tasks of all Python programs do. A module of its own, so that worker processes find it by name."""
+
+import hashlib
+
+BUFFER = bytes(16 << 20)
+
+
+def noop(x: int) -> int:
+    return x
+
+
+def inc(x: int) -> int:
+    return x + 1
+
+
+def parse(n: int) -> list[int]:
+    return list(range(n))
+
+
+def release_gil(units: int, *inputs: int) -> int:
+    """Hashes so many KiB, without the interpreter's lock; one more than the largest input."""
+    hashlib.sha256(memoryview(BUFFER)[: units << 10]).digest()
+    return 1 + max(inputs, default=0)
+
+
+def pure_python(units: int, *inputs: int) -> int:
+    """So many rounds of 50 additions, holding the interpreter's lock; one more than the largest input."""
+    for _ in range(units):
+        total = 0
+        for i in range(50):
+            total += i
+    return 1 + max(inputs, default=0)
+
+
+KERNELS = {"release": release_gil, "python": pure_python}

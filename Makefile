@@ -24,7 +24,7 @@ unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-models test-python lint format docs bench extension FORCE
+.PHONY: help demo test test-rust test-models test-python lint format docs bench bench-peers extension FORCE
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -84,10 +84,20 @@ docs: $(VENV)/ready ## the Rust documentation, in target/doc
 	$(STEP) "rustdoc" $(LIMIT) cargo doc $(LOCKED) --workspace --no-deps
 	@echo "$(TARGET)/doc/azolla/index.html"
 
-bench: extension ## the first figures, in Python and in Rust
-	$(STEP) "build the Rust benchmark" $(LIMIT) cargo build $(LOCKED) --release -p azolla --example first_figures
-	$(STEP) "Python: bench/first_figures.py" $(LIMIT) $(VENV)/bin/python bench/first_figures.py
-	$(STEP) "Rust: first_figures" $(LIMIT) cargo run $(LOCKED) --quiet --release -p azolla --example first_figures
+# Beside which peers? Those that `make bench-peers` has installed.
+BENCH_EXAMPLES := --example bench --example memory --example zero_worker
+
+bench: extension ## the bench suite beside the peers (QUICK=1, PARTS=python,rust, ROUNDS=5)
+	$(STEP) "build the Rust benchmarks" $(LIMIT) cargo build $(LOCKED) --release -p azolla -p azolla-core $(BENCH_EXAMPLES)
+	$(STEP) "bench/suite.py" 7200 $(VENV)/bin/python bench/suite.py $(if $(QUICK),--quick) \
+		$(if $(PARTS),--parts $(PARTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-peers: $(VENV)/ready ## what azolla is measured beside: Dask, Ray, frisky, loky, rayon, tokio
+	$(STEP) "an environment for the peers" $(LIMIT) $(VENV)/bin/python -m venv $(CURDIR)/target/peers-venv
+	$(STEP) "install the peers" $(LIMIT) $(CURDIR)/target/peers-venv/bin/python -m pip install --quiet \
+		--disable-pip-version-check --requirement bench/requirements-peers.txt
+	$(STEP) "build the Rust peers" $(LIMIT) env CARGO_TARGET_DIR=$(CURDIR)/target/peers \
+		cargo build $(LOCKED) --release --manifest-path bench/peers/Cargo.toml
 
 # --- What is made on the way
 

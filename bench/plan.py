@@ -46,7 +46,7 @@ class System:
 class Table:
     title: str
     unit: str
-    """"µs" or "ns", a task."""
+    """Of time: µs or ns, a task."""
     works: dict[str, str]
     """What each work is, by name: the rows."""
     goals: dict[str, str]
@@ -97,7 +97,9 @@ TABLES = {
                 ),
             ),
             System(
-                "ThreadPoolExecutor", python("executors.py", "threads"), counts(map=20_000, submit=20_000, latency=3_000)
+                "ThreadPoolExecutor",
+                python("executors.py", "threads"),
+                counts(map=20_000, submit=20_000, latency=3_000),
             ),
             System(
                 "frisky",
@@ -145,7 +147,9 @@ TABLES = {
             System(
                 "azolla",
                 (str(RUST),),
-                counts(map=500_000, submit=200_000, chain=200_000, evolving=105_000, nested=55_000, fib=20, latency=5_000),
+                counts(
+                    map=500_000, submit=200_000, chain=200_000, evolving=105_000, nested=55_000, fib=20, latency=5_000
+                ),
             ),
             System("rayon", (str(RUST_PEERS), "rayon"), counts(map=500_000, fib=20)),
             System(
@@ -182,6 +186,6 @@ METG = [
     Grown("azolla (Python)", python("futures.py", "azolla"), ("release", "python"), 1_024, 10_000),
     Grown("ThreadPoolExecutor", python("executors.py", "threads"), ("release", "python"), 1_024, 10_000),
     Grown("frisky", peer("frisky_futures.py", "threads"), ("release", "python"), 8_192, 1_000, "frisky"),
-    Grown("Ray (processes)", RAY.command, ("release", "python"), 32_768, 400, "ray"),
-    Grown("Dask", peer("futures.py", "dask"), ("release", "python"), 65_536, 200, "distributed"),
+    Grown("Ray (processes)", RAY.command, ("release", "python"), 16_384, 200, "ray"),
+    Grown("Dask", peer("futures.py", "dask"), ("release", "python"), 32_768, 100, "distributed"),
 ]

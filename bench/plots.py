@@ -36,10 +36,10 @@ def bars(table: plan.Table, measured: dict[str, dict[str, list[float]]], file: P
     figure, axes = pyplot.subplots(figsize=(9, 4.2))
     for at, name in enumerate(names):
         places = [place for place, work in enumerate(table.works) if measured[work].get(name)]
-        heights = [
-            scale * statistics.median(measured[work][name]) for work in table.works if measured[work].get(name)
-        ]
-        axes.bar([place + 0.8 * (at + 0.5) / len(names) - 0.4 for place in places], heights, 0.8 / len(names), label=name)
+        heights = [scale * statistics.median(measured[work][name]) for work in table.works if measured[work].get(name)]
+        axes.bar(
+            [place + 0.8 * (at + 0.5) / len(names) - 0.4 for place in places], heights, 0.8 / len(names), label=name
+        )
     axes.set_yscale("log")
     axes.set_xticks(range(len(table.works)), list(table.works))
     axes.set_ylabel(f"{table.unit} a task (less is better)")

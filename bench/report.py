@@ -39,6 +39,8 @@ def page(results: dict[str, Any]) -> str:
     for name, section in sections.items():
         if results.get(name):
             text += section(results[name])
+    if failures := sorted(set(results.get("failures", []))):
+        text += ["", f"Ended before their time, so that figures of theirs are missing: {', '.join(failures)}."]
     return "\n".join(text) + "\n"
 
 
@@ -150,7 +152,10 @@ def memory(rows: list[dict[str, Any]]) -> list[str]:
         [
             row["system"],
             f"{row['tasks']:,}",
-            *(f"{row[state]:,.0f}" if row.get(state) is not None else "–" for state in ("pending", "running", "finished")),
+            *(
+                f"{row[state]:,.0f}" if row.get(state) is not None else "–"
+                for state in ("pending", "running", "finished")
+            ),
             f"{100 * row['left']:.1f} %",
         ]
         for row in rows

@@ -44,9 +44,11 @@ def main() -> int:
         print(f"\n=== {part}", flush=True)
         results[part] = suite.table(part) if part in plan.TABLES else getattr(suite, part)()
     out = options.out or (plan.TARGET / "bench" if options.quick else plan.ROOT / "bench" / "results")
+    results["failures"] = suite.failures
     report.write(results, out)
     print((out / "README.md").read_text())
-    return 1 if suite.failures else 0
+    # A peer that fails costs only its own figures, and is named on the page.
+    return 1 if any("azolla" in name for name in suite.failures) else 0
 
 
 class Suite:
@@ -96,7 +98,7 @@ class Suite:
     def metg(self) -> dict[str, Any]:
         """For each system, kernel and graph: the curve of useful work against the size of a task."""
         peaks = self.peaks()
-        seconds = 0.02 if self.quick else 0.1
+        seconds = 0.01 if self.quick else 0.03
         curves: dict[str, list[dict[str, Any]]] = {}
         for system in plan.METG:
             if not system.installed() or not self.wanted(system.name):
@@ -144,8 +146,10 @@ class Suite:
     def memory(self) -> list[dict[str, Any]]:
         """Bytes a task, by state."""
         tasks = 20_000 if self.quick else 200_000
-        rows = self.run("memory, Rust", (str(plan.RUST_MEMORY),), str(tasks))
-        rows += self.run("memory, Python", (sys.executable, str(plan.PROGRAMS / "memory.py"), "azolla"), str(tasks))
+        rows = self.run("memory, azolla (Rust)", (str(plan.RUST_MEMORY),), str(tasks))
+        rows += self.run(
+            "memory, azolla (Python)", (sys.executable, str(plan.PROGRAMS / "memory.py"), "azolla"), str(tasks)
+        )
         if plan.TABLES["python"].systems[-1].installed() and self.wanted("Dask"):
             command = (str(plan.PEERS_PYTHON), str(plan.PROGRAMS / "memory.py"), "dask")
             rows += self.run("memory, Dask", command, str(tasks // 40))
@@ -154,7 +158,7 @@ class Suite:
     def zero(self) -> list[dict[str, Any]]:
         """The core alone, in simulated time."""
         arguments = ["1000", "100000"] if self.quick else ["10000", "10000000"]
-        return self.run("zero worker", (str(plan.ZERO_WORKER),), *arguments)
+        return self.run("zero worker, azolla", (str(plan.ZERO_WORKER),), *arguments)
 
 
 def machine() -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The works that an executor of the standard library's kind can do: it has no futures as inputs.
 
-    executors.py {threads,processes,loky} WORK=TASKS ...
+executors.py {threads,processes,loky} WORK=TASKS ...
 """
 
 import sys

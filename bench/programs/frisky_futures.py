@@ -1,6 +1,6 @@
 """The works on frisky's futures. Its tasks submit none themselves, and it hashes no arguments.
 
-    frisky_futures.py {threads,processes} WORK=TASKS ...
+frisky_futures.py {threads,processes} WORK=TASKS ...
 """
 
 import operator

@@ -1,6 +1,6 @@
 """The works on the futures interface of Dask, with azolla or with Dask itself: only the import and the client differ.
 
-    futures.py {azolla,dask,dask-processes} WORK=TASKS ...
+futures.py {azolla,dask,dask-processes} WORK=TASKS ...
 """
 
 import operator

@@ -1,6 +1,6 @@
 """Units of useful work a second that so many processes reach together, by kernel.
 
-    peaks.py CORES
+peaks.py CORES
 """
 
 import json
@@ -11,4 +11,8 @@ from tasks import KERNELS
 
 if __name__ == "__main__":
     cores = int(sys.argv[1])
-    print(json.dumps({"release": peak(KERNELS["release"], 16_000, cores), "python": peak(KERNELS["python"], 30_000, cores)}))
+    print(
+        json.dumps(
+            {"release": peak(KERNELS["release"], 16_000, cores), "python": peak(KERNELS["python"], 30_000, cores)}
+        )
+    )

@@ -1,6 +1,6 @@
 """The works on Ray's remote functions.
 
-    ray_tasks.py ray WORK=TASKS ...
+ray_tasks.py ray WORK=TASKS ...
 """
 
 import operator

@@ -180,6 +180,7 @@ class LocalCluster(ClusterCore):
         for thread in list(self._threads):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
+        _leave.abandon(self._threads)
         for client in clients:
             client._callback_thread.stop(max(0.0, deadline - time.monotonic()))
 
@@ -409,6 +410,9 @@ def _at_exit() -> None:
     deadline = time.monotonic() + JOIN
     for cluster in clusters:
         cluster._end(max(0.0, deadline - time.monotonic()))
+    # One that was dropped may just be closing, on whatever thread the collector found it: its threads must not be in
+    # the middle of calling back into Python when the interpreter goes.
+    _leave.join(deadline)
 
 
 def _after_fork() -> None:

@@ -4,17 +4,35 @@ import atexit
 import os
 import sys
 import threading
+import time
+import weakref
 from typing import NoReturn
 
 #: The interpreter is coming to its end: a thread that is started now would never run.
 ending = False
+
+#: All threads that were started, but for those abandoned. A cluster that nobody has any more cannot tell of its own.
+_started: "weakref.WeakSet[threading.Thread]" = weakref.WeakSet()
 
 
 def start(thread: threading.Thread) -> None:
     """Starts a thread, unless the interpreter is coming to its end."""
     if ending:
         raise RuntimeError("the interpreter is coming to its end: no thread can be started")
+    _started.add(thread)
     thread.start()
+
+
+def abandon(threads: set[threading.Thread]) -> None:
+    """Says that these have been waited for long enough."""
+    _started.difference_update(list(threads))
+
+
+def join(deadline: float) -> None:
+    """Waits until all threads have ended but those abandoned, or until the deadline (of `time.monotonic`)."""
+    for thread in list(_started):
+        if thread.is_alive():
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def child(error: BaseException | None) -> NoReturn:

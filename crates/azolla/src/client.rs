@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::future::{Future, Gathering, gathered, wait_for};
 use crate::inputs::Inputs;
 use crate::runner::threads::{Threads, with_worker};
-use crate::runtime::{Engine, Job, Observations, Spec, Until};
+use crate::runtime::{Engine, Job, Names, Observations, Spec, Until};
 use azolla_core::{Key, Priority};
 use std::any::TypeId;
 use std::error::Error as StdError;
@@ -248,6 +248,12 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl AsRef<Names> for Client {
+    fn as_ref(&self) -> &Names {
+        self.0.engine.names()
     }
 }
 

@@ -53,9 +53,13 @@ pub enum Error {
     /// The time was up before the result was there. The task goes on.
     #[error("the time was up before the result was there")]
     TimedOut,
-    /// The client is closed.
+    /// The client is closed, or what was waited for is.
     #[error("the client is closed")]
     Closed,
+    /// The name belongs to something else: to a queue of another type, or to a semaphore with another
+    /// number of leases.
+    #[error("{0}")]
+    Name(Arc<str>),
     /// The system has no thread to give, so that a waiting task could not lend its slot.
     #[error("no thread could be started: {0}")]
     NoThread(Arc<std::io::Error>),

@@ -45,6 +45,7 @@ mod inputs;
 mod primitives;
 mod runner;
 pub mod runtime;
+pub mod sync;
 
 pub use as_completed::{AsCompleted, as_completed};
 pub use client::{

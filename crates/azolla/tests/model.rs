@@ -8,6 +8,7 @@
 //! schedules of each kind instead of 5,000.
 #![cfg(azolla_shuttle)]
 
+use azolla::sync::{Event, Lock, MultiLock, Queue, Semaphore};
 use azolla::{Client, Error, Future, as_completed, current_client, rejoin, secede};
 use shuttle::sync::Mutex;
 use shuttle::thread;
@@ -351,5 +352,143 @@ fn what_is_released_while_the_engine_is_locked_goes_without_anybodys_help() {
         while *dropped.lock().unwrap() < 2 {
             thread::yield_now();
         }
+    });
+}
+
+/// Holds no more than `most` at once, whoever enters.
+fn at_most(most: usize) -> impl Fn() + Clone + Send + Sync + 'static {
+    let inside = Arc::new(Mutex::new(0));
+    move || {
+        *inside.lock().unwrap() += 1;
+        assert!(*inside.lock().unwrap() <= most);
+        thread::yield_now();
+        *inside.lock().unwrap() -= 1;
+    }
+}
+
+#[test]
+fn a_lock_is_held_by_one_at_a_time_and_handed_on_when_a_wait_is_given_up() {
+    check(1, |client| {
+        let (lock, enter) = (Lock::new(client), at_most(1));
+        let (holds, enters) = (lock.clone(), enter.clone());
+        let tasks = client.map(
+            move |patient: bool| {
+                let lease = match patient {
+                    true => holds.acquire(),
+                    false => holds.acquire_timeout(Duration::from_millis(1)),
+                };
+                match lease {
+                    Ok(_lease) => enters(),
+                    Err(Error::TimedOut) if !patient => {}
+                    Err(other) => panic!("{other}"),
+                }
+            },
+            [true, false, true],
+        );
+        let lease = lock.acquire().unwrap();
+        enter();
+        drop(lease);
+        client.gather(&tasks).unwrap();
+        assert!(!lock.is_locked().unwrap());
+    });
+}
+
+#[test]
+fn a_semaphore_has_all_its_leases_again_after_waits_inside_and_outside_and_awaited() {
+    check(2, |client| {
+        let (semaphore, enter) = (Semaphore::new(client, 2), at_most(2));
+        let (leases, enters) = (semaphore.clone(), enter.clone());
+        let tasks = client.map(
+            move |_| {
+                let lease = leases.acquire().unwrap();
+                enters();
+                drop(lease);
+            },
+            0..3,
+        );
+        let awaits = semaphore.clone();
+        let other = thread::spawn(move || {
+            let lease = shuttle::future::block_on(awaits.acquire_async()).unwrap();
+            enter();
+            drop(lease);
+        });
+        client.gather(&tasks).unwrap();
+        other.join().unwrap();
+        assert_eq!(semaphore.taken().unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_bounded_queue_loses_nothing_and_doubles_nothing() {
+    check(1, |client| {
+        let queue = Queue::bounded(client, 1);
+        let puts = queue.clone();
+        let producers = client.map(move |n: u32| puts.put(n).unwrap(), 0..4);
+        let gets = queue.clone();
+        let consumer = client.submit(move || {
+            let mut got = gets.get_many(2).unwrap();
+            while got.len() < 3 {
+                match gets.get_timeout(Duration::from_millis(1)) {
+                    Ok(n) => got.push(n),
+                    Err(Error::TimedOut) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            got
+        });
+        let last = queue.get().unwrap();
+        let mut all = consumer.result().unwrap().clone();
+        all.push(last);
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3]);
+        client.gather(&producers).unwrap();
+    });
+}
+
+#[test]
+fn an_event_that_is_cleared_at_once_has_sent_on_all_who_waited() {
+    check(1, |client| {
+        let event = Event::new(client);
+        let waits = event.clone();
+        let waiting = client.map(
+            move |again: bool| match waits.wait_timeout(Duration::from_millis(1)) {
+                Err(Error::TimedOut) if again => waits.wait().unwrap(),
+                Ok(()) | Err(Error::TimedOut) => {}
+                Err(other) => panic!("{other}"),
+            },
+            [true, false],
+        );
+        event.set().unwrap();
+        event.clear().unwrap();
+        event.set().unwrap();
+        client.gather(&waiting).unwrap();
+    });
+}
+
+#[test]
+fn several_locks_in_any_order_never_block_each_other() {
+    check(1, |client| {
+        let orders = [["a", "b"], ["b", "c"], ["c", "a"]];
+        let locks: Vec<MultiLock> =
+            orders.into_iter().map(|names| MultiLock::new(client, names)).collect();
+        let tasks = client.map(|locks: MultiLock| locks.acquire().map(drop), locks);
+        let some = MultiLock::new(client, ["a", "b", "c"]).acquire_some(2).unwrap();
+        thread::yield_now();
+        drop(some);
+        assert!(client.gather(&tasks).unwrap().into_iter().all(Result::is_ok));
+    });
+}
+
+#[test]
+fn waits_for_what_is_shared_end_when_the_client_is_closed() {
+    check(1, |client| {
+        let (queue, event) = (Queue::<u32>::new(client), Event::new(client));
+        let waits = event.clone();
+        let task = client.submit(move || waits.wait());
+        let other = thread::spawn(move || assert!(matches!(queue.get(), Err(Error::Closed))));
+        client.close();
+        other.join().unwrap();
+        assert!(matches!(task.result(), Ok(Err(Error::Closed)) | Err(Error::Cancelled { .. })));
+        assert!(event.wait().is_err());
     });
 }

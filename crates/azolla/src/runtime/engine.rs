@@ -8,6 +8,7 @@
 use super::header::{Header, Status};
 use super::job::{Job, Runner, Spec};
 use super::locked::{After, Locked, State, is_dropping, set_dropping, set_locked};
+use super::names::Names;
 use super::observe::{Observations, Observer, What};
 use super::worker::Worker;
 use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering, fence};
@@ -30,6 +31,7 @@ pub struct Engine<J: Job + ?Sized> {
     pub(super) observer: Observer,
     /// No other engine of this process has it.
     pub(super) number: u32,
+    names: Names,
     slots: usize,
     runner: Box<dyn Runner<J>>,
 }
@@ -51,6 +53,7 @@ impl<J: Job + ?Sized> Engine<J> {
             broken: AtomicBool::new(false),
             observer: Observer::new(),
             number: ENGINES.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
+            names: Names::new(),
             slots,
             runner,
         });
@@ -67,6 +70,12 @@ impl<J: Job + ?Sized> Engine<J> {
     #[must_use]
     pub fn slots(&self) -> usize {
         self.slots
+    }
+
+    /// What is found by name in this engine.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// The runner that it was started with.
@@ -287,6 +296,7 @@ impl<J: Job + ?Sized> Engine<J> {
             drop(locked.handle(Event::Close));
             locked.wake_all();
         });
+        self.names.close();
     }
 
     pub(crate) fn best_ready(&self) -> Priority {
@@ -344,7 +354,8 @@ impl<J: Job + ?Sized> Engine<J> {
             locked.publish();
             (result, locked.state.scheduler.has_more())
         }));
-        if result.is_err() {
+        let broken = result.is_err();
+        if broken {
             locked.break_down();
         }
         drop(locked);
@@ -353,6 +364,9 @@ impl<J: Job + ?Sized> Engine<J> {
             let before = set_dropping(self.number);
             after.carry_out();
             set_dropping(before);
+        }
+        if broken {
+            self.names.close();
         }
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }

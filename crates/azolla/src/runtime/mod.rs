@@ -11,10 +11,13 @@ mod engine;
 mod header;
 mod job;
 mod locked;
+mod monitor;
+mod names;
 mod observe;
 mod parker;
 #[cfg(all(test, not(azolla_shuttle)))]
 mod tests;
+mod turn;
 mod wait;
 mod worker;
 
@@ -25,6 +28,9 @@ pub use header::{Header, Listen, Status};
 pub use job::{Job, Runner, Spec};
 pub use locked::assert_unlocked;
 pub(crate) use locked::{BROKEN, caught};
+pub use monitor::{IsClosed, Monitor, Resource};
+pub use names::{Named, Names, OtherType};
 pub use observe::{Observation, Observations, What};
+pub use turn::Turn;
 pub use wait::{Patience, Until, WaitError, wait};
 pub use worker::{Next, Sleeper, Worker};

@@ -9,6 +9,7 @@ mod failing;
 mod keys;
 mod order;
 mod retrying;
+mod sharing;
 mod stress;
 mod waiting;
 

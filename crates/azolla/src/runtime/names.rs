@@ -1,0 +1,187 @@
+//! What is found by name in an engine: queues, locks and the like, whoever asks.
+//!
+//! A name is kept while somebody has a handle on what it names, or that differs from a new one: an
+//! event that was set stays set though nobody holds it, and a million locks leave nothing behind.
+
+use super::locked::caught;
+use super::monitor::{Monitor, Resource};
+use crate::primitives::Mutex;
+use rustc_hash::FxHashMap;
+use std::any::Any;
+use std::collections::hash_map::Entry as MapEntry;
+use std::sync::Arc;
+
+/// The names of one engine.
+#[derive(Clone)]
+pub struct Names(Arc<Mutex<Map>>);
+
+#[derive(Default)]
+struct Map {
+    entries: FxHashMap<String, Entry>,
+    unnamed: u64,
+    closed: bool,
+}
+
+struct Entry {
+    object: Arc<dyn Object>,
+    handles: usize,
+}
+
+/// A monitor of whatever kind.
+trait Object: Any + Send + Sync {
+    fn close(&self);
+    fn is_new(&self) -> bool;
+}
+
+impl<R: Resource> Object for Monitor<R> {
+    fn close(&self) {
+        drop(Monitor::close(self));
+    }
+
+    fn is_new(&self) -> bool {
+        Monitor::is_new(self)
+    }
+}
+
+/// The name belongs to something that holds values of another type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name {name:?} belongs to a {kind} that holds values of another type")]
+pub struct OtherType {
+    /// The name.
+    pub name: String,
+    /// What it is a name of.
+    pub kind: &'static str,
+}
+
+impl AsRef<Names> for Names {
+    fn as_ref(&self) -> &Names {
+        self
+    }
+}
+
+impl Names {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Map::default())))
+    }
+
+    /// What has this name, made by `make` if nothing has; without a name, something new. Once the
+    /// engine is closed, something that is closed.
+    ///
+    /// # Errors
+    /// The name belongs to something of the same kind that holds values of another type.
+    pub fn find<R: Resource>(
+        &self,
+        name: Option<&str>,
+        make: impl FnOnce() -> R,
+    ) -> Result<Named<R>, OtherType> {
+        let mut made = Some(Arc::new(Monitor::new(Some(make()))));
+        let mut map = self.0.lock();
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => {
+                map.unnamed += 1;
+                format!("{}-{}", R::KIND, map.unnamed)
+            }
+        };
+        if map.closed {
+            let monitor = Arc::new(Monitor::new(None));
+            return Ok(Named { monitor, name: name.into(), names: self.clone() });
+        }
+        let monitor = match map.entries.entry(format!("{} {name}", R::KIND)) {
+            MapEntry::Occupied(mut entry) => {
+                let entry = entry.get_mut();
+                let object: Arc<dyn Any + Send + Sync> = Arc::<dyn Object>::clone(&entry.object);
+                let Ok(monitor) = object.downcast::<Monitor<R>>() else {
+                    return Err(OtherType { name, kind: R::KIND });
+                };
+                entry.handles += 1;
+                Some(monitor)
+            }
+            MapEntry::Vacant(entry) => {
+                let monitor = made.take();
+                if let Some(monitor) = &monitor {
+                    let object: Arc<dyn Object> = Arc::<Monitor<R>>::clone(monitor);
+                    entry.insert(Entry { object, handles: 1 });
+                }
+                monitor
+            }
+        };
+        drop(map);
+        drop(made); // with nothing locked
+        let monitor = monitor.unwrap_or_else(|| Arc::new(Monitor::new(None)));
+        Ok(Named { monitor, name: name.into(), names: self.clone() })
+    }
+
+    /// Closes everything that has a name here, and everything that will.
+    pub(super) fn close(&self) {
+        let entries = {
+            let mut map = self.0.lock();
+            map.closed = true;
+            std::mem::take(&mut map.entries)
+        };
+        for entry in entries.into_values() {
+            // Values of the user's go with it.
+            caught(|| entry.object.close());
+        }
+    }
+}
+
+/// A handle on something by its name.
+pub struct Named<R: Resource> {
+    monitor: Arc<Monitor<R>>,
+    name: Arc<str>,
+    names: Names,
+}
+
+impl<R: Resource> Named<R> {
+    /// What it is a handle on.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor<R> {
+        &self.monitor
+    }
+
+    /// Its name; one that was given none has one nevertheless.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Closes what it is a handle on, and frees the name. Returns what that was.
+    pub fn close(&self) -> Option<R> {
+        let gone = self.with_entry(|_| true);
+        drop(gone);
+        self.monitor.close()
+    }
+
+    /// Finds its own entry, and takes that out if `f` says so.
+    fn with_entry(&self, f: impl FnOnce(&mut Entry) -> bool) -> Option<Entry> {
+        let mut map = self.names.0.lock();
+        let MapEntry::Occupied(mut entry) = map.entries.entry(format!("{} {}", R::KIND, self.name))
+        else {
+            return None;
+        };
+        let own = std::ptr::addr_eq(Arc::as_ptr(&entry.get().object), Arc::as_ptr(&self.monitor));
+        (own && f(entry.get_mut())).then(|| entry.remove())
+    }
+}
+
+impl<R: Resource> Clone for Named<R> {
+    fn clone(&self) -> Self {
+        self.with_entry(|entry| {
+            entry.handles += 1;
+            false
+        });
+        let (monitor, name) = (Arc::clone(&self.monitor), Arc::clone(&self.name));
+        Self { monitor, name, names: self.names.clone() }
+    }
+}
+
+impl<R: Resource> Drop for Named<R> {
+    fn drop(&mut self) {
+        let gone = self.with_entry(|entry| {
+            entry.handles -= 1;
+            entry.handles == 0 && entry.object.is_new()
+        });
+        drop(gone);
+    }
+}

@@ -1,0 +1,69 @@
+//! What tasks and others share and wait for: [`Queue`], [`Variable`], [`Lock`], [`MultiLock`],
+//! [`Semaphore`] and [`Event`].
+//!
+//! All are handles, cheap to clone and to move into tasks; those made with the same name on the same
+//! client are handles on the same thing. A task that waits for one lends its slot meanwhile. Those
+//! who wait are served in the order in which they came, and every wait ends when the client is
+//! closed. The methods whose names end in `_async` are for `async` code, on any executor.
+//!
+//! ```
+//! use azolla::sync::{Lock, Queue};
+//!
+//! let client = azolla::Client::builder().threads_per_worker(2).build()?;
+//! let (found, tally) = (Queue::new(&client), Lock::new(&client));
+//! let (puts, holds) = (found.clone(), tally.clone());
+//! let task = client.submit(move || {
+//!     let _lease = holds.acquire()?;
+//!     puts.put(42)
+//! });
+//! assert_eq!(found.get()?, 42); // whoever comes first waits for the other
+//! task.result()?.clone()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod event;
+mod lock;
+mod multi_lock;
+mod queue;
+mod semaphore;
+mod variable;
+
+pub use event::{Event, Flag};
+pub use lock::Lock;
+pub use multi_lock::{Holds, MultiLease, MultiLock};
+pub use queue::{Items, Queue};
+pub use semaphore::{Lease, Leases, OtherSize, Semaphore};
+pub use variable::{Setting, Variable};
+
+use crate::error::Error;
+use crate::future::told;
+use crate::primitives::now;
+use crate::runner::threads::with_worker;
+use crate::runtime::{IsClosed, OtherType, Patience, Resource, Turn};
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+/// Blocks until it is this turn's.
+fn block<R: Resource>(turn: Turn<R>, deadline: Option<Instant>) -> Result<R::Gift, Error> {
+    with_worker(|mut worker| {
+        let patience: Patience<'_, Infallible> = Patience { deadline, interrupt: None };
+        turn.wait(worker.as_deref_mut(), patience).map_err(|error| told(worker, error))
+    })
+}
+
+/// When that long from now is; a time too far to be told is never.
+fn after(timeout: Duration) -> Option<Instant> {
+    now().checked_add(timeout)
+}
+
+impl From<IsClosed> for Error {
+    fn from(_: IsClosed) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<OtherType> for Error {
+    fn from(error: OtherType) -> Self {
+        Self::Name(error.to_string().into())
+    }
+}

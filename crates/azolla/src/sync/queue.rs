@@ -1,0 +1,212 @@
+//! `Queue`: values on their way from those who find them to those who want them.
+
+use super::{after, block};
+use crate::error::Error;
+use crate::runtime::{IsClosed, Named, Names, OtherType, Resource, Turn};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Values on their way, first in, first out. Futures may be among them: what is in a queue is kept.
+///
+/// ```
+/// use azolla::sync::Queue;
+///
+/// let client = azolla::Client::builder().threads_per_worker(1).build()?;
+/// let queue = Queue::named(&client, "numbers", 2)?;
+/// client.submit(|| {
+///     let client = azolla::current_client().expect("this is a task");
+///     let queue = Queue::named(&client, "numbers", 2)?; // the same
+///     (0..10).try_for_each(|n| queue.put(n)) // waits while there are two, and lends its slot
+/// }).forget();
+/// let numbers: Result<Vec<i32>, _> = (0..10).map(|_| queue.get()).collect();
+/// assert_eq!(numbers?, (0..10).collect::<Vec<_>>());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Queue<T: Send + 'static>(Named<Items<T>>);
+
+/// What a queue holds.
+pub struct Items<T> {
+    items: VecDeque<T>,
+    /// 0: any number.
+    maxsize: usize,
+}
+
+/// To put one, or to get so many.
+pub enum Want<T> {
+    Put(Option<T>),
+    Get { number: usize, got: Vec<T> },
+}
+
+impl<T: Send + 'static> Resource for Items<T> {
+    type Want = Want<T>;
+    type Gift = Vec<T>;
+    const KIND: &'static str = "queue";
+
+    fn give(&mut self, want: &mut Want<T>) -> Option<Vec<T>> {
+        match want {
+            Want::Put(item) => {
+                if self.maxsize > 0 && self.items.len() >= self.maxsize {
+                    return None;
+                }
+                self.items.extend(item.take());
+                Some(Vec::new())
+            }
+            // Bit by bit, for the queue may have no room for so many.
+            Want::Get { number, got } => {
+                let more = (*number - got.len()).min(self.items.len());
+                got.extend(self.items.drain(..more));
+                (got.len() == *number).then(|| std::mem::take(got))
+            }
+        }
+    }
+
+    fn line(want: &Want<T>) -> usize {
+        usize::from(matches!(want, Want::Put(_)))
+    }
+
+    fn take_back(&mut self, gift: &mut Vec<T>) {
+        for item in gift.drain(..).rev() {
+            self.items.push_front(item);
+        }
+    }
+
+    fn give_up(&mut self, want: &mut Want<T>) {
+        if let Want::Get { got, .. } = want {
+            self.take_back(got);
+        }
+    }
+
+    fn is_new(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+impl<T: Send + 'static> Queue<T> {
+    /// A queue of its own, for any number of values.
+    #[must_use]
+    pub fn new(client: impl AsRef<Names>) -> Self {
+        Self::bounded(client, 0)
+    }
+
+    /// A queue of its own. While it holds `maxsize` values, those who put wait; 0 is no limit.
+    #[must_use]
+    pub fn bounded(client: impl AsRef<Names>, maxsize: usize) -> Self {
+        let found = client.as_ref().find(None, || Items { items: VecDeque::new(), maxsize });
+        Self(found.expect("a new name names nothing else"))
+    }
+
+    /// The queue of this name, made with `maxsize` if there is none yet.
+    ///
+    /// # Errors
+    /// That queue holds values of another type.
+    pub fn named(client: impl AsRef<Names>, name: &str, maxsize: usize) -> Result<Self, OtherType> {
+        let items = || Items { items: VecDeque::new(), maxsize };
+        client.as_ref().find(Some(name), items).map(Self)
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Puts a value in, once there is room.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], or what else can end a wait in a task.
+    pub fn put(&self, value: T) -> Result<(), Error> {
+        block(self.turn_to_put(value), None).map(drop)
+    }
+
+    /// As [`put`](Self::put), for at most as long as this. What is not put in is dropped.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] too.
+    pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), Error> {
+        block(self.turn_to_put(value), after(timeout)).map(drop)
+    }
+
+    /// As [`put`](Self::put), to be awaited.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn put_async(&self, value: T) -> Result<(), Error> {
+        Ok(self.turn_to_put(value).await.map(drop)?)
+    }
+
+    /// The oldest value, once there is one.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], or what else can end a wait in a task.
+    pub fn get(&self) -> Result<T, Error> {
+        self.get_by(None)
+    }
+
+    /// As [`get`](Self::get), for at most as long as this.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] too.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, Error> {
+        self.get_by(after(timeout))
+    }
+
+    fn get_by(&self, deadline: Option<Instant>) -> Result<T, Error> {
+        block(self.turn_to_get(1), deadline)?.pop().ok_or(Error::Closed)
+    }
+
+    /// As [`get`](Self::get), to be awaited. If that is given up, the value goes to the next.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn get_async(&self) -> Result<T, Error> {
+        self.turn_to_get(1).await?.pop().ok_or(Error::Closed)
+    }
+
+    /// The oldest values, once there are so many.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn get_many(&self, number: usize) -> Result<Vec<T>, Error> {
+        block(self.turn_to_get(number), None)
+    }
+
+    /// All values that are there now.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub fn take_all(&self) -> Result<Vec<T>, IsClosed> {
+        self.0.monitor().with(|items| items.items.drain(..).collect())
+    }
+
+    /// How many values are there now.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub fn len(&self) -> Result<usize, IsClosed> {
+        self.0.monitor().with(|items| items.items.len())
+    }
+
+    /// Whether no value is there now.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub fn is_empty(&self) -> Result<bool, IsClosed> {
+        self.len().map(|number| number == 0)
+    }
+
+    /// A wait to put a value in, for those who wait in ways of their own.
+    pub fn turn_to_put(&self, value: T) -> Turn<Items<T>> {
+        Turn::new(self.0.clone(), Want::Put(Some(value)))
+    }
+
+    /// A wait for so many values, for those who wait in ways of their own.
+    pub fn turn_to_get(&self, number: usize) -> Turn<Items<T>> {
+        Turn::new(self.0.clone(), Want::Get { number, got: Vec::new() })
+    }
+}
+
+impl<T: Send + 'static> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}

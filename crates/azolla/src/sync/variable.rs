@@ -1,0 +1,114 @@
+//! `Variable`: one value that all can see and set.
+
+use super::{after, block};
+use crate::error::Error;
+use crate::runtime::{IsClosed, Named, Names, OtherType, Resource, Turn};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One value that all can see and set, once it was set. A future in it is kept.
+///
+/// ```
+/// use azolla::sync::Variable;
+///
+/// let client = azolla::Client::builder().threads_per_worker(1).build()?;
+/// let best = Variable::new(&client);
+/// let sees = best.clone();
+/// let task = client.submit(move || sees.get().map(|best: std::sync::Arc<u32>| *best + 1));
+/// best.set(41)?;
+/// assert_eq!(task.result()?.clone()?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Variable<T: Send + Sync + 'static>(Named<Setting<T>>);
+
+/// What a variable is set to.
+pub struct Setting<T>(Option<Arc<T>>);
+
+impl<T: Send + Sync + 'static> Resource for Setting<T> {
+    type Want = ();
+    type Gift = Arc<T>;
+    const KIND: &'static str = "variable";
+
+    fn give(&mut self, (): &mut ()) -> Option<Arc<T>> {
+        self.0.clone()
+    }
+
+    fn is_new(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl<T: Send + Sync + 'static> Variable<T> {
+    /// A variable of its own.
+    #[must_use]
+    pub fn new(client: impl AsRef<Names>) -> Self {
+        let found = client.as_ref().find(None, || Setting(None));
+        Self(found.expect("a new name names nothing else"))
+    }
+
+    /// The variable of this name.
+    ///
+    /// # Errors
+    /// It holds a value of another type.
+    pub fn named(client: impl AsRef<Names>, name: &str) -> Result<Self, OtherType> {
+        client.as_ref().find(Some(name), || Setting(None)).map(Self)
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Sets it.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub fn set(&self, value: T) -> Result<(), IsClosed> {
+        let value = Arc::new(value);
+        self.0.monitor().with(|setting| setting.0.replace(value)).map(drop)
+    }
+
+    /// What it is set to, once it is.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], or what else can end a wait in a task.
+    pub fn get(&self) -> Result<Arc<T>, Error> {
+        block(self.turn_to_get(), None)
+    }
+
+    /// As [`get`](Self::get), for at most as long as this.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] too.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<Arc<T>, Error> {
+        block(self.turn_to_get(), after(timeout))
+    }
+
+    /// As [`get`](Self::get), to be awaited.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn get_async(&self) -> Result<Arc<T>, Error> {
+        Ok(self.turn_to_get().await?)
+    }
+
+    /// Makes it one that was never set.
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub fn delete(&self) -> Result<(), IsClosed> {
+        self.0.monitor().with(|setting| setting.0.take()).map(drop)
+    }
+
+    /// A wait for its value, for those who wait in ways of their own.
+    pub fn turn_to_get(&self) -> Turn<Setting<T>> {
+        Turn::new(self.0.clone(), ())
+    }
+}
+
+impl<T: Send + Sync + 'static> Clone for Variable<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}

@@ -28,6 +28,7 @@ from azolla._errors import (
     Reschedule,
     WaitCycleError,
 )
+from azolla._event import Event
 from azolla._everywhere import WorkerPlugin
 from azolla._executor import ClientExecutor
 from azolla._functions import (
@@ -41,6 +42,10 @@ from azolla._functions import (
     wait,
 )
 from azolla._workers import Worker
+from azolla._multi_lock import MultiLock
+from azolla._queue import Queue
+from azolla._semaphore import Lock, Semaphore
+from azolla._variable import Variable
 
 __version__ = _version("azolla")
 
@@ -52,13 +57,19 @@ __all__ = [
     "ClosedClientError",
     "DoneAndNotDoneFutures",
     "EngineError",
+    "Event",
     "Future",
     "FutureCancelledError",
     "FuturesCancelledError",
     "KilledWorker",
     "LocalCluster",
+    "Lock",
+    "MultiLock",
+    "Queue",
     "Reschedule",
+    "Semaphore",
     "TimeoutError",
+    "Variable",
     "WaitCycleError",
     "Worker",
     "WorkerPlugin",

@@ -21,9 +21,15 @@ __all__ = [
     "ClusterCore",
     "Core",
     "Endings",
+    "EventCore",
     "Future",
+    "MultiLockCore",
     "Observations",
+    "QueueCore",
     "Running",
+    "SemaphoreCore",
+    "Turn",
+    "VariableCore",
     "Worker",
     "after_fork",
     "before_collection",
@@ -646,3 +652,106 @@ def tokenize(*args: Any, **kwargs: Any) -> str:
     >>> tokenize(1) == tokenize(True)
     False
     """
+
+@final
+class Turn:
+    """A wait for something shared. It is given up when it is closed or dropped."""
+
+    def wait(self, timeout: _Timeout = None) -> Any:
+        """Blocks until it has what is wanted."""
+
+    def now(self) -> tuple[Any] | None:
+        """A tuple of what is wanted, if that is to be had at once; else None."""
+
+    def stand(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> bool:
+        """Stands in line, and calls `loop.call_soon_threadsafe(callback)` once `now` has an answer. True: it has one
+        already.
+        """
+
+    def close(self) -> None:
+        """Gives the wait up: what it was given in the last moment goes to the next."""
+
+@final
+class QueueCore:
+    """The native half of `Queue`."""
+
+    def __new__(cls, client: Core, name: str, maxsize: int) -> Self: ...
+    def put(self, value: object) -> Turn:
+        """A wait to put this in."""
+
+    def get(self) -> Turn:
+        """A wait for the next."""
+
+    def get_many(self, number: int) -> Turn:
+        """A wait for a list of so many."""
+
+    def take_all(self) -> list[Any]:
+        """All that are there."""
+
+    def qsize(self) -> int:
+        """How many are there."""
+
+    def close(self) -> None:
+        """Empties the queue if this is the only handle on it."""
+
+@final
+class VariableCore:
+    """The native half of `Variable`."""
+
+    def __new__(cls, client: Core, name: str) -> Self: ...
+    def set(self, value: object) -> None:
+        """Sets it."""
+
+    def get(self) -> Turn:
+        """A wait for the value."""
+
+    def delete(self) -> None:
+        """Makes it one that was never set."""
+
+@final
+class EventCore:
+    """The native half of `Event`."""
+
+    def __new__(cls, client: Core, name: str) -> Self: ...
+    def wait(self) -> Turn:
+        """A wait for it to be set, which gives True."""
+
+    def set(self) -> None:
+        """Sets it."""
+
+    def clear(self) -> None:
+        """Clears it."""
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+
+@final
+class SemaphoreCore:
+    """The native half of `Semaphore` and `Lock`. The leases that it has acquired go with it."""
+
+    def __new__(cls, client: Core, name: str, max_leases: int) -> Self: ...
+    def acquire(self) -> Turn:
+        """A wait for a lease, which gives True."""
+
+    def release(self) -> bool:
+        """Gives back the oldest lease of this handle."""
+
+    def value(self) -> int:
+        """How many leases are taken, whoever has them."""
+
+    def close(self) -> int:
+        """Ends all waits, and frees the name. How many leases were taken."""
+
+@final
+class MultiLockCore:
+    """The native half of `MultiLock`. What it has locked is free when it goes."""
+
+    def __new__(cls, client: Core, names: list[str]) -> Self: ...
+    def acquire(self, number: int | None = None) -> Turn:
+        """A wait for so many of the locks, for all if nothing is said, which gives True."""
+
+    def release(self) -> None:
+        """Frees what this has locked."""
+
+    def locked(self) -> bool:
+        """Whether this has locked something."""

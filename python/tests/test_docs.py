@@ -65,11 +65,24 @@ def test_example(name: str) -> None:
     assert not failed, "".join(report)
 
 
+PUBLIC = [
+    azolla.Client,
+    azolla.Future,
+    azolla.as_completed,
+    azolla.Event,
+    azolla.Lock,
+    azolla.MultiLock,
+    azolla.Queue,
+    azolla.Semaphore,
+    azolla.Variable,
+]
+
+
 def public(owner: Any) -> Iterator[str]:
     return (name for name in dir(owner) if not name.startswith("_"))
 
 
-@pytest.mark.parametrize("owner", [azolla.Client, azolla.Future, azolla.as_completed], ids=lambda owner: owner.__name__)
+@pytest.mark.parametrize("owner", PUBLIC, ids=lambda owner: owner.__name__)
 def test_every_public_method_has_an_example(owner: type) -> None:
     without = []
     for name in public(owner):

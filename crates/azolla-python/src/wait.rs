@@ -99,7 +99,7 @@ const BETWEEN_TASKS: Duration = Duration::from_secs(1);
 /// What breaks off a wait outside tasks: a signal, on the main thread. And the wait of a finalizer
 /// that runs between two tasks of a worker ends some time, for it may be the one that holds up what
 /// it waits for.
-fn outside(deadline: Option<Instant>) -> impl FnMut() -> PyResult<()> {
+pub(crate) fn outside(deadline: Option<Instant>) -> impl FnMut() -> PyResult<()> {
     let limit = (deadline.is_none() && is_between_tasks()).then(|| Instant::now() + BETWEEN_TASKS);
     move || {
         if limit.is_some_and(|limit| Instant::now() >= limit) {

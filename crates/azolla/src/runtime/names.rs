@@ -146,6 +146,17 @@ impl<R: Resource> Named<R> {
         &self.name
     }
 
+    /// Whether there is no other handle on it.
+    #[must_use]
+    pub fn is_only_handle(&self) -> bool {
+        let mut handles = 0;
+        self.with_entry(|entry| {
+            handles = entry.handles;
+            false
+        });
+        handles <= 1
+    }
+
     /// Closes what it is a handle on, and frees the name. Returns what that was.
     pub fn close(&self) -> Option<R> {
         let gone = self.with_entry(|_| true);

@@ -110,6 +110,12 @@ impl<T: Send + 'static> Queue<T> {
         self.0.name()
     }
 
+    /// Whether nobody else has this queue.
+    #[must_use]
+    pub fn is_only_handle(&self) -> bool {
+        self.0.is_only_handle()
+    }
+
     /// Puts a value in, once there is room.
     ///
     /// # Errors

@@ -51,19 +51,40 @@ fn a_task_that_waits_for_any_of_them_lends_its_slot() {
             let lock = Lock::new(&client);
             let lease = lock.acquire().unwrap();
             let wait = move || lock.acquire().map(drop);
-            ("lock", Box::new(wait), Box::new(move || Ok(drop(lease))))
+            (
+                "lock",
+                Box::new(wait),
+                Box::new(move || {
+                    drop(lease);
+                    Ok(())
+                }),
+            )
         },
         {
             let semaphore = Semaphore::new(&client, 2);
             let leases = [semaphore.acquire().unwrap(), semaphore.acquire().unwrap()];
             let wait = move || semaphore.acquire().map(drop);
-            ("semaphore", Box::new(wait), Box::new(move || Ok(drop(leases))))
+            (
+                "semaphore",
+                Box::new(wait),
+                Box::new(move || {
+                    drop(leases);
+                    Ok(())
+                }),
+            )
         },
         {
             let locks = MultiLock::new(&client, ["a", "b"]);
             let lease = MultiLock::new(&client, ["b"]).acquire().unwrap();
             let wait = move || locks.acquire().map(drop);
-            ("locks", Box::new(wait), Box::new(move || Ok(drop(lease))))
+            (
+                "locks",
+                Box::new(wait),
+                Box::new(move || {
+                    drop(lease);
+                    Ok(())
+                }),
+            )
         },
     ];
     for (name, wait, release) in cases {

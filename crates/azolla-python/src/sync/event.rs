@@ -1,0 +1,46 @@
+//! The native half of `Event`.
+
+use super::{Handle, PyTurn};
+use crate::client::Core;
+use azolla::sync::Event;
+use pyo3::prelude::*;
+use pyo3::types::PyBool;
+
+/// The native half of `Event`.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct EventCore(Handle<Event>);
+
+#[pymethods]
+impl EventCore {
+    #[new]
+    fn new(client: &Bound<'_, Core>, name: &str) -> PyResult<Self> {
+        Handle::new(client, |shared| Ok(Event::named(shared.engine.names(), name))).map(Self)
+    }
+
+    /// A wait for it to be set, which gives True.
+    fn wait(&self) -> PyResult<PyTurn> {
+        let event = self.0.get()?;
+        let what = event.name().to_owned();
+        Ok(PyTurn::new(self.0.shared(), what, event.turn_to_go(), |py, ()| {
+            Ok(PyBool::new(py, true).to_owned().into_any().unbind())
+        }))
+    }
+
+    /// Sets it.
+    fn set(&self, py: Python<'_>) -> PyResult<()> {
+        let event = self.0.get()?;
+        self.0.open(py, event.name(), event.set())
+    }
+
+    /// Clears it.
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        let event = self.0.get()?;
+        self.0.open(py, event.name(), event.clear())
+    }
+
+    /// Whether it is set.
+    fn is_set(&self, py: Python<'_>) -> PyResult<bool> {
+        let event = self.0.get()?;
+        self.0.open(py, event.name(), event.is_set())
+    }
+}

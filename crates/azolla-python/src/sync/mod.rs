@@ -1,0 +1,70 @@
+//! What is shared by name: the native halves of `Queue`, `Variable`, `Lock`, `MultiLock`, `Semaphore`
+//! and `Event`.
+
+mod event;
+mod multi_lock;
+mod queue;
+mod semaphore;
+mod stored;
+mod turn;
+mod variable;
+
+pub(crate) use event::EventCore;
+pub(crate) use multi_lock::MultiLockCore;
+pub(crate) use queue::QueueCore;
+pub(crate) use semaphore::SemaphoreCore;
+pub(crate) use turn::PyTurn;
+pub(crate) use variable::VariableCore;
+
+use crate::client::Core;
+use crate::shared::Shared;
+use azolla::runtime::IsClosed;
+use pyo3::prelude::*;
+use std::sync::Arc;
+
+/// A handle, and the client that it was made with. In the child of a fork it is not dropped: the
+/// locks that this would take may be held by nobody for ever.
+pub(crate) struct Handle<T> {
+    shared: Arc<Shared>,
+    object: Arc<T>,
+}
+
+impl<T> Handle<T> {
+    fn new(client: &Bound<'_, Core>, make: impl FnOnce(&Shared) -> PyResult<T>) -> PyResult<Self> {
+        let shared = client.get().shared()?;
+        shared.check_process()?;
+        let object = Arc::new(make(shared)?);
+        Ok(Self { shared: Arc::clone(shared), object })
+    }
+
+    /// The handle, if it may be touched.
+    fn get(&self) -> PyResult<&T> {
+        self.shared.check_process()?;
+        Ok(&self.object)
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// What an operation has come to that can only fail by closing.
+    fn open<V>(&self, py: Python<'_>, what: &str, result: Result<V, IsClosed>) -> PyResult<V> {
+        result.map_err(|IsClosed| self.closed(py, what))
+    }
+
+    /// The error of what is closed.
+    fn closed(&self, py: Python<'_>, what: &str) -> PyErr {
+        match self.shared.check_open(py, what) {
+            Err(error) => error,
+            Ok(()) => pyo3::exceptions::PyRuntimeError::new_err(format!("{what} is closed")),
+        }
+    }
+}
+
+impl<T> Drop for Handle<T> {
+    fn drop(&mut self) {
+        if self.shared.is_forked() {
+            std::mem::forget(Arc::clone(&self.object));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The native half of `MultiLock`.
+
+use super::{Handle, PyTurn};
+use crate::client::Core;
+use azolla::sync::{MultiLease, MultiLock};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The native half of `MultiLock`. What it has locked is free when it goes.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct MultiLockCore(Handle<Held>);
+
+struct Held {
+    locks: MultiLock,
+    leases: Arc<Mutex<Vec<MultiLease>>>,
+}
+
+#[pymethods]
+impl MultiLockCore {
+    #[new]
+    fn new(client: &Bound<'_, Core>, names: Vec<String>) -> PyResult<Self> {
+        let handle = Handle::new(client, |shared| {
+            let locks = MultiLock::new(shared.engine.names(), names);
+            Ok(Held { locks, leases: Arc::default() })
+        })?;
+        Ok(Self(handle))
+    }
+
+    /// A wait for so many of the locks, for all if nothing is said, which gives True.
+    #[pyo3(signature = (number=None))]
+    fn acquire(&self, number: Option<usize>) -> PyResult<PyTurn> {
+        let Held { locks, leases } = self.0.get()?;
+        let all = locks.names().len();
+        let number = number.unwrap_or(all);
+        if number > all {
+            return Err(PyValueError::new_err(format!(
+                "num_locks is {number}, but there are only {all} locks"
+            )));
+        }
+        let what = format!("the locks {}", locks.names().join(", "));
+        let turn = locks.turn_to_acquire(number);
+        let (locks, leases) = (locks.clone(), Arc::clone(leases));
+        Ok(PyTurn::new(self.0.shared(), what, turn, move |py, names| {
+            let lease = locks.lease(names);
+            leases.lock().unwrap_or_else(PoisonError::into_inner).push(lease);
+            Ok(PyBool::new(py, true).to_owned().into_any().unbind())
+        }))
+    }
+
+    /// Frees what this has locked.
+    fn release(&self) -> PyResult<()> {
+        let leases = &self.0.get()?.leases;
+        let leases = std::mem::take(&mut *leases.lock().unwrap_or_else(PoisonError::into_inner));
+        if leases.is_empty() {
+            return Err(PyValueError::new_err("Lock is not yet acquired"));
+        }
+        Ok(())
+    }
+
+    /// Whether this has locked something.
+    fn locked(&self) -> PyResult<bool> {
+        let leases = &self.0.get()?.leases;
+        Ok(!leases.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
+    }
+}

@@ -1,0 +1,73 @@
+//! The native half of `Semaphore` and `Lock`.
+
+use super::{Handle, PyTurn};
+use crate::client::Core;
+use azolla::sync::{Lease, Semaphore};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBool;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The native half of `Semaphore` and `Lock`. The leases that it has acquired go with it.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct SemaphoreCore(Handle<Held>);
+
+struct Held {
+    semaphore: Semaphore,
+    leases: Arc<Mutex<VecDeque<Lease>>>,
+}
+
+#[pymethods]
+impl SemaphoreCore {
+    #[new]
+    fn new(client: &Bound<'_, Core>, name: &str, max_leases: usize) -> PyResult<Self> {
+        let handle = Handle::new(client, |shared| {
+            let found = Semaphore::named(shared.engine.names(), name, max_leases);
+            let semaphore = found.map_err(|error| {
+                PyValueError::new_err(format!(
+                    "Inconsistent max leases: {max_leases}, expected: {} (semaphore {name:?})",
+                    error.is
+                ))
+            })?;
+            Ok(Held { semaphore, leases: Arc::default() })
+        })?;
+        Ok(Self(handle))
+    }
+
+    /// A wait for a lease, which gives True.
+    fn acquire(&self) -> PyResult<PyTurn> {
+        let Held { semaphore, leases } = self.0.get()?;
+        let (turn, what) = (semaphore.turn_to_acquire(), semaphore.name().to_owned());
+        let (semaphore, leases) = (semaphore.clone(), Arc::clone(leases));
+        Ok(PyTurn::new(self.0.shared(), what, turn, move |py, ()| {
+            let lease = semaphore.lease();
+            leases.lock().unwrap_or_else(PoisonError::into_inner).push_back(lease);
+            Ok(PyBool::new(py, true).to_owned().into_any().unbind())
+        }))
+    }
+
+    /// Gives back the oldest lease of this handle.
+    fn release(&self) -> PyResult<bool> {
+        let Held { leases, .. } = self.0.get()?;
+        let lease = leases.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        match lease {
+            Some(lease) => {
+                drop(lease);
+                Ok(true)
+            }
+            None => Err(PyRuntimeError::new_err("Released too often")),
+        }
+    }
+
+    /// How many leases are taken, whoever has them.
+    fn value(&self, py: Python<'_>) -> PyResult<usize> {
+        let semaphore = &self.0.get()?.semaphore;
+        self.0.open(py, semaphore.name(), semaphore.taken())
+    }
+
+    /// Ends all waits, and frees the name. How many leases were taken.
+    fn close(&self) -> PyResult<usize> {
+        Ok(self.0.get()?.semaphore.close())
+    }
+}

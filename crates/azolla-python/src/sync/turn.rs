@@ -1,0 +1,162 @@
+//! A wait for something shared: blocking, or told to an event loop.
+
+use crate::future::LoopCallback;
+use crate::shared::{Shared, error};
+use crate::wait;
+use crate::worker::with_worker;
+use azolla::runtime::{IsClosed, Listen, Patience, Resource, Turn, WaitError};
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError};
+use pyo3::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// What a wait gives, as Python sees it.
+type Finish<G> = Box<dyn FnOnce(Python<'_>, G) -> PyResult<Py<PyAny>> + Send>;
+
+/// A turn of whatever kind.
+trait Waiting: Send {
+    fn now(&mut self, py: Python<'_>) -> PyResult<Result<Option<Py<PyAny>>, IsClosed>>;
+    fn stand(&mut self, who: &Arc<dyn Listen>) -> bool;
+    fn wait(
+        self: Box<Self>,
+        py: Python<'_>,
+        deadline: Option<Instant>,
+    ) -> PyResult<Result<Py<PyAny>, WaitError<PyErr>>>;
+}
+
+struct Kind<R: Resource> {
+    turn: Turn<R>,
+    finish: Option<Finish<R::Gift>>,
+}
+
+impl<R: Resource> Waiting for Kind<R> {
+    fn now(&mut self, py: Python<'_>) -> PyResult<Result<Option<Py<PyAny>>, IsClosed>> {
+        match (self.turn.now(), &mut self.finish) {
+            (Ok(Some(gift)), finish) => match finish.take() {
+                Some(finish) => finish(py, gift).map(|value| Ok(Some(value))),
+                None => Ok(Ok(None)),
+            },
+            (Ok(None), _) => Ok(Ok(None)),
+            (Err(closed), _) => Ok(Err(closed)),
+        }
+    }
+
+    fn stand(&mut self, who: &Arc<dyn Listen>) -> bool {
+        self.turn.stand(who)
+    }
+
+    fn wait(
+        self: Box<Self>,
+        py: Python<'_>,
+        deadline: Option<Instant>,
+    ) -> PyResult<Result<Py<PyAny>, WaitError<PyErr>>> {
+        let Self { turn, finish } = *self;
+        let result = py.detach(|| {
+            with_worker(|worker| {
+                let mut outside = wait::outside(deadline);
+                let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =
+                    if worker.is_some() { None } else { Some(&mut outside) };
+                turn.wait(worker, Patience { deadline, interrupt })
+            })
+        });
+        match (result, finish) {
+            (Ok(gift), Some(finish)) => finish(py, gift).map(Ok),
+            (Ok(_), None) => Ok(Ok(py.None())),
+            (Err(error), _) => Ok(Err(error)),
+        }
+    }
+}
+
+/// A wait for something shared. It is given up when it is closed or dropped.
+#[pyclass(frozen, name = "Turn", module = "azolla._azolla")]
+pub(crate) struct PyTurn {
+    waiting: Mutex<Option<Box<dyn Waiting>>>,
+    shared: Arc<Shared>,
+    /// What is waited for, for messages.
+    what: String,
+}
+
+impl PyTurn {
+    pub(crate) fn new<R: Resource>(
+        shared: &Arc<Shared>,
+        what: String,
+        turn: Turn<R>,
+        finish: impl FnOnce(Python<'_>, R::Gift) -> PyResult<Py<PyAny>> + Send + 'static,
+    ) -> Self {
+        let waiting: Box<dyn Waiting> = Box::new(Kind { turn, finish: Some(Box::new(finish)) });
+        Self { waiting: Mutex::new(Some(waiting)), shared: Arc::clone(shared), what }
+    }
+
+    fn take(&self) -> Option<Box<dyn Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn over() -> PyErr {
+        PyRuntimeError::new_err("this wait is over")
+    }
+
+    fn closed(&self, py: Python<'_>) -> PyErr {
+        match self.shared.check_open(py, &self.what) {
+            Err(error) => error,
+            Ok(()) => PyRuntimeError::new_err(format!("{} is closed", self.what)),
+        }
+    }
+}
+
+#[pymethods]
+impl PyTurn {
+    /// Blocks until it has what is wanted.
+    #[pyo3(signature = (timeout=None))]
+    fn wait(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        self.shared.check_process()?;
+        let deadline = wait::deadline(timeout.as_ref())?;
+        let waiting = self.take().ok_or_else(Self::over)?;
+        waiting.wait(py, deadline)?.map_err(|reason| match reason {
+            WaitError::TimedOut => {
+                PyTimeoutError::new_err(format!("{}: the time was up", self.what))
+            }
+            WaitError::Closed if !self.shared.engine.is_closing() => self.closed(py),
+            WaitError::Closed if self.shared.engine.is_broken() => self.closed(py),
+            WaitError::Closed => {
+                let message = format!("{}: the client was closed during the wait", self.what);
+                error(py, "ClosedClientError", &message)
+            }
+            reason => wait::exception(py, reason),
+        })
+    }
+
+    /// A tuple of what is wanted, if that is to be had at once; else None.
+    fn now(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>,)>> {
+        self.shared.check_process()?;
+        // Taken out meanwhile: what it gives may lead back to here.
+        let mut waiting = self.take().ok_or_else(Self::over)?;
+        let answer = waiting.now(py)?.map_err(|IsClosed| self.closed(py))?;
+        if answer.is_none() {
+            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+        }
+        Ok(answer.map(|value| (value,)))
+    }
+
+    /// Stands in line, and calls `loop.call_soon_threadsafe(callback)` once `now` has an answer. True:
+    /// it has one already.
+    fn stand(&self, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<bool> {
+        self.shared.check_process()?;
+        let who: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.as_mut().map(|waiting| waiting.stand(&who)).ok_or_else(Self::over)
+    }
+
+    /// Gives the wait up: what it was given in the last moment goes to the next.
+    fn close(&self) {
+        let waiting = self.take();
+        if self.shared.is_forked() {
+            std::mem::forget(waiting);
+        }
+    }
+}
+
+impl Drop for PyTurn {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

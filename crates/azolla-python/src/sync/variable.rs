@@ -1,0 +1,49 @@
+//! The native half of `Variable`.
+
+use super::stored::Stored;
+use super::{Handle, PyTurn};
+use crate::client::Core;
+use azolla::sync::Variable;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use std::sync::Arc;
+
+/// The native half of `Variable`.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct VariableCore(Handle<Variable<Stored>>);
+
+#[pymethods]
+impl VariableCore {
+    #[new]
+    fn new(client: &Bound<'_, Core>, name: &str) -> PyResult<Self> {
+        let handle = Handle::new(client, |shared| {
+            Variable::named(shared.engine.names(), name)
+                .map_err(|error| PyRuntimeError::new_err(error.to_string()))
+        })?;
+        Ok(Self(handle))
+    }
+
+    /// Sets it.
+    fn set(&self, value: Bound<'_, PyAny>) -> PyResult<()> {
+        let py = value.py();
+        let variable = self.0.get()?;
+        let set = variable.set(Stored::new(value, self.0.shared())?);
+        self.0.open(py, variable.name(), set)
+    }
+
+    /// A wait for the value.
+    fn get(&self) -> PyResult<PyTurn> {
+        let variable = self.0.get()?;
+        let (turn, shared) = (variable.turn_to_get(), Arc::clone(self.0.shared()));
+        let what = variable.name().to_owned();
+        Ok(PyTurn::new(self.0.shared(), what, turn, move |py, stored| {
+            stored.to_python(py, &shared)
+        }))
+    }
+
+    /// Makes it one that was never set.
+    fn delete(&self, py: Python<'_>) -> PyResult<()> {
+        let variable = self.0.get()?;
+        self.0.open(py, variable.name(), variable.delete())
+    }
+}

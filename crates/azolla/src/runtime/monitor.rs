@@ -58,7 +58,7 @@ pub(super) struct Ticket(u64);
 #[error("it is closed")]
 pub struct IsClosed;
 
-/// See the [module's documentation](self).
+/// A resource, and those who wait for what it gives.
 pub struct Monitor<R: Resource> {
     state: Mutex<State<R>>,
 }

@@ -13,6 +13,7 @@ from azolla import (
     Client,
     ClosedClientError,
     Event,
+    LocalCluster,
     Lock,
     MultiLock,
     Queue,
@@ -480,3 +481,44 @@ def test_ctrl_c_breaks_off_a_wait(client: Client) -> None:
         interrupt.join()
     lock.release()
     assert lock.acquire(timeout=0)
+
+
+def test_the_clients_of_a_cluster_share_names() -> None:
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False) as cluster, Client(cluster) as one:
+        other = Client(cluster, set_as_default=False)
+        queue, theirs = Queue("q", client=one), Queue("q", client=other)
+        future = other.submit(abs, -1)
+        theirs.put(future)
+        Event("go", client=other).set()
+        assert Event("go", client=one).is_set()
+        del future
+        other.close()
+        # The queue keeps the result, though the client that made it has gone.
+        taken = queue.get()
+        assert (taken.result(), taken.client) == (1, one)
+        for call in (theirs.qsize, theirs.get):
+            with pytest.raises(ClosedClientError):
+                call()
+        queue.put("still there")
+        assert queue.get() == "still there"
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_waits_of_a_client_that_leaves_its_cluster_end(awaited: bool) -> None:
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False) as cluster, Client(cluster) as one:
+        other = Client(cluster, set_as_default=False)
+        queue, begun = Queue(client=other), threading.Event()
+
+        async def awaits() -> Any:
+            begun.set()
+            return await queue.get()
+
+        def waits() -> Any:
+            begun.set()
+            return queue.get()
+
+        waiting = one.submit(awaits if awaited else waits, pure=False)
+        assert begun.wait(PATIENCE)
+        other.close()
+        with pytest.raises(ClosedClientError):
+            waiting.result(PATIENCE)

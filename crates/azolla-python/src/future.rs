@@ -44,19 +44,6 @@ impl Future {
         Self { shared: Some(shared), handle: Mutex::new(handle) }
     }
 
-    /// One more future on the same task: `shared`'s, if that has the same engine.
-    pub(crate) fn another(&self, py: Python<'_>, shared: &Arc<Shared>) -> PyResult<Self> {
-        let (job, own) = (self.job(py)?, self.shared()?);
-        let shared = if Arc::ptr_eq(&own.engine, &shared.engine) { shared } else { own };
-        // Counted by the engine: this one may be released meanwhile.
-        let kept = job.header().id().and_then(|task| own.engine.find_task(task));
-        let job = kept.unwrap_or_else(|| {
-            job.header().add_future();
-            job
-        });
-        Ok(Self::new(job, Arc::clone(shared)))
-    }
-
     pub(crate) fn shared(&self) -> PyResult<&Arc<Shared>> {
         self.shared.as_ref().ok_or_else(|| {
             PyValueError::new_err(

@@ -87,7 +87,7 @@ pub(crate) fn next(
 }
 
 /// What ends the waits of a client that leaves its cluster.
-fn left() -> PyErr {
+pub(crate) fn left() -> PyErr {
     let message = "the client was closed during the wait";
     Python::try_attach(|py| error(py, "FutureCancelledError", message))
         .unwrap_or_else(|| PyRuntimeError::new_err(message))

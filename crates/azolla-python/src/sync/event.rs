@@ -28,19 +28,16 @@ impl EventCore {
 
     /// Sets it.
     fn set(&self, py: Python<'_>) -> PyResult<()> {
-        let event = self.0.get()?;
-        self.0.open(py, event.name(), event.set())
+        self.0.when_open(py, self.0.get()?.name(), Event::set)
     }
 
     /// Clears it.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
-        let event = self.0.get()?;
-        self.0.open(py, event.name(), event.clear())
+        self.0.when_open(py, self.0.get()?.name(), Event::clear)
     }
 
     /// Whether it is set.
     fn is_set(&self, py: Python<'_>) -> PyResult<bool> {
-        let event = self.0.get()?;
-        self.0.open(py, event.name(), event.is_set())
+        self.0.when_open(py, self.0.get()?.name(), Event::is_set)
     }
 }

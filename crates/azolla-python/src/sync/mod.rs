@@ -19,6 +19,7 @@ pub(crate) use variable::VariableCore;
 use crate::client::Core;
 use crate::shared::Shared;
 use azolla::runtime::IsClosed;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
@@ -47,17 +48,25 @@ impl<T> Handle<T> {
         &self.shared
     }
 
-    /// What an operation has come to that can only fail by closing.
-    fn open<V>(&self, py: Python<'_>, what: &str, result: Result<V, IsClosed>) -> PyResult<V> {
-        result.map_err(|IsClosed| self.closed(py, what))
-    }
-
-    /// The error of what is closed.
-    fn closed(&self, py: Python<'_>, what: &str) -> PyErr {
-        match self.shared.check_open(py, what) {
-            Err(error) => error,
-            Ok(()) => pyo3::exceptions::PyRuntimeError::new_err(format!("{what} is closed")),
+    /// Does what can only fail by closing. `what` it is done to.
+    fn when_open<V>(
+        &self,
+        py: Python<'_>,
+        what: &str,
+        f: impl FnOnce(&T) -> Result<V, IsClosed>,
+    ) -> PyResult<V> {
+        if self.shared.has_left() {
+            self.shared.check_open(py, what)?;
         }
+        f(self.get()?).map_err(|IsClosed| closed(py, &self.shared, what))
+    }
+}
+
+/// The error of what is closed, by itself or with its client.
+fn closed(py: Python<'_>, shared: &Shared, what: &str) -> PyErr {
+    match shared.check_open(py, what) {
+        Err(error) => error,
+        Ok(()) => PyRuntimeError::new_err(format!("{what} is closed")),
     }
 }
 

@@ -3,9 +3,11 @@
 use super::stored::Stored;
 use super::{Handle, PyTurn};
 use crate::client::Core;
+use crate::shared::Shared;
 use azolla::sync::Queue;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use std::sync::Arc;
 
 /// The native half of `Queue`.
 #[pyclass(frozen, module = "azolla._azolla")]
@@ -32,29 +34,29 @@ impl QueueCore {
     /// A wait for the next.
     fn get(&self) -> PyResult<PyTurn> {
         let turn = self.0.get()?.turn_to_get(1);
-        let what = self.what();
-        Ok(PyTurn::new(self.0.shared(), what, turn, |py, mut got| match got.pop() {
-            Some(stored) => stored.into_python(py),
-            None => Ok(py.None()),
+        let shared = Arc::clone(self.0.shared());
+        Ok(PyTurn::new(self.0.shared(), self.what(), turn, move |py, got| match &got[..] {
+            [stored, ..] => stored.to_python(py, &shared),
+            [] => Ok(py.None()),
         }))
     }
 
     /// A wait for a list of so many.
     fn get_many(&self, number: usize) -> PyResult<PyTurn> {
         let turn = self.0.get()?.turn_to_get(number);
-        Ok(PyTurn::new(self.0.shared(), self.what(), turn, list))
+        let shared = Arc::clone(self.0.shared());
+        Ok(PyTurn::new(self.0.shared(), self.what(), turn, move |py, got| list(py, got, &shared)))
     }
 
     /// All that are there.
     fn take_all(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let all = self.0.get()?.take_all();
-        list(py, self.0.open(py, &self.what(), all)?)
+        let all = self.0.when_open(py, &self.what(), Queue::take_all)?;
+        list(py, all, self.0.shared())
     }
 
     /// How many are there.
     fn qsize(&self, py: Python<'_>) -> PyResult<usize> {
-        let len = self.0.get()?.len();
-        self.0.open(py, &self.what(), len)
+        self.0.when_open(py, &self.what(), Queue::len)
     }
 
     /// Empties the queue if this is the only handle on it.
@@ -73,8 +75,8 @@ impl QueueCore {
     }
 }
 
-fn list(py: Python<'_>, got: Vec<Stored>) -> PyResult<Py<PyAny>> {
+fn list(py: Python<'_>, got: Vec<Stored>, shared: &Arc<Shared>) -> PyResult<Py<PyAny>> {
     let values: Vec<_> =
-        got.into_iter().map(|stored| stored.into_python(py)).collect::<PyResult<_>>()?;
+        got.iter().map(|stored| stored.to_python(py, shared)).collect::<PyResult<_>>()?;
     Ok(values.into_pyobject(py)?.unbind())
 }

@@ -62,8 +62,8 @@ impl SemaphoreCore {
 
     /// How many leases are taken, whoever has them.
     fn value(&self, py: Python<'_>) -> PyResult<usize> {
-        let semaphore = &self.0.get()?.semaphore;
-        self.0.open(py, semaphore.name(), semaphore.taken())
+        let what = self.0.get()?.semaphore.name();
+        self.0.when_open(py, what, |held| held.semaphore.taken())
     }
 
     /// Ends all waits, and frees the name. How many leases were taken.

@@ -1,37 +1,69 @@
-//! What queues and variables hold: objects as they are, and futures, which they keep alive.
+//! What queues and variables hold: objects as they are, and tasks, which they keep.
 
 use crate::future::Future;
-use crate::shared::Shared;
+use crate::job::PyJob;
+use crate::shared::{Cluster, Shared};
+use azolla::runtime::Job;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
 pub(crate) enum Stored {
     Object(Py<PyAny>),
-    /// One of its own: the task is kept whatever becomes of the one that was put in.
-    Future(Future),
+    Task(Kept),
+}
+
+/// A task that is kept as by a future, whatever becomes of the one that was put in, and of its
+/// client.
+pub(crate) struct Kept {
+    job: Arc<PyJob>,
+    cluster: Arc<Cluster>,
 }
 
 impl Stored {
-    pub(crate) fn new(value: Bound<'_, PyAny>, shared: &Arc<Shared>) -> PyResult<Self> {
-        match value.cast::<Future>() {
-            Ok(future) => future.get().another(value.py(), shared).map(Self::Future),
-            Err(_) => Ok(Self::Object(value.unbind())),
+    /// A future of another cluster is an object like any other.
+    pub(crate) fn new(value: Bound<'_, PyAny>, shared: &Shared) -> PyResult<Self> {
+        let own = |future: &&Bound<'_, Future>| {
+            let of = future.get().shared();
+            of.is_ok_and(|of| Arc::ptr_eq(&of.cluster, &shared.cluster))
+        };
+        match value.cast::<Future>().ok().filter(own) {
+            Some(future) => {
+                let job = future.get().job(value.py())?;
+                Ok(Self::Task(Kept {
+                    job: one_more(&shared.cluster, job),
+                    cluster: Arc::clone(&shared.cluster),
+                }))
+            }
+            None => Ok(Self::Object(value.unbind())),
         }
     }
 
-    /// What it is to whoever takes it.
-    pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self {
-            Self::Object(object) => Ok(object),
-            Self::Future(future) => Ok(Py::new(py, future)?.into_any()),
-        }
-    }
-
-    /// What it is to one of several who see it: each sees a future of its own.
+    /// What it is to somebody: a future of their own.
     pub(crate) fn to_python(&self, py: Python<'_>, shared: &Arc<Shared>) -> PyResult<Py<PyAny>> {
         match self {
             Self::Object(object) => Ok(object.clone_ref(py)),
-            Self::Future(future) => Ok(Py::new(py, future.another(py, shared)?)?.into_any()),
+            Self::Task(Kept { job, cluster }) => {
+                let job = one_more(cluster, Arc::clone(job));
+                Ok(Py::new(py, Future::new(py, job, Arc::clone(shared)))?.into_any())
+            }
+        }
+    }
+}
+
+/// The job, with one more future on it.
+fn one_more(cluster: &Cluster, job: Arc<PyJob>) -> Arc<PyJob> {
+    // By the engine while it keeps the task, for the last future may be on its way out.
+    let kept = job.header().id().and_then(|task| cluster.engine.find_task(task));
+    kept.unwrap_or_else(|| {
+        job.header().add_future();
+        job
+    })
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if !self.cluster.is_forked() && self.job.header().remove_future() {
+            self.cluster.engine.release(self.job.header());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A wait for something shared: blocking, or told to an event loop.
 
+use super::closed;
 use crate::future::LoopCallback;
 use crate::shared::{Shared, error};
 use crate::wait;
@@ -21,6 +22,7 @@ trait Waiting: Send {
         self: Box<Self>,
         py: Python<'_>,
         deadline: Option<Instant>,
+        shared: &Shared,
     ) -> PyResult<Result<Py<PyAny>, WaitError<PyErr>>>;
 }
 
@@ -49,13 +51,20 @@ impl<R: Resource> Waiting for Kind<R> {
         self: Box<Self>,
         py: Python<'_>,
         deadline: Option<Instant>,
+        shared: &Shared,
     ) -> PyResult<Result<Py<PyAny>, WaitError<PyErr>>> {
         let Self { turn, finish } = *self;
         let result = py.detach(|| {
             with_worker(|worker| {
+                let in_task = worker.is_some();
                 let mut outside = wait::outside(deadline);
+                let mut interrupted = || match shared.has_left() {
+                    true => Err(wait::left()),
+                    false if in_task => Ok(()),
+                    false => outside(),
+                };
                 let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =
-                    if worker.is_some() { None } else { Some(&mut outside) };
+                    if in_task && !shared.is_guest() { None } else { Some(&mut interrupted) };
                 turn.wait(worker, Patience { deadline, interrupt })
             })
         });
@@ -95,11 +104,14 @@ impl PyTurn {
         PyRuntimeError::new_err("this wait is over")
     }
 
+    /// That its client is still there.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        self.shared.check_process()?;
+        if self.shared.has_left() { self.shared.check_open(py, &self.what) } else { Ok(()) }
+    }
+
     fn closed(&self, py: Python<'_>) -> PyErr {
-        match self.shared.check_open(py, &self.what) {
-            Err(error) => error,
-            Ok(()) => PyRuntimeError::new_err(format!("{} is closed", self.what)),
-        }
+        closed(py, &self.shared, &self.what)
     }
 }
 
@@ -108,10 +120,10 @@ impl PyTurn {
     /// Blocks until it has what is wanted.
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
-        self.shared.check_process()?;
+        self.check(py)?;
         let deadline = wait::deadline(timeout.as_ref())?;
         let waiting = self.take().ok_or_else(Self::over)?;
-        waiting.wait(py, deadline)?.map_err(|reason| match reason {
+        waiting.wait(py, deadline, &self.shared)?.map_err(|reason| match reason {
             WaitError::TimedOut => {
                 PyTimeoutError::new_err(format!("{}: the time was up", self.what))
             }
@@ -121,13 +133,14 @@ impl PyTurn {
                 let message = format!("{}: the client was closed during the wait", self.what);
                 error(py, "ClosedClientError", &message)
             }
+            WaitError::Interrupted(_) if self.shared.has_left() => self.closed(py),
             reason => wait::exception(py, reason),
         })
     }
 
     /// A tuple of what is wanted, if that is to be had at once; else None.
     fn now(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>,)>> {
-        self.shared.check_process()?;
+        self.check(py)?;
         // Taken out meanwhile: what it gives may lead back to here.
         let mut waiting = self.take().ok_or_else(Self::over)?;
         let answer = waiting.now(py)?.map_err(|IsClosed| self.closed(py))?;
@@ -139,11 +152,16 @@ impl PyTurn {
 
     /// Stands in line, and calls `loop.call_soon_threadsafe(callback)` once `now` has an answer. True:
     /// it has one already.
-    fn stand(&self, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<bool> {
-        self.shared.check_process()?;
+    fn stand(&self, py: Python<'_>, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<bool> {
+        self.check(py)?;
         let who: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.as_mut().map(|waiting| waiting.stand(&who)).ok_or_else(Self::over)
+        let there = waiting.as_mut().map(|waiting| waiting.stand(&who)).ok_or_else(Self::over)?;
+        drop(waiting);
+        if !there {
+            self.shared.listen_for_leaving(&who, 0);
+        }
+        Ok(there)
     }
 
     /// Gives the wait up: what it was given in the last moment goes to the next.

@@ -26,9 +26,9 @@ impl VariableCore {
     /// Sets it.
     fn set(&self, value: Bound<'_, PyAny>) -> PyResult<()> {
         let py = value.py();
-        let variable = self.0.get()?;
-        let set = variable.set(Stored::new(value, self.0.shared())?);
-        self.0.open(py, variable.name(), set)
+        let what = self.0.get()?.name();
+        let stored = Stored::new(value, self.0.shared())?;
+        self.0.when_open(py, what, |variable| variable.set(stored))
     }
 
     /// A wait for the value.
@@ -43,7 +43,6 @@ impl VariableCore {
 
     /// Makes it one that was never set.
     fn delete(&self, py: Python<'_>) -> PyResult<()> {
-        let variable = self.0.get()?;
-        self.0.open(py, variable.name(), variable.delete())
+        self.0.when_open(py, self.0.get()?.name(), Variable::delete)
     }
 }

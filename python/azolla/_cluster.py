@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import contextlib
 import gc
 import os
 import secrets
@@ -177,10 +178,13 @@ class LocalCluster(ClusterCore):
         loop_thread: LoopThread | None = self._helpers.get("loop")
         if loop_thread is not None:
             loop_thread.stop(max(0.0, deadline - time.monotonic()))
-        for thread in list(self._threads):
+        # Twice: one that another is just starting cannot be joined before that one has been.
+        for thread in list(self._threads) * 2:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
         _leave.abandon(self._threads)
+                with contextlib.suppress(RuntimeError):
+                    thread.join(max(0.0, deadline - time.monotonic()))
         for client in clients:
             client._callback_thread.stop(max(0.0, deadline - time.monotonic()))
 

@@ -86,6 +86,14 @@ def test_its_threads_end_with_it() -> None:
     eventually(lambda: threading.active_count() <= before)
 
 
+def test_closing_while_a_thread_is_being_started() -> None:
+    with Client(processes=False, n_workers=1, threads_per_worker=1) as client:
+        # Known from before its start on, which a waiting task may be about to see to.
+        client.cluster._threads.add(threading.Thread(target=print))
+        client.close()
+    assert client.status == "closed"
+
+
 def test_closing_leaves_what_runs_to_itself(gate: Gate) -> None:
     client = Client(processes=False, threads_per_worker=1, set_as_default=False)
     running, queued = client.map(gate.hold, range(2), pure=False)

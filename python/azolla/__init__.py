@@ -41,11 +41,11 @@ from azolla._functions import (
     secede,
     wait,
 )
-from azolla._workers import Worker
 from azolla._multi_lock import MultiLock
 from azolla._queue import Queue
 from azolla._semaphore import Lock, Semaphore
 from azolla._variable import Variable
+from azolla._workers import Worker
 
 __version__ = _version("azolla")
 

@@ -328,6 +328,12 @@ class LocalCluster(ClusterCore):
             f"there is no worker {name!r}; there are {', '.join(w.address for w in self.workers.values())}"
         )
 
+    def _restricts(self, workers: Any, allow_others: bool) -> bool:
+        """Whether tasks that name these workers are kept from any: all share one process, so a wish alone is none."""
+        names = [workers] if isinstance(workers, (str, int)) else list(workers)
+        chosen = {self._worker(name).name for name in names}
+        return not allow_others and len(chosen) < self._n_workers
+
     @property
     def scheduler_info(self) -> dict[str, Any]:
         """The address, and what there is of workers, as `Client.scheduler_info` gives it.

@@ -38,6 +38,21 @@ impl Core {
     }
 }
 
+impl Core {
+    /// `workers=`, if it keeps tasks from any worker: naming all of them, or allowing others, does not.
+    fn restricting<'py>(
+        &self,
+        workers: Option<Bound<'py, PyAny>>,
+        allow_others: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(workers) = workers.filter(|workers| !workers.is_none()) else { return Ok(None) };
+        let others = allow_others.map_or(Ok(false), |allow| allow.is_truthy())?;
+        let cluster = self.shared()?.cluster.object(workers.py())?;
+        let restricts = cluster.call_method1("_restricts", (&workers, others))?.is_truthy()?;
+        Ok(restricts.then_some(workers))
+    }
+}
+
 #[pymethods]
 impl Core {
     #[new]
@@ -137,6 +152,7 @@ impl Core {
         {
             return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));
         }
+        let workers = self.restricting(workers, allow_other_workers)?;
         refuse(&[
             ("workers", &workers),
             ("resources", &resources),
@@ -194,6 +210,7 @@ impl Core {
         {
             return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));
         }
+        let workers = self.restricting(workers, allow_other_workers)?;
         refuse(&[
             ("workers", &workers),
             ("resources", &resources),

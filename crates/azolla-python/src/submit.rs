@@ -249,6 +249,10 @@ pub(crate) fn refuse(options: &[(&str, &Option<Bound<'_, PyAny>>)]) -> PyResult<
                 "batch_size" => {
                     "batches are still to come; leave it out, and all is submitted at once"
                 }
+                "workers" => {
+                    "tasks cannot be kept from some of the workers yet; name all of them, or pass \
+                     allow_other_workers=True"
+                }
                 _ => "all tasks run on the threads of one process so far, which are all alike",
             };
             return Err(PyNotImplementedError::new_err(format!("{name}= is not supported: {why}")));

@@ -181,10 +181,9 @@ class LocalCluster(ClusterCore):
         # Twice: one that another is just starting cannot be joined before that one has been.
         for thread in list(self._threads) * 2:
             if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
-        _leave.abandon(self._threads)
                 with contextlib.suppress(RuntimeError):
                     thread.join(max(0.0, deadline - time.monotonic()))
+        _leave.abandon(self._threads)
         for client in clients:
             client._callback_thread.stop(max(0.0, deadline - time.monotonic()))
 

@@ -2,12 +2,11 @@
 
     seed_workflow.py {azolla,dask} SCALE SEED
 
-Prints a line of JSON: the makespan, that of a simulated scheduler without overhead, the share of slot time that was idle
+Prints a line of JSON: the makespan, the share of slot time that was idle
 while a task was ready, and how often a task was begun while one of higher priority was ready. Begin and end are noted by
 the tasks themselves, alike in both systems; a task is ready once it is submitted and its inputs have ended.
 """
 
-import heapq
 import json
 import operator
 import random
@@ -27,31 +26,6 @@ class Workload:
         rng = random.Random(seed)
         self.parse = [scale * rng.random() for _ in range(FILES)]
         self.items = [[scale * rng.random() / 4 for _ in range(rng.randint(1, 10))] for _ in range(FILES)]
-
-    def ideal(self) -> float:
-        """The makespan of strict priorities on all slots, where nothing but sleeping takes time.
-
-        A slot that falls free takes what is ready before the client can submit what its end leads to.
-        """
-        clock, free, number = 0.0, SLOTS, FILES
-        ready = [(0, file, self.parse[file], file) for file in range(FILES)]
-        running: list[tuple[float, int, int]] = []
-        while ready or running:
-            while ready and free:
-                _, number_of, sleep, file = heapq.heappop(ready)
-                heapq.heappush(running, (clock + sleep, number_of, file))
-                free -= 1
-            if free == 0 or not ready:
-                clock, _, file = heapq.heappop(running)
-                free += 1
-            if ready:
-                _, number_of, sleep, other = heapq.heappop(ready)
-                heapq.heappush(running, (clock + sleep, number_of, other))
-                free -= 1
-            for sleep in self.items[file] if file >= 0 else []:
-                number += 1
-                heapq.heappush(ready, (-1, number, sleep, -1))
-        return clock
 
 
 @dataclass
@@ -168,7 +142,6 @@ def main() -> None:
         "scale": scale,
         "seed": seed,
         "makespan": makespan,
-        "ideal": workload.ideal(),
         "idle": trace.idle_while_ready() / (SLOTS * makespan),
         "inversions": trace.inversions(),
     }

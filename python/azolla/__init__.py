@@ -41,7 +41,9 @@ from azolla._functions import (
     secede,
     wait,
 )
+from azolla._in_tasks import print, warn, worker_client
 from azolla._multi_lock import MultiLock
+from azolla._progress import progress
 from azolla._queue import Queue
 from azolla._semaphore import Lock, Semaphore
 from azolla._variable import Variable
@@ -78,10 +80,14 @@ __all__ = [
     "futures_of",
     "get_client",
     "get_worker",
+    "print",
+    "progress",
     "rejoin",
     "secede",
     "tokenize",
     "wait",
+    "warn",
+    "worker_client",
 ]
 
 # Tracebacks show them by the names that users import.

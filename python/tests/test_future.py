@@ -304,3 +304,13 @@ def test_what_is_shared_is_not_collected(client: Client) -> None:
     gc.collect()
     assert second.result().cycle is second.result()
     assert dependent.exception().args == ("no",)
+
+
+def test_an_input_may_be_released_before_the_task_begins(one_slot: Client, gate: Gate) -> None:
+    one, held = one_slot.submit(abs, -1), one_slot.submit(gate.hold)
+    gate.entered()
+    dependent = one_slot.submit(sum, [one, one])
+    one.release()
+    gate.open()
+    assert dependent.result() == 2
+    held.result()

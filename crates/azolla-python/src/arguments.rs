@@ -77,7 +77,7 @@ fn input(future: &Bound<'_, Future>, shared: &Shared) -> PyResult<Arc<PyJob>> {
 
 /// `value` with its futures replaced by their results; `None` if there are none.
 pub(crate) fn replace<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let mut result = |future: &Bound<'py, Future>| future.get().value(future.py()).map(Some);
+    let mut result = |future: &Bound<'py, Future>| future.get().input(future.py()).map(Some);
     replace_at(value, &mut result, DEPTH)
 }
 

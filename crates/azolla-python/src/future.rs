@@ -9,7 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::{PyTraverseError, PyVisit};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The result that a task will have.
 ///
@@ -26,7 +26,7 @@ enum Handle {
     /// One of those counted by the job.
     Live(Arc<PyJob>),
     /// Let go of, or never there: the key, and what `status` says.
-    Gone(Py<PyAny>, Option<&'static str>),
+    Gone(Py<PyAny>, Option<&'static str>, Weak<PyJob>),
 }
 
 impl Future {
@@ -39,7 +39,7 @@ impl Future {
             if job.header().remove_future() {
                 shared.engine.release(job.header());
             }
-            Handle::Gone(job.key(py).unbind(), Some("cancelled"))
+            Handle::Gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job))
         };
         Self { shared: Some(shared), handle: Mutex::new(handle) }
     }
@@ -75,7 +75,7 @@ impl Future {
     fn key_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
             Handle::Live(job) => Arc::clone(job),
-            Handle::Gone(key, _) => return Ok(key.bind(py).clone()),
+            Handle::Gone(key, ..) => return Ok(key.bind(py).clone()),
         };
         Ok(job.key(py))
     }
@@ -83,6 +83,19 @@ impl Future {
     /// The result of a future that has ended.
     pub(crate) fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         value(py, &*self.job(py)?)
+    }
+
+    /// The result for a task that was submitted with this future, which may have been released since: while
+    /// such a task is to run, its inputs are kept.
+    pub(crate) fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+            Handle::Live(job) => Some(Arc::clone(job)),
+            Handle::Gone(_, _, job) => job.upgrade(),
+        };
+        match job {
+            Some(job) => value(py, &job),
+            None => self.value(py),
+        }
     }
 
     /// Waits for the end, however the client waits.
@@ -181,7 +194,10 @@ impl Future {
             None => python(py, &CURRENT, "azolla._client", "current_or_none")?.call0()?,
         };
         if client.is_none() {
-            return Ok(Self { shared: None, handle: Mutex::new(Handle::Gone(key.unbind(), None)) });
+            return Ok(Self {
+                shared: None,
+                handle: Mutex::new(Handle::Gone(key.unbind(), None, Weak::new())),
+            });
         }
         let core = client.cast::<crate::client::Core>()?.get();
         let shared = Arc::clone(core.shared()?);
@@ -189,7 +205,7 @@ impl Future {
         Ok(match core.find(&key)? {
             Some(job) => Self::new(py, job, shared),
             None => {
-                let handle = Handle::Gone(key.unbind(), Some("lost"));
+                let handle = Handle::Gone(key.unbind(), Some("lost"), Weak::new());
                 Self { shared: Some(shared), handle: Mutex::new(handle) }
             }
         })
@@ -331,7 +347,7 @@ impl Future {
     /// A task that nobody wants any more is not run, and its result not kept.
     fn release(&self, py: Python<'_>) {
         let Some(job) = self.live() else { return };
-        let gone = Handle::Gone(job.key(py).unbind(), Some("cancelled"));
+        let gone = Handle::Gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job));
         let before = std::mem::replace(
             &mut *self.handle.lock().unwrap_or_else(PoisonError::into_inner),
             gone,
@@ -457,7 +473,7 @@ impl Future {
         }
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         match &*handle {
-            Handle::Gone(_, status) => *status,
+            Handle::Gone(_, status, _) => *status,
             Handle::Live(job) => Some(match job.header().status() {
                 Status::Pending => "pending",
                 Status::Finished => "finished",

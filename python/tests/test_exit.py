@@ -14,7 +14,7 @@ import pytest
 #: How often each program is run; EXIT_RUNS=50 to be thorough.
 RUNS = int(os.environ.get("EXIT_RUNS", "1"))
 #: They sleep for most of their time.
-AT_ONCE = 5
+AT_ONCE = 3
 #: From the last thing that the program does until its process is gone, in seconds.
 LIMIT = 3.0
 

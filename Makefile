@@ -24,7 +24,7 @@ unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-models test-python lint format docs bench bench-peers extension FORCE
+.PHONY: help demo test test-rust test-models test-python lint format docs screenshots bench bench-peers extension FORCE
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -86,6 +86,9 @@ docs: $(VENV)/ready ## the Rust documentation, in target/doc
 
 # Beside which peers? Those that `make bench-peers` has installed.
 BENCH_EXAMPLES := --example bench --example memory --example zero_worker
+
+screenshots: extension ## the pictures of the dashboard in docs (needs Chromium)
+	$(STEP) "docs/screenshots.py" $(LIMIT) $(VENV)/bin/python docs/screenshots.py
 
 bench: extension ## the bench suite beside the peers (QUICK=1, PARTS=python,rust, ROUNDS=5)
 	$(STEP) "build the Rust benchmarks" $(LIMIT) cargo build $(LOCKED) --release -p azolla -p azolla-core $(BENCH_EXAMPLES)

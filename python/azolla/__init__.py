@@ -17,6 +17,7 @@ from azolla._as_completed import as_completed
 from azolla._azolla import Future, tokenize
 from azolla._client import Client
 from azolla._cluster import LocalCluster
+from azolla._dashboard import performance_report
 from azolla._errors import (
     AzollaError,
     CancelledError,
@@ -80,6 +81,7 @@ __all__ = [
     "futures_of",
     "get_client",
     "get_worker",
+    "performance_report",
     "print",
     "progress",
     "rejoin",

@@ -20,6 +20,7 @@ from azolla._cluster import LocalCluster
 __all__ = [
     "ClusterCore",
     "Core",
+    "Dashboard",
     "Endings",
     "EventCore",
     "Future",
@@ -652,6 +653,36 @@ def tokenize(*args: Any, **kwargs: Any) -> str:
     >>> tokenize(1) == tokenize(True)
     False
     """
+
+@final
+class Dashboard:
+    """A dashboard's server: to be run on a thread of its own."""
+
+    def __new__(cls, cluster: ClusterCore, address: str, name: str) -> Dashboard: ...
+    @property
+    def link(self) -> str:
+        """Where to look, with the token."""
+
+    def run(self) -> list[tuple[int, BaseException | str]] | None:
+        """Serves for a while; then the tasks that have failed, to be put into words. None: it is closed."""
+
+    def add_error(self, task: int, text: str) -> None:
+        """Says what a task has failed with."""
+
+    def close(self) -> None:
+        """Ends the server at once, and the thread that runs it soon after."""
+
+    def start_recording(self) -> None:
+        """Remembers what runs until `stop_recording`."""
+
+    def stop_recording(self) -> None:
+        """Ends one recording."""
+
+    def trace(self) -> str:
+        """What was recorded: JSON that Perfetto opens."""
+
+    def report(self) -> str:
+        """What was recorded: a page."""
 
 @final
 class Turn:

@@ -49,7 +49,8 @@ class Client(Transfer, Collections, Executors, Datasets, Metadata, Everywhere, I
         set_as_default: Whether `get_client` and `Client.current` find it.
         asynchronous: Whether methods that would block give awaitables. Make such a client by
             `await Client(asynchronous=True, processes=False)` or in `async with`.
-        dashboard_address: Must be None so far: there is no dashboard yet.
+        dashboard_address: Where the dashboard is to be seen: `":8787"` on this machine alone, `"0.0.0.0:8787"` from others
+            too. If the port is taken, it is one of the next; port 0 is any that is free. None for no dashboard.
         timeout: Taken as Dask takes it: a cluster of this process is there, or is not.
         memory_limit: Must be None, 0 or `"auto"`: no worker's memory is limited.
 
@@ -87,7 +88,7 @@ class Client(Transfer, Collections, Executors, Datasets, Metadata, Everywhere, I
         name: str | None = None,
         set_as_default: bool = True,
         asynchronous: bool = False,
-        dashboard_address: str | None = None,
+        dashboard_address: str | int | None = ":8787",
         timeout: Timeout = None,
         memory_limit: float | str | None = None,
         **unknown: Never,
@@ -96,7 +97,8 @@ class Client(Transfer, Collections, Executors, Datasets, Metadata, Everywhere, I
             "n_workers": n_workers,
             "threads_per_worker": threads_per_worker,
             "processes": processes,
-            "dashboard_address": dashboard_address,
+            # One that joins a cluster shows that one's dashboard, unless it is told of another.
+            "dashboard_address": None if address is not None and dashboard_address == ":8787" else dashboard_address,
             "memory_limit": memory_limit,
         }
         refuse("Client", unknown)
@@ -431,12 +433,30 @@ class Client(Transfer, Collections, Executors, Datasets, Metadata, Everywhere, I
         """
         return self.cluster.scheduler_info
 
+    @property
+    def dashboard_link(self) -> str | None:
+        """Where the client's cluster can be watched, in a browser; None without a dashboard.
+
+        Whoever has the link may cancel tasks, for it carries a token.
+
+        >>> client.dashboard_link.startswith("http://127.0.0.1:")
+        True
+        """
+        return self.cluster.dashboard_link
+
+    def write_trace(self, filename: str | os.PathLike[str]) -> None:
+        """As `LocalCluster.write_trace`: for Perfetto or chrome://tracing.
+
+        >>> client.write_trace("trace.json")
+        """
+        self.cluster.write_trace(filename)
+
     def __repr__(self) -> str:
         cluster = self.cluster
         threads = cluster._n_workers * cluster._threads_per_worker
         return (
             f"<Client: {cluster.scheduler_address!r} workers={cluster._n_workers} threads={threads} "
-            f"status={self.status!r}>"
+            f"status={self.status!r} dashboard={self.dashboard_link!r}>"
         )
 
     def _repr_html_(self) -> str:

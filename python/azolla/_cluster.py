@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 from azolla import _await, _azolla, _html, _leave, _worker
 from azolla._azolla import ClusterCore, Running
+from azolla._dashboard import Dashboarded
 from azolla._errors import ClosedClientError
 from azolla._everywhere import tear_down
 from azolla._metadata import Notes, listen
@@ -55,7 +56,7 @@ ELSEWHERE = {
 }
 
 
-class LocalCluster(ClusterCore):
+class LocalCluster(Dashboarded, ClusterCore):
     """Workers in this process, for any number of clients.
 
     `Client()` makes a cluster of its own. Made apart, a cluster is there before its clients and after them: they share
@@ -68,7 +69,8 @@ class LocalCluster(ClusterCore):
         processes: Must be False so far: worker processes, which are Dask's default, are still to come.
         asynchronous: Whether `close` is awaitable. Make such a cluster by `await LocalCluster(asynchronous=True,
             processes=False)` or in `async with`.
-        dashboard_address: Must be None so far: there is no dashboard yet.
+        dashboard_address: Where the dashboard is to be seen: `":8787"` on this machine alone, `"0.0.0.0:8787"` from others
+            too. If the port is taken, it is one of the next; port 0 is any that is free. None for no dashboard.
         memory_limit: Must be None, 0 or `"auto"`: the workers share this process and its memory, and none is limited.
 
     Raises:
@@ -94,7 +96,7 @@ class LocalCluster(ClusterCore):
         processes: bool | None = None,
         *,
         asynchronous: bool = False,
-        dashboard_address: str | None = None,
+        dashboard_address: str | int | None = ":8787",
         memory_limit: float | str | None = None,
         **unknown: Never,
     ) -> None:
@@ -109,8 +111,6 @@ class LocalCluster(ClusterCore):
             )
         if _leave.ending:
             raise RuntimeError("the interpreter is coming to its end: no cluster can be made any more")
-        if dashboard_address is not None:
-            raise NotImplementedError("there is no dashboard yet: leave dashboard_address out, or pass None")
         workers = _positive("n_workers", n_workers, 1)
         threads = _positive("threads_per_worker", threads_per_worker, max(1, (os.cpu_count() or 1) // workers))
         self._number = next(_numbers)
@@ -131,6 +131,7 @@ class LocalCluster(ClusterCore):
         start = partial(_worker.start, self._threads, self._transitions)
         self._start(workers * threads, start, weakref.ref(self), secrets.randbits(128))
         _clusters[self._number] = weakref.ref(self)
+        self._open_dashboard(dashboard_address)
 
     # --- The cluster's life
 
@@ -171,6 +172,7 @@ class LocalCluster(ClusterCore):
         deadline = time.monotonic() + patience
         tear_down(self, patience)
         _clusters.pop(self._number, None)
+        self._close_dashboard()
         self._close()
         clients = list(self._open_clients())
         for client in clients:
@@ -186,6 +188,7 @@ class LocalCluster(ClusterCore):
         _leave.abandon(self._threads)
         for client in clients:
             client._callback_thread.stop(max(0.0, deadline - time.monotonic()))
+        self._join_dashboard(max(0.0, deadline - time.monotonic()))
 
     def __enter__(self) -> "LocalCluster":
         return self
@@ -206,6 +209,7 @@ class LocalCluster(ClusterCore):
         await self._close_async()
 
     def __del__(self) -> None:
+        self._close_dashboard()
         if not self._closed:
             _clusters.pop(self._number, None)
             self._close()
@@ -367,7 +371,7 @@ class LocalCluster(ClusterCore):
         threads = self._n_workers * self._threads_per_worker
         return (
             f"LocalCluster({self.name!r}, {self.scheduler_address!r}, workers={self._n_workers}, threads={threads}, "
-            f"status={self.status!r})"
+            f"status={self.status!r}, dashboard={self.dashboard_link!r})"
         )
 
     def _repr_html_(self) -> str:
@@ -415,6 +419,7 @@ def _at_exit() -> None:
     _leave.ending = True
     clusters = [cluster for cluster in [reference() for reference in list(_clusters.values())] if cluster is not None]
     for cluster in clusters:
+        cluster._close_dashboard()
         cluster._close()
     deadline = time.monotonic() + JOIN
     for cluster in clusters:

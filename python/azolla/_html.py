@@ -28,7 +28,7 @@ def client(client: "Client") -> str:
         "Threads": str(sum(client.nthreads().values())),
         "Status": client.status,
     }
-    return _table(rows)
+    return _table(rows, client.dashboard_link)
 
 
 def cluster(cluster: "LocalCluster") -> str:
@@ -41,9 +41,12 @@ def cluster(cluster: "LocalCluster") -> str:
         "Threads": str(sum(worker.nthreads for worker in workers)),
         "Status": cluster.status,
     }
-    return _table(rows)
+    return _table(rows, cluster.dashboard_link)
 
 
-def _table(rows: dict[str, str]) -> str:
+def _table(rows: dict[str, str], dashboard: str | None = None) -> str:
     cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
+    if dashboard is not None:
+        link = f'<a href="{escape(dashboard)}" target="_blank" rel="noopener">{escape(dashboard)}</a>'
+        cells += f"<tr><th>Dashboard</th><td>{link}</td></tr>"
     return f"<table>{cells}</table>"

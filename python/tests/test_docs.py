@@ -54,7 +54,8 @@ EXAMPLES = {example.name: example for example in [*stub_examples(), *module_exam
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example(name: str) -> None:
+def test_example(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # some write files
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     example = EXAMPLES[name]
     with azolla.Client(processes=False, threads_per_worker=2) as client:

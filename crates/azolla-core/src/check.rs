@@ -4,6 +4,7 @@
 //! each count is held against that. It costs a few nanoseconds a task that is kept.
 
 use crate::graph::Todo;
+use crate::growth::{Branch, BranchId};
 use crate::id::{Priority, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{State, Task};
@@ -29,6 +30,8 @@ struct Survey {
     news: Vec<u32>,
     /// Ready tasks by priority, in no order.
     ready: Vec<(Priority, usize)>,
+    /// By branch: tasks that have not ended.
+    live_of_branch: Vec<u64>,
     kept: usize,
     live: usize,
     claimed: usize,
@@ -51,6 +54,7 @@ impl<P: Clone> Scheduler<P> {
             let task = self.tasks.get(*id);
             ensure!(task.is_some_and(|task| task.key == Some(*key)), "{id:?} has lost its key");
         }
+        self.check_growth(&survey)?;
         self.check_workers()?;
         self.check_slots()?;
         self.check_waits()
@@ -63,6 +67,7 @@ impl<P: Clone> Scheduler<P> {
             wanted,
             news,
             ready: Vec::new(),
+            live_of_branch: vec![0; self.growth.branches.len()],
             kept: 0,
             live: 0,
             claimed: 0,
@@ -72,6 +77,7 @@ impl<P: Clone> Scheduler<P> {
         for (_, task) in self.tasks.iter() {
             survey.kept += 1;
             survey.live += usize::from(!task.state.is_settled());
+            survey.live_of_branch[task.branch.0 as usize] += u64::from(!task.state.is_settled());
             survey.keyed += usize::from(task.key.is_some());
             match task.state {
                 State::Claimed { .. } => survey.claimed += 1,
@@ -98,6 +104,21 @@ impl<P: Clone> Scheduler<P> {
                 times[id.index()] += 1;
             }
         }
+    }
+
+    fn check_growth(&self, survey: &Survey) -> Result<(), String> {
+        let Self { growth, totals, .. } = self;
+        for (number, branch) in growth.branches.iter().enumerate() {
+            let (grown, live) =
+                (growth.grown(BranchId(number as u32)), survey.live_of_branch[number]);
+            let settled = branch.settled();
+            ensure!(grown == settled + live, "branch {number}: {grown}, {settled} ended, {live}");
+        }
+        let settled = growth.branches.iter().map(Branch::settled).sum::<u64>();
+        ensure!(settled == totals.settled, "{settled} ended by branch, {} in all", totals.settled);
+        let grown = growth.edges.iter().map(|edge| edge.count).sum::<u64>();
+        ensure!(grown == totals.submitted, "{grown} by branch, {} in all", totals.submitted);
+        Ok(())
     }
 
     fn check_counts(&self, survey: &Survey) -> Result<(), String> {

@@ -129,6 +129,7 @@ impl<P: Clone> Scheduler<P> {
     pub(crate) fn settle(&mut self, id: TaskId, state: State, effects: &mut Vec<Effect<P>>) {
         self.set_state(id, state);
         let Some(task) = self.tasks.get_mut(id) else { return };
+        self.growth.ended(task.branch, state);
         // A failed task keeps its inputs, for it may be retried.
         if state != State::Failed && !task.inputs.is_empty() {
             self.todo.push_back(Todo::Unwant(core::mem::take(&mut task.inputs)));
@@ -162,6 +163,8 @@ impl<P: Clone> Scheduler<P> {
         match task.state {
             State::Cancelled => {}
             State::Done | State::Failed => {
+                self.growth.not_ended(task.branch, task.state);
+                self.growth.ended(task.branch, State::Cancelled);
                 task.state = State::Cancelled;
                 effects.push(Effect::Cancelled(task.payload.clone()));
                 self.forget_key(id);

@@ -18,6 +18,25 @@ pub(crate) struct Kinds {
 struct Measured {
     mean: u64,
     seen: u32,
+    durations: Durations,
+}
+
+/// How long the tasks of one kind have held their slots, where that was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Durations {
+    /// All of it, in nanoseconds.
+    pub total: u64,
+    /// How many tasks took at least 2ⁿ nanoseconds and less than 2ⁿ⁺¹; the last is all beyond.
+    pub by_power: [u32; POWERS],
+}
+
+/// Up to half an hour.
+pub const POWERS: usize = 41;
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self { total: 0, by_power: [0; POWERS] }
+    }
 }
 
 impl Kinds {
@@ -25,7 +44,7 @@ impl Kinds {
         Self { all: Vec::new() }
     }
 
-    /// One more task of this kind took so many nanoseconds.
+    /// One more task of this kind took so many nanoseconds; 0 if that was not measured.
     pub(crate) fn took(&mut self, kind: Kind, nanoseconds: u64) {
         let at = kind.0 as usize;
         if at >= self.all.len() {
@@ -38,6 +57,14 @@ impl Kinds {
             _ => measured.mean - measured.mean / 8 + nanoseconds / 8,
         };
         measured.seen = measured.seen.saturating_add(1);
+        if let Some(power) = nanoseconds.checked_ilog2() {
+            measured.durations.total += nanoseconds;
+            measured.durations.by_power[(power as usize).min(POWERS - 1)] += 1;
+        }
+    }
+
+    pub(crate) fn durations(&self, kind: Kind) -> Durations {
+        self.all.get(kind.0 as usize).map(|measured| measured.durations).unwrap_or_default()
     }
 
     pub(crate) fn is_short(&self, kind: Kind) -> bool {

@@ -47,6 +47,7 @@ mod check;
 mod effect;
 mod event;
 mod graph;
+mod growth;
 mod id;
 mod kinds;
 mod on;
@@ -62,7 +63,9 @@ mod workers;
 
 pub use effect::{Effect, Refusal};
 pub use event::{Event, Input, Outcome, Submission, Wait};
+pub use growth::{Branch, BranchId, Edge};
 pub use id::{Key, Kind, Priority, TaskId, WorkerId};
+pub use kinds::{Durations, POWERS};
 pub use scheduler::Scheduler;
 pub use task::{Lineage, State};
 pub use view::{Counts, TaskView};

@@ -3,6 +3,7 @@
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::graph::Todo;
+use crate::growth::Growth;
 use crate::id::{Key, TaskId};
 use crate::kinds::Kinds;
 use crate::ready::ReadyQueue;
@@ -24,6 +25,7 @@ pub struct Scheduler<P> {
     pub(crate) workers: Workers,
     pub(crate) waits: Waits,
     pub(crate) kinds: Kinds,
+    pub(crate) growth: Growth,
     /// What is left to do of events already handled.
     pub(crate) todo: VecDeque<Todo<P>>,
     /// Failed tasks to run again, once nothing else is left to do: no old news may reach them.
@@ -68,6 +70,7 @@ impl<P: Clone> Scheduler<P> {
             workers: Workers::new(slots),
             waits: Waits::new(parked_cap),
             kinds: Kinds::new(),
+            growth: Growth::new(),
             todo: VecDeque::new(),
             retries: VecDeque::new(),
             totals: Totals::default(),

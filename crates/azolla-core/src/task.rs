@@ -1,5 +1,6 @@
 //! What the core knows of a task.
 
+use crate::growth::BranchId;
 use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
 use smallvec::SmallVec;
 
@@ -79,6 +80,8 @@ pub(crate) struct Task<P> {
     pub(crate) lineage: Lineage,
     pub(crate) priority: Priority,
     pub(crate) kind: Kind,
+    /// Where in the tree of growth it is counted.
+    pub(crate) branch: BranchId,
     pub(crate) key: Option<Key>,
     /// How many want the result: the futures together count as one, `keep` as one, each
     /// dependent that may still run as one.

@@ -1,8 +1,11 @@
 //! Plain-data snapshots of what the scheduler knows.
 
+use crate::growth::{Branch, BranchId, Edge};
 use crate::id::{Key, Kind, Priority, TaskId};
+use crate::kinds::Durations;
 use crate::scheduler::Scheduler;
 use crate::task::{Lineage, State};
+use alloc::vec::Vec;
 
 /// How many of what there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +28,10 @@ pub struct Counts {
     pub busy: usize,
     /// Tasks that wait in the middle of running.
     pub parked: usize,
+    /// Tasks that run without a slot.
+    pub seceded: usize,
+    /// Tasks that run without a worker (async work).
+    pub detached: usize,
     /// Workers, whatever they do.
     pub workers: usize,
 }
@@ -40,6 +47,8 @@ pub struct TaskView {
     pub priority: Priority,
     /// Which function it is.
     pub kind: Kind,
+    /// Where in the tree of growth it is counted.
+    pub branch: BranchId,
 }
 
 impl<P: Clone> Scheduler<P> {
@@ -57,6 +66,8 @@ impl<P: Clone> Scheduler<P> {
             claimed: self.totals.claimed,
             busy: tally.active + tally.waking,
             parked: tally.parked + tally.resuming,
+            seceded: tally.seceded,
+            detached: self.totals.detached,
             workers: tally.asleep
                 + tally.waking
                 + tally.active
@@ -71,7 +82,8 @@ impl<P: Clone> Scheduler<P> {
     pub fn task(&self, id: TaskId) -> Option<TaskView> {
         let task = self.tasks.get(id)?;
         let (state, lineage) = (task.state, task.lineage);
-        Some(TaskView { state, lineage, priority: task.priority, kind: task.kind })
+        let (priority, kind, branch) = (task.priority, task.kind, task.branch);
+        Some(TaskView { state, lineage, priority, kind, branch })
     }
 
     /// What the driver gave with this task, or `None` if it is gone.
@@ -111,5 +123,39 @@ impl<P: Clone> Scheduler<P> {
     /// How many tasks are ready at each priority, highest first.
     pub fn ready_by_priority(&self) -> impl Iterator<Item = (Priority, usize)> {
         self.ready.counts()
+    }
+    /// The branches of the tree of growth, by their numbers; there are at most a thousand.
+    #[must_use]
+    pub fn branches(&self) -> &[Branch] {
+        &self.growth.branches
+    }
+
+    /// How many tasks have grown from which branch into which.
+    #[must_use]
+    pub fn edges(&self) -> &[Edge] {
+        &self.growth.edges
+    }
+
+    /// How long tasks of this kind have held their slots.
+    #[must_use]
+    pub fn durations(&self, kind: Kind) -> Durations {
+        self.kinds.durations(kind)
+    }
+
+    /// Whether this task is likely to take less than some 20 µs.
+    #[must_use]
+    pub fn is_likely_short(&self, id: TaskId) -> bool {
+        self.tasks.get(id).is_some_and(|task| self.kinds.is_short(task.kind))
+    }
+
+    /// The tasks whose results this one needs, and those that need its own. Of those that have
+    /// ended neither is known any more, but for failed ones.
+    #[must_use]
+    pub fn neighbours(&self, id: TaskId) -> (Vec<TaskId>, Vec<TaskId>) {
+        let Some(task) = self.tasks.get(id) else { return (Vec::new(), Vec::new()) };
+        let kept = |ids: &[TaskId]| {
+            ids.iter().copied().filter(|id| self.tasks.get(*id).is_some()).collect()
+        };
+        (kept(&task.inputs), kept(&task.dependents))
     }
 }

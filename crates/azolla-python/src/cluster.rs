@@ -45,6 +45,11 @@ impl Runner<PyJob> for Threads {
         }
         Err(io::Error::other(error))
     }
+
+    fn asking(&self, f: &mut dyn FnMut()) {
+        // Keys are Python's: attached once for all of them.
+        let _ = Python::try_attach(|_| f());
+    }
 }
 
 fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {

@@ -1,6 +1,7 @@
 //! A Python task: the call, and the place for what comes of it.
 
 use crate::raised::Raised;
+use crate::submit::function_name;
 use azolla::runtime::{Attempts, Header, Job, Status, assert_unlocked};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -195,6 +196,19 @@ impl Job for PyJob {
 
     fn discard(&self) {
         self.forget_call();
+    }
+
+    fn name(&self) -> String {
+        let name = |py: Python<'_>| match &self.name {
+            Name::Given(key) => match self.call(py) {
+                Some(call) => {
+                    function_name(call.function.bind(py)).ok().map(|name| name.to_string())
+                }
+                None => Some(key.bind(py).to_string()),
+            },
+            Name::Pure { function, .. } | Name::Impure { function, .. } => Some(text(function, py)),
+        };
+        Python::try_attach(name).flatten().unwrap_or_else(|| String::from("data"))
     }
 
     fn key(&self) -> String {

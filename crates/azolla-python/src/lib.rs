@@ -7,6 +7,7 @@ mod arguments;
 mod as_completed;
 mod client;
 mod cluster;
+mod dashboard;
 mod future;
 mod gather;
 mod inspect;
@@ -29,6 +30,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<as_completed::Endings>()?;
     module.add_class::<client::Core>()?;
     module.add_class::<cluster::ClusterCore>()?;
+    module.add_class::<dashboard::Dashboard>()?;
     module.add_class::<future::Future>()?;
     module.add_class::<observe::PyObservations>()?;
     module.add_class::<sync::EventCore>()?;

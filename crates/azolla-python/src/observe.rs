@@ -33,9 +33,11 @@ fn row(at: f64, task: u64, what: What) -> Row {
     match what {
         What::Submitted { .. } => (at, task, "submitted", None),
         What::Ready => (at, task, "ready", None),
-        What::Begun { worker } => (at, task, "begun", Some(worker)),
+        What::Begun { worker, .. } => (at, task, "begun", Some(worker)),
         What::Parked { worker } => (at, task, "parked", Some(worker)),
         What::Resumed { worker } => (at, task, "resumed", Some(worker)),
+        What::Detached { worker } => (at, task, "detached", Some(worker)),
+        What::Again { worker } => (at, task, "again", Some(worker)),
         What::Ended { worker, status } => {
             let how = match status {
                 Status::Failed => "failed",

@@ -121,6 +121,24 @@ impl<T: Send + Sync + 'static, W: Work<T> + 'static> Job for Cell<T, W> {
         drop(work);
     }
 
+    fn name(&self) -> String {
+        match &self.name {
+            Name::Key(key) => prefix(key).to_owned(),
+            Name::Function(name) => short(name).to_owned(),
+        }
+    }
+
+    fn error(&self) -> Option<String> {
+        let error = self.failure()?;
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text.push_str(&format!("\ncaused by: {cause}"));
+            source = cause.source();
+        }
+        Some(text)
+    }
+
     fn key(&self) -> String {
         match &self.name {
             Name::Key(key) => key.to_string(),
@@ -199,6 +217,14 @@ fn short(name: &str) -> &str {
     let name = name.split('<').next().unwrap_or(name);
     let mut parts = name.rsplit("::").filter(|part| *part != "{{closure}}");
     parts.next().unwrap_or(name)
+}
+
+/// A key without the number at its end.
+fn prefix(key: &str) -> &str {
+    match key.rsplit_once('-') {
+        Some((prefix, number)) if number.bytes().all(|byte| byte.is_ascii_hexdigit()) => prefix,
+        _ => key,
+    }
 }
 
 /// The name of a function or closure.

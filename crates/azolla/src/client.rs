@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::future::{Future, Gathering, gathered, wait_for};
 use crate::inputs::Inputs;
 use crate::runner::threads::{Threads, with_worker};
-use crate::runtime::{Engine, Job, Names, Observations, Spec, Until};
+use crate::runtime::{Engine, Job, Names, Observations, Spec, Until, Watch};
 use azolla_core::{Key, Priority};
 use std::any::TypeId;
 use std::error::Error as StdError;
@@ -214,6 +214,12 @@ impl Client {
     #[must_use]
     pub fn observe(&self, capacity: usize) -> Observations {
         self.0.engine.observe(capacity)
+    }
+
+    /// What a dashboard needs. It does not keep the client open, though its memory.
+    #[must_use]
+    pub fn watch(&self) -> Arc<dyn Watch> {
+        Arc::<Engine<dyn Task>>::clone(&self.0.engine)
     }
 
     /// Checks every invariant of the scheduler; for tests.

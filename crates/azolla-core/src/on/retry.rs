@@ -55,6 +55,7 @@ impl<P: Clone> Scheduler<P> {
             // For as long as this takes it waits for more inputs than there are: nothing that
             // happens meanwhile makes it ready.
             task.state = State::Waiting { unfinished: u32::MAX };
+            self.growth.not_ended(task.branch, State::Failed);
             effects.push(Effect::Reset(task.payload.clone()));
             reached.extend(&task.inputs);
             self.totals.settled -= 1;

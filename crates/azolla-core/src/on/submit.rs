@@ -2,6 +2,7 @@
 
 use crate::effect::Effect;
 use crate::event::Submission;
+use crate::growth::BranchId;
 use crate::id::{Priority, TaskId};
 use crate::scheduler::Scheduler;
 use crate::task::{Lineage, State, Task};
@@ -17,12 +18,16 @@ impl<P: Clone> Scheduler<P> {
         }
         let Submission { payload, key, priority, parent, kind, inputs } = submission;
         let (lineage, inherited) = self.lineage(parent);
+        let grower = parent.or_else(|| inputs.first().map(|input| input.task));
+        let from = grower.and_then(|task| self.tasks.get(task)).map(|task| task.branch);
+        let branch = self.growth.grow(from.unwrap_or(BranchId::ROOT), kind);
         let id = self.tasks.insert(Task {
             state: State::Waiting { unfinished: 0 },
             payload,
             lineage,
             priority: priority.unwrap_or(inherited),
             kind,
+            branch,
             key,
             wants: 1,
             has_future: true,

@@ -36,6 +36,15 @@ pub trait Job: Send + Sync {
 
     /// The task's key, for messages.
     fn key(&self) -> String;
+
+    /// The name of its function, by which tasks are counted. Called with nothing locked.
+    fn name(&self) -> String;
+
+    /// What the task failed with, in words, where that takes no foreign code to say. Called with
+    /// nothing locked.
+    fn error(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Provides the threads on which jobs are run.
@@ -46,6 +55,11 @@ pub trait Runner<J: Job + ?Sized>: Send + Sync {
     /// # Errors
     /// If the system has no thread to give.
     fn start(&self, worker: Worker<J>) -> io::Result<()>;
+
+    /// Calls `f`, which asks many jobs for their keys: whatever makes that cheaper done once.
+    fn asking(&self, f: &mut dyn FnMut()) {
+        f();
+    }
 }
 
 /// What is submitted.

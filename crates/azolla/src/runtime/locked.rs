@@ -4,7 +4,7 @@
 use super::engine::{Engine, PORTION};
 use super::header::Status;
 use super::job::{Job, Spec};
-use super::observe::What;
+use super::observe::{Origin, What};
 use super::parker::Parker;
 use crate::primitives::atomic::Ordering;
 use crate::primitives::{MutexGuard, per_thread};
@@ -48,6 +48,8 @@ pub(super) struct After<J: ?Sized> {
     wake: SmallVec<[Arc<Parker>; 2]>,
     settled: SmallVec<[Arc<J>; 2]>,
     trash: SmallVec<[Arc<J>; 2]>,
+    /// Jobs of kinds that have no name yet.
+    unnamed: Vec<(Kind, Arc<J>)>,
 }
 
 /// What an event was answered with.
@@ -68,6 +70,8 @@ pub(crate) struct Run<J: ?Sized> {
     pub(crate) job: Arc<J>,
     pub(crate) priority: Priority,
     pub(crate) begun: bool,
+    /// If somebody observes it: what the first observation tells of it.
+    pub(crate) seen: Option<Box<Origin>>,
 }
 
 #[cfg(debug_assertions)]
@@ -129,7 +133,13 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                 Effect::Existing(task) => answer.existing = Some(task),
                 Effect::Run { worker, task, payload, priority, begun } => {
                     payload.header().set_claim(worker, begun);
-                    answer.runs.push(Run { task, job: payload, priority, begun });
+                    let seen = self
+                        .engine
+                        .observer
+                        .is_on()
+                        .then(|| self.engine.observer.look_at(&state.scheduler, task));
+                    let seen = seen.flatten();
+                    answer.runs.push(Run { task, job: payload, priority, begun, seen });
                 }
                 Effect::Grant(worker) => {
                     self.after.wake.push(Arc::clone(&state.parkers[worker.0 as usize]));
@@ -174,7 +184,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     payload.reset();
                 }
                 Effect::Drop(payload) => self.after.trash.push(payload),
-                Effect::Ready(task) => self.engine.observer.note(task, What::Ready),
+                Effect::Ready(task) => self.engine.observer.note_all(task, What::Ready),
             }
         }
         answer
@@ -186,7 +196,10 @@ impl<J: Job + ?Sized> Locked<'_, J> {
             self.turn_away(&job);
             return job;
         }
-        let kind = self.kind(kind);
+        let (kind, is_new) = self.kind(kind);
+        if is_new {
+            self.after.unnamed.push((kind, Arc::clone(&job)));
+        }
         let payload = Arc::clone(&job);
         let submission = Submission { payload, key, priority, parent, kind, inputs };
         self.feed(Event::Submit(submission));
@@ -203,7 +216,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         };
         if let Some(task) = submitted {
             job.header().set_id(task, self.engine.number);
-            self.engine.observer.note(task, What::Submitted { parent });
+            self.engine.observer.note_all(task, What::Submitted { parent });
         } else if let Some(existing) = existing.and_then(|task| self.payload(task)) {
             existing.header().add_future();
             return existing;
@@ -228,9 +241,11 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         self.after.settled.push(Arc::clone(job));
     }
 
-    fn kind(&mut self, of: u64) -> Kind {
+    /// The kind that this number stands for, and whether that is the first one hears of it.
+    fn kind(&mut self, of: u64) -> (Kind, bool) {
         let next = Kind(self.state.kinds.len() as u32);
-        *self.state.kinds.entry(of).or_insert(next)
+        let kind = *self.state.kinds.entry(of).or_insert(next);
+        (kind, kind == next)
     }
 
     /// Puts one more future on a task that is kept.
@@ -318,7 +333,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
 /// Takes note of a task that has ended without running to its end.
 fn note_end<J: Job + ?Sized>(engine: &Engine<J>, job: &J) {
     if let Some(task) = job.header().id() {
-        engine.observer.note(task, What::Ended { worker: None, status: job.header().status() });
+        engine.observer.note_all(task, What::Ended { worker: None, status: job.header().status() });
     }
 }
 
@@ -327,15 +342,24 @@ pub(crate) const BROKEN: &str =
 
 impl<J: Job + ?Sized> After<J> {
     pub(super) fn new() -> Self {
-        Self { wake: SmallVec::new(), settled: SmallVec::new(), trash: SmallVec::new() }
+        Self {
+            wake: SmallVec::new(),
+            settled: SmallVec::new(),
+            trash: SmallVec::new(),
+            unnamed: Vec::new(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.wake.is_empty() && self.settled.is_empty() && self.trash.is_empty()
+        let Self { wake, settled, trash, unnamed } = self;
+        wake.is_empty() && settled.is_empty() && trash.is_empty() && unnamed.is_empty()
     }
 
     /// What user code may be part of: a panic in it must not end a worker.
-    pub(super) fn carry_out(self) {
+    pub(super) fn carry_out(self, engine: &Engine<J>) {
+        for (kind, job) in self.unnamed {
+            engine.kind_names.name(kind, job.name());
+        }
         for parker in self.wake {
             parker.unpark();
         }

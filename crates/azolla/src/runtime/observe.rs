@@ -5,8 +5,8 @@
 
 use super::header::Status;
 use crate::primitives::Mutex;
-use crate::primitives::atomic::{AtomicBool, AtomicU64, Ordering};
-use azolla_core::TaskId;
+use crate::primitives::atomic::{AtomicU8, AtomicU64, Ordering};
+use azolla_core::{BranchId, Lineage, Scheduler, TaskId};
 use crossbeam_queue::ArrayQueue;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ pub enum What {
     Begun {
         /// Where.
         worker: u32,
+        /// Where it comes from.
+        origin: Origin,
     },
     /// It waits, and lends its slot.
     Parked {
@@ -44,6 +46,16 @@ pub enum What {
     },
     /// It goes on, with a slot.
     Resumed {
+        /// Where.
+        worker: u32,
+    },
+    /// It goes on without a worker, as async work does.
+    Detached {
+        /// Where it has run so far.
+        worker: u32,
+    },
+    /// It has failed, and is to be run again.
+    Again {
         /// Where.
         worker: u32,
     },
@@ -56,16 +68,38 @@ pub enum What {
     },
 }
 
-/// The engine's end of the stream.
+/// Where a task comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Where it stands in the tree of growth.
+    pub lineage: Lineage,
+    /// The branch in which it is counted.
+    pub branch: BranchId,
+    /// How many tasks of its kind this one stands for: it is one of so many.
+    pub stands_for: u32,
+}
+
+/// The engine's end of the streams.
 pub(super) struct Observer {
     since: Instant,
-    on: AtomicBool,
+    /// `OFF`, `RUNS` or `ALL`: the most that any stream wants.
+    on: AtomicU8,
     streams: Mutex<Vec<Weak<Stream>>>,
+    /// How many short tasks were left out.
+    left_out: AtomicU64,
 }
+
+const OFF: u8 = 0;
+const RUNS: u8 = 1;
+const ALL: u8 = 2;
+
+/// Of short tasks one of so many is observed by those who observe runs.
+const SAMPLE: u32 = 64;
 
 struct Stream {
     queue: ArrayQueue<Observation>,
     dropped: AtomicU64,
+    wants: u8,
 }
 
 /// The watcher's end of the stream. Dropping it ends the observation.
@@ -88,40 +122,84 @@ impl Observer {
     pub(super) fn new() -> Self {
         Self {
             since: crate::primitives::now(),
-            on: AtomicBool::new(false),
+            on: AtomicU8::new(OFF),
             streams: Mutex::new(Vec::new()),
+            left_out: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn begin(&self, capacity: usize) -> Observations {
+    /// Since the engine was started.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin(&self, capacity: usize, all: bool) -> Observations {
         let queue = ArrayQueue::new(capacity.max(1));
-        let stream = Arc::new(Stream { queue, dropped: AtomicU64::new(0) });
-        self.streams.lock().push(Arc::downgrade(&stream));
-        self.on.store(true, Ordering::Release);
+        let wants = if all { ALL } else { RUNS };
+        let stream = Arc::new(Stream { queue, dropped: AtomicU64::new(0), wants });
+        let mut streams = self.streams.lock();
+        streams.push(Arc::downgrade(&stream));
+        self.on.fetch_max(wants, Ordering::Release);
         Observations(stream)
+    }
+
+    /// Whether anybody observes.
+    pub(super) fn is_on(&self) -> bool {
+        self.on.load(Ordering::Relaxed) != OFF
+    }
+
+    /// Whether a task that is about to run is to be observed, and if so where it comes from.
+    #[cold]
+    pub(super) fn look_at<P: Clone>(
+        &self,
+        scheduler: &Scheduler<P>,
+        task: TaskId,
+    ) -> Option<Box<Origin>> {
+        let view = scheduler.task(task)?;
+        let sampled = self.on.load(Ordering::Relaxed) == RUNS && scheduler.is_likely_short(task);
+        let stands_for = if sampled { SAMPLE } else { 1 };
+        if !view.lineage.number.is_multiple_of(u64::from(stands_for)) {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Box::new(Origin { lineage: view.lineage, branch: view.branch, stands_for }))
     }
 
     /// Takes note of something, if anybody wants to know.
     pub(super) fn note(&self, task: TaskId, what: What) {
-        if self.on.load(Ordering::Relaxed) {
-            self.tell(Observation { at: self.since.elapsed(), task, what });
+        if self.is_on() {
+            self.tell(task, what, RUNS);
+        }
+    }
+
+    /// Takes note of something that only those want to know who observe everything.
+    pub(super) fn note_all(&self, task: TaskId, what: What) {
+        if self.on.load(Ordering::Relaxed) == ALL {
+            self.tell(task, what, ALL);
         }
     }
 
     #[cold]
-    fn tell(&self, observation: Observation) {
+    fn tell(&self, task: TaskId, what: What, wanted_by: u8) {
+        let observation = Observation { at: self.since.elapsed(), task, what };
         let mut streams = self.streams.lock();
+        let before = streams.len();
         streams.retain(|stream| match stream.upgrade() {
             Some(stream) => {
-                if stream.queue.push(observation).is_err() {
+                if stream.wants >= wanted_by && stream.queue.push(observation).is_err() {
                     stream.dropped.fetch_add(1, Ordering::Relaxed);
                 }
                 true
             }
             None => false,
         });
-        if streams.is_empty() {
-            self.on.store(false, Ordering::Release);
+        if streams.len() < before {
+            let wants = streams.iter().filter_map(Weak::upgrade).map(|stream| stream.wants);
+            self.on.store(wants.max().unwrap_or(OFF), Ordering::Release);
         }
     }
 }

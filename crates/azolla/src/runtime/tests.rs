@@ -45,6 +45,10 @@ impl Job for Task {
     fn key(&self) -> String {
         "task".into()
     }
+
+    fn name(&self) -> String {
+        "task".into()
+    }
 }
 
 /// Keeps the workers for the test to move; has so many threads to give.

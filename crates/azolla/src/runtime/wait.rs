@@ -262,7 +262,8 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         }
     }
 
-    fn woken<E>(&self) -> Result<(), WaitError<E>> {
+    fn woken<E>(&mut self) -> Result<(), WaitError<E>> {
+        self.hand.since = now();
         self.note(What::Resumed { worker: self.id.0 });
         if self.engine.is_closing() { Err(WaitError::Closed) } else { Ok(()) }
     }

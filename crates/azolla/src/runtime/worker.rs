@@ -7,7 +7,7 @@
 use super::engine::Engine;
 use super::job::Job;
 use super::locked::{Locked, Run, caught};
-use super::observe::What;
+use super::observe::{Origin, What};
 use super::parker::Parker;
 use crate::primitives::now;
 use azolla_core::{Event, Outcome, TaskId, WorkerId};
@@ -30,8 +30,10 @@ pub(super) struct Hand<J: ?Sized> {
     finished: Vec<(TaskId, Outcome)>,
     /// The engine must hear of what has finished before anything else begins.
     tell_now: bool,
-    /// When the tasks in `finished` began.
-    since: Instant,
+    /// When the tasks in `finished` began, or the one that has waited went on.
+    pub(super) since: Instant,
+    /// How long that one had held its slot before.
+    spent: u64,
     /// It has not been woken yet: a worker holds no slot when it joins.
     new: bool,
     /// The engine has forgotten it, and may have given its number to another.
@@ -47,6 +49,8 @@ pub(super) struct Current<J: ?Sized> {
     told: bool,
     /// It runs without a slot.
     pub(super) seceded: bool,
+    /// If somebody observes it: what the first observation tells of it.
+    seen: Option<Box<Origin>>,
 }
 
 /// What a worker is to do next.
@@ -67,6 +71,7 @@ impl<J: Job + ?Sized> Worker<J> {
             finished: Vec::new(),
             tell_now: false,
             since: now(),
+            spent: 0,
             new: true,
             retired: false,
             gone: Vec::new(),
@@ -99,11 +104,13 @@ impl<J: Job + ?Sized> Worker<J> {
         }
         loop {
             if let Some(current) = &self.hand.current {
-                self.note(What::Begun { worker: self.id.0 });
+                self.note_begun(current);
                 return Next::Run(Arc::clone(&current.job));
             }
             if let Some(job) = self.hand.begin_next(&self.engine, self.id) {
-                self.note(What::Begun { worker: self.id.0 });
+                if let Some(current) = &self.hand.current {
+                    self.note_begun(current);
+                }
                 return Next::Run(job);
             }
             if self.engine.is_closing() {
@@ -142,16 +149,29 @@ impl<J: Job + ?Sized> Worker<J> {
             }),
             Outcome::Again => self.hand.tell_now = true,
         }
-        if outcome != Outcome::Again {
+        if current.seen.is_some() {
             let (worker, status) = (Some(self.id.0), header.status());
-            self.engine.observer.note(task, What::Ended { worker, status });
+            let ended = What::Ended { worker, status };
+            let again = What::Again { worker: self.id.0 };
+            let what = if outcome == Outcome::Again { again } else { ended };
+            self.engine.observer.note(task, what);
+        }
+        if outcome == Outcome::Failed && self.engine.observer.is_on() {
+            self.engine.show_failure(&current.job);
         }
         caught(|| drop(current));
     }
 
-    /// Takes note of what happens to the current task.
+    fn note_begun(&self, current: &Current<J>) {
+        if let Some(origin) = &current.seen {
+            let what = What::Begun { worker: self.id.0, origin: **origin };
+            self.engine.observer.note(current.task, what);
+        }
+    }
+
+    /// Takes note of what happens to the current task, if it is observed.
     pub(super) fn note(&self, what: What) {
-        if let Some(current) = &self.hand.current {
+        if let Some(current) = self.hand.current.as_ref().filter(|current| current.seen.is_some()) {
             self.engine.observer.note(current.task, what);
         }
     }
@@ -165,6 +185,7 @@ impl<J: Job + ?Sized> Worker<J> {
                 drop(locked.handle(Event::Detach { worker: self.id, task }));
             }
         });
+        self.note(What::Detached { worker: self.id.0 });
         self.hand.current.take().map(|current| current.job)
     }
 }
@@ -229,10 +250,10 @@ impl<J: Job + ?Sized> Hand<J> {
     /// Begins the next claim without the lock, unless something must be told or asked first.
     fn begin_next(&mut self, engine: &Engine<J>, worker: WorkerId) -> Option<Arc<J>> {
         while !self.tell_now && engine.best_ready() <= self.claims.front()?.priority {
-            let Run { task, job, .. } = self.claims.pop_front()?;
+            let Run { task, job, seen, .. } = self.claims.pop_front()?;
             if job.header().begin(worker) {
                 let copy = Arc::clone(&job);
-                self.current = Some(Current { task, job, told: false, seceded: false });
+                self.current = Some(Current { task, job, told: false, seceded: false, seen });
                 return Some(copy);
             }
             self.gone.push(job);
@@ -267,7 +288,14 @@ impl<J: Job + ?Sized> Hand<J> {
         // Where a test moves workers by hand, tasks are short however busy the machine is.
         let elapsed = if cfg!(test) { 0 } else { now.duration_since(self.since).as_nanos() as u64 };
         self.since = now;
-        let took = elapsed / self.finished.len().max(1) as u64;
+        let took = match self.finished.len() {
+            // In the middle of a task, which is about to wait.
+            0 if self.current.is_some() => {
+                self.spent += elapsed;
+                return;
+            }
+            several => (std::mem::take(&mut self.spent) + elapsed) / several.max(1) as u64,
+        };
         let mut finished = std::mem::take(&mut self.finished);
         for (task, outcome) in finished.drain(..) {
             locked.feed(Event::Finish { worker: Some(worker), task, outcome, took });
@@ -289,8 +317,8 @@ impl<J: Job + ?Sized> Hand<J> {
     fn take(&mut self, runs: impl IntoIterator<Item = Run<J>>) {
         for run in runs {
             if run.begun {
-                let Run { task, job, .. } = run;
-                self.current = Some(Current { task, job, told: true, seceded: false });
+                let Run { task, job, seen, .. } = run;
+                self.current = Some(Current { task, job, told: true, seceded: false, seen });
             } else {
                 self.claims.push_back(run);
             }

@@ -1,0 +1,151 @@
+//! The tree of growth by kind: how many tasks of each function have grown from those of each other,
+//! and how they ended. Exact, and cheap enough to be kept always.
+//!
+//! A *branch* is all tasks of one kind that grew from the tasks of one other branch: were submitted
+//! by them, or, where nobody's task submits them, have one of them as their first input. A kind
+//! that comes up again further down its own line is the same branch again (a function that submits
+//! itself does not make an endless tree), so where a branch hangs and what has grown into it are
+//! kept apart: the latter are the *edges*.
+
+use crate::id::Kind;
+use crate::task::State;
+use alloc::vec;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
+/// A branch of the tree of growth: a small dense number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BranchId(pub u32);
+
+impl BranchId {
+    /// Where all begins: no task is in it, and what has grown from no task has grown from here.
+    pub const ROOT: Self = Self(0);
+    /// Tasks for which there are too many branches.
+    pub const REST: Self = Self(1);
+}
+
+/// All tasks of one kind that grew from the tasks of one branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// The branch that it hangs on; its own for the root.
+    pub parent: BranchId,
+    /// Which function it is; that of the root and of the rest says nothing.
+    pub kind: Kind,
+    /// Tasks that ended with a result.
+    pub finished: u64,
+    /// Tasks that ended with an error.
+    pub failed: u64,
+    /// Tasks that will have no result.
+    pub cancelled: u64,
+}
+
+/// How many tasks have grown from one branch into another, or into itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The branch of those that grew them.
+    pub from: BranchId,
+    /// Their kind.
+    pub kind: Kind,
+    /// Their own branch.
+    pub to: BranchId,
+    /// How many.
+    pub count: u64,
+}
+
+pub(crate) struct Growth {
+    pub(crate) branches: Vec<Branch>,
+    pub(crate) edges: Vec<Edge>,
+    index: HashMap<(BranchId, Kind), u32, FxBuildHasher>,
+    /// The edge used last: tasks of one kind mostly come one after the other.
+    last: usize,
+}
+
+/// The most edges, and so branches: for more nobody would look at the tree.
+const MOST: usize = 1000;
+
+impl Growth {
+    pub(crate) fn new() -> Self {
+        let kind = Kind(u32::MAX);
+        let branch = Branch { parent: BranchId::ROOT, kind, finished: 0, failed: 0, cancelled: 0 };
+        let rest = Edge { from: BranchId::ROOT, kind, to: BranchId::REST, count: 0 };
+        Self {
+            branches: vec![branch.clone(), branch],
+            edges: vec![rest],
+            index: HashMap::default(),
+            last: 0,
+        }
+    }
+
+    /// One more task of this kind has grown from that branch. Which branch it is in.
+    pub(crate) fn grow(&mut self, from: BranchId, kind: Kind) -> BranchId {
+        let mut edge = &mut self.edges[self.last];
+        if edge.from != from || edge.kind != kind {
+            self.last = self.edge(from, kind);
+            edge = &mut self.edges[self.last];
+        }
+        edge.count += 1;
+        edge.to
+    }
+
+    fn edge(&mut self, from: BranchId, kind: Kind) -> usize {
+        if let Some(edge) = self.index.get(&(from, kind)) {
+            return *edge as usize;
+        }
+        if self.edges.len() >= MOST {
+            return 0;
+        }
+        let to = self.above(from, kind).unwrap_or_else(|| {
+            let parent = from;
+            self.branches.push(Branch { parent, kind, finished: 0, failed: 0, cancelled: 0 });
+            BranchId(self.branches.len() as u32 - 1)
+        });
+        self.edges.push(Edge { from, kind, to, count: 0 });
+        self.index.insert((from, kind), self.edges.len() as u32 - 1);
+        self.edges.len() - 1
+    }
+
+    /// The branch of this kind on the way from here to the root.
+    fn above(&self, mut branch: BranchId, kind: Kind) -> Option<BranchId> {
+        while branch != BranchId::ROOT {
+            let Branch { parent, kind: own, .. } = self.branches[branch.0 as usize];
+            if own == kind {
+                return Some(branch);
+            }
+            branch = parent;
+        }
+        None
+    }
+
+    /// A task of this branch has ended.
+    pub(crate) fn ended(&mut self, branch: BranchId, how: State) {
+        *self.count(branch, how) += 1;
+    }
+
+    /// What was counted as ended so is so no more.
+    pub(crate) fn not_ended(&mut self, branch: BranchId, how: State) {
+        *self.count(branch, how) -= 1;
+    }
+
+    fn count(&mut self, branch: BranchId, how: State) -> &mut u64 {
+        let branch = &mut self.branches[branch.0 as usize];
+        match how {
+            State::Done => &mut branch.finished,
+            State::Failed => &mut branch.failed,
+            _ => &mut branch.cancelled,
+        }
+    }
+
+    /// How many tasks have grown into this branch.
+    pub(crate) fn grown(&self, branch: BranchId) -> u64 {
+        self.edges.iter().filter(|edge| edge.to == branch).map(|edge| edge.count).sum()
+    }
+}
+
+impl Branch {
+    /// How many of its tasks have ended.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.finished + self.failed + self.cancelled
+    }
+}

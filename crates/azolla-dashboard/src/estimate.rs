@@ -1,0 +1,198 @@
+//! How much there will be, and how long it will take: an honest range.
+//!
+//! The tree of growth is taken as a branching process. How many tasks each one grows, and how long
+//! each takes, is what has been measured so far. The low end assumes that nothing more grows and
+//! times are on their low side; the high end that what has not ended grows as what has ended did,
+//! both with two standard errors on top. What cannot be told is not told: a function of which no
+//! task has ended yet, or growth that has no end at the rates measured.
+
+use azolla::runtime::{BranchInfo, Overview};
+use serde::Serialize;
+
+/// From at least to at most.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Range {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+/// What is to be expected, provided that nothing more is submitted from outside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Estimate {
+    /// Tasks in all, in the end.
+    pub(crate) tasks: Option<Range>,
+    /// Seconds until all have ended.
+    pub(crate) seconds: Option<Range>,
+    /// Why not.
+    pub(crate) unknown: Option<String>,
+}
+
+/// How often the rates are followed: more generations than that do not come to an end.
+const GENERATIONS: usize = 10_000;
+
+struct Measured {
+    live: f64,
+    /// Seconds a task: the mean, and two standard errors of it.
+    mean: Option<f64>,
+    error: f64,
+}
+
+pub(crate) fn estimate(overview: &Overview) -> Estimate {
+    let measured: Vec<Measured> = overview.branches.iter().map(measure).collect();
+    let rates = rates(&overview.branches);
+    let reached = reached(&measured, &rates);
+    let unmeasured = (0..measured.len()).find(|b| reached[*b] && measured[*b].mean.is_none());
+    let submitted = overview.counts.submitted as f64;
+    let Some(expected) = descendants(&measured, &rates) else {
+        let why = "at the rates measured so far it would grow without end";
+        return Estimate { unknown: Some(why.into()), ..Estimate::default() };
+    };
+    let more: f64 = (0..measured.len()).map(|b| expected[b] - measured[b].live).sum();
+    let tasks = Some(Range { low: submitted, high: (submitted + more).ceil() });
+    if let Some(branch) = unmeasured {
+        let name = &overview.branches[branch].name;
+        let why = format!("no task of {name} has been timed yet");
+        return Estimate { tasks, seconds: None, unknown: Some(why) };
+    }
+    let seconds = |b: usize| measured[b].mean.unwrap_or(0.0);
+    let low: f64 = (0..measured.len())
+        .map(|b| measured[b].live * (seconds(b) - measured[b].error).max(0.0))
+        .sum();
+    let high: f64 =
+        (0..measured.len()).map(|b| expected[b] * (seconds(b) + measured[b].error)).sum();
+    let slots = overview.slots.max(1) as f64;
+    // Where the work does not fill the slots now it may not do so later.
+    let filled = (overview.counts.live as f64).clamp(1.0, slots);
+    Estimate {
+        tasks,
+        seconds: Some(Range { low: low / slots, high: high / filled }),
+        unknown: None,
+    }
+}
+
+fn measure(branch: &BranchInfo) -> Measured {
+    let live = branch.submitted().saturating_sub(branch.settled()) as f64;
+    let seen: f64 = branch.durations.by_power.iter().map(|count| f64::from(*count)).sum();
+    if seen == 0.0 {
+        return Measured { live, mean: None, error: 0.0 };
+    }
+    let mean = branch.durations.total as f64 / seen * 1e-9;
+    let middle = |power: usize| 1.5 * 2f64.powi(power as i32) * 1e-9;
+    let by_power = branch.durations.by_power.iter().enumerate();
+    let squares: f64 =
+        by_power.map(|(power, count)| f64::from(*count) * (middle(power) - mean).powi(2)).sum();
+    // One alone says nothing of how much they differ: as much as their mean, say.
+    let deviation = if seen < 2.0 { mean } else { (squares / (seen - 1.0)).sqrt() };
+    Measured { live, mean: Some(mean), error: 2.0 * deviation / seen.sqrt() }
+}
+
+/// From, to, and how many a task at the most: by how many have grown from those that have ended.
+fn rates(branches: &[BranchInfo]) -> Vec<(usize, usize, f64)> {
+    let mut rates = Vec::new();
+    for (to, branch) in branches.iter().enumerate() {
+        for (from, count) in &branch.grown_from {
+            let (from, count) = (*from as usize, *count as f64);
+            let ended = branches[from].settled() as f64;
+            if from != 0 && ended > 0.0 {
+                rates.push((from, to, (count + 2.0 * count.sqrt()) / ended));
+            }
+        }
+    }
+    rates
+}
+
+/// Which branches tasks may still come to be in.
+fn reached(measured: &[Measured], rates: &[(usize, usize, f64)]) -> Vec<bool> {
+    let mut reached: Vec<bool> = measured.iter().map(|branch| branch.live > 0.0).collect();
+    loop {
+        let found = rates.iter().filter(|(from, to, _)| reached[*from] && !reached[*to]);
+        let found: Vec<usize> = found.map(|(_, to, _)| *to).collect();
+        if found.is_empty() {
+            return reached;
+        }
+        for to in found {
+            reached[to] = true;
+        }
+    }
+}
+
+/// How many tasks of each branch are still to end, those that have still to grow included.
+fn descendants(measured: &[Measured], rates: &[(usize, usize, f64)]) -> Option<Vec<f64>> {
+    let mut expected: Vec<f64> = measured.iter().map(|branch| branch.live).collect();
+    let mut generation = expected.clone();
+    for _ in 0..GENERATIONS {
+        let mut next = vec![0.0; generation.len()];
+        for (from, to, rate) in rates {
+            next[*to] += generation[*from] * rate;
+        }
+        let grown: f64 = next.iter().sum();
+        for (all, new) in expected.iter_mut().zip(&next) {
+            *all += new;
+        }
+        if grown < 0.5 {
+            return Some(expected);
+        }
+        if grown > 1e12 {
+            return None;
+        }
+        generation = next;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use azolla_core::{Counts, Durations};
+    use std::time::Duration;
+
+    fn branch(name: &str, grown_from: &[(u32, u64)], finished: u64, each: u64) -> BranchInfo {
+        let mut durations = Durations { total: each * finished, ..Durations::default() };
+        if finished > 0 {
+            durations.by_power[each.ilog2() as usize] = finished as u32;
+        }
+        let (name, grown_from) = (name.into(), grown_from.to_vec());
+        let (failed, cancelled) = (0, 0);
+        BranchInfo { parent: 0, name, grown_from, finished, failed, cancelled, durations }
+    }
+
+    fn overview(branches: Vec<BranchInfo>) -> Overview {
+        let submitted = branches.iter().map(BranchInfo::submitted).sum();
+        let settled = branches.iter().map(BranchInfo::settled).sum();
+        let counts = Counts { submitted, settled, live: submitted - settled, ..Counts::default() };
+        Overview { at: Duration::ZERO, slots: 2, left_out: 0, counts, queue: Vec::new(), branches }
+    }
+
+    #[test]
+    fn what_has_ended_takes_no_more() {
+        let none = branch("", &[], 0, 1);
+        let done = estimate(&overview(vec![none, branch("f", &[(0, 4)], 4, 1000)]));
+        assert_eq!(done.seconds, Some(Range { low: 0.0, high: 0.0 }));
+        assert_eq!(done.tasks, Some(Range { low: 4.0, high: 4.0 }));
+    }
+
+    #[test]
+    fn a_range_holds_what_is_left() {
+        let second = 1 << 30;
+        let none = branch("", &[], 0, 1);
+        let parents = branch("parse", &[(0, 200)], 100, second);
+        let children = branch("process", &[(1, 500)], 500, second);
+        let seen = estimate(&overview(vec![none, parents, children]));
+        // 100 more parents, with 5 children each, on two slots.
+        let (tasks, seconds) = (seen.tasks.unwrap(), seen.seconds.unwrap());
+        assert!(tasks.low == 700.0 && (1200.0..1300.0).contains(&tasks.high), "{tasks:?}");
+        let each = second as f64 * 1e-9;
+        assert!(seconds.low <= 50.0 * each && seconds.high >= 300.0 * each, "{seconds:?}");
+        assert!(seconds.high < 500.0 * each, "{seconds:?}");
+    }
+
+    #[test]
+    fn what_is_unknown_is_called_so() {
+        let none = branch("", &[], 0, 1);
+        let new = estimate(&overview(vec![none.clone(), branch("new", &[(0, 4)], 0, 1)]));
+        assert!(new.seconds.is_none() && new.unknown.unwrap().contains("new"));
+        let endless = branch("crawl", &[(0, 1), (1, 1000)], 400, 1000);
+        let endless = estimate(&overview(vec![none, endless]));
+        assert!(endless.tasks.is_none() && endless.unknown.unwrap().contains("without end"));
+    }
+}

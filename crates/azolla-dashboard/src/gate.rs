@@ -1,0 +1,126 @@
+//! Who is let in.
+//!
+//! The server listens on this machine, but a page from elsewhere, opened in a browser here, can send
+//! requests to it as well. So the Host must be one that no other site can have (an address, or
+//! localhost), the Origin must be the Host, and whatever changes something needs the token of the
+//! link. Whoever shows the token may come by any Host: so a notebook's proxy can be passed.
+
+use axum::extract::{Request, State};
+use axum::http::header::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::io::Read;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What lets whoever has it act.
+#[derive(Clone)]
+pub(crate) struct Token(Arc<str>);
+
+impl Token {
+    /// 128 bits that nobody can guess.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let mut bytes = [0; 16];
+        std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        Ok(Self(format!("{:032x}", u128::from_le_bytes(bytes)).into()))
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Takes as long whatever is wrong with it.
+    fn is(&self, text: &str) -> bool {
+        let differing = |(a, b): (u8, u8)| a ^ b;
+        let differ =
+            self.0.bytes().zip(text.bytes()).map(differing).fold(0, |all, byte| all | byte);
+        text.len() == self.0.len() && differ == 0
+    }
+}
+
+/// The header that carries the token; a page of another site cannot send it.
+const TOKEN: &str = "x-azolla-token";
+
+pub(crate) async fn gate(State(token): State<Token>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let in_query = request.uri().query().unwrap_or("").split('&');
+    let in_query = in_query.filter_map(|pair| pair.strip_prefix("token="));
+    let in_header = text(headers, &HeaderName::from_static(TOKEN));
+    let acts = request.method() != Method::GET && request.method() != Method::HEAD;
+    // A link can be followed from anywhere: what acts needs the header.
+    let known = in_header.is_some_and(|given| token.is(given))
+        || (!acts && in_query.into_iter().any(|given| token.is(given)));
+    let host = text(headers, &header::HOST).unwrap_or("");
+    if !known && !is_local(host) {
+        return refuse("this host name is not known here: open the link that the client printed");
+    }
+    if let Some(origin) = text(headers, &header::ORIGIN)
+        && origin.split_once("://").is_none_or(|(_, of)| of != host)
+    {
+        return refuse("requests from other sites are not answered");
+    }
+    if acts && !known {
+        return refuse("that needs the token of the link that the client printed");
+    }
+    let mut response = next.run(request).await;
+    protect(response.headers_mut());
+    response
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+}
+
+/// Whether no other site can have this name.
+fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+}
+
+fn refuse(why: &'static str) -> Response {
+    let mut response = (StatusCode::FORBIDDEN, format!("{why}\n")).into_response();
+    protect(response.headers_mut());
+    response
+}
+
+fn protect(headers: &mut HeaderMap) {
+    let rules = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'",
+        ),
+    ];
+    for (name, value) in rules {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_are_this_machine() {
+        for host in ["127.0.0.1:8787", "localhost", "LOCALHOST:1", "[::1]:8787", "192.168.1.7:80"] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in ["", "evil.example", "localhost.evil.example:8787", "127.0.0.1.evil.example"] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_itself_alone() {
+        let token = Token::new().unwrap();
+        assert!(token.is(token.text()));
+        assert!(!token.is("") && !token.is(&token.text()[1..]) && !token.is(&"0".repeat(32)));
+    }
+}

@@ -1,0 +1,248 @@
+//! The server: it listens, looks at the engine four times a second while somebody watches, and
+//! otherwise sleeps.
+//!
+//! It runs on whatever thread calls [`Server::run`], which comes back now and then: so a front end
+//! whose errors take foreign code to put into words can do that in between.
+
+use crate::recorder::Recorder;
+use crate::snapshot::{Snapshot, snapshot};
+use crate::{address, gate, report, routes, trace};
+use azolla::runtime::{Filter, Overview, TaskInfo, Watch};
+use std::io;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::{Notify, watch};
+
+/// How often one looks.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// A dashboard's server, to be run on a thread of the caller's.
+pub struct Server {
+    shared: Arc<Shared>,
+    listener: Option<TcpListener>,
+    runtime: Option<Runtime>,
+}
+
+/// What other threads may do with a dashboard.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) watch: Arc<dyn Watch>,
+    pub(crate) client: String,
+    pub(crate) token: gate::Token,
+    link: String,
+    recorder: Mutex<Recorder>,
+    /// How many look: pages and recordings.
+    watchers: AtomicUsize,
+    changed: Notify,
+    turn: Notify,
+    closed: AtomicBool,
+    /// The latest snapshot as JSON, with the number of times that one has looked.
+    pub(crate) latest: watch::Sender<(u64, Arc<str>)>,
+}
+
+impl Server {
+    /// Listens there, or on the next port that is free; answers once it [runs](Self::run).
+    ///
+    /// # Errors
+    /// If the address is none, or none of this machine's.
+    pub fn bind(address: &str, watch: Arc<dyn Watch>, client: &str) -> io::Result<Self> {
+        let listener = address::listen(address)?;
+        let token = gate::Token::new()?;
+        let mut at = listener.local_addr()?;
+        if at.ip().is_unspecified() {
+            at.set_ip([127, 0, 0, 1].into());
+        }
+        let link = format!("http://{at}/status?token={}", token.text());
+        let shared = Shared {
+            watch,
+            client: client.to_owned(),
+            token,
+            link,
+            recorder: Mutex::default(),
+            watchers: AtomicUsize::new(0),
+            changed: Notify::new(),
+            turn: Notify::new(),
+            closed: AtomicBool::new(false),
+            latest: watch::Sender::new((0, "".into())),
+        };
+        Ok(Self { shared: Arc::new(shared), listener: Some(listener), runtime: None })
+    }
+
+    /// For other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.shared))
+    }
+
+    /// Serves for a while; false: it is closed. Call it again and again, always on one thread.
+    pub fn run(&mut self) -> bool {
+        if self.runtime.is_none() && self.start().is_err() {
+            self.shared.closed.store(true, Ordering::Release);
+        }
+        if let Some(runtime) = &self.runtime
+            && !self.shared.is_closed()
+        {
+            runtime.block_on(self.shared.turn.notified());
+        }
+        let goes_on = !self.shared.is_closed();
+        if !goes_on && let Some(runtime) = self.runtime.take() {
+            // With it go all connections, however long they would have lasted.
+            drop(runtime);
+            self.shared.recorder().look_away();
+        }
+        goes_on
+    }
+
+    /// Takes up what has failed, where it takes no foreign code to put it into words.
+    pub fn describe_failures(&self) {
+        for (info, text) in self.shared.watch.failures() {
+            if let Some(text) = text {
+                self.shared.recorder().add_error(&info, &text);
+            }
+        }
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        if let Some(listener) = self.listener.take() {
+            let routes = routes::routes(&self.shared);
+            let listener = {
+                let _context = runtime.enter();
+                tokio::net::TcpListener::from_std(listener)?
+            };
+            runtime.spawn(async move { axum::serve(listener, routes).await });
+            runtime.spawn(Arc::clone(&self.shared).look_while_watched());
+        }
+        self.runtime = Some(runtime);
+        Ok(())
+    }
+}
+
+impl Handle {
+    /// Where to look, with the token that lets whoever has it cancel tasks.
+    #[must_use]
+    pub fn link(&self) -> &str {
+        &self.0.link
+    }
+
+    /// Ends the server at once. Its port is free when [`Server::run`] has returned false.
+    pub fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.turn.notify_one();
+    }
+
+    /// Remembers what runs from now until what this returns is dropped, whether anybody looks or
+    /// not: for traces and reports.
+    #[must_use]
+    pub fn record(&self) -> Recording {
+        let recording = Recording::new(&self.0);
+        // From now, not from when the server next wakes up.
+        drop(self.0.recorder().look(&*self.0.watch));
+        recording
+    }
+
+    /// Adds an error to those that are shown, for front ends that put errors into words themselves:
+    /// with [`Engine::take_failures`](azolla::runtime::Engine::take_failures) after each
+    /// [`Server::run`].
+    pub fn add_error(&self, task: &TaskInfo, text: &str) {
+        self.0.recorder().add_error(task, text);
+    }
+
+    /// What was remembered as a trace: JSON that Perfetto and chrome://tracing open.
+    #[must_use]
+    pub fn trace(&self) -> String {
+        let overview = self.0.look();
+        trace::trace(&self.0.recorder(), &overview, &self.0.client)
+    }
+
+    /// What was remembered as one page that needs nothing else.
+    #[must_use]
+    pub fn report(&self) -> String {
+        report::report(&self.0)
+    }
+}
+
+/// Has the dashboard remember what runs, as long as it is not dropped.
+pub struct Recording(Arc<Shared>);
+
+impl Recording {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        shared.watchers.fetch_add(1, Ordering::AcqRel);
+        shared.changed.notify_one();
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Shared {
+    pub(crate) fn recorder(&self) -> MutexGuard<'_, Recorder> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has [`Server::run`] come back.
+    pub(crate) fn give_turn(&self) {
+        self.turn.notify_one();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn is_watched(&self) -> bool {
+        self.watchers.load(Ordering::Acquire) > 0
+    }
+
+    /// Takes in what has happened, if it is being observed, and says how much there is.
+    pub(crate) fn look(&self) -> Overview {
+        if self.is_watched() { self.recorder().look(&*self.watch) } else { self.watch.overview() }
+    }
+
+    pub(crate) fn snapshot(&self, overview: &Overview) -> Snapshot {
+        let closing = self.watch.is_closing();
+        snapshot(overview, &self.recorder(), &self.client, closing)
+    }
+
+    async fn look_while_watched(self: Arc<Self>) {
+        let mut looks = 0;
+        loop {
+            while !self.is_watched() {
+                self.changed.notified().await;
+            }
+            self.recall_failures();
+            while self.is_watched() {
+                looks += 1;
+                let overview = self.look();
+                let json = serde_json::to_string(&self.snapshot(&overview)).unwrap_or_default();
+                self.latest.send_replace((looks, json.into()));
+                self.turn.notify_one();
+                tokio::time::sleep(INTERVAL).await;
+            }
+            self.recorder().look_away();
+        }
+    }
+
+    /// Errors from before somebody looked: of the failed tasks that are kept.
+    fn recall_failures(&self) {
+        let mut from = Some(0);
+        if self.watch.overview().branches.iter().all(|branch| branch.failed == 0) {
+            return;
+        }
+        while let Some(place) = from {
+            let found = self.watch.tasks(&Filter::Failed, place);
+            for info in found.tasks {
+                self.watch.show_failure(info.task);
+            }
+            from = found.next;
+        }
+    }
+}

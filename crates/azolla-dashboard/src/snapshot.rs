@@ -1,0 +1,284 @@
+//! What the page and other programs are told, as JSON. The forms are documented in docs/dashboard.md.
+
+use crate::estimate::{Estimate, estimate};
+use crate::recorder::{Moment, Recorder, Run};
+use azolla::runtime::{BranchInfo, Kin, Overview, TaskInfo};
+use azolla_core::{State, TaskId};
+use serde::Serialize;
+
+/// The most characters of a key or a name that are told.
+const TEXT: usize = 500;
+
+/// A task's id in links and JSON.
+pub(crate) fn id(task: TaskId) -> String {
+    format!("{:x}", task.to_bits())
+}
+
+/// The task that [`id`] has named.
+pub(crate) fn parse_id(text: &str) -> Option<TaskId> {
+    TaskId::from_bits(u64::from_str_radix(text, 16).ok()?)
+}
+
+/// User text, cut to a length that a page can bear.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Snapshot {
+    /// Seconds since the client began.
+    at: f64,
+    client: String,
+    version: &'static str,
+    slots: usize,
+    closing: bool,
+    counts: Counts,
+    /// `[priority, tasks]`, highest first; a priority without end is text.
+    queue: Vec<(String, usize)>,
+    branches: Vec<Branch>,
+    estimate: Estimate,
+    runs: Runs,
+    now: Option<Moment>,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    submitted: u64,
+    settled: u64,
+    live: u64,
+    peak_live: u64,
+    kept: usize,
+    /// Results and errors that are kept.
+    held: u64,
+    waiting: u64,
+    ready: usize,
+    busy: usize,
+    idle: usize,
+    parked: usize,
+    seceded: usize,
+    detached: usize,
+    workers: usize,
+    finished: u64,
+    failed: u64,
+    cancelled: u64,
+}
+
+#[derive(Serialize)]
+struct Branch {
+    id: usize,
+    parent: u32,
+    name: String,
+    submitted: u64,
+    /// Of these: how many have grown from this branch or one that hangs on it.
+    recursive: u64,
+    finished: u64,
+    failed: u64,
+    cancelled: u64,
+    /// Mean seconds that a task of this function has held its slot.
+    mean: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Runs {
+    seen: u64,
+    kept: usize,
+    dropped: u64,
+    /// Too short to be shown each.
+    left_out: u64,
+}
+
+pub(crate) fn snapshot(
+    overview: &Overview,
+    recorder: &Recorder,
+    client: &str,
+    closing: bool,
+) -> Snapshot {
+    let c = &overview.counts;
+    let sum = |f: fn(&BranchInfo) -> u64| overview.branches.iter().map(f).sum();
+    let started = c.ready + c.claimed + c.busy + c.parked + c.seceded + c.detached;
+    Snapshot {
+        at: overview.at.as_secs_f64(),
+        client: shortened(client),
+        version: env!("CARGO_PKG_VERSION"),
+        slots: overview.slots,
+        closing,
+        counts: Counts {
+            submitted: c.submitted,
+            settled: c.settled,
+            live: c.live,
+            peak_live: c.peak_live,
+            kept: c.kept,
+            held: (c.kept as u64).saturating_sub(c.live),
+            waiting: c.live.saturating_sub(started as u64),
+            ready: c.ready + c.claimed,
+            busy: c.busy,
+            idle: overview.slots.saturating_sub(c.busy),
+            parked: c.parked,
+            seceded: c.seceded,
+            detached: c.detached,
+            workers: c.workers,
+            finished: sum(|branch| branch.finished),
+            failed: sum(|branch| branch.failed),
+            cancelled: sum(|branch| branch.cancelled),
+        },
+        queue: overview.queue.iter().map(|(at, count)| (at.to_string(), *count)).collect(),
+        branches: branches(overview),
+        estimate: estimate(overview),
+        runs: Runs {
+            seen: recorder.seen(),
+            kept: recorder.runs.len(),
+            dropped: recorder.dropped(),
+            left_out: overview.left_out,
+        },
+        now: recorder.moments.back().copied(),
+    }
+}
+
+fn branches(overview: &Overview) -> Vec<Branch> {
+    let all = &overview.branches;
+    let hangs_on = |mut branch: u32, on: u32| loop {
+        if branch == on {
+            return true;
+        }
+        if branch == 0 {
+            return false;
+        }
+        branch = all[branch as usize].parent;
+    };
+    let told = all.iter().enumerate().skip(1).filter(|(_, branch)| branch.submitted() > 0);
+    told.map(|(id, branch)| {
+        let seen: u64 = branch.durations.by_power.iter().map(|count| u64::from(*count)).sum();
+        let own = branch.grown_from.iter().filter(|(from, _)| hangs_on(*from, id as u32));
+        Branch {
+            id,
+            parent: branch.parent,
+            name: shortened(&branch.name),
+            submitted: branch.submitted(),
+            recursive: own.map(|(_, count)| count).sum(),
+            finished: branch.finished,
+            failed: branch.failed,
+            cancelled: branch.cancelled,
+            mean: (seen > 0).then(|| branch.durations.total as f64 / seen as f64 * 1e-9),
+        }
+    })
+    .collect()
+}
+
+/// A run as a row: sequence, slot, begun and ended in µs, branch, end, number, parent's number,
+/// for how many it stands, task.
+type Row = (u64, u32, u64, u64, u32, &'static str, u64, u64, u32, String);
+
+pub(crate) fn row(run: &Run) -> Row {
+    use crate::recorder::End;
+    let end = match run.end {
+        End::Running => "running",
+        End::Finished => "finished",
+        End::Failed => "failed",
+        End::Cancelled => "cancelled",
+        End::Retried => "retried",
+        End::Waiting => "waiting",
+        End::Detached => "detached",
+        End::Unknown => "unknown",
+    };
+    let (begun, ended) = (run.begun.as_micros() as u64, run.ended.as_micros() as u64);
+    let origin = &run.origin;
+    let (number, parent) = (origin.lineage.number, origin.lineage.parent);
+    let stands_for = origin.stands_for;
+    let branch = origin.branch.0;
+    (run.sequence, run.slot, begun, ended, branch, end, number, parent, stands_for, id(run.task))
+}
+
+/// The runs after this one in the sequence, the oldest first, and so many at the most; then what
+/// runs now.
+pub(crate) fn rows(recorder: &Recorder, after: u64, most: usize) -> (Vec<Row>, Vec<Row>) {
+    let first = recorder.runs.front().map_or(0, |run| run.sequence);
+    let skipped = (after + 1).saturating_sub(first) as usize;
+    let rows = recorder.runs.iter().skip(skipped).take(most).map(row).collect();
+    (rows, recorder.open().map(row).collect())
+}
+
+#[derive(Serialize)]
+pub(crate) struct Task {
+    task: String,
+    key: String,
+    name: String,
+    state: &'static str,
+    /// How many were submitted before it, counted from 1.
+    number: u64,
+    /// The number of the task that submitted it; 0 if none did.
+    parent: u64,
+    depth: u32,
+    priority: String,
+    branch: u32,
+}
+
+impl From<&TaskInfo> for Task {
+    fn from(info: &TaskInfo) -> Self {
+        let lineage = info.view.lineage;
+        Self {
+            task: id(info.task),
+            key: shortened(&info.key),
+            name: shortened(&info.name),
+            state: match info.view.state {
+                State::Claimed { .. } if info.running => "running",
+                other => state(other),
+            },
+            number: lineage.number,
+            parent: lineage.parent,
+            depth: lineage.depth,
+            priority: info.view.priority.number().to_string(),
+            branch: info.view.branch.0,
+        }
+    }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Waiting { .. } => "waiting for inputs",
+        State::Ready | State::Claimed { .. } => "ready",
+        State::Running { .. } => "running",
+        State::Parked { .. } => "waiting, slot lent",
+        State::Seceded { .. } => "running, seceded",
+        State::Detached => "running, async",
+        State::Done => "finished",
+        State::Failed => "error",
+        State::Cancelled => "cancelled",
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Details {
+    #[serde(flatten)]
+    task: Task,
+    inputs: Vec<Task>,
+    dependents: Vec<Task>,
+    /// When it held a slot, as far as that was seen: begun and ended, in seconds, and how it ended.
+    runs: Vec<(f64, f64, &'static str)>,
+    error: Option<String>,
+}
+
+impl Details {
+    /// Whether it failed, and nobody has yet said with what.
+    pub(crate) fn lacks_error(&self) -> bool {
+        self.task.state == "error" && self.error.is_none()
+    }
+}
+
+pub(crate) fn details(info: &TaskInfo, kin: &Kin, recorder: &Recorder) -> Details {
+    let seen = recorder.runs.iter().chain(recorder.open()).filter(|run| run.task == info.task);
+    let runs = seen.map(|run| {
+        let row = row(run);
+        (run.begun.as_secs_f64(), run.ended.as_secs_f64(), row.5)
+    });
+    let own = id(info.task);
+    Details {
+        task: Task::from(info),
+        inputs: kin.inputs.iter().map(Task::from).collect(),
+        dependents: kin.dependents.iter().map(Task::from).collect(),
+        runs: runs.collect(),
+        error: recorder.errors.iter().find(|error| error.task == own).map(|e| e.text.clone()),
+    }
+}

@@ -1,0 +1,115 @@
+//! A client's dashboard. Its thread is Python's, since errors are put into words by Python.
+
+use crate::cluster::ClusterCore;
+use crate::job::{Failure, PyJob};
+use crate::shared::{check_forks, forks};
+use azolla::runtime::{Job, Watch};
+use azolla_dashboard::{Handle, Recording, Server};
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A dashboard's server: to be run on a thread of its own.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct Dashboard {
+    server: Mutex<Option<Server>>,
+    handle: Handle,
+    engine: Arc<azolla::runtime::Engine<PyJob>>,
+    recordings: Mutex<Vec<Recording>>,
+    forks: u64,
+}
+
+/// A failed task, and its exception if that was raised by it: where the engine has broken, a text.
+type Failed<'py> = (u64, Bound<'py, PyAny>);
+
+#[pymethods]
+impl Dashboard {
+    /// Listens on `address`, or on the next port that is free.
+    #[new]
+    fn new(cluster: &Bound<'_, ClusterCore>, address: &str, name: &str) -> PyResult<Self> {
+        let engine = Arc::clone(&cluster.get().cluster()?.engine);
+        let watch: Arc<dyn Watch> = Arc::<azolla::runtime::Engine<PyJob>>::clone(&engine);
+        let server = Server::bind(address, watch, name).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => {
+                pyo3::exceptions::PyValueError::new_err(error.to_string())
+            }
+            _ => PyOSError::new_err(error.to_string()),
+        })?;
+        let (handle, server) = (server.handle(), Mutex::new(Some(server)));
+        Ok(Self { server, handle, engine, recordings: Mutex::default(), forks: forks() })
+    }
+
+    /// Where to look, with the token.
+    #[getter]
+    fn link(&self) -> &str {
+        self.handle.link()
+    }
+
+    /// Serves for a while; then the tasks that have failed, to be put into words. None: it is closed.
+    fn run<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Failed<'py>>>> {
+        // Taken out while it runs: no lock is held meanwhile.
+        let Some(mut server) = self.lock(&self.server).take() else { return Ok(None) };
+        if !py.detach(|| server.run()) {
+            return Ok(None);
+        }
+        *self.lock(&self.server) = Some(server);
+        let failed = self.engine.take_failures();
+        let failed = failed.iter().filter_map(|job| {
+            let task = job.header().id()?.to_bits();
+            let error = match job.outcome()? {
+                Err(Failure::Raised(raised)) => raised.exception.bind(py).clone(),
+                Err(Failure::Engine(why)) => pyo3::types::PyString::new(py, why).into_any(),
+                Ok(_) => return None,
+            };
+            Some((task, error))
+        });
+        Ok(Some(failed.collect()))
+    }
+
+    /// Says what a task has failed with.
+    fn add_error(&self, py: Python<'_>, task: u64, text: &str) {
+        if let Some(task) = azolla_core::TaskId::from_bits(task)
+            && let Some(info) = Watch::task(&*self.engine, task)
+        {
+            py.detach(|| self.handle.add_error(&info, text));
+        }
+    }
+
+    /// Ends the server at once, and the thread that runs it soon after.
+    fn close(&self) {
+        if check_forks(self.forks).is_ok() {
+            self.handle.close();
+        }
+    }
+
+    /// Remembers what runs until `stop_recording`.
+    fn start_recording(&self, py: Python<'_>) -> PyResult<()> {
+        check_forks(self.forks)?;
+        let recording = py.detach(|| self.handle.record());
+        self.lock(&self.recordings).push(recording);
+        Ok(())
+    }
+
+    /// Ends one recording.
+    fn stop_recording(&self) -> PyResult<()> {
+        let recording = self.lock(&self.recordings).pop();
+        recording.map(drop).ok_or_else(|| PyRuntimeError::new_err("nothing is being recorded"))
+    }
+
+    /// What was recorded: JSON that Perfetto opens.
+    fn trace(&self, py: Python<'_>) -> String {
+        py.detach(|| self.handle.trace())
+    }
+
+    /// What was recorded: a page.
+    fn report(&self, py: Python<'_>) -> String {
+        py.detach(|| self.handle.report())
+    }
+}
+
+impl Dashboard {
+    fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,332 @@
+//! What a dashboard may ask of an engine, whatever its tasks are made of.
+//!
+//! Counts are exact. Tasks are looked up by walks in portions: the lock is never held for long, and
+//! keys are asked for outside it.
+
+use super::engine::Engine;
+use super::job::Job;
+use super::observe::Observations;
+use azolla_core::{BranchId, Counts, Durations, State, TaskId, TaskView};
+use rustc_hash::FxHashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An engine, seen from outside. What it tells may be outdated a moment later.
+pub trait Watch: Send + Sync {
+    /// How much of what there is, and the tree of growth.
+    fn overview(&self) -> Overview;
+
+    /// One portion of a walk over all tasks that are kept: those that the filter lets through.
+    /// Begin at 0; go on at [`Tasks::next`].
+    fn tasks(&self, filter: &Filter, from: usize) -> Tasks;
+
+    /// One task, if it is kept.
+    fn task(&self, task: TaskId) -> Option<TaskInfo>;
+
+    /// What a task needs, and what needs it.
+    fn kin(&self, task: TaskId) -> Kin;
+
+    /// As [`Engine::observe_runs`].
+    fn observe_runs(&self, capacity: usize) -> Observations;
+
+    /// The tasks that have failed while somebody observed, and what with, where that can be said.
+    fn failures(&self) -> Vec<(TaskInfo, Option<String>)>;
+
+    /// Puts a failed task among those that [`failures`](Self::failures) gives. Whether there was one.
+    fn show_failure(&self, task: TaskId) -> bool;
+
+    /// Cancels a task, and all unfinished ones that have grown from it if `subtree`. Returns how
+    /// many tasks that were.
+    fn cancel(&self, task: TaskId, subtree: bool) -> usize;
+
+    /// Whether nothing is begun any more.
+    fn is_closing(&self) -> bool;
+}
+
+/// How much of what there is.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// When this was, since the engine was started.
+    pub at: Duration,
+    /// How many tasks may run at once.
+    pub slots: usize,
+    /// Of the tasks that began while somebody observed, how many were too short to be shown each.
+    pub left_out: u64,
+    /// How many tasks and workers.
+    pub counts: Counts,
+    /// Ready tasks by priority, highest first.
+    pub queue: Vec<(f64, usize)>,
+    /// The tree of growth, by the branches' numbers; 0 is its root, which has no tasks.
+    pub branches: Vec<BranchInfo>,
+}
+
+/// All tasks of one function that have grown from those of another; see
+/// [`Branch`](azolla_core::Branch).
+#[derive(Clone, Debug)]
+pub struct BranchInfo {
+    /// The number of the branch that it hangs on.
+    pub parent: u32,
+    /// The name of the function.
+    pub name: Arc<str>,
+    /// From which branch how many of its tasks have grown: from itself, too.
+    pub grown_from: Vec<(u32, u64)>,
+    /// Tasks that ended with a result.
+    pub finished: u64,
+    /// Tasks that ended with an error.
+    pub failed: u64,
+    /// Tasks that will have no result.
+    pub cancelled: u64,
+    /// How long tasks of this function took, wherever they grew.
+    pub durations: Durations,
+}
+
+impl BranchInfo {
+    /// How many tasks there have been.
+    #[must_use]
+    pub fn submitted(&self) -> u64 {
+        self.grown_from.iter().map(|(_, count)| count).sum()
+    }
+
+    /// How many have ended.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.finished + self.failed + self.cancelled
+    }
+}
+
+/// What is known of one task.
+#[derive(Clone, Debug)]
+pub struct TaskInfo {
+    /// Which task.
+    pub task: TaskId,
+    /// Its key.
+    pub key: String,
+    /// The name of its function.
+    pub name: Arc<str>,
+    /// Where it stands, and where it comes from.
+    pub view: TaskView,
+    /// Whether it has begun and not ended: of short tasks the scheduler hears late.
+    pub running: bool,
+}
+
+/// Which tasks a walk gives.
+#[derive(Clone, Debug)]
+pub enum Filter {
+    /// Those of one branch of the tree of growth.
+    Branch(BranchId),
+    /// Those that the task of this number has submitted.
+    Parent(u64),
+    /// Those that have failed.
+    Failed,
+    /// Those whose key has this in it.
+    Key(String),
+}
+
+/// A portion of a walk.
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    /// What the filter let through.
+    pub tasks: Vec<TaskInfo>,
+    /// Where to go on; `None` when that was all.
+    pub next: Option<usize>,
+}
+
+/// What a task needs, and what needs it: those that are kept, a hundred of each at the most.
+#[derive(Clone, Debug, Default)]
+pub struct Kin {
+    /// The tasks whose results it needs. Known until it has ended.
+    pub inputs: Vec<TaskInfo>,
+    /// The tasks that need its result, as long as it has not ended.
+    pub dependents: Vec<TaskInfo>,
+}
+
+/// How many tasks are looked at in one hold of the lock.
+const PORTION: usize = 1024;
+/// The most relatives of one task that are told.
+const RELATIVES: usize = 100;
+
+type Found<J> = Vec<(TaskId, TaskView, Arc<J>)>;
+
+impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
+    fn overview(&self) -> Overview {
+        let (counts, queue, branches, edges, durations) = self.with(|locked| {
+            let scheduler = &locked.state.scheduler;
+            let queue: Vec<_> = scheduler.ready_by_priority().take(100).collect();
+            let branches = scheduler.branches().to_vec();
+            let durations: Vec<_> =
+                branches.iter().map(|branch| scheduler.durations(branch.kind)).collect();
+            (scheduler.counts(), queue, branches, scheduler.edges().to_vec(), durations)
+        });
+        let mut branches: Vec<BranchInfo> = branches
+            .iter()
+            .zip(durations)
+            .enumerate()
+            .map(|(number, (branch, durations))| BranchInfo {
+                parent: branch.parent.0,
+                name: match BranchId(number as u32) {
+                    BranchId::ROOT => "".into(),
+                    BranchId::REST => "(everything else)".into(),
+                    _ => self.kind_names.of(branch.kind),
+                },
+                grown_from: Vec::new(),
+                finished: branch.finished,
+                failed: branch.failed,
+                cancelled: branch.cancelled,
+                durations,
+            })
+            .collect();
+        for edge in edges.iter().filter(|edge| edge.count > 0) {
+            branches[edge.to.0 as usize].grown_from.push((edge.from.0, edge.count));
+        }
+        let queue = queue.into_iter().map(|(priority, count)| (priority.number(), count)).collect();
+        let (at, left_out) = (self.observer.elapsed(), self.observer.left_out());
+        Overview { at, slots: self.slots(), left_out, counts, queue, branches }
+    }
+
+    fn tasks(&self, filter: &Filter, from: usize) -> Tasks {
+        let (found, next) = self.portion(from, |view| match filter {
+            Filter::Branch(branch) => view.branch == *branch,
+            Filter::Parent(number) => view.lineage.parent == *number,
+            Filter::Failed => view.state == State::Failed,
+            Filter::Key(_) => true,
+        });
+        let mut tasks = self.told(found);
+        if let Filter::Key(part) = filter {
+            tasks.retain(|task| task.key.contains(&**part));
+        }
+        Tasks { tasks, next }
+    }
+
+    fn task(&self, task: TaskId) -> Option<TaskInfo> {
+        self.told(self.look_up(&[task])).pop()
+    }
+
+    fn kin(&self, task: TaskId) -> Kin {
+        let (mut inputs, mut dependents) =
+            self.with(|locked| locked.state.scheduler.neighbours(task));
+        inputs.truncate(RELATIVES);
+        dependents.truncate(RELATIVES);
+        let told = |ids: &[TaskId]| self.told(self.look_up(ids));
+        Kin { inputs: told(&inputs), dependents: told(&dependents) }
+    }
+
+    fn observe_runs(&self, capacity: usize) -> Observations {
+        Self::observe_runs(self, capacity)
+    }
+
+    fn failures(&self) -> Vec<(TaskInfo, Option<String>)> {
+        let failed = self.take_failures();
+        let mut told = Vec::new();
+        self.runner().asking(&mut || {
+            told = failed
+                .iter()
+                .filter_map(|job| {
+                    let task = job.header().id()?;
+                    let view = self.with(|locked| locked.state.scheduler.task(task));
+                    let name: Arc<str> = job.name().into();
+                    let (key, running) = (job.key(), job.header().is_running());
+                    Some((TaskInfo { task, key, name, view: view?, running }, job.error()))
+                })
+                .collect();
+        });
+        told
+    }
+
+    fn show_failure(&self, task: TaskId) -> bool {
+        let job = self.payload(task);
+        if let Some(job) = &job {
+            Self::show_failure(self, job);
+        }
+        job.is_some()
+    }
+
+    fn cancel(&self, task: TaskId, subtree: bool) -> usize {
+        let mut doomed = vec![task];
+        if subtree {
+            doomed.extend(self.grown_from(task));
+        }
+        let jobs = doomed.iter().filter_map(|task| self.payload(*task)).collect::<Vec<_>>();
+        for job in &jobs {
+            Self::cancel(self, job);
+        }
+        jobs.len()
+    }
+
+    fn is_closing(&self) -> bool {
+        Self::is_closing(self)
+    }
+}
+
+impl<J: Job + ?Sized + 'static> Engine<J> {
+    /// The unfinished tasks that have grown from this one, and from those, and so on.
+    fn grown_from(&self, task: TaskId) -> Vec<TaskId> {
+        let Some(view) = self.with(|locked| locked.state.scheduler.task(task)) else {
+            return Vec::new();
+        };
+        let (mut from, mut members) = (Some(0), Vec::new());
+        while let Some(place) = from {
+            let (found, next) =
+                self.portion(place, |other| other.lineage.root == view.lineage.root);
+            members.extend(found.into_iter().map(|(id, view, _)| (view, id)));
+            from = next;
+        }
+        // A parent's number is lower than its children's.
+        members.sort_unstable_by_key(|(view, _)| view.lineage.number);
+        let mut grown = FxHashSet::from_iter([view.lineage.number]);
+        members.retain(|(view, _)| {
+            grown.contains(&view.lineage.parent) && grown.insert(view.lineage.number)
+        });
+        members.retain(|(view, _)| !view.state.is_settled());
+        members.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn portion(
+        &self,
+        from: usize,
+        wanted: impl Fn(&TaskView) -> bool,
+    ) -> (Found<J>, Option<usize>) {
+        self.with(|locked| {
+            let scheduler = &locked.state.scheduler;
+            let (mut found, mut place) = (Vec::new(), from);
+            for _ in 0..PORTION {
+                let Some((next, id)) = scheduler.next_from(place) else { return (found, None) };
+                place = next;
+                if let Some(view) = scheduler.task(id).filter(&wanted)
+                    && let Some(job) = scheduler.payload(id)
+                {
+                    found.push((id, view, Arc::clone(job)));
+                }
+            }
+            (found, Some(place))
+        })
+    }
+
+    fn look_up(&self, ids: &[TaskId]) -> Found<J> {
+        self.with(|locked| {
+            let scheduler = &locked.state.scheduler;
+            let found = ids.iter().filter_map(|id| {
+                Some((*id, scheduler.task(*id)?, Arc::clone(scheduler.payload(*id)?)))
+            });
+            found.collect()
+        })
+    }
+
+    /// With the keys, which are asked for with nothing locked.
+    fn told(&self, found: Found<J>) -> Vec<TaskInfo> {
+        let mut told = Vec::new();
+        if found.is_empty() {
+            return told;
+        }
+        self.runner().asking(&mut || {
+            told = found
+                .iter()
+                .map(|(task, view, job)| {
+                    let name = self.kind_names.of(view.kind);
+                    let running = job.header().is_running();
+                    TaskInfo { task: *task, key: job.key(), name, view: *view, running }
+                })
+                .collect();
+        });
+        told
+    }
+}

@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import adaptive
 import azolla
+import processes
 import pytest
 from azolla import Client, ClientExecutor, get_worker
-from conftest import PATIENCE, Gate
-
-CPYTHON = Path(__file__).parent / "cpython_executor.py"
-SHARDS = 6
+from conftest import PATIENCE, Gate, eventually
 
 
 def test_cpythons_own_tests_pass() -> None:
-    # They sleep for most of their time: several processes take turns.
-    runs = [
-        subprocess.Popen(
-            [sys.executable, CPYTHON, str(shard), str(SHARDS)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        for shard in range(SHARDS)
-    ]
-    try:
-        outputs = [run.communicate(timeout=PATIENCE)[0].decode() for run in runs]
-    finally:
-        for run in runs:
-            run.kill()
-    codes = {run.returncode for run in runs}
-    if codes == {77}:
+    ended = processes.run("cpython_executor.py")
+    if ended.code == 77:
         pytest.skip("neither this Python nor Debian has CPython's tests here")
-    assert codes == {0}, "\n".join(outputs)
+    assert ended.code == 0, ended.stdout + ended.stderr
 
 
 def test_futures_are_those_of_the_standard_library(client: Client) -> None:
@@ -119,6 +102,39 @@ def test_closing_the_map_iterator_cancels_the_rest(one_slot: Client, gate: Gate)
     gate.open()
     executor.shutdown()
     assert seen == [0, 1]
+
+
+def test_a_wait_that_is_out_of_time_tells_what_has_ended(client: Client, gate: Gate) -> None:
+    executor = client.get_executor()
+    ended, held = executor.submit(pow, 6, 2), executor.submit(gate.hold, "held")
+    assert ended.result(PATIENCE) == 36
+    gate.entered()
+    assert concurrent.futures.wait([ended, held], timeout=0.01) == ({ended}, {held})
+    with pytest.raises(TimeoutError):
+        held.result(timeout=0.01)
+    with pytest.raises(TimeoutError):
+        held.exception(timeout=0.01)
+    with pytest.raises(TimeoutError, match=r"1 \(of 2\) futures unfinished"):
+        list(concurrent.futures.as_completed([ended, held], timeout=0.01))
+    gate.open()
+    assert concurrent.futures.wait([ended, held], timeout=PATIENCE) == ({ended, held}, set())
+
+
+def test_a_map_that_is_out_of_time_says_so_and_cancels_the_rest(one_slot: Client, gate: Gate) -> None:
+    calls: list[int] = []
+
+    def hold(n: int) -> None:
+        calls.append(n)
+        gate.hold()
+
+    results = one_slot.get_executor().map(hold, range(3), timeout=0)
+    gate.entered()
+    with pytest.raises(TimeoutError):
+        next(results)
+    assert one_slot.counters()["ready"] == 0
+    gate.open()
+    eventually(lambda: one_slot.counters()["live"] == 0)
+    assert calls == [0]
 
 
 def test_shutdown_can_cancel_what_has_not_begun(one_slot: Client, gate: Gate) -> None:

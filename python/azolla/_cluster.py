@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import contextlib
 import gc
+import math
 import os
 import secrets
 import threading
@@ -119,6 +120,8 @@ class LocalCluster(Dashboarded, ClusterCore):
         self._n_workers, self._threads_per_worker = workers, threads
         self._threads: set[threading.Thread] = set()
         self._helpers: dict[str, Any] = {}
+        #: Until when its threads are waited for once it is closed, on the clock of `time.monotonic`.
+        self._deadline = math.inf
         #: The clients that have joined and not left, the latest last.
         self._clients: dict[int, weakref.ref[Client]] = {}
         self._workers = {worker: Worker(self, worker, threads) for worker in range(workers)}
@@ -169,7 +172,8 @@ class LocalCluster(Dashboarded, ClusterCore):
     def _end(self, patience: float) -> None:
         if self._forked:
             return
-        deadline = time.monotonic() + patience
+        # One that ends it again, or at the same time, waits no longer than the first does.
+        deadline = self._deadline = min(self._deadline, time.monotonic() + patience)
         tear_down(self, patience)
         _clusters.pop(self._number, None)
         self._close_dashboard()

@@ -94,6 +94,29 @@ def test_a_closed_cluster_closes_its_clients(gate: Gate) -> None:
         Client.current()
 
 
+def test_a_task_that_goes_on_is_waited_for_once(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    join = threading.Thread.join
+
+    def counted(thread: threading.Thread, timeout: float | None = None) -> None:
+        assert timeout is not None
+        waits.append(timeout)
+        join(thread, timeout)
+
+    client = Client(processes=False, threads_per_worker=1)
+    client.submit(gate.hold, pure=False)
+    future = client.submit(gate.hold, pure=False)
+    gate.entered()
+    monkeypatch.setattr(threading.Thread, "join", counted)
+    client.close()
+    assert max(waits) > 0
+    assert future.cancelled()
+    waits.clear()
+    client.close()
+    client.shutdown()
+    assert set(waits) <= {0.0}
+
+
 def test_shutdown_of_a_guest_closes_the_cluster(cluster: LocalCluster) -> None:
     one, other = Client(cluster), Client(cluster)
     one.shutdown()

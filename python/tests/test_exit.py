@@ -1,4 +1,9 @@
-"""Leaving the interpreter in the middle of something: the right exit code, at once, and not a word on stderr."""
+"""Leaving the interpreter in the middle of something: the right exit code, at once, and not a word on stderr.
+
+How long that takes by the clock depends on what else the machine does. It is asserted where somebody says that it is
+quiet: `EXIT_RUNS=50 EXIT_LIMIT=3 pytest python/tests/test_exit.py`. Everywhere, what has to end by itself sleeps for
+much longer than a program is given, and the processor's time that leaving takes is held to a bound.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +16,14 @@ import exit_scenarios
 import processes
 import pytest
 
-#: How often each program is run; EXIT_RUNS=50 to be thorough.
+#: How often each program is run.
 RUNS = int(os.environ.get("EXIT_RUNS", "1"))
+#: From the last thing that the program does until its process is gone, in seconds.
+LIMIT = float(os.environ.get("EXIT_LIMIT", "inf"))
+#: What of the processor leaving may take, in seconds: one of them goes to tasks that never sleep.
+CPU = 3.0
 #: They sleep for most of their time.
 AT_ONCE = 3
-#: From the last thing that the program does until its process is gone, in seconds.
-LIMIT = 3.0
 
 Running = dict[str, list["Future[processes.Ended]"]]
 
@@ -26,10 +33,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[Running]:
     """All that are to be tested, begun at once."""
     names = [item.callspec.params["name"] for item in request.session.items if item.module is request.module]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {
-            name: [pool.submit(processes.run, "exit_scenarios.py", name, limit=30) for _ in range(RUNS)]
-            for name in names
-        }
+        yield {name: [pool.submit(processes.run, "exit_scenarios.py", name) for _ in range(RUNS)] for name in names}
         pool.shutdown(cancel_futures=True)
 
 
@@ -41,4 +45,6 @@ def test_exit(name: str, running: Running) -> None:
         ended = run.result()
         assert ended.code == code, ended.stderr
         assert re.fullmatch(stderr, ended.stderr), ended.stderr
-        assert ended.at - float(ended.stdout) < LIMIT
+        at, cpu = map(float, ended.stdout.split())
+        assert ended.cpu - cpu < CPU
+        assert ended.at - at < LIMIT

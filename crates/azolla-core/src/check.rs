@@ -81,7 +81,7 @@ impl<P: Clone> Scheduler<P> {
             survey.keyed += usize::from(task.key.is_some());
             match task.state {
                 State::Claimed { .. } => survey.claimed += 1,
-                State::Detached => survey.detached += 1,
+                State::Detached | State::Suspended => survey.detached += 1,
                 State::Ready => survey.one_ready(task.priority),
                 _ => {}
             }
@@ -148,8 +148,9 @@ impl<P: Clone> Scheduler<P> {
         let by_tasks = survey.wanted[id.index()];
         let all = by_tasks + u32::from(task.has_future) + u32::from(task.keep);
         ensure!(all == task.wants, "{id:?}: {all} want it, it counts {}", task.wants);
-        let may_be_unwanted =
-            matches!(task.state, State::Claimed { .. }) || task.state.is_running();
+        // What is suspended goes with the last who wants it, as what is queued does.
+        let may_be_unwanted = matches!(task.state, State::Claimed { .. })
+            || task.state.is_running() && task.state != State::Suspended;
         ensure!(all > 0 || may_be_unwanted, "{id:?} {:?} is kept for nobody", task.state);
         match task.state {
             State::Waiting { unfinished } => {
@@ -179,7 +180,7 @@ impl<P: Clone> Scheduler<P> {
                 let lost = task.state == State::Cancelled && task.key.is_some();
                 ensure!(!lost, "{id:?} is cancelled and found under its key");
             }
-            State::Ready | State::Detached => {}
+            State::Ready | State::Detached | State::Suspended => {}
         }
         Ok(())
     }

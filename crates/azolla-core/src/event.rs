@@ -58,6 +58,14 @@ pub enum Event<P> {
         /// Which task.
         task: TaskId,
     },
+    /// A task that has ended its turn as [`Outcome::Suspended`] can go on: it is queued again. A
+    /// task that is in any other state stays there.
+    Wake {
+        /// Which task.
+        task: TaskId,
+        /// It has woken itself, so as to let others go first: it goes behind what is ready.
+        yields: bool,
+    },
     /// The task on this worker waits, and lends its slot meanwhile. May be `Refused`.
     Park {
         /// The worker whose task waits.
@@ -105,7 +113,7 @@ pub struct Input {
     pub there: bool,
 }
 
-/// How a task ended.
+/// How a task ended, or left its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// With a result.
@@ -114,6 +122,8 @@ pub enum Outcome {
     Failed,
     /// With an error, and it is to be run again.
     Again,
+    /// Not at all: it has had its turn on the worker, and waits for [`Event::Wake`] to have another.
+    Suspended,
 }
 
 /// What a parked task waits for.

@@ -102,25 +102,25 @@ impl<P: Clone> Scheduler<P> {
     /// Moves a task to another state and keeps what is counted by state in step.
     pub(crate) fn set_state(&mut self, id: TaskId, state: State) {
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let (priority, lineage) = (task.priority, task.lineage);
+        let (priority, lineage, turn) = (task.priority, task.lineage, task.turn);
         match core::mem::replace(&mut task.state, state) {
             State::Ready => {
                 let tasks = &self.tasks;
-                self.ready.removed(priority, |id| is_ready(tasks, id));
+                self.ready.removed(priority, |number, id| is_ready(tasks, number, id));
             }
             State::Claimed { .. } => self.totals.claimed -= 1,
-            State::Detached => self.totals.detached -= 1,
+            State::Detached | State::Suspended => self.totals.detached -= 1,
             // It will not run: what it needs is needed no more.
             State::Waiting { .. } if state.is_settled() => self.waits_changed(),
             _ => {}
         }
         match state {
             State::Ready => {
-                self.ready.push(id, priority, lineage);
+                self.ready.push(id, priority, turn.place(lineage));
                 self.waits.something_became_ready();
             }
             State::Claimed { .. } => self.totals.claimed += 1,
-            State::Detached => self.totals.detached += 1,
+            State::Detached | State::Suspended => self.totals.detached += 1,
             _ => {}
         }
     }
@@ -192,7 +192,7 @@ impl<P: Clone> Scheduler<P> {
         }
         match task.state {
             State::Done | State::Failed | State::Cancelled => self.forget(id, effects),
-            State::Waiting { .. } | State::Ready => self.cancel(id, effects),
+            State::Waiting { .. } | State::Ready | State::Suspended => self.cancel(id, effects),
             // It runs, or is about to: it goes when it ends.
             _ => {}
         }
@@ -242,12 +242,12 @@ impl<P: Clone> Scheduler<P> {
     /// Takes the task that goes first out of the queue.
     pub(crate) fn pop_ready(&mut self) -> Option<TaskId> {
         let tasks = &self.tasks;
-        self.ready.pop(|id| is_ready(tasks, id))
+        self.ready.pop(|number, id| is_ready(tasks, number, id))
     }
 
     pub(crate) fn peek_ready(&mut self) -> Option<TaskId> {
         let tasks = &self.tasks;
-        self.ready.peek(|id| is_ready(tasks, id))
+        self.ready.peek(|number, id| is_ready(tasks, number, id))
     }
 
     /// Gives a task that is in no queue to a worker.
@@ -276,8 +276,11 @@ impl<P: Clone> Scheduler<P> {
     }
 }
 
-fn is_ready<P>(tasks: &Slab<P>, id: TaskId) -> bool {
-    tasks.get(id).is_some_and(|task| task.state == State::Ready)
+/// Whether the entry of this task by this number is the one that counts.
+fn is_ready<P>(tasks: &Slab<P>, number: u64, id: TaskId) -> bool {
+    tasks
+        .get(id)
+        .is_some_and(|task| task.state == State::Ready && task.turn.number(task.lineage) == number)
 }
 
 type Slab<P> = crate::slab::Slab<Task<P>>;

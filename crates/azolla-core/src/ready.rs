@@ -75,8 +75,9 @@ impl ReadyQueue {
         self.live += 1;
     }
 
-    /// One task of this priority is no longer ready. `is_ready` tells which still are.
-    pub(crate) fn removed(&mut self, priority: Priority, is_ready: impl Fn(TaskId) -> bool) {
+    /// One task of this priority is no longer ready. `is_ready` tells which still are, by the number
+    /// of their lineage.
+    pub(crate) fn removed(&mut self, priority: Priority, is_ready: impl Fn(u64, TaskId) -> bool) {
         let Some(bucket) = self.buckets.get_mut(&Reverse(priority)) else { return };
         bucket.live -= 1;
         self.live -= 1;
@@ -88,13 +89,13 @@ impl ReadyQueue {
     }
 
     /// The task that goes first, without taking it.
-    pub(crate) fn peek(&mut self, is_ready: impl Fn(TaskId) -> bool) -> Option<TaskId> {
+    pub(crate) fn peek(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<TaskId> {
         let (_, bucket) = self.buckets.iter_mut().find(|(_, bucket)| bucket.live > 0)?;
         bucket.first(is_ready).map(|(_, task)| task)
     }
 
     /// Takes the task that goes first. It stops being ready by this.
-    pub(crate) fn pop(&mut self, is_ready: impl Fn(TaskId) -> bool) -> Option<TaskId> {
+    pub(crate) fn pop(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<TaskId> {
         let (priority, bucket) = self.buckets.iter_mut().find(|(_, bucket)| bucket.live > 0)?;
         let priority = priority.0;
         let task = bucket.pop(is_ready)?;
@@ -124,7 +125,7 @@ impl Bucket {
 
     /// The entry that goes first, and whether it is a root's. Entries that no longer count and
     /// come before it are dropped.
-    fn first(&mut self, is_ready: impl Fn(TaskId) -> bool) -> Option<(bool, TaskId)> {
+    fn first(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<(bool, TaskId)> {
         let root = self.roots.first(&mut self.entries, &is_ready);
         loop {
             let Some(mut line) = self.lines.first_entry() else {
@@ -142,7 +143,7 @@ impl Bucket {
         }
     }
 
-    fn pop(&mut self, is_ready: impl Fn(TaskId) -> bool) -> Option<TaskId> {
+    fn pop(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<TaskId> {
         let (is_root, task) = self.first(is_ready)?;
         self.entries -= 1;
         if is_root {
@@ -156,7 +157,7 @@ impl Bucket {
         Some(task)
     }
 
-    fn retain(&mut self, is_ready: impl Fn(TaskId) -> bool) {
+    fn retain(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) {
         self.roots.retain(&is_ready);
         self.lines.retain(|_, line| {
             line.retain(&is_ready);
@@ -184,11 +185,11 @@ impl Line {
     fn first(
         &mut self,
         entries: &mut usize,
-        is_ready: impl Fn(TaskId) -> bool,
+        is_ready: impl Fn(u64, TaskId) -> bool,
     ) -> Option<(u64, TaskId)> {
         loop {
             let first = self.peek()?;
-            if is_ready(first.1) {
+            if is_ready(first.0, first.1) {
                 return Some(first);
             }
             self.pop();
@@ -213,9 +214,9 @@ impl Line {
         }
     }
 
-    fn retain(&mut self, is_ready: impl Fn(TaskId) -> bool) {
-        self.in_order.retain(|(_, task)| is_ready(*task));
-        self.late.retain(|Reverse((_, task))| is_ready(*task));
+    fn retain(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) {
+        self.in_order.retain(|(number, task)| is_ready(*number, *task));
+        self.late.retain(|Reverse((number, task))| is_ready(*number, *task));
         self.in_order.shrink_to_fit();
         self.late.shrink_to_fit();
     }

@@ -44,6 +44,8 @@ pub(crate) struct Totals {
     pub(crate) settled: u64,
     pub(crate) claimed: usize,
     pub(crate) detached: usize,
+    /// How often a task was woken.
+    pub(crate) wakes: u64,
     /// Tasks that are not settled.
     pub(crate) live: u64,
     pub(crate) peak_live: u64,
@@ -107,6 +109,7 @@ impl<P: Clone> Scheduler<P> {
             Event::Unclaim(task) => self.on_unclaim(task, effects),
             Event::Begun { worker, task } => self.on_begun(worker, task),
             Event::Detach { worker, task } => self.on_detach(worker, task),
+            Event::Wake { task, yields } => self.on_wake(task, yields, effects),
             Event::Park { worker, wait } => self.on_park(worker, wait, effects),
             Event::Secede(worker) => self.on_secede(worker, effects),
             Event::Resume(worker) => self.on_resume(worker, effects),

@@ -34,8 +34,10 @@ pub enum State {
         /// The worker.
         worker: WorkerId,
     },
-    /// Running without a worker (async work).
+    /// Running without a worker (async work that somebody else sees to).
     Detached,
+    /// Begun, and waiting without a worker to be woken for another turn (async work that is polled).
+    Suspended,
     /// Ended with a result.
     Done,
     /// Ended with an error, its own or an input's.
@@ -56,7 +58,11 @@ impl State {
     pub fn is_running(self) -> bool {
         matches!(
             self,
-            Self::Running { .. } | Self::Parked { .. } | Self::Seceded { .. } | Self::Detached
+            Self::Running { .. }
+                | Self::Parked { .. }
+                | Self::Seceded { .. }
+                | Self::Detached
+                | Self::Suspended
         )
     }
 }
@@ -74,10 +80,40 @@ pub struct Lineage {
     pub depth: u32,
 }
 
+/// When a task has its turn among those of its priority: those that were woken first, in the order
+/// in which they were, then as their lineage says, and last those that let others go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn(u64);
+
+impl Turn {
+    /// As its lineage says.
+    pub(crate) const GROWN: Self = Self(1 << 63);
+
+    /// The turn of the task that was the `wakes`th to be woken. It is no number of a lineage.
+    pub(crate) fn woken(wakes: u64, yields: bool) -> Self {
+        Self(wakes + if yields { Self::GROWN.0 } else { 1 << 62 })
+    }
+
+    /// What to put the task into the queue by: roots are numbered from 1 on.
+    pub(crate) fn place(self, lineage: Lineage) -> Lineage {
+        if self == Self::GROWN {
+            return lineage;
+        }
+        let root = if self < Self::GROWN { 0 } else { u64::MAX };
+        Lineage { number: self.0, root, parent: 1, depth: 0 }
+    }
+
+    /// The number of that place.
+    pub(crate) fn number(self, lineage: Lineage) -> u64 {
+        if self == Self::GROWN { lineage.number } else { self.0 }
+    }
+}
+
 pub(crate) struct Task<P> {
     pub(crate) state: State,
     pub(crate) payload: P,
     pub(crate) lineage: Lineage,
+    pub(crate) turn: Turn,
     pub(crate) priority: Priority,
     pub(crate) kind: Kind,
     /// Where in the tree of growth it is counted.

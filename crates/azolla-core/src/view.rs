@@ -30,7 +30,7 @@ pub struct Counts {
     pub parked: usize,
     /// Tasks that run without a slot.
     pub seceded: usize,
-    /// Tasks that run without a worker (async work).
+    /// Tasks that go on without a worker (async work), those included that wait to be woken.
     pub detached: usize,
     /// Workers, whatever they do.
     pub workers: usize,

@@ -301,8 +301,8 @@ impl<P: Clone> Scheduler<P> {
 
 /// What a task is ordered by in the ready queue, smallest first.
 pub(crate) fn order<P>(task: &crate::task::Task<P>) -> impl Ord + Copy + use<P> {
-    let lineage = task.lineage;
-    (Reverse(task.priority), lineage.root, Reverse(lineage.depth), lineage.parent, lineage.number)
+    let place = task.turn.place(task.lineage);
+    (Reverse(task.priority), place.root, Reverse(place.depth), place.parent, place.number)
 }
 
 fn path_back(task: TaskId, reached_from: &HashMap<TaskId, TaskId, FxBuildHasher>) -> Vec<TaskId> {

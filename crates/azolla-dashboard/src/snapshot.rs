@@ -243,6 +243,7 @@ fn state(state: State) -> &'static str {
         State::Parked { .. } => "waiting, slot lent",
         State::Seceded { .. } => "running, seceded",
         State::Detached => "running, async",
+        State::Suspended => "waiting, async",
         State::Done => "finished",
         State::Failed => "error",
         State::Cancelled => "cancelled",

@@ -24,7 +24,7 @@ pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> Vec<Row<'py>> {
             State::Running { worker } => ("executing", Some(worker.0)),
             State::Parked { worker } => ("parked", Some(worker.0)),
             State::Seceded { worker } => ("long-running", Some(worker.0)),
-            State::Detached => ("coroutine", None),
+            State::Detached | State::Suspended => ("coroutine", None),
             State::Done => ("memory", None),
             State::Failed => ("erred", None),
             State::Cancelled => ("cancelled", None),

@@ -5,8 +5,11 @@
 
 #![allow(clippy::print_stdout)] // what it is for
 
+use azolla::sync::Event;
 use azolla::{Client, as_completed, current_client};
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 #[path = "../../../bench/growth.rs"]
@@ -34,6 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             "nested" => tasks_from_tasks,
             "fib" => fib,
             "latency" => latency,
+            "async" => async_map,
+            "waiting" => async_waiting,
             _ => return Err(format!("there is no work {work}").into()),
         };
         // What `fib` is told is its argument, which says how many calls there are.
@@ -125,6 +130,41 @@ fn latency(client: &Client, tasks: u64) {
     for n in 0..tasks {
         assert_eq!(*client.submit(move || n + 1).result().expect("no failure"), n + 1);
     }
+}
+
+/// Futures that are ready when they are first polled.
+fn async_map(client: &Client, tasks: u64) {
+    let futures = client.map_async(|n: u64| async move { n }, 0..tasks);
+    let values = client.gather(&futures).expect("no failure");
+    assert_eq!(values.into_iter().sum::<u64>(), tasks * (tasks - 1) / 2);
+}
+
+/// Futures that all wait for one event: each is polled twice, and woken from outside.
+fn async_waiting(client: &Client, tasks: u64) {
+    let event = Event::new(client);
+    let waits = event.clone();
+    let begun = Arc::new(AtomicU64::new(0));
+    let begin = Arc::clone(&begun);
+    let futures = client.map_async(
+        move |n: u64| {
+            let (waits, begin) = (waits.clone(), Arc::clone(&begin));
+            async move {
+                begin.fetch_add(1, Ordering::Relaxed);
+                waits.wait_async().await.map(|()| n)
+            }
+        },
+        0..tasks,
+    );
+    while begun.load(Ordering::Relaxed) < tasks {
+        std::thread::yield_now();
+    }
+    assert!(client.counters().threads <= 4, "futures that wait take no threads");
+    event.set().expect("it is open");
+    let values = client.gather(&futures).expect("no failure").into_iter();
+    assert_eq!(
+        values.map(|n| n.as_ref().copied().unwrap_or(0)).sum::<u64>(),
+        tasks * (tasks - 1) / 2
+    );
 }
 
 /// The evolving graph of dynamic METG, by `as_completed`. A result says where in the graph it is from.

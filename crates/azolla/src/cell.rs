@@ -8,11 +8,12 @@ use azolla_core::Outcome;
 use std::any::{Any, type_name};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 /// A task of whatever type, as the engine knows it.
 pub trait Task: Job<Failure = Error> {
-    /// Runs the closure and stores what comes of it.
-    fn run(&self) -> Outcome;
+    /// Runs the closure and stores what comes of it, or polls the future once.
+    fn run(self: Arc<Self>) -> Outcome;
 
     /// This task as an `Arc<dyn Typed<T>>` for its own `T`, in a box.
     fn typed(self: Arc<Self>) -> Box<dyn Any>;
@@ -27,14 +28,18 @@ pub(crate) trait Typed<T>: Task {
     fn value(&self) -> Option<&T>;
 }
 
-/// How a closure is called: once, or as often as it takes.
-pub(crate) trait Work<T>: Send {
-    fn call(&mut self) -> Result<T, Failure>;
+/// How a closure is called: once, or as often as it takes. Or how a future is polled.
+pub(crate) trait Work<T>: Send + Sized {
+    /// `cell` is the one that it was taken out of. Pending: the task is suspended.
+    fn call(&mut self, cell: &Arc<Cell<T, Self>>) -> Poll<Result<T, Failure>>;
 
     /// Whether it has been called and cannot be again.
     fn is_spent(&self) -> bool {
         false
     }
+
+    /// An attempt has failed: what belongs to it alone goes.
+    fn end_attempt(&mut self) {}
 }
 
 /// Why a closure gave no result.
@@ -49,9 +54,9 @@ pub(crate) struct Once<F>(pub(crate) Option<F>);
 pub(crate) struct Repeat<F>(pub(crate) F);
 
 impl<T, F: FnOnce() -> Result<T, Failure> + Send> Work<T> for Once<F> {
-    fn call(&mut self) -> Result<T, Failure> {
+    fn call(&mut self, _: &Arc<Cell<T, Self>>) -> Poll<Result<T, Failure>> {
         let call = self.0.take().expect("a closure that can be called once is called once");
-        call()
+        Poll::Ready(call())
     }
 
     fn is_spent(&self) -> bool {
@@ -60,8 +65,8 @@ impl<T, F: FnOnce() -> Result<T, Failure> + Send> Work<T> for Once<F> {
 }
 
 impl<T, F: Fn() -> Result<T, Failure> + Send> Work<T> for Repeat<F> {
-    fn call(&mut self) -> Result<T, Failure> {
-        (self.0)()
+    fn call(&mut self, _: &Arc<Cell<T, Self>>) -> Poll<Result<T, Failure>> {
+        Poll::Ready((self.0)())
     }
 }
 
@@ -90,6 +95,18 @@ impl<T, W> Cell<T, W> {
             retries: AtomicU32::new(retries),
             name,
         }
+    }
+}
+
+impl<T: Send + Sync + 'static, W: Work<T> + 'static> Cell<T, W> {
+    /// Puts the work back until the task is woken.
+    fn suspend(&self, work: W) -> Outcome {
+        *self.work.lock() = Some(work);
+        // Whoever cancels says so before looking for the work: one of the two finds it.
+        if self.header.status() == Status::Cancelled {
+            caught(|| self.discard());
+        }
+        Outcome::Suspended
     }
 }
 
@@ -150,7 +167,7 @@ impl<T: Send + Sync + 'static, W: Work<T> + 'static> Job for Cell<T, W> {
 }
 
 impl<T: Send + Sync + 'static, W: Work<T> + 'static> Task for Cell<T, W> {
-    fn run(&self) -> Outcome {
+    fn run(self: Arc<Self>) -> Outcome {
         // The closure is taken out while it runs: user code never runs under a lock.
         let Some(mut work) = self.work.lock().take() else { return Outcome::Failed };
         if work.is_spent() {
@@ -160,9 +177,12 @@ impl<T: Send + Sync + 'static, W: Work<T> + 'static> Task for Cell<T, W> {
             let _ = self.attempts.store(Err(again));
             return Outcome::Failed;
         }
-        let result = match catch_unwind(AssertUnwindSafe(|| work.call())) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(Failure::Error(source))) => Err(Error::Failed { key: self.key(), source }),
+        let result = match catch_unwind(AssertUnwindSafe(|| work.call(&self))) {
+            Ok(Poll::Pending) => return self.suspend(work),
+            Ok(Poll::Ready(Ok(value))) => Ok(value),
+            Ok(Poll::Ready(Err(Failure::Error(source)))) => {
+                Err(Error::Failed { key: self.key(), source })
+            }
             Err(panic) => {
                 let message = message(&*panic);
                 caught(|| drop(panic));
@@ -171,6 +191,7 @@ impl<T: Send + Sync + 'static, W: Work<T> + 'static> Task for Cell<T, W> {
         };
         let failed = result.is_err();
         if failed {
+            caught(|| work.end_attempt());
             *self.work.lock() = Some(work);
             let left = self.retries.load(Ordering::Relaxed);
             if left > 0 {

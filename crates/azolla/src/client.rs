@@ -24,10 +24,10 @@ use std::{fmt, io, thread};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Client(Arc<Shared>);
+pub struct Client(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
-    engine: Arc<Engine<dyn Task>>,
+    pub(crate) engine: Arc<Engine<dyn Task>>,
     threads: Threads,
 }
 
@@ -329,7 +329,7 @@ pub fn rejoin() -> Result<(), Error> {
 /// A task to be submitted; see [`Client::task`].
 #[derive(Clone)]
 pub struct TaskBuilder<'c> {
-    client: &'c Client,
+    pub(crate) client: &'c Client,
     priority: Option<Priority>,
     key: Option<String>,
 }
@@ -439,7 +439,12 @@ impl<'c> TaskBuilder<'c> {
     }
 
     /// `F` is what the task is called after.
-    fn submit_work<T, W, F>(self, work: W, retries: u32, inputs: impl Inputs) -> Future<T>
+    pub(crate) fn submit_work<T, W, F>(
+        self,
+        work: W,
+        retries: u32,
+        inputs: impl Inputs,
+    ) -> Future<T>
     where
         T: Send + Sync + 'static,
         W: Work<T> + 'static,
@@ -483,7 +488,7 @@ impl<'c> TaskBuilder<'c> {
         Future::new(Arc::new(cell), Arc::clone(&self.client.0.engine))
     }
 
-    fn map_work<T, W, F>(self, works: impl Iterator<Item = W>) -> Vec<Future<T>>
+    pub(crate) fn map_work<T, W, F>(self, works: impl Iterator<Item = W>) -> Vec<Future<T>>
     where
         T: Send + Sync + 'static,
         W: Work<T> + 'static,
@@ -532,8 +537,8 @@ impl<'c> TaskBuilder<'c> {
 /// A task to be submitted that is run again when it fails; see [`TaskBuilder::retries`].
 #[derive(Clone)]
 pub struct RetryingBuilder<'c> {
-    task: TaskBuilder<'c>,
-    retries: u32,
+    pub(crate) task: TaskBuilder<'c>,
+    pub(crate) retries: u32,
 }
 
 impl RetryingBuilder<'_> {
@@ -584,7 +589,7 @@ impl RetryingBuilder<'_> {
     }
 }
 
-fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Failure {
+pub(crate) fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Failure {
     Failure::Error(Arc::from(error.into()))
 }
 

@@ -190,7 +190,7 @@ impl<T> fmt::Debug for Future<T> {
 }
 
 /// A result that an awaited future has given: it reads as a `&T`, and keeps the result alive.
-pub struct Value<T>(Future<T>);
+pub struct Value<T>(pub(crate) Future<T>);
 
 impl<T: Send + Sync + 'static> Deref for Value<T> {
     type Target = T;

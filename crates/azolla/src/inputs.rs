@@ -1,7 +1,7 @@
 //! What a task takes from other tasks: one future, several, or a slice of them.
 
 use crate::cell::{Task, Typed};
-use crate::future::Future;
+use crate::future::{Future, Value};
 use crate::runtime::Engine;
 use std::sync::Arc;
 
@@ -11,12 +11,19 @@ pub trait Inputs: sealed::Sealed {
     /// What the closure is called with.
     type Values<'a>;
 
+    /// What a closure is called with that makes a future of it: [`Value`]s in place of references.
+    type Owned: Send + 'static;
+
     /// What keeps the results until then.
     #[doc(hidden)]
     type Held: Send + 'static;
 
     #[doc(hidden)]
     fn hold(&self) -> Self::Held;
+
+    /// To be read only once the results are there.
+    #[doc(hidden)]
+    fn own(&self) -> Self::Owned;
 
     #[doc(hidden)]
     fn visit(&self, visitor: &mut Visitor<'_>);
@@ -47,7 +54,12 @@ impl<T> sealed::Sealed for &Future<T> {}
 
 impl<T: Send + Sync + 'static> Inputs for &Future<T> {
     type Values<'a> = &'a T;
+    type Owned = Value<T>;
     type Held = Held<T>;
+
+    fn own(&self) -> Value<T> {
+        Value((*self).clone())
+    }
 
     fn hold(&self) -> Held<T> {
         Held(self.cell())
@@ -66,7 +78,12 @@ impl<T> sealed::Sealed for &[Future<T>] {}
 
 impl<T: Send + Sync + 'static> Inputs for &[Future<T>] {
     type Values<'a> = Vec<&'a T>;
+    type Owned = Vec<Value<T>>;
     type Held = Vec<Held<T>>;
+
+    fn own(&self) -> Vec<Value<T>> {
+        self.iter().map(|future| Value(future.clone())).collect()
+    }
 
     fn hold(&self) -> Vec<Held<T>> {
         self.iter().map(|future| Held(future.cell())).collect()
@@ -87,7 +104,12 @@ impl<T> sealed::Sealed for &Vec<Future<T>> {}
 
 impl<T: Send + Sync + 'static> Inputs for &Vec<Future<T>> {
     type Values<'a> = Vec<&'a T>;
+    type Owned = Vec<Value<T>>;
     type Held = Vec<Held<T>>;
+
+    fn own(&self) -> Vec<Value<T>> {
+        self.as_slice().own()
+    }
 
     fn hold(&self) -> Vec<Held<T>> {
         self.as_slice().hold()
@@ -106,7 +128,10 @@ impl sealed::Sealed for () {}
 
 impl Inputs for () {
     type Values<'a> = ();
+    type Owned = ();
     type Held = ();
+
+    fn own(&self) {}
 
     fn hold(&self) {}
 
@@ -121,7 +146,12 @@ macro_rules! tuples {
 
         impl<$($name: Inputs),+> Inputs for ($($name,)+) {
             type Values<'a> = ($($name::Values<'a>,)+);
+            type Owned = ($($name::Owned,)+);
             type Held = ($($name::Held,)+);
+
+            fn own(&self) -> Self::Owned {
+                ($(self.$at.own(),)+)
+            }
 
             fn hold(&self) -> Self::Held {
                 ($(self.$at.hold(),)+)

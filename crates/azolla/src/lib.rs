@@ -37,11 +37,13 @@
 //! borrow from the caller.
 
 mod as_completed;
+mod async_tasks;
 mod cell;
 mod client;
 mod error;
 mod future;
 mod inputs;
+mod polled;
 mod primitives;
 mod runner;
 pub mod runtime;

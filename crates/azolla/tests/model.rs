@@ -12,7 +12,10 @@ use azolla::sync::{Event, Lock, MultiLock, Queue, Semaphore};
 use azolla::{Client, Error, Future, as_completed, current_client, rejoin, secede};
 use shuttle::sync::Mutex;
 use shuttle::thread;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Runs `model` under many schedules, and holds it to leave nothing behind.
@@ -490,5 +493,115 @@ fn waits_for_what_is_shared_end_when_the_client_is_closed() {
         other.join().unwrap();
         assert!(matches!(task.result(), Ok(Err(Error::Closed)) | Err(Error::Cancelled { .. })));
         assert!(event.wait().is_err());
+    });
+}
+
+/// Rings once, and wakes all who have polled it.
+#[derive(Clone, Default)]
+struct Bell(Arc<Mutex<(bool, Vec<Waker>)>>);
+
+impl Bell {
+    fn ring(&self) {
+        let wakers = {
+            let mut bell = self.0.lock().unwrap();
+            bell.0 = true;
+            bell.1.clone()
+        };
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+}
+
+impl std::future::Future for Bell {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut bell = self.0.lock().unwrap();
+        if bell.0 {
+            return Poll::Ready(());
+        }
+        bell.1.push(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+#[test]
+fn an_async_task_is_woken_whenever_its_turn_ends() {
+    check(2, |client| {
+        let (one, other) = (Bell::default(), Bell::default());
+        let rings = [one.clone(), other.clone()];
+        let task = client.submit_async(async move {
+            one.await;
+            other.await;
+            7
+        });
+        let threads = rings.map(|bell| thread::spawn(move || bell.ring()));
+        assert_eq!(*task.result().unwrap(), 7);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn async_tasks_await_what_they_submit_and_let_others_go_first() {
+    check(1, |client| {
+        let outer = client.submit_async(async {
+            let child = self::client().submit(|| 1);
+            let asynchronous = self::client().submit_async(async {
+                let mut stepped = false;
+                poll_fn(|context| {
+                    if std::mem::replace(&mut stepped, true) {
+                        return Poll::Ready(2);
+                    }
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                })
+                .await
+            });
+            *child.await.unwrap() + *asynchronous.await.unwrap()
+        });
+        assert_eq!(*outer.result().unwrap(), 3);
+    });
+}
+
+#[test]
+fn an_async_task_is_cancelled_or_let_go_of_while_it_is_woken() {
+    check(2, |client| {
+        let (bell, held) = (Bell::default(), Arc::new(()));
+        let [cancelled, released] = [(); 2].map(|()| {
+            let (waits, held) = (bell.clone(), Arc::clone(&held));
+            client.submit_async(async move {
+                let _held = held;
+                waits.await;
+            })
+        });
+        let rings = bell.clone();
+        let ringer = thread::spawn(move || rings.ring());
+        cancelled.cancel();
+        drop(released);
+        assert!(matches!(cancelled.result(), Ok(()) | Err(Error::Cancelled { .. })));
+        ringer.join().unwrap();
+        while Arc::strong_count(&held) > 1 {
+            thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn an_async_task_is_closed_while_it_is_woken() {
+    check(1, |client| {
+        let (bell, held) = (Bell::default(), Arc::new(()));
+        let (waits, holds) = (bell.clone(), Arc::clone(&held));
+        let task = client.submit_async(async move {
+            let _holds = holds;
+            waits.await;
+        });
+        let ringer = thread::spawn(move || bell.ring());
+        client.close();
+        assert_eq!(Arc::strong_count(&held), 1, "closing has dropped it");
+        assert!(matches!(task.result(), Ok(()) | Err(Error::Cancelled { .. })));
+        ringer.join().unwrap();
     });
 }

@@ -1,4 +1,4 @@
-//! A task has ended.
+//! A task has ended, or its turn has.
 //!
 //! If exactly one task waited only for this one, and nothing more urgent is ready, the same worker
 //! runs that next, past the queue: a chain stays on one thread, where its data is.
@@ -7,7 +7,7 @@ use crate::effect::Effect;
 use crate::event::Outcome;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
-use crate::task::State;
+use crate::task::{State, Turn};
 use crate::workers::WorkerState;
 use alloc::vec::Vec;
 
@@ -29,7 +29,7 @@ impl<P: Clone> Scheduler<P> {
             worker.task = None;
         }
         // Cancelled meanwhile, and perhaps gone.
-        let Some(task) = self.tasks.get(id) else { return };
+        let Some(task) = self.tasks.get_mut(id) else { return };
         if task.state.is_settled() {
             return;
         }
@@ -46,8 +46,14 @@ impl<P: Clone> Scheduler<P> {
                 }
             }
             Outcome::Failed => self.settle(id, State::Failed, effects),
-            Outcome::Again if task.wants == 0 || self.closing => self.cancel(id, effects),
-            Outcome::Again => self.set_ready(id, effects),
+            Outcome::Again | Outcome::Suspended if task.wants == 0 || self.closing => {
+                self.cancel(id, effects);
+            }
+            Outcome::Again => {
+                task.turn = Turn::GROWN;
+                self.set_ready(id, effects);
+            }
+            Outcome::Suspended => self.set_state(id, State::Suspended),
         }
     }
 

@@ -8,5 +8,6 @@ mod park;
 mod pull;
 mod retry;
 mod submit;
+mod wake;
 mod wants;
 mod workers;

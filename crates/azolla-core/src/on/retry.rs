@@ -3,7 +3,7 @@
 use crate::effect::Effect;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
-use crate::task::State;
+use crate::task::{State, Turn};
 use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
@@ -55,6 +55,7 @@ impl<P: Clone> Scheduler<P> {
             // For as long as this takes it waits for more inputs than there are: nothing that
             // happens meanwhile makes it ready.
             task.state = State::Waiting { unfinished: u32::MAX };
+            task.turn = Turn::GROWN;
             self.growth.not_ended(task.branch, State::Failed);
             effects.push(Effect::Reset(task.payload.clone()));
             reached.extend(&task.inputs);

@@ -5,7 +5,7 @@ use crate::event::Submission;
 use crate::growth::BranchId;
 use crate::id::{Priority, TaskId};
 use crate::scheduler::Scheduler;
-use crate::task::{Lineage, State, Task};
+use crate::task::{Lineage, State, Task, Turn};
 use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
@@ -25,6 +25,7 @@ impl<P: Clone> Scheduler<P> {
             state: State::Waiting { unfinished: 0 },
             payload,
             lineage,
+            turn: Turn::GROWN,
             priority: priority.unwrap_or(inherited),
             kind,
             branch,

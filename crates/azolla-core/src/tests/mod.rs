@@ -4,4 +4,5 @@
 mod order;
 mod regressions;
 mod swarm;
+mod waking;
 mod world;

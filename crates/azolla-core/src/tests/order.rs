@@ -29,7 +29,7 @@ fn the_queue_gives_tasks_in_the_documented_order() {
     let gone: BTreeSet<TaskId> = (0..2_000).map(|_| expected[random(4_999) as usize].5).collect();
     for (priority, .., task) in &expected {
         if gone.contains(task) {
-            queue.removed(priority.0, |id| !gone.contains(&id));
+            queue.removed(priority.0, |_, id| !gone.contains(&id));
         }
     }
     expected.retain(|(.., task)| !gone.contains(task));
@@ -38,7 +38,8 @@ fn the_queue_gives_tasks_in_the_documented_order() {
         let root = if parent == 0 { number } else { root };
         (priority, root, depth, parent, number)
     });
-    let popped: Vec<TaskId> = core::iter::from_fn(|| queue.pop(|id| !gone.contains(&id))).collect();
+    let popped: Vec<TaskId> =
+        core::iter::from_fn(|| queue.pop(|_, id| !gone.contains(&id))).collect();
     assert_eq!(popped, expected.iter().map(|entry| entry.5).collect::<Vec<_>>());
     assert_eq!(queue.len(), 0);
 }

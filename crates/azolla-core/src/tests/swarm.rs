@@ -69,6 +69,7 @@ const MUST_HAPPEN: &[&str] = &[
     "cancelled while ready",
     "cancelled while running",
     "cancelled while seceded",
+    "cancelled while suspended",
     "cancelled while waiting",
     "claims were outranked",
     "closed",
@@ -88,11 +89,16 @@ const MUST_HAPPEN: &[&str] = &[
     "released while ready",
     "released while running",
     "released while seceded",
+    "released while suspended",
     "released while waiting",
     "run again",
     "seceded",
+    "suspended",
     "the cap was raised",
     "the cap was reached",
+    "woken",
+    "woken too late",
+    "yielded",
 ];
 
 fn runs(next: &AtomicU64, seeds: u64) -> Happened {
@@ -151,6 +157,8 @@ struct Run {
     priorities: i32,
     waits: usize,
     failures: usize,
+    /// Percent of the turns that leave their task suspended, and two.
+    suspensions: usize,
     live: usize,
     keys: usize,
     /// Futures held at once, about.
@@ -167,6 +175,7 @@ fn run(seed: u64) -> Happened {
         priorities: 1 + random.below(4) as i32,
         waits: random.below(30),
         failures: random.below(20),
+        suspensions: random.below(40),
         live: 10 + random.below(60),
         keys: random.below(30),
         futures: 20 + random.below(150),
@@ -200,6 +209,11 @@ impl Run {
                 self.world.finish_detached(at);
             }
             91 => self.world.while_passes(),
+            92..94 if !self.world.suspended.is_empty() => {
+                let at = self.random.below(self.world.suspended.len());
+                let yields = self.random.chance(20);
+                self.world.wake(at, yields);
+            }
             92..96 if self.world.scheduler.has_more() => self.world.event(Event::Continue),
             _ => self.world.resume_satisfied(),
         }
@@ -295,6 +309,7 @@ impl Run {
             let outcome = match self.random.below(100) {
                 n if n < self.failures => Outcome::Failed,
                 n if n < self.failures + 2 => Outcome::Again,
+                n if n < self.failures + self.suspensions => Outcome::Suspended,
                 _ => Outcome::Done,
             };
             let took = if self.random.chance(90) { 1_000 } else { 100_000 };
@@ -305,6 +320,7 @@ impl Run {
     /// Whatever happened, everything that is wanted ends, and nothing is left.
     fn finish(&mut self) {
         self.failures = 0;
+        self.suspensions = 0;
         self.waits = 0;
         self.live = 0;
         let mut idle = 0;

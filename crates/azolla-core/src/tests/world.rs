@@ -18,6 +18,8 @@ pub(super) struct World {
     by_id: BTreeMap<TaskId, Cell>,
     pub(super) workers: BTreeMap<WorkerId, Thread>,
     pub(super) detached: Vec<TaskId>,
+    /// Tasks that wait to be woken.
+    pub(super) suspended: Vec<TaskId>,
     /// Effects of the last event that answer it.
     pub(super) answer: Vec<Effect<Cell>>,
     pub(super) events: u64,
@@ -80,6 +82,7 @@ impl World {
             by_id: BTreeMap::new(),
             workers: BTreeMap::new(),
             detached: Vec::new(),
+            suspended: Vec::new(),
             answer: Vec::new(),
             events: 0,
             happened: BTreeMap::new(),
@@ -149,6 +152,7 @@ impl World {
                 Some(State::Parked { .. }) => "cancelled while parked",
                 Some(State::Seceded { .. }) => "cancelled while seceded",
                 Some(State::Detached) => "cancelled while detached",
+                Some(State::Suspended) => "cancelled while suspended",
                 Some(State::Done) => "cancelled when done",
                 Some(State::Failed) => "cancelled when failed",
                 Some(State::Cancelled) => "cancelled twice",
@@ -162,6 +166,7 @@ impl World {
                 Some(State::Parked { .. }) => "released while parked",
                 Some(State::Seceded { .. }) => "released while seceded",
                 Some(State::Detached) => "released while detached",
+                Some(State::Suspended) => "released while suspended",
                 Some(State::Done) => "released when done",
                 Some(State::Failed) => "released when failed",
                 Some(State::Cancelled) => "released when cancelled",
@@ -170,6 +175,12 @@ impl World {
             Event::Keep(_) => "kept without a future",
             Event::Detach { .. } => "detached",
             Event::Finish { outcome: Outcome::Again, .. } => "run again",
+            Event::Finish { outcome: Outcome::Suspended, .. } => "suspended",
+            Event::Wake { task, yields } => match state(task) {
+                Some(State::Suspended) if *yields => "yielded",
+                Some(State::Suspended) => "woken",
+                _ => "woken too late",
+            },
             Event::Leave(_) => "a worker left",
             Event::Close => "closed",
             _ => return,
@@ -363,7 +374,7 @@ impl World {
         let shows = match outcome {
             Outcome::Done => Shows::Done,
             Outcome::Failed => Shows::Failed,
-            Outcome::Again => Shows::Pending,
+            Outcome::Again | Outcome::Suspended => Shows::Pending,
         };
         if self.cells[cell].shows == Shows::Pending {
             self.cells[cell].shows = shows;
@@ -376,6 +387,14 @@ impl World {
         }
         self.tell(worker);
         self.event(Event::Finish { worker: Some(worker), task, outcome, took });
+        if outcome == Outcome::Suspended {
+            self.suspended.push(task);
+        }
+    }
+
+    pub(super) fn wake(&mut self, at: usize, yields: bool) {
+        let task = self.suspended.swap_remove(at);
+        self.event(Event::Wake { task, yields });
     }
 
     fn tell(&mut self, worker: WorkerId) {
@@ -631,6 +650,9 @@ impl World {
         }
         while !self.detached.is_empty() {
             self.finish_detached(0);
+        }
+        while !self.suspended.is_empty() {
+            self.wake(0, false);
         }
     }
 

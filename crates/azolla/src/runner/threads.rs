@@ -93,7 +93,6 @@ fn work(worker: Worker<dyn Task>) {
         match with_own(Worker::next_task) {
             Some(Next::Run(job)) => {
                 let outcome = job.run();
-                drop(job);
                 with_own(|worker| worker.finish(outcome));
             }
             Some(Next::Sleep(sleeper)) => sleeper.sleep(),

@@ -264,6 +264,17 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
+    /// A task that is polled can go on; one that is not suspended is not affected. Never blocks for
+    /// long, wherever it is called.
+    pub fn wake(&self, header: &Header) {
+        if header.wake()
+            && let Some(task) = header.id()
+        {
+            let wake = Event::Wake { task, yields: false };
+            self.with(|locked| drop(locked.handle(wake)));
+        }
+    }
+
     /// Begins to observe what happens: up to `capacity` observations are kept until they are taken,
     /// and those beyond that are dropped and counted.
     #[must_use]

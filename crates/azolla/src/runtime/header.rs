@@ -9,6 +9,11 @@
 //!   watches sets the flag and then looks for the result. Both are one read-modify-write on the
 //!   same atomic, so one of them sees the other.
 //! - `LISTENED`: somebody is to be told directly. It goes the same way.
+//!
+//! Three more are for tasks that are polled. A turn begins by clearing them; whoever wakes the task
+//! sets `WOKEN`, or `YIELDS` from within the turn itself. When the engine has heard that the turn
+//! has left the task suspended, `SUSPENDED` is set. Whoever finds the one when setting the other
+//! has the task queued again: exactly one of them does.
 
 use super::locked::caught;
 use crate::primitives::Mutex;
@@ -22,6 +27,9 @@ const FAILED: u32 = 2;
 const CANCELLED: u32 = 4;
 const WATCHED: u32 = 8;
 const LISTENED: u32 = 16;
+const SUSPENDED: u32 = 32;
+const WOKEN: u32 = 64;
+const YIELDS: u32 = 128;
 
 /// The claim of a task that has begun, or cannot begin any more.
 const BEGUN: u32 = u32::MAX;
@@ -201,6 +209,29 @@ impl Header {
         claim != BEGUN
             && claim != 0
             && self.claim.compare_exchange(claim, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// A turn of a task that is polled begins: what wakes it from now on makes for another.
+    pub(crate) fn begin_turn(&self) {
+        self.flags.fetch_and(!(SUSPENDED | WOKEN | YIELDS), Ordering::AcqRel);
+    }
+
+    /// Somebody wakes the task. Whether the engine must be told.
+    pub(crate) fn wake(&self) -> bool {
+        let before = self.flags.fetch_or(WOKEN, Ordering::AcqRel);
+        before & (SUSPENDED | WOKEN | YIELDS | SETTLED) == SUSPENDED
+    }
+
+    /// The task wakes itself while it is polled, as those do that let others go first.
+    pub(crate) fn yields(&self) {
+        self.flags.fetch_or(YIELDS, Ordering::AcqRel);
+    }
+
+    /// The turn has left the task suspended, and the engine knows. If it has been woken already:
+    /// whether only by itself.
+    pub(crate) fn suspend(&self) -> Option<bool> {
+        let before = self.flags.fetch_or(SUSPENDED, Ordering::AcqRel);
+        (before & (WOKEN | YIELDS) != 0).then_some(before & WOKEN == 0)
     }
 
     /// Has `who` told when the task settles: at once if it has.

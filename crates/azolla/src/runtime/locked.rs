@@ -241,6 +241,15 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         self.after.settled.push(Arc::clone(job));
     }
 
+    /// A task's turn has left it suspended, as the scheduler knows by now. If it was woken meanwhile
+    /// it is queued again.
+    pub(super) fn suspended(&mut self, task: TaskId) {
+        let woken = self.state.scheduler.payload(task).map(|job| job.header().suspend());
+        if let Some(yields) = woken.flatten() {
+            self.feed(Event::Wake { task, yields });
+        }
+    }
+
     /// The kind that this number stands for, and whether that is the first one hears of it.
     fn kind(&mut self, of: u64) -> (Kind, bool) {
         let next = Kind(self.state.kinds.len() as u32);

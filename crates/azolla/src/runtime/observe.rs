@@ -32,7 +32,7 @@ pub enum What {
     },
     /// All its inputs are there.
     Ready,
-    /// It has begun to run.
+    /// It has begun to run, or to be polled once more.
     Begun {
         /// Where.
         worker: u32,
@@ -49,7 +49,7 @@ pub enum What {
         /// Where.
         worker: u32,
     },
-    /// It goes on without a worker, as async work does.
+    /// It goes on without a worker, as async work does, or waits to be polled once more.
     Detached {
         /// Where it has run so far.
         worker: u32,

@@ -135,7 +135,8 @@ impl<J: Job + ?Sized> Worker<J> {
     }
 
     /// The current task has ended, and its cell holds the result or error. For
-    /// [`Outcome::Again`] the cell holds nothing, and the task will be run again.
+    /// [`Outcome::Again`] the cell holds nothing, and the task will be run again; after
+    /// [`Outcome::Suspended`] once [`Engine::wake`] is called, if it has not been meanwhile.
     pub fn finish(&mut self, outcome: Outcome) {
         let Some(current) = self.hand.current.take() else { return };
         let (task, header) = (current.task, current.job.header());
@@ -147,13 +148,15 @@ impl<J: Job + ?Sized> Worker<J> {
                 locked.fail(&current.job);
                 self.hand.tell(locked, self.id);
             }),
-            Outcome::Again => self.hand.tell_now = true,
+            Outcome::Again | Outcome::Suspended => self.hand.tell_now = true,
         }
         if current.seen.is_some() {
-            let (worker, status) = (Some(self.id.0), header.status());
-            let ended = What::Ended { worker, status };
-            let again = What::Again { worker: self.id.0 };
-            let what = if outcome == Outcome::Again { again } else { ended };
+            let worker = self.id.0;
+            let what = match outcome {
+                Outcome::Again => What::Again { worker },
+                Outcome::Suspended => What::Detached { worker },
+                _ => What::Ended { worker: Some(worker), status: header.status() },
+            };
             self.engine.observer.note(task, what);
         }
         if outcome == Outcome::Failed && self.engine.observer.is_on() {
@@ -299,6 +302,9 @@ impl<J: Job + ?Sized> Hand<J> {
         let mut finished = std::mem::take(&mut self.finished);
         for (task, outcome) in finished.drain(..) {
             locked.feed(Event::Finish { worker: Some(worker), task, outcome, took });
+            if outcome == Outcome::Suspended {
+                locked.suspended(task);
+            }
         }
         self.finished = finished;
         let answer = locked.carry_out();

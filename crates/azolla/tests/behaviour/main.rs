@@ -8,6 +8,7 @@ mod dropping;
 mod failing;
 mod keys;
 mod order;
+mod polling;
 mod retrying;
 mod sharing;
 mod stress;

@@ -1,0 +1,20 @@
+//! A suspended task can go on: it is queued again, ahead of those of its priority that have not
+//! begun, or behind all of them if it only wants to let others go first.
+
+use crate::effect::Effect;
+use crate::id::TaskId;
+use crate::scheduler::Scheduler;
+use crate::task::{State, Turn};
+use alloc::vec::Vec;
+
+impl<P: Clone> Scheduler<P> {
+    pub(crate) fn on_wake(&mut self, id: TaskId, yields: bool, effects: &mut Vec<Effect<P>>) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        if task.state != State::Suspended {
+            return;
+        }
+        self.totals.wakes += 1;
+        task.turn = Turn::woken(self.totals.wakes, yields);
+        self.set_ready(id, effects);
+    }
+}

@@ -1,0 +1,134 @@
+//! The work of an async task: a future that the workers poll.
+//!
+//! It is polled by one worker at a time, since it is taken out of its cell for that, and holds the
+//! worker's slot only meanwhile. A waker knows the task weakly: one that is kept for longer keeps
+//! nothing, and wakes nothing.
+
+use crate::cell::{Cell, Failure, Once, Repeat, Task, Work};
+use crate::runner::threads::with_worker;
+use crate::runtime::{Engine, Job};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+
+pub(crate) struct Polled<M, F: Future, T> {
+    make: M,
+    /// The future of the attempt that is under way.
+    future: Option<Pin<Box<F>>>,
+    waker: Option<Waker>,
+    engine: Weak<Engine<dyn Task>>,
+    /// What the future's output stands for.
+    result: fn(F::Output) -> Result<T, Failure>,
+}
+
+/// What makes the future of each attempt.
+pub(crate) trait Make<F>: Send {
+    fn make(&mut self) -> F;
+    fn is_spent(&self) -> bool;
+}
+
+/// Nothing does: the user has.
+pub(crate) struct Given;
+
+impl<F> Make<F> for Given {
+    fn make(&mut self) -> F {
+        unreachable!("what is spent is not asked")
+    }
+
+    fn is_spent(&self) -> bool {
+        true
+    }
+}
+
+impl<F, C: FnOnce() -> F + Send> Make<F> for Once<C> {
+    fn make(&mut self) -> F {
+        self.0.take().expect("a closure that can be called once is called once")()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl<F, C: Fn() -> F + Send> Make<F> for Repeat<C> {
+    fn make(&mut self) -> F {
+        (self.0)()
+    }
+
+    fn is_spent(&self) -> bool {
+        false
+    }
+}
+
+impl<F: Future, T> Polled<Given, F, T> {
+    pub(crate) fn given(
+        engine: &Arc<Engine<dyn Task>>,
+        future: F,
+        result: fn(F::Output) -> Result<T, Failure>,
+    ) -> Self {
+        let (make, future) = (Given, Some(Box::pin(future)));
+        Self { make, future, waker: None, engine: Arc::downgrade(engine), result }
+    }
+}
+
+impl<M: Make<F>, F: Future, T> Polled<M, F, T> {
+    pub(crate) fn made(
+        engine: &Arc<Engine<dyn Task>>,
+        make: M,
+        result: fn(F::Output) -> Result<T, Failure>,
+    ) -> Self {
+        Self { make, future: None, waker: None, engine: Arc::downgrade(engine), result }
+    }
+}
+
+impl<M, F, T> Work<T> for Polled<M, F, T>
+where
+    M: Make<F> + 'static,
+    F: Future + Send + 'static,
+    T: Send + Sync + 'static,
+{
+    fn call(&mut self, cell: &Arc<Cell<T, Self>>) -> Poll<Result<T, Failure>> {
+        let Self { make, future, waker, engine, result } = self;
+        cell.header().begin_turn();
+        let future = future.get_or_insert_with(|| Box::pin(make.make()));
+        let waker = waker.get_or_insert_with(|| {
+            let task: Arc<dyn Task> = Arc::<Cell<T, Self>>::clone(cell);
+            Arc::new(Wakes { engine: Weak::clone(engine), task: Arc::downgrade(&task) }).into()
+        });
+        future.as_mut().poll(&mut Context::from_waker(waker)).map(*result)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.future.is_none() && self.make.is_spent()
+    }
+
+    fn end_attempt(&mut self) {
+        self.future = None;
+    }
+}
+
+/// What a waker of a task does.
+struct Wakes {
+    engine: Weak<Engine<dyn Task>>,
+    task: Weak<dyn Task>,
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let Some(task) = self.task.upgrade() else { return };
+        let of_this_thread = with_worker(|worker| {
+            let own = worker?.current()?.1;
+            Some(std::ptr::addr_eq(Arc::as_ptr(own), Arc::as_ptr(&task)))
+        });
+        if of_this_thread == Some(true) {
+            task.header().yields();
+        } else if let Some(engine) = self.engine.upgrade() {
+            engine.wake(task.header());
+        }
+    }
+}

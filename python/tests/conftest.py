@@ -6,15 +6,44 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import processes
 import pytest
 from azolla import Client
 
 #: How long a test waits for what must come. Nothing here takes a fraction of it.
 PATIENCE = 60.0
 
+#: How long one of the programs that take a minute may take.
+SLOW = 900.0
+
 _passed = pytest.StashKey[bool]()
+_slow = pytest.StashKey[dict[str, "Future[processes.Ended]"]]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begins the programs that take a minute, most of it asleep: they run beside all other tests."""
+    commands = [
+        item.callspec.params["slow_program"]
+        for item in session.items
+        if isinstance(item, pytest.Function) and "slow_program" in item.fixturenames
+    ]
+    session.config.stash[_slow] = slow = {}
+    if commands and not session.config.option.collectonly:
+        pool = ThreadPoolExecutor(len(commands))
+        slow.update({command: pool.submit(processes.run, *command.split(), limit=SLOW) for command in commands})
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    processes.end_all()
+
+
+@pytest.fixture(scope="session")
+def slow_programs(request: pytest.FixtureRequest) -> dict[str, Future[processes.Ended]]:
+    """The programs that are running since before the first test, by what they are called with."""
+    return request.config.stash[_slow]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,6 +17,8 @@ LIMIT = 60.0
 
 TESTS = Path(__file__).parent
 
+_running: set[subprocess.Popen[bytes]] = set()
+
 
 class Ended(NamedTuple):
     """How a process ended."""
@@ -39,6 +41,7 @@ def run(script: str, *arguments: str, limit: float = LIMIT) -> Ended:
             stdout=stdout,
             stderr=stderr,
         )
+        _running.add(process)
         killers = [
             threading.Timer(limit, process.send_signal, [signal.SIGABRT]),  # faulthandler shows every thread's stack
             threading.Timer(limit + 5, process.kill),
@@ -47,6 +50,7 @@ def run(script: str, *arguments: str, limit: float = LIMIT) -> Ended:
             killer.start()
         _, status, used = os.wait4(process.pid, 0)
         at = time.monotonic()
+        _running.discard(process)
         process.returncode = os.waitstatus_to_exitcode(status)
         killed = killers[0].finished.is_set()
         for killer in killers:
@@ -55,3 +59,9 @@ def run(script: str, *arguments: str, limit: float = LIMIT) -> Ended:
         stderr.seek(0)
         errors = stderr.read() + (f"\nkilled after {limit:.0f} s" if killed else "")
         return Ended(process.returncode, stdout.read(), errors, at, used.ru_utime + used.ru_stime)
+
+
+def end_all() -> None:
+    """Ends whatever still runs: nobody wants to know how it ends."""
+    for process in list(_running):
+        process.kill()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 from typing import Any
 
 import azolla
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 SETUP = '''
 filenames = ["file.{}.txt".format(i) for i in range(10)]
@@ -104,6 +106,12 @@ async def main():
 results = asyncio.run(main())
 """
 
+ASYNCHRONOUS_CLIENT_IN_A_CELL = """
+client = await Client(asynchronous=True, processes=False, n_workers=1, threads_per_worker=6)
+
+await run_all(filenames)
+"""
+
 TASKS_FROM_TASKS = """
 from dask.distributed import get_client, secede, rejoin
 
@@ -120,6 +128,20 @@ def f(fn):
 futures = client.map(f, filenames, pure=False)
 results = client.gather(futures)
 """
+
+
+#: The notebook, cell by cell as it is typed there: magics, and values that only are shown.
+NOTEBOOK = [
+    SETUP,
+    "%%time\n\n# This takes around 10-20s\n" + SEQUENTIAL,
+    CLIENT,
+    "%%time\n" + AS_COMPLETED.replace("results = client.gather", "client.gather"),
+    ASYNC_AWAIT,
+    ON_THE_CLIENTS_LOOP.replace("results = ", ""),
+    ASYNCHRONOUS_CLIENT_IN_A_CELL,
+    CLIENT,
+    "%%time\n" + TASKS_FROM_TASKS,
+]
 
 
 class Random:
@@ -186,3 +208,27 @@ def test_all_in_one_session() -> None:
         assert isinstance(client, azolla.Client)
         assert names["results"] == [[1.002] * 5] * 10
         assert "Client" in client._repr_html_()
+
+
+def test_as_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
+    """Cell after cell in IPython, on a loop that runs in the main thread, as a notebook's kernel does it."""
+    shown: list[Any] = []
+    shell = InteractiveShell()
+    shell.displayhook.write_format_data = lambda data, *_: shown.append(data)  # type: ignore[method-assign]
+
+    async def kernel() -> None:
+        clients = []
+        for cell in NOTEBOOK:
+            code = cell.replace("from dask.distributed import", "from azolla import").strip() + "\n"
+            ran = await shell.run_cell_async(code, transformed_cell=shell.transform_cell(code))
+            ran.raise_error()
+            shown.append(ran.result)
+            shell.user_ns["random"] = Random()
+            clients.append(shell.user_ns.get("client"))
+        for client in filter(None, {id(client): client for client in clients}.values()):
+            await asyncio.to_thread(client.close)
+
+    asyncio.run(kernel())
+    assert shown.count(EXPECTED) == 3
+    assert shell.user_ns["results"] == [[1.002] * 5] * 10
+    assert "Wall time" in capsys.readouterr().out

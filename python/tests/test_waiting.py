@@ -10,47 +10,11 @@ from typing import Any
 
 import pytest
 from azolla import Client, WaitCycleError, as_completed, get_client, wait
+from watching import Watch
 
 
 def inc(x: int) -> int:
     return x + 1
-
-
-def memory() -> int:
-    """Megabytes that this process has in memory."""
-    with open("/proc/self/status") as lines:
-        return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS"))
-
-
-class Watch:
-    """The most threads, and the most memory, that there were while it was on."""
-
-    def __init__(self) -> None:
-        self.threads = 0
-        self.megabytes = self._before = memory()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _look(self) -> None:
-        self.threads = max(self.threads, threading.active_count())
-        self.megabytes = max(self.megabytes, memory())
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.02):
-            self._look()
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._look()
-
-    @property
-    def grown(self) -> int:
-        return self.megabytes - self._before
 
 
 @pytest.mark.parametrize("slots", ["one_slot", "client"])

@@ -49,14 +49,17 @@ type Happened = BTreeMap<&'static str, u64>;
 const MUST_HAPPEN: &[&str] = &[
     "a claim was begun",
     "a claim was taken back",
+    "a dozing worker left",
     "a cycle was refused",
     "a failure was inherited",
     "a failure was taken back for another attempt",
     "a key was found again",
+    "a slot was free at the cap",
     "a task was claimed in a batch",
     "a task was handed over",
     "a task was pulled",
     "a wait was given up",
+    "a worker dozed",
     "a worker left",
     "an end was not told at once",
     "an event was left half done",
@@ -266,7 +269,9 @@ impl Run {
     fn work(&mut self) {
         let workers: Vec<WorkerId> = self.world.workers.keys().copied().collect();
         let Some(worker) = self.random.pick(&workers) else { return };
-        if self.random.below(1_000) == 0 {
+        let dozes = self.world.workers[&worker].dozes;
+        if self.random.below(if dozes { 20 } else { 1_000 }) == 0 {
+            self.world.note(if dozes { "a dozing worker left" } else { "a worker left" });
             self.world.leave(worker);
             self.world.event(Event::Join);
             return;

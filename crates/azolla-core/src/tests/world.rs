@@ -1,6 +1,7 @@
 //! A driver without threads or values: fake workers that do what the test says, and a record of
 //! what each task's future would show. It holds the scheduler to its word after every event.
 
+use crate::task::Task;
 use crate::waits::order;
 use crate::{
     Effect, Event, Input, Key, Kind, Outcome, Priority, Refusal, Scheduler, State, Submission,
@@ -114,6 +115,7 @@ impl World {
         }
         if self.scheduler.at_cap() {
             self.note("the cap was reached");
+            self.check_nothing_needed_is_held_back();
         }
         if self.scheduler.cap_is_raised() {
             self.note("the cap was raised");
@@ -181,7 +183,6 @@ impl World {
                 Some(State::Suspended) => "woken",
                 _ => "woken too late",
             },
-            Event::Leave(_) => "a worker left",
             Event::Close => "closed",
             _ => return,
         };
@@ -204,38 +205,57 @@ impl World {
         }
     }
 
-    /// Nothing that is ready comes before a task that begins: in no way if it was pulled, not by
-    /// priority if it was handed over.
-    fn check_goes_first(&self, begun: TaskId, pulled: bool) {
-        if self.scheduler.at_cap() {
-            assert!(self.is_needed(begun), "{begun:?} begins at the cap, and nobody needs it");
-            return;
-        }
-        let begun = self.scheduler.tasks.get(begun).expect("it has just begun");
-        for (id, ready) in self.scheduler.tasks.iter().filter(|(_, t)| t.state == State::Ready) {
-            let first =
-                if pulled { order(begun) < order(ready) } else { begun.priority >= ready.priority };
-            assert!(first, "{id:?} ({:?}) was to go before {:?}", ready.lineage, begun.lineage);
+    /// At the cap, no slot stays free while a task is ready that a parked one needs.
+    fn check_nothing_needed_is_held_back(&mut self) {
+        let waking = self.scheduler.workers.tally().waking;
+        let idle = self.scheduler.workers.free_slots() > 0
+            && self.scheduler.workers.tally().asleep > 0
+            && !self.closed;
+        if idle {
+            let needed = self.needed().filter(|task| task.state == State::Ready).count();
+            assert!(
+                needed <= waking,
+                "{needed} tasks are needed and ready, {waking} come for them"
+            );
+            self.note("a slot was free at the cap");
         }
     }
 
-    /// Whether a parked task waits for this one, directly or through dependencies.
-    fn is_needed(&self, id: TaskId) -> bool {
-        let parked = self.workers.values().filter_map(|thread| thread.waits_for.as_ref());
-        let mut reached: Vec<TaskId> = parked.flat_map(|wait| wait.tasks.iter().copied()).collect();
-        let mut seen = BTreeSet::new();
+    /// Nothing that is ready comes before a task that begins: in no way if it was pulled, not by
+    /// priority if it was handed over. At the cap only what is needed counts.
+    fn check_goes_first(&self, id: TaskId, pulled: bool) {
+        let begun = self.scheduler.tasks.get(id).expect("it has just begun");
+        let goes_first = |ready: &Task<Cell>| {
+            let first =
+                if pulled { order(begun) < order(ready) } else { begun.priority >= ready.priority };
+            assert!(first, "{:?} was to go before {:?}", ready.lineage, begun.lineage);
+        };
+        if self.scheduler.at_cap() {
+            let is_it = |task: &Task<Cell>| task.lineage == begun.lineage;
+            assert!(self.needed().any(is_it), "{id:?} begins at the cap, and nobody needs it");
+            self.needed().filter(|task| task.state == State::Ready).for_each(goes_first);
+        } else {
+            let tasks = self.scheduler.tasks.iter().map(|(_, task)| task);
+            tasks.filter(|task| task.state == State::Ready).for_each(goes_first);
+        }
+    }
+
+    /// The tasks that parked ones wait for, directly or through dependencies, but for those that
+    /// are gone.
+    fn needed(&self) -> impl Iterator<Item = &Task<Cell>> {
+        let parked = |thread: &&Thread| matches!(thread.state, ThreadState::Parked { .. });
+        let waits = self.workers.values().filter(parked).filter_map(|it| it.waits_for.as_ref());
+        let mut reached: Vec<TaskId> = waits.flat_map(|wait| wait.tasks.iter().copied()).collect();
+        let mut needed = BTreeSet::new();
         while let Some(next) = reached.pop() {
-            if next == id {
-                return true;
-            }
-            if seen.insert(next)
+            if needed.insert(next)
                 && let Some(task) = self.scheduler.tasks.get(next)
                 && matches!(task.state, State::Waiting { .. })
             {
                 reached.extend(&task.inputs);
             }
         }
-        false
+        needed.into_iter().filter_map(|id| self.scheduler.tasks.get(id))
     }
 
     fn carry_out(&mut self, effect: Effect<Cell>) {

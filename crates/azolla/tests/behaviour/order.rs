@@ -109,14 +109,17 @@ fn what_an_older_root_has_grown_comes_first_and_deeper_before_shallower() {
 #[test]
 fn a_chain_stays_on_one_thread() {
     let client = client(4);
-    let mut chain = vec![client.submit(|| {
-        thread::sleep(std::time::Duration::from_millis(20));
+    let gate = Gate::default();
+    let pass = gate.clone();
+    let mut chain = vec![client.submit(move || {
+        pass.pass();
         thread::current().id()
     })];
     for n in 0..50 {
         let next = client.submit_with(&chain[n], |_| thread::current().id());
         chain.push(next);
     }
+    gate.open();
     let ids = client.gather(&chain).unwrap();
     assert!(ids.iter().all(|id| *id == ids[0]));
 }

@@ -13,6 +13,7 @@ a running task (`get_client`).
 
 from importlib.metadata import version as _version
 
+from azolla._annotations import annotate, get_annotations, span
 from azolla._as_completed import as_completed
 from azolla._azolla import Future, tokenize
 from azolla._client import Client
@@ -47,6 +48,7 @@ from azolla._multi_lock import MultiLock
 from azolla._progress import progress
 from azolla._queue import Queue
 from azolla._semaphore import Lock, Semaphore
+from azolla._task_stream import get_task_metadata, get_task_stream
 from azolla._variable import Variable
 from azolla._workers import Worker
 
@@ -76,16 +78,21 @@ __all__ = [
     "WaitCycleError",
     "Worker",
     "WorkerPlugin",
+    "annotate",
     "as_completed",
     "fire_and_forget",
     "futures_of",
+    "get_annotations",
     "get_client",
+    "get_task_metadata",
+    "get_task_stream",
     "get_worker",
     "performance_report",
     "print",
     "progress",
     "rejoin",
     "secede",
+    "span",
     "tokenize",
     "wait",
     "warn",

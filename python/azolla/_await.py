@@ -8,11 +8,13 @@ import os
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextvars import Context, ContextVar
 from functools import partial
+from types import FrameType
 from typing import Any, TypeVar
 
-from azolla import _leave
+from azolla import _leave, _transitions
 from azolla._azolla import Future, Running
 from azolla._time import seconds
+from azolla._transitions import Listeners
 
 T = TypeVar("T")
 
@@ -109,14 +111,33 @@ def begin(
     coroutine: Coroutine[Any, Any, Any],
     running: Running,
     context: Context | None,
+    listeners: Listeners,
 ) -> "asyncio.Task[None]":
     """Runs a task's coroutine on the loop that calls this."""
     context = context.copy() if context is not None else Context()
     context.run(_current.set, running)
-    task = loop.create_task(_drive(coroutine, running), context=context)
+    task = loop.create_task(_drive(coroutine, running, listeners), context=context)
     # Cancelling the azolla task cancels the coroutine; once it has ended this does nothing.
     running.on_end(loop, task.cancel)
     return task
+
+
+def coroutine_frames(loop: asyncio.AbstractEventLoop) -> list[tuple[Any, list[FrameType]]]:
+    """The coroutine tasks on a loop: their keys, and the frames in which they are, the outermost first."""
+    stacks = []
+    for task in asyncio.all_tasks(loop):
+        driver = task.get_coro()
+        frame = getattr(driver, "cr_frame", None)
+        if frame is None or frame.f_code is not _drive.__code__:
+            continue
+        running, inner, frames = frame.f_locals["running"], frame.f_locals["coroutine"], []
+        while inner is not None:
+            frame = getattr(inner, "cr_frame", None) or getattr(inner, "gi_frame", None)
+            if frame is not None:
+                frames.append(frame)
+            inner = getattr(inner, "cr_await", None) or getattr(inner, "gi_yieldfrom", None)
+        stacks.append((running.key, frames))
+    return stacks
 
 
 def close_unbegun(coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -125,17 +146,21 @@ def close_unbegun(coroutine: Coroutine[Any, Any, Any]) -> None:
         coroutine.close()
 
 
-async def _drive(coroutine: Coroutine[Any, Any, Any], running: Running) -> None:
+async def _drive(coroutine: Coroutine[Any, Any, Any], running: Running, listeners: Listeners) -> None:
     try:
         result = await coroutine
     except BaseException as error:
         if running.forked:
             _leave.child(error)
+        if listeners:
+            _transitions.coroutine_ended(listeners, running.key, "error", error, coroutine)
         # Whatever it is, it is the task's: the loop goes on.
         running.failed(error)
     else:
         if running.forked:
             _leave.child(None)
+        if listeners:
+            _transitions.coroutine_ended(listeners, running.key, "memory", result, coroutine)
         running.done(result)
 
 

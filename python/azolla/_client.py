@@ -23,6 +23,9 @@ from azolla._everywhere import Everywhere
 from azolla._executor import Executors
 from azolla._introspection import Introspection
 from azolla._metadata import Metadata
+from azolla._profile import Profiled
+from azolla._story import Stories
+from azolla._task_stream import TaskStream
 from azolla._threads import CallbackThread
 from azolla._time import Timeout, seconds
 from azolla._transfer import Transfer, listed
@@ -36,7 +39,18 @@ _defaults: "dict[int, weakref.ref[Client]]" = {}
 _active: "ContextVar[weakref.ref[Client] | None]" = ContextVar("azolla_client", default=None)
 
 
-class Client(Transfer, Collections, Executors, Datasets, Metadata, Everywhere, Introspection):
+class Client(
+    Transfer,
+    Collections,
+    Executors,
+    Datasets,
+    Metadata,
+    Everywhere,
+    Introspection,
+    Stories,
+    TaskStream,
+    Profiled,
+):
     """Runs functions on the workers of a cluster, and gives futures on their results.
 
     Args:

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Never
@@ -21,12 +21,15 @@ from azolla._dashboard import Dashboarded
 from azolla._errors import ClosedClientError
 from azolla._everywhere import tear_down
 from azolla._metadata import Notes, listen
+from azolla._recorder import Recorder
 from azolla._threads import LoopThread
 from azolla._time import Timeout
+from azolla._transitions import Listeners
 from azolla._workers import Worker
 
 if TYPE_CHECKING:
     from azolla._client import Client
+    from azolla._profile import Profiler
 
 _numbers = count(1)
 #: The open clusters by number. A dictionary, because to copy one is a single step for other threads.
@@ -129,9 +132,10 @@ class LocalCluster(Dashboarded, ClusterCore):
         self._datasets: dict[Any, Any] = {}
         self._notes = Notes()
         self._plugins: dict[str, Any] = {}
-        #: The `transition` methods of plugins, as the workers' threads call them.
-        self._transitions: list[Callable[..., object]] = []
-        start = partial(_worker.start, self._threads, self._transitions)
+        #: Who is told when tasks begin and end; among them at times what records it.
+        self._listeners: Listeners = {}
+        self._recorder = Recorder(self._listeners)
+        start = partial(_worker.start, self._threads, self._listeners)
         self._start(workers * threads, start, weakref.ref(self), secrets.randbits(128))
         _clusters[self._number] = weakref.ref(self)
         self._open_dashboard(dashboard_address)
@@ -178,6 +182,9 @@ class LocalCluster(Dashboarded, ClusterCore):
         _clusters.pop(self._number, None)
         self._close_dashboard()
         self._close()
+        profiler: Profiler | None = self._helpers.get("profiler")
+        if profiler is not None:
+            profiler.stop(max(0.0, deadline - time.monotonic()))
         clients = list(self._open_clients())
         for client in clients:
             client._forget()
@@ -300,7 +307,7 @@ class LocalCluster(Dashboarded, ClusterCore):
     def _run_coroutine(self, coroutine: Coroutine[Any, Any, Any], running: Running, context: Any) -> None:
         try:
             thread = self._on_loop()
-            begin = partial(_await.begin, thread.loop, coroutine, running, context)
+            begin = partial(_await.begin, thread.loop, coroutine, running, context, self._listeners)
             thread.post(begin, partial(_await.close_unbegun, coroutine))
         except BaseException:
             coroutine.close()
@@ -334,6 +341,10 @@ class LocalCluster(Dashboarded, ClusterCore):
         raise ValueError(
             f"there is no worker {name!r}; there are {', '.join(w.address for w in self.workers.values())}"
         )
+
+    def _worker_of(self, thread: int) -> Worker:
+        """The worker of the thread that has this number."""
+        return self._workers[thread % self._n_workers]
 
     def _restricts(self, workers: Any, allow_others: bool) -> bool:
         """Whether tasks that name these workers are kept from any: all share one process, so a wish alone is none."""

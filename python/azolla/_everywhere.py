@@ -19,6 +19,7 @@ from azolla import _leave, _workers
 from azolla._await import answer
 from azolla._azolla import Core
 from azolla._time import Timeout, seconds
+from azolla._transitions import PluginListener
 from azolla._workers import Worker
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ class WorkerPlugin:
 
     def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
         """Called on a task's own thread when it begins (`"ready"` to `"executing"`) and when it has ended (`"executing"`
-        to `"memory"` or `"error"`).
+        to `"memory"` or `"error"`); of a coroutine task, the latter on the event loop.
 
-        What it raises is shown, and changes nothing. Of a coroutine task the first is told alone.
+        What it raises is shown, and changes nothing.
 
         Args:
             key: The task's key.
@@ -170,7 +171,7 @@ class Everywhere(Core):
         transition = getattr(plugin, "transition", None)
         # The base's own does nothing, and each call of it would take time.
         if transition is not None and getattr(transition, "__func__", None) is not WorkerPlugin.transition:
-            self.cluster._transitions.append(transition)
+            self.cluster._listeners[name] = PluginListener(transition)
         try:
             for worker in self.cluster.workers.values():
                 worker.plugins[name] = plugin
@@ -207,11 +208,8 @@ class Everywhere(Core):
     def _forget_plugin(self, name: str) -> Any:
         for worker in self.cluster.workers.values():
             worker.plugins.pop(name, None)
-        plugin = self.cluster._plugins.pop(name, None)
-        transition = getattr(plugin, "transition", None)
-        if transition in self.cluster._transitions:
-            self.cluster._transitions.remove(transition)
-        return plugin
+        self.cluster._listeners.pop(name, None)
+        return self.cluster._plugins.pop(name, None)
 
     # --- Modules, and beginning anew
 

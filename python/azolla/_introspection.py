@@ -12,14 +12,19 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Never
 
-from azolla._await import answer
+from azolla import _worker
+from azolla._await import answer, coroutine_frames
 from azolla._azolla import Core
+from azolla._recorder import size
 
 if TYPE_CHECKING:
     from azolla._cluster import LocalCluster
 
-#: The states of tasks that a worker has begun and not ended.
-_BEGUN = ("executing", "parked", "long-running")
+#: The states of tasks that a worker's thread has begun and not ended.
+_ON_THREADS = ("executing", "parked", "long-running")
+
+#: What lies below every task on a worker's thread.
+_TASKS = _worker._run_some.__code__
 
 _PACKAGE = str(Path(__file__).parent) + os.sep
 
@@ -68,7 +73,7 @@ class Introspection(Core):
         """The keys of the tasks that workers have begun, those that wait in the middle included.
 
         Tasks that are ready are no worker's yet: workers take what goes first when they can begin it. Coroutine tasks
-        run on the cluster's event loop.
+        run on the cluster's event loop, and count as the first worker's, which is also what `get_worker` gives in them.
 
         Args:
             workers: The workers' addresses or names; by default all.
@@ -78,8 +83,10 @@ class Introspection(Core):
         """
         begun: dict[str, list[Any]] = {address: [] for address in self._addresses(workers)}
         for key, state, thread, _ in self._tasks():
-            if state in _BEGUN and thread is not None and (worker := self._address_of(thread)) in begun:
-                begun[worker].append(key)
+            if state in _ON_THREADS or state == "coroutine":
+                worker = self.cluster._worker_of(thread or 0).address
+                if worker in begun:
+                    begun[worker].append(key)
         return answer(self, begun)
 
     def nbytes(self, keys: Iterable[Any] | None = None, summary: bool = True) -> Any:
@@ -97,14 +104,15 @@ class Introspection(Core):
         sizes: dict[Any, int] = {}
         for key, state, _, value in self._tasks():
             if state == "memory" and (wanted is None or key in wanted):
-                name = _function_of(key) if summary else key
-                sizes[name] = sizes.get(name, 0) + _size(value)
+                name = function_of(key) if summary else key
+                sizes[name] = sizes.get(name, 0) + size(value)
         return answer(self, sizes)
 
     def call_stack(self, futures: Any = None, keys: Iterable[Any] | None = None) -> Any:
         """Where running tasks are: the lines of their stacks, by worker and key, from the task's own function inwards.
 
-        Coroutine tasks are left out: they have no thread.
+        A coroutine task stands where it awaits. Tasks that were begun and have no frame of their own yet, or that are in
+        a native function, are left out.
 
         Args:
             futures: Futures, nested as for `gather`; by default all tasks that run.
@@ -119,12 +127,16 @@ class Introspection(Core):
         threads = {thread.name: thread.ident for thread in list(self.cluster._threads)}
         stacks: dict[str, dict[Any, list[str]]] = {}
         for key, state, number, _ in self._tasks():
-            if state in _BEGUN and number is not None and (wanted is None or key in wanted):
+            if state in _ON_THREADS and number is not None and (wanted is None or key in wanted):
                 frame = sys._current_frames().get(threads.get(f"azolla-{number}") or 0)
-                lines = _lines(frame)
+                lines = _lines(own_frames(frame))
                 # A task may have ended meanwhile, and its thread be in another.
                 if lines and self._still_there(key, number):
-                    stacks.setdefault(self._address_of(number), {})[key] = lines
+                    stacks.setdefault(self.cluster._worker_of(number).address, {})[key] = lines
+        loop = self.cluster._helpers.get("loop")
+        for key, frames in coroutine_frames(loop.loop) if loop is not None else ():
+            if frames and (wanted is None or key in wanted):
+                stacks.setdefault(self.cluster._worker_of(0).address, {})[key] = _lines(frames)
         return answer(self, stacks)
 
     def _still_there(self, key: Any, number: int) -> bool:
@@ -183,9 +195,6 @@ class Introspection(Core):
         if isinstance(workers, str):
             workers = [workers]
         return [self.cluster._worker(worker).address for worker in workers]
-
-    def _address_of(self, thread: int) -> str:
-        return self.cluster.workers[thread % self.cluster._n_workers].address
 
     # --- What one process cannot answer
 
@@ -253,7 +262,7 @@ class Introspection(Core):
         return answer(self, None)
 
 
-def _function_of(key: Any) -> str:
+def function_of(key: Any) -> str:
     """What the key of a task begins with: the function's name, where nothing else was given."""
     text = str(key[0] if isinstance(key, tuple) and key else key)
     name, dash, digest = text.rpartition("-")
@@ -263,27 +272,25 @@ def _function_of(key: Any) -> str:
     return parts[0] if len(parts) == 6 and [len(part) for part in parts[1:]] == [8, 4, 4, 4, 12] else text
 
 
-def _size(value: Any) -> int:
-    size = getattr(value, "nbytes", None)
-    return size if isinstance(size, int) else sys.getsizeof(value)
-
-
-def _lines(frame: FrameType | None) -> list[str]:
-    """The lines of a task's own frames, outermost first: ours, and the thread's, are left out."""
+def own_frames(frame: FrameType | None, whole: bool = False) -> list[FrameType]:
+    """A task's own frames, outermost first: ours are left out, and unless the `whole` thread is asked for, its too."""
     frames = []
     while frame is not None:
         frames.append(frame)
         frame = frame.f_back
     frames.reverse()
-    inside = next(
-        (at for at, frame in enumerate(frames) if frame.f_code.co_name == "_run_some" and _is_ours(frame)), -1
-    )
+    inside = next((at for at, frame in enumerate(frames) if frame.f_code is _TASKS), None)
+    if inside is None and not whole:
+        return []
+    return [own for own in frames[inside or 0 :] if not _is_ours(own)]
+
+
+def _lines(frames: Iterable[FrameType]) -> list[str]:
     lines = []
-    for own in frames[inside + 1 :] if inside >= 0 else []:
-        if not _is_ours(own):
-            file, line = own.f_code.co_filename, own.f_lineno
-            code = linecache.getline(file, line, own.f_globals).strip()
-            lines.append(f'  File "{file}", line {line}, in {own.f_code.co_name}\n\t{code}\n')
+    for frame in frames:
+        file, line = frame.f_code.co_filename, frame.f_lineno
+        code = linecache.getline(file, line, frame.f_globals).strip()
+        lines.append(f'  File "{file}", line {line}, in {frame.f_code.co_name}\n\t{code}\n')
     return lines
 
 

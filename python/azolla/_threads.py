@@ -29,6 +29,11 @@ class LoopThread:
         self._posted: dict[int, Callable[[], object]] = {}
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
+    @property
+    def ident(self) -> int | None:
+        """What Python knows the thread by, once it has been started."""
+        return self._thread.ident
+
     def start(self) -> None:
         """Starts the thread; a second time does nothing."""
         if next(self._starts) > 0:

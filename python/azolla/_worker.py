@@ -4,22 +4,16 @@ The loop is Python so that no native frame ever lies below the user's code: a th
 ends is taken down cleanly only then. The engine hands out calls and takes results.
 """
 
-import sys
 import threading
-from collections.abc import Callable
-from types import CoroutineType
-from typing import TypeAlias
 
-from azolla import _azolla, _leave
+from azolla import _leave, _transitions
 from azolla._azolla import Worker
-
-#: What plugins have called when a task begins and when it has ended.
-_Transitions: TypeAlias = list[Callable[..., object]]
+from azolla._transitions import Listeners
 
 
-def start(threads: set[threading.Thread], transitions: _Transitions, worker: Worker) -> None:
+def start(threads: set[threading.Thread], listeners: Listeners, worker: Worker) -> None:
     """Starts a thread for a worker, and keeps it in `threads` while it lives."""
-    name, args = f"azolla-{worker.number}", (threads, transitions, worker)
+    name, args = f"azolla-{worker.number}", (threads, listeners, worker)
     thread = threading.Thread(target=_work, args=args, name=name, daemon=True)
     threads.add(thread)
     try:
@@ -30,12 +24,12 @@ def start(threads: set[threading.Thread], transitions: _Transitions, worker: Wor
         raise
 
 
-def _work(threads: set[threading.Thread], transitions: _Transitions, worker: Worker) -> None:
+def _work(threads: set[threading.Thread], listeners: Listeners, worker: Worker) -> None:
     if not worker.begin():
         return
     threads.add(threading.current_thread())
     try:
-        while _run_some(worker, transitions):
+        while _run_some(worker, listeners):
             pass
     except BaseException as error:
         if worker.forked:
@@ -46,7 +40,7 @@ def _work(threads: set[threading.Thread], transitions: _Transitions, worker: Wor
         threads.discard(threading.current_thread())
 
 
-def _run_some(worker: Worker, transitions: _Transitions) -> bool:
+def _run_some(worker: Worker, listeners: Listeners) -> bool:
     # A function of its own, so that nothing of a task is held while the next is waited for.
     task = worker.next()
     if task is None:
@@ -54,29 +48,19 @@ def _run_some(worker: Worker, transitions: _Transitions) -> bool:
     while task is not None:
         context, function, args, kwargs = task
         del task
-        if transitions:
-            _tell(transitions, "ready", "executing")
+        if listeners:
+            _transitions.begun(listeners, context)
         try:
             result = context.run(function, *args, **kwargs)
         except BaseException as error:
-            if transitions and not worker.forked:
-                _tell(transitions, "executing", "error")
+            if listeners and not worker.forked:
+                _transitions.raised(listeners, error)
             worker.failed(error)
             break
         del context, function, args, kwargs
-        if transitions and not worker.forked and not isinstance(result, CoroutineType):
-            _tell(transitions, "executing", "memory")
+        if listeners and not worker.forked:
+            _transitions.returned(listeners, result)
         # The next one, if it is at hand.
         task = worker.done(result)
         del result
     return True
-
-
-def _tell(transitions: _Transitions, start: str, finish: str) -> None:
-    task = _azolla.thread_task()
-    for transition in list(transitions):
-        try:
-            transition(task[0] if task is not None else None, start, finish)
-        except Exception:
-            # As for any callback with nobody to tell: shown, and the task goes on.
-            sys.excepthook(*sys.exc_info())

@@ -76,5 +76,4 @@ def current() -> "Worker | None":
     client: Client | None = _azolla.thread_client() if task is not None else running.client if running else None
     if client is None:
         return None
-    workers = client.cluster.workers
-    return workers[task[1] % len(workers) if task is not None else 0]
+    return client.cluster._worker_of(task[1] if task is not None else 0)

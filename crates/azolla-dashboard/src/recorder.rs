@@ -180,7 +180,7 @@ impl Recorder {
                     self.begin(worker, at, task, origin);
                 }
             }
-            What::Parked { worker } => {
+            What::Parked { worker } | What::Seceded { worker } => {
                 if let Some(run) = self.end(worker, at, End::Waiting) {
                     self.waiting.insert(task, run.origin);
                 }
@@ -199,7 +199,7 @@ impl Recorder {
                     self.end(worker, at, end);
                 }
             }
-            What::Submitted { .. } | What::Ready => {}
+            What::Submitted { .. } | What::Ready | What::Retried | What::Dropped => {}
         }
     }
 

@@ -369,6 +369,18 @@ impl Core {
         Ok(crate::inspect::tasks(py, shared))
     }
 
+    /// How long the cluster has been there, what has happened to the tasks of these keys, and how those
+    /// stand that are kept.
+    fn _story<'py>(
+        &self,
+        py: Python<'py>,
+        keys: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<crate::inspect::Story<'py>> {
+        let shared = self.shared()?;
+        shared.check_process()?;
+        crate::inspect::story(py, shared, &keys)
+    }
+
     /// Cancels every task that is kept, whatever has come of it.
     fn _cancel_all(&self, py: Python<'_>) -> PyResult<()> {
         let shared = self.shared()?;

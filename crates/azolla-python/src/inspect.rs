@@ -1,9 +1,13 @@
 //! What there is to see of tasks: how they stand, where they run, and what they have given.
 
+use crate::job::PyJob;
+use crate::key::{Named, parse};
+use crate::observe;
 use crate::shared::Shared;
-use azolla::runtime::{Job, Status};
+use azolla::runtime::{self, Job, Status, What};
 use azolla_core::State;
 use pyo3::prelude::*;
+use std::sync::PoisonError;
 
 /// A task's key, how it stands, the number of the thread that runs it, and its result if it has one.
 pub(crate) type Row<'py> =
@@ -14,21 +18,7 @@ pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> Vec<Row<'py>> {
     let engine = &shared.engine;
     let tasks = py.detach(|| engine.tasks());
     let rows = tasks.iter().map(|(job, view)| {
-        let (state, worker) = match view.state {
-            // The end of a short task is told some time after it can be seen.
-            _ if job.header().status() == Status::Finished => ("memory", None),
-            State::Waiting { .. } => ("waiting", None),
-            State::Ready => ("ready", None),
-            State::Claimed { worker } if job.header().is_running() => ("executing", Some(worker.0)),
-            State::Claimed { .. } => ("ready", None),
-            State::Running { worker } => ("executing", Some(worker.0)),
-            State::Parked { worker } => ("parked", Some(worker.0)),
-            State::Seceded { worker } => ("long-running", Some(worker.0)),
-            State::Detached | State::Suspended => ("coroutine", None),
-            State::Done => ("memory", None),
-            State::Failed => ("erred", None),
-            State::Cancelled => ("cancelled", None),
-        };
+        let (state, worker) = state(job, view.state);
         let value = match job.outcome() {
             Some(Ok(value)) if state == "memory" => Some(value.bind(py).clone()),
             _ => None,
@@ -36,4 +26,71 @@ pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> Vec<Row<'py>> {
         (job.key(py), state, worker, value)
     });
     rows.collect()
+}
+
+fn state(job: &PyJob, state: State) -> (&'static str, Option<u32>) {
+    match state {
+        // The end of a short task is told some time after it can be seen.
+        _ if job.header().status() == Status::Finished => ("memory", None),
+        State::Waiting { .. } => ("waiting", None),
+        State::Ready => ("ready", None),
+        State::Claimed { worker } if job.header().is_running() => ("executing", Some(worker.0)),
+        State::Claimed { .. } => ("ready", None),
+        State::Running { worker } => ("executing", Some(worker.0)),
+        State::Parked { worker } => ("parked", Some(worker.0)),
+        State::Seceded { worker } => ("long-running", Some(worker.0)),
+        State::Detached | State::Suspended => ("coroutine", None),
+        State::Done => ("memory", None),
+        State::Failed => ("erred", None),
+        State::Cancelled => ("cancelled", None),
+    }
+}
+
+/// How long the cluster has been there, in seconds; what has been observed of the tasks that were
+/// asked for; and how those stand that are kept.
+pub(crate) type Story<'py> = (f64, Vec<Seen<'py>>, Vec<(usize, u64, &'static str)>);
+
+/// The place of what was asked for, what was observed, and the key of the task that submitted it.
+type Seen<'py> = (usize, observe::Row, Option<Bound<'py, PyAny>>);
+
+/// What is known of the tasks that have these keys. It begins to be recorded when first asked for.
+pub(crate) fn story<'py>(
+    py: Python<'py>,
+    shared: &Shared,
+    keys: &[Bound<'py, PyAny>],
+) -> PyResult<Story<'py>> {
+    let (engine, number) = (&shared.engine, shared.cluster.number);
+    let named = keys.iter().map(|key| parse(key, number)).collect::<PyResult<Vec<_>>>()?;
+    let (elapsed, seen, kept, parents) = py.detach(|| {
+        let mut story = shared.cluster.story.lock().unwrap_or_else(PoisonError::into_inner);
+        let story = story.get_or_insert_with(|| runtime::Story::begin(engine));
+        let asked: Vec<_> = named
+            .iter()
+            .map(|named| match named {
+                Named::Key(key) => (Some(*key), engine.task_of(*key)),
+                Named::Task(task) => (None, Some(*task)),
+            })
+            .collect();
+        // Before the story, so that what it does not tell of was so before it began.
+        let ids = asked.iter().enumerate().filter_map(|(place, (_, task))| Some((place, (*task)?)));
+        let kept: Vec<_> = ids
+            .flat_map(|(place, task)| engine.look_up(&[task]).pop().map(|found| (place, found)))
+            .collect();
+        let seen = story.of(&asked);
+        let parents: Vec<_> = seen
+            .iter()
+            .map(|(_, seen)| match seen.what {
+                What::Submitted { parent: Some(parent), .. } => engine.look_up(&[parent]).pop(),
+                _ => None,
+            })
+            .collect();
+        (engine.elapsed().as_secs_f64(), seen, kept, parents)
+    });
+    let seen = seen.iter().zip(parents).map(|((place, seen), parent)| {
+        (*place, observe::row(seen), parent.map(|(_, _, job)| job.key(py)))
+    });
+    let kept = kept
+        .iter()
+        .map(|(place, (task, view, job))| (*place, task.to_bits(), state(job, view.state).0));
+    Ok((elapsed, seen.collect(), kept.collect()))
 }

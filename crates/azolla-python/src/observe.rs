@@ -1,6 +1,6 @@
 //! Observations, for benches and whoever else wants to see what happens.
 
-use azolla::runtime::{Observations, Status, What};
+use azolla::runtime::{Observation, Observations, Status, What};
 use pyo3::prelude::*;
 
 /// Holds what has been observed until it is taken.
@@ -8,18 +8,14 @@ use pyo3::prelude::*;
 pub(crate) struct PyObservations(pub(crate) Observations);
 
 /// Seconds since the client began, the task's number, what happened, and on which worker.
-type Row = (f64, u64, &'static str, Option<u32>);
+pub(crate) type Row = (f64, u64, &'static str, Option<u32>);
 
 #[pymethods]
 impl PyObservations {
     /// All that has been observed since the last time, in rows of seconds since the client began,
     /// a number that stands for the task, what happened, and the worker's number if it was on one.
     fn take(&self) -> Vec<Row> {
-        self.0
-            .take()
-            .iter()
-            .map(|seen| row(seen.at.as_secs_f64(), seen.task.to_bits(), seen.what))
-            .collect()
+        self.0.take().iter().map(row).collect()
     }
 
     /// How many observations did not fit.
@@ -29,12 +25,14 @@ impl PyObservations {
     }
 }
 
-fn row(at: f64, task: u64, what: What) -> Row {
-    match what {
+pub(crate) fn row(seen: &Observation) -> Row {
+    let (at, task) = (seen.at.as_secs_f64(), seen.task.to_bits());
+    match seen.what {
         What::Submitted { .. } => (at, task, "submitted", None),
         What::Ready => (at, task, "ready", None),
         What::Begun { worker, .. } => (at, task, "begun", Some(worker)),
         What::Parked { worker } => (at, task, "parked", Some(worker)),
+        What::Seceded { worker } => (at, task, "seceded", Some(worker)),
         What::Resumed { worker } => (at, task, "resumed", Some(worker)),
         What::Detached { worker } => (at, task, "detached", Some(worker)),
         What::Again { worker } => (at, task, "again", Some(worker)),
@@ -46,5 +44,7 @@ fn row(at: f64, task: u64, what: What) -> Row {
             };
             (at, task, how, worker)
         }
+        What::Retried => (at, task, "retried", None),
+        What::Dropped => (at, task, "dropped", None),
     }
 }

@@ -2,7 +2,7 @@
 //! used.
 
 use crate::job::PyJob;
-use azolla::runtime::{Engine, Job, Listen, Status};
+use azolla::runtime::{Engine, Job, Listen, Status, Story};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -23,6 +23,8 @@ pub(crate) struct Cluster {
     forks: u64,
     /// Its clients, by the numbers that their tasks carry.
     clients: Mutex<Vec<Weak<Shared>>>,
+    /// What has happened to its tasks, once somebody has asked. Not waited for with the GIL held.
+    pub(crate) story: Mutex<Option<Story>>,
 }
 
 /// A client, as its futures and tasks know it.
@@ -89,8 +91,8 @@ pub(crate) fn after_fork() {
 
 impl Cluster {
     pub(crate) fn new(engine: Arc<Engine<PyJob>>, object: Py<PyAny>, number: u128) -> Arc<Self> {
-        let clients = Mutex::default();
-        Arc::new(Self { engine, object, number, forks: forks(), clients })
+        let (clients, story) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { engine, object, number, forks: forks(), clients, story })
     }
 
     fn clients(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {

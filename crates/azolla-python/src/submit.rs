@@ -60,6 +60,8 @@ impl<'py> Common<'py> {
         // Python keeps a text's hash with it.
         let kind = name.hash()? as u64;
         let context = python(py, &COPY_CONTEXT, "contextvars", "copy_context")?.call0()?;
+        let context = if context.len()? > 0 { Some(context) } else { None };
+        let noted = Annotations::here(py, context.is_some())?;
         let token = match options.pure && options.key.is_none() {
             true => FunctionToken::of(py, function, &future_digest)?,
             false => None,
@@ -71,9 +73,15 @@ impl<'py> Common<'py> {
             name: options.prefix.cloned().unwrap_or(name),
             prefixed: options.prefix.is_some(),
             kind,
-            context: if context.len()? > 0 { Some(context) } else { None },
-            retries: retries(options.retries)?,
-            priority: priority(options.priority)?,
+            context,
+            retries: match options.retries.filter(|given| !given.is_none()) {
+                Some(given) => retries(Some(given))?,
+                None => retries(noted.get("retries")?.as_ref())?,
+            },
+            priority: match options.priority.filter(|given| !given.is_none()) {
+                Some(given) => priority(Some(given))?,
+                None => priority(noted.get("priority")?.as_ref())?,
+            },
             parent: parent(py)?,
             token,
         })
@@ -160,6 +168,25 @@ impl<'py> Common<'py> {
             kind: self.kind,
             inputs: &prepared.inputs,
         }
+    }
+}
+
+/// What is noted on the tasks that are submitted here, if anything is.
+struct Annotations<'py>(Option<Bound<'py, PyDict>>);
+
+impl<'py> Annotations<'py> {
+    /// They are in the context, so an empty one has none.
+    fn here(py: Python<'py>, has_context: bool) -> PyResult<Self> {
+        static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        if !has_context {
+            return Ok(Self(None));
+        }
+        let noted = python(py, &CURRENT, "azolla._annotations", "current")?.call0()?;
+        Ok(Self(noted.cast_into().ok()))
+    }
+
+    fn get(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.0.as_ref().map_or(Ok(None), |noted| noted.get_item(name))
     }
 }
 

@@ -10,7 +10,7 @@ use super::job::{Job, Runner, Spec};
 use super::kind_names::KindNames;
 use super::locked::{After, Locked, State, is_dropping, set_dropping, set_locked};
 use super::names::Names;
-use super::observe::{Observations, Observer, What};
+use super::observe::{Keeps, Observations, Observer, What};
 use super::worker::Worker;
 use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering, fence};
 use crate::primitives::{Mutex, MutexGuard};
@@ -20,6 +20,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 /// A scheduler and the workers that it feeds.
 pub struct Engine<J: Job + ?Sized> {
@@ -142,6 +143,8 @@ impl<J: Job + ?Sized> Engine<J> {
             {
                 let outcome = Outcome::Done;
                 drop(locked.handle(Event::Finish { worker: None, task, outcome, took: 0 }));
+                let ended = What::Ended { worker: None, status: Status::Finished };
+                self.observer.note_all(task, ended);
             }
             job
         })
@@ -219,6 +222,18 @@ impl<J: Job + ?Sized> Engine<J> {
         })
     }
 
+    /// The task that has this key.
+    #[must_use]
+    pub fn task_of(&self, key: Key) -> Option<TaskId> {
+        self.with(|locked| locked.state.scheduler.find(key))
+    }
+
+    /// Since the engine was started: what observations count from.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.observer.elapsed()
+    }
+
     /// The job of this task if it is still kept, with one more future on it.
     #[must_use]
     pub fn find_task(&self, task: TaskId) -> Option<Arc<J>> {
@@ -230,6 +245,8 @@ impl<J: Job + ?Sized> Engine<J> {
         let header = job.header();
         let Some(task) = header.id() else { return };
         let outcome = if failed { Outcome::Failed } else { Outcome::Done };
+        // First, so that whoever sees the end finds it noted.
+        self.observer.note_end(task, None, header, failed);
         if !failed {
             header.settle(false);
         }
@@ -241,7 +258,6 @@ impl<J: Job + ?Sized> Engine<J> {
             }
             drop(locked.handle(Event::Finish { worker: None, task, outcome, took: 0 }));
         });
-        self.observer.note(task, What::Ended { worker: None, status: header.status() });
         if failed
             && self.observer.is_on()
             && let Some(job) = self.payload(task)
@@ -279,7 +295,11 @@ impl<J: Job + ?Sized> Engine<J> {
     /// and those beyond that are dropped and counted.
     #[must_use]
     pub fn observe(&self, capacity: usize) -> Observations {
-        let observations = self.observer.begin(capacity, true);
+        self.observe_all(capacity, Keeps::First)
+    }
+
+    pub(super) fn observe_all(&self, capacity: usize, keeps: Keeps) -> Observations {
+        let observations = self.observer.begin(capacity, true, keeps);
         self.with(|locked| locked.state.scheduler.observe(true));
         observations
     }
@@ -308,7 +328,7 @@ impl<J: Job + ?Sized> Engine<J> {
     /// functions that take less than some 20 µs only one task of 64.
     #[must_use]
     pub fn observe_runs(&self, capacity: usize) -> Observations {
-        self.observer.begin(capacity, false)
+        self.observer.begin(capacity, false, Keeps::First)
     }
 
     /// The tasks that have failed lately while somebody observed: 64 at the most, until taken.

@@ -182,8 +182,12 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     // In this order: what shows as failed has an error to show.
                     payload.header().reset();
                     payload.reset();
+                    note(self.engine, &*payload, What::Retried);
                 }
-                Effect::Drop(payload) => self.after.trash.push(payload),
+                Effect::Drop(payload) => {
+                    note(self.engine, &*payload, What::Dropped);
+                    self.after.trash.push(payload);
+                }
                 Effect::Ready(task) => self.engine.observer.note_all(task, What::Ready),
             }
         }
@@ -203,6 +207,10 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         let payload = Arc::clone(&job);
         let submission = Submission { payload, key, priority, parent, kind, inputs };
         self.feed(Event::Submit(submission));
+        // It comes first: whatever else there is happens to it afterwards.
+        if let Some(Effect::Submitted(task)) = self.state.effects.first() {
+            self.engine.observer.note_all(*task, What::Submitted { parent, key });
+        }
         let (submitted, existing) = match self.state.effects[..] {
             // Mostly there is nothing else.
             [Effect::Submitted(task)] => {
@@ -216,7 +224,6 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         };
         if let Some(task) = submitted {
             job.header().set_id(task, self.engine.number);
-            self.engine.observer.note_all(task, What::Submitted { parent });
         } else if let Some(existing) = existing.and_then(|task| self.payload(task)) {
             existing.header().add_future();
             return existing;
@@ -341,8 +348,14 @@ impl<J: Job + ?Sized> Locked<'_, J> {
 
 /// Takes note of a task that has ended without running to its end.
 fn note_end<J: Job + ?Sized>(engine: &Engine<J>, job: &J) {
-    if let Some(task) = job.header().id() {
-        engine.observer.note_all(task, What::Ended { worker: None, status: job.header().status() });
+    note(engine, job, What::Ended { worker: None, status: job.header().status() });
+}
+
+fn note<J: Job + ?Sized>(engine: &Engine<J>, job: &J, what: What) {
+    if engine.observer.is_on()
+        && let Some(task) = job.header().id()
+    {
+        engine.observer.note_all(task, what);
     }
 }
 

@@ -16,6 +16,7 @@ mod monitor;
 mod names;
 mod observe;
 mod parker;
+mod story;
 #[cfg(all(test, not(azolla_shuttle)))]
 mod tests;
 mod turn;
@@ -33,6 +34,7 @@ pub(crate) use locked::{BROKEN, caught};
 pub use monitor::{IsClosed, Monitor, Resource};
 pub use names::{Named, Names, OtherType};
 pub use observe::{Observation, Observations, Origin, What};
+pub use story::Story;
 pub use turn::Turn;
 pub use wait::{Patience, Until, WaitError, wait};
 pub use watch::{BranchInfo, Filter, Kin, Overview, TaskInfo, Tasks, Watch};

@@ -3,10 +3,10 @@
 //! Nobody waits for an observer: what does not fit is dropped and counted. While nobody observes,
 //! an observation costs one look at a flag.
 
-use super::header::Status;
+use super::header::{Header, Status};
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicU8, AtomicU64, Ordering};
-use azolla_core::{BranchId, Lineage, Scheduler, TaskId};
+use azolla_core::{BranchId, Key, Lineage, Scheduler, TaskId};
 use crossbeam_queue::ArrayQueue;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -29,6 +29,8 @@ pub enum What {
     Submitted {
         /// The task that submitted it.
         parent: Option<TaskId>,
+        /// What it is found by, if it has a key.
+        key: Option<Key>,
     },
     /// All its inputs are there.
     Ready,
@@ -41,6 +43,11 @@ pub enum What {
     },
     /// It waits, and lends its slot.
     Parked {
+        /// Where.
+        worker: u32,
+    },
+    /// It goes on without a slot.
+    Seceded {
         /// Where.
         worker: u32,
     },
@@ -66,6 +73,10 @@ pub enum What {
         /// How.
         status: Status,
     },
+    /// It had failed, and is to be run again.
+    Retried,
+    /// Nobody wants it any more, and the engine has let go of it.
+    Dropped,
 }
 
 /// Where a task comes from.
@@ -100,6 +111,16 @@ struct Stream {
     queue: ArrayQueue<Observation>,
     dropped: AtomicU64,
     wants: u8,
+    keeps: Keeps,
+}
+
+/// What a stream keeps that nobody has taken from for too long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// What came first.
+    First,
+    /// What came last.
+    Last,
 }
 
 /// The watcher's end of the stream. Dropping it ends the observation.
@@ -115,6 +136,18 @@ impl Observations {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Stream {
+    fn push(&self, observation: Observation) {
+        let fits = match self.keeps {
+            Keeps::First => self.queue.push(observation).is_ok(),
+            Keeps::Last => self.queue.force_push(observation).is_none(),
+        };
+        if !fits {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -137,10 +170,10 @@ impl Observer {
         self.left_out.load(Ordering::Relaxed)
     }
 
-    pub(super) fn begin(&self, capacity: usize, all: bool) -> Observations {
+    pub(super) fn begin(&self, capacity: usize, all: bool, keeps: Keeps) -> Observations {
         let queue = ArrayQueue::new(capacity.max(1));
         let wants = if all { ALL } else { RUNS };
-        let stream = Arc::new(Stream { queue, dropped: AtomicU64::new(0), wants });
+        let stream = Arc::new(Stream { queue, dropped: AtomicU64::new(0), wants, keeps });
         let mut streams = self.streams.lock();
         streams.push(Arc::downgrade(&stream));
         self.on.fetch_max(wants, Ordering::Release);
@@ -176,6 +209,24 @@ impl Observer {
         }
     }
 
+    /// Takes note of an end that is about to show, but where a cancellation came first.
+    pub(super) fn note_end(
+        &self,
+        task: TaskId,
+        worker: Option<u32>,
+        header: &Header,
+        failed: bool,
+    ) {
+        if self.is_on() {
+            let status = match header.status() {
+                Status::Cancelled => Status::Cancelled,
+                _ if failed => Status::Failed,
+                _ => Status::Finished,
+            };
+            self.tell(task, What::Ended { worker, status }, RUNS);
+        }
+    }
+
     /// Takes note of something that only those want to know who observe everything.
     pub(super) fn note_all(&self, task: TaskId, what: What) {
         if self.on.load(Ordering::Relaxed) == ALL {
@@ -190,8 +241,8 @@ impl Observer {
         let before = streams.len();
         streams.retain(|stream| match stream.upgrade() {
             Some(stream) => {
-                if stream.wants >= wanted_by && stream.queue.push(observation).is_err() {
-                    stream.dropped.fetch_add(1, Ordering::Relaxed);
+                if stream.wants >= wanted_by {
+                    stream.push(observation);
                 }
                 true
             }

@@ -2,7 +2,7 @@
 //! happens here every time.
 
 use super::*;
-use azolla_core::Outcome;
+use azolla_core::{Key, Outcome};
 use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -345,4 +345,71 @@ fn an_end_that_is_told_in_the_middle_of_another_task_hands_nothing_over() {
     engine.check().unwrap();
     engine.close();
     drop(batch);
+}
+
+#[test]
+fn a_story_has_the_latest_and_finds_tasks_by_their_keys() {
+    let (engine, runner) = engine(1, 1);
+    let mut worker = runner.take().pop().unwrap();
+    let mut story = Story::begin(&engine);
+    let key = Key::from_digest(7);
+    let submit = || {
+        let job = Task::new();
+        engine.submit(Spec {
+            job: Arc::clone(&job),
+            key: Some(key),
+            priority: None,
+            parent: None,
+            kind: 1,
+            inputs: &[],
+        });
+        job
+    };
+    let seen = |story: &mut Story| {
+        story
+            .of(&[(None, None), (Some(key), None)])
+            .into_iter()
+            .map(|(place, seen)| {
+                assert_eq!(place, 1);
+                seen
+            })
+            .collect::<Vec<_>>()
+    };
+    let job = submit();
+    assert!(matches!(worker.next_task(), Next::Run(_)));
+    worker.finish(Outcome::Done);
+    let told = seen(&mut story);
+    assert!(
+        matches!(
+            told.iter().map(|seen| seen.what).collect::<Vec<_>>()[..],
+            [
+                What::Submitted { parent: None, key: Some(_) },
+                What::Ready,
+                What::Begun { worker: 0, .. },
+                What::Ended { worker: Some(0), status: Status::Finished },
+            ]
+        ),
+        "{told:?}"
+    );
+    assert!(matches!(worker.next_task(), Next::Sleep(_)));
+    assert!(job.header().remove_future());
+    engine.release(job.header());
+    let told = seen(&mut story);
+    assert!(matches!(told.last().unwrap().what, What::Dropped), "{told:?}");
+    for _ in 0..100 {
+        let job = submit();
+        assert!(matches!(worker.next_task(), Next::Run(_)));
+        worker.finish(Outcome::Done);
+        assert!(matches!(worker.next_task(), Next::Sleep(_)));
+        assert!(job.header().remove_future());
+        engine.release(job.header());
+    }
+    let told = seen(&mut story);
+    assert_eq!(told.len(), 100, "no more than the latest are kept");
+    assert!(told.is_sorted_by_key(|seen| seen.at));
+    assert!(matches!(told.last().unwrap().what, What::Dropped));
+    drop(story);
+    drop(submit());
+    assert!(!engine.observer.is_on(), "what comes next is not observed");
+    engine.close();
 }

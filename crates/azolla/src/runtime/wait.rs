@@ -243,6 +243,7 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         mut patience: Patience<'_, E>,
     ) -> Result<(), WaitError<E>> {
         self.lend_slot(|worker| Event::Park { worker, wait: wait.clone() })?;
+        self.note(What::Parked { worker: self.id.0 });
         listen();
         loop {
             // Woken means: with a slot. Otherwise nobody has opened the latch, or its opening is
@@ -293,10 +294,7 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
             });
             self.hand.let_go();
             match refused {
-                None => {
-                    self.note(What::Parked { worker: self.id.0 });
-                    return Ok(());
-                }
+                None => return Ok(()),
                 Some(Some(cycle)) => {
                     return Err(WaitError::Cycle(cycle.iter().map(|job| job.key()).collect()));
                 }
@@ -313,6 +311,7 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         let had_slot = self.hand.current.as_ref().is_some_and(|current| !current.seceded);
         if had_slot {
             self.lend_slot(Event::Secede)?;
+            self.note(What::Seceded { worker: self.id.0 });
             if let Some(current) = &mut self.hand.current {
                 current.seceded = true;
             }

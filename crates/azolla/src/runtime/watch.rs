@@ -301,7 +301,9 @@ impl<J: Job + ?Sized + 'static> Engine<J> {
         })
     }
 
-    fn look_up(&self, ids: &[TaskId]) -> Found<J> {
+    /// Those of these tasks that are kept, and how they stand.
+    #[must_use]
+    pub fn look_up(&self, ids: &[TaskId]) -> Vec<(TaskId, TaskView, Arc<J>)> {
         self.with(|locked| {
             let scheduler = &locked.state.scheduler;
             let found = ids.iter().filter_map(|id| {

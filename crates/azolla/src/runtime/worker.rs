@@ -141,6 +141,17 @@ impl<J: Job + ?Sized> Worker<J> {
         let Some(current) = self.hand.current.take() else { return };
         let (task, header) = (current.task, current.job.header());
         self.hand.finished.push((task, outcome));
+        if current.seen.is_some() {
+            // First, so that whoever sees the end finds it noted.
+            let worker = self.id.0;
+            let observer = &self.engine.observer;
+            match outcome {
+                Outcome::Again => observer.note(task, What::Again { worker }),
+                Outcome::Suspended => observer.note(task, What::Detached { worker }),
+                Outcome::Done => observer.note_end(task, Some(worker), header, false),
+                Outcome::Failed => observer.note_end(task, Some(worker), header, true),
+            }
+        }
         match outcome {
             Outcome::Done => self.hand.tell_now |= header.settle(false),
             // A failure shows when the engine has heard of it: it may be retried at once.
@@ -149,15 +160,6 @@ impl<J: Job + ?Sized> Worker<J> {
                 self.hand.tell(locked, self.id);
             }),
             Outcome::Again | Outcome::Suspended => self.hand.tell_now = true,
-        }
-        if current.seen.is_some() {
-            let worker = self.id.0;
-            let what = match outcome {
-                Outcome::Again => What::Again { worker },
-                Outcome::Suspended => What::Detached { worker },
-                _ => What::Ended { worker: Some(worker), status: header.status() },
-            };
-            self.engine.observer.note(task, what);
         }
         if outcome == Outcome::Failed && self.engine.observer.is_on() {
             self.engine.show_failure(&current.job);

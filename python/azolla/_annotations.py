@@ -1,0 +1,104 @@
+"""What is noted on tasks: annotations, and the spans made of them.
+
+They are a context variable, and a task runs in the context of whoever submits it: so what a task grows has them too.
+Those that are given by Dask's own `dask.annotate` count as well.
+"""
+
+import contextlib
+import numbers
+import sys
+import uuid
+from collections.abc import Iterator
+from contextvars import Context, ContextVar
+from typing import Any
+
+_own: "ContextVar[dict[str, Any] | None]" = ContextVar("azolla_annotations", default=None)
+
+
+def get_annotations() -> dict[str, Any]:
+    """The annotations that tasks submitted here will have; in a task, its own.
+
+    >>> with annotate(stage="parse"):
+    ...     get_annotations()
+    {'stage': 'parse'}
+    """
+    return dict(current() or {})
+
+
+def current() -> dict[str, Any] | None:
+    """The annotations here, as tasks keep them: nobody changes them."""
+    own, theirs = _own.get(), _dasks()
+    given = theirs.get() if theirs is not None else None
+    # `annotate` sets both: where they differ, Dask's is the inner one.
+    return own if not given else {**own, **given} if own else given
+
+
+def of(context: Context) -> dict[str, Any]:
+    """The annotations in a context."""
+    own, theirs = context.get(_own), _dasks()
+    given = context.get(theirs) if theirs is not None else None
+    return {**(own or {}), **(given or {})}
+
+
+@contextlib.contextmanager
+def annotate(**annotations: Any) -> Iterator[None]:
+    """Notes something on the tasks that are submitted within a `with` statement, and on what they grow.
+
+    Annotations show in `get_task_stream` and `get_task_metadata`. `priority` and `retries` are also what tasks are
+    submitted with that are given no other. Within another, both count; the inner one wins.
+
+    Args:
+        **annotations: Names and values. Any value will do, but for `priority`, a number, and `retries`, a whole one.
+
+    Raises:
+        TypeError: The `priority` or `retries` is none.
+
+    >>> with annotate(stage="parse", priority=10):
+    ...     client.submit(get_annotations, pure=False).result()
+    {'stage': 'parse', 'priority': 10}
+    """
+    for name, kind in (("priority", numbers.Real), ("retries", numbers.Integral)):
+        if annotations.get(name) is not None and not isinstance(annotations[name], kind):
+            raise TypeError(f"annotate({name}={annotations[name]!r}): it must be a number")
+    here = {**(current() or {}), **annotations}
+    variables = [variable for variable in (_own, _dasks()) if variable is not None]
+    tokens = [(variable, variable.set(here)) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, token in tokens:
+            variable.reset(token)
+
+
+@contextlib.contextmanager
+def span(*tags: str) -> Iterator[str]:
+    """Marks the tasks that are submitted within a `with` statement, and what they grow, as belonging together.
+
+    The mark is the annotation `span`: a dictionary of the `name`, a tuple of the tags of this span and of those around
+    it, and of their `ids`, which no other span has.
+
+    Args:
+        *tags: The span's name; several make as many spans, one in the other.
+
+    Yields:
+        The span's id.
+
+    Raises:
+        ValueError: There is no tag.
+
+    >>> with span("crawl"), span("parse") as id:
+    ...     found = client.submit(get_annotations, pure=False).result()["span"]
+    >>> found["name"], found["ids"][-1] == id
+    (('crawl', 'parse'), True)
+    """
+    if not tags:
+        raise ValueError("span() takes one tag or more")
+    around = (current() or {}).get("span", {"name": (), "ids": ()})
+    ids = tuple(str(uuid.uuid4()) for _ in tags)
+    with annotate(span={"name": (*around["name"], *tags), "ids": (*around["ids"], *ids)}):
+        yield ids[-1]
+
+
+def _dasks() -> "ContextVar[dict[str, Any] | None] | None":
+    """Dask's own variable, if the program has loaded Dask."""
+    return getattr(sys.modules.get("dask.base"), "_annotations", None)

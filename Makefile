@@ -24,7 +24,7 @@ unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-models test-python lint format docs screenshots bench bench-peers extension FORCE
+.PHONY: help demo test test-rust test-models test-python counts lint format docs screenshots bench bench-peers extension FORCE
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -61,6 +61,11 @@ endif
 
 test-python: extension ## pytest
 	$(STEP) "Python tests" $(LIMIT) $(VENV)/bin/python -m pytest --timeout 120 python/tests
+
+counts: $(VENV)/ready ## instructions that the hot paths take, held to bench/counts.json (ONLY=name, UPDATE=1, PROFILE=1)
+	$(STEP) "build the counted works" $(LIMIT) cargo build $(LOCKED) --release -p azolla --example counts
+	$(STEP) "instruction counts" $(LIMIT) $(VENV)/bin/python bench/counts.py $(TARGET)/release/examples/counts \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(UPDATE),--update) $(if $(PROFILE),--profile)
 
 # --- What keeps the house
 

@@ -58,11 +58,13 @@ impl Builder {
             Some(threads) => threads,
             None => thread::available_parallelism()?.get(),
         };
-        let threads = Threads::default();
-        let engine = Engine::start(slots, Box::new(threads.clone()))?;
-        let shared = Arc::new(Shared { engine, threads });
-        shared.threads.set_owner(&shared);
-        Ok(Client(shared))
+        Client::on(Threads::default(), slots)
+    }
+
+    /// A client with one slot and no thread, whose tasks run in [`Client::turn`]. For measuring.
+    #[doc(hidden)]
+    pub fn by_hand(self) -> io::Result<Client> {
+        Client::on(Threads::by_hand(), 1)
     }
 }
 
@@ -71,6 +73,20 @@ impl Client {
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    fn on(threads: Threads, slots: usize) -> io::Result<Self> {
+        let engine = Engine::start(slots, Box::new(threads.clone()))?;
+        let shared = Arc::new(Shared { engine, threads });
+        shared.threads.set_owner(&shared);
+        Ok(Self(shared))
+    }
+
+    /// Of a client made by [`Builder::by_hand`]: runs all that is ready, on this thread. What waits in a task would wait
+    /// for ever.
+    #[doc(hidden)]
+    pub fn turn(&self) {
+        self.0.threads.turn();
     }
 
     /// A task to be described, then submitted: priority, key, retries.

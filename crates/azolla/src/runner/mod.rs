@@ -1,3 +1,4 @@
 //! How a ready task is run.
 
+mod by_hand;
 pub(crate) mod threads;

@@ -4,7 +4,7 @@ use crate::cell::Task;
 use crate::client::Shared;
 use crate::primitives::thread::{self, JoinHandle};
 use crate::primitives::{Mutex, is_finished, per_thread};
-use crate::runtime::{Next, Runner, Worker};
+use crate::runtime::{Next, Runner, Sleeper, Worker};
 use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};
@@ -38,23 +38,27 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&mut Worker<dyn Task>>) -> R)
 
 /// Starts threads, and joins them in the end.
 #[derive(Clone, Default)]
-pub(crate) struct Threads(Arc<Inner>);
+pub(crate) struct Threads(pub(super) Arc<Inner>);
 
 #[derive(Default)]
-struct Inner {
+pub(super) struct Inner {
     running: Mutex<Vec<JoinHandle<()>>>,
+    /// Workers that have no thread, if they are moved by hand.
+    pub(super) by_hand: OnceLock<Mutex<Vec<Worker<dyn Task>>>>,
     /// Whose threads they are. Weak: a task must not keep its own client from ending.
     owner: OnceLock<Weak<Shared>>,
 }
 
 impl Runner<dyn Task> for Threads {
-    fn start(&self, worker: Worker<dyn Task>) -> io::Result<()> {
+    fn start(&self, mut worker: Worker<dyn Task>) -> io::Result<()> {
+        if let Some(kept) = self.0.by_hand.get() {
+            let _ = worker.next_task(); // says only that it is asleep, as it was not woken yet
+            kept.lock().push(worker);
+            return Ok(());
+        }
         let name = format!("azolla-{}", worker.number());
         let inner = Arc::clone(&self.0);
-        let handle = thread::Builder::new().name(name).spawn(move || {
-            RUNNER.with(|runner| runner.replace(Some(inner)));
-            work(worker);
-        })?;
+        let handle = thread::Builder::new().name(name).spawn(move || work(worker, &inner))?;
         let mut running = self.0.running.lock();
         // Those that have ended are not kept till the end.
         running.retain(|handle| !is_finished(handle));
@@ -70,6 +74,9 @@ impl Threads {
 
     /// Waits for all threads to end, except the one that asks.
     pub(crate) fn join(&self) {
+        if let Some(kept) = self.0.by_hand.get() {
+            drop(std::mem::take(&mut *kept.lock()));
+        }
         loop {
             // One that is in the middle of starting another is joined before the other is.
             let handles = std::mem::take(&mut *self.0.running.lock());
@@ -87,19 +94,37 @@ impl Threads {
 }
 
 /// The life of a worker's thread.
-fn work(worker: Worker<dyn Task>) {
+fn work(worker: Worker<dyn Task>, runner: &Arc<Inner>) {
+    enter(worker, runner);
+    while let Some(sleeper) = work_off() {
+        sleeper.sleep();
+    }
+    drop(leave());
+}
+
+/// Makes this thread the worker's.
+pub(super) fn enter(worker: Worker<dyn Task>, runner: &Arc<Inner>) {
+    RUNNER.with(|own| own.replace(Some(Arc::clone(runner))));
     WORKER.with(|own| own.replace(Some(worker)));
+}
+
+/// Takes the worker from its thread.
+pub(super) fn leave() -> Option<Worker<dyn Task>> {
+    WORKER.with(RefCell::take)
+}
+
+/// Runs what there is to run, until the worker is to sleep; `None` if it is to end.
+pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
     loop {
-        match with_own(Worker::next_task) {
-            Some(Next::Run(job)) => {
+        match with_own(Worker::next_task)? {
+            Next::Run(job) => {
                 let outcome = job.run();
                 with_own(|worker| worker.finish(outcome));
             }
-            Some(Next::Sleep(sleeper)) => sleeper.sleep(),
-            Some(Next::End) | None => break,
+            Next::Sleep(sleeper) => return Some(sleeper),
+            Next::End => return None,
         }
     }
-    drop(WORKER.with(RefCell::take));
 }
 
 fn with_own<R>(f: impl FnOnce(&mut Worker<dyn Task>) -> R) -> Option<R> {

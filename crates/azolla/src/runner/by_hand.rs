@@ -1,0 +1,25 @@
+//! Workers without threads: whoever measures the engine moves them by hand, on its own thread, so that the same happens
+//! every time, instruction for instruction.
+
+use super::threads::{Threads, enter, leave, work_off};
+use crate::primitives::Mutex;
+
+impl Threads {
+    /// Starts no threads: workers are kept for [`turn`](Self::turn).
+    pub(crate) fn by_hand() -> Self {
+        let threads = Self::default();
+        let _ = threads.0.by_hand.set(Mutex::new(Vec::new()));
+        threads
+    }
+
+    /// Has each worker that is kept do what there is to do, until it would sleep.
+    pub(crate) fn turn(&self) {
+        let Some(kept) = self.0.by_hand.get() else { return };
+        let workers = std::mem::take(&mut *kept.lock());
+        for worker in workers {
+            enter(worker, &self.0);
+            let _ = work_off();
+            kept.lock().extend(leave());
+        }
+    }
+}

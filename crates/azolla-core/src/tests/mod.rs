@@ -2,6 +2,7 @@
 //! once found.
 
 mod order;
+mod promises;
 mod regressions;
 mod swarm;
 mod waking;

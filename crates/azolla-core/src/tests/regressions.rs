@@ -69,13 +69,7 @@ fn a_failure_reaches_all_that_depend_on_it_however_deep() {
     for _ in 0..100_000 {
         last = world.cells.len();
         // Submitted past the checks, which walk everything each time.
-        world.cells.push(super::world::CellState {
-            id: None,
-            futures: 1,
-            shows: Shows::Pending,
-            dropped: false,
-            watched: true,
-        });
+        world.cells.push(super::world::CellState::new(&[last - 1]));
         let input = crate::Input { task: world.id(last - 1), there: false };
         let mut effects = vec![];
         world.scheduler.handle(
@@ -180,6 +174,68 @@ fn short_tasks_come_in_batches_that_leave_something_for_others() {
     world.next(W0);
     let claimed = world.workers[&W0].batch.len();
     assert!((8..32).contains(&claimed), "{claimed} of {} claimed", cells.len() - 4);
+}
+
+#[test]
+fn only_short_tasks_are_pulled_several_at_once_and_only_once_that_is_known() {
+    let (short, long) = (0, 1);
+    let mut world = World::new(1, 256);
+    for kind in [short, short, short, long, long, long, long].repeat(4) {
+        world.submit(None, None, None, kind, &[]);
+    }
+    let mut batches = Vec::new();
+    while world.scheduler.counts().live > 0 {
+        world.next(W0);
+        let thread = &world.workers[&W0];
+        let tasks = thread.batch.iter().chain(&thread.running).map(|(task, _)| *task);
+        let kinds: Vec<_> = tasks.map(|task| world.scheduler.task(task).unwrap().kind.0).collect();
+        let took = if kinds.last() == Some(&short) { 1_000 } else { 100_000 };
+        world.finish(W0, Outcome::Done, took);
+        batches.push(kinds);
+    }
+    let [first, second, third, ..] = &batches[..] else { panic!("{batches:?}") };
+    assert_eq!([first.len(), second.len(), third.len()], [1; 3], "nothing is known of them yet");
+    assert!(batches.iter().any(|batch| batch.len() > 1), "{batches:?}");
+    let alike = |batch: &Vec<u32>| batch.iter().all(|kind| *kind == short);
+    assert!(batches.iter().filter(|batch| batch.len() > 1).all(alike), "{batches:?}");
+}
+
+#[test]
+fn a_chain_without_end_lets_others_of_its_priority_in() {
+    let mut world = World::new(1, 256);
+    let mut chain = vec![world.submit(None, None, None, 0, &[])];
+    world.next(W0);
+    let other = world.submit(None, None, None, 1, &[]);
+    let mut links = 0;
+    while world.cells[other].shows == Shows::Pending {
+        // The next link is there before this one ends, and newer than the other task.
+        chain.push(world.submit(None, None, None, 0, &[chain[links]]));
+        links += 1;
+        world.finish(W0, Outcome::Done, 100_000);
+        if world.workers[&W0].running.is_none() {
+            world.next(W0);
+        }
+        assert!(links < 100, "it never comes to the other");
+    }
+}
+
+#[test]
+fn what_a_worker_has_claimed_is_ready_again_when_it_pulls() {
+    let mut world = World::new(2, 256);
+    for _ in 0..20 {
+        world.submit(None, None, None, 0, &[]);
+    }
+    for _ in 0..4 {
+        world.next(W0);
+        world.finish(W0, Outcome::Done, 1_000);
+    }
+    world.next(W0);
+    assert!(world.scheduler.counts().claimed > 0);
+    let claimed = std::mem::take(&mut world.workers.get_mut(&W0).unwrap().batch);
+    world.finish(W0, Outcome::Done, 1_000_000);
+    world.next(W0);
+    let first = claimed[0].0;
+    assert_eq!(world.workers[&W0].running.map(|(task, _)| task), Some(first));
 }
 
 #[test]

@@ -349,6 +349,7 @@ impl Run {
             self.world.release(cell);
         }
         self.world.finish_leftovers();
+        self.world.check_endings();
         assert_eq!(self.world.scheduler.counts().kept, 0, "tasks are left behind");
         assert!(self.world.cells.iter().all(|cell| cell.dropped), "payloads are left behind");
     }

@@ -1,13 +1,11 @@
 //! A driver without threads or values: fake workers that do what the test says, and a record of
 //! what each task's future would show. It holds the scheduler to its word after every event.
 
-use crate::task::Task;
-use crate::waits::order;
 use crate::{
     Effect, Event, Input, Key, Kind, Outcome, Priority, Refusal, Scheduler, State, Submission,
     TaskId, Wait, WorkerId,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::vec::Vec;
 
 /// The place of a task in [`World::cells`], which the scheduler carries as its payload.
@@ -36,8 +34,26 @@ pub(super) struct CellState {
     pub(super) futures: u32,
     pub(super) shows: Shows,
     pub(super) dropped: bool,
+    /// What it needs.
+    pub(super) inputs: Vec<Cell>,
+    /// It has had a result, though that may be taken back since.
+    pub(super) was_done: bool,
     /// Somebody depends on it: its end is told at once.
     pub(super) watched: bool,
+}
+
+impl CellState {
+    pub(super) fn new(inputs: &[Cell]) -> Self {
+        Self {
+            id: None,
+            futures: 0,
+            shows: Shows::Pending,
+            dropped: false,
+            inputs: inputs.to_vec(),
+            was_done: false,
+            watched: false,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,11 +123,16 @@ impl World {
             _ => None,
         };
         self.note_event(&event);
+        let lends = matches!(event, Event::Park { .. } | Event::Secede(_));
+        let before = self.scheduler.workers.tally();
         let news_under_way = self.scheduler.has_more();
         let mut effects = Vec::new();
         self.scheduler.handle(event, &mut effects);
         if let Err(broken) = self.scheduler.check() {
             panic!("after event {}: {broken}", self.events);
+        }
+        if lends {
+            self.check_somebody_is_left(before);
         }
         if self.scheduler.at_cap() {
             self.note("the cap was reached");
@@ -133,8 +154,7 @@ impl World {
                     false => "a task was claimed in a batch",
                 });
                 // News of before may have made something ready only after this was chosen.
-                let queued_for_a_slot = self.scheduler.workers.tally().resuming;
-                assert!(!begun || queued_for_a_slot == 0, "new work comes before old");
+                self.check_may_run(*task, *worker, *begun);
                 if *begun && !news_under_way {
                     self.check_goes_first(*task, pulled);
                 }
@@ -187,75 +207,6 @@ impl World {
             _ => return,
         };
         self.note(what);
-    }
-
-    /// No slot stays idle while a claim that has not begun could be run there.
-    pub(super) fn check_idle(&self) {
-        let idle = self.scheduler.workers.free_slots() > 0
-            && self.workers.values().any(|thread| thread.state == ThreadState::Asleep);
-        if !idle || self.closed || self.scheduler.at_cap() {
-            return;
-        }
-        for (worker, thread) in &self.workers {
-            let unbegun = thread.batch.iter().find(|(id, _)| {
-                let state = self.scheduler.tasks.get(*id).map(|task| task.state);
-                state == Some(State::Claimed { worker: *worker })
-            });
-            assert_eq!(unbegun, None, "a slot is idle, and {worker:?} has not begun this");
-        }
-    }
-
-    /// At the cap, no slot stays free while a task is ready that a parked one needs.
-    fn check_nothing_needed_is_held_back(&mut self) {
-        let waking = self.scheduler.workers.tally().waking;
-        let idle = self.scheduler.workers.free_slots() > 0
-            && self.scheduler.workers.tally().asleep > 0
-            && !self.closed;
-        if idle {
-            let needed = self.needed().filter(|task| task.state == State::Ready).count();
-            assert!(
-                needed <= waking,
-                "{needed} tasks are needed and ready, {waking} come for them"
-            );
-            self.note("a slot was free at the cap");
-        }
-    }
-
-    /// Nothing that is ready comes before a task that begins: in no way if it was pulled, not by
-    /// priority if it was handed over. At the cap only what is needed counts.
-    fn check_goes_first(&self, id: TaskId, pulled: bool) {
-        let begun = self.scheduler.tasks.get(id).expect("it has just begun");
-        let goes_first = |ready: &Task<Cell>| {
-            let first =
-                if pulled { order(begun) < order(ready) } else { begun.priority >= ready.priority };
-            assert!(first, "{:?} was to go before {:?}", ready.lineage, begun.lineage);
-        };
-        if self.scheduler.at_cap() {
-            let is_it = |task: &Task<Cell>| task.lineage == begun.lineage;
-            assert!(self.needed().any(is_it), "{id:?} begins at the cap, and nobody needs it");
-            self.needed().filter(|task| task.state == State::Ready).for_each(goes_first);
-        } else {
-            let tasks = self.scheduler.tasks.iter().map(|(_, task)| task);
-            tasks.filter(|task| task.state == State::Ready).for_each(goes_first);
-        }
-    }
-
-    /// The tasks that parked ones wait for, directly or through dependencies, but for those that
-    /// are gone.
-    fn needed(&self) -> impl Iterator<Item = &Task<Cell>> {
-        let parked = |thread: &&Thread| matches!(thread.state, ThreadState::Parked { .. });
-        let waits = self.workers.values().filter(parked).filter_map(|it| it.waits_for.as_ref());
-        let mut reached: Vec<TaskId> = waits.flat_map(|wait| wait.tasks.iter().copied()).collect();
-        let mut needed = BTreeSet::new();
-        while let Some(next) = reached.pop() {
-            if needed.insert(next)
-                && let Some(task) = self.scheduler.tasks.get(next)
-                && matches!(task.state, State::Waiting { .. })
-            {
-                reached.extend(&task.inputs);
-            }
-        }
-        needed.into_iter().filter_map(|id| self.scheduler.tasks.get(id))
     }
 
     fn carry_out(&mut self, effect: Effect<Cell>) {
@@ -334,13 +285,7 @@ impl World {
         inputs: &[Cell],
     ) -> Cell {
         let payload = self.cells.len();
-        self.cells.push(CellState {
-            id: None,
-            futures: 0,
-            shows: Shows::Pending,
-            dropped: false,
-            watched: false,
-        });
+        self.cells.push(CellState::new(inputs));
         for cell in inputs {
             self.cells[*cell].watched = true;
         }
@@ -398,6 +343,7 @@ impl World {
         };
         if self.cells[cell].shows == Shows::Pending {
             self.cells[cell].shows = shows;
+            self.cells[cell].was_done = shows == Shows::Done;
         }
         let thread = self.workers.get_mut(&worker).expect("it joined");
         if outcome == Outcome::Done && !self.cells[cell].watched && !thread.batch.is_empty() {
@@ -475,14 +421,6 @@ impl World {
             thread.state = ThreadState::Awake;
         }
         self.take_back();
-    }
-
-    /// No claim begins when something more urgent is ready.
-    fn check_outranks(&self, begun: TaskId) {
-        let priority = self.scheduler.tasks.get(begun).expect("a claim is kept").priority;
-        for (id, ready) in self.scheduler.tasks.iter().filter(|(_, t)| t.state == State::Ready) {
-            assert!(ready.priority <= priority, "{id:?} outranks {begun:?}, which begins");
-        }
     }
 
     /// The workers that doze have not been woken for a while.
@@ -634,6 +572,7 @@ impl World {
         let cell = self.by_id[&task];
         if self.cells[cell].shows == Shows::Pending {
             self.cells[cell].shows = Shows::Done;
+            self.cells[cell].was_done = true;
         }
         self.event(Event::Finish { worker: None, task, outcome: Outcome::Done, took: 0 });
     }

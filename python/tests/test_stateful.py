@@ -1,4 +1,4 @@
-"""Random operations on a client, by hypothesis: no wait hangs, no key is lost, no task leaks.
+"""Random operations on a cluster and its clients, by hypothesis: no wait hangs, no key is lost, no task leaks.
 
 `AZOLLA_OPERATIONS=100000` asks for that many; a few hundred are tried otherwise.
 """
@@ -7,10 +7,25 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import deque
 from typing import Any
 
 import pytest
-from azolla import CancelledError, Client, Future, as_completed, fire_and_forget, wait
+from azolla import (
+    CancelledError,
+    Client,
+    Event,
+    Future,
+    LocalCluster,
+    Lock,
+    Queue,
+    Semaphore,
+    Variable,
+    as_completed,
+    fire_and_forget,
+    get_client,
+    wait,
+)
 from conftest import PATIENCE, eventually, nothing_is_kept
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -18,8 +33,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 OPERATIONS = int(os.environ.get("AZOLLA_OPERATIONS", "500"))
 STEPS = 50
+CLIENTS = 3
+KEYS = 5
 
 indexes = st.integers(0, 10**6)
+clients = st.integers(0, CLIENTS - 1)
 
 
 class Failed(Exception):
@@ -46,55 +64,102 @@ class Task:
         return self.cancelled or any(task.may_be_cancelled() for task in self.inputs)
 
 
+Held = tuple["Future[int]", Task]
+
+
 class Operations(RuleBasedStateMachine):
-    """Futures, each with what is known of its task."""
+    """Futures of several clients, each with what is known of its task; and what the clients share."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.client = Client(processes=False, n_workers=1, threads_per_worker=2, set_as_default=False)
-        self.held: list[tuple[Future[int], Task]] = []
-        self.keys = 0
+        self.cluster = LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
+        self.clients = [self.join() for _ in range(CLIENTS)]
+        self.held: list[Held] = []
+        #: By their numbers: the tasks whose keys are shared, and how often such a task was cancelled.
+        self.keyed: dict[int, Task] = {}
+        self.cancelled_keys = [0] * KEYS
+        self.queued: deque[Task | int] = deque()
+        self.variable: Task | int | None = None
+        #: Events that tasks wait for; nobody else waits for such a task before they are set.
+        self.unset: list[str] = []
+        self.names = 0
 
-    def some(self, picks: list[int]) -> list[tuple[Future[int], Task]]:
+    def join(self) -> Client:
+        return Client(self.cluster, set_as_default=False)
+
+    def name(self) -> str:
+        self.names += 1
+        return f"name-{self.names}"
+
+    def some(self, picks: list[int]) -> list[Held]:
         return [self.held[pick % len(self.held)] for pick in picks] if self.held else []
 
+    def hold(self, future: Future[int], task: Task) -> None:
+        self.held.append((future, task))
+
+    # --- Tasks
+
     @rule(
+        client=clients,
         number=indexes,
         picks=st.lists(indexes, max_size=3),
         fails=st.booleans(),
         priority=st.sampled_from([None, -1, 2]),
     )
-    def submit(self, number: int, picks: list[int], fails: bool, priority: int | None) -> None:
+    def submit(self, client: int, number: int, picks: list[int], fails: bool, priority: int | None) -> None:
         inputs = self.some(picks)
         futures = [future for future, _ in inputs]
         tasks = [task for _, task in inputs]
         total = None if fails else number + sum(task.total or 0 for task in tasks)
         function = fail if fails else add
-        future = self.client.submit(function, number, *futures, pure=False, priority=priority)
-        self.held.append((future, Task(total, tasks)))
+        future = self.clients[client].submit(function, number, *futures, pure=False, priority=priority)
+        self.hold(future, Task(total, tasks))
 
-    @rule(numbers=st.lists(indexes, max_size=5))
-    def map(self, numbers: list[int]) -> None:
-        futures = self.client.map(add, numbers, pure=False)
-        self.held += [(future, Task(number, [])) for future, number in zip(futures, numbers, strict=True)]
+    @rule(client=clients, numbers=st.lists(indexes, max_size=5))
+    def map(self, client: int, numbers: list[int]) -> None:
+        futures = self.clients[client].map(add, numbers, pure=False)
+        for future, number in zip(futures, numbers, strict=True):
+            self.hold(future, Task(number, []))
 
-    @rule(number=indexes)
-    def submit_with_a_key(self, number: int) -> None:
-        self.keys += 1
-        future = self.client.submit(add, number, key=("key", self.keys))
-        again = self.client.submit(fail, key=("key", self.keys))
-        assert again.key == future.key
-        task = Task(number, [])
-        self.held += [(future, task), (again, task)]
+    @rule(client=clients, numbers=st.lists(indexes, max_size=3))
+    def scatter(self, client: int, numbers: list[int]) -> None:
+        futures = self.clients[client].scatter(numbers, hash=False)
+        for future, number in zip(futures, numbers, strict=True):
+            self.hold(future, Task(number, []))
 
-    @rule(number=indexes)
-    def grow(self, number: int) -> None:
-        client = self.client
+    @rule(client=clients, number=st.integers(0, KEYS - 1))
+    def submit_with_a_shared_key(self, client: int, number: int) -> None:
+        task = self.keyed.setdefault(number, Task(number, []))
+        if task.cancelled:
+            self.cancelled_keys[number] += 1
+            task = self.keyed[number] = Task(number, [])
+        key = ("key", number, self.cancelled_keys[number])
+        in_use = any(other is task for _, other in self.held)
+        # Another function under a key in use is not called.
+        future = self.clients[client].submit(fail if in_use else add, number, key=key)
+        assert future.key == key
+        self.hold(future, task)
 
+    @rule(client=clients, number=indexes, failures=st.integers(0, 2))
+    def submit_with_retries(self, client: int, number: int, failures: int) -> None:
+        left = [None] * failures
+
+        def unsteady() -> int:
+            if left:
+                left.pop()
+                raise Failed
+            return number
+
+        self.hold(self.clients[client].submit(unsteady, pure=False, retries=failures), Task(number, []))
+
+    @rule(client=clients, number=indexes)
+    def grow(self, client: int, number: int) -> None:
         def parent() -> int:
-            return sum(client.gather(client.map(add, [number, 1], pure=False)))
+            return sum(get_client().gather(get_client().map(add, [number, 1], pure=False)))
 
-        self.held.append((client.submit(parent, pure=False), Task(number + 1, [])))
+        self.hold(self.clients[client].submit(parent, pure=False), Task(number + 1, []))
+
+    # --- Futures
 
     @precondition(lambda self: self.held)
     @rule(pick=indexes)
@@ -112,7 +177,7 @@ class Operations(RuleBasedStateMachine):
     @rule(pick=indexes)
     def cancel(self, pick: int) -> None:
         [(future, task)] = self.some([pick])
-        self.client.cancel(future)
+        future.cancel()
         task.cancelled = True
         assert future.cancelled()
 
@@ -131,10 +196,12 @@ class Operations(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(pick=indexes)
     def result(self, pick: int) -> None:
+        self.set_events()
         self.check(*self.some([pick])[0])
 
     @rule(picks=st.lists(indexes, max_size=5))
     def wait_for(self, picks: list[int]) -> None:
+        self.set_events()
         chosen = self.some(picks)
         try:
             done, not_done = wait([future for future, _ in chosen], timeout=PATIENCE)
@@ -146,13 +213,126 @@ class Operations(RuleBasedStateMachine):
 
     @rule(picks=st.lists(indexes, max_size=5, unique=True))
     def complete(self, picks: list[int]) -> None:
+        self.set_events()
         futures = [future for future, _ in self.some(picks)]
         ended = list(as_completed(futures, timeout=PATIENCE))
         assert sorted(map(id, ended)) == sorted(map(id, futures))
 
+    # --- Clients
+
+    @rule(client=clients)
+    def leave(self, client: int) -> None:
+        """Another comes in its place; what only its futures wanted goes."""
+        left = self.clients[client]
+        mine = [future for future, _ in self.held if future.client is left]
+        self.held = [(future, task) for future, task in self.held if future.client is not left]
+        left.close()
+        assert all(future.cancelled() for future in mine)
+        self.clients[client] = self.join()
+
+    # --- What is shared
+
+    @rule(client=clients, number=indexes, pick=indexes, of_a_future=st.booleans())
+    def put(self, client: int, number: int, pick: int, of_a_future: bool) -> None:
+        queue = Queue("queue", self.clients[client])
+        if of_a_future and self.held:
+            [(future, task)] = self.some([pick])
+            queue.put(future)
+            self.queued.append(task)
+        else:
+            queue.put(number)
+            self.queued.append(number)
+
+    @precondition(lambda self: self.queued)
+    @rule(client=clients, batch=st.sampled_from([False, True, 1]))
+    def get(self, client: int, batch: bool | int) -> None:
+        queue = Queue("queue", self.clients[client])
+        assert queue.qsize() == len(self.queued)
+        got = queue.get(timeout=PATIENCE, batch=batch)
+        for value in got if batch else [got]:
+            self.take(value, self.queued.popleft())
+        assert queue.qsize() == len(self.queued)
+
+    def take(self, value: Any, expected: Task | int) -> None:
+        if isinstance(expected, Task):
+            self.hold(value, expected)
+        else:
+            assert value == expected
+
+    @rule(client=clients, number=indexes, pick=indexes, of_a_future=st.booleans())
+    def set_variable(self, client: int, number: int, pick: int, of_a_future: bool) -> None:
+        variable = Variable("variable", self.clients[client])
+        if of_a_future and self.held:
+            [(future, self.variable)] = self.some([pick])
+            variable.set(future)
+        else:
+            variable.set(number)
+            self.variable = number
+
+    @precondition(lambda self: self.variable is not None)
+    @rule(client=clients)
+    def get_variable(self, client: int) -> None:
+        self.take(Variable("variable", self.clients[client]).get(timeout=PATIENCE), self.variable)  # type: ignore[arg-type]
+
+    @rule(client=clients)
+    def delete_variable(self, client: int) -> None:
+        Variable("variable", self.clients[client]).delete()
+        self.variable = None
+
+    @rule(client=clients, numbers=st.lists(indexes, min_size=1, max_size=5), maxsize=st.integers(0, 2))
+    def produce_and_consume(self, client: int, numbers: list[int], maxsize: int) -> None:
+        name = self.name()
+
+        def produce() -> None:
+            for number in numbers:
+                Queue(name, maxsize=maxsize).put(number)
+
+        def consume() -> int:
+            return sum(Queue(name, maxsize=maxsize).get() for _ in numbers)
+
+        # Whoever cancels the one would leave the other waiting: they are waited for at once.
+        produced = self.clients[client].submit(produce, pure=False)
+        consumed = self.clients[client - 1].submit(consume, pure=False)
+        assert consumed.result(timeout=PATIENCE) == sum(numbers)
+        assert produced.result(timeout=PATIENCE) is None
+
+    @rule(client=clients, others=st.integers(1, 3), leases=st.integers(1, 2), locks=st.booleans())
+    def contend(self, client: int, others: int, leases: int, locks: bool) -> None:
+        name = self.name()
+        within: list[int] = []
+
+        def enter() -> int:
+            with Lock(name) if locks else Semaphore(leases, name):
+                within.append(1)
+                assert len(within) <= (1 if locks else leases)
+                get_client().submit(add, 1, pure=False).result()
+                within.pop()
+            return 1
+
+        for _ in range(others):
+            self.hold(self.clients[client].submit(enter, pure=False), Task(1, []))
+
+    @rule(client=clients, number=indexes)
+    def wait_for_an_event(self, client: int, number: int) -> None:
+        name = self.name()
+        self.unset.append(name)
+
+        def late() -> int:
+            assert Event(name).wait(timeout=PATIENCE)
+            return number
+
+        self.hold(self.clients[client].submit(late, pure=False), Task(number, []))
+
+    @rule()
+    def set_events(self) -> None:
+        while self.unset:
+            Event(self.unset.pop(), self.clients[0]).set()
+
+    # --- What must hold
+
     @invariant()
     def the_engine_holds(self) -> None:
-        self.client._check()
+        self.clients[0]._check()
 
     def check(self, future: Future[int], task: Task) -> None:
         try:
@@ -166,14 +346,17 @@ class Operations(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
+            self.set_events()
             for future, task in self.held:
                 self.check(future, task)
             future = task = None  # type: ignore[assignment]
             self.held.clear()
+            Queue("queue", self.clients[0]).get(batch=True)
+            Variable("variable", self.clients[0]).delete()
             gc.collect()
-            eventually(lambda: nothing_is_kept(self.client))
+            eventually(lambda: nothing_is_kept(self.clients[0]))
         finally:
-            self.client.close()
+            self.cluster.close()
 
 
 TestOperations = pytest.mark.timeout(max(120, OPERATIONS))(Operations.TestCase)

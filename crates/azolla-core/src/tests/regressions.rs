@@ -410,24 +410,30 @@ fn workers_that_are_not_needed_any_more_are_retired() {
     assert!(world.happened["a worker was retired"] > 0);
 }
 
-#[test]
-fn async_work_that_waits_for_what_has_not_begun_does_not_hold_the_cap_for_ever() {
-    let mut world = World::new(1, 2);
-    // The async task ends when the last parent has begun, and all parents wait for it.
+/// So many parents wait for async work that ends when the last of them has begun. Returns how many
+/// whiles that takes; in every other one, the worker that dozes may leave, and another comes.
+fn whiles_until_parked(world: &mut World, parents: usize, leaves: bool) -> u32 {
     let event = world.submit(None, None, None, 0, &[]);
     world.next(W0);
     world.detach(W0);
-    for _ in 0..20 {
+    for _ in 0..parents {
         world.submit(None, None, None, 1, &[]);
     }
     let mut whiles = 0;
-    while world.scheduler.counts().parked < 20 {
+    while world.scheduler.counts().parked < parents {
         let awake = world.workers.iter().filter(|(_, t)| t.state == ThreadState::Awake);
         let awake: Vec<_> = awake.map(|(worker, thread)| (*worker, thread.running)).collect();
         if awake.is_empty() {
             whiles += 1;
             assert!(whiles < 50, "stuck at {} parked", world.scheduler.counts().parked);
-            world.while_passes();
+            let dozes = world.workers.iter().find(|(_, thread)| thread.dozes);
+            if let (true, Some((worker, _))) = (leaves && whiles % 2 == 1, dozes) {
+                let worker = *worker;
+                world.leave(worker);
+                world.event(Event::Join);
+            } else {
+                world.while_passes();
+            }
         }
         for (worker, running) in awake {
             match running {
@@ -436,8 +442,24 @@ fn async_work_that_waits_for_what_has_not_begun_does_not_hold_the_cap_for_ever()
             }
         }
     }
+    whiles
+}
+
+#[test]
+fn async_work_that_waits_for_what_has_not_begun_does_not_hold_the_cap_for_ever() {
+    let mut world = World::new(1, 2);
+    let whiles = whiles_until_parked(&mut world, 20, false);
     assert!(whiles < 10, "the cap rises faster while nothing ends: {whiles} whiles");
     world.finish_detached(0);
     world.resume_satisfied();
     assert_eq!(world.workers.values().filter(|t| t.state == ThreadState::Awake).count(), 1);
+}
+
+#[test]
+fn when_the_worker_that_dozes_goes_another_one_does() {
+    let mut world = World::new(1, 2);
+    let whiles = whiles_until_parked(&mut world, 20, true);
+    assert!(whiles > 1, "nobody dozed");
+    world.finish_detached(0);
+    world.resume_satisfied();
 }

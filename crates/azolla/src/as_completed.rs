@@ -1,6 +1,7 @@
 //! Futures in the order in which they end.
 
 use crate::cell::Task;
+use crate::completed_stream::CompletedStream;
 use crate::error::Error;
 use crate::future::{Future, told};
 use crate::primitives::now;
@@ -8,11 +9,13 @@ use crate::runner::threads::with_worker;
 use crate::runtime::Completions;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Iterates over futures as they end, those that fail or are cancelled included. More can be added
-/// meanwhile, which is what evolving workflows do.
+/// meanwhile, which is what evolving workflows do. [`stream`](AsCompleted::stream) makes it a stream
+/// for `async` code.
 ///
 /// ```
 /// let client = azolla::Client::builder().threads_per_worker(2).build()?;
@@ -34,15 +37,13 @@ pub fn as_completed<T: Send + Sync + 'static>(
 ) -> AsCompleted<T> {
     let completions = Completions::new();
     let mut endings = AsCompleted { completions, pending: HashMap::new(), added: 0 };
-    for future in futures {
-        endings.add(future);
-    }
+    endings.extend(futures);
     endings
 }
 
-/// See [`as_completed`].
+/// See [`as_completed`]. When it has come to its end it goes on as soon as something is added.
 pub struct AsCompleted<T> {
-    completions: Arc<Completions<dyn Task>>,
+    pub(crate) completions: Arc<Completions<dyn Task>>,
     pending: HashMap<usize, Future<T>>,
     added: usize,
 }
@@ -62,10 +63,34 @@ impl<T: Send + Sync + 'static> AsCompleted<T> {
         self.pending.len()
     }
 
+    /// Whether none is to come.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Whether the next one is there already.
     #[must_use]
     pub fn has_ready(&self) -> bool {
         self.completions.ready() > 0
+    }
+
+    /// Lets go of all that are to come.
+    pub fn clear(&mut self) {
+        for future in self.pending.values() {
+            future.unlisten(&self.completions);
+        }
+        self.completions.clear(self.added + 1);
+        self.pending.clear();
+    }
+
+    /// The next one, as [`next`](Iterator::next) gives it, which does not tell why there is none.
+    ///
+    /// # Errors
+    /// Inside a task: that the client is closed, or that the wait would never end. Nothing is lost by
+    /// it.
+    pub fn try_next(&mut self) -> Result<Option<Future<T>>, Error> {
+        self.next_before(None)
     }
 
     /// The next one, waiting for at most as long as this; `None` when none is left.
@@ -73,10 +98,58 @@ impl<T: Send + Sync + 'static> AsCompleted<T> {
     /// # Errors
     /// [`Error::TimedOut`], or what else can end a wait in a task. Nothing is lost by it.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Future<T>>, Error> {
-        self.next_by(now().checked_add(timeout))
+        self.next_before(now().checked_add(timeout))
     }
 
-    fn next_by(&mut self, deadline: Option<Instant>) -> Result<Option<Future<T>>, Error> {
+    /// The next one, waiting until then at the latest; `None` when none is left. With the same
+    /// deadline each time, all of them are given that long.
+    ///
+    /// # Errors
+    /// As for [`next_timeout`](Self::next_timeout).
+    pub fn next_deadline(&mut self, deadline: Instant) -> Result<Option<Future<T>>, Error> {
+        self.next_before(Some(deadline))
+    }
+
+    /// Those that have ended and have not been given, without waiting.
+    pub fn take_ready(&mut self) -> Vec<Future<T>> {
+        std::iter::from_fn(|| self.completions.try_next())
+            .filter_map(|token| self.pending.remove(&token))
+            .collect()
+    }
+
+    /// Waits for the next one, and gives it with all others that have ended; `None` when none is
+    /// left.
+    ///
+    /// ```
+    /// let client = azolla::Client::builder().threads_per_worker(2).build()?;
+    /// let mut endings = azolla::as_completed(client.map(|n: u64| n, 0..100));
+    /// let mut sum = 0;
+    /// while let Some(batch) = endings.next_batch() {
+    ///     for future in &batch {
+    ///         sum += future.result()?;
+    ///     }
+    /// }
+    /// assert_eq!(sum, 4950);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_batch(&mut self) -> Option<Vec<Future<T>>> {
+        let mut batch = vec![self.next()?];
+        batch.extend(self.take_ready());
+        Some(batch)
+    }
+
+    /// The same as a stream, which goes on where this stands.
+    #[must_use]
+    pub fn stream(self) -> CompletedStream<T> {
+        CompletedStream::new(self)
+    }
+
+    /// The one that is known by this.
+    pub(crate) fn give(&mut self, token: usize) -> Option<Future<T>> {
+        self.pending.remove(&token)
+    }
+
+    fn next_before(&mut self, deadline: Option<Instant>) -> Result<Option<Future<T>>, Error> {
         if self.pending.is_empty() {
             return Ok(None);
         }
@@ -84,7 +157,7 @@ impl<T: Send + Sync + 'static> AsCompleted<T> {
             let next = self.completions.next::<Infallible>(worker.as_deref_mut(), deadline, None);
             next.map_err(|error| told(worker, error))
         })?;
-        Ok(self.pending.remove(&token))
+        Ok(self.give(token))
     }
 }
 
@@ -94,7 +167,15 @@ impl<T: Send + Sync + 'static> Iterator for AsCompleted<T> {
     /// The next one that has ended; `None` when none is left, or, inside a task, when the client is
     /// closed or the wait would never end.
     fn next(&mut self) -> Option<Future<T>> {
-        self.next_by(None).ok().flatten()
+        self.next_before(None).ok().flatten()
+    }
+}
+
+impl<T: Send + Sync + 'static> Extend<Future<T>> for AsCompleted<T> {
+    fn extend<I: IntoIterator<Item = Future<T>>>(&mut self, futures: I) {
+        for future in futures {
+            self.add(future);
+        }
     }
 }
 
@@ -103,5 +184,13 @@ impl<T> Drop for AsCompleted<T> {
         for future in self.pending.values() {
             future.unlisten(&self.completions);
         }
+    }
+}
+
+impl<T> fmt::Debug for AsCompleted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsCompleted")
+            .field("remaining", &self.pending.len())
+            .finish_non_exhaustive()
     }
 }

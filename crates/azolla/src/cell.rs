@@ -98,6 +98,15 @@ impl<T, W> Cell<T, W> {
     }
 }
 
+impl<T, W> Cell<T, W> {
+    /// One that has its result already.
+    pub(crate) fn holding(value: T, work: W, name: Name) -> Self {
+        let cell = Self::new(work, 0, name);
+        let _ = cell.attempts.store(Ok(value));
+        cell
+    }
+}
+
 impl<T: Send + Sync + 'static, W: Work<T> + 'static> Cell<T, W> {
     /// Puts the work back until the task is woken.
     fn suspend(&self, work: W) -> Outcome {

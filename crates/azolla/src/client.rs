@@ -69,6 +69,14 @@ impl Builder {
 }
 
 impl Client {
+    /// A client that runs as many tasks at once as there are processors.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub fn new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
     /// A client to be described, then built.
     #[must_use]
     pub fn builder() -> Builder {
@@ -188,6 +196,16 @@ impl Client {
         futures: impl IntoIterator<Item = &'a Future<T>>,
     ) -> Result<Vec<&'a T>, Error> {
         Gathering::new(futures.into_iter().collect()).await
+    }
+
+    /// Runs those of these tasks that have failed again; see [`Future::retry`].
+    pub fn retry<'a, T: Send + Sync + 'static>(
+        &self,
+        futures: impl IntoIterator<Item = &'a Future<T>>,
+    ) {
+        for future in futures {
+            future.retry();
+        }
     }
 
     /// Cancels all these tasks, and what depends on them.
@@ -347,7 +365,7 @@ pub fn rejoin() -> Result<(), Error> {
 pub struct TaskBuilder<'c> {
     pub(crate) client: &'c Client,
     priority: Option<Priority>,
-    key: Option<String>,
+    pub(crate) key: Option<String>,
 }
 
 impl<'c> TaskBuilder<'c> {
@@ -535,7 +553,7 @@ impl<'c> TaskBuilder<'c> {
     }
 
     /// A future on the task that had the key already; the job counts one for it.
-    fn existing<T: Send + Sync + 'static>(&self, job: Arc<dyn Task>) -> Future<T> {
+    pub(crate) fn existing<T: Send + Sync + 'static>(&self, job: Arc<dyn Task>) -> Future<T> {
         let engine = &self.client.0.engine;
         match Arc::clone(&job).typed().downcast::<Arc<dyn Typed<T>>>() {
             Ok(typed) => Future::new(*typed, Arc::clone(engine)),
@@ -609,11 +627,11 @@ pub(crate) fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Fail
     Failure::Error(Arc::from(error.into()))
 }
 
-fn digest(key: &str) -> Key {
+pub(crate) fn digest(key: &str) -> Key {
     Key::from_digest(xxhash_rust::xxh3::xxh3_128(key.as_bytes()))
 }
 
-fn kind<F: 'static>() -> u64 {
+pub(crate) fn kind<F: 'static>() -> u64 {
     let mut hasher = rustc_hash::FxHasher::default();
     TypeId::of::<F>().hash(&mut hasher);
     hasher.finish()

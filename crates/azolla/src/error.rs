@@ -68,6 +68,39 @@ pub enum Error {
     Engine(Arc<str>),
 }
 
+impl Error {
+    /// The key of the task that it tells of, if it is one: of the first, where it is a cycle of waits.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Failed { key, .. }
+            | Self::Panicked { key, .. }
+            | Self::Cancelled { key }
+            | Self::KeyType { key, .. }
+            | Self::OtherClient { key } => Some(key),
+            Self::WaitCycle { keys } => keys.first().map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// What the task returned as its error, if it is of this type.
+    ///
+    /// ```
+    /// let client = azolla::Client::builder().threads_per_worker(1).build()?;
+    /// let bad = client.try_submit(|| "seven".parse::<i32>());
+    /// let error = bad.result().unwrap_err();
+    /// assert!(error.downcast_ref::<std::num::ParseIntError>().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        match self {
+            Self::Failed { source, .. } => source.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
 impl<E> From<crate::runtime::WaitError<E>> for Error {
     fn from(error: crate::runtime::WaitError<E>) -> Self {
         use crate::runtime::WaitError;

@@ -95,6 +95,40 @@ impl<T: Send + Sync + 'static> Future<T> {
         self.result_by(now().checked_add(timeout))
     }
 
+    /// The result, if it is there already, or why there is none; `None` while the task has not ended.
+    ///
+    /// ```
+    /// # let client = azolla::Client::builder().threads_per_worker(1).build()?;
+    /// let future = client.submit(|| 7);
+    /// while future.try_result().is_none() {
+    ///     std::thread::yield_now(); // or do something else meanwhile
+    /// }
+    /// assert!(matches!(future.try_result(), Some(Ok(7))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn try_result(&self) -> Option<Result<&T, Error>> {
+        self.now()
+    }
+
+    /// As [`result`](Self::result), as what `.await` gives: it reads as a `&T`, and outlives the
+    /// future.
+    ///
+    /// # Errors
+    /// As for [`result`](Self::result).
+    ///
+    /// ```
+    /// # let client = azolla::Client::builder().threads_per_worker(1).build()?;
+    /// let squares = client.map(|n: u32| n * n, 0..3);
+    /// let values: Result<Vec<_>, _> = squares.into_iter().map(|future| future.value()).collect();
+    /// assert_eq!(values?.iter().map(|value| **value).sum::<u32>(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn value(&self) -> Result<Value<T>, Error> {
+        self.result()?;
+        Ok(Value(self.clone()))
+    }
+
     fn result_by(&self, deadline: Option<Instant>) -> Result<&T, Error> {
         loop {
             if let Some(outcome) = self.now() {
@@ -192,6 +226,12 @@ impl<T> fmt::Debug for Future<T> {
 /// A result that an awaited future has given: it reads as a `&T`, and keeps the result alive.
 pub struct Value<T>(pub(crate) Future<T>);
 
+impl<T> Clone for Value<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 impl<T: Send + Sync + 'static> Deref for Value<T> {
     type Target = T;
 
@@ -241,12 +281,12 @@ struct Awaited {
 }
 
 impl SharedWaker {
-    fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new(Awaited::default())))
     }
 
     /// Who is to be woken. Whether nothing is to come that would: then somebody must listen.
-    fn set(&self, waker: &Waker) -> bool {
+    pub(crate) fn set(&self, waker: &Waker) -> bool {
         let mut awaited = self.0.lock();
         let known = awaited.waker.as_ref().is_some_and(|old| old.will_wake(waker));
         let old = if known { None } else { awaited.waker.replace(waker.clone()) };
@@ -254,6 +294,16 @@ impl SharedWaker {
         drop(awaited);
         drop(old);
         idle
+    }
+
+    /// Somebody is about to have it told of one thing.
+    pub(crate) fn expect_one(&self) {
+        self.0.lock().missing = 1;
+    }
+
+    /// It is not to be told of anything after all.
+    pub(crate) fn expect_none(&self) {
+        self.0.lock().missing = 0;
     }
 
     /// Has the waker called once all these tasks have ended, or one has without a result.

@@ -40,20 +40,29 @@ mod as_completed;
 mod async_tasks;
 mod cell;
 mod client;
+mod completed_stream;
+mod current_task;
 mod error;
 mod future;
 mod inputs;
+mod map_with;
+mod on_done;
 mod polled;
 mod primitives;
+mod put;
 mod runner;
 pub mod runtime;
 pub mod sync;
+mod wait;
 
 pub use as_completed::{AsCompleted, as_completed};
 pub use client::{
     Builder, Client, Counters, RetryingBuilder, TaskBuilder, current_client, rejoin, secede,
 };
+pub use completed_stream::CompletedStream;
+pub use current_task::{CurrentTask, current_task};
 pub use error::Error;
 pub use future::{Awaiting, Future, Value};
 pub use inputs::Inputs;
-pub use runtime::Status;
+pub use runtime::{Status, Until};
+pub use wait::{Waited, wait, wait_async, wait_timeout};

@@ -10,6 +10,7 @@
 
 use azolla::sync::{Event, Lock, MultiLock, Queue, Semaphore};
 use azolla::{Client, Error, Future, as_completed, current_client, rejoin, secede};
+use futures_util::StreamExt;
 use shuttle::sync::Mutex;
 use shuttle::thread;
 use std::future::poll_fn;
@@ -603,5 +604,43 @@ fn an_async_task_is_closed_while_it_is_woken() {
         assert_eq!(Arc::strong_count(&held), 1, "closing has dropped it");
         assert!(matches!(task.result(), Ok(()) | Err(Error::Cancelled { .. })));
         ringer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_stream_is_added_to_while_its_futures_end() {
+    check(2, |client| {
+        let mut endings = as_completed(client.map(|n: u32| n, [2, 1])).stream();
+        let sum = shuttle::future::block_on(async {
+            let mut sum = 0;
+            while let Some(ended) = endings.next().await {
+                let n = *ended.result().unwrap();
+                sum += n;
+                if n > 0 {
+                    endings.add(client.submit(move || n - 1));
+                }
+            }
+            sum
+        });
+        assert_eq!(sum, 4);
+    });
+}
+
+#[test]
+fn a_callback_is_called_once_while_its_task_ends_and_the_client_is_closed() {
+    check(1, |client| {
+        let calls = Arc::new(Mutex::new(0));
+        let counts = Arc::clone(&calls);
+        let future = client.submit(|| ());
+        future.on_done(move |_| *counts.lock().unwrap() += 1);
+        let closes = client.clone();
+        let closer = thread::spawn(move || closes.close());
+        drop(future);
+        closer.join().unwrap();
+        while *calls.lock().unwrap() == 0 {
+            thread::yield_now();
+        }
+        drop(client.submit(|| ()));
+        assert_eq!(*calls.lock().unwrap(), 1);
     });
 }

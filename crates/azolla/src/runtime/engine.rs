@@ -266,6 +266,12 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
+    /// What is known of a task that is kept.
+    #[must_use]
+    pub fn view(&self, task: TaskId) -> Option<TaskView> {
+        self.with(|locked| locked.state.scheduler.task(task))
+    }
+
     pub(super) fn payload(&self, task: TaskId) -> Option<Arc<J>> {
         self.with(|locked| locked.payload(task))
     }

@@ -10,7 +10,9 @@ mod keys;
 mod order;
 mod polling;
 mod retrying;
+mod several;
 mod sharing;
+mod streaming;
 mod stress;
 mod waiting;
 

@@ -1,0 +1,43 @@
+//! Values that are there already, as futures.
+
+use crate::cell::{Cell, Failure, Name, Once};
+use crate::client::{Client, TaskBuilder, digest};
+use crate::future::Future;
+use std::any::type_name;
+use std::sync::Arc;
+
+impl Client {
+    /// A future on a value that is there already: an input for many tasks, say, none of which has to
+    /// copy it.
+    ///
+    /// ```
+    /// let client = azolla::Client::builder().threads_per_worker(2).build()?;
+    /// let words = client.put(vec!["fern", "moss", "duckweed"]);
+    /// let lengths = (0..3).map(|i| client.submit_with(&words, move |words| words[i].len()));
+    /// assert_eq!(client.gather(&lengths.collect::<Vec<_>>())?, [&4, &4, &8]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn put<T: Send + Sync + 'static>(&self, value: T) -> Future<T> {
+        self.task().put(value)
+    }
+}
+
+impl TaskBuilder<'_> {
+    /// As [`Client::put`]. Where a task with the key that was given is kept already, its future
+    /// results, and the value is dropped.
+    pub fn put<T: Send + Sync + 'static>(self, value: T) -> Future<T> {
+        let engine = &self.client.0.engine;
+        let none: Once<fn() -> Result<T, Failure>> = Once(None);
+        let key = self.key.as_deref().map(digest);
+        let name = match self.key.as_deref() {
+            Some(key) => Name::Key(key.into()),
+            None => Name::Function(type_name::<T>()),
+        };
+        let cell = Arc::new(Cell::holding(value, none, name));
+        let job = engine.put(Arc::<Cell<_, _>>::clone(&cell), key);
+        if std::ptr::addr_eq(Arc::as_ptr(&job), Arc::as_ptr(&cell)) {
+            return Future::new(cell, Arc::clone(engine));
+        }
+        self.existing(job)
+    }
+}

@@ -9,6 +9,7 @@ import os
 import queue
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -148,8 +149,7 @@ class CallbackThread:
             _leave.child(error)
         if error is not None:
             # As for any callback with nobody to tell: shown, and the next one is called.
-            hook = sys.unraisablehook
-            hook(_Unraisable(type(error), error, error.__traceback__, "Exception in a done-callback", function))
+            _show(_Unraisable(type(error), error, error.__traceback__, "Exception in a done-callback", function))
         return True
 
     def stop(self, timeout: float) -> None:
@@ -157,6 +157,19 @@ class CallbackThread:
         self._queue.put(None)
         if threading.current_thread() is not self._thread and self._thread.ident is not None:
             self._thread.join(timeout)
+
+
+def _show(args: "_Unraisable") -> None:
+    """Gives it to `sys.unraisablehook`; in place of the interpreter's own, which takes nothing of ours, does as that does."""
+    try:
+        if sys.unraisablehook is not sys.__unraisablehook__:
+            sys.unraisablehook(args)
+            return
+    except BaseException as error:
+        args = _Unraisable(type(error), error, error.__traceback__, "Exception in", sys.unraisablehook)
+    with contextlib.suppress(BaseException):  # there may be no stderr, and no words for the error
+        print(f"{args.err_msg}: {args.object!r}", file=sys.stderr)  # noqa: T201
+        traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 class _Unraisable:

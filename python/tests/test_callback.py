@@ -169,3 +169,27 @@ def test_on_closing(gate: Gate) -> None:
     client.close()
     assert calls.next()[0] is queued
     del busy
+
+
+def hook_that_raises(_: Any) -> None:
+    raise RuntimeError("not even shown")
+
+
+@pytest.mark.parametrize("hook", [sys.__unraisablehook__, hook_that_raises])
+def test_one_that_raises_is_shown_and_keeps_no_other_from_being_called(
+    client: Client, hook: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", hook)
+    called = threading.Event()
+
+    def fail(_: Future[int]) -> None:
+        raise ValueError("deliberate")
+
+    future = client.submit(abs, -1)
+    future.add_done_callback(fail)
+    future.add_done_callback(lambda _: called.set())
+    assert called.wait(PATIENCE)
+    shown = capsys.readouterr().err
+    message = "ValueError: deliberate" if hook is sys.__unraisablehook__ else "RuntimeError: not even shown"
+    assert shown.startswith("Exception in")
+    assert shown.endswith(f"{message}\n")

@@ -404,7 +404,7 @@ class Core:
         actor: Literal[False] | None = None,
         actors: Literal[False] | None = None,
         pure: bool | None = True,
-        batch_size: None = None,
+        batch_size: int | None = None,
         **kwargs: Any,
     ) -> list[Future[_R]]:
         """Submits a task for each item, and returns their futures in the order of the items.
@@ -418,7 +418,7 @@ class Core:
             key: Text with which the tasks' keys begin, in place of the function's name; or a list of their keys.
             workers, retries, resources, priority, allow_other_workers, fifo_timeout, actor, actors, pure: As for
                 `submit`, for each task.
-            batch_size: Must be None: everything is submitted at once so far.
+            batch_size: How many are drawn from the iterables, and submitted, at once; by default 256.
             **kwargs: What to call it with by name, each time. Futures among these are replaced by their results.
 
         Raises:
@@ -447,7 +447,7 @@ class Core:
         actor: Literal[False] | None = None,
         actors: Literal[False] | None = None,
         pure: bool | None = True,
-        batch_size: None = None,
+        batch_size: int | None = None,
         **kwargs: Any,
     ) -> list[Future[_R]]: ...
     def counters(self) -> dict[str, int]:

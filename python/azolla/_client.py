@@ -368,19 +368,21 @@ class Client(
 
     if not TYPE_CHECKING:
 
-        def map(self, func, *iterables, key=None, **options):
-            if all(type(iterable) in _PLAIN for iterable in iterables):
+        def map(self, func, *iterables, key=None, batch_size=None, **options):
+            if batch_size is None and all(type(iterable) in _PLAIN for iterable in iterables):
                 return super().map(func, *iterables, key=key, **options)
             # Others may run code of the user's when they are iterated over: the engine's frames must not lie below it.
-            rows, futures = zip(*iterables, strict=False), []
-            if isinstance(key, list):
-                return super().map(func, *_columns(iterables, list(rows)), key=key, **options)
-            while portion := list(islice(rows, _PORTION)):
-                first, keys = len(futures), key
-                if key is not None:
-                    keys = [f"{key}-{number}" for number in range(first, first + len(portion))]
-                futures += super().map(func, *_columns(iterables, portion), key=keys, **options)
-            return futures or super().map(func, *_columns(iterables, []), key=key, **options)
+            size = _PORTION if batch_size is None else _whole("batch_size", batch_size)
+            rows, futures, listed = zip(*iterables, strict=False), [], isinstance(key, list)
+            while portion := list(islice(rows, size)):
+                own = key[len(futures) : len(futures) + len(portion)] if listed else key
+                futures += super().map(func, *_columns(iterables, portion), key=own, **options)
+            if not futures or (listed and len(key) > len(futures)):
+                # Nothing more to submit, but arguments that may be wrong.
+                futures += super().map(
+                    func, *_columns(iterables, []), key=key[len(futures) :] if listed else key, **options
+                )
+            return futures
 
         map.__doc__ = f"{Core.map.__doc__}\n\n>>> client.gather(client.map(abs, (-1 for _ in range(3))))\n[1, 1, 1]\n"
         map.__signature__ = inspect.signature(Core.map)
@@ -436,8 +438,11 @@ class Client(
 
     # --- What there is
 
-    def scheduler_info(self) -> dict[str, Any]:
+    def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
         """The address, and what there is of workers.
+
+        Args:
+            n_workers: How many workers to tell of, the first ones; by default all.
 
         >>> info = client.scheduler_info()
         >>> info["address"].startswith("inproc://")
@@ -445,7 +450,10 @@ class Client(
         >>> [worker["nthreads"] for worker in info["workers"].values()]
         [2]
         """
-        return self.cluster.scheduler_info
+        info = self.cluster.scheduler_info
+        if n_workers >= 0:
+            info["workers"] = dict(islice(info["workers"].items(), n_workers))
+        return info
 
     @property
     def dashboard_link(self) -> str | None:
@@ -470,7 +478,7 @@ class Client(
         threads = cluster._n_workers * cluster._threads_per_worker
         return (
             f"<Client: {cluster.scheduler_address!r} workers={cluster._n_workers} threads={threads} "
-            f"status={self.status!r} dashboard={self.dashboard_link!r}>"
+            f"memory={_html.size(cluster._memory)} status={self.status!r} dashboard={self.dashboard_link!r}>"
         )
 
     def _repr_html_(self) -> str:
@@ -503,6 +511,12 @@ _PLAIN = frozenset({list, tuple, range, dict, set, frozenset, str, bytes})
 
 #: How many tasks are submitted at once: few enough for the first to begin early.
 _PORTION = 256
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number, 1 or more, not {value!r}")
+    return value
 
 
 def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) -> Iterable[Any]:

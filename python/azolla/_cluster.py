@@ -13,7 +13,9 @@ import weakref
 from collections.abc import Coroutine, Iterator
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
+from urllib.parse import urlsplit
 
 from azolla import _await, _azolla, _html, _leave, _worker
 from azolla._azolla import ClusterCore, Running
@@ -58,6 +60,9 @@ ELSEWHERE = {
     "deserializers": "nothing is serialized within a process",
     "extensions": "there is no scheduler process to extend",
 }
+
+#: Arguments of theirs that ask for what is so in any case: without a log, a network or processes to talk to.
+SO_ANYWAY = ("silence_logs", "heartbeat_interval", "direct_to_workers", "connection_limit")
 
 
 class LocalCluster(Dashboarded, ClusterCore):
@@ -121,6 +126,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         self.name = name or f"azolla-{self._number}"
         self.asynchronous = asynchronous
         self._n_workers, self._threads_per_worker = workers, threads
+        self._started, self._memory = time.time(), _memory()
         self._threads: set[threading.Thread] = set()
         self._helpers: dict[str, Any] = {}
         #: Until when its threads are waited for once it is closed, on the clock of `time.monotonic`.
@@ -359,13 +365,37 @@ class LocalCluster(Dashboarded, ClusterCore):
         >>> client.cluster.scheduler_info == client.scheduler_info()
         True
         """
-        workers = {
-            worker.address: {"name": worker.name, "nthreads": worker.nthreads} for worker in self.workers.values()
+        link = self.dashboard_link
+        return {
+            "type": "Scheduler",
+            "id": self.name,
+            "address": self.scheduler_address,
+            "services": {} if link is None else {"dashboard": urlsplit(link).port},
+            "started": self._started,
+            "n_workers": self._n_workers,
+            "total_threads": self._n_workers * self._threads_per_worker,
+            "total_memory": self._memory,
+            "workers": {worker.address: self._worker_info(worker) for worker in self.workers.values()},
         }
-        return {"type": "Scheduler", "id": self.name, "address": self.scheduler_address, "workers": workers}
 
-    def scale(self, n: int) -> None:
+    def _worker_info(self, worker: Worker) -> dict[str, Any]:
+        # What is limited is no worker's memory: as with Dask, that is a limit of 0.
+        return {
+            "type": "Worker",
+            "id": worker.name,
+            "name": worker.name,
+            "nthreads": worker.nthreads,
+            "memory_limit": 0,
+            "status": self.status,
+        }
+
+    def scale(self, n: int = 0, memory: str | None = None, cores: int | None = None) -> None:
         """Checks that there are `n` workers: their number is fixed when the cluster is made.
+
+        Args:
+            n: How many workers.
+            memory: Must be None: no worker has memory of its own.
+            cores: How many tasks at once, instead of `n`: as many workers as that takes.
 
         Raises:
             NotImplementedError: There are more or fewer. All workers share this process: more of them would bring no
@@ -373,6 +403,10 @@ class LocalCluster(Dashboarded, ClusterCore):
 
         >>> client.cluster.scale(1)
         """
+        if memory is not None:
+            raise NotImplementedError(f"scale(memory={memory!r}): the workers share this process and its memory")
+        if cores is not None:
+            n = max(n, -(-cores // self._threads_per_worker))
         if n != self._n_workers:
             raise NotImplementedError(
                 f"scale({n}): the {self._n_workers} workers are this process's threads, and their number is fixed; "
@@ -386,11 +420,19 @@ class LocalCluster(Dashboarded, ClusterCore):
         threads = self._n_workers * self._threads_per_worker
         return (
             f"LocalCluster({self.name!r}, {self.scheduler_address!r}, workers={self._n_workers}, threads={threads}, "
-            f"status={self.status!r}, dashboard={self.dashboard_link!r})"
+            f"memory={_html.size(self._memory)}, status={self.status!r}, dashboard={self.dashboard_link!r})"
         )
 
     def _repr_html_(self) -> str:
         return _html.cluster(self)
+
+
+def _memory() -> int:
+    """How many bytes of memory this process can have: the machine's, or its container's."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # no container, or one that may have all
+        return min(machine, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return machine
 
 
 def find(address: str) -> LocalCluster:
@@ -404,11 +446,11 @@ def find(address: str) -> LocalCluster:
 
 def refuse(what: str, unknown: dict[str, Any]) -> None:
     """Raises for arguments that are none, or that mean nothing in one process."""
-    strange = [argument for argument in unknown if argument not in ELSEWHERE]
+    strange = [argument for argument in unknown if argument not in ELSEWHERE and argument not in SO_ANYWAY]
     if strange:
         raise TypeError(f"{what}() has no argument {', '.join(map(repr, strange))}")
     for argument, value in unknown.items():
-        if value is not None:
+        if value is not None and argument not in SO_ANYWAY:
             raise NotImplementedError(f"{what}({argument}=...): {ELSEWHERE[argument]}")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
+from azolla._annotations import get_annotations
 from azolla._azolla import Core, Future
 from azolla._errors import FutureCancelledError
 
@@ -78,8 +79,15 @@ class Collections(Core):
         collections: Any,
         sync: bool = False,
         optimize_graph: bool = True,
+        workers: Any = None,
+        allow_other_workers: bool = False,
+        resources: Any = None,
+        retries: int = 0,
+        priority: float | None = None,
+        fifo_timeout: Any = None,
+        actors: Any = None,
         traverse: bool = True,
-        **options: Any,
+        **kwargs: Any,
     ) -> Any:
         """Futures on the results of Dask collections.
 
@@ -87,8 +95,9 @@ class Collections(Core):
             collections: A collection, or a list of them; what is none comes back as it is.
             sync: Whether to wait, and give the results.
             optimize_graph: Whether Dask optimises the graph first.
+            workers, allow_other_workers, resources, retries, priority, actors: As for `get`.
             traverse: Whether to look for collections in containers among the collections.
-            **options: As for `get`.
+            fifo_timeout, **kwargs: Taken as Dask takes them.
 
         >>> import dask
         >>> client.compute(dask.delayed(sum)([1, dask.delayed(abs)(-2)])).result()
@@ -100,19 +109,38 @@ class Collections(Core):
         items = [collections] if one else list(collections)
         if traverse:
             items = [dask.delayed(item) if _is_container(item) else item for item in items]
-        done = dask.compute(
-            *items, traverse=False, optimize_graph=optimize_graph, scheduler=self._futures_scheduler(options)
+        scheduler = self._futures_scheduler(
+            workers=workers,
+            allow_other_workers=allow_other_workers,
+            resources=resources,
+            retries=retries or None,
+            priority=priority,
+            actors=actors,
         )
+        done = dask.compute(*items, traverse=False, optimize_graph=optimize_graph, scheduler=scheduler)
         futures = done[0] if one else list(done)
         return self.gather(futures) if sync else futures  # type: ignore[attr-defined]
 
-    def persist(self, collections: Any, optimize_graph: bool = True, **options: Any) -> Any:
+    def persist(
+        self,
+        collections: Any,
+        optimize_graph: bool = True,
+        workers: Any = None,
+        allow_other_workers: bool | None = None,
+        resources: Any = None,
+        retries: int | None = None,
+        priority: float | None = None,
+        fifo_timeout: Any = None,
+        actors: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """Dask collections of the same kind whose parts are futures, being computed.
 
         Args:
             collections: A collection, or a list of them.
             optimize_graph: Whether Dask optimises the graph first.
-            **options: As for `get`.
+            workers, allow_other_workers, resources, retries, priority, actors: As for `get`.
+            fifo_timeout, **kwargs: Taken as Dask takes them.
 
         >>> import dask.array
         >>> ones = client.persist(dask.array.ones(10, chunks=5))
@@ -123,11 +151,18 @@ class Collections(Core):
 
         one = not isinstance(collections, list | tuple | set | frozenset)
         items = [collections] if one else list(collections)
-        scheduler = self._futures_scheduler(options)
+        scheduler = self._futures_scheduler(
+            workers=workers,
+            allow_other_workers=allow_other_workers,
+            resources=resources,
+            retries=retries,
+            priority=priority,
+            actors=actors,
+        )
         persisted = dask.persist(*items, traverse=False, optimize_graph=optimize_graph, scheduler=scheduler)
         return persisted[0] if one else list(persisted)
 
-    def _futures_scheduler(self, options: dict[str, Any]) -> Callable[..., Any]:
+    def _futures_scheduler(self, **options: Any) -> Callable[..., Any]:
         # Dask optimises, calls this as it calls any scheduler, and puts what it gets where results go.
         def scheduler(dsk: Any, keys: Any, **more: Any) -> Any:
             return self.get(dsk, keys, sync=False, **options)
@@ -156,7 +191,12 @@ class _Tasks:
         self, client: Core, nodes: Any, wanted: set[Any], annotations: dict[Any, Any], options: dict[str, Any]
     ) -> None:
         self._client, self._nodes, self._wanted = client, nodes, wanted
-        self._annotations, self._options = annotations, options
+        self._annotations = annotations
+        self._options = {name: value for name, value in options.items() if value is not None}
+        #: What is annotated here and differs from key to key.
+        self._by_key = {
+            name: value for name, value in get_annotations().items() if callable(value) and name in _ANNOTATIONS
+        }
         #: Data of the graph goes into the calls that need it.
         self._values: dict[Any, Any] = {}
         self._futures: dict[Any, Future[Any]] = {}
@@ -180,8 +220,9 @@ class _Tasks:
             values = {name: self._values[name] for name in node.dependencies if name in self._values}
             inputs = {name: self._future(name) for name in node.dependencies if name not in values}
             own = {name: by[key] for name, by in self._annotations.items() if key in by and name in _ANNOTATIONS}
+            around = {name: value(key) for name, value in self._by_key.items()}
             call = _Call(node, values, key_split(key))
-            self._futures[key] = self._client.submit(call, inputs, held, key=key, **(self._options | own))
+            self._futures[key] = self._client.submit(call, inputs, held, key=key, **(around | self._options | own))
 
     def _future(self, key: Any) -> Future[Any]:
         if key not in self._futures:

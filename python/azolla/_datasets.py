@@ -17,13 +17,14 @@ class Datasets(Core):
 
     cluster: "LocalCluster"
 
-    def publish_dataset(self, *args: Any, **kwargs: Any) -> Any:
+    def publish_dataset(self, *args: Any, name: Any = None, override: bool = False, **kwargs: Any) -> Any:
         """Publishes values under names, for all clients of the cluster. Futures in them are held.
 
         Args:
             *args: The value, with `name`; or a dictionary of values by their names.
-            **kwargs: `name`: the name. `override`: whether a name that is taken is given to the new value. All others
-                are values by their names.
+            name: The name.
+            override: Whether a name that is taken is given to the new value.
+            **kwargs: Values by their names.
 
         Raises:
             KeyError: A name is taken, without `override`.
@@ -34,7 +35,6 @@ class Datasets(Core):
         1024
         >>> client.unpublish_dataset("kibi")
         """
-        name, override = kwargs.pop("name", None), kwargs.pop("override", False)
         if name is None and len(args) == 1 and isinstance(args[0], dict):
             values = args[0] | kwargs
         elif name is None and args:
@@ -65,7 +65,7 @@ class Datasets(Core):
         >>> client.publish_dataset(answer=42)
         >>> client.unpublish_dataset("answer")
         >>> client.list_datasets()
-        ()
+        []
         """
         self.cluster._datasets.pop(name, None)
         return answer(self, None)
@@ -74,9 +74,9 @@ class Datasets(Core):
         """The names of what is published.
 
         >>> client.list_datasets()
-        ()
+        []
         """
-        return answer(self, tuple(self.cluster._datasets))
+        return answer(self, list(self.cluster._datasets))
 
     def get_dataset(self, name: Any, default: Any = _MISSING) -> Any:
         """What is published under a name, with futures of this client.

@@ -186,20 +186,20 @@ def fire_and_forget(obj: Any) -> None:
             client._keep(future)
 
 
-def futures_of(obj: Any, client: Client | None = None) -> list[Future[Any]]:
-    """The futures in `obj`, which is nested as for `gather`.
+def futures_of(o: Any, client: Client | None = None) -> list[Future[Any]]:
+    """The futures in `o`, which is nested as for `gather`.
 
     Args:
-        obj: A future, containers of futures, or a Dask collection.
+        o: A future, containers of futures, or a Dask collection.
         client: Only those of this client.
 
     >>> one, two = client.map(abs, [-1, -2])
     >>> futures_of({"numbers": [one, 2, (two,)]}) == [one, two]
     True
     """
-    futures = collection_futures(obj)
+    futures = collection_futures(o)
     if futures is None:
-        if isinstance(obj, Iterable) and not isinstance(obj, (list, tuple, set, frozenset, dict, str, bytes)):
-            obj = list(obj)
-        futures = _azolla.Core._futures(obj)
+        if isinstance(o, Iterable) and not isinstance(o, (list, tuple, set, frozenset, dict, str, bytes)):
+            o = list(o)
+        futures = _azolla.Core._futures(o)
     return futures if client is None else [future for future in futures if future.client is client]

@@ -26,6 +26,7 @@ def client(client: "Client") -> str:
         "Scheduler": info["address"],
         "Workers": str(len(info["workers"])),
         "Threads": str(sum(client.nthreads().values())),
+        "Memory": size(info["total_memory"]),
         "Status": client.status,
     }
     return _table(rows, client.dashboard_link)
@@ -39,9 +40,23 @@ def cluster(cluster: "LocalCluster") -> str:
         "Scheduler": cluster.scheduler_address,
         "Workers": str(len(workers)),
         "Threads": str(sum(worker.nthreads for worker in workers)),
+        "Memory": size(cluster._memory),
         "Status": cluster.status,
     }
     return _table(rows, cluster.dashboard_link)
+
+
+def size(number: int) -> str:
+    """A number of bytes, for people.
+
+    >>> from azolla._html import size
+    >>> size(1023), size(25_000_000_000)
+    ('1023 B', '23.28 GiB')
+    """
+    for unit, one in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if number >= one:
+            return f"{number / one:.2f} {unit}"
+    return f"{number} B"
 
 
 def _table(rows: dict[str, str], dashboard: str | None = None) -> str:

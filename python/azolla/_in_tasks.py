@@ -44,22 +44,28 @@ def worker_client(timeout: Timeout = None, separate_thread: bool = True) -> Iter
             _azolla.rejoin()
 
 
-def print(*args: Any, **kwargs: Any) -> None:
+def print(*args: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:
     """The builtin `print`. Dask has one that shows in the client what a worker prints: here they share a process.
 
     >>> _ = client.submit(print, "from a task").result()
     from a task
     """
-    builtins.print(*args, **kwargs)  # noqa: T201 (it is asked for)
+    builtins.print(*args, sep=sep, end=end, file=file, flush=flush)
 
 
-def warn(message: str | Warning, category: type[Warning] | None = UserWarning, stacklevel: int = 1) -> None:
+def warn(
+    message: str | Warning,
+    category: type[Warning] | None = UserWarning,
+    stacklevel: int = 1,
+    source: Any = None,
+) -> None:
     """`warnings.warn`. Dask has one that shows in the client what a worker warns of: here they share a process.
 
     Args:
         message: What to warn of.
         category: The warning's class.
         stacklevel: Which caller it is attributed to; 1 is the one of this.
+        source: The object that was destroyed, for a `ResourceWarning`.
 
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as caught:
@@ -68,4 +74,4 @@ def warn(message: str | Warning, category: type[Warning] | None = UserWarning, s
     >>> str(caught[0].message)
     'the disk is nearly full'
     """
-    warnings.warn(message, category, stacklevel=stacklevel + 1)
+    warnings.warn(message, category, stacklevel=stacklevel + 1, source=source)

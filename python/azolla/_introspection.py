@@ -7,7 +7,7 @@ import os
 import platform
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Never
@@ -133,16 +133,24 @@ class Introspection(Core):
                 # A task may have ended meanwhile, and its thread be in another.
                 if lines and self._still_there(key, number):
                     stacks.setdefault(self.cluster._worker_of(number).address, {})[key] = lines
-        loop = self.cluster._helpers.get("loop")
-        for key, frames in coroutine_frames(loop.loop) if loop is not None else ():
-            if frames and (wanted is None or key in wanted):
+        for key, frames in self._coroutines():
+            if wanted is None or key in wanted:
                 stacks.setdefault(self.cluster._worker_of(0).address, {})[key] = _lines(frames)
         return answer(self, stacks)
+
+    def _coroutines(self) -> Iterator[tuple[Any, list[FrameType]]]:
+        loop = self.cluster._helpers.get("loop")
+        if loop is not None:
+            # One of them may be at work just now, and have called what is no coroutine.
+            at_work = own_frames(sys._current_frames().get(loop.ident or 0), whole=True)
+            for key, frames in coroutine_frames(loop.loop):
+                if frames:
+                    yield key, at_work[at_work.index(frames[0]) :] if frames[0] in at_work else frames
 
     def _still_there(self, key: Any, number: int) -> bool:
         return any(other == key and thread == number for other, _, thread, _ in self._tasks())
 
-    def get_versions(self, check: bool = False, packages: Iterable[str] = ()) -> Any:
+    def get_versions(self, check: bool = False, packages: Iterable[str] | None = None) -> Any:
         """The versions of Python and of packages. Scheduler, workers and client are one process.
 
         Args:
@@ -152,7 +160,7 @@ class Introspection(Core):
         >>> sorted(client.get_versions())
         ['client', 'scheduler', 'workers']
         """
-        names = ["azolla", "dask", "distributed", "cloudpickle", "numpy", "pandas", *packages]
+        names = ["azolla", "dask", "distributed", "cloudpickle", "numpy", "pandas", *(packages or ())]
         own = {
             "host": {
                 "python": ".".join(map(str, sys.version_info)),
@@ -254,7 +262,9 @@ class Introspection(Core):
         """
         return answer(self, None)
 
-    def replicate(self, futures: Any, n: int | None = None, workers: Any = None, **kwargs: Any) -> Any:
+    def replicate(
+        self, futures: Any, n: int | None = None, workers: Any = None, branching_factor: int = 2, **kwargs: Any
+    ) -> Any:
         """Does nothing: all results are at hand on every worker.
 
         >>> client.replicate([])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from typing import Any
 
+import pytest
 from azolla import Client, get_client
 from conftest import Gate, eventually
 
@@ -113,3 +115,45 @@ def test_counters(client: Client, gate: Gate) -> None:
     client.gather(futures)
     counters = client.counters()
     assert (counters["kept"], counters["peak_live"]) == (5, 5)
+
+
+def test_what_it_says_of_itself() -> None:
+    with Client(processes=False, n_workers=2, threads_per_worker=3, dashboard_address=":0") as client:
+        info = client.scheduler_info()
+        assert info["n_workers"] == len(info["workers"]) == 2
+        assert info["total_threads"] == sum(client.ncores().values()) == 6
+        assert info["total_memory"] > 2**20
+        assert f":{info['services']['dashboard']}/" in str(client.dashboard_link)
+        assert info["started"] <= time.time()
+        assert [worker["nthreads"] for worker in info["workers"].values()] == [3, 3]
+        assert len(client.scheduler_info(n_workers=1)["workers"]) == 1
+        assert client.scheduler_info(n_workers=0)["workers"] == {}
+        for shown in (repr(client), repr(client.cluster), client._repr_html_(), client.cluster._repr_html_()):
+            assert info["address"] in shown
+            assert " GiB" in shown or " MiB" in shown
+            assert str(client.dashboard_link) in shown.replace("&amp;", "&")
+
+
+def test_arguments_that_ask_for_what_is_so_anyway() -> None:
+    with Client(
+        processes=False,
+        threads_per_worker=1,
+        timeout="5s",
+        silence_logs=30,
+        heartbeat_interval=1000,
+        direct_to_workers=True,
+        connection_limit=4,
+    ) as client:
+        assert client.submit(abs, -1).result() == 1
+
+
+def test_one_that_is_not_to_be_the_default() -> None:
+    with Client(processes=False, threads_per_worker=1, set_as_default=False) as client:
+        with pytest.raises(ValueError, match="no client"):
+            Client.current()
+        with client.as_current():
+            assert Client.current() is Client.current(allow_global=False) is client
+    with Client(processes=False, threads_per_worker=1) as client:
+        assert Client.current() is client
+        with pytest.raises(ValueError, match="no client"):
+            Client.current(allow_global=False)

@@ -292,8 +292,10 @@ def test_what_it_says_of_itself() -> None:
         assert "workers=2, threads=6" in repr(cluster)
         assert cluster.scheduler_address in cluster._repr_html_()
         cluster.scale(2)
-        with pytest.raises(NotImplementedError, match="fixed"):
-            cluster.scale(3)
+        cluster.scale(cores=4)
+        for wrong in ({"n": 3}, {"cores": 7}, {"n": 2, "memory": "4GB"}):
+            with pytest.raises(NotImplementedError, match=r"fixed|memory"):
+                cluster.scale(**wrong)
 
 
 @pytest.mark.parametrize(

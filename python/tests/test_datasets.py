@@ -19,7 +19,7 @@ def test_a_published_future_is_held_after_its_client_has_left() -> None:
             one.publish_dataset([one.submit(inc, 1, pure=False), "as it is"], name="mine")
         gc.collect()
         with Client(cluster) as other:
-            assert other.list_datasets() == ("mine",)
+            assert other.list_datasets() == ["mine"]
             future, text = other.get_dataset("mine")
             assert (future.result(), text, future.client is other) == (2, "as it is", True)
             other.unpublish_dataset("mine")
@@ -31,7 +31,7 @@ def test_a_name_that_is_taken(client: Client) -> None:
     client.publish_dataset(a=1, b=2)
     with pytest.raises(KeyError, match="Dataset b already exists"):
         client.publish_dataset({"c": 0, "b": 3})
-    assert client.list_datasets() == ("a", "b")
+    assert client.list_datasets() == ["a", "b"]
     client.publish_dataset(3, name="b", override=True)
     assert client.get_dataset("b") == 3
     client.unpublish_dataset("a")
@@ -62,7 +62,7 @@ def test_awaited() -> None:
     async def main() -> object:
         async with Client(processes=False, threads_per_worker=1, asynchronous=True) as client:
             await client.publish_dataset(x=client.submit(inc, 1))
-            assert await client.list_datasets() == ("x",)
+            assert await client.list_datasets() == ["x"]
             future = await client.get_dataset("x")
             await client.unpublish_dataset("x")
             return await future

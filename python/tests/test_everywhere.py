@@ -143,7 +143,7 @@ def test_restart_cancels_everything(two: Client, gate: Gate) -> None:
     two.publish_dataset(x=1)
     two.restart()
     assert [future.status for future in [done, *running]] == ["cancelled"] * 4
-    assert two.list_datasets() == ()
+    assert two.list_datasets() == []
     gate.open()
     assert two.submit(inc, 1).result() == 2
 
@@ -249,3 +249,38 @@ def test_what_one_process_cannot_answer(client: Client) -> None:
             refused()
     assert client.retire_workers([]) == {}
     assert client.get_versions()["scheduler"]["packages"]["python"]
+
+
+def test_coroutine_tasks_are_seen(client: Client, gate: Gate) -> None:
+    told: list[tuple[Any, str, str]] = []
+
+    class Listens(WorkerPlugin):
+        def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
+            told.append((key, start, finish))
+
+    async def coroutine() -> int:
+        gate.hold()
+        return 1
+
+    async def fails() -> int:
+        raise OSError
+
+    client.register_plugin(Listens(), name="listens")
+    future = client.submit(coroutine, key="coroutine", pure=False)
+    gate.entered()
+    assert list(client.processing().values()) == [["coroutine"]]
+    [stacks] = client.call_stack(future).values()
+    assert "in coroutine\n" in stacks["coroutine"][0]
+    assert "in hold\n" in stacks["coroutine"][1]
+    assert list(client.call_stack()) == list(client.processing())
+    assert client.call_stack(keys=["another"]) == {}
+    gate.open()
+    assert future.result() == 1
+    assert client.submit(fails, key="fails", pure=False).exception() is not None
+    assert told == [
+        ("coroutine", "ready", "executing"),
+        ("coroutine", "executing", "memory"),
+        ("fails", "ready", "executing"),
+        ("fails", "executing", "error"),
+    ]
+    assert client.call_stack() == {}

@@ -147,3 +147,32 @@ def test_work_begins_while_a_long_iterator_goes_on(client: Client, gate: Gate) -
         yield 300
 
     assert client.gather(client.map(gate.hold, items(), pure=False)) == list(range(301))
+
+
+def test_items_are_drawn_a_batch_at_a_time(client: Client) -> None:
+    before, seen = client.counters()["submitted"], []
+
+    def items() -> Iterator[int]:
+        for item in range(7):
+            seen.append(client.counters()["submitted"] - before)
+            yield item
+
+    futures = client.map(inc, items(), batch_size=3)
+    assert seen == [0, 0, 0, 3, 3, 3, 6]
+    assert client.gather(futures) == list(range(1, 8))
+    assert client.gather(client.map(inc, [1, 2, 3], batch_size=2, key=["a", "b", "c"])) == [2, 3, 4]
+    for wrong in (0, -1, 1.5, "many", True):
+        with pytest.raises(ValueError, match="batch_size"):
+            client.map(inc, [1], batch_size=wrong)  # type: ignore[call-overload]
+
+
+def test_the_keys_of_an_iterators_calls(client: Client) -> None:
+    futures = client.map(inc, iter([1, 2]), key=["a", "b"])
+    assert [future.key for future in futures] == ["a", "b"]
+    for keys in (["a"], ["a", "b", "c"]):
+        with pytest.raises(ValueError, match="keys"):
+            client.map(inc, iter([1, 2]), key=keys)
+    # A prefix used twice gives nobody another's results.
+    first, second = client.map(inc, iter([1, 2]), key="pre"), client.map(operator.neg, iter([1, 2]), key="pre")
+    assert client.gather([first, second]) == [[2, 3], [-1, -2]]
+    assert all(future.key.startswith("pre-") for future in first + second)

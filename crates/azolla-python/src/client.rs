@@ -182,6 +182,8 @@ impl Core {
     ///     key: Text with which the tasks' keys begin, or a list of their keys.
     ///     **kwargs: What to call it with by name, each time.
     ///
+    ///     batch_size: How many are drawn from the iterables, and submitted, at once; by default 256.
+    ///
     /// The other arguments are those of `submit`, for each task.
     #[pyo3(signature = (func, *iterables, key=None, workers=None, retries=None, resources=None, priority=None,
         allow_other_workers=None, fifo_timeout=None, actor=None, actors=None, pure=true, batch_size=None, **kwargs))]
@@ -203,7 +205,7 @@ impl Core {
         batch_size: Option<Bound<'py, PyAny>>,
         kwargs: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Vec<Future>> {
-        let _ = fifo_timeout; // as in submit
+        let _ = (fifo_timeout, batch_size); // as in submit; batches are the Python half's
         if let Some(allow) = &allow_other_workers
             && allow.is_truthy()?
             && workers.is_none()
@@ -216,7 +218,6 @@ impl Core {
             ("resources", &resources),
             ("actor", &actor),
             ("actors", &actors),
-            ("batch_size", &batch_size),
         ])?;
         let options = Options {
             key: key.as_ref(),

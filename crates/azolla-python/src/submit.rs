@@ -273,9 +273,6 @@ pub(crate) fn refuse(options: &[(&str, &Option<Bound<'_, PyAny>>)]) -> PyResult<
         if !unset {
             let why = match *name {
                 "actor" | "actors" => "actors are still to come",
-                "batch_size" => {
-                    "batches are still to come; leave it out, and all is submitted at once"
-                }
                 "workers" => {
                     "tasks cannot be kept from some of the workers yet; name all of them, or pass \
                      allow_other_workers=True"

@@ -90,13 +90,13 @@ docs: $(VENV)/ready ## the Rust documentation, in target/doc
 	@echo "$(TARGET)/doc/azolla/index.html"
 
 # Beside which peers? Those that `make bench-peers` has installed.
-BENCH_EXAMPLES := --example bench --example memory --example zero_worker
+BENCH_EXAMPLES := --example bench --example memory --example zero_worker --example watched
 
 screenshots: extension ## the pictures of the dashboard in docs (needs Chromium)
 	$(STEP) "docs/screenshots.py" $(LIMIT) $(VENV)/bin/python docs/screenshots.py
 
 bench: extension ## the bench suite beside the peers (QUICK=1, PARTS=python,rust, ROUNDS=5)
-	$(STEP) "build the Rust benchmarks" $(LIMIT) cargo build $(LOCKED) --release -p azolla -p azolla-core $(BENCH_EXAMPLES)
+	$(STEP) "build the Rust benchmarks" $(LIMIT) cargo build $(LOCKED) --release -p azolla -p azolla-core -p azolla-dashboard $(BENCH_EXAMPLES)
 	$(STEP) "bench/suite.py" 7200 $(VENV)/bin/python bench/suite.py $(if $(QUICK),--quick) \
 		$(if $(PARTS),--parts $(PARTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 

@@ -1,21 +1,18 @@
-"""The dashboard: what the server answers, to whom, and the page in a real browser."""
+"""The dashboard: what its server answers, and to whom. The page is seen in `test_page.py`."""
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
-import os
-import shutil
-import subprocess
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from azolla import Client, get_client, performance_report, wait
-from conftest import Gate
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from conftest import Gate, eventually
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 HOSTILE = '<script>document.title="taken"</script>"\'&<img src=x onerror=alert(1)>'
@@ -193,130 +190,64 @@ def test_a_trace_has_slots_and_arrows(client: Client, reader: Reader, tmp_path: 
 # --- The page
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
-        subprocess.run(["apt-get", "update", "-qq"], check=False)
-        subprocess.run(install, check=False, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-        path = shutil.which("chromium")
-    assert path is not None, "the dashboard's tests need a browser: apt-get install chromium"
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
-        yield browser
-        browser.close()
+async def wait_for(event: asyncio.Event) -> int:
+    await event.wait()
+    return 1
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
-    page.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    # That a server does not answer is what some tests are about.
-    page.on(
-        "console",
-        lambda message: (
-            wrong.append(message.text) if message.type == "error" and "net::ERR" not in message.text else None
-        ),
-    )
-    yield page
-    page.close()
-    assert wrong == []
-
-
-def link(client: Client) -> str:
-    assert client.dashboard_link is not None
-    return client.dashboard_link
-
-
-def test_the_page_shows_what_grows(client: Client, page: Page, gate: Gate) -> None:
-    page.goto(link(client))
-    expect(page.locator("#progress .empty")).to_have_text("No task has been submitted yet.")
-    futures = client.map(root, [3] * 10, pure=False)
-    client.gather(futures)
-    tree = page.locator("#growth .tree")
-    expect(tree.locator("> li[data-name=root] > .node b")).to_have_text("10")
-    expect(tree.locator("> li[data-name=root] > ul > li[data-name=child] > .node b")).to_have_text("30")
-    expect(page.locator("#progress li[data-name=child] .of")).to_have_text("30 / 30")
-    page.reload()
-    expect(page.locator("#progress li[data-name=root] .of")).to_have_text("10 / 10")
-    tree.locator("> li[data-name=root] > .node .list").click()
-    expect(tree.locator("> li[data-name=root] > .tasks li")).to_have_count(10)
-
-
-def test_an_error_is_shown_as_text_whatever_is_in_it(client: Client, page: Page) -> None:
-    page.goto(link(client))
-    expect(page.locator("#connection")).to_have_text("live")
-    hostile = fail.__class__(fail.__code__, {"ValueError": ValueError}, HOSTILE)
-    failed = client.submit(hostile, HOSTILE + "x" * 1_000_000 + "\udcff")
-    wait(failed)
-    page.locator("#errors summary b.bad").click()
-    expect(page.locator("#errors pre")).to_contain_text("Traceback")
-    expect(page.locator("#errors pre")).to_contain_text("<script>")
-    expect(page.locator("#errors pre")).to_contain_text("bytes in all")
-    assert page.title() == "azolla" and page.locator("img").count() == 0
-
-
-def test_a_task_is_found_and_cancelled_on_the_page(client: Client, page: Page, gate: Gate) -> None:
-    held = client.submit(gate.hold, 1, key="held")
-    gate.entered()
-    after = client.submit(abs, held, key="after")
-    page.goto(link(client))
-    page.locator("#search input").fill("aft")
-    page.locator("#search input").press("Enter")
-    page.locator("#search .tasks button").click()
-    expect(page.locator(".details #state")).to_have_text("waiting for inputs")
-    page.locator("#cancel").click()
-    expect(page.locator(".details #state")).to_have_text("cancelled")
-    assert after.status == "cancelled"
-    gate.open()
-    assert held.result() == 1
-
-
-def test_a_server_that_goes_away_and_comes_back(page: Page) -> None:
-    with Client(processes=False, threads_per_worker=1, dashboard_address=":0") as client:
-        address = link(client)
-        page.goto(address)
-        expect(page.locator("#connection")).to_have_text("live")
-    expect(page.locator("#connection")).to_contain_text("disconnected")
-    port = urllib.parse.urlsplit(address).port
-    with Client(processes=False, threads_per_worker=1, dashboard_address=f":{port}") as client:
-        assert client.submit(child, 1).result() == 1
-        expect(page.locator("#connection")).to_have_text("live")
-        expect(page.locator("#progress li[data-name=child] .of")).to_have_text("1 / 1")
-
-
-def test_a_hundred_thousand_tasks_do_not_freeze_the_page(client: Client, page: Page) -> None:
-    page.goto(link(client))
-    expect(page.locator("#connection")).to_have_text("live")
-    page.evaluate(
-        """() => { window.longest = 0; let last = performance.now();
-        setInterval(() => { const now = performance.now(); window.longest = Math.max(window.longest, now - last);
-        last = now; }, 10); }"""
-    )
-    client.gather(client.map(child, range(100_000), pure=False))
-    expect(page.locator("#progress li[data-name=child] .of")).to_have_text("100,000 / 100,000")
-    expect(page.locator("#sampling")).to_contain_text("one in 64")
-    assert page.evaluate("window.longest") < 5_000
-
-
-def test_the_report_is_one_file(client: Client, page: Page, tmp_path: Path) -> None:
+def test_async_work_is_timed_and_has_lanes(client: Client, reader: Reader, tmp_path: Path) -> None:
+    loop = client.loop
+    event = asyncio.run_coroutine_threadsafe(_event(), loop).result()
     with performance_report(tmp_path / "report.html"):
-        client.gather(client.map(root, [3] * 10, pure=False))
-    page.goto(f"file://{tmp_path}/report.html")
-    expect(page.locator("#connection")).to_have_text("report")
-    expect(page.locator("#progress li[data-name=child] .of")).to_have_text("30 / 30")
+        held = client.map(wait_for, [event] * 3, pure=False)
+        eventually(lambda: reader.json("/json/overview")["counts"]["detached"] == 3)
+        assert "wait_for" in reader.json("/json/overview")["estimate"]["unknown"]
+        ended, running = reader.json("/json/runs")
+        # Each has given up its slot, and goes on in a lane of its own.
+        assert [run[5] for run in ended] == ["detached"] * 3 and {run[1] for run in ended} <= {0, 1}
+        assert {run[1] for run in running} == {-1, -2, -3}
+        loop.call_soon_threadsafe(event.set)
+        client.gather(held)
+        eventually(lambda: len(reader.json("/json/runs")[0]) == 6)
+        trace = tmp_path / "trace.json"
+        client.write_trace(trace)
+    [branch] = [b for b in reader.json("/json/overview")["branches"] if b["name"] == "wait_for"]
+    assert branch["finished"] == 3 and branch["mean"] > 0
+    names = {e["args"]["name"] for e in json.loads(trace.read_text())["traceEvents"] if e["name"] == "thread_name"}
+    assert {"off slot 1", "off slot 2", "off slot 3"} <= names
 
 
-@pytest.mark.parametrize("width", [400, 1280])
-def test_the_page_fits_its_window(client: Client, page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.goto(link(client))
-    client.gather(client.map(root, [3] * 10, pure=False))
-    expect(page.locator("#progress li[data-name=child] .of")).to_have_text("30 / 30")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+async def _event() -> asyncio.Event:
+    return asyncio.Event()
+
+
+def test_bytes_of_results_are_told_where_they_are_known(client: Client, reader: Reader) -> None:
+    def results() -> dict[str, Any]:
+        told: dict[str, Any] = reader.json("/json/overview")["results"]
+        return told
+
+    million = client.submit(bytes, 1_000_000)
+    array = client.submit(np.zeros, 1000)
+    nested = client.submit(list, ["x" * 1000] * 500)
+    wait([million, array, nested])
+    # A sample is good for a second.
+    eventually(lambda: results()["looked_at"] == 3)
+    told = results()
+    assert (told["known"], told["all"]) == (1.0, True)
+    assert 1_500_000 < told["bytes"] < 1_600_000
+    opaque = client.submit(Opaque)
+    wait(opaque)
+    eventually(lambda: results()["looked_at"] == 4)
+    assert results()["known"] == 0.75
+    del million, array, nested
+    eventually(lambda: results()["looked_at"] == 1)
+    assert results()["bytes"] is None
+
+
+class Opaque:
+    """Nobody but itself could say how big it is, and it is not asked."""
+
+    def __sizeof__(self) -> int:
+        raise AssertionError("a dashboard runs no code of the user's")
+
+    nbytes = property(__sizeof__)

@@ -1,5 +1,6 @@
 //! How long tasks of each kind take, and so how many a worker may pull at once.
 
+use crate::durations::{Durations, Stretch};
 use crate::id::Kind;
 use alloc::vec::Vec;
 
@@ -21,31 +22,14 @@ struct Measured {
     durations: Durations,
 }
 
-/// How long the tasks of one kind have held their slots, where that was measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Durations {
-    /// All of it, in nanoseconds.
-    pub total: u64,
-    /// How many tasks took at least 2ⁿ nanoseconds and less than 2ⁿ⁺¹; the last is all beyond.
-    pub by_power: [u32; POWERS],
-}
-
-/// Up to half an hour.
-pub const POWERS: usize = 41;
-
-impl Default for Durations {
-    fn default() -> Self {
-        Self { total: 0, by_power: [0; POWERS] }
-    }
-}
-
 impl Kinds {
     pub(crate) fn new() -> Self {
         Self { all: Vec::new() }
     }
 
-    /// One more task of this kind took so many nanoseconds; 0 if that was not measured.
-    pub(crate) fn took(&mut self, kind: Kind, nanoseconds: u64) {
+    /// One more task of this kind, or a turn of it, took so many nanoseconds; 0 if that was not
+    /// measured.
+    pub(crate) fn took(&mut self, kind: Kind, nanoseconds: u64, what: Stretch) {
         let at = kind.0 as usize;
         if at >= self.all.len() {
             self.all.resize(at + 1, Measured::default());
@@ -57,10 +41,7 @@ impl Kinds {
             _ => measured.mean - measured.mean / 8 + nanoseconds / 8,
         };
         measured.seen = measured.seen.saturating_add(1);
-        if let Some(power) = nanoseconds.checked_ilog2() {
-            measured.durations.total += nanoseconds;
-            measured.durations.by_power[(power as usize).min(POWERS - 1)] += 1;
-        }
+        measured.durations.add(nanoseconds, what);
     }
 
     pub(crate) fn durations(&self, kind: Kind) -> Durations {

@@ -44,6 +44,7 @@ extern crate alloc;
 extern crate std;
 
 mod check;
+mod durations;
 mod effect;
 mod event;
 mod graph;
@@ -61,11 +62,11 @@ mod view;
 mod waits;
 mod workers;
 
+pub use durations::{Durations, POWERS};
 pub use effect::{Effect, Refusal};
 pub use event::{Event, Input, Outcome, Submission, Wait};
 pub use growth::{Branch, BranchId, Edge};
 pub use id::{Key, Kind, Priority, TaskId, WorkerId};
-pub use kinds::{Durations, POWERS};
 pub use scheduler::Scheduler;
 pub use task::{Lineage, State};
 pub use view::{Counts, TaskView};

@@ -1,8 +1,8 @@
 //! Plain-data snapshots of what the scheduler knows.
 
+use crate::durations::Durations;
 use crate::growth::{Branch, BranchId, Edge};
 use crate::id::{Key, Kind, Priority, TaskId};
-use crate::kinds::Durations;
 use crate::scheduler::Scheduler;
 use crate::task::{Lineage, State};
 use alloc::vec::Vec;
@@ -104,6 +104,12 @@ impl<P: Clone> Scheduler<P> {
         self.tasks.next_from(place)
     }
 
+    /// One more than the last place where a task may be kept.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.tasks.places()
+    }
+
     /// The task that has this key.
     #[must_use]
     pub fn find(&self, key: Key) -> Option<TaskId> {
@@ -124,6 +130,7 @@ impl<P: Clone> Scheduler<P> {
     pub fn ready_by_priority(&self) -> impl Iterator<Item = (Priority, usize)> {
         self.ready.counts()
     }
+
     /// The branches of the tree of growth, by their numbers; there are at most a thousand.
     #[must_use]
     pub fn branches(&self) -> &[Branch] {
@@ -136,16 +143,19 @@ impl<P: Clone> Scheduler<P> {
         &self.growth.edges
     }
 
-    /// How long tasks of this kind have held their slots.
+    /// How long tasks of this kind took.
     #[must_use]
     pub fn durations(&self, kind: Kind) -> Durations {
         self.kinds.durations(kind)
     }
 
-    /// Whether this task is likely to take less than some 20 µs.
+    /// A task's number, and whether it is likely to take less than some 20 µs: for those who
+    /// sample, and look closer at few.
     #[must_use]
-    pub fn is_likely_short(&self, id: TaskId) -> bool {
-        self.tasks.get(id).is_some_and(|task| self.kinds.is_short(task.kind))
+    #[inline]
+    pub fn glance(&self, id: TaskId) -> Option<(u64, bool)> {
+        let task = self.tasks.get(id)?;
+        Some((task.lineage.number, self.kinds.is_short(task.kind)))
     }
 
     /// The tasks whose results this one needs, and those that need its own. Of those that have

@@ -2,9 +2,10 @@
 
 import { h, render } from "preact";
 import htm from "htm";
-import { Card, Errors, Numbers, Progress, Queue } from "cards";
+import { Card, Errors, Progress, Queue, Slots, Workflow } from "cards";
 import { Chart } from "charts";
 import { Details, Search } from "details";
+import { learn } from "format";
 import { SEQUENCE, Stream } from "stream";
 import { Tree } from "tree";
 
@@ -26,6 +27,7 @@ function take(message) {
   if (fresh.length) state.runs = [...state.runs, ...fresh].slice(-MOST_RUNS);
   if (errors) state.errors = errors;
   state.snapshot = snapshot;
+  learn(snapshot.branches.map((branch) => branch.name), !!moments);
   state.open = open;
   draw();
 }
@@ -34,7 +36,7 @@ let drawing = false;
 function draw() {
   if (drawing) return;
   drawing = true;
-  const now = () => { drawing = false; render(html`<${Page} />`, root); };
+  const now = () => { drawing = false; document.body.className = state.connection; render(html`<${Page} />`, root); };
   if (document.hidden) setTimeout(now, 0); else requestAnimationFrame(now);
 }
 
@@ -76,39 +78,44 @@ async function act(task, subtree) {
 const CONNECTION = {
   connecting: "connecting …",
   open: "live",
-  lost: "disconnected: this is how it was; trying again",
+  lost: "disconnected: this is how it was. Trying again …",
   report: "report",
 };
 
+const TASKS = [["live", "live", "leaf"], ["ready", "ready", "ready"], ["busy", "busy", "running"], ["parked", "parked", "parked"]];
+
+const MARK = html`<svg viewBox="0 0 16 16" aria-hidden="true"><g fill="currentColor"><circle cx="8" cy="3" r="2.5" /><circle cx="3.5" cy="8" r="2.5" /><circle cx="12.5" cy="8" r="2.5" /><circle cx="8" cy="13" r="2.5" /></g></svg>`;
+
+function Head({ snapshot, connection, live }) {
+  return html`<header><h1>${MARK} azolla <small>${snapshot ? snapshot.client : ""}</small></h1>
+    <span id="connection" class=${connection} role="status">${snapshot && snapshot.closing && connection === "open" ? "the client is closed" : CONNECTION[connection]}</span>
+    ${live && snapshot && html`<${Search} load=${load} show=${show} />
+      <nav aria-label="files"><a href=${url("json/trace")} download="azolla-trace.json" title="for Perfetto or chrome://tracing">trace</a> <a href=${url("report")} download="azolla-report.html" title="this page as one file">report</a> <a href=${url("metrics")} title="for Prometheus">metrics</a></nav>`}</header>`;
+}
+
 function Page() {
   const { snapshot, connection, runs, open, moments, errors, task } = state;
-  const live = connection !== "report";
-  const head = html`<header><h1>azolla <small>${snapshot ? snapshot.client : ""}</small></h1>
-    <span id="connection" class=${connection} role="status">${CONNECTION[connection]}</span>
-    ${live && snapshot && html`<nav><a href=${url("json/trace")} download="azolla-trace.json">trace</a> <a href=${url("report")} download="azolla-report.html">report</a> <a href=${url("metrics")}>metrics</a></nav>`}</header>`;
-  if (!snapshot) return html`${head}<p class="empty">${connection === "lost" ? "The client does not answer: it may have been closed, or its program ended." : "Waiting for the first numbers …"}</p>`;
+  const live = connection !== "report", head = html`<${Head} ...${{ snapshot, connection, live }} />`;
+  if (!snapshot) return html`${head}<p class="empty">${connection === "lost" ? "The client does not answer: it may have been closed, or its program has ended. This page goes on trying." : "Waiting for the first numbers …"}</p>`;
   const names = {};
   for (const branch of snapshot.branches) names[branch.id] = branch.name;
   const last = moments.length && moments[moments.length - 1].at;
-  const failed = snapshot.counts.failed;
+  const failed = snapshot.counts.failed, asks = live ? { load, show } : {};
   return html`${head}<main>
-    ${snapshot.closing && html`<p class="empty">The client is closed.</p>`}
-    <${Numbers} snapshot=${snapshot} />
+    <${Workflow} snapshot=${snapshot} />
+    <${Slots} snapshot=${snapshot} />
+    <${Card} id="growth" title="Growth" note="what has grown from what"><${Tree} snapshot=${snapshot} ...${asks} /><//>
     <${Card} id="progress" title="Progress" note="by function"><${Progress} snapshot=${snapshot} /><//>
-    <${Card} id="growth" title="Growth" note="what has grown from what"><${Tree} snapshot=${snapshot} load=${live && load} show=${show} /><//>
-    <${Card} id="stream" wide title="Task stream" note="ctrl or shift and wheel, + and − zoom; drag or arrows pan">
-      <${Stream} runs=${runs} open=${open} names=${names} slots=${snapshot.slots} now=${snapshot.at * 1e6} live=${live}
-        dropped=${snapshot.runs.dropped} leftOut=${snapshot.runs.left_out} seen=${snapshot.runs.seen} show=${live && show} /><//>
-    <${Card} id="tasks" title="Tasks over time"><${Chart} label="tasks over time" moments=${moments} last=${last}
-      series=${{ live: "live", ready: "ready", busy: "busy", parked: "parked" }} value=${(m, key) => m[key]} /><//>
-    <${Card} id="process" title="Process" note="memory in MiB, processors busy"><${Chart} label="memory" moments=${moments} last=${last}
-      series=${{ MiB: "memory" }} value=${(m, key) => m[key] === null ? null : m[key] / 1048576} />
-      <${Chart} label="processors" moments=${moments} last=${last} series=${{ processors: "cpu" }} value=${(m, key) => m[key]} /><//>
+    <${Card} id="stream" title="Task stream" note="which task held which slot">
+      <${Stream} runs=${runs} open=${open} names=${names} slots=${snapshot.slots} now=${snapshot.at * 1e6} live=${live} told=${snapshot.runs} ...${asks} /><//>
+    <${Card} id="tasks" title="Tasks"><${Chart} label="tasks over time: live, ready, busy and parked" moments=${moments} last=${last} series=${TASKS} /><//>
+    <${Card} id="memory" title="Memory" note="of the process, in MiB"><${Chart} label="memory over time" moments=${moments} last=${last} series=${[["MiB", "memory", "leaf"]]} scale=${1048576} /><//>
+    <${Card} id="processors" title="Processors" note="kept busy by the process"><${Chart} label="processors over time" moments=${moments} last=${last} series=${[["busy", "cpu", "running"]]} /><//>
     <${Card} id="queue" title="Queue" note="by priority"><${Queue} snapshot=${snapshot} /><//>
-    <${Card} id="errors" title="Errors" note=${failed ? `${failed} failed` : ""}><${Errors} errors=${errors} failed=${failed} show=${live ? show : () => {}} /><//>
-    ${live && html`<${Card} id="search" title="Find a task"><${Search} load=${load} show=${show} /><//>`}
-    ${task && html`<${Details} task=${task} show=${show} close=${close} load=${load} act=${token ? act : null} />`}
-  </main>`;
+    <${Card} id="errors" title="Errors" note=${failed ? `${failed.toLocaleString("en")} failed` : ""}><${Errors} errors=${errors} failed=${failed} show=${live && show} /><//>
+  </main>
+  <footer class="note">azolla ${snapshot.version}${live && html` · <kbd>/</kbd> find · <kbd>Esc</kbd> close · on the stream <kbd>←</kbd> <kbd>→</kbd> pan, <kbd>+</kbd> <kbd>−</kbd> or <kbd>Ctrl</kbd> and wheel zoom, <kbd>Home</kbd> follow`}</footer>
+  ${task && html`<${Details} key=${state.shown} task=${task} show=${show} close=${close} load=${load} act=${token ? act : null} />`}`;
 }
 
 const root = document.getElementById("root");
@@ -138,6 +145,10 @@ async function refresh() {
   if (task && state.shown === shown) { state.task = { ...task, message: state.task && state.task.message }; draw(); }
 }
 
-addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") close();
+  const input = document.querySelector("#search input");
+  if (event.key === "/" && input && !/^(INPUT|TEXTAREA)$/.test(event.target.tagName)) { event.preventDefault(); input.focus(); }
+});
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 if (report) take(report); else { draw(); listen(); }

@@ -1,4 +1,4 @@
-// The numbers, the progress of each function, the queue and the errors.
+// The numbers, the slots, the progress of each function, the queue and the errors.
 
 import { h } from "preact";
 import htm from "htm";
@@ -6,29 +6,62 @@ import { bytes, colour, count, duration } from "format";
 
 const html = htm.bind(h);
 
-export function Card({ title, note, wide, id, children }) {
-  return html`<section class=${wide ? "card wide" : "card"} id=${id} aria-labelledby=${`${id}-title`}>
+export function Card({ title, note, id, children }) {
+  return html`<section class="card" id=${id} aria-labelledby=${`${id}-title`}>
     <h2 id=${`${id}-title`}>${title}${note && html` <small>${note}</small>`}</h2>${children}</section>`;
 }
 
-export function Numbers({ snapshot }) {
-  const c = snapshot.counts;
-  const number = (label, value, kind) => html`<div class="number"><dt>${label}</dt><dd class=${kind}>${value}</dd></div>`;
-  const now = snapshot.now || {};
-  return html`<dl class="numbers" id="numbers">
-    ${number("tasks", count(c.submitted))}
-    ${number("live", count(c.live))}
-    ${number("finished", count(c.finished))}
-    ${number("failed", count(c.failed), c.failed ? "bad" : "")}
-    ${number("cancelled", count(c.cancelled))}
-    ${number("slots busy", `${c.busy} / ${snapshot.slots}`)}
-    ${number("slots idle", c.idle)}
-    ${number("parked", count(c.parked))}
-    ${number("async", count(c.detached))}
-    ${number("results held", count(c.held))}
-    ${number("memory", bytes(now.memory))}
-    ${number("processors", now.cpu === null || now.cpu === undefined ? "–" : now.cpu.toFixed(2))}
-  </dl>`;
+const STATES = [
+  ["finished", "finished", "var(--leaf)"], ["failed", "failed", "var(--bad)"], ["cancelled", "cancelled", "var(--cancelled)"],
+  ["busy", "running", "var(--running)"], ["detached", "async", "var(--async)"], ["parked", "parked", "var(--parked)"],
+  ["ready", "ready", "var(--ready)"], ["waiting", "waiting", "var(--waiting)"],
+];
+const MEANING = {
+  running: "hold a slot", async: "run on an event loop, and hold no slot", parked: "wait for other tasks, and have lent their slot",
+  ready: "have all their inputs, and wait for a slot", waiting: "wait for their inputs",
+};
+
+export function Workflow({ snapshot }) {
+  const { counts, estimate } = snapshot, all = Math.max(1, counts.submitted);
+  const numbers = { ...counts, busy: counts.busy + counts.seceded };
+  return html`<section class="card" id="workflow" aria-label="the whole workflow">
+    <p class="headline"><span><b id="ended">${count(counts.settled)}</b> of <b id="submitted">${count(counts.submitted)}</b> tasks have ended</span>
+      <${Estimate} estimate=${estimate} counts=${counts} /></p>
+    <div class="bar total" role="progressbar" aria-label="all tasks" aria-valuemin="0" aria-valuemax=${counts.submitted} aria-valuenow=${counts.settled}>
+      ${STATES.map(([key, name, shade]) => numbers[key] > 0 && html`<i key=${key} title=${`${name}: ${count(numbers[key])}`} style=${{ width: `${100 * numbers[key] / all}%`, background: shade }}></i>`)}</div>
+    <dl class="numbers" id="numbers">${STATES.map(([key, name, shade]) => html`<div key=${key} title=${MEANING[name]}>
+      <dt><i class="swatch" style=${{ background: shade }}></i>${name}</dt><dd class=${name === "failed" && numbers[key] > 0 ? "bad" : ""}>${count(numbers[key])}</dd></div>`)}</dl></section>`;
+}
+
+function Estimate({ estimate, counts }) {
+  if (counts.submitted === 0) return html`<span id="estimate">Nothing has been submitted yet.</span>`;
+  if (counts.live === 0) return html`<span id="estimate">All that was submitted has ended.</span>`;
+  const { tasks, seconds, unknown } = estimate;
+  const about = tasks && (tasks.low === tasks.high ? `${count(tasks.high)} in all` : `${count(tasks.low)} to ${count(tasks.high)} in all`);
+  const left = seconds ? `${duration(seconds.low)} to ${duration(seconds.high)} left` : `time left: unknown (${unknown})`;
+  return html`<span id="estimate"
+    title="From: nothing more grows. To: what has not ended grows as what has ended did. Provided that nothing is submitted from outside."
+    >${about ? `${about} · ` : ""}${left}</span>`;
+}
+
+// The most slots that are drawn one by one.
+const CELLS = 64;
+
+export function Slots({ snapshot }) {
+  const { counts: c, slots, results, now } = snapshot;
+  const cells = Math.min(slots, CELLS), filled = Math.round(cells * Math.min(1, c.busy / Math.max(1, slots)));
+  const usage = now || {};
+  const share = results.known < 1 && results.looked_at > 0 ? `, unknown for ${Math.max(1, Math.round(100 * (1 - results.known)))} %` : "";
+  const held = c.held === 0 ? "–" : results.bytes === null ? "unknown" : `${results.all ? "" : "≈ "}${bytes(results.bytes)}`;
+  const how = results.all ? `All ${count(results.looked_at)} were looked at${share}.` : `From a sample of ${count(results.looked_at)}${share}.`;
+  return html`<section class="card" id="slots" aria-labelledby="slots-title"><h2 id="slots-title">Slots <small class="slots">${count(c.busy)} of ${count(slots)} busy, ${count(c.idle)} idle, ${count(c.parked)} parked</small></h2>
+    <div class="cells" aria-hidden="true">${Array.from({ length: cells }, (_, i) => html`<i key=${i} class=${i < filled ? "busy" : ""} style=${i < filled ? { background: "var(--running)" } : {}}></i>`)}</div>
+    <dl class="numbers">
+      <div title="results and errors that somebody may still ask for"><dt>results held</dt><dd>${count(c.held)}</dd></div>
+      <div title=${how} id="held"><dt>their bytes${share && c.held > 0 ? " *" : ""}</dt><dd>${held}</dd></div>
+      <div title="of this process"><dt>memory</dt><dd>${bytes(usage.memory)}</dd></div>
+      <div title="how many this process keeps busy"><dt>processors</dt><dd>${usage.cpu === null || usage.cpu === undefined ? "–" : usage.cpu.toFixed(2)}</dd></div>
+    </dl></section>`;
 }
 
 // One row a name: a function may have grown in many places.
@@ -49,39 +82,32 @@ export function Progress({ snapshot }) {
   const rows = byName(snapshot.branches);
   if (rows.length === 0) return html`<p class="empty">No task has been submitted yet.</p>`;
   rows.sort((a, b) => b.submitted - a.submitted);
-  return html`<${Estimate} estimate=${snapshot.estimate} live=${snapshot.counts.live} />
-    <ul class="progress">${rows.slice(0, SHOWN).map((row) => html`<${Bar} key=${row.name} ...${row} />`)}</ul>
+  return html`<ul class="progress">${rows.slice(0, SHOWN).map((row) => html`<${Row} key=${row.name} ...${row} />`)}</ul>
     ${rows.length > SHOWN && html`<p class="note">and ${count(rows.length - SHOWN)} functions more</p>`}`;
 }
 
-function Estimate({ estimate, live }) {
-  if (live === 0) return html`<p class="estimate" id="estimate">All that was submitted has ended.</p>`;
-  const { tasks, seconds, unknown } = estimate;
-  const about = tasks && (tasks.low === tasks.high ? `${count(tasks.high)} tasks in all`
-    : `${count(tasks.low)} to ${count(tasks.high)} tasks in all`);
-  const left = seconds ? `${duration(seconds.low)} to ${duration(seconds.high)} left` : `time left: unknown (${unknown})`;
-  return html`<p class="estimate" id="estimate"
-    title="From: nothing more grows. To: what has not ended grows as what has ended did. Provided that nothing is submitted from outside."
-    >${about ? `${about}, ` : ""}${left}</p>`;
+export function Bar({ name, submitted, finished, failed, cancelled }) {
+  const part = (n, shade) => n > 0 && html`<i style=${{ width: `${100 * n / submitted}%`, background: shade }}></i>`;
+  return html`<span class="bar" role="progressbar" aria-valuemin="0" aria-valuemax=${submitted} aria-valuenow=${finished + failed + cancelled} aria-label=${name}>
+    ${part(finished, colour(name))}${part(failed, "var(--bad)")}${part(cancelled, "var(--cancelled)")}</span>`;
 }
 
-function Bar({ name, submitted, finished, failed, cancelled, mean }) {
-  const part = (kind, n) => n > 0 && html`<i class=${kind} style=${{ width: `${100 * n / submitted}%`, background: kind === "done" ? colour(name) : undefined }}></i>`;
-  const ended = finished + failed + cancelled;
+function Row(row) {
+  const { name, submitted, finished, failed, cancelled, mean } = row;
   return html`<li data-name=${name}>
     <span class="name" title=${name}>${name}</span>
-    <span class="of">${count(ended)} / ${count(submitted)}${failed > 0 && html` <b class="bad">${count(failed)} failed</b>`}</span>
-    <span class="mean">${duration(mean)}</span>
-    <span class="bar" role="progressbar" aria-valuemin="0" aria-valuemax=${submitted} aria-valuenow=${ended} aria-label=${name}>
-      ${part("done", finished)}${part("failed", failed)}${part("cancelled", cancelled)}</span></li>`;
+    <span class="of">${count(finished + failed + cancelled)} / ${count(submitted)}${failed > 0 && html` <b class="bad">${count(failed)} failed</b>`}</span>
+    <span class="mean" title="how long one takes, in the mean">${duration(mean)}</span>
+    <${Bar} ...${row} /></li>`;
 }
 
 export function Queue({ snapshot }) {
-  const { queue, counts } = snapshot;
-  return html`<table class="queue"><thead><tr><th scope="col">priority</th><th scope="col">ready</th></tr></thead><tbody>
-    ${queue.map(([priority, tasks]) => html`<tr key=${priority}><td>${priority}</td><td>${count(tasks)}</td></tr>`)}
-    ${queue.length === 0 && html`<tr><td colspan="2" class="empty">Nothing waits for a slot.</td></tr>`}
-    <tr class="sum"><td>wait for inputs</td><td>${count(counts.waiting)}</td></tr></tbody></table>`;
+  const { queue, counts } = snapshot, most = Math.max(1, ...queue.map(([, tasks]) => tasks));
+  return html`<div class="scroll"><table class="queue"><thead><tr><th scope="col">priority</th><th></th><th scope="col">ready</th></tr></thead><tbody>
+    ${queue.map(([priority, tasks]) => html`<tr key=${priority}><td>${priority}</td>
+      <td><span class="bar"><i style=${{ width: `${100 * tasks / most}%`, background: "var(--ready)" }}></i></span></td><td>${count(tasks)}</td></tr>`)}
+    ${queue.length === 0 && html`<tr><td colspan="3" class="empty">Nothing waits for a slot.</td></tr>`}
+    <tr class="sum"><td colspan="2">wait for inputs</td><td>${count(counts.waiting)}</td></tr></tbody></table></div>`;
 }
 
 export function Errors({ errors, failed, show }) {
@@ -90,7 +116,7 @@ export function Errors({ errors, failed, show }) {
   }
   return html`<ul class="errors">${[...errors].reverse().map((error) => html`<li key=${error.task}>
     <details><summary><b class="bad">${error.name}</b> <span>${lastLine(error.text)}</span></summary>
-    <button type="button" onClick=${() => show(error.task)}>${error.key}</button>
+    ${show ? html`<button type="button" class="key" onClick=${() => show(error.task)}>${error.key}</button>` : html`<span class="key">${error.key}</span>`}
     <pre tabindex="0">${error.text}</pre></details></li>`)}</ul>`;
 }
 

@@ -3,25 +3,32 @@
 import { Component, h } from "preact";
 import htm from "htm";
 import uPlot from "uplot";
+import { isDark } from "format";
 
 const html = htm.bind(h);
 
-const COLOURS = ["#2e8b57", "#c98a1b", "#5b7fd4", "#a35bb8"];
+// With a legend below it, or in its place.
+const HEIGHT = 134, ALONE = 164;
 
-function options(series, width, dark) {
-  const stroke = dark ? "#aab" : "#556", grid = { stroke: dark ? "#333a" : "#ddda", width: 1 };
-  const axis = { stroke, grid, ticks: grid, font: "11px system-ui" };
+// Colours are those that the numbers of the same name have elsewhere on the page.
+function options(series, width, style) {
+  const ink = (name) => style.getPropertyValue(`--${name}`).trim();
+  const grid = { stroke: ink("line"), width: 1 }, axis = { stroke: ink("dim"), grid, ticks: { show: false }, font: "11px system-ui" };
+  const short = (n) => n === null ? "–" : n >= 1e4 ? n.toLocaleString("en", { notation: "compact" }) : String(+n.toFixed(2));
+  const time = (n) => n < 0 ? "" : `${+n.toFixed(2)} s`;
   return {
-    width, height: 150, scales: { x: { time: false } }, legend: { live: false },
-    cursor: { show: false },
-    axes: [{ ...axis, size: 30 }, { ...axis, size: 56, values: (_, splits) => splits.map((n) => n >= 1e4 ? n.toLocaleString("en", { notation: "compact" }) : n) }],
-    series: [{}, ...series.map((label, i) => ({ label, stroke: COLOURS[i], width: 1.5 }))],
+    width, height: height(series), scales: { x: { time: false }, y: { range: (_, least, most) => [0, Math.max(1, (most || 0) * 1.08)] } },
+    legend: { live: false, show: series.length > 1 }, cursor: { show: false }, padding: [8, 12, 0, 0],
+    axes: [{ ...axis, size: 24, values: (_, splits) => splits.map(time) }, { ...axis, size: 50, values: (_, splits) => splits.map(short) }],
+    series: [{}, ...series.map(([label, , shade]) => ({ label, stroke: ink(shade), fill: series.length === 1 ? `${ink(shade)}26` : undefined, width: 1.75, points: { show: false } }))],
   };
 }
 
+function height(series) { return series.length > 1 ? HEIGHT : ALONE; }
+
 export class Chart extends Component {
   componentDidMount() {
-    this.observer = new ResizeObserver(() => this.plot && this.plot.setSize({ width: this.width(), height: 150 }));
+    this.observer = new ResizeObserver(() => this.plot && this.plot.setSize({ width: this.width(), height: height(this.props.series) }));
     this.observer.observe(this.box);
     this.draw();
   }
@@ -36,14 +43,15 @@ export class Chart extends Component {
   width() { return Math.max(200, this.box.clientWidth); }
 
   draw() {
-    const { moments, series, value } = this.props;
-    const data = [moments.map((moment) => moment.at), ...Object.keys(series).map((name) => moments.map((m) => value(m, series[name])))];
-    if (this.plot) return this.plot.setData(data);
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    this.plot = new uPlot(options(Object.keys(series), this.width(), dark), data, this.box);
+    const { moments, series, scale } = this.props, dark = isDark();
+    const data = [moments.map((moment) => moment.at), ...series.map(([, key]) => moments.map((moment) => moment[key] === null ? null : moment[key] / (scale || 1)))];
+    if (this.plot && this.dark === dark) return this.plot.setData(data);
+    if (this.plot) this.plot.destroy();
+    this.dark = dark;
+    this.plot = new uPlot(options(series, this.width(), getComputedStyle(this.box)), data, this.box);
   }
 
-  shouldComponentUpdate(next) { return next.moments !== this.props.moments || next.last !== this.props.last; }
+  shouldComponentUpdate(next) { return next.moments !== this.props.moments || next.last !== this.props.last || this.dark !== isDark(); }
 
   render({ label }) { return html`<div class="chart" role="img" aria-label=${label} ref=${(box) => { this.box = box; }}></div>`; }
 }

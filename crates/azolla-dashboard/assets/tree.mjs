@@ -2,6 +2,7 @@
 
 import { Component, h } from "preact";
 import htm from "htm";
+import { Bar } from "cards";
 import { colour, count } from "format";
 
 const html = htm.bind(h);
@@ -19,43 +20,72 @@ export class Tree extends Component {
       children.get(branch.parent).push(branch);
     }
     if (!children.has(0)) return html`<p class="empty">Nothing has grown yet.</p>`;
-    const row = (branch, depth) => {
+    const row = (branch) => {
       const below = children.get(branch.id) || [];
       const live = branch.submitted - branch.finished - branch.failed - branch.cancelled;
       const open = !folded[branch.id];
       const toggle = () => this.setState({ folded: { ...folded, [branch.id]: open } });
+      const list = () => this.setState({ listed: { ...listed, [branch.id]: !listed[branch.id] } });
       return html`<li key=${branch.id} data-name=${branch.name}>
         <div class="node">
           ${below.length > 0
             ? html`<button type="button" class="fold" aria-expanded=${open} aria-label=${`${open ? "fold" : "unfold"} ${branch.name}`} onClick=${toggle}>${open ? "▾" : "▸"}</button>`
-            : html`<span class="fold"></span>`}
-          <i class="dot" style=${{ background: colour(branch.name) }}></i>
-          <span class="name" title=${branch.name}>${branch.name}</span>
+            : html`<span></span>`}
+          <span class="what"><span class="name" title=${branch.name}><i class="swatch" style=${{ background: colour(branch.name) }}></i>${branch.name}</span>
+            ${live > 0 && html`<small class="dim">${count(live)} live</small>`}
+            ${branch.failed > 0 && html`<small class="bad">${count(branch.failed)} failed</small>`}
+            ${branch.cancelled > 0 && html`<small class="dim">${count(branch.cancelled)} cancelled</small>`}
+            ${branch.recursive > 0 && html`<small class="dim" title="grown from tasks of this function itself, directly or not">↻ ${count(branch.recursive)}</small>`}</span>
+          <${Bar} ...${branch} />
           <b>${count(branch.submitted)}</b>
-          ${live > 0 && html`<span class="live">${count(live)} live</span>`}
-          ${branch.failed > 0 && html`<span class="bad">${count(branch.failed)} failed</span>`}
-          ${branch.cancelled > 0 && html`<span class="dim">${count(branch.cancelled)} cancelled</span>`}
-          ${branch.recursive > 0 && html`<span class="dim" title="grown from tasks of this function itself, directly or not">↻ ${count(branch.recursive)}</span>`}
-          ${load && html`<button type="button" class="list" onClick=${() => this.list(branch.id)}>${listed[branch.id] ? "hide" : "tasks"}</button>`}
+          ${load && html`<button type="button" class="list" aria-expanded=${!!listed[branch.id]} aria-label=${`tasks of ${branch.name}`} onClick=${list}>${listed[branch.id] ? "hide" : "tasks"}</button>`}
         </div>
-        ${listed[branch.id] && html`<${Tasks} tasks=${listed[branch.id].tasks} more=${listed[branch.id].next !== null} show=${show} />`}
-        ${open && below.length > 0 && html`<ul>${below.map((child) => row(child, depth + 1))}</ul>`}</li>`;
+        ${listed[branch.id] && html`<${Listed} query=${`branch=${branch.id}`} load=${load} show=${show} />`}
+        ${open && below.length > 0 && html`<ul>${below.map(row)}</ul>`}</li>`;
     };
-    return html`<ul class="tree">${children.get(0).map((branch) => row(branch, 0))}</ul>`;
-  }
-
-  async list(branch) {
-    const { listed } = this.state;
-    if (listed[branch]) return this.setState({ listed: { ...listed, [branch]: null } });
-    const found = await this.props.load(`json/tasks?branch=${branch}`);
-    if (found) this.setState((state) => ({ listed: { ...state.listed, [branch]: found } }));
+    return html`<ul class="tree">${children.get(0).map(row)}</ul>`;
   }
 }
 
-export function Tasks({ tasks, more, show }) {
-  if (tasks.length === 0) return html`<p class="empty">None of them is kept any more.</p>`;
-  return html`<ul class="tasks">${tasks.map((task) => html`<li key=${task.task}>
-    <button type="button" onClick=${() => show(task.task)}>${task.key}</button>
-    <span class=${task.state === "error" ? "bad" : "dim"}>${task.state}</span></li>`)}
-    ${more && html`<li class="note">and more; search for a key</li>`}</ul>`;
+// Tasks that the server finds, a portion at a time.
+export class Listed extends Component {
+  constructor() {
+    super();
+    this.state = { tasks: [], next: 0, busy: false };
+  }
+
+  componentDidMount() { this.more(); }
+
+  async more() {
+    this.setState({ busy: true });
+    let { tasks, next } = this.state;
+    const before = tasks.length;
+    // Among a million tasks one looks for a while.
+    for (let looks = 0; next !== null && tasks.length === before && looks < 20; looks += 1) {
+      const found = await this.props.load(`json/tasks?${this.props.query}&from=${next}`);
+      if (!found) break;
+      tasks = [...tasks, ...found.tasks];
+      next = found.next;
+    }
+    this.setState({ tasks, next, busy: false });
+  }
+
+  render({ load, show, none }, { tasks, next, busy }) {
+    if (tasks.length === 0) {
+      return html`<p class="empty tasks" role="status">${busy ? "Looking …" : `${none || "None of them is kept any more"}${next === null ? "." : ", as far as one has looked."}`}</p>`;
+    }
+    return html`<ul class="tasks">${tasks.map((task) => html`<${Task} key=${task.task} task=${task} load=${load} show=${show} />`)}
+      ${next !== null && html`<li><button type="button" disabled=${busy} onClick=${() => this.more()}>more</button></li>`}</ul>`;
+  }
+}
+
+// One task, and below it, when unfolded, those that it has submitted.
+export class Task extends Component {
+  render({ task, load, show }, { open }) {
+    return html`<li><div class="task">
+      ${load && html`<button type="button" class="fold" aria-expanded=${!!open} aria-label=${`${open ? "fold" : "unfold"} ${task.key}`} onClick=${() => this.setState({ open: !open })}>${open ? "▾" : "▸"}</button>`}
+      <button type="button" class="key" onClick=${() => show(task.task)} title=${task.key}>${task.key}</button>
+      <span class=${task.state === "error" ? "bad" : "dim"}>${task.state}</span></div>
+      ${open && html`<${Listed} query=${`parent=${task.number}`} none="Nothing that it has submitted is kept" load=${load} show=${show} />`}</li>`;
+  }
 }

@@ -27,6 +27,7 @@ pub(crate) const MODULES: &[Module] = &[
     module!("cards", "cards.mjs"),
     module!("charts", "charts.mjs"),
     module!("details", "details.mjs"),
+    module!("drawing", "drawing.mjs"),
     module!("format", "format.mjs"),
     module!("stream", "stream.mjs"),
     module!("tree", "tree.mjs"),

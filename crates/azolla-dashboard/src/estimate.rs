@@ -35,6 +35,8 @@ struct Measured {
     /// Seconds a task: the mean, and two standard errors of it.
     mean: Option<f64>,
     error: f64,
+    /// It holds no slot for most of its time.
+    is_async: bool,
 }
 
 pub(crate) fn estimate(overview: &Overview) -> Estimate {
@@ -51,30 +53,46 @@ pub(crate) fn estimate(overview: &Overview) -> Estimate {
     let tasks = Some(Range { low: submitted, high: (submitted + more).ceil() });
     if let Some(branch) = unmeasured {
         let name = &overview.branches[branch].name;
-        let why = format!("no task of {name} has been timed yet");
+        let why = match overview.branches[branch].durations.turns {
+            0 => format!("no task of {name} has been timed yet"),
+            _ => format!("tasks of {name} are polled, and how long they wait is not timed"),
+        };
         return Estimate { tasks, seconds: None, unknown: Some(why) };
     }
-    let seconds = |b: usize| measured[b].mean.unwrap_or(0.0);
-    let low: f64 = (0..measured.len())
-        .map(|b| measured[b].live * (seconds(b) - measured[b].error).max(0.0))
-        .sum();
-    let high: f64 =
-        (0..measured.len()).map(|b| expected[b] * (seconds(b) + measured[b].error)).sum();
+    let seconds = left(overview, &measured, &expected);
+    Estimate { tasks, seconds: Some(seconds), unknown: None }
+}
+
+/// How long it takes until so many tasks of each branch have ended.
+fn left(overview: &Overview, measured: &[Measured], expected: &[f64]) -> Range {
     let slots = overview.slots.max(1) as f64;
     // Where the work does not fill the slots now it may not do so later.
     let filled = (overview.counts.live as f64).clamp(1.0, slots);
-    Estimate {
-        tasks,
-        seconds: Some(Range { low: low / slots, high: high / filled }),
-        unknown: None,
+    // Async work takes no slot: at best all of it goes on at once, at worst no more than now.
+    let at_once = overview.counts.detached.max(1) as f64;
+    let mut range = Range { low: 0.0, high: 0.0 };
+    let mut longest: f64 = 0.0;
+    for (branch, expected) in measured.iter().zip(expected) {
+        let mean = branch.mean.unwrap_or(0.0);
+        let (low, high) = ((mean - branch.error).max(0.0), mean + branch.error);
+        if branch.is_async {
+            // What runs already may be near its end.
+            let is_new = branch.live > 0.0 && overview.counts.detached == 0;
+            longest = longest.max(if is_new { low } else { 0.0 });
+            range.high += expected * high / at_once.min(expected.max(1.0));
+        } else {
+            range.low += branch.live * low / slots;
+            range.high += expected * high / filled;
+        }
     }
+    Range { low: range.low.max(longest), ..range }
 }
 
 fn measure(branch: &BranchInfo) -> Measured {
     let live = branch.submitted().saturating_sub(branch.settled()) as f64;
     let seen: f64 = branch.durations.by_power.iter().map(|count| f64::from(*count)).sum();
-    if seen == 0.0 {
-        return Measured { live, mean: None, error: 0.0 };
+    if seen == 0.0 || branch.durations.turns > 0 {
+        return Measured { live, mean: None, error: 0.0, is_async: false };
     }
     let mean = branch.durations.total as f64 / seen * 1e-9;
     let middle = |power: usize| 1.5 * 2f64.powi(power as i32) * 1e-9;
@@ -83,7 +101,8 @@ fn measure(branch: &BranchInfo) -> Measured {
         by_power.map(|(power, count)| f64::from(*count) * (middle(power) - mean).powi(2)).sum();
     // One alone says nothing of how much they differ: as much as their mean, say.
     let deviation = if seen < 2.0 { mean } else { (squares / (seen - 1.0)).sqrt() };
-    Measured { live, mean: Some(mean), error: 2.0 * deviation / seen.sqrt() }
+    let is_async = f64::from(branch.durations.detached) * 2.0 > seen;
+    Measured { live, mean: Some(mean), error: 2.0 * deviation / seen.sqrt(), is_async }
 }
 
 /// From, to, and how many a task at the most: by how many have grown from those that have ended.
@@ -184,6 +203,22 @@ mod tests {
         let each = second as f64 * 1e-9;
         assert!(seconds.low <= 50.0 * each && seconds.high >= 300.0 * each, "{seconds:?}");
         assert!(seconds.high < 500.0 * each, "{seconds:?}");
+    }
+
+    #[test]
+    fn async_work_may_all_go_on_at_once() {
+        let second = 1 << 30;
+        let none = branch("", &[], 0, 1);
+        let mut fetches = branch("fetch", &[(0, 1000)], 900, second);
+        fetches.durations.detached = 900;
+        let mut overview = overview(vec![none, fetches]);
+        let seen = estimate(&overview).seconds.unwrap();
+        let each = second as f64 * 1e-9;
+        assert!((0.5 * each..each).contains(&seen.low) && seen.high >= 100.0 * each, "{seen:?}");
+        // A hundred go on now: two slots are no limit to them.
+        overview.counts.detached = 100;
+        let seen = estimate(&overview).seconds.unwrap();
+        assert!(seen.low == 0.0 && (each..3.0 * each).contains(&seen.high), "{seen:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is answered where. docs/dashboard.md tells users.
 
 use crate::server::{Recording, Shared};
-use crate::snapshot::{Task, details, parse_id, rows};
+use crate::snapshot::{Details, Task, details, parse_id, rows};
 use crate::{assets, gate, metrics, report, trace};
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
@@ -9,7 +9,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
-use azolla::runtime::Filter;
+use azolla::runtime::{Filter, TaskInfo};
 use azolla_core::BranchId;
 use futures_util::stream::{Stream, unfold};
 use serde::{Deserialize, Serialize};
@@ -212,16 +212,34 @@ async fn tasks(State(shared): Dashboard, Query(which): Query<Which>) -> Response
 
 async fn task(State(shared): Dashboard, Path(id): Path<String>) -> Response {
     let Some(task) = parse_id(&id) else { return missing("this is no task's id") };
-    let Some(info) = shared.watch.task(task) else {
-        return missing("this task is gone: nobody wants its result any more");
-    };
+    // That a task is gone is no error: pages ask for those that they have seen.
+    let Some(info) = shared.watch.task(task) else { return json(&None::<Details>) };
+    let parent = by_number(&shared, info.view.lineage.parent).await;
     let kin = shared.watch.kin(task);
-    let details = details(&info, &kin, &shared.recorder());
+    let details = details(&info, parent.as_ref(), &kin, &shared.recorder());
     if details.lacks_error() {
         shared.watch.show_failure(task);
         shared.give_turn();
     }
     json(&details)
+}
+
+/// The task that has this number, if it is kept.
+async fn by_number(shared: &Shared, number: u64) -> Option<TaskInfo> {
+    let seen = shared.recorder().seen_as(number);
+    if let Some(info) = seen.and_then(|task| shared.watch.task(task)) {
+        return Some(info);
+    }
+    let (filter, mut from) = (Filter::Number(number), Some(0).filter(|_| number > 0));
+    while let Some(place) = from {
+        let mut found = shared.watch.tasks(&filter, place);
+        if let Some(info) = found.tasks.pop() {
+            return Some(info);
+        }
+        from = found.next;
+        tokio::task::yield_now().await;
+    }
+    None
 }
 
 #[derive(Deserialize)]

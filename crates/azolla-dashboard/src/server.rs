@@ -7,12 +7,12 @@
 use crate::recorder::Recorder;
 use crate::snapshot::{Snapshot, snapshot};
 use crate::{address, gate, report, routes, trace};
-use azolla::runtime::{Filter, Overview, TaskInfo, Watch};
+use azolla::runtime::{Filter, Held, Overview, TaskInfo, Watch};
 use std::io;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, watch};
 
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) token: gate::Token,
     link: String,
     recorder: Mutex<Recorder>,
+    /// The latest sample of the results that are held: when it was taken, and which it was.
+    held: Mutex<Option<(Instant, usize, Held)>>,
     /// How many look: pages and recordings.
     watchers: AtomicUsize,
     changed: Notify,
@@ -64,6 +66,7 @@ impl Server {
             token,
             link,
             recorder: Mutex::default(),
+            held: Mutex::default(),
             watchers: AtomicUsize::new(0),
             changed: Notify::new(),
             turn: Notify::new(),
@@ -208,8 +211,23 @@ impl Shared {
     }
 
     pub(crate) fn snapshot(&self, overview: &Overview) -> Snapshot {
-        let closing = self.watch.is_closing();
-        snapshot(overview, &self.recorder(), &self.client, closing)
+        let (closing, held) = (self.watch.is_closing(), self.held());
+        snapshot(overview, held, &self.recorder(), &self.client, closing)
+    }
+
+    /// What a sample of the results shows that was taken within the last second.
+    pub(crate) fn held(&self) -> Held {
+        let latest = || self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *latest();
+        let turn = match before {
+            Some((at, _, held)) if at.elapsed() < Duration::from_secs(1) => return held,
+            Some((_, turn, _)) => turn + 1,
+            None => 0,
+        };
+        // Foreign objects are looked at: not with anything locked.
+        let held = self.watch.held(turn);
+        *latest() = Some((Instant::now(), turn, held));
+        held
     }
 
     async fn look_while_watched(self: Arc<Self>) {

@@ -5,7 +5,7 @@ use crate::recorder::{Recorder, Run};
 use crate::snapshot::{id, row, shortened};
 use azolla::runtime::Overview;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 pub(crate) fn trace(recorder: &Recorder, overview: &Overview, client: &str) -> String {
@@ -14,11 +14,16 @@ pub(crate) fn trace(recorder: &Recorder, overview: &Overview, client: &str) -> S
     let mut events = vec![
         json!({"ph": "M", "pid": 1, "tid": 0, "name": "process_name", "args": {"name": client}}),
     ];
-    let slots = runs.iter().map(|run| run.slot + 1).max().unwrap_or(0);
-    for slot in 0..slots {
-        let name = format!("slot {slot}");
-        let args = json!({ "name": name });
-        events.push(json!({"ph": "M", "pid": 1, "tid": slot, "name": "thread_name", "args": args}));
+    let tracks: BTreeSet<i32> = runs.iter().map(|run| run.slot).collect();
+    for slot in tracks {
+        let name = if slot < 0 { format!("off slot {}", -slot) } else { format!("slot {slot}") };
+        for (what, args) in [
+            ("thread_name", json!({ "name": name })),
+            ("thread_sort_index", json!({ "sort_index": track(slot) })),
+        ] {
+            events
+                .push(json!({"ph": "M", "pid": 1, "tid": track(slot), "name": what, "args": args}));
+        }
     }
     let mut stretches: HashMap<u64, Vec<&Run>> = HashMap::new();
     for run in &runs {
@@ -37,6 +42,12 @@ pub(crate) fn trace(recorder: &Recorder, overview: &Overview, client: &str) -> S
     json!({ "traceEvents": events, "displayTimeUnit": "ms" }).to_string()
 }
 
+/// The track of a slot; those of async work come after.
+fn track(slot: i32) -> i32 {
+    const ASYNC: i32 = 1_000_000;
+    if slot < 0 { ASYNC - slot } else { slot }
+}
+
 fn microseconds(at: Duration) -> f64 {
     at.as_nanos() as f64 / 1e3
 }
@@ -46,7 +57,7 @@ fn complete(run: &Run, overview: &Overview) -> Value {
     let name = branch.map_or(String::from("?"), |branch| shortened(&branch.name));
     let lineage = run.origin.lineage;
     json!({
-        "ph": "X", "pid": 1, "tid": run.slot, "name": name, "cat": row(run).5,
+        "ph": "X", "pid": 1, "tid": track(run.slot), "name": name, "cat": row(run).5,
         "ts": microseconds(run.begun),
         "dur": microseconds(run.ended.saturating_sub(run.begun)),
         "args": {
@@ -63,9 +74,9 @@ fn arrow(parent: &[&Run], child: &Run) -> Option<[Value; 2]> {
     let at = child.begun.min(from.ended);
     let number = child.origin.lineage.number;
     Some([
-        json!({"ph": "s", "pid": 1, "tid": from.slot, "name": "grew", "cat": "growth", "id": number,
+        json!({"ph": "s", "pid": 1, "tid": track(from.slot), "name": "grew", "cat": "growth", "id": number,
                "ts": microseconds(at)}),
-        json!({"ph": "f", "bp": "e", "pid": 1, "tid": child.slot, "name": "grew", "cat": "growth",
+        json!({"ph": "f", "bp": "e", "pid": 1, "tid": track(child.slot), "name": "grew", "cat": "growth",
                "id": number, "ts": microseconds(child.begun)}),
     ])
 }

@@ -211,6 +211,11 @@ impl Job for PyJob {
         Python::try_attach(name).flatten().unwrap_or_else(|| String::from("data"))
     }
 
+    fn size(&self) -> Option<u64> {
+        let Some(Ok(value)) = self.outcome() else { return None };
+        Python::try_attach(|py| crate::size::bytes_of(value.bind(py))).flatten()
+    }
+
     fn key(&self) -> String {
         Python::try_attach(|py| self.key_text(py)).unwrap_or_default()
     }

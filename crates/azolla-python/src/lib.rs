@@ -17,6 +17,7 @@ mod map;
 mod observe;
 mod raised;
 mod shared;
+mod size;
 mod submit;
 mod sync;
 mod token;

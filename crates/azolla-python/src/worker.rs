@@ -17,6 +17,7 @@ use pyo3::types::{PyDict, PyString, PyTraceback, PyTuple};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
 
 /// A worker's cluster: not there yet when its first workers begin, and gone when nobody has it, a
 /// client or a future of it any more.
@@ -279,8 +280,7 @@ impl PyWorker {
             return Err(PyRuntimeError::new_err("a coroutine came from outside a task"));
         };
         let context = job.call(py).and_then(|call| call.context);
-        let running =
-            Bound::new(py, Running { job: Arc::clone(&job), cluster: Arc::clone(&cluster) })?;
+        let running = Bound::new(py, Running::new(Arc::clone(&job), Arc::clone(&cluster)))?;
         let begun = cluster.object(py).and_then(|object| {
             object.call_method1(intern!(py, "_run_coroutine"), (coroutine, &running, context))
         });
@@ -347,6 +347,13 @@ fn users_traceback<'py>(error: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py,
 pub(crate) struct Running {
     pub(crate) job: Arc<PyJob>,
     pub(crate) cluster: Arc<Cluster>,
+    since: Instant,
+}
+
+impl Running {
+    fn new(job: Arc<PyJob>, cluster: Arc<Cluster>) -> Self {
+        Self { job, cluster, since: Instant::now() }
+    }
 }
 
 #[pymethods]
@@ -374,7 +381,7 @@ impl Running {
         self.cluster.check_process()?;
         self.job.store(Ok(result));
         self.job.forget_call();
-        self.cluster.engine.finish_detached(&self.job, false);
+        self.cluster.engine.finish_detached(&self.job, false, self.since.elapsed());
         Ok(())
     }
 
@@ -383,7 +390,7 @@ impl Running {
         self.cluster.check_process()?;
         match fail(&self.job, &error)? {
             Outcome::Again => self.cluster.engine.again_detached(&self.job),
-            _ => self.cluster.engine.finish_detached(&self.job, true),
+            _ => self.cluster.engine.finish_detached(&self.job, true, self.since.elapsed()),
         }
         Ok(())
     }
@@ -427,7 +434,7 @@ pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>
 pub(crate) fn thread_running() -> Option<Running> {
     let (_, job) = current_task()?;
     let cluster = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade())?;
-    Some(Running { job, cluster })
+    Some(Running::new(job, cluster))
 }
 
 /// In the child of a fork this thread is no worker's: its engine must not be touched.

@@ -165,6 +165,10 @@ impl<T: Send + Sync + 'static, W: Work<T> + 'static> Job for Cell<T, W> {
         Some(text)
     }
 
+    fn size(&self) -> Option<u64> {
+        crate::size::bytes_of(self.attempts.last()?.as_ref().ok()?)
+    }
+
     fn key(&self) -> String {
         match &self.name {
             Name::Key(key) => key.to_string(),

@@ -52,6 +52,7 @@ mod primitives;
 mod put;
 mod runner;
 pub mod runtime;
+mod size;
 pub mod sync;
 mod wait;
 

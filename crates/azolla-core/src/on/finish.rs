@@ -3,6 +3,7 @@
 //! If exactly one task waited only for this one, and nothing more urgent is ready, the same worker
 //! runs that next, past the queue: a chain stays on one thread, where its data is.
 
+use crate::durations::Stretch;
 use crate::effect::Effect;
 use crate::event::Outcome;
 use crate::id::{TaskId, WorkerId};
@@ -33,7 +34,12 @@ impl<P: Clone> Scheduler<P> {
         if task.state.is_settled() {
             return;
         }
-        self.kinds.took(task.kind, took);
+        let what = match (outcome, worker) {
+            (Outcome::Suspended, _) => Stretch::Turn,
+            (_, None) => Stretch::Detached,
+            (_, Some(_)) => Stretch::Held,
+        };
+        self.kinds.took(task.kind, took, what);
         match outcome {
             Outcome::Done => {
                 let next = worker.and_then(|worker| self.next_in_chain(worker, id));

@@ -240,13 +240,15 @@ impl<J: Job + ?Sized> Engine<J> {
         self.with(|locked| locked.add_future(task))
     }
 
-    /// Tells of a task that ended without a worker, and whose cell holds the result or error.
-    pub fn finish_detached(&self, job: &J, failed: bool) {
+    /// Tells of a task that ended without a worker, and whose cell holds the result or error: how
+    /// long it took, with what it did on its worker.
+    pub fn finish_detached(&self, job: &J, failed: bool, took: Duration) {
         let header = job.header();
         let Some(task) = header.id() else { return };
         let outcome = if failed { Outcome::Failed } else { Outcome::Done };
         // First, so that whoever sees the end finds it noted.
         self.observer.note_end(task, None, header, failed);
+        let took = took.as_nanos() as u64;
         if !failed {
             header.settle(false);
         }
@@ -256,7 +258,7 @@ impl<J: Job + ?Sized> Engine<J> {
                 Some(job) if failed => locked.fail(&job),
                 _ => {}
             }
-            drop(locked.handle(Event::Finish { worker: None, task, outcome, took: 0 }));
+            drop(locked.handle(Event::Finish { worker: None, task, outcome, took }));
         });
         if failed
             && self.observer.is_on()

@@ -40,6 +40,12 @@ pub trait Job: Send + Sync {
     /// The name of its function, by which tasks are counted. Called with nothing locked.
     fn name(&self) -> String;
 
+    /// How many bytes the result takes, if there is one and that can be told without running
+    /// foreign code. Called with nothing locked.
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
     /// What the task failed with, in words, where that takes no foreign code to say. Called with
     /// nothing locked.
     fn error(&self) -> Option<String> {

@@ -185,27 +185,46 @@ impl Observer {
         self.on.load(Ordering::Relaxed) != OFF
     }
 
-    /// Whether a task that is about to run is to be observed, and if so where it comes from.
-    #[cold]
+    /// Whether a task that is about to run is to be observed, and if so where it comes from. Called
+    /// with the engine locked.
     pub(super) fn look_at<P: Clone>(
         &self,
         scheduler: &Scheduler<P>,
         task: TaskId,
     ) -> Option<Box<Origin>> {
-        let view = scheduler.task(task)?;
-        let sampled = self.on.load(Ordering::Relaxed) == RUNS && scheduler.is_likely_short(task);
-        let stands_for = if sampled { SAMPLE } else { 1 };
-        if !view.lineage.number.is_multiple_of(u64::from(stands_for)) {
-            self.left_out.fetch_add(1, Ordering::Relaxed);
+        let (number, short) = scheduler.glance(task)?;
+        let sampled = short && self.on.load(Ordering::Relaxed) == RUNS;
+        if sampled && !number.is_multiple_of(u64::from(SAMPLE)) {
+            // Nobody else counts meanwhile.
+            let left_out = self.left_out.load(Ordering::Relaxed);
+            self.left_out.store(left_out + 1, Ordering::Relaxed);
             return None;
         }
+        self.look_closer(scheduler, task, if sampled { SAMPLE } else { 1 })
+    }
+
+    #[cold]
+    fn look_closer<P: Clone>(
+        &self,
+        scheduler: &Scheduler<P>,
+        task: TaskId,
+        stands_for: u32,
+    ) -> Option<Box<Origin>> {
+        let view = scheduler.task(task)?;
         Some(Box::new(Origin { lineage: view.lineage, branch: view.branch, stands_for }))
     }
 
     /// Takes note of something, if anybody wants to know.
     pub(super) fn note(&self, task: TaskId, what: What) {
         if self.is_on() {
-            self.tell(task, what, RUNS);
+            self.tell(self.elapsed(), task, what, RUNS);
+        }
+    }
+
+    /// As [`note`](Self::note), of something that happened a while ago.
+    pub(super) fn note_at(&self, at: Duration, task: TaskId, what: What) {
+        if self.is_on() {
+            self.tell(at, task, what, RUNS);
         }
     }
 
@@ -223,20 +242,20 @@ impl Observer {
                 _ if failed => Status::Failed,
                 _ => Status::Finished,
             };
-            self.tell(task, What::Ended { worker, status }, RUNS);
+            self.tell(self.elapsed(), task, What::Ended { worker, status }, RUNS);
         }
     }
 
     /// Takes note of something that only those want to know who observe everything.
     pub(super) fn note_all(&self, task: TaskId, what: What) {
         if self.on.load(Ordering::Relaxed) == ALL {
-            self.tell(task, what, ALL);
+            self.tell(self.elapsed(), task, what, ALL);
         }
     }
 
     #[cold]
-    fn tell(&self, task: TaskId, what: What, wanted_by: u8) {
-        let observation = Observation { at: self.since.elapsed(), task, what };
+    fn tell(&self, at: Duration, task: TaskId, what: What, wanted_by: u8) {
+        let observation = Observation { at, task, what };
         let mut streams = self.streams.lock();
         let before = streams.len();
         streams.retain(|stream| match stream.upgrade() {

@@ -242,8 +242,10 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         listen: impl FnOnce(),
         mut patience: Patience<'_, E>,
     ) -> Result<(), WaitError<E>> {
+        // As of now: once the slot is lent another may begin.
+        let at = self.moment();
         self.lend_slot(|worker| Event::Park { worker, wait: wait.clone() })?;
-        self.note(What::Parked { worker: self.id.0 });
+        self.note_at(at, What::Parked { worker: self.id.0 });
         listen();
         loop {
             // Woken means: with a slot. Otherwise nobody has opened the latch, or its opening is
@@ -310,8 +312,9 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
     pub fn secede(&mut self) -> Result<bool, WaitError<std::convert::Infallible>> {
         let had_slot = self.hand.current.as_ref().is_some_and(|current| !current.seceded);
         if had_slot {
+            let at = self.moment();
             self.lend_slot(Event::Secede)?;
-            self.note(What::Seceded { worker: self.id.0 });
+            self.note_at(at, What::Seceded { worker: self.id.0 });
             if let Some(current) = &mut self.hand.current {
                 current.seceded = true;
             }

@@ -4,6 +4,7 @@
 //! keys are asked for outside it.
 
 use super::engine::Engine;
+use super::held::Held;
 use super::job::Job;
 use super::observe::Observations;
 use azolla_core::{BranchId, Counts, Durations, State, TaskId, TaskView};
@@ -25,6 +26,10 @@ pub trait Watch: Send + Sync {
 
     /// What a task needs, and what needs it.
     fn kin(&self, task: TaskId) -> Kin;
+
+    /// How many bytes the results take that are held, as a sample shows; with another `turn`
+    /// another sample.
+    fn held(&self, turn: usize) -> Held;
 
     /// As [`Engine::observe_runs`].
     fn observe_runs(&self, capacity: usize) -> Observations;
@@ -116,6 +121,8 @@ pub enum Filter {
     Branch(BranchId),
     /// Those that the task of this number has submitted.
     Parent(u64),
+    /// The one that has this number.
+    Number(u64),
     /// Those that have failed.
     Failed,
     /// Those whose key has this in it.
@@ -187,6 +194,7 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
         let (found, next) = self.portion(from, |view| match filter {
             Filter::Branch(branch) => view.branch == *branch,
             Filter::Parent(number) => view.lineage.parent == *number,
+            Filter::Number(number) => view.lineage.number == *number,
             Filter::Failed => view.state == State::Failed,
             Filter::Key(_) => true,
         });
@@ -208,6 +216,10 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
         dependents.truncate(RELATIVES);
         let told = |ids: &[TaskId]| self.told(self.look_up(ids));
         Kin { inputs: told(&inputs), dependents: told(&dependents) }
+    }
+
+    fn held(&self, turn: usize) -> Held {
+        self.sample_held(turn)
     }
 
     fn observe_runs(&self, capacity: usize) -> Observations {

@@ -181,6 +181,19 @@ impl<J: Job + ?Sized> Worker<J> {
         }
     }
 
+    /// Now, if the current task is observed: for [`note_at`](Self::note_at).
+    pub(super) fn moment(&self) -> Option<Duration> {
+        let seen = self.hand.current.as_ref().is_some_and(|current| current.seen.is_some());
+        seen.then(|| self.engine.observer.elapsed())
+    }
+
+    /// As [`note`](Self::note), of what happened then.
+    pub(super) fn note_at(&self, at: Option<Duration>, what: What) {
+        if let Some((at, current)) = at.zip(self.hand.current.as_ref()) {
+            self.engine.observer.note_at(at, current.task, what);
+        }
+    }
+
     /// The current task goes on elsewhere and will end by
     /// [`Engine::finish_detached`](Engine::finish_detached).
     pub fn detach(&mut self) -> Option<Arc<J>> {
@@ -191,6 +204,8 @@ impl<J: Job + ?Sized> Worker<J> {
             }
         });
         self.note(What::Detached { worker: self.id.0 });
+        // Whoever goes on with it says how long all of it took: it is not the next one's time.
+        (self.hand.since, self.hand.spent) = (now(), 0);
         self.hand.current.take().map(|current| current.job)
     }
 }

@@ -13,8 +13,8 @@ use azolla::{Client, Error, Future, as_completed, current_client, rejoin, secede
 use futures_util::StreamExt;
 use shuttle::sync::Mutex;
 use shuttle::thread;
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -422,12 +422,50 @@ fn a_semaphore_has_all_its_leases_again_after_waits_inside_and_outside_and_await
     });
 }
 
+/// Looks once whether an awaited turn has come, and gives it up if not.
+fn poll_once<F: std::future::Future>(future: F) -> Option<F::Output> {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn a_turn_that_is_dropped_while_it_is_served_goes_to_the_next() {
+    check(1, |client| {
+        let lock = Lock::new(client);
+        let lease = lock.acquire().unwrap();
+        let (drops, waits) = (lock.clone(), lock.clone());
+        let dropping = thread::spawn(move || drop(poll_once(drops.acquire_async())));
+        let waiting = thread::spawn(move || drop(waits.acquire().unwrap()));
+        drop(lease);
+        dropping.join().unwrap();
+        waiting.join().unwrap();
+        assert!(!lock.is_locked().unwrap());
+    });
+}
+
+#[test]
+fn a_turn_that_moves_from_thread_to_thread_wakes_the_last() {
+    check(1, |client| {
+        let event = Event::new(client);
+        let sets = event.clone();
+        let mut turn = Box::pin(event.turn_to_go());
+        let seen = turn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(seen.is_pending());
+        let setting = thread::spawn(move || sets.set().unwrap());
+        assert!(shuttle::future::block_on(turn).is_ok());
+        setting.join().unwrap();
+    });
+}
+
 #[test]
 fn a_bounded_queue_loses_nothing_and_doubles_nothing() {
     check(1, |client| {
         let queue = Queue::bounded(client, 1);
         let puts = queue.clone();
-        let producers = client.map(move |n: u32| puts.put(n).unwrap(), 0..4);
+        let producers = client.map(move |n: u32| puts.put(n).unwrap(), 0..7);
         let gets = queue.clone();
         let consumer = client.submit(move || {
             let mut got = gets.get_many(2).unwrap();
@@ -440,12 +478,20 @@ fn a_bounded_queue_loses_nothing_and_doubles_nothing() {
             }
             got
         });
-        let last = queue.get().unwrap();
-        let mut all = consumer.result().unwrap().clone();
-        all.push(last);
-        all.sort_unstable();
-        assert_eq!(all, [0, 1, 2, 3]);
+        let some = queue.clone();
+        let fickle = thread::spawn(move || poll_once(some.turn_to_get(2)));
+        let mut all = vec![queue.get().unwrap()];
+        all.extend(consumer.result().unwrap());
+        all.extend(fickle.join().unwrap().into_iter().flat_map(Result::unwrap));
+        while all.len() < 6 {
+            all.push(queue.get().unwrap());
+        }
+        // The last one finds room, now that the one before it is out.
         client.gather(&producers).unwrap();
+        assert_eq!(queue.len().unwrap(), 1);
+        all.extend(queue.take_all().unwrap());
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3, 4, 5, 6]);
     });
 }
 
@@ -488,10 +534,15 @@ fn waits_for_what_is_shared_end_when_the_client_is_closed() {
     check(1, |client| {
         let (queue, event) = (Queue::<u32>::new(client), Event::new(client));
         let waits = event.clone();
+        let awaits = event.clone();
         let task = client.submit(move || waits.wait());
         let other = thread::spawn(move || assert!(matches!(queue.get(), Err(Error::Closed))));
+        let third = thread::spawn(move || {
+            assert!(matches!(shuttle::future::block_on(awaits.wait_async()), Err(Error::Closed)));
+        });
         client.close();
         other.join().unwrap();
+        third.join().unwrap();
         assert!(matches!(task.result(), Ok(Err(Error::Closed)) | Err(Error::Cancelled { .. })));
         assert!(event.wait().is_err());
     });

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from azolla import Client, get_client, performance_report, wait
+from azolla import Client, get_client, performance_report, span, wait
 from conftest import Gate, eventually
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -119,8 +119,13 @@ def test_a_task_is_found_by_its_key(client: Client, reader: Reader, gate: Gate) 
     assert details["state"] == "waiting for inputs" and [task["key"] for task in details["inputs"]] == ["held"]
     details = reader.json(f"/json/task/{reader.task('held')}")
     assert details["state"] == "running" and [task["key"] for task in details["dependents"]] == ["after"]
+    assert details["span"] is None
+    with span("crawl"), span("parse", "pages"):
+        spanned = client.submit(gate.hold, 2, key="spanned")
+    assert reader.json(f"/json/task/{reader.task('spanned')}")["span"] == "crawl / parse / pages"
     gate.open()
     assert after.result() == 1
+    assert spanned.result() == 2
 
 
 def test_cancelling_needs_the_token_and_no_other_site_may_ask(client: Client, reader: Reader, gate: Gate) -> None:

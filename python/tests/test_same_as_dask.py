@@ -5,11 +5,13 @@ but for the differences listed.
 from __future__ import annotations
 
 import asyncio
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import azolla
+import dask
 import distributed
 import pytest
 
@@ -38,6 +40,11 @@ DIFFERENT: dict[str, tuple[Any, Any, str]] = {
     ),
     "secede_twice": ("Exception", "seceded", "seceding is a state: to be in it already is no error"),
     "gather_knows_its_modes": ([2], "ValueError", "Dask looks at the mode only once something has failed"),
+    "how_a_story_goes": (
+        [("released", "waiting"), ("waiting", "processing"), ("processing", "memory")],
+        [("released", "waiting"), ("waiting", "queued"), ("queued", "processing"), ("processing", "memory")],
+        "all that is ready waits in one queue; Dask queues some tasks only, and shares the others out",
+    ),
     "dataclasses_hold_futures": ("Future", "int", "futures are found in dataclasses too"),
 }
 
@@ -323,6 +330,86 @@ def dataclasses_hold_futures(module: Any, client: Any) -> Any:
         first: Any
 
     return client.submit(lambda pair: type(pair.first).__name__, Pair(client.submit(inc, 1)), pure=False).result()
+
+
+@program
+def a_span_is_seen_in_its_tasks(module: Any, client: Any) -> Any:
+    with module.span("a"), module.span("b", "c"):
+        return client.submit(lambda: dask.get_annotations()["span"]["name"], pure=False).result()
+
+
+@program
+def what_tasks_grow_is_in_their_span(module: Any, client: Any) -> Any:
+    def parent() -> Any:
+        child = module.get_client().submit(lambda: dask.get_annotations().get("span", {}).get("name"), pure=False)
+        return child.result()
+
+    with module.span("a"):
+        return client.submit(parent, pure=False).result()
+
+
+@program
+def annotations_are_retries(module: Any, client: Any) -> Any:
+    tries: list[int] = []
+
+    def third_time_lucky() -> int:
+        tries.append(1)
+        assert len(tries) > 2
+        return len(tries)
+
+    with dask.annotate(retries=2):
+        return client.submit(third_time_lucky, pure=False).result()
+
+
+@program
+def what_a_task_stream_says(module: Any, client: Any) -> Any:
+    with module.get_task_stream(client) as stream:
+        client.gather(client.map(inc, range(3), key=["s-1", "s-2", "s-3"]))
+    wanted = {"key", "worker", "thread", "status", "nbytes", "type", "typename", "startstops"}
+    run = stream.data[0]
+    actions = [[each["action"] for each in run["startstops"]] for run in stream.data]
+    kept = {name for name in wanted if name in run}
+    return (
+        sorted(run["key"] for run in stream.data),
+        kept,
+        actions,
+        run["status"],
+        pickle.loads(run["type"]),
+        run["typename"],
+    )
+
+
+@program
+def the_states_of_metadata(module: Any, client: Any) -> Any:
+    with module.get_task_metadata() as tasks:
+        one, failed = client.submit(inc, 1, key="m-1"), client.submit(fail, key="m-2", pure=False)
+        dependent = client.submit(inc, failed, key="m-3")
+        one.result(), dependent.exception()
+    return sorted(tasks.state.items()), sorted(tasks.metadata)
+
+
+@program
+def how_a_story_goes(module: Any, client: Any) -> Any:
+    client.story()
+    future = client.submit(inc, 1, key="told", pure=False)
+    future.result()
+    rows = client.story("told")
+    told = [row for row in rows if row[0] == "scheduler"] if module is distributed else rows
+    assert all(len(row) == 7 and row[1] == "told" and isinstance(row[6], float) for row in told)
+    return [(row[2], row[3]) for row in told]
+
+
+@program
+def what_a_profile_is_made_of(module: Any, client: Any) -> Any:
+    client.profile()
+    tree = client.profile(key="no such function")
+    return tree, sorted(client.profile(merge_workers=False, key="no such function")) == sorted(client.nthreads())
+
+
+@program
+def duplicates_in_a_map(module: Any, client: Any) -> Any:
+    one, other, third = client.map(inc, [1, 1, 2])
+    return one.key == other.key, one.key == third.key, len(client.map(inc, [1, 2, 3], batch_size=2))
 
 
 @pytest.fixture(scope="module")

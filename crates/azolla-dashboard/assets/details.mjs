@@ -42,6 +42,7 @@ function What({ task, act, show, load }) {
   return html`<h2>${task.key}</h2>
     <dl>
       <dt>function</dt><dd>${task.name}</dd>
+      ${task.span && html`<dt>span</dt><dd id="span">${task.span}</dd>`}
       <dt>state</dt><dd id="state" class=${task.state === "error" ? "bad" : ""}>${task.state}</dd>
       <dt>priority</dt><dd>${task.priority}</dd>
       <dt>number</dt><dd>${task.number}, ${task.depth === 0 ? "a root" : `in generation ${task.depth}`}</dd>

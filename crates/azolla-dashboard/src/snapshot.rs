@@ -240,6 +240,7 @@ pub(crate) struct Task {
     task: String,
     key: String,
     name: String,
+    span: Option<String>,
     state: &'static str,
     /// How many were submitted before it, counted from 1.
     number: u64,
@@ -257,6 +258,7 @@ impl From<&TaskInfo> for Task {
             task: id(info.task),
             key: shortened(&info.key),
             name: shortened(&info.name),
+            span: info.span.as_deref().map(shortened),
             state: match info.view.state {
                 State::Claimed { .. } if info.running => "running",
                 other => state(other),

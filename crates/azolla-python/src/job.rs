@@ -70,10 +70,18 @@ pub(crate) struct PyJob {
     /// The number of the client that submitted it.
     pub(crate) client: u32,
     pub(crate) name: Name,
+    /// The name of the span that it belongs to, if any: those of the spans around it, and its own.
+    span: Option<Py<PyTuple>>,
 }
 
 impl PyJob {
-    pub(crate) fn new(call: Call, retries: u32, name: Name, client: u32) -> Self {
+    pub(crate) fn new(
+        call: Call,
+        retries: u32,
+        name: Name,
+        client: u32,
+        span: Option<Py<PyTuple>>,
+    ) -> Self {
         Self {
             header: Header::new(),
             call: Mutex::new(Some(call)),
@@ -81,6 +89,7 @@ impl PyJob {
             retries: AtomicU32::new(retries),
             client,
             name,
+            span,
         }
     }
 
@@ -93,6 +102,7 @@ impl PyJob {
             retries: AtomicU32::new(0),
             client,
             name,
+            span: None,
         };
         job.store(Ok(value));
         job
@@ -214,6 +224,19 @@ impl Job for PyJob {
     fn size(&self) -> Option<u64> {
         let Some(Ok(value)) = self.outcome() else { return None };
         Python::try_attach(|py| crate::size::bytes_of(value.bind(py))).flatten()
+    }
+
+    fn span(&self) -> Option<String> {
+        let span = self.span.as_ref()?;
+        Python::try_attach(|py| {
+            let tags = span.bind(py).iter();
+            // What is no text is not asked for one: that would run its own code.
+            let tags = tags.map(|tag| match tag.cast::<PyString>() {
+                Ok(tag) => tag.to_string_lossy().into_owned(),
+                Err(_) => String::from("?"),
+            });
+            tags.collect::<Vec<_>>().join(" / ")
+        })
     }
 
     fn key(&self) -> String {

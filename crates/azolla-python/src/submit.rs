@@ -40,6 +40,7 @@ pub(crate) struct Common<'py> {
     priority: Option<Priority>,
     parent: Option<TaskId>,
     token: Option<FunctionToken>,
+    span: Option<Bound<'py, PyTuple>>,
 }
 
 impl<'py> Common<'py> {
@@ -84,6 +85,7 @@ impl<'py> Common<'py> {
             },
             parent: parent(py)?,
             token,
+            span: noted.span(),
         })
     }
 
@@ -108,7 +110,13 @@ impl<'py> Common<'py> {
             has_futures: !inputs.is_empty(),
         };
         Ok(Prepared {
-            job: Arc::new(PyJob::new(call, self.retries, name, self.shared.number)),
+            job: Arc::new(PyJob::new(
+                call,
+                self.retries,
+                name,
+                self.shared.number,
+                self.span.as_ref().map(|span| span.clone().unbind()),
+            )),
             key,
             inputs,
         })
@@ -183,6 +191,12 @@ impl<'py> Annotations<'py> {
         }
         let noted = python(py, &CURRENT, "azolla._annotations", "current")?.call0()?;
         Ok(Self(noted.cast_into().ok()))
+    }
+
+    /// The name of the span.
+    fn span(&self) -> Option<Bound<'py, PyTuple>> {
+        let span = self.get("span").ok()??.cast_into::<PyDict>().ok()?;
+        span.get_item("name").ok()??.cast_into().ok()
     }
 
     fn get(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {

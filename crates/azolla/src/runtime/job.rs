@@ -46,6 +46,11 @@ pub trait Job: Send + Sync {
         None
     }
 
+    /// The span to which the task belongs, as a text. Called with nothing locked.
+    fn span(&self) -> Option<String> {
+        None
+    }
+
     /// What the task failed with, in words, where that takes no foreign code to say. Called with
     /// nothing locked.
     fn error(&self) -> Option<String> {

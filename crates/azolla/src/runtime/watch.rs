@@ -108,6 +108,8 @@ pub struct TaskInfo {
     pub key: String,
     /// The name of its function.
     pub name: Arc<str>,
+    /// The span to which it belongs.
+    pub span: Option<String>,
     /// Where it stands, and where it comes from.
     pub view: TaskView,
     /// Whether it has begun and not ended: of short tasks the scheduler hears late.
@@ -237,7 +239,8 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
                     let view = self.with(|locked| locked.state.scheduler.task(task));
                     let name: Arc<str> = job.name().into();
                     let (key, running) = (job.key(), job.header().is_running());
-                    Some((TaskInfo { task, key, name, view: view?, running }, job.error()))
+                    let span = job.span();
+                    Some((TaskInfo { task, key, name, span, view: view?, running }, job.error()))
                 })
                 .collect();
         });
@@ -337,7 +340,8 @@ impl<J: Job + ?Sized + 'static> Engine<J> {
                 .map(|(task, view, job)| {
                     let name = self.kind_names.of(view.kind);
                     let running = job.header().is_running();
-                    TaskInfo { task: *task, key: job.key(), name, view: *view, running }
+                    let (key, span) = (job.key(), job.span());
+                    TaskInfo { task: *task, key, name, span, view: *view, running }
                 })
                 .collect();
         });

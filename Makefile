@@ -46,8 +46,8 @@ test: test-rust test-models test-python ## everything: Rust, the shuttle models,
 
 # azolla-python is tested from Python: a Rust test of it would need a libpython to link, which not every machine has.
 test-rust: $(VENV)/ready ## unit, swarm and documentation tests of the Rust crates
-	$(STEP) "build the Rust tests" $(LIMIT) cargo test $(LOCKED) --workspace --exclude azolla-python --no-run
-	$(STEP) "Rust tests" $(LIMIT) cargo test $(LOCKED) --workspace --exclude azolla-python
+	$(STEP) "build the Rust tests" $(LIMIT) cargo test $(LOCKED) --workspace --exclude azolla-python --all-features --no-run
+	$(STEP) "Rust tests" $(LIMIT) cargo test $(LOCKED) --workspace --exclude azolla-python --all-features
 
 # Optimised, with every assertion on.
 SHUTTLE := RUSTFLAGS="--cfg azolla_shuttle" CARGO_TARGET_DIR=$(TARGET)/shuttle CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true \
@@ -71,13 +71,13 @@ counts: $(VENV)/ready ## instructions that the hot paths take, held to bench/cou
 
 lint: extension $(DENY) ## formatting, clippy, types, stubs, documentation, licences
 	$(STEP) "cargo fmt" $(LIMIT) cargo fmt --all --check
-	$(STEP) "clippy" $(LIMIT) cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	$(STEP) "clippy" $(LIMIT) cargo clippy $(LOCKED) --workspace --all-features --all-targets -- -D warnings
 	$(STEP) "ruff check" $(LIMIT) $(VENV)/bin/ruff check
 	$(STEP) "ruff format" $(LIMIT) $(VENV)/bin/ruff format --check
 	$(STEP) "mypy" $(LIMIT) $(VENV)/bin/python -m mypy
 	$(STEP) "stubtest" $(LIMIT) $(VENV)/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
 		--allowlist python/stubtest-allowlist.txt --ignore-unused-allowlist azolla
-	$(STEP) "rustdoc" $(LIMIT) env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
+	$(STEP) "rustdoc" $(LIMIT) env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --all-features --no-deps
 	$(STEP) "cargo deny" $(LIMIT) $(DENY) $(LOCKED) check bans licenses sources
 
 format: $(VENV)/ready ## rewrites what `make lint` would complain of, where a tool can
@@ -86,7 +86,7 @@ format: $(VENV)/ready ## rewrites what `make lint` would complain of, where a to
 	$(VENV)/bin/ruff format
 
 docs: $(VENV)/ready ## the Rust documentation, in target/doc
-	$(STEP) "rustdoc" $(LIMIT) cargo doc $(LOCKED) --workspace --no-deps
+	$(STEP) "rustdoc" $(LIMIT) cargo doc $(LOCKED) --workspace --all-features --no-deps
 	@echo "$(TARGET)/doc/azolla/index.html"
 
 # Beside which peers? Those that `make bench-peers` has installed.

@@ -12,6 +12,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With the feature `progress`, [`progress()`] shows bars in a console instead.
+//!
 //! Whoever has the link may cancel tasks, for it carries a token; all else is only to be read. The
 //! server answers on this machine alone unless it is told another address.
 
@@ -21,6 +23,8 @@ mod estimate;
 mod gate;
 mod metrics;
 mod process;
+#[cfg(feature = "progress")]
+mod progress;
 mod recorder;
 mod report;
 mod routes;
@@ -28,6 +32,8 @@ mod server;
 mod snapshot;
 mod trace;
 
+#[cfg(feature = "progress")]
+pub use progress::{Progress, progress, progress_to};
 pub use server::{Handle, Recording, Server};
 
 use std::io;
@@ -55,6 +61,30 @@ pub fn serve(client: &azolla::Client, address: &str) -> io::Result<Dashboard> {
     Ok(Dashboard { handle, thread: Some(thread) })
 }
 
+/// Has a client show itself: `use azolla_dashboard::ServeDashboard`, then ask the client for it.
+///
+/// ```
+/// use azolla_dashboard::ServeDashboard;
+///
+/// let client = azolla::Client::builder().threads_per_worker(2).build()?;
+/// let dashboard = client.serve_dashboard()?;
+/// println!("Dashboard: {}", dashboard.link());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait ServeDashboard {
+    /// As [`serve`], on [`ADDRESS`] or the next port that is free.
+    ///
+    /// # Errors
+    /// As for [`serve`].
+    fn serve_dashboard(&self) -> io::Result<Dashboard>;
+}
+
+impl ServeDashboard for azolla::Client {
+    fn serve_dashboard(&self) -> io::Result<Dashboard> {
+        serve(self, ADDRESS)
+    }
+}
+
 /// A client's dashboard. Dropping it ends it, at once, whoever is looking.
 pub struct Dashboard {
     handle: Handle,
@@ -72,6 +102,14 @@ impl Dashboard {
     #[must_use]
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+}
+
+impl std::fmt::Debug for Dashboard {
+    /// Without the token, which is for those whom the link is given.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let link = self.link().split('?').next();
+        f.debug_struct("Dashboard").field("link", &link.unwrap_or_default()).finish_non_exhaustive()
     }
 }
 

@@ -2,3 +2,5 @@
 
 mod by_hand;
 pub(crate) mod threads;
+#[cfg(feature = "tracing")]
+mod traced;

@@ -1,5 +1,7 @@
 //! Rust closures on the client's own threads.
 
+#[cfg(feature = "tracing")]
+use super::traced::run;
 use crate::cell::Task;
 use crate::client::Shared;
 use crate::primitives::thread::{self, JoinHandle};
@@ -118,7 +120,7 @@ pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
     loop {
         match with_own(Worker::next_task)? {
             Next::Run(job) => {
-                let outcome = job.run();
+                let outcome = run(job);
                 with_own(|worker| worker.finish(outcome));
             }
             Next::Sleep(sleeper) => return Some(sleeper),
@@ -129,4 +131,9 @@ pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
 
 fn with_own<R>(f: impl FnOnce(&mut Worker<dyn Task>) -> R) -> Option<R> {
     WORKER.with(|worker| worker.borrow_mut().as_mut().map(f))
+}
+
+#[cfg(not(feature = "tracing"))]
+fn run(job: Arc<dyn Task>) -> azolla_core::Outcome {
+    job.run()
 }

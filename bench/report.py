@@ -173,7 +173,7 @@ def zero(rows: list[dict[str, Any]]) -> list[str]:
             f"{row['live']:,}",
             f"{row['ns']:,.0f}",
             f"{row['decisions']:,.0f}",
-            f"{row['bytes']:,.0f}",
+            f"{row['bytes']:,.0f}" if row["bytes"] is not None else "–",
         ]
         for row in rows
     ]

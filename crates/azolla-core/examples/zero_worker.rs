@@ -4,41 +4,21 @@
 //!
 //! First so many workers run so many tasks, a tenth of which is live at a time. Then curves: what a
 //! task costs as live tasks, dependents of one task, distinct priorities and depth of nesting grow.
-//! A line of JSON each.
+//! A line of JSON each. Time is the processor's, so that whatever else the machine does takes
+//! nothing from it but its caches.
 
 #![allow(clippy::print_stdout)] // what it is for
 
 use azolla_core::{
     Effect, Event, Input, Kind, Outcome, Priority, Scheduler, Submission, TaskId, WorkerId,
 };
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::VecDeque;
 use std::error::Error;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::fs;
 use std::time::Instant;
 
-/// Counts the bytes that are allocated.
-struct Counting;
-
-static BYTES: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "../../../bench/counting.rs"]
+mod counting;
 
 /// The scheduler, and workers that answer as soon as they are asked.
 struct World {
@@ -120,122 +100,180 @@ impl World {
     fn run_dry(&mut self) {
         while self.step() {}
     }
+
+    fn release(&mut self, tasks: impl IntoIterator<Item = TaskId>) {
+        for task in tasks {
+            self.tell(Event::Release(task));
+        }
+    }
 }
 
-/// Prints the figures of a run that is over, and checks that it has left nothing.
-fn report(run: &str, live: u64, world: &World, tasks: u64, start: Instant, bytes: isize) {
-    let seconds = start.elapsed().as_secs_f64();
-    let counts = world.scheduler.counts();
-    assert_eq!((counts.submitted, counts.settled), (tasks, tasks), "{run}");
-    assert_eq!(counts.kept, 0, "{run}: all that was released is gone");
-    let (ns, decisions) = (1e9 * seconds / tasks as f64, world.events as f64 / seconds);
-    let bytes = bytes as f64 / live as f64;
-    println!(
-        r#"{{"run": "{run}", "live": {live}, "ns": {ns}, "decisions": {decisions}, "bytes": {bytes}}}"#
-    );
+/// Something to do with a scheduler, and how much of it.
+struct Run {
+    name: String,
+    workers: usize,
+    /// How many tasks are submitted before any is run.
+    live: u64,
+    /// How many there are in all.
+    tasks: u64,
+    /// Whether a task is submitted for each that ends. Otherwise all end before there are more.
+    steady: bool,
+    submit_live: Box<SubmitLive>,
 }
+
+type SubmitLive = dyn Fn(&mut World) -> Vec<TaskId>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let workers = arguments.next().map_or(Ok(10_000), |text| text.parse())?;
     let tasks: u64 = arguments.next().map_or(Ok(10_000_000), |text| text.parse())?;
-    steady(workers, tasks, tasks / 10);
-    for live in [1_000, 10_000, 100_000, 1_000_000, 10_000_000] {
-        if live <= tasks {
-            waves("live tasks", live, |_| None);
-        }
-    }
-    let few = (tasks / 10).min(200_000);
-    for dependents in [1, 10, 100, 1_000, 10_000, 100_000] {
-        fan_out(dependents, few);
-    }
-    for priorities in [1, 10, 100, 1_000, 10_000] {
-        let run = format!("{priorities} distinct priorities");
-        waves(&run, few, |n| Some(Priority::from((n * 7919 % priorities) as i32)));
-    }
-    for depth in [1, 10, 100, 1_000, 10_000] {
-        nested(depth, few);
+    let runs = runs(workers, tasks);
+    let timed: Vec<_> = runs.iter().map(Run::time).collect();
+    // Only now, since counting takes time too.
+    counting::begin();
+    for (run, (seconds, events)) in runs.iter().zip(timed) {
+        let (name, live) = (&run.name, run.live);
+        let (ns, decisions) = (1e9 * seconds / run.tasks as f64, events as f64 / seconds);
+        let bytes = run.bytes_a_task().map_or("null".to_owned(), |bytes| bytes.to_string());
+        println!(
+            r#"{{"run": "{name}", "live": {live}, "ns": {ns}, "decisions": {decisions}, "bytes": {bytes}}}"#
+        );
     }
     Ok(())
 }
 
-/// Workers that are never out of work: for each task that ends one is submitted.
-fn steady(workers: usize, tasks: u64, live: u64) {
-    let start = Instant::now();
-    let mut world = World::new(workers);
-    let before = BYTES.load(Ordering::Relaxed);
-    let mut held: VecDeque<_> = (0..live).map(|_| world.submit(None, None, &[])).collect();
-    let bytes = BYTES.load(Ordering::Relaxed) - before;
-    for _ in live..tasks {
-        let finished = world.finished;
-        while world.finished == finished && world.step() {}
-        if let Some(task) = held.pop_front() {
-            world.tell(Event::Release(task));
+fn runs(workers: usize, tasks: u64) -> Vec<Run> {
+    let mut runs = vec![Run {
+        name: format!("{workers} workers × {tasks} tasks"),
+        tasks,
+        steady: true,
+        ..waves(tasks / 10, 1, |world, _| world.submit(None, None, &[]))
+    }];
+    runs[0].workers = workers;
+    let all = tasks / 10;
+    for live in [1_000, 10_000, 100_000, 1_000_000, 10_000_000] {
+        if live <= tasks {
+            let run = waves(live, all / live, |world, _| world.submit(None, None, &[]));
+            runs.push(Run { name: format!("{live} live tasks"), ..run });
         }
-        held.push_back(world.submit(None, None, &[]));
     }
-    world.run_dry();
-    for task in held {
-        world.tell(Event::Release(task));
+    let few = all.min(100_000);
+    for dependents in [1, 10, 100, 1_000, 10_000, 100_000] {
+        if dependents < all {
+            runs.push(fan_out(dependents, all));
+        }
     }
-    report(&format!("{workers} workers × {tasks} tasks"), live, &world, tasks, start, bytes);
+    for priorities in [1, 10, 100, 1_000, 10_000] {
+        let name = format!("{priorities} distinct priorities");
+        let priority = move |n: u64| Some(Priority::from((n * 7919 % priorities) as i32));
+        let run = waves(few, all / few, move |world, n| world.submit(None, priority(n), &[]));
+        runs.push(Run { name, ..run });
+    }
+    for depth in [1, 10, 100, 1_000, 10_000] {
+        runs.push(nested(depth, few / depth, all / few));
+    }
+    runs
 }
 
-/// So many tasks at once, on 100 workers.
-fn waves(run: &str, live: u64, priority: impl Fn(u64) -> Option<Priority>) {
-    let mut world = World::new(100);
-    let waves = (200_000 / live).max(1);
-    let (start, mut bytes) = (Instant::now(), 0);
-    for _ in 0..waves {
-        let before = BYTES.load(Ordering::Relaxed);
-        let tasks: Vec<_> = (0..live).map(|n| world.submit(None, priority(n), &[])).collect();
-        bytes = BYTES.load(Ordering::Relaxed) - before;
-        world.run_dry();
-        for task in tasks {
-            world.tell(Event::Release(task));
-        }
+/// So many tasks at once, so many times over.
+fn waves(live: u64, times: u64, submit: impl Fn(&mut World, u64) -> TaskId + 'static) -> Run {
+    Run {
+        name: String::new(),
+        workers: 100,
+        live,
+        tasks: live * times.max(1),
+        steady: false,
+        submit_live: Box::new(move |world| (0..live).map(|n| submit(world, n)).collect()),
     }
-    report(run, live, &world, waves * live, start, bytes);
 }
 
 /// Tasks that each have so many dependents.
-fn fan_out(dependents: u64, tasks: u64) {
-    let mut world = World::new(100);
-    let rounds = (tasks / (dependents + 1)).max(1);
-    let (start, mut bytes) = (Instant::now(), 0);
-    for _ in 0..rounds {
-        let before = BYTES.load(Ordering::Relaxed);
+fn fan_out(dependents: u64, tasks: u64) -> Run {
+    let submit_live = move |world: &mut World| {
         let root = world.submit(None, None, &[]);
-        let tasks: Vec<_> = (0..dependents).map(|_| world.submit(None, None, &[root])).collect();
-        bytes = BYTES.load(Ordering::Relaxed) - before;
-        world.run_dry();
-        for task in tasks {
-            world.tell(Event::Release(task));
-        }
-        world.tell(Event::Release(root));
-    }
-    let run = format!("{dependents} dependents of one task");
-    report(&run, dependents + 1, &world, rounds * (dependents + 1), start, bytes);
+        let mut tasks = vec![root];
+        tasks.extend((0..dependents).map(|_| world.submit(None, None, &[root])));
+        tasks
+    };
+    let name = format!("{dependents} dependents of one task");
+    let (live, steady) = (dependents + 1, false);
+    let tasks = (tasks / live).max(1) * live;
+    Run { name, workers: 100, live, tasks, steady, submit_live: Box::new(submit_live) }
 }
 
 /// Lines of tasks, each of which was submitted by the one before.
-fn nested(depth: u64, tasks: u64) {
-    let mut world = World::new(100);
-    let lines = (tasks / depth).max(1);
-    let before = BYTES.load(Ordering::Relaxed);
-    let (start, mut all) = (Instant::now(), Vec::new());
-    for _ in 0..lines {
-        let mut parent = None;
-        for _ in 0..depth {
-            let task = world.submit(parent, None, &[]);
-            all.push(task);
-            parent = Some(task);
+fn nested(depth: u64, lines: u64, times: u64) -> Run {
+    let submit_live = move |world: &mut World| {
+        let mut tasks = Vec::new();
+        for _ in 0..lines {
+            let mut parent = None;
+            for _ in 0..depth {
+                parent = Some(world.submit(parent, None, &[]));
+                tasks.extend(parent);
+            }
         }
+        tasks
+    };
+    let name = format!("nested {depth} deep");
+    let (live, steady) = (lines * depth, false);
+    Run {
+        name,
+        workers: 100,
+        live,
+        tasks: live * times,
+        steady,
+        submit_live: Box::new(submit_live),
     }
-    let bytes = BYTES.load(Ordering::Relaxed) - before;
-    world.run_dry();
-    for task in all {
-        world.tell(Event::Release(task));
+}
+
+impl Run {
+    /// Seconds of processor time, and how many events the scheduler was told.
+    fn time(&self) -> (f64, u64) {
+        let start = processor_seconds();
+        let mut world = World::new(self.workers);
+        if self.steady {
+            self.keep_up(&mut world);
+        } else {
+            for _ in 0..self.tasks / self.live {
+                let tasks = (self.submit_live)(&mut world);
+                world.run_dry();
+                world.release(tasks);
+            }
+        }
+        let seconds = processor_seconds() - start;
+        let counts = world.scheduler.counts();
+        assert_eq!((counts.submitted, counts.settled), (self.tasks, self.tasks), "{}", self.name);
+        assert_eq!(counts.kept, 0, "{}: all that was released is gone", self.name);
+        (seconds, world.events)
     }
-    report(&format!("nested {depth} deep"), lines * depth, &world, lines * depth, start, bytes);
+
+    /// Workers that are never out of work: for each task that ends one is submitted.
+    fn keep_up(&self, world: &mut World) {
+        let mut held: VecDeque<_> = (self.submit_live)(world).into();
+        for _ in self.live..self.tasks {
+            let finished = world.finished;
+            while world.finished == finished && world.step() {}
+            world.release(held.pop_front());
+            held.push_back(world.submit(None, None, &[]));
+        }
+        world.run_dry();
+        world.release(held);
+    }
+
+    /// If they are enough for what is allocated in advance to weigh nothing.
+    fn bytes_a_task(&self) -> Option<f64> {
+        let mut world = World::new(self.workers);
+        let before = counting::bytes();
+        let tasks = (self.submit_live)(&mut world);
+        let held = counting::bytes() - before - (tasks.capacity() * size_of::<TaskId>()) as isize;
+        (self.live >= 10_000).then(|| held as f64 / self.live as f64)
+    }
+}
+
+/// How long this thread has had a processor; where the system does not say, how long it has been.
+fn processor_seconds() -> f64 {
+    thread_local!(static START: Instant = Instant::now());
+    let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = told.and_then(|told| told.split(' ').next()?.parse::<u64>().ok());
+    nanoseconds.map_or_else(|| START.with(Instant::elapsed).as_secs_f64(), |ns| 1e-9 * ns as f64)
 }

@@ -5,35 +5,15 @@
 #![allow(clippy::print_stdout)] // what it is for
 
 use azolla::Client;
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::error::Error;
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// Counts the bytes that are allocated.
-struct Counting;
-
-static BYTES: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "../../../bench/counting.rs"]
+mod counting;
+use counting::bytes;
 
 /// What tasks wait at until it is opened.
 #[derive(Default)]
@@ -61,6 +41,7 @@ const RUNNING: usize = 256;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let tasks: usize = std::env::args().nth(1).map_or(Ok(200_000), |text| text.parse())?;
+    counting::begin();
     let (pending, finished, left) = queued(tasks)?;
     let running = running()?;
     println!(
@@ -80,17 +61,17 @@ fn queued(tasks: usize) -> Result<(f64, f64, f64), Box<dyn Error>> {
     while gate.waiting.load(Ordering::SeqCst) == 0 {
         thread::yield_now();
     }
-    let before = BYTES.load(Ordering::Relaxed);
+    let before = bytes();
     let futures = client.map(|n: usize| n, 0..tasks);
-    let pending = BYTES.load(Ordering::Relaxed) - before;
+    let pending = bytes() - before;
     gate.open();
     assert_eq!(client.gather(&futures)?.len(), tasks);
-    let finished = BYTES.load(Ordering::Relaxed) - before;
+    let finished = bytes() - before;
     drop((futures, first));
     while client.counters().kept > 0 {
         thread::sleep(Duration::from_millis(1));
     }
-    let left = BYTES.load(Ordering::Relaxed) - before;
+    let left = bytes() - before;
     let each = |bytes: isize| bytes as f64 / tasks as f64;
     Ok((each(pending), each(finished), left.max(0) as f64 / pending as f64))
 }
@@ -112,13 +93,13 @@ fn running() -> Result<f64, Box<dyn Error>> {
     rest(&client)?; // every thread has run a task, and is idle
     let gate = Arc::new(Gate::default());
     let same = Arc::clone(&gate);
-    let before = BYTES.load(Ordering::Relaxed);
+    let before = bytes();
     let futures = client.map(move |_| same.pass(), 0..RUNNING);
     while gate.waiting.load(Ordering::SeqCst) < RUNNING {
         thread::sleep(Duration::from_millis(1));
     }
-    let bytes = BYTES.load(Ordering::Relaxed) - before;
+    let held = bytes() - before;
     gate.open();
     client.gather(&futures)?;
-    Ok(bytes as f64 / RUNNING as f64)
+    Ok(held as f64 / RUNNING as f64)
 }

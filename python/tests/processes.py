@@ -32,11 +32,12 @@ class Ended(NamedTuple):
     cpu: float
 
 
-def run(script: str, *arguments: str, limit: float = LIMIT) -> Ended:
+def run(script: str, *arguments: str, limit: float = LIMIT, **environment: str) -> Ended:
     """Runs a script of this folder."""
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", str(TESTS / script), *arguments],
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,

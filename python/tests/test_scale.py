@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import weakref
 from typing import Any
 
+import processes
+import pytest
 from azolla import Client, as_completed
 from conftest import eventually, nothing_is_kept
 
@@ -24,6 +27,13 @@ def test_two_hundred_thousand(client: Client) -> None:
     assert client.counters()["kept"] == 200_000
     del futures
     eventually(lambda: nothing_is_kept(client))
+
+
+def test_the_memory_of_two_hundred_thousand_comes_back() -> None:
+    if not hasattr(ctypes.CDLL(None), "malloc_info"):
+        pytest.skip("only glibc says what it has given")
+    ended = processes.run("memory_scenario.py", PYTHONMALLOC="malloc")
+    assert ended.code == 0, ended.stderr
 
 
 def test_two_hundred_thousand_impure(client: Client) -> None:

@@ -5,7 +5,7 @@
 //! recursion.
 
 use crate::effect::Effect;
-use crate::id::{TaskId, WorkerId};
+use crate::id::{Key, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{State, Task};
 use alloc::vec::Vec;
@@ -28,6 +28,9 @@ pub(crate) enum News<P> {
     Failed(P),
     Cancelled,
 }
+
+/// A table for fewer keys is not worth giving back.
+const MANY_KEYS: usize = 1024;
 
 impl<P: Clone> Scheduler<P> {
     /// Works on the list, up to the bound on transitions.
@@ -201,7 +204,7 @@ impl<P: Clone> Scheduler<P> {
     fn forget(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
         let Some(task) = self.tasks.remove(id) else { return };
         if let Some(key) = task.key {
-            self.keys.remove(&key);
+            self.free_key(key);
         }
         if !task.inputs.is_empty() {
             self.todo.push_back(Todo::Unwant(task.inputs));
@@ -220,7 +223,16 @@ impl<P: Clone> Scheduler<P> {
     fn forget_key(&mut self, id: TaskId) {
         let Some(task) = self.tasks.get_mut(id) else { return };
         if let Some(key) = task.key.take() {
-            self.keys.remove(&key);
+            self.free_key(key);
+        }
+    }
+
+    /// What many keys have taken is given back once most of them are gone.
+    fn free_key(&mut self, key: Key) {
+        self.keys.remove(&key);
+        let room = self.keys.capacity();
+        if room > MANY_KEYS && self.keys.len() < room / 8 {
+            self.keys.shrink_to(2 * self.keys.len());
         }
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,8 +13,10 @@ from azolla import (
     CancelledError,
     Client,
     ClosedClientError,
+    Event,
     FutureCancelledError,
     LocalCluster,
+    Queue,
     as_completed,
     get_client,
     wait,
@@ -237,6 +239,44 @@ def test_get_client_in_a_task_whose_client_has_left(cluster: LocalCluster, gate:
         eventually(lambda: third.counters()["live"] == 0)
         third._check()
     assert mine.status == "cancelled"
+
+
+@pytest.mark.parametrize("of", ["result", "gather", "wait", "as_completed", "event", "queue", "await"])
+def test_a_task_that_waits_goes_on_for_another_when_its_client_leaves(
+    cluster: LocalCluster, gate: Gate, of: str
+) -> None:
+    """Random operations found it: what the task had submitted was cancelled, and so the task failed."""
+
+    def wait_for_it() -> Any:
+        client = get_client()
+        held = client.submit(gate.hold, 1, key="held")
+        ways: dict[str, Callable[[], Any]] = {
+            "result": held.result,
+            "gather": lambda: client.gather([held])[0],
+            "wait": lambda: wait(held).done.pop().result(),
+            "as_completed": lambda: next(iter(as_completed([held]))).result(),
+            "event": lambda: Event("opened").wait(),
+            "queue": lambda: Queue("values").get(),
+        }
+        return ways[of]()
+
+    async def await_it() -> Any:
+        return await get_client().submit(gate.hold, 1, key="held")
+
+    one, other = Client(cluster), Client(cluster)
+    task = one.submit(await_it if of == "await" else wait_for_it, key="task")
+    theirs = other.submit(inc, task)
+    gate.entered()
+    one.close()
+    assert task.cancelled()
+    gate.open()
+    Event("opened", other).set()
+    Queue("values", other).put(1)
+    assert theirs.result() == 2
+    # And what the task has held goes with it.
+    del theirs
+    Queue("values", other).get(batch=True)
+    eventually(lambda: other.counters()["kept"] == 0)
 
 
 def test_a_clients_guests_leave_it_as_it_is(client: Client) -> None:

@@ -25,7 +25,8 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn shared(&self) -> PyResult<&Arc<Shared>> {
-        self.shared.get().ok_or_else(|| PyRuntimeError::new_err("this client was never started"))
+        let never = || PyRuntimeError::new_err("this client was never started");
+        self.shared.get().map(Shared::here).ok_or_else(never)
     }
 
     /// The job that has this key, with one more future on it.
@@ -63,8 +64,14 @@ impl Core {
 
     /// Makes this a client of a cluster. `this` is a weak reference to the client; `guest`: the
     /// cluster goes on when the client is closed.
-    fn _join(&self, cluster: &ClusterCore, this: Py<PyAny>, guest: bool) -> PyResult<()> {
-        let shared = Shared::new(cluster.cluster()?, this, guest);
+    fn _join(
+        &self,
+        py: Python<'_>,
+        cluster: &ClusterCore,
+        this: Py<PyAny>,
+        guest: bool,
+    ) -> PyResult<()> {
+        let shared = Shared::new(py, cluster.cluster()?, this, guest);
         self.shared
             .set(shared)
             .map_err(|_| PyRuntimeError::new_err("this client is started already"))

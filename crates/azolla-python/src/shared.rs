@@ -2,6 +2,7 @@
 //! used.
 
 use crate::job::PyJob;
+use crate::worker::is_in_task_of;
 use azolla::runtime::{Engine, Job, Listen, Status, Story};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -36,7 +37,7 @@ pub(crate) struct Shared {
     /// The number that its tasks carry.
     pub(crate) number: u32,
     /// Made with `asynchronous=True`: its blocking calls give awaitables.
-    pub(crate) asynchronous: AtomicBool,
+    pub(crate) asynchronous: Arc<AtomicBool>,
     /// What the futures of a client hold whose cluster goes on without it; `None` for a client that
     /// takes its cluster along.
     guest: Option<Guest>,
@@ -46,6 +47,9 @@ pub(crate) struct Shared {
 /// are.
 struct Guest {
     left: AtomicBool,
+    /// The same client, as tasks use it. A task may go on when the client has left, for another that
+    /// wants its result: what it has submitted and waits for is not let go of.
+    in_tasks: Arc<Shared>,
     /// The jobs by their places in memory, and how many futures of the client there are on each;
     /// `None` once it has left. Nothing of Python is touched while this is locked.
     held: Mutex<Option<HashMap<usize, Held>>>,
@@ -161,23 +165,45 @@ impl Cluster {
 
 impl Shared {
     /// `guest`: the cluster goes on without this client.
-    pub(crate) fn new(cluster: &Arc<Cluster>, client: Py<PyAny>, guest: bool) -> Arc<Self> {
+    pub(crate) fn new(
+        py: Python<'_>,
+        cluster: &Arc<Cluster>,
+        client: Py<PyAny>,
+        guest: bool,
+    ) -> Arc<Self> {
+        let mut clients = cluster.clients();
+        let number = clients.len() as u32;
+        let asynchronous = Arc::new(AtomicBool::new(false));
+        let one = |client, guest| {
+            Arc::new(Self {
+                engine: Arc::clone(&cluster.engine),
+                cluster: Arc::clone(cluster),
+                client,
+                number,
+                asynchronous: Arc::clone(&asynchronous),
+                guest,
+            })
+        };
         let guest = guest.then(|| Guest {
             left: AtomicBool::new(false),
+            in_tasks: one(client.clone_ref(py), None),
             held: Mutex::new(Some(HashMap::new())),
             listeners: Mutex::new(Some(Vec::new())),
         });
-        let mut clients = cluster.clients();
-        let shared = Arc::new(Self {
-            engine: Arc::clone(&cluster.engine),
-            cluster: Arc::clone(cluster),
-            client,
-            number: clients.len() as u32,
-            asynchronous: AtomicBool::new(false),
-            guest,
-        });
+        let shared = one(client, guest);
         clients.push(Arc::downgrade(&shared));
         shared
+    }
+
+    /// What whoever calls has to do with: a task, also one on the cluster's event loop, with a client
+    /// that does not leave.
+    pub(crate) fn here(self: &Arc<Self>) -> &Arc<Self> {
+        match &self.guest {
+            Some(guest) if self.cluster.is_on_loop() || is_in_task_of(&self.cluster) => {
+                &guest.in_tasks
+            }
+            _ => self,
+        }
     }
 
     /// Whether this is another process than the one that made it.

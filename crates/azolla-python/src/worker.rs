@@ -53,6 +53,13 @@ pub(crate) fn current_task() -> Option<(TaskId, Arc<PyJob>)> {
     with_worker(|worker| worker?.current().map(|(task, job)| (task, Arc::clone(job))))
 }
 
+/// Whether a task of this cluster runs on this thread.
+pub(crate) fn is_in_task_of(cluster: &Arc<Cluster>) -> bool {
+    let owner = OWNER.with_borrow(|owner| owner.as_ref().and_then(|owner| owner.get()?.upgrade()));
+    owner.is_some_and(|owner| Arc::ptr_eq(&owner, cluster))
+        && with_worker(|worker| worker.is_some())
+}
+
 /// Whether this is a worker's thread, but not in a task: it hands over a result, say, and what it
 /// lets go of has a finalizer that has led here.
 pub(crate) fn is_between_tasks() -> bool {

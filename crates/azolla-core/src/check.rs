@@ -162,8 +162,12 @@ impl<P: Clone> Scheduler<P> {
                 );
             }
             State::Running { worker } | State::Parked { worker } | State::Seceded { worker } => {
-                let at = self.workers.get(worker).and_then(|worker| worker.task);
-                ensure!(at == Some(id), "{id:?} is {:?}, there is {at:?}", task.state);
+                let on = self.workers.get(worker);
+                let at = on.and_then(|worker| worker.task);
+                let below = on.is_some_and(|on| on.below.iter().any(|(task, _)| *task == id));
+                let is_there =
+                    if below { task.state == State::Parked { worker } } else { at == Some(id) };
+                ensure!(is_there, "{id:?} is {:?}, there is {at:?}", task.state);
             }
             State::Claimed { worker } => {
                 let by = self.workers.get(worker);
@@ -207,7 +211,14 @@ impl<P: Clone> Scheduler<P> {
 
     fn check_worker(&self, id: WorkerId, worker: &Worker) -> Result<(), String> {
         if matches!(worker.state, WorkerState::Asleep | WorkerState::Waking) {
-            ensure!(worker.task.is_none(), "{id:?} is {:?} in a task", worker.state);
+            let in_a_task = worker.task.is_some() || !worker.below.is_empty();
+            ensure!(!in_a_task, "{id:?} is {:?} in a task", worker.state);
+        }
+        for (task, wait) in &worker.below {
+            let state = self.tasks.get(*task).map(|task| task.state);
+            let fits = state
+                .is_none_or(|state| state.is_settled() || state == State::Parked { worker: id });
+            ensure!(fits && wait.all, "{id:?} has {task:?} below, which is {state:?}");
         }
         let Some(task) = worker.task.and_then(|task| self.tasks.get(task)) else { return Ok(()) };
         let agrees = match (&worker.state, task.state) {
@@ -253,32 +264,36 @@ impl<P: Clone> Scheduler<P> {
     fn check_waits(&self) -> Result<(), String> {
         let mut seen = vec![Seen::Not; self.tasks.places()];
         for (_, worker) in self.workers.iter() {
-            let Some(task) = worker.task.filter(|task| self.tasks.get(*task).is_some()) else {
+            for task in worker.below.iter().map(|(task, _)| *task).chain(worker.task) {
+                self.check_waits_from(task, &mut seen)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_waits_from(&self, task: TaskId, seen: &mut [Seen]) -> Result<(), String> {
+        if self.tasks.get(task).is_none() || seen[task.index()] != Seen::Not {
+            return Ok(());
+        }
+        seen[task.index()] = Seen::Above;
+        let mut path = vec![(task, 0)];
+        while let Some((id, edge)) = path.last_mut() {
+            let Some(next) = self.waits_of(*id).get(*edge).copied() else {
+                seen[id.index()] = Seen::Below;
+                path.pop();
                 continue;
             };
-            if seen[task.index()] != Seen::Not {
+            *edge += 1;
+            if self.tasks.get(next).is_none() {
                 continue;
             }
-            seen[task.index()] = Seen::Above;
-            let mut path = vec![(task, 0)];
-            while let Some((id, edge)) = path.last_mut() {
-                let Some(next) = self.waits_of(*id).get(*edge).copied() else {
-                    seen[id.index()] = Seen::Below;
-                    path.pop();
-                    continue;
-                };
-                *edge += 1;
-                if self.tasks.get(next).is_none() {
-                    continue;
+            match seen[next.index()] {
+                Seen::Not => {
+                    seen[next.index()] = Seen::Above;
+                    path.push((next, 0));
                 }
-                match seen[next.index()] {
-                    Seen::Not => {
-                        seen[next.index()] = Seen::Above;
-                        path.push((next, 0));
-                    }
-                    Seen::Above => return Err(format!("a cycle of waits: {path:?} to {next:?}")),
-                    Seen::Below => {}
-                }
+                Seen::Above => return Err(format!("a cycle of waits: {path:?} to {next:?}")),
+                Seen::Below => {}
             }
         }
         Ok(())
@@ -289,10 +304,12 @@ impl<P: Clone> Scheduler<P> {
         let Some(task) = self.tasks.get(id) else { return &[] };
         match task.state {
             State::Waiting { .. } => &task.inputs,
-            State::Parked { worker } => match self.workers.get(worker).map(|w| &w.state) {
-                Some(WorkerState::Parked { wait, .. }) if wait.all => &wait.tasks,
-                _ => &[],
-            },
+            State::Parked { worker } => {
+                match self.workers.get(worker).and_then(|worker| worker.wait_of(id)) {
+                    Some(wait) if wait.all => &wait.tasks,
+                    _ => &[],
+                }
+            }
             _ => &[],
         }
     }

@@ -3,6 +3,7 @@
 use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use smallvec::SmallVec;
 
 /// Something that happened, or that somebody asks for. Events about a task or worker that is gone
 /// change nothing: news may always arrive late.
@@ -73,6 +74,24 @@ pub enum Event<P> {
         /// What it waits for.
         wait: Wait,
     },
+    /// The task on this worker waits for all of these, and runs some of them meanwhile on its own
+    /// stack. May be `Refused`, if the wait would never end.
+    Nest {
+        /// The worker whose task waits.
+        worker: WorkerId,
+        /// What it waits for: all of it.
+        wait: Wait,
+    },
+    /// The task that waits on this worker offers to run one of those that it waits for. Answered by
+    /// `Run`, or by nothing where that cannot run now or something more urgent is ready.
+    RunNested {
+        /// The worker.
+        worker: WorkerId,
+        /// Which of the tasks that it waits for, counted from 0.
+        at: usize,
+    },
+    /// The task that waits on this worker goes on, or is about to park; no other runs on top of it.
+    Unnest(WorkerId),
     /// The task on this worker gives up its slot and runs on without one. May be `Refused`.
     Secede(WorkerId),
     /// The wait on this worker is over, or its task rejoins: it is sent `Grant` once it has a slot.
@@ -101,8 +120,11 @@ pub struct Submission<P> {
     /// Which function it is.
     pub kind: Kind,
     /// The tasks whose results it needs.
-    pub inputs: Vec<Input>,
+    pub inputs: Inputs,
 }
+
+/// The inputs of one task: no allocation for the few that most have.
+pub type Inputs = SmallVec<[Input; 2]>;
 
 /// A task whose result another one needs.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! The names of things: small copyable newtypes, so that a task is never taken for a worker.
 
 use core::fmt;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU32, NonZeroU64};
 
 /// A task: a place in the slab and the generation of that place, so that the id of a task that is
 /// gone never names another one. Never zero, so `Option<TaskId>` is as small.
@@ -60,13 +60,14 @@ pub struct Kind(pub u32);
 
 /// A key under which a task can be found again, as a 128-bit digest of the key's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key([u64; 2]);
+pub struct Key(NonZeroU64, u64);
 
 impl Key {
     /// The key with this digest.
     #[must_use]
     pub fn from_digest(digest: u128) -> Self {
-        Self([(digest >> 64) as u64, digest as u64])
+        // One value of 2⁶⁴ stands for two, so that an optional key is as small.
+        Self(NonZeroU64::new((digest >> 64) as u64).unwrap_or(NonZeroU64::MIN), digest as u64)
     }
 }
 

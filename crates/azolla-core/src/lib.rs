@@ -12,7 +12,8 @@
 //! ```
 //! use azolla_core::{Effect, Event, Input, Kind, Outcome, Scheduler, Submission};
 //!
-//! let submission = |name: &'static str, inputs| {
+//! let submission = |name: &'static str, inputs: &[Input]| {
+//!     let inputs = inputs.into();
 //!     Event::Submit(Submission { payload: name, key: None, priority: None, parent: None, kind: Kind(0), inputs })
 //! };
 //! let mut scheduler = Scheduler::new(1); // one slot
@@ -21,10 +22,10 @@
 //! scheduler.handle(Event::Join, &mut effects);
 //! let Some(Effect::Joined(worker)) = effects.pop() else { panic!() };
 //!
-//! scheduler.handle(submission("parse", vec![]), &mut effects);
+//! scheduler.handle(submission("parse", &[]), &mut effects);
 //! let Effect::Submitted(parse) = effects[0] else { panic!() };
 //! assert!(matches!(effects[1], Effect::Grant(w) if w == worker)); // a slot is free: wake up
-//! scheduler.handle(submission("count", vec![Input { task: parse, there: false }]), &mut effects);
+//! scheduler.handle(submission("count", &[Input { task: parse, there: false }]), &mut effects);
 //! effects.clear();
 //!
 //! scheduler.handle(Event::Pull(worker), &mut effects);
@@ -64,7 +65,7 @@ mod workers;
 
 pub use durations::{Durations, POWERS};
 pub use effect::{Effect, Refusal};
-pub use event::{Event, Input, Outcome, Submission, Wait};
+pub use event::{Event, Input, Inputs, Outcome, Submission, Wait};
 pub use growth::{Branch, BranchId, Edge};
 pub use id::{Key, Kind, Priority, TaskId, WorkerId};
 pub use scheduler::Scheduler;

@@ -46,6 +46,7 @@ impl<T> Slab<T> {
         self.chunks.len() * CHUNK
     }
 
+    #[inline(always)]
     pub(crate) fn insert(&mut self, value: T) -> TaskId {
         let at = match self.open.last() {
             Some(&at) => at as usize,
@@ -64,6 +65,7 @@ impl<T> Slab<T> {
         TaskId::new((at * CHUNK + place) as u32, generation)
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: TaskId) -> Option<&T> {
         let entries = self.chunks.get(id.index() / CHUNK)?.entries.as_ref()?;
         match &entries[id.index() % CHUNK] {
@@ -72,6 +74,7 @@ impl<T> Slab<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut T> {
         let entries = self.chunks.get_mut(id.index() / CHUNK)?.entries.as_mut()?;
         match &mut entries[id.index() % CHUNK] {
@@ -80,6 +83,8 @@ impl<T> Slab<T> {
         }
     }
 
+    // Inlined, so that only what is used of the value is moved.
+    #[inline(always)]
     pub(crate) fn remove(&mut self, id: TaskId) -> Option<T> {
         self.get(id)?;
         let at = id.index() / CHUNK;
@@ -139,6 +144,7 @@ impl<T> Chunk<T> {
         Self { entries: None, used: 0, vacant: 0, first_generation: NonZeroU32::MIN }
     }
 
+    #[inline(always)]
     fn insert(&mut self, value: T) -> (usize, NonZeroU32) {
         let first_generation = self.first_generation;
         let entries = self.entries.get_or_insert_with(|| {
@@ -159,6 +165,7 @@ impl<T> Chunk<T> {
         (place, generation)
     }
 
+    #[inline(always)]
     fn remove(&mut self, place: usize) -> Option<T> {
         let entry = &mut self.entries.as_mut()?[place];
         let Entry::Occupied { generation, .. } = entry else { return None };

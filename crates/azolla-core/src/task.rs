@@ -132,3 +132,7 @@ pub(crate) struct Task<P> {
     /// The tasks to tell when it is settled. May name tasks that are gone.
     pub(crate) dependents: SmallVec<[TaskId; 2]>,
 }
+
+// What a task takes is what a million of them take.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Task<&dyn core::any::Any>>() <= 152);

@@ -214,12 +214,8 @@ impl<P: Clone> Scheduler<P> {
         let mut reached: Vec<TaskId> = self
             .workers
             .iter()
-            .filter_map(|(_, worker)| match &worker.state {
-                WorkerState::Parked { wait, .. } => Some(wait.tasks.iter()),
-                _ => None,
-            })
-            .flatten()
-            .copied()
+            .flat_map(|(_, worker)| worker.waits())
+            .flat_map(|(_, wait)| wait.tasks.iter().copied())
             .collect();
         let mut needed = Vec::new();
         while let Some(id) = reached.pop() {
@@ -252,10 +248,12 @@ impl<P: Clone> Scheduler<P> {
             let Some(known) = self.tasks.get(id) else { continue };
             let follow: &mut dyn Iterator<Item = TaskId> = match known.state {
                 State::Waiting { .. } => &mut known.inputs.iter().copied(),
-                State::Parked { worker } => match self.workers.get(worker).map(|w| &w.state) {
-                    Some(WorkerState::Parked { wait, .. }) => &mut self.needs(wait),
-                    _ => continue,
-                },
+                State::Parked { worker } => {
+                    match self.workers.get(worker).and_then(|worker| worker.wait_of(id)) {
+                        Some(wait) => &mut self.needs(wait),
+                        None => continue,
+                    }
+                }
                 _ if id == task => &mut core::iter::empty(),
                 _ => continue,
             };

@@ -16,6 +16,8 @@ pub(crate) struct Worker {
     pub(crate) state: WorkerState,
     /// The task that it runs or waits in.
     pub(crate) task: Option<TaskId>,
+    /// The tasks that wait below that one on its stack, and what for; the lowest first.
+    pub(crate) below: Vec<(TaskId, Wait)>,
     /// What it has pulled and not been seen to begin; may name tasks that it no longer claims.
     pub(crate) claims: Vec<TaskId>,
     /// How many tasks in a row were handed over to it past the queue.
@@ -74,6 +76,22 @@ pub(crate) struct Workers {
     tally: Tally,
 }
 
+impl Worker {
+    /// All that tasks on it wait for, each with what.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = (Option<TaskId>, &Wait)> {
+        let parked = match &self.state {
+            WorkerState::Parked { wait, .. } => Some((self.task, wait)),
+            _ => None,
+        };
+        self.below.iter().map(|(task, wait)| (Some(*task), wait)).chain(parked)
+    }
+
+    /// What this task waits for on it.
+    pub(crate) fn wait_of(&self, task: TaskId) -> Option<&Wait> {
+        self.waits().find(|(other, _)| *other == Some(task)).map(|(_, wait)| wait)
+    }
+}
+
 impl Workers {
     pub(crate) fn new(slots: usize) -> Self {
         Self {
@@ -109,8 +127,13 @@ impl Workers {
     }
 
     pub(crate) fn join(&mut self) -> WorkerId {
-        let worker =
-            Worker { state: WorkerState::Asleep, task: None, claims: Vec::new(), handed_over: 0 };
+        let worker = Worker {
+            state: WorkerState::Asleep,
+            task: None,
+            below: Vec::new(),
+            claims: Vec::new(),
+            handed_over: 0,
+        };
         let id = match self.vacant.pop() {
             Some(id) => {
                 self.all[id as usize] = Some(worker);

@@ -303,9 +303,9 @@ impl Core {
             Some(Named::Key(key)) => Some(key),
             _ => None,
         };
-        let job =
-            shared.engine.put(Arc::new(PyJob::done(value.unbind(), name, shared.number)), key);
-        Ok(Future::new(py, job, Arc::clone(shared)))
+        let job = Arc::new(PyJob::done(value.unbind(), name, shared.number));
+        let existing = shared.engine.put(Arc::clone(&job), key);
+        Ok(Future::new(py, existing.unwrap_or(job), Arc::clone(shared)))
     }
 
     /// Runs the task to its end though no future is left.

@@ -1,6 +1,6 @@
 //! `Future`: a handle on the result that a task will have.
 
-use crate::job::{Failure, Outcome, PyJob};
+use crate::job::{Failure, PyJob};
 use crate::shared::{Shared, check_forks, error, forks, python};
 use crate::wait;
 use azolla::runtime::{Job, Listen, Status, Until};
@@ -414,7 +414,7 @@ impl Future {
     fn _traceback<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         let job = self.live();
         match job.as_ref().and_then(|job| job.outcome()) {
-            Some(Outcome::Err(Failure::Raised(raised))) => raised
+            Some(Err(Failure::Raised(raised))) => raised
                 .traceback
                 .as_ref()
                 .map_or_else(|| py.None(), |tb| tb.clone_ref(py).into_any())

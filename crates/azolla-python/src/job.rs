@@ -12,6 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What a task has come to.
 pub(crate) type Outcome = Result<Py<PyAny>, Failure>;
 
+/// The same, looked at.
+pub(crate) type Seen<'a> = Result<&'a Py<PyAny>, &'a Failure>;
+
 /// Why a task has no result.
 #[derive(Clone)]
 pub(crate) enum Failure {
@@ -65,7 +68,7 @@ pub(crate) struct PyJob {
     header: Header,
     /// Kept while the task may run (again): gone once it is done or cancelled.
     call: Mutex<Option<Call>>,
-    attempts: Attempts<Outcome>,
+    attempts: Attempts<Py<PyAny>, Failure>,
     retries: AtomicU32,
     /// The number of the client that submitted it.
     pub(crate) client: u32,
@@ -121,7 +124,7 @@ impl PyJob {
 
     /// Stores what the task has come to. What a cancelled task comes to is nobody's.
     pub(crate) fn store(&self, outcome: Outcome) {
-        drop(self.attempts.store(outcome));
+        self.attempts.store(outcome);
     }
 
     /// For the only future on this task: what goes with it.
@@ -144,7 +147,7 @@ impl PyJob {
         }
     }
 
-    pub(crate) fn outcome(&self) -> Option<&Outcome> {
+    pub(crate) fn outcome(&self) -> Option<Seen<'_>> {
         self.attempts.last()
     }
 
@@ -189,15 +192,15 @@ impl Job for PyJob {
     }
 
     fn failure(&self) -> Option<Failure> {
-        self.attempts.last()?.as_ref().err().cloned()
+        self.attempts.last()?.err().cloned()
     }
 
     fn fail(&self, failure: Failure) {
-        let _ = self.attempts.store(Err(failure));
+        self.attempts.store(Err(failure));
     }
 
     fn fail_by_engine(&self, why: &str) {
-        let _ = self.attempts.store(Err(Failure::Engine(why.into())));
+        self.attempts.store(Err(Failure::Engine(why.into())));
     }
 
     fn reset(&self) {

@@ -42,9 +42,9 @@ pub(crate) fn map<'py>(
             portion.push(common.task(args, kwargs, key.as_ref())?);
         }
         if ended || portion.len() == PORTION {
-            let jobs = common.submit_all(&portion);
-            futures.extend(jobs.into_iter().map(|job| Future::new(py, job, Arc::clone(shared))));
-            portion.clear();
+            common.submit_all(&mut portion);
+            let jobs = portion.drain(..).map(|prepared| prepared.job);
+            futures.extend(jobs.map(|job| Future::new(py, job, Arc::clone(shared))));
         }
         if ended {
             keys.check_length(number)?;

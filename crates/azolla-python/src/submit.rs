@@ -156,12 +156,16 @@ impl<'py> Common<'py> {
         {
             return Future::new(self.py, job, Arc::clone(shared));
         }
-        let job = shared.engine.submit(self.spec(&prepared));
-        Future::new(self.py, job, Arc::clone(shared))
+        let existing = shared.engine.submit(self.spec(&prepared));
+        Future::new(self.py, existing.unwrap_or(prepared.job), Arc::clone(shared))
     }
 
-    pub(crate) fn submit_all(&self, prepared: &[Prepared]) -> Vec<Arc<PyJob>> {
-        self.shared.engine.submit_all(prepared.iter().map(|prepared| self.spec(prepared)))
+    /// Submits all these. Those of a key that is taken have its job afterwards.
+    pub(crate) fn submit_all(&self, prepared: &mut [Prepared]) {
+        let specs = prepared.iter().map(|prepared| self.spec(prepared));
+        for (place, job) in self.shared.engine.submit_all(specs) {
+            prepared[place].job = job;
+        }
     }
 
     fn spec<'a>(&self, prepared: &'a Prepared) -> Spec<'a, PyJob> {

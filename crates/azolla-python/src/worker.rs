@@ -50,7 +50,10 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&mut Worker<PyJob>>) -> R) ->
 
 /// The task that runs on this thread: its id and job.
 pub(crate) fn current_task() -> Option<(TaskId, Arc<PyJob>)> {
-    with_worker(|worker| worker?.current().map(|(task, job)| (task, Arc::clone(job))))
+    with_worker(|worker| {
+        let worker = worker?;
+        worker.current().zip(worker.job().map(Arc::clone))
+    })
 }
 
 /// Whether a task of this cluster runs on this thread.
@@ -175,7 +178,7 @@ impl PyWorker {
         let coroutine = python(py, &COROUTINE, "types", "CoroutineType")?;
         if result.get_type().is(coroutine) {
             self.detach(&result)?;
-        } else if let Some(job) = own(|worker| worker.current().map(|(_, job)| Arc::clone(job)))? {
+        } else if let Some(job) = own(|worker| worker.job().map(Arc::clone))? {
             job.store(Ok(result.unbind()));
             job.forget_call();
             drop(job);
@@ -190,7 +193,7 @@ impl PyWorker {
             return Err(PyErr::from_value(error));
         }
         self.check_empty(error.py())?;
-        let job = own(|worker| worker.current().map(|(_, job)| Arc::clone(job)))?;
+        let job = own(|worker| worker.job().map(Arc::clone))?;
         let Some(job) = job else { return Ok(()) };
         let outcome = fail(&job, &error)?;
         drop(job);
@@ -202,18 +205,16 @@ impl PyWorker {
     /// The next call to make. None: there is none now, or none any more, as `rest` says.
     fn next_at_hand<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
         loop {
-            match own(Worker::next_task)? {
-                Next::Run(job) => {
-                    if let Some(call) = self.prepare(py, &job)? {
-                        return Ok(Some(call));
-                    }
-                }
-                Next::Sleep(sleeper) => *locked(&self.rest) = Rest::Sleep(sleeper),
-                Next::End => *locked(&self.rest) = Rest::End,
-            }
-            if !matches!(*locked(&self.rest), Rest::None) {
-                return Ok(None);
-            }
+            let rest = match own(|worker| (worker.next_task(), worker.job().map(Arc::clone)))? {
+                (Next::Run, Some(job)) => match self.prepare(py, &job)? {
+                    Some(call) => return Ok(Some(call)),
+                    None => continue,
+                },
+                (Next::Sleep(sleeper), _) => Rest::Sleep(sleeper),
+                _ => Rest::End,
+            };
+            *locked(&self.rest) = rest;
+            return Ok(None);
         }
     }
 
@@ -461,7 +462,7 @@ pub(crate) fn thread_task(py: Python<'_>) -> PyResult<Option<(Bound<'_, PyAny>, 
     let task = with_worker(|worker| {
         let worker = worker?;
         let number = worker.number();
-        worker.current().map(|(_, job)| (Arc::clone(job), number))
+        worker.job().map(|job| (Arc::clone(job), number))
     });
     Ok(task.map(|(job, number)| (job.key(py), number)))
 }

@@ -6,6 +6,7 @@ use crate::primitives::atomic::{AtomicU32, Ordering};
 use crate::runtime::{Attempts, Header, Job, Status, caught};
 use azolla_core::Outcome;
 use std::any::{Any, type_name};
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
@@ -22,7 +23,7 @@ pub trait Task: Job<Failure = Error> {
 /// A task with a result of this type.
 pub(crate) trait Typed<T>: Task {
     /// What the last attempt came to, if it has ended.
-    fn outcome(&self) -> Option<&Result<T, Error>>;
+    fn outcome(&self) -> Option<Result<&T, &Error>>;
 
     /// The result, if there is one. It stays, even if the task is cancelled afterwards.
     fn value(&self) -> Option<&T>;
@@ -31,7 +32,9 @@ pub(crate) trait Typed<T>: Task {
 /// How a closure is called: once, or as often as it takes. Or how a future is polled.
 pub(crate) trait Work<T>: Send + Sized {
     /// `cell` is the one that it was taken out of. Pending: the task is suspended.
-    fn call(&mut self, cell: &Arc<Cell<T, Self>>) -> Poll<Result<T, Failure>>;
+    fn call<N: 'static>(&mut self, cell: &Arc<Cell<T, Self, N>>) -> Poll<Result<T, Failure>>
+    where
+        Self: Sized;
 
     /// Whether it has been called and cannot be again.
     fn is_spent(&self) -> bool {
@@ -54,7 +57,7 @@ pub(crate) struct Once<F>(pub(crate) Option<F>);
 pub(crate) struct Repeat<F>(pub(crate) F);
 
 impl<T, F: FnOnce() -> Result<T, Failure> + Send> Work<T> for Once<F> {
-    fn call(&mut self, _: &Arc<Cell<T, Self>>) -> Poll<Result<T, Failure>> {
+    fn call<N: 'static>(&mut self, _: &Arc<Cell<T, Self, N>>) -> Poll<Result<T, Failure>> {
         let call = self.0.take().expect("a closure that can be called once is called once");
         Poll::Ready(call())
     }
@@ -65,132 +68,62 @@ impl<T, F: FnOnce() -> Result<T, Failure> + Send> Work<T> for Once<F> {
 }
 
 impl<T, F: Fn() -> Result<T, Failure> + Send> Work<T> for Repeat<F> {
-    fn call(&mut self, _: &Arc<Cell<T, Self>>) -> Poll<Result<T, Failure>> {
+    fn call<N: 'static>(&mut self, _: &Arc<Cell<T, Self, N>>) -> Poll<Result<T, Failure>> {
         Poll::Ready((self.0)())
     }
 }
 
-pub(crate) struct Cell<T, W> {
+/// A task that gives a `T`, does `W`, and is called after `F`.
+pub(crate) struct Cell<T, W, F> {
     header: Header,
     work: Mutex<Option<W>>,
-    attempts: Attempts<Result<T, Error>>,
+    attempts: Attempts<T, Error>,
     retries: AtomicU32,
-    name: Name,
+    /// The key that the user gave. Without one it is made of the name of `F` and the id.
+    key: Option<Box<str>>,
+    function: PhantomData<fn() -> F>,
 }
 
-/// What a task is called.
-pub(crate) enum Name {
-    /// The name of its function's type; the key is made of that and the id.
-    Function(&'static str),
-    /// The key that the user gave.
-    Key(Box<str>),
-}
-
-impl<T, W> Cell<T, W> {
-    pub(crate) fn new(work: W, retries: u32, name: Name) -> Self {
+impl<T, W, F> Cell<T, W, F> {
+    pub(crate) fn new(work: W, retries: u32, key: Option<&str>) -> Self {
         Self {
             header: Header::new(),
             work: Mutex::new(Some(work)),
             attempts: Attempts::new(),
             retries: AtomicU32::new(retries),
-            name,
+            key: key.map(Into::into),
+            function: PhantomData,
         }
     }
 }
 
-impl<T, W> Cell<T, W> {
+impl<T, W, F> Cell<T, W, F> {
     /// One that has its result already.
-    pub(crate) fn holding(value: T, work: W, name: Name) -> Self {
-        let cell = Self::new(work, 0, name);
-        let _ = cell.attempts.store(Ok(value));
+    pub(crate) fn holding(value: T, work: W, key: Option<&str>) -> Self {
+        let cell = Self::new(work, 0, key);
+        cell.attempts.store(Ok(value));
         cell
     }
 }
 
-impl<T: Send + Sync + 'static, W: Work<T> + 'static> Cell<T, W> {
-    /// Puts the work back until the task is woken.
-    fn suspend(&self, work: W) -> Outcome {
-        *self.work.lock() = Some(work);
-        // Whoever cancels says so before looking for the work: one of the two finds it.
-        if self.header.status() == Status::Cancelled {
-            caught(|| self.discard());
-        }
-        Outcome::Suspended
-    }
-}
-
-impl<T: Send + Sync + 'static, W: Work<T> + 'static> Job for Cell<T, W> {
-    type Failure = Error;
-
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
-    fn failure(&self) -> Option<Error> {
-        self.attempts.last()?.as_ref().err().cloned()
-    }
-
-    fn fail(&self, failure: Error) {
-        let _ = self.attempts.store(Err(failure));
-    }
-
-    fn fail_by_engine(&self, why: &str) {
-        let _ = self.attempts.store(Err(Error::Engine(why.into())));
-    }
-
-    fn reset(&self) {
-        self.attempts.another();
-    }
-
-    fn discard(&self) {
-        let work = self.work.lock().take();
-        drop(work);
-    }
-
-    fn name(&self) -> String {
-        match &self.name {
-            Name::Key(key) => prefix(key).to_owned(),
-            Name::Function(name) => short(name).to_owned(),
-        }
-    }
-
-    fn error(&self) -> Option<String> {
-        let error = self.failure()?;
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text.push_str(&format!("\ncaused by: {cause}"));
-            source = cause.source();
-        }
-        Some(text)
-    }
-
-    fn size(&self) -> Option<u64> {
-        crate::size::bytes_of(self.attempts.last()?.as_ref().ok()?)
-    }
-
-    fn key(&self) -> String {
-        match &self.name {
-            Name::Key(key) => key.to_string(),
-            Name::Function(name) => {
-                format!("{}-{:016x}", short(name), self.header.id().map_or(0, |id| id.to_bits()))
-            }
-        }
-    }
-}
-
-impl<T: Send + Sync + 'static, W: Work<T> + 'static> Task for Cell<T, W> {
-    fn run(self: Arc<Self>) -> Outcome {
+impl<T, W, F> Cell<T, W, F>
+where
+    T: Send + Sync + 'static,
+    W: Work<T> + 'static,
+    F: 'static,
+{
+    /// Runs or polls the task once.
+    fn attempt(self: &Arc<Self>) -> Outcome {
         // The closure is taken out while it runs: user code never runs under a lock.
         let Some(mut work) = self.work.lock().take() else { return Outcome::Failed };
         if work.is_spent() {
-            let again = self.attempts.before_last().and_then(|outcome| outcome.as_ref().err());
-            let again = again.cloned().unwrap_or_else(|| Error::Cancelled { key: self.key() });
+            let again = self.attempts.before_last().cloned();
+            let again = again.unwrap_or_else(|| Error::Cancelled { key: self.key() });
             *self.work.lock() = Some(work);
-            let _ = self.attempts.store(Err(again));
+            self.attempts.store(Err(again));
             return Outcome::Failed;
         }
-        let result = match catch_unwind(AssertUnwindSafe(|| work.call(&self))) {
+        let result = match catch_unwind(AssertUnwindSafe(|| work.call(self))) {
             Ok(Poll::Pending) => return self.suspend(work),
             Ok(Poll::Ready(Ok(value))) => Ok(value),
             Ok(Poll::Ready(Err(Failure::Error(source)))) => {
@@ -216,9 +149,90 @@ impl<T: Send + Sync + 'static, W: Work<T> + 'static> Task for Cell<T, W> {
             caught(|| drop(work));
         }
         // A task cancelled meanwhile may have an outcome already; this one is nobody's then.
-        let unwanted = self.attempts.store(result);
-        caught(|| drop(unwanted));
+        caught(|| self.attempts.store(result));
         if failed { Outcome::Failed } else { Outcome::Done }
+    }
+
+    /// Puts the work back until the task is woken.
+    fn suspend(&self, work: W) -> Outcome {
+        *self.work.lock() = Some(work);
+        // Whoever cancels says so before looking for the work: one of the two finds it.
+        if self.header.status() == Status::Cancelled {
+            caught(|| self.discard());
+        }
+        Outcome::Suspended
+    }
+}
+
+impl<T, W, F> Job for Cell<T, W, F>
+where
+    T: Send + Sync + 'static,
+    W: Work<T> + 'static,
+    F: 'static,
+{
+    type Failure = Error;
+
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn failure(&self) -> Option<Error> {
+        self.attempts.last()?.err().cloned()
+    }
+
+    fn fail(&self, failure: Error) {
+        self.attempts.store(Err(failure));
+    }
+
+    fn fail_by_engine(&self, why: &str) {
+        self.attempts.store(Err(Error::Engine(why.into())));
+    }
+
+    fn reset(&self) {
+        self.attempts.another();
+    }
+
+    fn discard(&self) {
+        let work = self.work.lock().take();
+        drop(work);
+    }
+
+    fn name(&self) -> String {
+        self.key.as_deref().map_or(short(type_name::<F>()), prefix).to_owned()
+    }
+
+    fn error(&self) -> Option<String> {
+        let error = self.failure()?;
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text.push_str(&format!("\ncaused by: {cause}"));
+            source = cause.source();
+        }
+        Some(text)
+    }
+
+    fn size(&self) -> Option<u64> {
+        crate::size::bytes_of(self.attempts.last()?.ok()?)
+    }
+
+    fn key(&self) -> String {
+        let id = || self.header.id().map_or(0, |id| id.to_bits());
+        match &self.key {
+            Some(key) => key.to_string(),
+            None => format!("{}-{:016x}", short(type_name::<F>()), id()),
+        }
+    }
+}
+
+impl<T, W, F> Task for Cell<T, W, F>
+where
+    T: Send + Sync + 'static,
+    W: Work<T> + 'static,
+    F: 'static,
+{
+    fn run(self: Arc<Self>) -> Outcome {
+        self.attempt()
     }
 
     fn typed(self: Arc<Self>) -> Box<dyn Any> {
@@ -227,8 +241,13 @@ impl<T: Send + Sync + 'static, W: Work<T> + 'static> Task for Cell<T, W> {
     }
 }
 
-impl<T: Send + Sync + 'static, W: Work<T> + 'static> Typed<T> for Cell<T, W> {
-    fn outcome(&self) -> Option<&Result<T, Error>> {
+impl<T, W, F> Typed<T> for Cell<T, W, F>
+where
+    T: Send + Sync + 'static,
+    W: Work<T> + 'static,
+    F: 'static,
+{
+    fn outcome(&self) -> Option<Result<&T, &Error>> {
         match self.header.status() {
             Status::Finished | Status::Failed => self.attempts.last(),
             Status::Pending | Status::Cancelled => None,
@@ -236,7 +255,7 @@ impl<T: Send + Sync + 'static, W: Work<T> + 'static> Typed<T> for Cell<T, W> {
     }
 
     fn value(&self) -> Option<&T> {
-        self.attempts.last()?.as_ref().ok()
+        self.attempts.last()?.ok()
     }
 }
 
@@ -259,9 +278,4 @@ fn prefix(key: &str) -> &str {
         Some((prefix, number)) if number.bytes().all(|byte| byte.is_ascii_hexdigit()) => prefix,
         _ => key,
     }
-}
-
-/// The name of a function or closure.
-pub(crate) fn name_of<F>() -> Name {
-    Name::Function(type_name::<F>())
 }

@@ -1,12 +1,13 @@
 //! The client: where work is submitted.
 
-use crate::cell::{Cell, Failure, Name, Once, Repeat, Task, Typed, Work, name_of};
+use crate::cell::{Cell, Failure, Once, Repeat, Task, Typed, Work};
 use crate::error::Error;
 use crate::future::{Future, Gathering, gathered, wait_for};
 use crate::inputs::Inputs;
 use crate::runner::threads::{Threads, with_worker};
 use crate::runtime::{Engine, Job, Names, Observations, Spec, Until, Watch};
 use azolla_core::{Key, Priority};
+use smallvec::SmallVec;
 use std::any::TypeId;
 use std::error::Error as StdError;
 use std::hash::{Hash, Hasher};
@@ -177,13 +178,16 @@ impl Client {
         futures: impl IntoIterator<Item = &'a Future<T>>,
     ) -> Result<Vec<&'a T>, Error> {
         let futures: Vec<&Future<T>> = futures.into_iter().collect();
-        let tasks: Vec<Arc<dyn Task>> =
-            futures.iter().map(|future| -> Arc<dyn Task> { future.cell() }).collect();
         loop {
             if let Some(outcome) = gathered(&futures) {
                 return outcome;
             }
-            wait_for(&tasks, Until::AllOrFailure, None)?;
+            let pending: Vec<Arc<dyn Task>> = futures
+                .iter()
+                .filter(|future| !future.is_done())
+                .map(|future| -> Arc<dyn Task> { future.cell() })
+                .collect();
+            wait_for(&pending, Until::AllOrFailure, None)?;
         }
     }
 
@@ -485,7 +489,7 @@ impl<'c> TaskBuilder<'c> {
         F: 'static,
     {
         let engine = &self.client.0.engine;
-        let mut tasks = Vec::new();
+        let mut tasks: SmallVec<[Arc<dyn Task>; 2]> = SmallVec::new();
         let mut foreign = None;
         inputs.visit(&mut |owner, task| {
             if !Arc::ptr_eq(owner, engine) {
@@ -497,26 +501,26 @@ impl<'c> TaskBuilder<'c> {
             return self.failed(Error::OtherClient { key });
         }
         let key = self.key.as_deref().map(digest);
-        let name = self.key.as_deref().map_or_else(name_of::<F>, |key| Name::Key(key.into()));
-        let cell = Arc::new(Cell::new(work, retries, name));
-        let job = engine.submit(Spec {
-            job: Arc::<Cell<T, W>>::clone(&cell),
+        let cell = Arc::new(Cell::<T, W, F>::new(work, retries, self.key.as_deref()));
+        let existing = engine.submit(Spec {
+            job: Arc::<Cell<T, W, F>>::clone(&cell),
             key,
             priority: self.priority,
             parent: parent(engine),
             kind: kind::<F>(),
             inputs: &tasks,
         });
-        if std::ptr::addr_eq(Arc::as_ptr(&job), Arc::as_ptr(&cell)) {
-            return Future::new(cell, Arc::clone(engine));
+        match existing {
+            None => Future::new(cell, Arc::clone(engine)),
+            Some(job) => self.existing(job),
         }
-        self.existing(job)
     }
 
     /// A future on a task that has failed before it began.
     fn failed<T: Send + Sync + 'static>(&self, error: Error) -> Future<T> {
         let none: Once<fn() -> Result<T, Failure>> = Once(None);
-        let cell = Cell::new(none, 0, Name::Key(self.key.as_deref().unwrap_or("rejected").into()));
+        let key = Some(self.key.as_deref().unwrap_or("rejected"));
+        let cell: Cell<T, _, ()> = Cell::new(none, 0, key);
         cell.fail(error);
         cell.header().settle_quietly(crate::runtime::Status::Failed);
         Future::new(Arc::new(cell), Arc::clone(&self.client.0.engine))
@@ -534,20 +538,14 @@ impl<'c> TaskBuilder<'c> {
         let mut futures: Vec<Future<T>> = Vec::with_capacity(works.size_hint().0);
         let specs = works.enumerate().map(|(number, work)| {
             let key = self.key.as_ref().map(|prefix| format!("{prefix}-{number}"));
-            let name = key.as_deref().map_or_else(name_of::<F>, |key| Name::Key(key.into()));
-            let cell = Arc::new(Cell::new(work, 0, name));
-            futures.push(Future::new(Arc::<Cell<T, W>>::clone(&cell), Arc::clone(engine)));
+            let cell = Arc::new(Cell::<T, W, F>::new(work, 0, key.as_deref()));
+            futures.push(Future::new(Arc::<Cell<T, W, F>>::clone(&cell), Arc::clone(engine)));
             let job: Arc<dyn Task> = cell;
             let key = key.as_deref().map(digest);
             Spec { job, key, priority: self.priority, parent, kind: kind::<F>(), inputs: &[] }
         });
-        let jobs = engine.submit_all(specs);
-        if self.key.is_some() {
-            for (future, job) in futures.iter_mut().zip(jobs) {
-                if !future.is_of(&job) {
-                    *future = self.existing(job);
-                }
-            }
+        for (place, job) in engine.submit_all(specs) {
+            futures[place] = self.existing(job);
         }
         futures
     }
@@ -641,6 +639,6 @@ pub(crate) fn kind<F: 'static>() -> u64 {
 fn parent(engine: &Arc<Engine<dyn Task>>) -> Option<azolla_core::TaskId> {
     with_worker(|worker| {
         let worker = worker.filter(|worker| Arc::ptr_eq(worker.engine(), engine))?;
-        worker.current().map(|(task, _)| task)
+        worker.current()
     })
 }

@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub fn current_task() -> Option<CurrentTask> {
     with_worker(|worker| {
         let worker = worker?;
-        let (id, task) = worker.current()?;
-        let (task, engine) = (Arc::clone(task), Arc::clone(worker.engine()));
+        let (id, task) = (worker.current()?, Arc::clone(worker.job()?));
+        let engine = Arc::clone(worker.engine());
         Some(CurrentTask { id, task, engine, worker: worker.number() })
     })
 }

@@ -3,10 +3,11 @@
 use crate::cell::{Task, Typed};
 use crate::error::Error;
 use crate::primitives::{Mutex, now};
-use crate::runner::threads::with_worker;
+use crate::runner::threads::{run, with_own, with_worker};
 use crate::runtime::{
     BROKEN, Completions, Engine, Header, Listen, Patience, Status, Until, WaitError, Worker, wait,
 };
+use azolla_core::Outcome;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::IntoFuture;
@@ -43,10 +44,6 @@ impl<T: Send + Sync + 'static> Future<T> {
 
     pub(crate) fn cell(&self) -> Arc<dyn Typed<T>> {
         Arc::clone(&self.cell)
-    }
-
-    pub(crate) fn is_of(&self, job: &Arc<dyn Task>) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.cell), Arc::as_ptr(job))
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine<dyn Task>> {
@@ -146,7 +143,7 @@ impl<T: Send + Sync + 'static> Future<T> {
             Status::Pending => None,
             Status::Cancelled => Some(Err(Error::Cancelled { key: self.key() })),
             Status::Finished | Status::Failed => {
-                self.cell.outcome().map(|outcome| outcome.as_ref().map_err(Error::clone))
+                self.cell.outcome().map(|outcome| outcome.map_err(Error::clone))
             }
         }
     }
@@ -185,10 +182,33 @@ pub(crate) fn wait_for(
     until: Until,
     deadline: Option<Instant>,
 ) -> Result<(), Error> {
+    if deadline.is_none() && until != Until::First {
+        run_while_waiting(tasks, until)?;
+    }
     let patience: Patience<'_, Infallible> = Patience { deadline, interrupt: None };
     with_worker(|mut worker| {
         wait(worker.as_deref_mut(), tasks, until, patience).map_err(|error| told(worker, error))
     })
+}
+
+/// Inside a task, runs what it waits for on its own stack, as far as that can run.
+fn run_while_waiting(tasks: &[Arc<dyn Task>], until: Until) -> Result<(), Error> {
+    let pending: Vec<_> =
+        tasks.iter().filter(|task| !task.header().is_settled()).cloned().collect();
+    let nested = with_worker(|worker| match worker {
+        Some(worker) if !pending.is_empty() => worker.nest::<Infallible>(&pending),
+        _ => Ok(None),
+    });
+    let Some(mut nested) = nested? else { return Ok(()) };
+    while let Some(task) = with_own(|worker| worker.next_nested(&mut nested)).flatten() {
+        let outcome = run(task);
+        with_own(|worker| worker.finish_nested(outcome));
+        if outcome == Outcome::Failed && until == Until::AllOrFailure {
+            with_own(|worker| worker.unnest(nested));
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The error of a wait, by its proper name.

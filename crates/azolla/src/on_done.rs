@@ -1,6 +1,6 @@
 //! Closures that are called when a task has ended.
 
-use crate::cell::{Cell, Failure, Once, Task, name_of};
+use crate::cell::{Cell, Failure, Once, Task};
 use crate::client::kind;
 use crate::future::Future;
 use crate::primitives::Mutex;
@@ -68,7 +68,7 @@ where
             callback.call();
             Ok(())
         };
-        let job: Arc<dyn Task> = Arc::new(Cell::new(Once(Some(call)), 0, name_of::<F>()));
+        let job: Arc<dyn Task> = Arc::new(Cell::<(), _, F>::new(Once(Some(call)), 0, None));
         // One that is turned away, or cancelled before it begins, is called when it is dropped.
         let spec = Spec {
             job: Arc::clone(&job),

@@ -88,12 +88,12 @@ where
     F: Future + Send + 'static,
     T: Send + Sync + 'static,
 {
-    fn call(&mut self, cell: &Arc<Cell<T, Self>>) -> Poll<Result<T, Failure>> {
+    fn call<N: 'static>(&mut self, cell: &Arc<Cell<T, Self, N>>) -> Poll<Result<T, Failure>> {
         let Self { make, future, waker, engine, result } = self;
         cell.header().begin_turn();
         let future = future.get_or_insert_with(|| Box::pin(make.make()));
         let waker = waker.get_or_insert_with(|| {
-            let task: Arc<dyn Task> = Arc::<Cell<T, Self>>::clone(cell);
+            let task: Arc<dyn Task> = Arc::<Cell<T, Self, N>>::clone(cell);
             Arc::new(Wakes { engine: Weak::clone(engine), task: Arc::downgrade(&task) }).into()
         });
         future.as_mut().poll(&mut Context::from_waker(waker)).map(*result)
@@ -120,14 +120,14 @@ impl Wake for Wakes {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let Some(task) = self.task.upgrade() else { return };
+        let Some((task, engine)) = self.task.upgrade().zip(self.engine.upgrade()) else { return };
         let of_this_thread = with_worker(|worker| {
-            let own = worker?.current()?.1;
-            Some(std::ptr::addr_eq(Arc::as_ptr(own), Arc::as_ptr(&task)))
+            let worker = worker.filter(|worker| Arc::ptr_eq(worker.engine(), &engine))?;
+            Some(worker.current() == task.header().id())
         });
         if of_this_thread == Some(true) {
             task.header().yields();
-        } else if let Some(engine) = self.engine.upgrade() {
+        } else {
             engine.wake(task.header());
         }
     }

@@ -6,7 +6,8 @@
 #[cfg(not(azolla_shuttle))]
 mod real {
     pub(crate) use std::sync::atomic;
-    use std::sync::{PoisonError, TryLockError};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{LazyLock, PoisonError, TryLockError};
     use std::time::Instant;
     pub(crate) use std::{thread, thread_local as per_thread};
 
@@ -25,6 +26,25 @@ mod real {
         Instant::now() >= deadline
     }
 
+    /// Looks again and again, for some microseconds at the most, whether something has come: less
+    /// than it costs to sleep and be woken. One processor is always left to whoever is to bring it.
+    pub(crate) fn spin(mut has_come: impl FnMut() -> bool) {
+        static PROCESSORS: LazyLock<usize> =
+            LazyLock::new(|| thread::available_parallelism().map_or(1, std::num::NonZero::get));
+        static SPINNING: AtomicUsize = AtomicUsize::new(0);
+        if SPINNING.fetch_add(1, Ordering::Relaxed) + 1 < *PROCESSORS {
+            for _ in 0..SPINS {
+                if has_come() {
+                    break;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        SPINNING.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    const SPINS: u32 = 300;
+
     /// The standard library's mutex without poisoning: the engine has its own way to break down.
     ///
     /// Not `parking_lot`'s, whose one table of sleeping threads is shared by all locks: in the child
@@ -41,6 +61,19 @@ mod real {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// As [`lock`](Self::lock), for a lock that is often asked for and never held for long:
+        /// whoever is to wait looks again for a while before it sleeps.
+        pub(crate) fn lock_soon(&self) -> MutexGuard<'_, T> {
+            let mut guard = self.try_lock();
+            if guard.is_none() {
+                spin(|| {
+                    guard = self.try_lock();
+                    guard.is_some()
+                });
+            }
+            guard.unwrap_or_else(|| self.lock())
         }
 
         pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
@@ -96,6 +129,9 @@ mod model {
         *NOW.get_or_init(Instant::now)
     }
 
+    /// The model's threads do not run at once: nothing comes while one looks.
+    pub(crate) fn spin(_has_come: impl FnMut() -> bool) {}
+
     /// A deadline passes whenever the schedule says so.
     pub(crate) fn has_passed(_deadline: Instant) -> bool {
         thread_rng().gen_bool(0.5)
@@ -118,6 +154,10 @@ mod model {
 
         pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
             self.0.try_lock().ok()
+        }
+
+        pub(crate) fn lock_soon(&self) -> MutexGuard<'_, T> {
+            self.lock()
         }
     }
 

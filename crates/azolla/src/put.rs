@@ -1,9 +1,8 @@
 //! Values that are there already, as futures.
 
-use crate::cell::{Cell, Failure, Name, Once};
+use crate::cell::{Cell, Failure, Once};
 use crate::client::{Client, TaskBuilder, digest};
 use crate::future::Future;
-use std::any::type_name;
 use std::sync::Arc;
 
 impl Client {
@@ -29,15 +28,11 @@ impl TaskBuilder<'_> {
         let engine = &self.client.0.engine;
         let none: Once<fn() -> Result<T, Failure>> = Once(None);
         let key = self.key.as_deref().map(digest);
-        let name = match self.key.as_deref() {
-            Some(key) => Name::Key(key.into()),
-            None => Name::Function(type_name::<T>()),
-        };
-        let cell = Arc::new(Cell::holding(value, none, name));
-        let job = engine.put(Arc::<Cell<_, _>>::clone(&cell), key);
-        if std::ptr::addr_eq(Arc::as_ptr(&job), Arc::as_ptr(&cell)) {
-            return Future::new(cell, Arc::clone(engine));
+        // It is called after its type.
+        let cell = Arc::new(Cell::<T, _, T>::holding(value, none, self.key.as_deref()));
+        match engine.put(Arc::<Cell<T, _, T>>::clone(&cell), key) {
+            None => Future::new(cell, Arc::clone(engine)),
+            Some(job) => self.existing(job),
         }
-        self.existing(job)
     }
 }

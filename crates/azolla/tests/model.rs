@@ -53,6 +53,39 @@ fn a_task_lends_its_slot_and_gets_it_back() {
 }
 
 #[test]
+fn a_task_runs_what_it_waits_for_while_others_take_and_cancel_it() {
+    check(2, |client| {
+        let (seen, sees) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
+        let shown = Arc::clone(&seen);
+        let parent = client.submit(move || {
+            let children = self::client().map(
+                |n: u32| {
+                    if n == 1 {
+                        secede().unwrap();
+                    }
+                    *self::client().submit(move || n).result().unwrap()
+                },
+                [0, 1, 2],
+            );
+            *shown.lock().unwrap() = Some(children[2].clone());
+            self::client().gather(&children).map(|values| values.into_iter().sum::<u32>())
+        });
+        let other = Arc::clone(&sees);
+        let canceller = thread::spawn(move || {
+            let third: Option<Future<u32>> = seen.lock().unwrap().take();
+            third.iter().for_each(Future::cancel);
+            *other.lock().unwrap() = third;
+        });
+        match parent.result().unwrap() {
+            Ok(sum) => assert_eq!(*sum, 3),
+            Err(error) => assert!(matches!(error, Error::Cancelled { .. }), "{error}"),
+        }
+        canceller.join().unwrap();
+        sees.lock().unwrap().take();
+    });
+}
+
+#[test]
 fn slots_are_never_exceeded() {
     check(2, |client| {
         let running = Arc::new(Mutex::new(0));

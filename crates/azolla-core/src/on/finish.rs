@@ -69,6 +69,7 @@ impl<P: Clone> Scheduler<P> {
         let worker = self.workers.get(id)?;
         if worker.state != WorkerState::Active
             || worker.task.is_some()
+            || !worker.below.is_empty()
             || worker.handed_over >= HANDED_OVER_IN_A_ROW
             || tally.resuming > 0
             || self.closing

@@ -4,6 +4,7 @@ mod cancel;
 mod close;
 mod detach;
 mod finish;
+mod nest;
 mod park;
 mod pull;
 mod retry;

@@ -118,6 +118,8 @@ impl World {
     fn needed(&self) -> impl Iterator<Item = &Task<Cell>> {
         let parked = |thread: &&Thread| matches!(thread.state, ThreadState::Parked { .. });
         let waits = self.workers.values().filter(parked).filter_map(|it| it.waits_for.as_ref());
+        let below = self.workers.values().flat_map(|it| it.below.iter().map(|(_, wait)| wait));
+        let waits = waits.chain(below);
         let mut reached: Vec<TaskId> = waits.flat_map(|wait| wait.tasks.iter().copied()).collect();
         let mut needed = BTreeSet::new();
         while let Some(next) = reached.pop() {

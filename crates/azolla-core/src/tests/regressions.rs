@@ -79,7 +79,7 @@ fn a_failure_reaches_all_that_depend_on_it_however_deep() {
                 priority: None,
                 parent: None,
                 kind: crate::Kind(0),
-                inputs: vec![input],
+                inputs: [input].into_iter().collect(),
             }),
             &mut effects,
         );

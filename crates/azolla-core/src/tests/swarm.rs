@@ -51,6 +51,7 @@ const MUST_HAPPEN: &[&str] = &[
     "a claim was taken back",
     "a dozing worker left",
     "a cycle was refused",
+    "a cycle was refused to a nested wait",
     "a failure was inherited",
     "a failure was taken back for another attempt",
     "a key was found again",
@@ -58,9 +59,11 @@ const MUST_HAPPEN: &[&str] = &[
     "a task was claimed in a batch",
     "a task was handed over",
     "a task was pulled",
+    "a task was run by one that waits for it",
     "a wait was given up",
     "a worker dozed",
     "a worker left",
+    "a worker left in a nested wait",
     "an end was not told at once",
     "an event was left half done",
     "cancelled twice",
@@ -269,8 +272,16 @@ impl Run {
     fn work(&mut self) {
         let workers: Vec<WorkerId> = self.world.workers.keys().copied().collect();
         let Some(worker) = self.random.pick(&workers) else { return };
-        let dozes = self.world.workers[&worker].dozes;
-        if self.random.below(if dozes { 20 } else { 1_000 }) == 0 {
+        let thread = &self.world.workers[&worker];
+        let (dozes, nested) = (thread.dozes, !thread.below.is_empty());
+        let once_in = if dozes {
+            20
+        } else if nested {
+            200
+        } else {
+            1_000
+        };
+        if self.random.below(once_in) == 0 {
             self.world.note(if dozes { "a dozing worker left" } else { "a worker left" });
             self.world.leave(worker);
             self.world.event(Event::Join);
@@ -278,6 +289,11 @@ impl Run {
         }
         let thread = &self.world.workers[&worker];
         match (thread.state, thread.running.is_some()) {
+            (ThreadState::Awake, false) if !thread.below.is_empty() => {
+                self.world.go_on_nested(worker);
+            }
+            // What ran on top has given up the slot: it is needed again.
+            (ThreadState::Seceded, false) if !thread.below.is_empty() => self.world.resume(worker),
             (ThreadState::Awake, false) => self.world.next(worker),
             (ThreadState::Seceded, false) => self.world.next(worker),
             (ThreadState::Awake, true) => self.run_on(worker),
@@ -304,7 +320,12 @@ impl Run {
                 .collect();
             let all = self.random.chance(70);
             if !tasks.is_empty() {
-                self.world.park(worker, Wait { tasks: std::sync::Arc::new(tasks), all });
+                let wait = Wait { tasks: std::sync::Arc::new(tasks), all };
+                if all && !seceded && self.random.chance(50) {
+                    self.world.nest(worker, wait);
+                } else {
+                    self.world.park(worker, wait);
+                }
             }
         } else if self.random.chance(2) && !seceded {
             self.world.secede(worker);

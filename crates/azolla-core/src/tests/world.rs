@@ -69,6 +69,8 @@ pub(super) struct Thread {
     /// Pulled and not begun.
     pub(super) batch: VecDeque<(TaskId, Cell)>,
     pub(super) running: Option<(TaskId, Cell)>,
+    /// What waits below that, and what for.
+    pub(super) below: Vec<((TaskId, Cell), Wait)>,
     /// Done, and the core does not know it yet.
     pub(super) untold: Vec<TaskId>,
     /// The core knows that `running` runs.
@@ -510,6 +512,45 @@ impl World {
         true
     }
 
+    /// Has the task on this worker wait for all of these, and run some of them meanwhile. False if
+    /// that would close a cycle.
+    pub(super) fn nest(&mut self, worker: WorkerId, wait: Wait) -> bool {
+        self.before_wait(worker);
+        self.event(Event::Nest { worker, wait: wait.clone() });
+        if self.refusal().is_some() {
+            self.note("a cycle was refused to a nested wait");
+            return false;
+        }
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        let running = thread.running.take().expect("it runs something");
+        thread.below.push((running, wait));
+        self.go_on_nested(worker);
+        true
+    }
+
+    /// Goes on with the lowest wait on this worker's stack: runs one more of what it waits for, or
+    /// ends it, or parks.
+    pub(super) fn go_on_nested(&mut self, worker: WorkerId) {
+        self.tell(worker);
+        let thread = &self.workers[&worker];
+        let (_, wait) = thread.below.last().expect("something waits").clone();
+        for at in 0..wait.tasks.len() {
+            self.event(Event::RunNested { worker, at });
+            if self.workers[&worker].running.is_some() {
+                self.note("a task was run by one that waits for it");
+                return;
+            }
+        }
+        self.event(Event::Unnest(worker));
+        let thread = self.workers.get_mut(&worker).expect("it joined");
+        let (running, _) = thread.below.pop().expect("something waits");
+        thread.running = Some(running);
+        thread.told = true;
+        if !wait.tasks.iter().all(|task| self.is_settled(*task)) {
+            assert!(self.park(worker, wait), "the wait has been going on already");
+        }
+    }
+
     pub(super) fn secede(&mut self, worker: WorkerId) {
         self.before_wait(worker);
         loop {
@@ -583,6 +624,15 @@ impl World {
             self.finish(worker, Outcome::Failed, 0);
         }
         self.tell(worker);
+        let below = std::mem::take(&mut self.workers.get_mut(&worker).expect("it joined").below);
+        for ((task, cell), _) in below.into_iter().rev() {
+            self.note("a worker left in a nested wait");
+            if self.cells[cell].shows == Shows::Pending {
+                self.cells[cell].shows = Shows::Failed;
+            }
+            let (worker, outcome) = (Some(worker), Outcome::Failed);
+            self.event(Event::Finish { worker, task, outcome, took: 0 });
+        }
         // A chain may have been handed over just before: it runs nowhere.
         let thread = self.workers.remove(&worker).expect("it joined");
         if let Some((task, cell)) = thread.running {

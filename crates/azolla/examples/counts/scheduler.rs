@@ -2,8 +2,8 @@
 
 use crate::{MOST, Work};
 use azolla_core::{
-    Effect, Event, Input, Key, Kind, Outcome, Priority, Scheduler, Submission, TaskId, Wait,
-    WorkerId,
+    Effect, Event, Input, Inputs, Key, Kind, Outcome, Priority, Scheduler, Submission, TaskId,
+    Wait, WorkerId,
 };
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ impl Told {
 }
 
 fn task() -> Submission<()> {
-    let (key, priority, parent, inputs) = (None, None, None, Vec::new());
+    let (key, priority, parent, inputs) = (None, None, None, Inputs::new());
     Submission { payload: (), key, priority, parent, kind: Kind(0), inputs }
 }
 

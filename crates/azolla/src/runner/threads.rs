@@ -1,7 +1,7 @@
 //! Rust closures on the client's own threads.
 
 #[cfg(feature = "tracing")]
-use super::traced::run;
+pub(crate) use super::traced::run;
 use crate::cell::Task;
 use crate::client::Shared;
 use crate::primitives::thread::{self, JoinHandle};
@@ -117,23 +117,33 @@ pub(super) fn leave() -> Option<Worker<dyn Task>> {
 
 /// Runs what there is to run, until the worker is to sleep; `None` if it is to end.
 pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
+    let mut next = with_own(next)?;
     loop {
-        match with_own(Worker::next_task)? {
-            Next::Run(job) => {
+        match next {
+            (Next::Run, Some(job)) => {
                 let outcome = run(job);
-                with_own(|worker| worker.finish(outcome));
+                next = with_own(|worker| {
+                    worker.finish(outcome);
+                    self::next(worker)
+                })?;
             }
-            Next::Sleep(sleeper) => return Some(sleeper),
-            Next::End => return None,
+            (Next::Sleep(sleeper), _) => return Some(sleeper),
+            _ => return None,
         }
     }
 }
 
-fn with_own<R>(f: impl FnOnce(&mut Worker<dyn Task>) -> R) -> Option<R> {
+/// What to do next, with the job if that is to run one.
+fn next(worker: &mut Worker<dyn Task>) -> (Next<dyn Task>, Option<Arc<dyn Task>>) {
+    (worker.next_task(), worker.job().map(Arc::clone))
+}
+
+/// Calls `f` with the worker of this thread.
+pub(crate) fn with_own<R>(f: impl FnOnce(&mut Worker<dyn Task>) -> R) -> Option<R> {
     WORKER.with(|worker| worker.borrow_mut().as_mut().map(f))
 }
 
 #[cfg(not(feature = "tracing"))]
-fn run(job: Arc<dyn Task>) -> azolla_core::Outcome {
+pub(crate) fn run(job: Arc<dyn Task>) -> azolla_core::Outcome {
     job.run()
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tracing::{Level, debug, debug_span, enabled, warn};
 
 /// Runs a task, in a span if anybody wants one.
-pub(super) fn run(job: Arc<dyn Task>) -> Outcome {
+pub(crate) fn run(job: Arc<dyn Task>) -> Outcome {
     // The events of failures are asked for by all who ask for those of level DEBUG.
     if enabled!(target: "azolla", Level::WARN) { run_in_span(job) } else { job.run() }
 }

@@ -3,70 +3,90 @@
 use std::sync::OnceLock;
 
 /// The outcomes of a task's attempts. Only a failed one is followed by another, so whoever has
-/// been shown a result keeps it.
+/// been shown a result keeps it, and a task that does not fail pays for no more than its result.
 #[derive(Debug)]
-pub struct Attempts<O> {
-    outcome: OnceLock<O>,
-    next: OnceLock<Box<Attempts<O>>>,
+pub struct Attempts<V, E> {
+    outcome: OnceLock<Result<V, Box<Failed<V, E>>>>,
 }
 
-impl<O> Default for Attempts<O> {
+#[derive(Debug)]
+struct Failed<V, E> {
+    error: E,
+    next: OnceLock<Attempts<V, E>>,
+}
+
+impl<V, E> Default for Attempts<V, E> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<O> Attempts<O> {
+impl<V, E> Attempts<V, E> {
     /// Room for the outcome of the first attempt.
     #[must_use]
     pub fn new() -> Self {
-        Self { outcome: OnceLock::new(), next: OnceLock::new() }
+        Self { outcome: OnceLock::new() }
     }
 
-    fn current(&self) -> &Self {
-        let mut attempt = self;
-        while let Some(next) = attempt.next.get() {
-            attempt = next;
+    /// The error that this attempt has ended with.
+    fn failed(&self) -> Option<&Failed<V, E>> {
+        self.outcome.get()?.as_ref().err().map(|failed| &**failed)
+    }
+
+    /// The current attempt, and the one before it.
+    fn current(&self) -> (&Self, Option<&Failed<V, E>>) {
+        let (mut attempt, mut before) = (self, None);
+        while let Some(failed) = attempt.failed()
+            && let Some(next) = failed.next.get()
+        {
+            (attempt, before) = (next, Some(failed));
         }
-        attempt
+        (attempt, before)
     }
 
     /// The outcome of the last attempt, if there is one yet.
     #[must_use]
-    pub fn last(&self) -> Option<&O> {
-        self.current().outcome.get()
+    #[inline]
+    pub fn last(&self) -> Option<Result<&V, &E>> {
+        match self.outcome.get()? {
+            Ok(value) => Some(Ok(value)),
+            Err(_) => self.last_of_many(),
+        }
     }
 
-    /// The outcome of the attempt before the last.
+    fn last_of_many(&self) -> Option<Result<&V, &E>> {
+        let outcome = self.current().0.outcome.get()?;
+        Some(outcome.as_ref().map_err(|failed| &failed.error))
+    }
+
+    /// The error of the attempt before the last.
     #[must_use]
-    pub fn before_last(&self) -> Option<&O> {
-        let (mut before, mut attempt) = (None, self);
-        while let Some(next) = attempt.next.get() {
-            before = attempt.outcome.get();
-            attempt = next;
-        }
-        before
+    pub fn before_last(&self) -> Option<&E> {
+        self.current().1.map(|failed| &failed.error)
     }
 
     /// Stores an outcome. If there is one already (the task was cancelled, say, and failed
-    /// after all), the new one comes back.
-    pub fn store(&self, outcome: O) -> Result<(), O> {
-        self.current().outcome.set(outcome)
+    /// after all), the new one is dropped.
+    pub fn store(&self, outcome: Result<V, E>) {
+        let outcome = outcome.map_err(|error| Box::new(Failed { error, next: OnceLock::new() }));
+        drop(self.current().0.outcome.set(outcome));
     }
 
-    /// Makes room for the outcome of another attempt.
+    /// Makes room for the outcome of another attempt, where the last has failed.
     pub fn another(&self) {
-        // Two at once cannot be: the engine is locked meanwhile.
-        let _ = self.current().next.set(Box::new(Self::new()));
+        if let Some(failed) = self.current().0.failed() {
+            // Two at once cannot be: the engine is locked meanwhile.
+            let _ = failed.next.set(Self::new());
+        }
     }
 }
 
-impl<O> Drop for Attempts<O> {
+impl<V, E> Drop for Attempts<V, E> {
     /// One by one: there may be many, and each holds the next.
     fn drop(&mut self) {
-        let mut next = self.next.take();
-        while let Some(mut attempt) = next {
-            next = attempt.next.take();
+        let mut outcome = self.outcome.take();
+        while let Some(Err(mut failed)) = outcome {
+            outcome = failed.next.take().and_then(|mut next| next.outcome.take());
         }
     }
 }

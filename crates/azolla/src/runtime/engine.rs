@@ -8,16 +8,15 @@
 use super::header::{Header, Status};
 use super::job::{Job, Runner, Spec};
 use super::kind_names::KindNames;
-use super::locked::{After, Locked, State, is_dropping, set_dropping, set_locked};
+use super::locked::{After, Locked, State, is_dropping, let_go, set_dropping, set_locked};
 use super::names::Names;
 use super::observe::{Keeps, Observations, Observer, What};
 use super::worker::Worker;
 use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering, fence};
 use crate::primitives::{Mutex, MutexGuard};
-use azolla_core::{Counts, Event, Input, Key, Outcome, Priority, TaskId, TaskView};
+use azolla_core::{Counts, Event, Input, Inputs, Key, Outcome, Priority, TaskId, TaskView};
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -123,41 +122,47 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
-    /// Submits a task. Returns the job whose future the caller now has: the one given, or the one
-    /// that has the key already. On an engine that is closing the task is cancelled.
-    pub fn submit(&self, spec: Spec<'_, J>) -> Arc<J> {
+    /// Submits a task. Where another one has the key already, that is returned, with one more
+    /// future on it, and the one given is dropped. On an engine that is closing the task is
+    /// cancelled.
+    pub fn submit(&self, spec: Spec<'_, J>) -> Option<Arc<J>> {
         let inputs = watch(spec.inputs);
         self.with(|locked| locked.submit(spec, inputs))
     }
 
-    /// Takes in a job whose cell holds its result already. Returns it, or the job that has the key.
-    pub fn put(&self, job: Arc<J>, key: Option<Key>) -> Arc<J> {
+    /// Takes in a job whose cell holds its result already. As [`submit`](Self::submit), returns
+    /// the job that has the key, if there is one.
+    pub fn put(&self, job: Arc<J>, key: Option<Key>) -> Option<Arc<J>> {
         job.header().settle(false);
+        let header = Arc::clone(&job);
         let spec = Spec { job, key, priority: None, parent: None, kind: 0, inputs: &[] };
-        // Not dropped under the lock, even if the key has another job already.
-        let submitted = Arc::clone(&spec.job);
         self.with(|locked| {
-            let job = locked.submit(spec, Vec::new());
-            if let Some(task) = job.header().id()
-                && Arc::ptr_eq(&job, &submitted)
+            let existing = locked.submit(spec, Inputs::new());
+            if let Some(task) = header.header().id()
+                && existing.is_none()
             {
                 let outcome = Outcome::Done;
                 drop(locked.handle(Event::Finish { worker: None, task, outcome, took: 0 }));
                 let ended = What::Ended { worker: None, status: Status::Finished };
                 self.observer.note_all(task, ended);
             }
-            job
+            existing
         })
     }
 
-    /// Submits many tasks, several a lock.
-    pub fn submit_all<'a>(&self, specs: impl IntoIterator<Item = Spec<'a, J>>) -> Vec<Arc<J>>
+    /// Submits many tasks, several a lock. Returns those that have a key already, each with the
+    /// place of the spec that has the same key.
+    pub fn submit_all<'a>(
+        &self,
+        specs: impl IntoIterator<Item = Spec<'a, J>>,
+    ) -> Vec<(usize, Arc<J>)>
     where
         J: 'a,
     {
         let mut specs = specs.into_iter();
-        let mut jobs = Vec::with_capacity(specs.size_hint().0);
-        let mut portion: Vec<(Spec<'a, J>, Vec<Input>)> = Vec::new();
+        let mut existing = Vec::new();
+        let mut portion: Vec<(Spec<'a, J>, Inputs)> = Vec::new();
+        let mut place = 0;
         loop {
             // What makes the specs is the caller's code: it runs before the lock is taken.
             portion.extend(specs.by_ref().take(PORTION).map(|spec| {
@@ -165,10 +170,13 @@ impl<J: Job + ?Sized> Engine<J> {
                 (spec, inputs)
             }));
             if portion.is_empty() {
-                return jobs;
+                return existing;
             }
             self.with(|locked| {
-                jobs.extend(portion.drain(..).map(|(spec, inputs)| locked.submit(spec, inputs)));
+                for (spec, inputs) in portion.drain(..) {
+                    existing.extend(locked.submit(spec, inputs).map(|job| (place, job)));
+                    place += 1;
+                }
             });
         }
     }
@@ -180,11 +188,12 @@ impl<J: Job + ?Sized> Engine<J> {
         let state = if is_dropping(self.number) { None } else { self.state.try_lock() };
         match state {
             Some(state) => {
-                let release = |locked: &mut Locked<'_, J>| {
-                    locked.release(task);
-                    locked.carry_out();
-                };
-                let more = self.hold(state, release).1;
+                let (gone, more) = self.hold(state, |locked| locked.release_one(task));
+                if let Some(job) = gone {
+                    let before = set_dropping(self.number);
+                    let_go(job);
+                    set_dropping(before);
+                }
                 self.go_on(more);
             }
             None => self.released.push(task),
@@ -381,7 +390,7 @@ impl<J: Job + ?Sized> Engine<J> {
 
     /// Locks, and afterwards does what must not be done under the lock.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Locked<'_, J>) -> R) -> R {
-        let (result, more) = self.hold(self.state.lock(), f);
+        let (result, more) = self.hold(self.state.lock_soon(), f);
         self.go_on(more);
         self.drain_released();
         result
@@ -391,7 +400,8 @@ impl<J: Job + ?Sized> Engine<J> {
     /// than its bound.
     fn go_on(&self, mut more: bool) {
         while more {
-            more = self.hold(self.state.lock(), |locked| drop(locked.handle(Event::Continue))).1;
+            more =
+                self.hold(self.state.lock_soon(), |locked| drop(locked.handle(Event::Continue))).1;
         }
     }
 
@@ -416,44 +426,56 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
+    #[inline(always)]
     fn hold<R>(
         &self,
         state: MutexGuard<'_, State<J>>,
         f: impl FnOnce(&mut Locked<'_, J>) -> R,
     ) -> (R, bool) {
-        let mut after = After::new();
-        let mut locked = Locked { engine: self, state, after: &mut after };
+        let mut hold = Hold { engine: self, after: After::new(), whole: false };
         set_locked(true);
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let result = f(&mut locked);
+        let mut locked = Locked { engine: self, state, after: &mut hold.after };
+        let answer = locked.guarded(|locked| {
+            let result = f(locked);
             locked.tell_released();
             locked.publish();
             (result, locked.state.scheduler.has_more())
-        }));
-        let broken = result.is_err();
-        if broken {
-            locked.break_down();
-        }
+        });
         drop(locked);
         set_locked(false);
-        if !after.is_empty() {
-            let before = set_dropping(self.number);
-            after.carry_out(self);
+        hold.whole = true;
+        answer
+    }
+}
+
+/// One hold of the lock, and what is left for afterwards: done also where the core has panicked.
+struct Hold<'a, J: Job + ?Sized> {
+    engine: &'a Engine<J>,
+    after: After<J>,
+    whole: bool,
+}
+
+impl<J: Job + ?Sized> Drop for Hold<'_, J> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if !self.after.is_empty() {
+            let before = set_dropping(self.engine.number);
+            self.after.carry_out(self.engine);
             set_dropping(before);
         }
-        if broken {
-            self.names.close();
+        if !self.whole {
+            set_locked(false);
+            self.engine.names.close();
         }
-        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
 /// The most tasks that are submitted or released in one hold of the lock.
-pub(super) const PORTION: usize = 256;
+pub(super) const PORTION: usize = 64;
 
 /// Marks inputs as watched, so that their workers tell of their end at once, and notes which have
 /// a result already.
-fn watch<J: Job + ?Sized>(inputs: &[Arc<J>]) -> Vec<Input> {
+fn watch<J: Job + ?Sized>(inputs: &[Arc<J>]) -> Inputs {
     inputs
         .iter()
         .filter_map(|input| {

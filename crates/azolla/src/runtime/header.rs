@@ -124,6 +124,12 @@ impl Header {
         status(self.flags.load(Ordering::Acquire))
     }
 
+    /// Whether the task has ended.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.status() != Status::Pending
+    }
+
     /// Whether the task has begun and not ended.
     #[must_use]
     pub fn is_running(&self) -> bool {

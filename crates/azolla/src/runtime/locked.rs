@@ -9,7 +9,7 @@ use super::parker::Parker;
 use crate::primitives::atomic::Ordering;
 use crate::primitives::{MutexGuard, per_thread};
 use azolla_core::{
-    Effect, Event, Input, Kind, Priority, Refusal, Scheduler, Submission, TaskId, WorkerId,
+    Effect, Event, Inputs, Kind, Priority, Refusal, Scheduler, Submission, TaskId, WorkerId,
 };
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -22,7 +22,11 @@ pub(crate) struct State<J: Job + ?Sized> {
     pub(super) scheduler: Scheduler<Arc<J>>,
     parkers: Vec<Arc<Parker>>,
     kinds: FxHashMap<u64, Kind>,
+    /// The one asked for last: tasks of one kind mostly come one after the other.
+    last_kind: Option<(u64, Kind)>,
     effects: Vec<Effect<Arc<J>>>,
+    /// What an event has given to the worker that asked.
+    pub(super) runs: Vec<Run<J>>,
 }
 
 impl<J: Job + ?Sized> State<J> {
@@ -31,7 +35,9 @@ impl<J: Job + ?Sized> State<J> {
             scheduler: Scheduler::new(slots),
             parkers: Vec::new(),
             kinds: FxHashMap::default(),
+            last_kind: None,
             effects: Vec::new(),
+            runs: Vec::new(),
         }
     }
 }
@@ -54,13 +60,10 @@ pub(super) struct After<J: ?Sized> {
 
 /// What an event was answered with.
 pub(crate) struct Answer<J: ?Sized> {
-    pub(crate) submitted: Option<TaskId>,
-    pub(crate) existing: Option<TaskId>,
     pub(crate) joined: Option<WorkerId>,
     pub(crate) refused: Option<Refusal>,
     pub(crate) doze: bool,
     pub(crate) retired: bool,
-    pub(crate) runs: SmallVec<[Run<J>; 1]>,
     pub(crate) take_back: Vec<(TaskId, Arc<J>)>,
 }
 
@@ -124,13 +127,21 @@ impl<J: Job + ?Sized> Locked<'_, J> {
     }
 
     /// Carries out what the scheduler has answered.
+    #[inline]
     pub(super) fn carry_out(&mut self) -> Answer<J> {
         let mut answer = Answer::new();
+        if !self.state.effects.is_empty() {
+            self.carry_out_effects(&mut answer);
+        }
+        answer
+    }
+
+    fn carry_out_effects(&mut self, answer: &mut Answer<J>) {
         let state = &mut *self.state;
         for effect in state.effects.drain(..) {
             match effect {
-                Effect::Submitted(task) => answer.submitted = Some(task),
-                Effect::Existing(task) => answer.existing = Some(task),
+                // `submit` has seen to it.
+                Effect::Submitted(_) | Effect::Existing(_) => {}
                 Effect::Run { worker, task, payload, priority, begun } => {
                     payload.header().set_claim(worker, begun);
                     let seen = self
@@ -139,7 +150,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                         .is_on()
                         .then(|| self.engine.observer.look_at(&state.scheduler, task));
                     let seen = seen.flatten();
-                    answer.runs.push(Run { task, job: payload, priority, begun, seen });
+                    state.runs.push(Run { task, job: payload, priority, begun, seen });
                 }
                 Effect::Grant(worker) => {
                     self.after.wake.push(Arc::clone(&state.parkers[worker.0 as usize]));
@@ -191,55 +202,51 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                 Effect::Ready(task) => self.engine.observer.note_all(task, What::Ready),
             }
         }
-        answer
     }
 
-    pub(super) fn submit(&mut self, spec: Spec<'_, J>, inputs: Vec<Input>) -> Arc<J> {
-        let Spec { job, key, priority, parent, kind, .. } = spec;
+    /// As [`Engine::submit`].
+    pub(super) fn submit(&mut self, spec: Spec<'_, J>, inputs: Inputs) -> Option<Arc<J>> {
+        let Spec { job: payload, key, priority, parent, kind, .. } = spec;
         if self.engine.is_closing() {
-            self.turn_away(&job);
-            return job;
+            self.turn_away(payload);
+            return None;
         }
-        let (kind, is_new) = self.kind(kind);
-        if is_new {
-            self.after.unnamed.push((kind, Arc::clone(&job)));
-        }
-        let payload = Arc::clone(&job);
+        debug_assert!(self.state.effects.is_empty(), "effects not carried out");
+        let kind = self.kind(kind, &payload);
         let submission = Submission { payload, key, priority, parent, kind, inputs };
         self.feed(Event::Submit(submission));
-        // It comes first: whatever else there is happens to it afterwards.
-        if let Some(Effect::Submitted(task)) = self.state.effects.first() {
-            self.engine.observer.note_all(*task, What::Submitted { parent, key });
-        }
-        let (submitted, existing) = match self.state.effects[..] {
-            // Mostly there is nothing else.
-            [Effect::Submitted(task)] => {
-                self.state.effects.clear();
-                (Some(task), None)
+        // First comes which task it is; mostly there is nothing else.
+        match *self.state.effects.first()? {
+            Effect::Submitted(task) => {
+                let job = self.state.scheduler.payload(task);
+                job?.header().set_id(task, self.engine.number);
+                self.engine.observer.note_all(task, What::Submitted { parent, key });
+                if self.state.effects.len() == 1 {
+                    self.state.effects.clear();
+                } else {
+                    self.carry_out();
+                }
+                None
             }
-            _ => {
-                let answer = self.carry_out();
-                (answer.submitted, answer.existing)
+            Effect::Existing(task) => {
+                self.carry_out();
+                let existing = self.payload(task)?;
+                existing.header().add_future();
+                Some(existing)
             }
-        };
-        if let Some(task) = submitted {
-            job.header().set_id(task, self.engine.number);
-        } else if let Some(existing) = existing.and_then(|task| self.payload(task)) {
-            existing.header().add_future();
-            return existing;
+            _ => unreachable!("a submission is answered by the task that it is"),
         }
-        job
     }
 
     /// Ends a task that comes too late.
-    fn turn_away(&mut self, job: &Arc<J>) {
+    fn turn_away(&mut self, job: Arc<J>) {
         if self.engine.is_broken() {
             job.fail_by_engine(BROKEN);
             job.header().settle_quietly(Status::Failed);
         } else {
             job.header().settle_quietly(Status::Cancelled);
         }
-        self.after.settled.push(Arc::clone(job));
+        self.after.settled.push(job);
     }
 
     /// Has a task show the failure that its cell holds.
@@ -257,11 +264,23 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         }
     }
 
-    /// The kind that this number stands for, and whether that is the first one hears of it.
-    fn kind(&mut self, of: u64) -> (Kind, bool) {
+    /// The kind that this number stands for; this job is of it.
+    #[inline(always)]
+    fn kind(&mut self, of: u64, job: &Arc<J>) -> Kind {
+        match self.state.last_kind {
+            Some((last, kind)) if last == of => kind,
+            _ => self.other_kind(of, job),
+        }
+    }
+
+    fn other_kind(&mut self, of: u64, job: &Arc<J>) -> Kind {
         let next = Kind(self.state.kinds.len() as u32);
         let kind = *self.state.kinds.entry(of).or_insert(next);
-        (kind, kind == next)
+        if kind == next {
+            self.after.unnamed.push((kind, Arc::clone(job)));
+        }
+        self.state.last_kind = Some((of, kind));
+        kind
     }
 
     /// Puts one more future on a task that is kept.
@@ -302,10 +321,40 @@ impl<J: Job + ?Sized> Locked<'_, J> {
 
     /// Tells the scheduler that a task's last future has gone, unless there is one again; what it
     /// answers is left to be carried out.
-    pub(super) fn release(&mut self, task: TaskId) {
+    fn release(&mut self, task: TaskId) {
         if self.state.scheduler.payload(task).is_some_and(|job| !job.header().has_future()) {
             self.feed(Event::Release(task));
         }
+    }
+
+    /// As [`release`](Self::release), and carries out the answer. Mostly it is that the task goes:
+    /// then its job comes back, to be dropped once nothing is locked.
+    #[inline(always)]
+    pub(super) fn release_one(&mut self, task: TaskId) -> Option<Arc<J>> {
+        self.release(task);
+        if let [Effect::Drop(_)] = self.state.effects[..]
+            && let Some(Effect::Drop(job)) = self.state.effects.pop()
+        {
+            self.engine.observer.note_all(task, What::Dropped);
+            return Some(job);
+        }
+        self.carry_out();
+        None
+    }
+
+    /// Does this with the scheduler; should it panic, the engine breaks down.
+    #[inline(always)]
+    pub(super) fn guarded<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        struct OnPanic<'l, 'a, J: Job + ?Sized>(&'l mut Locked<'a, J>);
+        impl<J: Job + ?Sized> Drop for OnPanic<'_, '_, J> {
+            fn drop(&mut self) {
+                self.0.break_down();
+            }
+        }
+        let guard = OnPanic(self);
+        let result = f(&mut *guard.0);
+        std::mem::forget(guard);
+        result
     }
 
     pub(super) fn publish(&self) {
@@ -378,25 +427,33 @@ impl<J: Job + ?Sized> After<J> {
     }
 
     /// What user code may be part of: a panic in it must not end a worker.
-    pub(super) fn carry_out(self, engine: &Engine<J>) {
-        for (kind, job) in self.unnamed {
+    pub(super) fn carry_out(&mut self, engine: &Engine<J>) {
+        for (kind, job) in self.unnamed.drain(..) {
             engine.kind_names.name(kind, job.name());
         }
-        for parker in self.wake {
+        for parker in self.wake.drain(..) {
             parker.unpark();
         }
-        for job in self.settled {
+        for job in self.settled.drain(..) {
             job.header().tell_listeners();
             if job.header().status() == Status::Cancelled {
                 caught(|| job.discard());
             }
             caught(|| drop(job));
         }
-        for job in self.trash {
-            caught(|| job.discard());
-            caught(|| drop(job));
-        }
+        self.trash.drain(..).for_each(let_go);
     }
+}
+
+/// Drops a task that the core is done with.
+pub(super) fn let_go<J: Job + ?Sized>(job: Arc<J>) {
+    caught(|| {
+        // One that has a result has let go of what it took to run it.
+        if job.header().status() != Status::Finished {
+            job.discard();
+        }
+        drop(job);
+    });
 }
 
 /// Does what may lead to user code, and keeps a panic in it to itself.
@@ -411,15 +468,6 @@ pub(crate) fn caught(f: impl FnOnce()) {
 
 impl<J: ?Sized> Answer<J> {
     fn new() -> Self {
-        Self {
-            submitted: None,
-            existing: None,
-            joined: None,
-            refused: None,
-            doze: false,
-            retired: false,
-            runs: SmallVec::new(),
-            take_back: Vec::new(),
-        }
+        Self { joined: None, refused: None, doze: false, retired: false, take_back: Vec::new() }
     }
 }

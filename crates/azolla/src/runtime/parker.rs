@@ -1,41 +1,85 @@
 //! How one thread sleeps until it is told: a token that is left for it, even before it comes.
+//!
+//! What it sleeps for often comes within microseconds, and to wake a thread costs more than that: it
+//! looks for the token a while before it sleeps, and whoever leaves the token only calls the
+//! system where the thread does sleep.
 
-use crate::primitives::{Condvar, Mutex};
+use crate::primitives::atomic::{AtomicU8, Ordering};
+use crate::primitives::{Condvar, Mutex, spin};
 use std::time::Instant;
+
+/// There is no token, and nobody sleeps.
+const EMPTY: u8 = 0;
+/// There is a token.
+const TOLD: u8 = 1;
+/// The thread sleeps, or is about to.
+const ASLEEP: u8 = 2;
 
 /// A place for one thread to sleep.
 #[derive(Debug)]
 pub(crate) struct Parker {
-    told: Mutex<bool>,
+    state: AtomicU8,
+    lock: Mutex<()>,
     condvar: Condvar,
 }
 
 impl Parker {
     pub(crate) fn new() -> Self {
-        Self { told: Mutex::new(false), condvar: Condvar::new() }
+        Self { state: AtomicU8::new(EMPTY), lock: Mutex::new(()), condvar: Condvar::new() }
     }
 
     /// Leaves the token. Several make one.
     pub(crate) fn unpark(&self) {
-        *self.told.lock() = true;
-        self.condvar.notify_one();
+        if self.state.swap(TOLD, Ordering::AcqRel) == ASLEEP {
+            // The thread has the lock from when it says that it sleeps until it does.
+            drop(self.lock.lock());
+            self.condvar.notify_one();
+        }
     }
 
     /// Sleeps until there is a token, and takes it.
     pub(crate) fn park(&self) {
-        let mut told = self.told.lock();
-        while !*told {
-            told = self.condvar.wait(told);
+        if self.is_told_soon() {
+            return;
         }
-        *told = false;
+        let mut lock = self.lock.lock();
+        if !self.fall_asleep() {
+            return;
+        }
+        while !self.take() {
+            lock = self.condvar.wait(lock);
+        }
     }
 
     /// Sleeps until there is a token, or until the deadline. Whether it took a token.
     pub(crate) fn park_until(&self, deadline: Instant) -> bool {
-        let mut told = self.told.lock();
-        if !*told {
-            told = self.condvar.wait_until(&self.told, told, deadline);
+        if self.is_told_soon() {
+            return true;
         }
-        std::mem::take(&mut *told)
+        let lock = self.lock.lock();
+        if !self.fall_asleep() {
+            return true;
+        }
+        let lock = self.condvar.wait_until(&self.lock, lock, deadline);
+        let told = self.state.swap(EMPTY, Ordering::AcqRel) == TOLD;
+        drop(lock);
+        told
+    }
+
+    /// Takes the token, if there is one.
+    fn take(&self) -> bool {
+        self.state.compare_exchange(TOLD, EMPTY, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    fn is_told_soon(&self) -> bool {
+        spin(|| self.state.load(Ordering::Relaxed) == TOLD);
+        self.take()
+    }
+
+    /// False if there is a token now, which is taken.
+    fn fall_asleep(&self) -> bool {
+        let asleep =
+            self.state.compare_exchange(EMPTY, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
+        asleep.is_ok() || !self.take()
     }
 }

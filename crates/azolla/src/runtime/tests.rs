@@ -96,7 +96,14 @@ fn submit(engine: &Engine<Task>) -> Arc<Task> {
         parent: None,
         kind: 1,
         inputs: &[],
-    })
+    });
+    job
+}
+
+/// Whether this is what the worker is to run next.
+fn runs(worker: &mut Worker<Task>, job: &Arc<Task>) -> bool {
+    matches!(worker.next_task(), Next::Run)
+        && worker.job().is_some_and(|next| Arc::ptr_eq(next, job))
 }
 
 #[test]
@@ -114,14 +121,14 @@ fn a_task_that_cannot_lend_its_slot_for_want_of_a_thread_is_told_and_keeps_it() 
     let (engine, runner) = engine(1, 1);
     let mut worker = runner.take().pop().unwrap();
     let (parent, child) = (submit(&engine), submit(&engine));
-    assert!(matches!(worker.next_task(), Next::Run(job) if Arc::ptr_eq(&job, &parent)));
+    assert!(runs(&mut worker, &parent));
     let patience: Patience<'_, Infallible> = Patience::endless();
     let result = wait(Some(&mut worker), &[Arc::clone(&child)], Until::All, patience);
     assert!(matches!(result, Err(WaitError::NoThread(_))), "{result:?}");
     engine.check().unwrap();
     assert_eq!(engine.counts().workers, 1, "the worker that had no thread has left");
     worker.finish(Outcome::Done);
-    assert!(matches!(worker.next_task(), Next::Run(job) if Arc::ptr_eq(&job, &child)));
+    assert!(runs(&mut worker, &child));
     worker.finish(Outcome::Done);
     engine.close();
 }
@@ -141,7 +148,7 @@ fn a_retired_worker_leaves_once() {
         for at in (0..workers.len()).rev() {
             let end = loop {
                 match workers[at].next_task() {
-                    Next::Run(_) => workers[at].finish(Outcome::Done),
+                    Next::Run => workers[at].finish(Outcome::Done),
                     Next::Sleep(_) => break false,
                     Next::End => break true,
                 }
@@ -179,22 +186,24 @@ fn a_claim_that_was_cancelled_does_not_let_a_less_urgent_one_pass() {
     let mut worker = runner.take().pop().unwrap();
     let first: Vec<_> = (0..3).map(|_| submit(&engine)).collect();
     for _ in &first {
-        assert!(matches!(worker.next_task(), Next::Run(_)));
+        assert!(matches!(worker.next_task(), Next::Run));
         worker.finish(Outcome::Done);
     }
     let submit_at = |priority: i32| {
         let job = Task::new();
         let priority = Some(azolla_core::Priority::from(priority));
         let (key, parent) = (None, None);
-        engine.submit(Spec { job, key, priority, parent, kind: 1, inputs: &[] })
+        let submitted = Arc::clone(&job);
+        engine.submit(Spec { job, key, priority, parent, kind: 1, inputs: &[] });
+        submitted
     };
     let batch = [submit_at(9), submit_at(9), submit_at(1)];
     let more: Vec<_> = (0..9).map(|_| submit_at(1)).collect();
-    assert!(matches!(worker.next_task(), Next::Run(job) if Arc::ptr_eq(&job, &batch[0])));
+    assert!(runs(&mut worker, &batch[0]));
     engine.cancel(&batch[1]);
     let urgent = submit_at(5);
     worker.finish(Outcome::Done);
-    assert!(matches!(worker.next_task(), Next::Run(job) if Arc::ptr_eq(&job, &urgent)));
+    assert!(runs(&mut worker, &urgent));
     worker.finish(Outcome::Done);
     engine.close();
     drop(more);
@@ -212,7 +221,7 @@ fn when_the_engine_breaks_every_wait_ends_and_says_so() {
     let mut workers = runner.take();
     let jobs: Vec<_> = (0..10).map(|_| submit(&engine)).collect();
     let mut worker = workers.pop().unwrap();
-    assert!(matches!(worker.next_task(), Next::Run(_)));
+    assert!(matches!(worker.next_task(), Next::Run));
     std::thread::scope(|scope| {
         let outside = jobs[5].clone();
         scope.spawn(move || {
@@ -250,11 +259,11 @@ fn a_thread_that_dies_in_a_task_fails_it_and_gives_back_what_it_had_claimed() {
     let mut worker = runner.take().pop().unwrap();
     for _ in 0..3 {
         drop(submit(&engine));
-        assert!(matches!(worker.next_task(), Next::Run(_)));
+        assert!(matches!(worker.next_task(), Next::Run));
         worker.finish(Outcome::Done);
     }
     let jobs: Vec<_> = (0..20).map(|_| submit(&engine)).collect();
-    assert!(matches!(worker.next_task(), Next::Run(_)));
+    assert!(matches!(worker.next_task(), Next::Run));
     assert!(engine.counts().claimed > 0);
     drop(worker);
     assert_eq!(jobs[0].header.status(), Status::Failed);
@@ -265,7 +274,7 @@ fn a_thread_that_dies_in_a_task_fails_it_and_gives_back_what_it_had_claimed() {
     engine.start_worker().unwrap();
     let mut worker = runner.take().pop().unwrap();
     for job in &jobs[1..] {
-        assert!(matches!(worker.next_task(), Next::Run(next) if Arc::ptr_eq(&next, job)));
+        assert!(runs(&mut worker, job));
         worker.finish(Outcome::Done);
     }
     engine.close();
@@ -292,7 +301,7 @@ fn completions_do_not_list_all_that_was_ever_added() {
         completions.add(&job, token);
         left.push_back(job);
         if left.len() > 10 {
-            assert!(matches!(worker.next_task(), Next::Run(_)));
+            assert!(matches!(worker.next_task(), Next::Run));
             worker.finish(Outcome::Done);
             left.pop_front();
             assert_eq!(completions.try_next(), Some(token - 10));
@@ -309,9 +318,9 @@ fn an_end_that_is_told_in_the_middle_of_another_task_hands_nothing_over() {
     let (engine, runner) = engine(2, usize::MAX);
     let mut workers = runner.take();
     let (mut one, mut two) = (workers.pop().unwrap(), workers.pop().unwrap());
-    let run = |worker: &mut Worker<Task>| match worker.next_task() {
-        Next::Run(job) => job,
-        _ => panic!("there is something to run"),
+    let run = |worker: &mut Worker<Task>| {
+        assert!(matches!(worker.next_task(), Next::Run));
+        Arc::clone(worker.job().expect("there is something to run"))
     };
     // Short tasks, so that they are pulled several at once; and one that fails.
     let first: Vec<_> = (0..4).map(|_| submit(&engine)).collect();
@@ -340,8 +349,7 @@ fn an_end_that_is_told_in_the_middle_of_another_task_hands_nothing_over() {
     two.finish(Outcome::Done);
     let _ = two.next_task();
     one.secede().unwrap();
-    let current = one.current().map(|(_, job)| Arc::clone(job)).unwrap();
-    assert!(Arc::ptr_eq(&current, &running), "it runs what it ran");
+    assert!(Arc::ptr_eq(one.job().unwrap(), &running), "it runs what it ran");
     engine.check().unwrap();
     engine.close();
     drop(batch);
@@ -376,7 +384,7 @@ fn a_story_has_the_latest_and_finds_tasks_by_their_keys() {
             .collect::<Vec<_>>()
     };
     let job = submit();
-    assert!(matches!(worker.next_task(), Next::Run(_)));
+    assert!(matches!(worker.next_task(), Next::Run));
     worker.finish(Outcome::Done);
     let told = seen(&mut story);
     assert!(
@@ -398,7 +406,7 @@ fn a_story_has_the_latest_and_finds_tasks_by_their_keys() {
     assert!(matches!(told.last().unwrap().what, What::Dropped), "{told:?}");
     for _ in 0..100 {
         let job = submit();
-        assert!(matches!(worker.next_task(), Next::Run(_)));
+        assert!(matches!(worker.next_task(), Next::Run));
         worker.finish(Outcome::Done);
         assert!(matches!(worker.next_task(), Next::Sleep(_)));
         assert!(job.header().remove_future());

@@ -7,12 +7,13 @@
 use super::engine::Engine;
 use super::header::{Listen, Status};
 use super::job::Job;
+use super::locked::Locked;
 use super::observe::What;
 use super::parker::Parker;
 use super::worker::Worker;
 use crate::primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::primitives::{has_passed, now};
-use azolla_core::{Event, Refusal, Wait, WorkerId};
+use azolla_core::{Event, Refusal, TaskId, Wait, WorkerId};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -233,6 +234,11 @@ impl<E> Patience<'_, E> {
     }
 }
 
+/// The jobs of a cycle, to be asked for their keys when nothing is locked.
+pub(super) fn cycle<J: Job + ?Sized>(locked: &Locked<'_, J>, path: &[TaskId]) -> Vec<Arc<J>> {
+    path.iter().filter_map(|task| locked.payload(*task)).collect()
+}
+
 impl<J: Job + ?Sized + 'static> Worker<J> {
     /// Lends the slot of the current task until the latch opens. `listen` is what may open it.
     pub(super) fn wait<E>(
@@ -287,9 +293,7 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
                 let answer = locked.handle(event(self.id));
                 self.hand.take_back(answer.take_back, locked);
                 match answer.refused {
-                    Some(Refusal::Cycle(path)) => Some(Some(
-                        path.iter().filter_map(|task| locked.payload(*task)).collect::<Vec<_>>(),
-                    )),
+                    Some(Refusal::Cycle(path)) => Some(Some(cycle(locked, &path))),
                     Some(Refusal::NoSpare) => Some(None),
                     None => None,
                 }

@@ -27,6 +27,8 @@ pub struct Worker<J: Job + ?Sized> {
 pub(super) struct Hand<J: ?Sized> {
     claims: VecDeque<Run<J>>,
     pub(super) current: Option<Current<J>>,
+    /// What waits below that one on this stack, and how long it had held the slot; the lowest first.
+    pub(super) below: Vec<(Current<J>, u64)>,
     finished: Vec<(TaskId, Outcome)>,
     /// The engine must hear of what has finished before anything else begins.
     tell_now: bool,
@@ -55,8 +57,8 @@ pub(super) struct Current<J: ?Sized> {
 
 /// What a worker is to do next.
 pub enum Next<J: Job + ?Sized> {
-    /// Run this, then say how it ended.
-    Run(Arc<J>),
+    /// Run the current task, then say how it ended.
+    Run,
     /// Nothing for now: sleep, then ask again.
     Sleep(Sleeper<J>),
     /// Come to an end.
@@ -68,6 +70,7 @@ impl<J: Job + ?Sized> Worker<J> {
         let hand = Hand {
             claims: VecDeque::new(),
             current: None,
+            below: Vec::new(),
             finished: Vec::new(),
             tell_now: false,
             since: now(),
@@ -91,10 +94,16 @@ impl<J: Job + ?Sized> Worker<J> {
         self.id.0
     }
 
-    /// The task that it runs, and its job.
+    /// The task that it runs.
     #[must_use]
-    pub fn current(&self) -> Option<(TaskId, &Arc<J>)> {
-        self.hand.current.as_ref().map(|current| (current.task, &current.job))
+    pub fn current(&self) -> Option<TaskId> {
+        self.hand.current.as_ref().map(|current| current.task)
+    }
+
+    /// The job of the task that it runs.
+    #[must_use]
+    pub fn job(&self) -> Option<&Arc<J>> {
+        self.hand.current.as_ref().map(|current| &current.job)
     }
 
     /// What to do next.
@@ -103,15 +112,11 @@ impl<J: Job + ?Sized> Worker<J> {
             return self.sleeper(false);
         }
         loop {
-            if let Some(current) = &self.hand.current {
-                self.note_begun(current);
-                return Next::Run(Arc::clone(&current.job));
+            if self.hand.current.is_none() {
+                self.hand.begin_next(&self.engine, self.id);
             }
-            if let Some(job) = self.hand.begin_next(&self.engine, self.id) {
-                if let Some(current) = &self.hand.current {
-                    self.note_begun(current);
-                }
-                return Next::Run(job);
+            if self.begins() {
+                return Next::Run;
             }
             if self.engine.is_closing() {
                 return Next::End;
@@ -139,9 +144,10 @@ impl<J: Job + ?Sized> Worker<J> {
     /// [`Outcome::Suspended`] once [`Engine::wake`] is called, if it has not been meanwhile.
     pub fn finish(&mut self, outcome: Outcome) {
         let Some(current) = self.hand.current.take() else { return };
-        let (task, header) = (current.task, current.job.header());
+        let Current { task, job, seen, .. } = current;
+        let header = job.header();
         self.hand.finished.push((task, outcome));
-        if current.seen.is_some() {
+        if seen.is_some() {
             // First, so that whoever sees the end finds it noted.
             let worker = self.id.0;
             let observer = &self.engine.observer;
@@ -156,22 +162,26 @@ impl<J: Job + ?Sized> Worker<J> {
             Outcome::Done => self.hand.tell_now |= header.settle(false),
             // A failure shows when the engine has heard of it: it may be retried at once.
             Outcome::Failed => self.engine.with(|locked| {
-                locked.fail(&current.job);
+                locked.fail(&job);
                 self.hand.tell(locked, self.id);
             }),
             Outcome::Again | Outcome::Suspended => self.hand.tell_now = true,
         }
         if outcome == Outcome::Failed && self.engine.observer.is_on() {
-            self.engine.show_failure(&current.job);
+            self.engine.show_failure(&job);
         }
-        caught(|| drop(current));
+        caught(|| drop(job));
     }
 
-    fn note_begun(&self, current: &Current<J>) {
-        if let Some(origin) = &current.seen {
+    /// Whether there is a current task; takes note of its beginning.
+    pub(super) fn begins(&self) -> bool {
+        if let Some(current) = &self.hand.current
+            && let Some(origin) = &current.seen
+        {
             let what = What::Begun { worker: self.id.0, origin: **origin };
             self.engine.observer.note(current.task, what);
         }
+        self.hand.current.is_some()
     }
 
     /// Takes note of what happens to the current task, if it is observed.
@@ -236,11 +246,10 @@ impl<J: Job + ?Sized> Sleeper<J> {
 
 impl<J: Job + ?Sized> Drop for Worker<J> {
     fn drop(&mut self) {
-        if let Some(current) = &self.hand.current {
-            current
-                .job
-                .fail_by_engine("the thread that ran this task has ended in the middle of it");
+        while let Some(job) = self.job() {
+            job.fail_by_engine("the thread that ran this task has ended in the middle of it");
             self.finish(Outcome::Failed);
+            self.hand.lift();
         }
         self.engine.with(|locked| {
             self.hand.tell(locked, self.id);
@@ -268,17 +277,18 @@ enum Pulled {
 
 impl<J: Job + ?Sized> Hand<J> {
     /// Begins the next claim without the lock, unless something must be told or asked first.
-    fn begin_next(&mut self, engine: &Engine<J>, worker: WorkerId) -> Option<Arc<J>> {
-        while !self.tell_now && engine.best_ready() <= self.claims.front()?.priority {
-            let Run { task, job, seen, .. } = self.claims.pop_front()?;
+    fn begin_next(&mut self, engine: &Engine<J>, worker: WorkerId) {
+        while !self.tell_now
+            && let Some(claim) = self.claims.front()
+            && engine.best_ready() <= claim.priority
+            && let Some(Run { task, job, seen, .. }) = self.claims.pop_front()
+        {
             if job.header().begin(worker) {
-                let copy = Arc::clone(&job);
                 self.current = Some(Current { task, job, told: false, seceded: false, seen });
-                return Some(copy);
+                return;
             }
             self.gone.push(job);
         }
-        None
     }
 
     /// Tells what has finished and asks for more.
@@ -295,7 +305,7 @@ impl<J: Job + ?Sized> Hand<J> {
         if answer.retired {
             return Pulled::Retired;
         }
-        self.take(answer.runs);
+        self.take(locked);
         self.take_back(answer.take_back, locked);
         let doze = answer.doze;
         if self.current.is_some() { Pulled::Some } else { Pulled::Nothing { doze } }
@@ -324,21 +334,36 @@ impl<J: Job + ?Sized> Hand<J> {
             }
         }
         self.finished = finished;
-        let answer = locked.carry_out();
+        locked.carry_out();
         if self.current.is_none() {
-            self.take(answer.runs);
+            self.take(locked);
             return;
         }
         // Told in the middle of another task: the next of the chain goes to somebody else.
-        for Run { task, job, .. } in answer.runs {
+        while let Some(Run { task, job, .. }) = locked.state.runs.pop() {
             self.gone.push(job);
             let outcome = Outcome::Again;
             drop(locked.handle(Event::Finish { worker: Some(worker), task, outcome, took: 0 }));
         }
     }
 
-    fn take(&mut self, runs: impl IntoIterator<Item = Run<J>>) {
-        for run in runs {
+    /// The current task waits below those that follow.
+    pub(super) fn lay_below(&mut self) {
+        if let Some(current) = self.current.take() {
+            self.below.push((current, std::mem::take(&mut self.spent)));
+        }
+    }
+
+    /// What waits topmost is the current task again.
+    pub(super) fn lift(&mut self) {
+        if let Some((current, spent)) = self.below.pop() {
+            (self.current, self.spent) = (Some(current), spent);
+        }
+    }
+
+    /// Takes what the engine has given to this worker.
+    pub(super) fn take(&mut self, locked: &mut Locked<'_, J>) {
+        for run in locked.state.runs.drain(..) {
             if run.begun {
                 let Run { task, job, seen, .. } = run;
                 self.current = Some(Current { task, job, told: true, seceded: false, seen });

@@ -7,6 +7,7 @@ mod completing;
 mod dropping;
 mod failing;
 mod keys;
+mod nesting;
 mod order;
 mod polling;
 mod retrying;

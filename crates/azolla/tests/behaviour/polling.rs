@@ -272,7 +272,8 @@ fn what_nobody_wants_any_more_goes_and_what_is_kept_goes_on() {
     soon("it is dropped", || gone.load(Ordering::SeqCst));
     let (future, bell, gone) = waiting(&client, false);
     future.forget();
-    assert_eq!(client.counters().live, 1);
+    // Of short tasks the scheduler hears a moment later that they have ended.
+    soon("only it is left", || client.counters().live == 1);
     bell.ring();
     soon("it ends", || gone.load(Ordering::SeqCst));
     assert_empty(&client);

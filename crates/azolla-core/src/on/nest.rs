@@ -1,0 +1,66 @@
+//! A task waits for others and runs them meanwhile, on its own worker and stack.
+//!
+//! Only where it needs all of them: then it could not go on before those do that run on top of it.
+//! The slot is that of the task on top. Those below it are parked, but hold up no thread.
+
+use crate::effect::{Effect, Refusal};
+use crate::event::Wait;
+use crate::id::WorkerId;
+use crate::scheduler::Scheduler;
+use crate::task::State;
+use crate::workers::WorkerState;
+use alloc::vec::Vec;
+
+impl<P: Clone> Scheduler<P> {
+    pub(crate) fn on_nest(&mut self, id: WorkerId, wait: Wait, effects: &mut Vec<Effect<P>>) {
+        debug_assert!(wait.all, "a wait for the first may be over before what is nested in it");
+        let Some(worker) = self.workers.get(id) else { return };
+        let WorkerState::Active = worker.state else { return };
+        let Some(task) = worker.task else { return };
+        if let Some(path) = self.cycle(task, &wait) {
+            effects.push(Effect::Refused(Refusal::Cycle(path)));
+            return;
+        }
+        self.set_state_if_running(task, State::Parked { worker: id });
+        if let Some(worker) = self.workers.get_mut(id) {
+            worker.task = None;
+            worker.below.push((task, wait));
+        }
+        self.waits_changed();
+    }
+
+    /// Runs one of the tasks that the topmost waits for on top of it, if that can run and nothing
+    /// goes before it.
+    pub(crate) fn on_run_nested(&mut self, id: WorkerId, at: usize, effects: &mut Vec<Effect<P>>) {
+        let Some(worker) = self.workers.get(id) else { return };
+        let Some(&nested) = worker.below.last().and_then(|(_, wait)| wait.tasks.get(at)) else {
+            return;
+        };
+        let may_run = worker.state == WorkerState::Active
+            && worker.task.is_none()
+            && self.workers.tally().resuming == 0
+            && !self.closing;
+        let Some(task) = self.tasks.get(nested).filter(|task| task.state == State::Ready) else {
+            return;
+        };
+        if may_run && self.ready.best().is_none_or(|best| best <= task.priority) {
+            // Out of the queue, as if popped: `give` sets the state.
+            self.set_state(nested, State::Waiting { unfinished: 0 });
+            self.give(id, nested, true, effects);
+        }
+    }
+
+    pub(crate) fn on_unnest(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        debug_assert!(worker.task.is_none(), "something runs on top");
+        let Some((task, _)) = worker.below.pop() else { return };
+        worker.task = Some(task);
+        // Without a slot only at the end, when none is granted any more.
+        let state = match worker.state {
+            WorkerState::Seceded => State::Seceded { worker: id },
+            _ => State::Running { worker: id },
+        };
+        self.set_state_if_running(task, state);
+        self.waits_changed();
+    }
+}

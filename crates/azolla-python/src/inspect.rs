@@ -7,7 +7,7 @@ use crate::shared::Shared;
 use azolla::runtime::{self, Job, Status, What};
 use azolla_core::State;
 use pyo3::prelude::*;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 /// A task's key, how it stands, the number of the thread that runs it, and its result if it has one.
 pub(crate) type Row<'py> =
@@ -62,8 +62,11 @@ pub(crate) fn story<'py>(
     let (engine, number) = (&shared.engine, shared.cluster.number);
     let named = keys.iter().map(|key| parse(key, number)).collect::<PyResult<Vec<_>>>()?;
     let (elapsed, seen, kept, parents) = py.detach(|| {
-        let mut story = shared.cluster.story.lock().unwrap_or_else(PoisonError::into_inner);
-        let story = story.get_or_insert_with(|| runtime::Story::begin(engine));
+        // Where the engine is asked, others' code may run: the story is not locked then.
+        if story_of(shared).is_none() {
+            let begun = runtime::Story::begin(engine);
+            story_of(shared).get_or_insert(begun);
+        }
         let asked: Vec<_> = named
             .iter()
             .map(|named| match named {
@@ -76,7 +79,7 @@ pub(crate) fn story<'py>(
         let kept: Vec<_> = ids
             .flat_map(|(place, task)| engine.look_up(&[task]).pop().map(|found| (place, found)))
             .collect();
-        let seen = story.of(&asked);
+        let seen = story_of(shared).as_mut().map(|story| story.of(&asked)).unwrap_or_default();
         let parents: Vec<_> = seen
             .iter()
             .map(|(_, seen)| match seen.what {
@@ -93,4 +96,8 @@ pub(crate) fn story<'py>(
         .iter()
         .map(|(place, (task, view, job))| (*place, task.to_bits(), state(job, view.state).0));
     Ok((elapsed, seen.collect(), kept.collect()))
+}
+
+fn story_of(shared: &Shared) -> MutexGuard<'_, Option<runtime::Story>> {
+    shared.cluster.story.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -216,7 +216,7 @@ PROMISED: dict[str, dict[str, str]] = {
         "futures_of": "example:azolla._functions.futures_of",
         "get_task_stream": "test_task_stream::test_what_tasks_grow_is_there_too",
         "get_task_metadata": "test_task_stream::test_metadata_of_what_was_submitted_within",
-        "performance_report": "test_dashboard::test_the_report_is_one_file",
+        "performance_report": "test_page::test_the_report_is_one_file",
         "span": "test_annotations::test_spans",
         "print and warn": "test_progress::test_tasks_print_and_warn",
         "Reschedule": "test_same_as_dask::rescheduled_tasks_run_again",

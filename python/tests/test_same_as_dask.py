@@ -5,6 +5,7 @@ but for the differences listed.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import pickle
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,11 @@ def program(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 def inc(x: int) -> int:
     return x + 1
+
+
+def hold(module: str, name: str) -> None:
+    """Holds a task until the event of this name is set."""
+    importlib.import_module(module).Event(name).wait()
 
 
 def fail(message: str = "failed") -> None:
@@ -121,12 +127,22 @@ def a_success_has_no_exception(module: Any, client: Any) -> Any:
 
 @program
 def a_timeout(module: Any, client: Any) -> Any:
-    return client.submit(time.sleep, 0.5, pure=False).result(timeout=0.01)
+    future = client.submit(hold, module.__name__, "result")
+    try:
+        return future.result(timeout=0.01)
+    finally:
+        module.Event("result").set()
+        future.result()
 
 
 @program
 def waiting_times_out(module: Any, client: Any) -> Any:
-    return module.wait(client.submit(time.sleep, 0.5, pure=False), timeout=0.01)
+    future = client.submit(hold, module.__name__, "wait")
+    try:
+        return module.wait(future, timeout=0.01)
+    finally:
+        module.Event("wait").set()
+        future.result()
 
 
 @program

@@ -32,7 +32,7 @@ def test_the_very_objects_that_went_in_come_out(client: Client) -> None:
 
 
 def test_two_futures_on_one_task_come_as_themselves(client: Client) -> None:
-    first, second = client.map(inc, [1, 1])
+    first, second = client.submit(inc, 1), client.submit(inc, 1)
     out = list(as_completed([first, second]))
     assert len(out) == 2
     assert {id(future) for future in out} == {id(first), id(second)}

@@ -71,7 +71,7 @@ def test_the_client(client: Client) -> None:
 
 
 def test_it_is_equal_to_itself_alone(client: Client) -> None:
-    first, second = client.map(inc, [1, 1])
+    first, second = client.submit(inc, 1), client.submit(inc, 1)
     assert first == first
     assert first != second
     assert len({first, second}) == 2
@@ -133,7 +133,7 @@ def test_a_released_future_reads_cancelled(client: Client) -> None:
 
 
 def test_releasing_one_of_two_keeps_the_task(client: Client) -> None:
-    first, second = client.map(inc, [1, 1])
+    first, second = client.submit(inc, 1), client.submit(inc, 1)
     first.release()
     assert second.result() == 2
 

@@ -54,7 +54,7 @@ PROMISED: dict[str, dict[str, str]] = {
     },
     "map": {
         "zips to the shortest": "test_map::test_several_iterables_are_zipped_to_the_shortest",
-        "duplicate pure inputs are one task": "test_map::test_equal_pure_calls_share_a_task",
+        "duplicate pure inputs give the same future": "test_map::test_duplicate_pure_inputs_give_the_same_future",
         "lists of futures": "test_map::test_futures_as_items_and_keywords",
         "iterators and generators": "test_map::test_iterators_and_generators",
         "batch_size": "test_map::test_items_are_drawn_a_batch_at_a_time",

@@ -62,11 +62,12 @@ def test_futures_as_items_and_keywords(client: Client) -> None:
     assert client.gather(client.map(add, ones, [ones[0], 5], z=ones[1])) == [4, 9]
 
 
-def test_equal_pure_calls_share_a_task(client: Client, gate: Gate) -> None:
+def test_equal_pure_calls_share_a_task(client: Client) -> None:
     first, second, other = client.map(inc, [1, 1, 2])
     assert first.key == second.key != other.key
-    assert first is not second
-    assert client.submit(inc, 1).key == first.key
+    again = client.submit(inc, 1)
+    assert again.key == first.key
+    assert again is not first
 
 
 def test_impure_calls_do_not(client: Client) -> None:
@@ -176,3 +177,14 @@ def test_the_keys_of_an_iterators_calls(client: Client) -> None:
     first, second = client.map(inc, iter([1, 2]), key="pre"), client.map(operator.neg, iter([1, 2]), key="pre")
     assert client.gather([first, second]) == [[2, 3], [-1, -2]]
     assert all(future.key.startswith("pre-") for future in first + second)
+
+
+def test_duplicate_pure_inputs_give_the_same_future(client: Client) -> None:
+    # More than are submitted at once.
+    futures = client.map(inc, [number % 3 for number in range(1000)])
+    assert [futures.index(future) for future in futures] == [number % 3 for number in range(1000)]
+    assert all(future is futures[number % 3] for number, future in enumerate(futures))
+    assert client.gather(futures)[:4] == [1, 2, 3, 1]
+    assert len({id(future) for future in client.map(inc, [1, 1], pure=False)}) == 2
+    [before] = client.map(inc, [7])
+    assert client.map(inc, [7, 8, 7])[0] is not before

@@ -78,7 +78,7 @@ def test_copies_count(client: Client) -> None:
 
 
 def test_a_released_one_goes_by_its_key(client: Client) -> None:
-    first, second = client.map(inc, [1, 1])
+    first, second = client.submit(inc, 1), client.submit(inc, 1)
     first.release()
     assert pickle.loads(pickle.dumps(first)).result() == 2
     del second

@@ -425,7 +425,9 @@ def what_a_profile_is_made_of(module: Any, client: Any) -> Any:
 @program
 def duplicates_in_a_map(module: Any, client: Any) -> Any:
     one, other, third = client.map(inc, [1, 1, 2])
-    return one.key == other.key, one.key == third.key, len(client.map(inc, [1, 2, 3], batch_size=2))
+    again = client.map(inc, [1, 2])
+    batches = len(client.map(inc, [1, 2, 3], batch_size=2))
+    return one is other, one.key == third.key, again[0] is one, again[0].key == one.key, batches
 
 
 @pytest.fixture(scope="module")

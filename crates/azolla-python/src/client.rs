@@ -211,7 +211,7 @@ impl Core {
         pure: Option<bool>,
         batch_size: Option<Bound<'py, PyAny>>,
         kwargs: Option<Bound<'py, PyDict>>,
-    ) -> PyResult<Vec<Future>> {
+    ) -> PyResult<Vec<Bound<'py, Future>>> {
         let _ = (fifo_timeout, batch_size); // as in submit; batches are the Python half's
         if let Some(allow) = &allow_other_workers
             && allow.is_truthy()?

@@ -1,11 +1,13 @@
 //! `map`: one task for each item.
 
 use crate::future::Future;
+use crate::job::PyJob;
 use crate::shared::Shared;
 use crate::submit::{Common, Options, Prepared};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// How many tasks are prepared before they are submitted: enough to make the engine's lock cheap,
@@ -18,7 +20,7 @@ pub(crate) fn map<'py>(
     iterables: &Bound<'py, PyTuple>,
     kwargs: Option<Bound<'py, PyDict>>,
     options: &Options<'_, 'py>,
-) -> PyResult<Vec<Future>> {
+) -> PyResult<Vec<Bound<'py, Future>>> {
     let py = function.py();
     let keys = Keys::new(options.key)?;
     let options = Options { key: keys.each(), prefix: keys.prefix(), ..*options };
@@ -28,7 +30,8 @@ pub(crate) fn map<'py>(
     }
     let mut zipped = Zipped::new(iterables)?;
     // What an object says of its length may be anything.
-    let mut futures = Vec::with_capacity(zipped.size_hint().min(1 << 16));
+    let mut futures =
+        Futures { shared, all: Vec::with_capacity(zipped.size_hint().min(1 << 16)), places: None };
     let mut portion: Vec<Prepared> = Vec::new();
     let mut number = 0;
     loop {
@@ -42,14 +45,47 @@ pub(crate) fn map<'py>(
             portion.push(common.task(args, kwargs, key.as_ref())?);
         }
         if ended || portion.len() == PORTION {
-            common.submit_all(&mut portion);
-            let jobs = portion.drain(..).map(|prepared| prepared.job);
-            futures.extend(jobs.map(|job| Future::new(py, job, Arc::clone(shared))));
+            let some_taken = common.submit_all(&mut portion);
+            for prepared in portion.drain(..) {
+                futures.add(py, prepared.job, some_taken)?;
+            }
         }
         if ended {
             keys.check_length(number)?;
-            return Ok(futures);
+            return Ok(futures.all);
         }
+    }
+}
+
+/// The futures of one `map`: calls that are one task, since they are equal, have the same.
+struct Futures<'a, 'py> {
+    shared: &'a Arc<Shared>,
+    all: Vec<Bound<'py, Future>>,
+    /// Where the first future on each job is, by the job's place in memory: once two may be on one.
+    places: Option<FxHashMap<usize, usize>>,
+}
+
+impl<'py> Futures<'_, 'py> {
+    fn add(&mut self, py: Python<'py>, job: Arc<PyJob>, some_taken: bool) -> PyResult<()> {
+        if some_taken && self.places.is_none() {
+            let mut places = FxHashMap::default();
+            for (place, future) in self.all.iter().enumerate() {
+                places.entry(Arc::as_ptr(&future.get().job(py)?).addr()).or_insert(place);
+            }
+            self.places = Some(places);
+        }
+        if let Some(places) = &mut self.places {
+            let next = self.all.len();
+            let place = *places.entry(Arc::as_ptr(&job).addr()).or_insert(next);
+            if place < next {
+                self.all.push(self.all[place].clone());
+                // The job was given for a future that is not made.
+                drop(Future::new(py, job, Arc::clone(self.shared)));
+                return Ok(());
+            }
+        }
+        self.all.push(Bound::new(py, Future::new(py, job, Arc::clone(self.shared)))?);
+        Ok(())
     }
 }
 

@@ -160,12 +160,15 @@ impl<'py> Common<'py> {
         Future::new(self.py, existing.unwrap_or(prepared.job), Arc::clone(shared))
     }
 
-    /// Submits all these. Those of a key that is taken have its job afterwards.
-    pub(crate) fn submit_all(&self, prepared: &mut [Prepared]) {
+    /// Submits all these. Those of a key that is taken have its job afterwards; whether there were any.
+    pub(crate) fn submit_all(&self, prepared: &mut [Prepared]) -> bool {
         let specs = prepared.iter().map(|prepared| self.spec(prepared));
-        for (place, job) in self.shared.engine.submit_all(specs) {
+        let taken = self.shared.engine.submit_all(specs);
+        let some = !taken.is_empty();
+        for (place, job) in taken {
             prepared[place].job = job;
         }
+        some
     }
 
     fn spec<'a>(&self, prepared: &'a Prepared) -> Spec<'a, PyJob> {

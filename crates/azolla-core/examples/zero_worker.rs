@@ -75,8 +75,15 @@ impl World {
         inputs: &[TaskId],
     ) -> TaskId {
         let inputs = inputs.iter().map(|task| Input { task: *task, there: false }).collect();
-        let submission =
-            Submission { payload: (), key: None, priority, parent, kind: Kind(0), inputs };
+        let submission = Submission {
+            payload: (),
+            key: None,
+            priority,
+            parent,
+            kind: Kind(0),
+            inputs,
+            call: false,
+        };
         self.tell(Event::Submit(submission)).expect("a task without a key is new")
     }
 

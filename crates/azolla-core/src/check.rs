@@ -3,6 +3,7 @@
 //! One pass over the tasks gathers what they say of each other; then each task, each worker and
 //! each count is held against that. It costs a few nanoseconds a task that is kept.
 
+use crate::calls::Mailbox;
 use crate::graph::Todo;
 use crate::growth::{Branch, BranchId};
 use crate::id::{Priority, TaskId, WorkerId};
@@ -55,6 +56,7 @@ impl<P: Clone> Scheduler<P> {
             ensure!(task.is_some_and(|task| task.key == Some(*key)), "{id:?} has lost its key");
         }
         self.check_growth(&survey)?;
+        self.check_calls()?;
         self.check_workers()?;
         self.check_slots()?;
         self.check_waits()
@@ -92,7 +94,14 @@ impl<P: Clone> Scheduler<P> {
             match todo {
                 Todo::Unwant(tasks) => self.add_once_each(&mut survey.wanted, tasks),
                 Todo::Tell { dependents, .. } => self.add_once_each(&mut survey.news, dependents),
-                Todo::CancelFrom(_) => {}
+                Todo::NextCall(_) | Todo::CancelCalls(_) | Todo::CancelFrom(_) => {}
+            }
+        }
+        for mailbox in self.calls.mailboxes.values() {
+            for id in &mailbox.queue {
+                if self.tasks.get(*id).is_some() {
+                    survey.news[id.index()] += 1;
+                }
             }
         }
         survey
@@ -185,6 +194,51 @@ impl<P: Clone> Scheduler<P> {
                 ensure!(!lost, "{id:?} is cancelled and found under its key");
             }
             State::Ready | State::Detached | State::Suspended => {}
+        }
+        Ok(())
+    }
+
+    /// One call of an actor at a time, and all others in its mailbox, in their order.
+    fn check_calls(&self) -> Result<(), String> {
+        for (actor, Mailbox { current, queue }) in &self.calls.mailboxes {
+            let passing = |todo: &Todo<P>| matches!(todo, Todo::NextCall(of) if of == actor);
+            let under_way = self.todo.iter().filter(|todo| passing(todo)).count();
+            ensure!(
+                under_way == usize::from(current.is_none()),
+                "{current:?} is the call of {actor:?}, and {under_way} are looked for"
+            );
+            if let Some(call) = current {
+                let state = self.tasks.get(*call).map(|task| task.state);
+                let goes_on = state.is_some_and(|s| !s.is_settled() && s != State::Detached);
+                let abandoned = self.calls.abandoned.get(call) == Some(actor);
+                ensure!(goes_on != abandoned, "{call:?} is the call of {actor:?}, and {state:?}");
+            }
+            let numbers =
+                queue.iter().filter_map(|call| Some(self.tasks.get(*call)?.lineage.number));
+            ensure!(numbers.is_sorted(), "the calls of {actor:?} are out of order");
+        }
+        for call in self.calls.abandoned.keys() {
+            let runs = |worker: &Worker| {
+                worker.task == Some(*call) || worker.below.iter().any(|(task, _)| task == call)
+            };
+            let at = self.workers.iter().filter(|(_, worker)| runs(worker)).count();
+            ensure!(at == 1, "{call:?} was cancelled in the middle, and runs {at} times");
+        }
+        for (id, task) in self.tasks.iter().filter(|(_, task)| task.call) {
+            ensure!(!matches!(task.state, State::Claimed { .. }), "the call {id:?} is claimed");
+            if task.state.is_settled() || task.state == State::Detached {
+                continue;
+            }
+            let mailbox = task.inputs.first().and_then(|actor| self.calls.mailboxes.get(actor));
+            let is_current = mailbox.is_some_and(|mailbox| mailbox.current == Some(id));
+            let queued =
+                mailbox.map_or(0, |m| m.queue.iter().filter(|other| **other == id).count());
+            let waits = matches!(task.state, State::Waiting { .. });
+            ensure!(
+                if is_current { queued == 0 } else { queued == 1 && waits },
+                "the call {id:?} is {:?}, current: {is_current}, queued {queued} times",
+                task.state
+            );
         }
         Ok(())
     }
@@ -300,17 +354,29 @@ impl<P: Clone> Scheduler<P> {
     }
 
     /// What this task cannot go on without.
-    fn waits_of(&self, id: TaskId) -> &[TaskId] {
-        let Some(task) = self.tasks.get(id) else { return &[] };
+    fn waits_of(&self, id: TaskId) -> Vec<TaskId> {
+        let Some(task) = self.tasks.get(id) else { return Vec::new() };
         match task.state {
-            State::Waiting { .. } => &task.inputs,
+            State::Waiting { .. } => {
+                let mut waits = task.inputs.to_vec();
+                let mailbox = self.actor_of(id).and_then(|actor| self.calls.mailboxes.get(&actor));
+                // All those before it, the last first.
+                if let Some(Mailbox { current, queue }) = mailbox
+                    && *current != Some(id)
+                {
+                    waits.extend(current);
+                    waits.extend(queue.iter().take_while(|other| **other != id));
+                }
+                waits
+            }
+            State::Detached => self.call_before(id).into_iter().collect(),
             State::Parked { worker } => {
                 match self.workers.get(worker).and_then(|worker| worker.wait_of(id)) {
-                    Some(wait) if wait.all => &wait.tasks,
-                    _ => &[],
+                    Some(wait) if wait.all => wait.tasks.to_vec(),
+                    _ => Vec::new(),
                 }
             }
-            _ => &[],
+            _ => Vec::new(),
         }
     }
 }

@@ -121,6 +121,11 @@ pub struct Submission<P> {
     pub kind: Kind,
     /// The tasks whose results it needs.
     pub inputs: Inputs,
+    /// It is a call of an actor, which is its only input: the calls of an actor run one at a time,
+    /// in the order in which they are submitted, and to their ends though nobody wants their results.
+    /// A call has grown from its actor; its priority, unless one is given, is the higher one of its
+    /// actor's and its parent's.
+    pub call: bool,
 }
 
 /// The inputs of one task: no allocation for the few that most have.

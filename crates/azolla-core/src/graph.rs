@@ -8,6 +8,7 @@ use crate::effect::Effect;
 use crate::id::{Key, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{State, Task};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
 
@@ -17,6 +18,10 @@ pub(crate) enum Todo<P> {
     Tell { dependents: SmallVec<[TaskId; 2]>, news: News<P> },
     /// These tasks have each lost one who wanted them.
     Unwant(SmallVec<[TaskId; 2]>),
+    /// Look for the next call of this actor.
+    NextCall(TaskId),
+    /// Cancel those of these calls that have not begun.
+    CancelCalls(VecDeque<TaskId>),
     /// Cancel every task from this place in the slab on that has not ended.
     CancelFrom(usize),
 }
@@ -67,6 +72,17 @@ impl<P: Clone> Scheduler<P> {
                         self.unwant(task, effects);
                     }
                 }
+                Todo::NextCall(actor) => left -= self.next_from_mailbox(actor, left, effects),
+                Todo::CancelCalls(mut calls) => {
+                    let later = calls.split_off(calls.len().min(left));
+                    left -= calls.len();
+                    for call in calls {
+                        self.cancel_unless_begun(call, effects);
+                    }
+                    if !later.is_empty() {
+                        self.todo.push_front(Todo::CancelCalls(later));
+                    }
+                }
                 Todo::CancelFrom(place) => {
                     if let Some((next, task)) = self.tasks.next_from(place) {
                         left -= 1;
@@ -78,7 +94,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    fn tell(&mut self, dependent: TaskId, news: &News<P>, effects: &mut Vec<Effect<P>>) {
+    pub(crate) fn tell(&mut self, dependent: TaskId, news: &News<P>, effects: &mut Vec<Effect<P>>) {
         let Some(task) = self.tasks.get_mut(dependent) else { return };
         let State::Waiting { unfinished } = &mut task.state else { return };
         match news {
@@ -133,8 +149,9 @@ impl<P: Clone> Scheduler<P> {
         self.set_state(id, state);
         let Some(task) = self.tasks.get_mut(id) else { return };
         self.growth.ended(task.branch, state);
-        // A failed task keeps its inputs, for it may be retried.
-        if state != State::Failed && !task.inputs.is_empty() {
+        let actor = if task.call { task.inputs.first().copied() } else { None };
+        // A failed task keeps its inputs, for it may be retried; a call may not.
+        if (state != State::Failed || task.call) && !task.inputs.is_empty() {
             self.todo.push_back(Todo::Unwant(core::mem::take(&mut task.inputs)));
         }
         if !task.dependents.is_empty() {
@@ -155,6 +172,11 @@ impl<P: Clone> Scheduler<P> {
         }
         self.totals.settled += 1;
         self.totals.live -= 1;
+        if let Some(actor) = actor
+            && !self.calls.abandoned.contains_key(&id)
+        {
+            self.leave_mailbox(id, actor);
+        }
         if unwanted {
             self.forget(id, effects);
         }
@@ -162,6 +184,10 @@ impl<P: Clone> Scheduler<P> {
 
     /// Ends a task that is not settled as cancelled, and takes back the result of one that is.
     pub(crate) fn cancel(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        if !self.calls.mailboxes.is_empty() {
+            self.cancel_calls(id);
+            self.abandon(id);
+        }
         let Some(task) = self.tasks.get_mut(id) else { return };
         match task.state {
             State::Cancelled => {}

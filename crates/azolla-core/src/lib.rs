@@ -14,7 +14,7 @@
 //!
 //! let submission = |name: &'static str, inputs: &[Input]| {
 //!     let inputs = inputs.into();
-//!     Event::Submit(Submission { payload: name, key: None, priority: None, parent: None, kind: Kind(0), inputs })
+//!     Event::Submit(Submission { payload: name, key: None, priority: None, parent: None, kind: Kind(0), inputs, call: false })
 //! };
 //! let mut scheduler = Scheduler::new(1); // one slot
 //! let mut effects = Vec::new();
@@ -44,6 +44,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod calls;
 mod check;
 mod durations;
 mod effect;

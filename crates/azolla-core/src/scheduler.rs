@@ -1,5 +1,6 @@
 //! The state machine: one way in, and nothing but dispatch.
 
+use crate::calls::Calls;
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::graph::Todo;
@@ -26,6 +27,7 @@ pub struct Scheduler<P> {
     pub(crate) waits: Waits,
     pub(crate) kinds: Kinds,
     pub(crate) growth: Growth,
+    pub(crate) calls: Calls,
     /// What is left to do of events already handled.
     pub(crate) todo: VecDeque<Todo<P>>,
     /// Failed tasks to run again, once nothing else is left to do: no old news may reach them.
@@ -73,6 +75,7 @@ impl<P: Clone> Scheduler<P> {
             waits: Waits::new(parked_cap),
             kinds: Kinds::new(),
             growth: Growth::new(),
+            calls: Calls::default(),
             todo: VecDeque::new(),
             retries: VecDeque::new(),
             totals: Totals::default(),

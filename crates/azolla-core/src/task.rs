@@ -126,6 +126,8 @@ pub(crate) struct Task<P> {
     pub(crate) has_future: bool,
     /// Whether it runs to its end though nobody is left.
     pub(crate) keep: bool,
+    /// It is a call of its only input, an actor.
+    pub(crate) call: bool,
     /// The tasks whose results it needs, kept until it is settled (a failed one keeps them, so
     /// that it can be retried).
     pub(crate) inputs: SmallVec<[TaskId; 2]>,

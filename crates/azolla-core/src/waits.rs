@@ -25,6 +25,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use hashbrown::{HashMap, HashSet};
 use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
 
 /// How many tasks may be parked before only needed ones are begun.
 pub(crate) const PARKED_CAP: usize = 256;
@@ -225,7 +226,10 @@ impl<P: Clone> Scheduler<P> {
             }
             match task.state {
                 State::Ready => needed.push(id),
-                State::Waiting { .. } => reached.extend(&task.inputs),
+                State::Waiting { .. } => {
+                    reached.extend(&task.inputs);
+                    reached.extend(self.call_before(id));
+                }
                 _ => {}
             }
         }
@@ -245,25 +249,38 @@ impl<P: Clone> Scheduler<P> {
             if reached_from.contains_key(&id) {
                 continue;
             }
-            let Some(known) = self.tasks.get(id) else { continue };
-            let follow: &mut dyn Iterator<Item = TaskId> = match known.state {
-                State::Waiting { .. } => &mut known.inputs.iter().copied(),
-                State::Parked { worker } => {
-                    match self.workers.get(worker).and_then(|worker| worker.wait_of(id)) {
-                        Some(wait) => &mut self.needs(wait),
-                        None => continue,
-                    }
-                }
-                _ if id == task => &mut core::iter::empty(),
-                _ => continue,
-            };
-            reached_from.insert(id, from);
             if id == task {
+                reached_from.insert(id, from);
                 return Some(path_back(task, &reached_from));
             }
-            reached.extend(follow.map(|next| (next, id)));
+            let next = self.followed(id);
+            if !next.is_empty() {
+                reached_from.insert(id, from);
+                reached.extend(next.into_iter().map(|next| (next, id)));
+            }
         }
         None
+    }
+
+    /// The tasks without which this one cannot go on.
+    fn followed(&self, id: TaskId) -> SmallVec<[TaskId; 4]> {
+        let state = self.tasks.get(id).map(|task| (task.state, &task.inputs));
+        let wait = match state {
+            Some((State::Waiting { .. }, inputs)) => {
+                return inputs.iter().copied().chain(self.call_before(id)).collect();
+            }
+            // The call that runs must let it in.
+            Some((State::Detached, _)) => return self.call_before(id).into_iter().collect(),
+            Some((State::Parked { worker }, _)) => {
+                self.workers.get(worker).and_then(|worker| worker.wait_of(id))
+            }
+            // Cancelled, and yet the next call waits for it.
+            _ if self.calls.abandoned.contains_key(&id) => {
+                self.workers.iter().find_map(|(_, worker)| worker.wait_of(id))
+            }
+            _ => None,
+        };
+        wait.map_or_else(SmallVec::new, |wait| self.needs(wait).collect())
     }
 
     /// What a wait comes to, as things stand when it begins: one for the first of a few of which

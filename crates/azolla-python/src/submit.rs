@@ -182,6 +182,7 @@ impl<'py> Common<'py> {
             parent: self.parent,
             kind: self.kind,
             inputs: &prepared.inputs,
+            call: false,
         }
     }
 }

@@ -509,6 +509,7 @@ impl<'c> TaskBuilder<'c> {
             parent: parent(engine),
             kind: kind::<F>(),
             inputs: &tasks,
+            call: false,
         });
         match existing {
             None => Future::new(cell, Arc::clone(engine)),
@@ -542,7 +543,15 @@ impl<'c> TaskBuilder<'c> {
             futures.push(Future::new(Arc::<Cell<T, W, F>>::clone(&cell), Arc::clone(engine)));
             let job: Arc<dyn Task> = cell;
             let key = key.as_deref().map(digest);
-            Spec { job, key, priority: self.priority, parent, kind: kind::<F>(), inputs: &[] }
+            Spec {
+                job,
+                key,
+                priority: self.priority,
+                parent,
+                kind: kind::<F>(),
+                inputs: &[],
+                call: false,
+            }
         });
         for (place, job) in engine.submit_all(specs) {
             futures[place] = self.existing(job);
@@ -636,7 +645,7 @@ pub(crate) fn kind<F: 'static>() -> u64 {
 }
 
 /// The task that runs on this thread, if it is this engine's.
-fn parent(engine: &Arc<Engine<dyn Task>>) -> Option<azolla_core::TaskId> {
+pub(crate) fn parent(engine: &Arc<Engine<dyn Task>>) -> Option<azolla_core::TaskId> {
     with_worker(|worker| {
         let worker = worker.filter(|worker| Arc::ptr_eq(worker.engine(), engine))?;
         worker.current()

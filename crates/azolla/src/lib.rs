@@ -36,6 +36,7 @@
 //! Closures own what they work on: tasks outlive the call that submits them, so there are none that
 //! borrow from the caller.
 
+mod actor;
 mod as_completed;
 mod async_tasks;
 mod cell;
@@ -56,6 +57,7 @@ mod size;
 pub mod sync;
 mod wait;
 
+pub use actor::Actor;
 pub use as_completed::{AsCompleted, as_completed};
 pub use client::{
     Builder, Client, Counters, RetryingBuilder, TaskBuilder, current_client, rejoin, secede,

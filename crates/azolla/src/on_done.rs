@@ -77,6 +77,7 @@ where
             parent: None,
             kind: kind::<F>(),
             inputs: &[],
+            call: false,
         };
         drop(self.engine.submit(spec));
         self.engine.keep(&*job);

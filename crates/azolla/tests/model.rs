@@ -728,3 +728,89 @@ fn a_callback_is_called_once_while_its_task_ends_and_the_client_is_closed() {
         assert_eq!(*calls.lock().unwrap(), 1);
     });
 }
+
+/// Makes sure that nobody is inside at the same time as another: threads are let in between on the
+/// way in and out.
+fn alone(inside: &Mutex<bool>) {
+    assert!(!std::mem::replace(&mut *inside.lock().unwrap(), true), "two calls at once");
+    thread::yield_now();
+    *inside.lock().unwrap() = false;
+}
+
+#[test]
+fn an_actors_calls_are_made_once_each_in_order_and_one_at_a_time() {
+    check(2, |client| {
+        let inside = Arc::new(Mutex::new(false));
+        let actor = client.actor(Vec::new);
+        let calls = {
+            let actor = actor.clone();
+            move |of: u32| {
+                for n in 0..2 {
+                    let inside = Arc::clone(&inside);
+                    actor.call(move |seen: &mut Vec<(u32, u32)>| {
+                        alone(&inside);
+                        seen.push((of, n));
+                    });
+                }
+            }
+        };
+        let from_a_task = client.submit({
+            let calls = calls.clone();
+            move || calls(0)
+        });
+        let from_outside = thread::spawn(move || calls(1));
+        from_outside.join().unwrap();
+        from_a_task.result().unwrap();
+        let seen = actor.call(std::mem::take);
+        let seen = seen.result().unwrap();
+        assert_eq!(seen.len(), 4, "{seen:?}");
+        for of in 0..2 {
+            let of_one: Vec<u32> = seen.iter().filter(|(by, _)| *by == of).map(|s| s.1).collect();
+            assert_eq!(of_one, [0, 1]);
+        }
+    });
+}
+
+#[test]
+fn the_turn_is_passed_on_by_calls_that_wait_are_cancelled_or_dropped() {
+    check(2, |client| {
+        let inside = Arc::new(Mutex::new(false));
+        let actor = client.actor(|| 0);
+        let call = |waits: bool| {
+            let inside = Arc::clone(&inside);
+            actor.call(move |n: &mut u32| {
+                alone(&inside);
+                if waits {
+                    self::client().submit(|| ()).result().unwrap();
+                    alone(&inside);
+                }
+                *n += 1;
+            })
+        };
+        let (first, second, third) = (call(true), call(false), call(true));
+        let other = thread::spawn(move || {
+            first.cancel();
+            second.cancel();
+        });
+        third.result().unwrap();
+        other.join().unwrap();
+        let count = actor.call(|n| *n);
+        assert!((1..=3).contains(count.result().unwrap()));
+    });
+}
+
+#[test]
+fn an_actor_and_its_handles_go_while_it_is_called() {
+    check(2, |client| {
+        let actor = client.actor(|| 0);
+        let copy = actor.clone();
+        let other = thread::spawn(move || {
+            copy.call(|n| *n += 1);
+            drop(copy);
+        });
+        let call = actor.call(|n| *n);
+        drop(actor);
+        call.result().unwrap();
+        other.join().unwrap();
+    });
+}

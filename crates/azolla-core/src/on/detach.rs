@@ -13,6 +13,11 @@ impl<P: Clone> Scheduler<P> {
         }
         if self.tasks.get(task).is_some_and(|task| !task.state.is_settled()) {
             self.set_state(task, State::Detached);
+            if let Some(actor) = self.actor_of(task) {
+                self.leave_mailbox(task, actor);
+            }
+        } else {
+            self.end_abandoned(task);
         }
     }
 }

@@ -30,10 +30,9 @@ impl<P: Clone> Scheduler<P> {
             worker.task = None;
         }
         // Cancelled meanwhile, and perhaps gone.
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        if task.state.is_settled() {
-            return;
-        }
+        let Some(task) = self.tasks.get(id).filter(|task| !task.state.is_settled()) else {
+            return self.end_abandoned(id);
+        };
         let what = match (outcome, worker) {
             (Outcome::Suspended, _) => Stretch::Turn,
             (_, None) => Stretch::Detached,
@@ -52,11 +51,14 @@ impl<P: Clone> Scheduler<P> {
                 }
             }
             Outcome::Failed => self.settle(id, State::Failed, effects),
-            Outcome::Again | Outcome::Suspended if task.wants == 0 || self.closing => {
+            Outcome::Again | Outcome::Suspended if self.goes_no_further(id) => {
                 self.cancel(id, effects);
+                self.end_abandoned(id);
             }
             Outcome::Again => {
-                task.turn = Turn::GROWN;
+                if let Some(task) = self.tasks.get_mut(id) {
+                    task.turn = Turn::GROWN;
+                }
                 self.set_ready(id, effects);
             }
             Outcome::Suspended => self.set_state(id, State::Suspended),
@@ -77,7 +79,12 @@ impl<P: Clone> Scheduler<P> {
         {
             return None;
         }
-        let [next] = self.tasks.get(finished)?.dependents[..] else { return None };
+        let task = self.tasks.get(finished)?;
+        let (next, is_call) = match task.dependents[..] {
+            _ if task.call => self.next_after_call(finished)?,
+            [only] => (only, false),
+            _ => return None,
+        };
         let task = self.tasks.get(next)?;
         let outranked = self.ready.best().is_some_and(|best| best > task.priority)
             || worker.claims.iter().any(|claim| {
@@ -88,8 +95,20 @@ impl<P: Clone> Scheduler<P> {
         if task.state != (State::Waiting { unfinished: 1 }) || outranked {
             return None;
         }
-        self.tasks.get_mut(finished)?.dependents.clear();
+        if is_call {
+            self.make_next_current(finished);
+        } else {
+            self.tasks.get_mut(finished)?.dependents.clear();
+        }
         self.workers.get_mut(id)?.handed_over += 1;
         Some(next)
+    }
+
+    /// Whether it is not to go on though it would. A call that went on without a worker has left its
+    /// mailbox, and may not enter it again: those who wait for it were told of no such wait.
+    fn goes_no_further(&self, id: TaskId) -> bool {
+        let unwanted = self.tasks.get(id).is_none_or(|task| task.wants == 0);
+        let is_late = |actor| !self.is_current_call(id, actor);
+        unwanted || self.closing || self.actor_of(id).is_some_and(is_late)
     }
 }

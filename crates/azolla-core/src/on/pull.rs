@@ -53,7 +53,7 @@ impl<P: Clone> Scheduler<P> {
             let batch = Kinds::batch(self.ready.len() + 1, self.workers.slots());
             for _ in 1..batch {
                 match self.peek_ready() {
-                    Some(next) if self.is_short(next) => {
+                    Some(next) if self.is_short(next) && !self.is_call(next) => {
                         self.pop_ready();
                         self.give(worker, next, false, effects);
                     }
@@ -66,6 +66,10 @@ impl<P: Clone> Scheduler<P> {
 
     fn is_short(&self, id: TaskId) -> bool {
         self.tasks.get(id).is_some_and(|task| self.kinds.is_short(task.kind))
+    }
+
+    fn is_call(&self, id: TaskId) -> bool {
+        self.tasks.get(id).is_some_and(|task| task.call)
     }
 
     /// Where a slot is idle, and somebody there to use it: what others have claimed and not begun

@@ -49,7 +49,8 @@ impl<P: Clone> Scheduler<P> {
         let mut reached = alloc::vec![id];
         while let Some(id) = reached.pop() {
             let Some(task) = self.tasks.get_mut(id) else { continue };
-            if task.state != State::Failed {
+            // What a call has done to its actor cannot be undone: it is not called again.
+            if task.state != State::Failed || task.call {
                 continue;
             }
             // For as long as this takes it waits for more inputs than there are: nothing that

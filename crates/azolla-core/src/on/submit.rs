@@ -16,8 +16,13 @@ impl<P: Clone> Scheduler<P> {
             effects.push(Effect::Drop(submission.payload));
             return;
         }
-        let Submission { payload, key, priority, parent, kind, inputs } = submission;
-        let (lineage, inherited) = self.lineage(parent);
+        let Submission { payload, key, priority, parent, kind, inputs, call } = submission;
+        let caller = parent;
+        let parent = if call { inputs.first().map(|actor| actor.task) } else { parent };
+        let (lineage, mut inherited) = self.lineage(parent);
+        if call && let Some(caller) = caller.and_then(|caller| self.tasks.get(caller)) {
+            inherited = inherited.max(caller.priority);
+        }
         let grower = parent.or_else(|| inputs.first().map(|input| input.task));
         let from = grower.and_then(|task| self.tasks.get(task)).map(|task| task.branch);
         let branch = self.growth.grow(from.unwrap_or(BranchId::ROOT), kind);
@@ -30,9 +35,10 @@ impl<P: Clone> Scheduler<P> {
             kind,
             branch,
             key,
-            wants: 1,
+            wants: 1 + u32::from(call),
             has_future: true,
-            keep: false,
+            keep: call,
+            call,
             inputs: inputs.iter().map(|input| input.task).collect(),
             dependents: Default::default(),
         });
@@ -48,6 +54,7 @@ impl<P: Clone> Scheduler<P> {
         }
         let unfinished =
             inputs.iter().filter(|input| self.connect(id, input.task, input.there)).count();
+        let unfinished = unfinished + usize::from(call && self.enter_mailbox(id));
         self.start_waiting(id, unfinished, effects);
     }
 

@@ -1,6 +1,7 @@
 //! The scheduler under test: a world of fake workers, seeded random runs in it, and every bug
 //! once found.
 
+mod calls;
 mod order;
 mod promises;
 mod regressions;

@@ -31,6 +31,20 @@ impl World {
         }
     }
 
+    /// The calls of an actor begin in their order, and none while another runs.
+    pub(super) fn check_call(&mut self, call: Cell, begun: bool) {
+        let Some(actor) = self.cells[call].actor else { return };
+        assert!(begun, "a call is claimed");
+        for thread in self.workers.values() {
+            let Some((_, other)) = thread.running else { continue };
+            assert_ne!(self.cells[other].actor, Some(actor), "{other} runs, and {call} begins");
+        }
+        if let Some(last) = self.last_calls.insert(actor, call) {
+            assert!(last <= call, "{call} begins after {last}");
+            self.note("an actor was called again");
+        }
+    }
+
     /// Whoever lent a slot has left enough others to use them all.
     pub(super) fn check_somebody_is_left(&self, before: Tally) {
         let without_slot = |tally: Tally| tally.parked + tally.resuming + tally.seceded;
@@ -128,6 +142,7 @@ impl World {
                 && matches!(task.state, State::Waiting { .. })
             {
                 reached.extend(&task.inputs);
+                reached.extend(self.scheduler.call_before(next));
             }
         }
         needed.into_iter().filter_map(|id| self.scheduler.tasks.get(id))

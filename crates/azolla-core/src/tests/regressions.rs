@@ -80,6 +80,7 @@ fn a_failure_reaches_all_that_depend_on_it_however_deep() {
                 parent: None,
                 kind: crate::Kind(0),
                 inputs: [input].into_iter().collect(),
+                call: false,
             }),
             &mut effects,
         );

@@ -47,6 +47,10 @@ type Happened = BTreeMap<&'static str, u64>;
 
 /// What the runs are for: one in which some of this never happens shows nothing about it.
 const MUST_HAPPEN: &[&str] = &[
+    "a call was cancelled while parked",
+    "a call was cancelled while ready",
+    "a call was cancelled while running",
+    "a call was cancelled while waiting",
     "a claim was begun",
     "a claim was taken back",
     "a dozing worker left",
@@ -64,6 +68,8 @@ const MUST_HAPPEN: &[&str] = &[
     "a worker dozed",
     "a worker left",
     "a worker left in a nested wait",
+    "an actor was called again",
+    "an actor was cancelled",
     "an end was not told at once",
     "an event was left half done",
     "cancelled twice",
@@ -167,6 +173,8 @@ struct Run {
     suspensions: usize,
     live: usize,
     keys: usize,
+    /// How often what is submitted is a call of something.
+    calls: usize,
     /// Futures held at once, about.
     futures: usize,
 }
@@ -184,6 +192,7 @@ fn run(seed: u64) -> Happened {
         suspensions: random.below(40),
         live: 10 + random.below(60),
         keys: random.below(30),
+        calls: [0, 5, 60][random.below(3)],
         futures: 20 + random.below(150),
         random,
     };
@@ -232,6 +241,16 @@ impl Run {
         let parents: Vec<_> =
             self.world.workers.values().filter_map(|thread| Some(thread.running?.0)).collect();
         let parent = if self.random.chance(60) { self.random.pick(&parents) } else { None };
+        if self.random.chance(self.calls) {
+            // The oldest few, so that some are called often.
+            let few = self.held.len().min(3);
+            if let Some(actor) = self.random.pick(&self.held[..few]) {
+                let priority = self.random.chance(10).then_some(1);
+                let cell = self.world.call(priority, parent, actor);
+                self.held.push(cell);
+                return;
+            }
+        }
         let inputs = match self.random.below(10) {
             0..5 => 0,
             5..8 => 1,

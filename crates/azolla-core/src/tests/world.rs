@@ -25,6 +25,8 @@ pub(super) struct World {
     /// How often each kind of thing has happened.
     pub(super) happened: BTreeMap<&'static str, u64>,
     pub(super) closed: bool,
+    /// The call that has begun last, by actor.
+    pub(super) last_calls: BTreeMap<Cell, Cell>,
 }
 
 /// What a future on a task would show.
@@ -40,6 +42,8 @@ pub(super) struct CellState {
     pub(super) was_done: bool,
     /// Somebody depends on it: its end is told at once.
     pub(super) watched: bool,
+    /// Whose call it is.
+    pub(super) actor: Option<Cell>,
 }
 
 impl CellState {
@@ -52,6 +56,7 @@ impl CellState {
             inputs: inputs.to_vec(),
             was_done: false,
             watched: false,
+            actor: None,
         }
     }
 }
@@ -106,6 +111,7 @@ impl World {
             events: 0,
             happened: BTreeMap::new(),
             closed: false,
+            last_calls: BTreeMap::new(),
         };
         for _ in 0..slots {
             world.event(Event::Join);
@@ -167,7 +173,19 @@ impl World {
 
     fn note_event(&mut self, event: &Event<Cell>) {
         let state = |id: &TaskId| self.scheduler.tasks.get(*id).map(|task| task.state);
+        let is_call = |id: &TaskId| self.scheduler.actor_of(*id).is_some();
         let what = match event {
+            Event::Cancel(id) if self.scheduler.calls.mailboxes.contains_key(id) => {
+                "an actor was cancelled"
+            }
+            Event::Cancel(id) if is_call(id) => match state(id) {
+                Some(State::Waiting { .. }) => "a call was cancelled while waiting",
+                Some(State::Ready) => "a call was cancelled while ready",
+                Some(State::Running { .. }) => "a call was cancelled while running",
+                Some(State::Parked { .. }) => "a call was cancelled while parked",
+                Some(State::Detached) => "a call was cancelled while detached",
+                _ => "a call was cancelled otherwise",
+            },
             Event::Cancel(id) => match state(id) {
                 Some(State::Waiting { .. }) => "cancelled while waiting",
                 Some(State::Ready) => "cancelled while ready",
@@ -215,6 +233,7 @@ impl World {
         match effect {
             Effect::Run { worker, task, payload, begun, .. } => {
                 assert_eq!(self.cells[payload].shows, Shows::Pending, "a settled task runs");
+                self.check_call(payload, begun);
                 let thread = self.workers.get_mut(&worker).expect("a worker that joined");
                 if begun {
                     assert_eq!(thread.running, None, "{worker:?} runs two tasks");
@@ -286,8 +305,7 @@ impl World {
         kind: u32,
         inputs: &[Cell],
     ) -> Cell {
-        let payload = self.cells.len();
-        self.cells.push(CellState::new(inputs));
+        let payload = self.new_cell(CellState::new(inputs));
         for cell in inputs {
             self.cells[*cell].watched = true;
         }
@@ -305,7 +323,40 @@ impl World {
             parent,
             kind: Kind(kind),
             inputs,
+            call: false,
         }));
+        self.submitted(payload)
+    }
+
+    /// Calls an actor: any task can be one.
+    pub(super) fn call(
+        &mut self,
+        priority: Option<i32>,
+        parent: Option<TaskId>,
+        actor: Cell,
+    ) -> Cell {
+        let cell = CellState { watched: true, actor: Some(actor), ..CellState::new(&[actor]) };
+        let payload = self.new_cell(cell);
+        self.cells[actor].watched = true;
+        let there = self.cells[actor].shows == Shows::Done;
+        self.event(Event::Submit(Submission {
+            payload,
+            key: None,
+            priority: priority.map(Priority::from),
+            parent,
+            kind: Kind(0),
+            inputs: [Input { task: self.id(actor), there }].into_iter().collect(),
+            call: true,
+        }));
+        self.submitted(payload)
+    }
+
+    fn new_cell(&mut self, cell: CellState) -> Cell {
+        self.cells.push(cell);
+        self.cells.len() - 1
+    }
+
+    fn submitted(&mut self, payload: Cell) -> Cell {
         // A future is counted before anything else can happen.
         match self.answer[0] {
             Effect::Submitted(id) => {

@@ -19,6 +19,7 @@ pub(crate) const WORKS: &[Work] = &[
     ("runtime: as_completed, added and taken", completed),
     ("runtime: awaited", awaited),
     ("runtime: evolving", evolving),
+    ("runtime: call an actor, in a row", calls),
     ("runtime: tasks from tasks, each of 10 children", tasks_from_tasks),
 ];
 
@@ -80,6 +81,18 @@ fn chain(times: u64) {
     client.turn();
     assert_eq!(*last.result().expect("no failure"), times);
     std::mem::forget((last, client));
+}
+
+fn calls(times: u64) {
+    let client = client();
+    let actor = client.actor(|| 0_u64);
+    for _ in 0..times {
+        std::mem::forget(actor.call(|n| *n += 1));
+    }
+    let last = actor.call(|n| *n);
+    client.turn();
+    assert_eq!(*last.result().expect("no failure"), times);
+    std::mem::forget((last, actor, client));
 }
 
 fn one_at_a_time(times: u64) {

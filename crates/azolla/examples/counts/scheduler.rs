@@ -91,7 +91,7 @@ impl Told {
 
 fn task() -> Submission<()> {
     let (key, priority, parent, inputs) = (None, None, None, Inputs::new());
-    Submission { payload: (), key, priority, parent, kind: Kind(0), inputs }
+    Submission { payload: (), key, priority, parent, kind: Kind(0), inputs, call: false }
 }
 
 fn submit(times: u64) {

@@ -127,6 +127,10 @@ impl<J: Job + ?Sized> Engine<J> {
     /// cancelled.
     pub fn submit(&self, spec: Spec<'_, J>) -> Option<Arc<J>> {
         let inputs = watch(spec.inputs);
+        if spec.call {
+            // The next call waits for its end.
+            spec.job.header().watch();
+        }
         self.with(|locked| locked.submit(spec, inputs))
     }
 
@@ -135,7 +139,8 @@ impl<J: Job + ?Sized> Engine<J> {
     pub fn put(&self, job: Arc<J>, key: Option<Key>) -> Option<Arc<J>> {
         job.header().settle(false);
         let header = Arc::clone(&job);
-        let spec = Spec { job, key, priority: None, parent: None, kind: 0, inputs: &[] };
+        let spec =
+            Spec { job, key, priority: None, parent: None, kind: 0, inputs: &[], call: false };
         self.with(|locked| {
             let existing = locked.submit(spec, Inputs::new());
             if let Some(task) = header.header().id()

@@ -87,4 +87,7 @@ pub struct Spec<'a, J: ?Sized> {
     pub kind: u64,
     /// The tasks whose results it needs.
     pub inputs: &'a [Arc<J>],
+    /// It is a call of its only input, an actor: the calls of an actor run one at a time, in the
+    /// order in which they are submitted, even if no future on them is left.
+    pub call: bool,
 }

@@ -206,21 +206,22 @@ impl<J: Job + ?Sized> Locked<'_, J> {
 
     /// As [`Engine::submit`].
     pub(super) fn submit(&mut self, spec: Spec<'_, J>, inputs: Inputs) -> Option<Arc<J>> {
-        let Spec { job: payload, key, priority, parent, kind, .. } = spec;
+        let Spec { job: payload, key, priority, parent, kind, call, .. } = spec;
         if self.engine.is_closing() {
             self.turn_away(payload);
             return None;
         }
         debug_assert!(self.state.effects.is_empty(), "effects not carried out");
         let kind = self.kind(kind, &payload);
-        let submission = Submission { payload, key, priority, parent, kind, inputs };
+        let grew_from = if call { inputs.first().map(|actor| actor.task) } else { parent };
+        let submission = Submission { payload, key, priority, parent, kind, inputs, call };
         self.feed(Event::Submit(submission));
         // First comes which task it is; mostly there is nothing else.
         match *self.state.effects.first()? {
             Effect::Submitted(task) => {
                 let job = self.state.scheduler.payload(task);
                 job?.header().set_id(task, self.engine.number);
-                self.engine.observer.note_all(task, What::Submitted { parent, key });
+                self.engine.observer.note_all(task, What::Submitted { parent: grew_from, key });
                 if self.state.effects.len() == 1 {
                     self.state.effects.clear();
                 } else {

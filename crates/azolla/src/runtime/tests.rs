@@ -96,6 +96,7 @@ fn submit(engine: &Engine<Task>) -> Arc<Task> {
         parent: None,
         kind: 1,
         inputs: &[],
+        call: false,
     });
     job
 }
@@ -194,7 +195,7 @@ fn a_claim_that_was_cancelled_does_not_let_a_less_urgent_one_pass() {
         let priority = Some(azolla_core::Priority::from(priority));
         let (key, parent) = (None, None);
         let submitted = Arc::clone(&job);
-        engine.submit(Spec { job, key, priority, parent, kind: 1, inputs: &[] });
+        engine.submit(Spec { job, key, priority, parent, kind: 1, inputs: &[], call: false });
         submitted
     };
     let batch = [submit_at(9), submit_at(9), submit_at(1)];
@@ -340,7 +341,7 @@ fn an_end_that_is_told_in_the_middle_of_another_task_hands_nothing_over() {
     let inputs = [Arc::clone(&ended), Arc::clone(&fails)];
     let job = Arc::clone(&dependent);
     let (key, priority, parent) = (None, Some(azolla_core::Priority::from(9)), None);
-    engine.submit(Spec { job, key, priority, parent, kind: 2, inputs: &inputs });
+    engine.submit(Spec { job, key, priority, parent, kind: 2, inputs: &inputs, call: false });
     assert_eq!(dependent.header.status(), Status::Failed);
     engine.retry(&dependent);
     while !Arc::ptr_eq(&run(&mut two), &fails) {
@@ -370,6 +371,7 @@ fn a_story_has_the_latest_and_finds_tasks_by_their_keys() {
             parent: None,
             kind: 1,
             inputs: &[],
+            call: false,
         });
         job
     };

@@ -1,5 +1,6 @@
 //! What programs that use azolla rely on.
 
+mod actors;
 mod awaiting;
 mod cancelling;
 mod closing;

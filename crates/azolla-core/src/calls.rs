@@ -1,0 +1,188 @@
+//! Calls of actors: tasks that run one at a time, in the order in which they were submitted.
+//!
+//! An actor is a task whose result is a state that its calls change. A call needs its actor as any
+//! task needs an input, and besides it must be the *current* call of the actor's mailbox, which each
+//! becomes in turn, whatever has come of those before. One that has begun stays it until its worker
+//! says that it has ended, even if it is cancelled meanwhile. A call that goes on without a worker
+//! leaves the mailbox, and its driver lets it go on only while no other call runs. So that the core
+//! always knows what has begun, a call is never claimed: it is given begun.
+
+use crate::effect::Effect;
+use crate::graph::{News, Todo};
+use crate::id::TaskId;
+use crate::scheduler::Scheduler;
+use crate::task::State;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
+/// The mailboxes of those actors that have calls to come.
+#[derive(Default)]
+pub(crate) struct Calls {
+    pub(crate) mailboxes: HashMap<TaskId, Mailbox, FxBuildHasher>,
+    /// Calls that were cancelled after they had begun, and their actors: they are current still.
+    pub(crate) abandoned: HashMap<TaskId, TaskId, FxBuildHasher>,
+}
+
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    /// The call that may run; `None` while the next is looked for.
+    pub(crate) current: Option<TaskId>,
+    /// Those that come after it, oldest first. Some may have ended, or be gone.
+    pub(crate) queue: VecDeque<TaskId>,
+}
+
+impl<P: Clone> Scheduler<P> {
+    /// The actor of this task, if it is a call.
+    pub(crate) fn actor_of(&self, id: TaskId) -> Option<TaskId> {
+        let task = self.tasks.get(id).filter(|task| task.call)?;
+        // One that is settled has let go of it, and stands in no mailbox.
+        task.inputs.first().copied()
+    }
+
+    /// Puts a call into its actor's mailbox. Whether others come before it.
+    #[cold]
+    pub(crate) fn enter_mailbox(&mut self, call: TaskId) -> bool {
+        let Some(actor) = self.actor_of(call) else { return false };
+        let Some(mailbox) = self.calls.mailboxes.get_mut(&actor) else {
+            let mailbox = Mailbox { current: Some(call), queue: VecDeque::new() };
+            self.calls.mailboxes.insert(actor, mailbox);
+            return false;
+        };
+        // Before it grows, those that have been cancelled make room.
+        if mailbox.queue.len() == mailbox.queue.capacity() && mailbox.queue.len() >= 64 {
+            mailbox.queue.retain(|other| is_waiting(&self.tasks, *other));
+        }
+        mailbox.queue.push_back(call);
+        true
+    }
+
+    /// This call will not go on: if it was the current one, the next is.
+    #[cold]
+    pub(crate) fn leave_mailbox(&mut self, call: TaskId, actor: TaskId) {
+        if let Some(mailbox) = self.calls.mailboxes.get_mut(&actor)
+            && mailbox.current == Some(call)
+        {
+            mailbox.current = None;
+            self.todo.push_back(Todo::NextCall(actor));
+        }
+    }
+
+    /// A call is about to be cancelled. If it has begun it runs on, and no other does
+    /// meanwhile.
+    #[cold]
+    pub(crate) fn abandon(&mut self, call: TaskId) {
+        if let Some(actor) = self.actor_of(call)
+            && let Some(state) = self.tasks.get(call).map(|task| task.state)
+            && state.is_running()
+            && state != State::Suspended
+            && self.is_current_call(call, actor)
+        {
+            self.calls.abandoned.insert(call, actor);
+        }
+    }
+
+    /// A task that was settled before, and perhaps is gone, has let go of its worker.
+    #[cold]
+    pub(crate) fn end_abandoned(&mut self, call: TaskId) {
+        if let Some(actor) = self.calls.abandoned.remove(&call) {
+            self.leave_mailbox(call, actor);
+        }
+    }
+
+    pub(crate) fn is_current_call(&self, call: TaskId, actor: TaskId) -> bool {
+        self.calls.mailboxes.get(&actor).is_some_and(|mailbox| mailbox.current == Some(call))
+    }
+
+    /// The call without whose end this one, which waits in the mailbox or has left it, cannot go on.
+    pub(crate) fn call_before(&self, call: TaskId) -> Option<TaskId> {
+        let current = self.calls.mailboxes.get(&self.actor_of(call)?)?.current?;
+        (current != call).then_some(current)
+    }
+
+    /// Makes the next in the mailbox the current one. Looks at so many, and returns at how many.
+    #[cold]
+    pub(crate) fn next_from_mailbox(
+        &mut self,
+        actor: TaskId,
+        most: usize,
+        effects: &mut Vec<Effect<P>>,
+    ) -> usize {
+        for looked_at in 1..=most {
+            let Some(mailbox) = self.calls.mailboxes.get_mut(&actor) else { return looked_at };
+            let Some(next) = mailbox.queue.pop_front() else {
+                self.calls.mailboxes.remove(&actor);
+                return looked_at;
+            };
+            if is_waiting(&self.tasks, next) {
+                mailbox.current = Some(next);
+                self.tell(next, &News::Done, effects);
+                return looked_at;
+            }
+        }
+        self.todo.push_front(Todo::NextCall(actor));
+        most
+    }
+
+    fn has_next_call(&self, call: TaskId) -> bool {
+        let mailbox = self.actor_of(call).and_then(|actor| self.calls.mailboxes.get(&actor));
+        mailbox.is_some_and(|mailbox| !mailbox.queue.is_empty())
+    }
+
+    /// The call that waits for nothing but the end of this one.
+    fn next_call(&self, call: TaskId) -> Option<TaskId> {
+        let mailbox = self.calls.mailboxes.get(&self.actor_of(call)?)?;
+        let next = *mailbox.queue.front().filter(|_| mailbox.current == Some(call))?;
+        let waits = self.tasks.get(next)?.state == (State::Waiting { unfinished: 1 });
+        waits.then_some(next)
+    }
+
+    /// What this call's worker runs next: its only dependent, or the next call, whichever is more
+    /// urgent; and whether it is that.
+    #[cold]
+    pub(crate) fn next_after_call(&self, call: TaskId) -> Option<(TaskId, bool)> {
+        let priority = |id| self.tasks.get(id).map(|task| task.priority);
+        match self.tasks.get(call)?.dependents[..] {
+            [] => Some((self.next_call(call)?, true)),
+            [only] if self.has_next_call(call) => {
+                let next = self.next_call(call)?;
+                let goes_first = priority(next) > priority(only);
+                Some(if goes_first { (next, true) } else { (only, false) })
+            }
+            [only] => Some((only, false)),
+            _ => None,
+        }
+    }
+
+    /// Makes the call current that [`next_call`](Self::next_call) has named.
+    #[cold]
+    pub(crate) fn make_next_current(&mut self, call: TaskId) {
+        if let Some(actor) = self.actor_of(call)
+            && let Some(mailbox) = self.calls.mailboxes.get_mut(&actor)
+        {
+            mailbox.current = mailbox.queue.pop_front();
+        }
+    }
+
+    /// The actor is cancelled, and so are its calls but for the one that has begun.
+    #[cold]
+    pub(crate) fn cancel_calls(&mut self, actor: TaskId) {
+        if let Some(mailbox) = self.calls.mailboxes.get(&actor) {
+            let calls = mailbox.current.iter().chain(&mailbox.queue).copied().collect();
+            self.todo.push_back(Todo::CancelCalls(calls));
+        }
+    }
+
+    #[cold]
+    pub(crate) fn cancel_unless_begun(&mut self, call: TaskId, effects: &mut Vec<Effect<P>>) {
+        let state = self.tasks.get(call).map(|task| task.state);
+        if matches!(state, Some(State::Waiting { .. } | State::Ready)) {
+            self.cancel(call, effects);
+        }
+    }
+}
+
+fn is_waiting<P>(tasks: &crate::slab::Slab<crate::task::Task<P>>, id: TaskId) -> bool {
+    tasks.get(id).is_some_and(|task| matches!(task.state, State::Waiting { .. }))
+}

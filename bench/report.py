@@ -1,198 +1,137 @@
-"""Writes what the suite has measured: all of it as JSON, medians and ratios as one page of tables, and plots."""
+"""Writes what the suite has measured: all of it as JSON, medians and ratios as one page of tables, plots, and the figures
+in the project's README.
+
+    python bench/report.py [--check]
+
+Writes page, plots and README anew from bench/results/results.json. `--check` writes nothing, and fails if they say
+otherwise than it.
+"""
 
 import json
-import statistics
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import plan
+import sections
+from sections import grid, table
 
-KERNELS = {"rust": "Rust", "release": "Python, lock released", "python": "Python, lock held"}
+RESULTS = plan.ROOT / "bench" / "results"
+README = plan.ROOT / "README.md"
+BEGIN, END = "<!-- figures: written by bench/report.py -->\n", "<!-- end of the figures -->\n"
+
+Results = dict[str, dict[str, Any]]
+"""By part: `measured`, and under which `circumstances`."""
 
 
-def write(results: dict[str, Any], out: Path) -> None:
+def write(out: Path, part: str, result: dict[str, Any]) -> None:
     """Parts that were not measured this time stay as they were."""
     out.mkdir(parents=True, exist_ok=True)
-    file = out / "results.json"
-    if file.exists():
-        results = json.loads(file.read_text()) | results
-    file.write_text(json.dumps(results, indent=1) + "\n")
+    results = read(out) | {part: result}
+    order = [*plan.TABLES, *sections.ALL]
+    results = {part: results[part] for part in order if part in results}
+    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (out / "README.md").write_text(page(results))
+    draw(out)
+
+
+def read(out: Path) -> Results:
+    file = out / "results.json"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def draw(out: Path) -> None:
+    """With the peers' Python, which has matplotlib."""
     if plan.PEERS_PYTHON.exists():
-        subprocess.run([plan.PEERS_PYTHON, plan.ROOT / "bench" / "plots.py", out], check=True)
+        done = subprocess.run([plan.PEERS_PYTHON, plan.ROOT / "bench" / "plots.py", out], check=False)
+        if done.returncode != 0:
+            print("the plots could not be drawn", file=sys.stderr)
 
 
-def page(results: dict[str, Any]) -> str:
-    machine = results["machine"]
-    text = [
+def is_measured(out: Path, part: str, commit: str, rounds: int) -> bool:
+    """Whether this part was measured in whole, at this commit, with so many rounds."""
+    done = read(out).get(part, {}).get("circumstances", {})
+    return (done.get("commit"), done.get("rounds"), done.get("quick")) == (commit, rounds, False)
+
+
+def page(results: Results) -> str:
+    lines = [
         "# What `make bench` measured",
         "",
-        f"{machine['date']}, {machine['processors']} processors, load {machine['load']:.1f} when it began, CPython "
-        f"{machine['python']}; medians of {results['rounds']} rounds. What counts is the ratio in one run: "
-        "in brackets, how many times azolla's time a peer takes.",
+        "Medians over the rounds, each of which ran every system in turn. What counts is the ratio in one run: in brackets, "
+        "how many times azolla's time a peer takes. – where a system cannot do it, *failed* where it ended before its time.",
+        *circumstances(results),
     ]
     for name in plan.TABLES:
         if name in results:
-            text += table(plan.TABLES[name], results[name]["measured"])
-    sections = {"metg": metg, "idle": idle, "memory": memory, "zero": zero, "watched": watched}
-    for name, section in sections.items():
-        if results.get(name):
-            text += section(results[name])
-    if failures := sorted(set(results.get("failures", []))):
-        text += ["", f"Ended before their time, so that figures of theirs are missing: {', '.join(failures)}."]
-    return "\n".join(text) + "\n"
+            lines += table(plan.TABLES[name], results[name]["measured"])
+    for name, section in sections.ALL.items():
+        if name in results:
+            lines += section(results[name]["measured"])
+    if failures := sorted({failure for part in results.values() for failure in part["circumstances"]["failures"]}):
+        lines += ["", f"Ended before their time: {', '.join(failures)}."]
+    return "\n".join(lines) + "\n"
 
 
-def grid(title: str, header: list[str], rows: list[list[str]]) -> list[str]:
-    lines = ["", f"## {title}", "", "| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows]
-
-
-def table(table: plan.Table, measured: dict[str, dict[str, list[float]]]) -> list[str]:
-    scale = {"µs": 1e6, "ns": 1e9}[table.unit]
-    names = [system.name for system in table.systems if any(system.name in row for row in measured.values())]
-    header = ["work", "goal", *(["azolla"] if table.missing else []), *names]
+def circumstances(results: Results) -> list[str]:
     rows = []
-    for work, what in table.works.items():
-        row = [what, f"≤ {table.goals[work]}" if work in table.goals else ""]
-        row += ["not yet"] if table.missing else []
-        ours = measured[work].get("azolla")
-        for name in names:
-            times = measured[work].get(name)
-            if not times:
-                row.append("–")
-                continue
-            cell = figure(scale * statistics.median(times))
-            if ours and name != "azolla" and len(times) == len(ours):
-                ratio = statistics.median(theirs / own for theirs, own in zip(times, ours, strict=True))
-                cell += f" ({figure(ratio)} ×)"
-            row.append(cell)
-        rows.append(row)
-    lines = grid(f"{table.title}: {table.unit} a task", header, rows)
-    return lines + (["", f"{table.missing}."] if table.missing else [])
+    for part, result in results.items():
+        told = result["circumstances"]
+        row = [part, told["date"], told["commit"], told["rounds"], told["processors"], f"{told['load']:.1f}"]
+        rows.append([*map(str, row), told["python"], f"{told['seconds']:,} s"])
+    header = ["part", "date", "commit", "rounds", "processors", "load when it began", "CPython", "took"]
+    return grid("When, and on what", header, rows)
 
 
-def figure(number: float) -> str:
-    """Three digits are enough."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.1f}" if number >= 10 else f"{number:.2f}"
-
-
-def metg(results: dict[str, Any]) -> list[str]:
-    graphs = [(width, near) for width in (plan.CORES, 4 * plan.CORES) for near in (False, True)]
-    header = ["system", "kernel"]
-    header += [f"width {width}, {'three neighbours' if near else 'independent'}" for width, near in graphs]
-    rows = []
-    for kernel, share in (("rust", 0.5), ("release", 0.5), ("python", 0.25)):
-        for name, curve in results["curves"].items():
-            if not any(point["metg"] == kernel for point in curve):
-                continue
-            sizes = [smallest(points(curve, kernel, width, near), share) for width, near in graphs]
-            rows.append([name, f"{KERNELS[kernel]}, {share:.0%}", *sizes])
-    lines = grid("Dynamic METG: the smallest useful task, µs", header, rows)
-    return [
-        *lines,
-        "",
-        "An evolving graph whose step t + 1 is submitted only as completions of step t are seen; the smallest task for "
-        "which the share of both cores' peak that was useful work is still that of the second column. A kernel that holds "
-        "the interpreter's lock can fill one core of two at most where tasks are threads: 25 % is asked of it.",
-    ]
-
-
-def points(curve: list[dict[str, Any]], kernel: str, width: int, near: bool) -> list[tuple[float, float]]:
-    """Sizes and shares of one graph, largest first."""
-    return [
-        (point["microseconds"], point["share"])
-        for point in curve
-        if (point["metg"], point["width"], point["neighbours"]) == (kernel, width, near)
-    ]
-
-
-def smallest(curve: list[tuple[float, float]], share: float) -> str:
-    """Where the curve last falls below the share, between the two sizes that were measured."""
-    enough = [at for at, (_, reached) in enumerate(curve) if reached >= share]
-    if not enough:
-        return f"> {curve[0][0]:,.0f}" if curve else "–"
-    last = enough[-1]
-    size, reached = curve[last]
-    if last + 1 == len(curve):
-        return f"< {figure(size)}"
-    below, reached_below = curve[last + 1]
-    part = (reached - share) / (reached - reached_below)
-    return figure(size * (below / size) ** part)
-
-
-def idle(rows: list[dict[str, Any]]) -> list[str]:
-    lines = []
-    for scale in sorted({row["scale"] for row in rows}, reverse=True):
-        for system in ("azolla", "dask"):
-            runs = [row for row in rows if row["scale"] == scale and row["system"] == system]
-            if runs:
-                share = statistics.median(row["idle"] for row in runs)
-                inversions = str(sum(row["inversions"] for row in runs))
-                makespan = statistics.median(row["makespan"] for row in runs)
-                lines.append([f"× {scale:g}", system, f"{makespan:.3f} s", f"{100 * share:.2f} %", inversions])
-    header = ["sleeps", "system", "makespan", "idle while ready", "priority inversions"]
-    seeds = len({row["seed"] for row in rows})
-    title = f"The seed's workflow on 6 threads, {seeds} seeds"
-    return [
-        *grid(title, header, lines),
-        "",
-        "As the tasks themselves note their begin and end, alike in both systems: idle is slot time unused while a task was "
-        "ready, over slots × makespan.",
-    ]
-
-
-def memory(rows: list[dict[str, Any]]) -> list[str]:
-    header = ["system", "tasks", "pending", "running", "finished", "left after release, of what was held"]
+def readme_figures(results: Results) -> str:
+    """What the README shows: the tables of threads in Python and in Rust."""
+    told = [results[part]["circumstances"] for part in ("python", "rust")]
+    days, rounds, loads = ({figures[name] for figures in told} for name in ("date", "rounds", "load"))
     lines = [
-        [
-            row["system"],
-            f"{row['tasks']:,}",
-            *(
-                f"{row[state]:,.0f}" if row.get(state) is not None else "–"
-                for state in ("pending", "running", "finished")
-            ),
-            f"{100 * row['left']:.1f} %",
-        ]
-        for row in rows
-    ]
-    return [
-        *grid("Memory: bytes a task", header, lines),
         "",
-        "Rust: counted by the allocator. Python: growth of the process's resident memory, and of what its allocators have "
-        "handed out and not got back.",
+        "`make bench` beside the peers that `make bench-peers` installs, in turn, in one run "
+        f"({', '.join(sorted(days))}; {told[0]['processors']} processors, load {min(loads):.1f} to {max(loads):.1f} at the "
+        f"beginning; CPython {told[0]['python']}), medians of {max(rounds)} rounds. What counts is the ratio within the run, "
+        "in brackets: how many times azolla's time a peer takes. All of it, with dynamic METG, idle slots, memory and the "
+        "scheduler alone: [bench/results](bench/results/README.md).",
     ]
+    for part in ("python", "rust"):
+        lines += table(plan.TABLES[part], results[part]["measured"], level=3)
+    for picture, what in (("python", "Python, 2 threads: microseconds a task"), ("metg", "Dynamic METG")):
+        lines += ["", f"![{what}](bench/results/{picture}.svg)"]
+    return "\n".join(lines) + "\n\n"
 
 
-def zero(rows: list[dict[str, Any]]) -> list[str]:
-    header = ["run", "live tasks", "ns a task", "decisions a second", "bytes a live task"]
-    lines = [
-        [
-            row["run"],
-            f"{row['live']:,}",
-            f"{row['ns']:,.0f}",
-            f"{row['decisions']:,.0f}",
-            f"{row['bytes']:,.0f}" if row["bytes"] is not None else "–",
-        ]
-        for row in rows
-    ]
-    return [
-        *grid("The zero worker: the core alone, in simulated time", header, lines),
-        "",
-        "A task is submitted, pulled, finished and released: four decisions and more.",
-    ]
+def readme(results: Results) -> str:
+    """The project's README with the figures of these results."""
+    text = README.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        sys.exit(f"{README} has no place for figures: {BEGIN.strip()} ... {END.strip()}")
+    return before + BEGIN + readme_figures(results) + END + after
 
 
-def watched(rows: list[dict[str, Any]]) -> list[str]:
-    header = ["watched by", "goal", "instructions a task", "of these for watching, over all others"]
-    goals = {"a dashboard, no page open": "≤ 2 %", "a page open": "≤ 10 %"}
-    lines = [
-        [row["how"], goals.get(row["how"], ""), f"{row['instructions']:,.0f}", f"{100 * row['share']:.1f} %"]
-        for row in rows
-    ]
-    return [
-        *grid("What a dashboard costs a Rust task that does nothing", header, lines),
-        "",
-        "Counted by callgrind, the dashboard's own thread included, which looks four times a second at the pace of the machine.",
-    ]
+def write_readme() -> None:
+    results = read(RESULTS)
+    if {"python", "rust"} <= set(results):
+        README.write_text(readme(results))
+
+
+def main() -> int:
+    results = read(RESULTS)
+    files = {README: readme(results), RESULTS / "README.md": page(results)}
+    if sys.argv[1:] == ["--check"]:
+        stale = [str(file.relative_to(plan.ROOT)) for file, text in files.items() if file.read_text() != text]
+        if stale:
+            print(f"not what bench/results/results.json says: {', '.join(stale)}. Run bench/report.py", file=sys.stderr)
+        return 1 if stale else 0
+    for file, text in files.items():
+        file.write_text(text)
+    draw(RESULTS)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

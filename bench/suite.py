@@ -1,9 +1,10 @@
 """Runs the suite: every row for azolla and each peer that is installed, in turn, and writes what came of it.
 
-    python bench/suite.py [--parts python,rust,...] [--systems azolla,Dask] [--rounds 5] [--quick] [--out FOLDER]
+    python bench/suite.py [--parts python,rust,...] [--systems azolla,Dask] [--rounds 5] [--resume] [--quick] [--out FOLDER]
 
 Within a round each system's program is started, does its works, and ends, before the next one is started; the table shows
-medians over the rounds. `--quick` is one round of a tenth of the tasks: it shows that everything runs, and measures little.
+medians over the rounds. What a part has measured is written as it ends, so that a run that is cut short goes on with
+`--resume`. `--quick` is one round of a tenth of the tasks: it shows that everything runs, and measures little.
 """
 
 import argparse
@@ -19,10 +20,9 @@ from typing import Any
 
 import plan
 import report
-import watched
 
-PARTS = [*plan.TABLES, "metg", "idle", "memory", "zero", "watched"]
-LIMIT = 600
+PARTS = [*plan.TABLES, "metg", "idle", "memory", "zero"]
+LIMIT = 240
 """Seconds after which a program counts as stuck."""
 
 
@@ -31,25 +31,38 @@ def main() -> int:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"which of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--systems", default="", help="only systems whose name has one of these in it (default: all)")
     parser.add_argument("--rounds", type=int, default=plan.ROUNDS, help="how many rounds (default: %(default)s)")
+    parser.add_argument("--resume", action="store_true", help="leave out what this commit has been measured for")
     parser.add_argument("--quick", action="store_true", help="one round of a tenth of the tasks")
-    parser.add_argument("--out", type=Path, help="where to write (default: bench/results; if quick, target/bench)")
+    parser.add_argument(
+        "--out", type=Path, help="where to write (default: bench/results; quick or of some systems, target/bench)"
+    )
     options = parser.parse_args()
     parts = options.parts.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"there are no parts {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     only = [name for name in options.systems.split(",") if name]
+    rounds = 1 if options.quick else options.rounds
+    out = options.out or (plan.TARGET / "bench" if options.quick or only else report.RESULTS)
 
-    suite = Suite(1 if options.quick else options.rounds, options.quick, only)
-    results: dict[str, Any] = {"machine": machine(), "quick": options.quick, "rounds": suite.rounds}
+    failed, begun = False, time.monotonic()
     for part in parts:
+        if options.resume and report.is_measured(out, part, commit(), rounds):
+            print(f"\n=== {part}: measured already", flush=True)
+            continue
         print(f"\n=== {part}", flush=True)
-        results[part] = suite.table(part) if part in plan.TABLES else getattr(suite, part)()
-    out = options.out or (plan.TARGET / "bench" if options.quick else plan.ROOT / "bench" / "results")
-    results["failures"] = suite.failures
-    report.write(results, out)
-    print((out / "README.md").read_text())
+        suite = Suite(rounds, options.quick, only)
+        circumstances = machine() | {"commit": commit(), "rounds": rounds, "quick": options.quick}
+        start = time.monotonic()
+        measured = suite.table(part) if part in plan.TABLES else getattr(suite, part)()
+        circumstances |= {"seconds": round(time.monotonic() - start), "failures": sorted(set(suite.failures))}
+        report.write(out, part, {"circumstances": circumstances, "measured": measured})
+        failed |= any("azolla" in name for name in suite.failures)
+        print(f"{part} took {time.monotonic() - start:.0f} s, {time.monotonic() - begun:.0f} s in all", flush=True)
+    print("\n" + (out / "README.md").read_text())
+    if out == report.RESULTS:
+        report.write_readme()
     # A peer that fails costs only its own figures, and is named on the page.
-    return 1 if any("azolla" in name for name in suite.failures) else 0
+    return 1 if failed else 0
 
 
 class Suite:
@@ -57,39 +70,62 @@ class Suite:
         self.rounds, self.quick, self.only = rounds, quick, only
         self.failures: list[str] = []
 
-    def wanted(self, name: str) -> bool:
-        return not self.only or any(part in name for part in self.only)
+    def wanted(self, system: plan.System | plan.Grown) -> bool:
+        return system.installed() and (not self.only or any(part in system.name for part in self.only))
 
-    def run(self, name: str, command: tuple[str, ...], *arguments: str) -> list[dict[str, Any]]:
+    def run(self, name: str, command: tuple[str, ...], *arguments: str, **environment: str) -> list[dict[str, Any]]:
         """What a program printed, line by line. One that fails is reported, and costs only its own figures."""
-        environment = os.environ | {"PYTHONPATH": str(plan.PROGRAMS), "PYTHONWARNINGS": "ignore"}
+        environment |= {"PYTHONPATH": str(plan.PROGRAMS), "PYTHONWARNINGS": "ignore"}
         log = plan.TARGET / "bench-log.txt"
+        log.parent.mkdir(exist_ok=True)
         with log.open("a") as errors:
             try:
                 done = subprocess.run(
-                    [*command, *arguments], stdout=subprocess.PIPE, stderr=errors, env=environment, timeout=LIMIT
+                    [*command, *arguments],
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    env=os.environ | environment,
+                    timeout=LIMIT,
                 )
-                code, output = done.returncode, done.stdout
+                code, output = str(done.returncode), done.stdout
             except subprocess.TimeoutExpired as late:
                 code, output = f"none within {LIMIT} s", late.stdout or b""
-        if code != 0:
+            except OSError as error:
+                code, output = f"none: {error}", b""
+        if code != "0":
             self.failures.append(name)
             print(f"{name}: exit code {code}; its messages are in {log}", file=sys.stderr, flush=True)
-        return [json.loads(line) for line in output.decode().splitlines() if line.startswith("{")]
+        rows = []
+        for line in output.decode().splitlines():
+            try:
+                rows += [json.loads(line)] if line.startswith("{") else []
+            except ValueError:  # half a line of a program that was stopped
+                self.failures.append(name)
+                print(f"{name}: {line!r} is no figure", file=sys.stderr, flush=True)
+        return rows
 
-    def table(self, name: str) -> dict[str, Any]:
-        """For each work and system, seconds a task in every round."""
+    def table(self, name: str) -> dict[str, dict[str, list[float]]]:
+        """For each work and system, seconds a task in every round; an empty list where it failed."""
         table = plan.TABLES[name]
-        systems = [system for system in table.systems if system.installed() and self.wanted(system.name)]
+        systems = [system for system in table.systems if self.wanted(system)]
         measured: dict[str, dict[str, list[float]]] = {work: defaultdict(list) for work in table.works}
+        broken: set[tuple[str, str]] = set()
         for number in range(self.rounds):
             for system in systems:
                 start = time.perf_counter()
-                requests = [f"{work}={self.amount(work, tasks)}" for work, tasks in system.tasks.items()]
-                for row in self.run(system.name, system.command, *requests):
-                    measured[row["work"]][system.name].append(row["seconds"] / row["tasks"])
+                left = [work for work in system.tasks if (system.name, work) not in broken]
+                while left:
+                    requests = [f"{work}={self.amount(work, system.tasks[work])}" for work in left]
+                    for row in self.run(system.name, system.command, *requests):
+                        measured[row["work"]][system.name].append(row["seconds"] / row["tasks"])
+                        left.remove(row["work"])
+                    if left:  # the one that it failed in is not tried again; those after it are
+                        self.failures[-1:] = [f"{system.name}: {left[0]}"]
+                        broken.add((system.name, left.pop(0)))
                 print(f"round {number + 1}: {system.name}, {time.perf_counter() - start:.1f} s", flush=True)
-        return {"measured": measured}
+        for system_name, work in broken:
+            measured[work][system_name] = []
+        return measured
 
     def amount(self, work: str, tasks: int) -> int:
         if not self.quick:
@@ -102,71 +138,62 @@ class Suite:
         seconds = 0.01 if self.quick else 0.03
         curves: dict[str, list[dict[str, Any]]] = {}
         for system in plan.METG:
-            if not system.installed() or not self.wanted(system.name):
+            if not self.wanted(system):
                 continue
-            share, start = 0.5, time.perf_counter()
+            start, curve = time.perf_counter(), []
             common = {"first": system.first, "seconds": seconds, "tasks": system.tasks, "cores": plan.CORES}
-            widths = [plan.CORES, 4 * plan.CORES]
-            if system.kernels == ("rust",):
-                numbers = [peaks["rust"], system.first, share, seconds, system.tasks, plan.CORES, *widths]
-                curve = self.run(system.name, system.command, "metg=" + ",".join(map(str, numbers)))
-            else:
-                curve = []
-                for kernel in system.kernels:
-                    # Half of the cores is what one interpreter's lock allows: half of that is asked of such a kernel.
-                    wanted = {"share": share if kernel == "release" else share / 2, "widths": widths}
-                    request = common | wanted | {"peaks": {kernel: peaks[kernel]}}
-                    curve += self.run(system.name, system.command, "metg=" + json.dumps(request))
+            for kernel in system.kernels:
+                if kernel not in peaks:
+                    continue
+                share = plan.SHARES[kernel]
+                if kernel == "rust":
+                    numbers = [peaks[kernel], system.first, share, seconds, system.tasks, plan.CORES, *plan.WIDTHS]
+                    request = ",".join(map(str, numbers))
+                else:
+                    wanted = {"share": share, "widths": plan.WIDTHS, "peaks": {kernel: peaks[kernel]}}
+                    request = json.dumps(common | wanted)
+                curve += self.run(f"{system.name}: {kernel}", system.command, f"metg={request}")
             curves[system.name] = curve
             print(f"{system.name}, {time.perf_counter() - start:.1f} s", flush=True)
         return {"peaks": peaks, "curves": curves}
 
     def peaks(self) -> dict[str, float]:
         """Units of useful work a second that all cores reach together, for each kernel: shared by all its systems."""
-        command = (sys.executable, str(plan.PROGRAMS / "peaks.py"))
-        peaks = self.run("peaks", command, str(plan.CORES))[0]
-        return peaks | {"rust": self.run("peaks", (str(plan.RUST),), f"peak={plan.CORES}")[0]["peak"]}
+        peaks: dict[str, float] = {}
+        for row in self.run("peaks", (sys.executable, str(plan.PROGRAMS / "peaks.py")), str(plan.CORES)):
+            peaks |= row
+        for row in self.run("peak, Rust", (str(plan.RUST),), f"peak={plan.CORES}"):
+            peaks["rust"] = row["peak"]
+        return peaks
 
     def idle(self) -> list[dict[str, Any]]:
         """The seed's workflow: a row for each system, seed and scale of the sleeps, in turn."""
         rows = []
         seeds = range(2 if self.quick else 10)
         scales = (0.1, 0.01) if self.quick else (1.0, 0.1, 0.01)
-        programs = {"azolla": sys.executable, "dask": str(plan.PEERS_PYTHON)}
-        dask = plan.TABLES["python"].systems[-1]
-        if not dask.installed() or not self.wanted("Dask"):
-            del programs["dask"]
+        systems = [system for system in plan.SEED_WORKFLOW if self.wanted(system)]
         for scale in scales:
+            start = time.perf_counter()
             for seed in seeds:
-                for system, interpreter in programs.items():
-                    command = (interpreter, str(plan.PROGRAMS / "seed_workflow.py"), system)
-                    rows += self.run(f"seed workflow, {system}", command, str(scale), str(seed))
-            print(f"sleeps × {scale:g}", flush=True)
+                for system in systems:
+                    rows += self.run(f"seed's workflow, {system.name}", system.command, str(scale), str(seed))
+            print(f"sleeps × {scale:g}, {time.perf_counter() - start:.1f} s", flush=True)
         return rows
 
     def memory(self) -> list[dict[str, Any]]:
         """Bytes a task, by state."""
-        tasks = 20_000 if self.quick else 200_000
-        rows = self.run("memory, azolla (Rust)", (str(plan.RUST_MEMORY),), str(tasks))
-        rows += self.run(
-            "memory, azolla (Python)", (sys.executable, str(plan.PROGRAMS / "memory.py"), "azolla"), str(tasks)
-        )
-        if plan.TABLES["python"].systems[-1].installed() and self.wanted("Dask"):
-            command = (str(plan.PEERS_PYTHON), str(plan.PROGRAMS / "memory.py"), "dask")
-            rows += self.run("memory, Dask", command, str(tasks // 40))
+        rows = []
+        for system in plan.MEMORY:
+            if self.wanted(system):
+                start, tasks = time.perf_counter(), self.amount("memory", system.tasks["memory"])
+                rows += self.run(f"memory, {system.name}", system.command, str(tasks), PYTHONMALLOC="malloc")
+                print(f"{system.name}, {time.perf_counter() - start:.1f} s", flush=True)
         return rows
 
     def zero(self) -> list[dict[str, Any]]:
         """The core alone, in simulated time."""
         arguments = ["1000", "100000"] if self.quick else ["10000", "10000000"]
         return self.run("zero worker, azolla", (str(plan.ZERO_WORKER),), *arguments)
-
-    def watched(self) -> list[dict[str, Any]]:
-        """What a dashboard costs those who are watched, in instructions."""
-        if missing := watched.missing():
-            print(f"watched: {missing}", file=sys.stderr, flush=True)
-            return []
-        return watched.measure(20_000 if self.quick else 200_000, self.rounds)
 
 
 def machine() -> dict[str, Any]:
@@ -177,6 +204,17 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def commit() -> str:
+    """Which state of the code is measured; bench/results and the README's figures are no part of it."""
+    git = ("git", "-C", str(plan.ROOT))
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "status", "--porcelain", "crates", "python"], capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + (" with changes" if changed.stdout else "")
 
 
 if __name__ == "__main__":

@@ -1,91 +1,123 @@
-"""Bytes a task in Python: growth of the process's resident memory with so many tasks in one state.
+"""Bytes a task in Python, by state: what malloc has handed out and not got back.
 
-    memory.py {azolla,dask} TASKS
+    PYTHONMALLOC=malloc memory.py {azolla,dask} TASKS
 
-What returns is told by the allocators: what they have handed out and not got back, Python's blocks and malloc's bytes.
+Python is told to leave small objects to malloc too, so that one count has everything, native or not.
 """
 
 import ctypes
 import gc
 import json
+import os
 import sys
 import threading
 import time
 from typing import Any
 
+RUNNING = 128
+"""How many tasks run at once where the running ones are measured: each has a thread."""
+
+
+NAMES = [None, None, None, None, "hblkhd", None, None, "uordblks", None, None]
+
 
 class Mallinfo2(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in [
-            "arena",
-            "ordblks",
-            "smblks",
-            "hblks",
-            "hblkhd",
-            "usmblks",
-            "fsmblks",
-            "uordblks",
-            "fordblks",
-            "keepcost",
-        ]
-    ]
+    """As C's malloc.h has it: ten numbers."""
+
+    _fields_ = [(f"unused_{at}" if name is None else name, ctypes.c_size_t) for at, name in enumerate(NAMES)]
 
 
 libc = ctypes.CDLL(None)
 libc.mallinfo2.restype = Mallinfo2
 
 
-def resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096
-
-
-def in_use() -> float:
-    """Bytes; a block of Python's own allocator is counted as 64."""
+def in_use() -> int:
     gc.collect()
     info = libc.mallinfo2()
-    return info.uordblks + info.hblkhd + 64 * sys.getallocatedblocks()
+    return info.uordblks + info.hblkhd
 
 
-opened = threading.Event()
+gate = threading.Lock()
+"""Held while tasks are to wait: to wait for a lock takes no memory."""
+begun: list[int] = []
 
 
-def wait_for_event(x: int) -> int:
-    opened.wait()
-    return x
+def pass_gate(n: int) -> int:
+    begun.append(n)
+    with gate:
+        return n
 
 
 def second(first: int, n: int) -> int:
     return n
 
 
-def main() -> None:
-    system, tasks = sys.argv[1], int(sys.argv[2])
+def connect(system: str, threads: int) -> Any:
     if system == "azolla":
-        from azolla import Client, wait
+        from azolla import Client
 
-        client: Any = Client(processes=False, n_workers=1, threads_per_worker=2)
-    else:
-        from dask.distributed import Client, wait
+        return Client(processes=False, n_workers=1, threads_per_worker=threads)
+    from dask.distributed import Client
 
-        client = Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None)
-    first = client.submit(int, 0, pure=False)
-    wait(client.map(second, [first] * 100, range(100), pure=False))
-    gate = client.submit(wait_for_event, 0, pure=False)
-    used, before = in_use(), resident()
-    futures = client.map(second, [gate] * tasks, range(tasks), pure=False)
-    time.sleep(0.2 if system == "azolla" else 5.0)  # Dask's scheduler takes them in on a thread of its own
-    pending, held = resident() - before, in_use() - used
-    opened.set()
-    wait(futures)
-    finished = resident() - before
+    return Client(processes=False, n_workers=1, threads_per_worker=threads, dashboard_address=None)
+
+
+def settled() -> int:
+    """What is in use once that changes no more: Dask's scheduler takes tasks in on a thread of its own."""
+    now = in_use()
+    while True:
+        time.sleep(1.0)
+        last, now = now, in_use()
+        if abs(now - last) <= 0.01 * now:
+            return now
+
+
+def queued(system: str, tasks: int) -> dict[str, float]:
+    """Bytes a pending and a finished task, and how much of the latter is left three seconds after the futures have gone."""
+    client = connect(system, 2)
+    first = client.submit(second, 0, 0, pure=False)
+    client.gather(client.map(second, [first] * 100, range(100), pure=False))
+    with gate:
+        waits = client.submit(pass_gate, 0, pure=False)
+        before = in_use()
+        futures = client.map(second, [waits] * tasks, range(tasks), pure=False)
+        pending = settled() - before
+    assert client.gather(futures[-1]) == tasks - 1
+    # Results that are gathered would be counted twice: here and at the workers.
+    while any(future.status != "finished" for future in futures):
+        time.sleep(0.1)
+    finished = settled() - before
     del futures
     time.sleep(3.0)
-    left = in_use() - used
-    figures = {"pending": pending / tasks, "running": None, "finished": finished / tasks, "left": left / held}
-    print(json.dumps({"system": f"{system} (Python)", "tasks": tasks} | figures))
+    left = in_use() - before
     client.close()
+    return {"pending": pending / tasks, "finished": finished / tasks, "left": max(0, left) / finished}
+
+
+def running(system: str) -> float:
+    """Bytes a running task: of all that are, beside as many threads that are idle."""
+    client = connect(system, RUNNING)
+    for measured in (False, True):
+        begun.clear()
+        with gate:
+            before = in_use()
+            futures = client.map(pass_gate, range(RUNNING), pure=False)
+            while len(begun) < RUNNING:
+                time.sleep(0.05)
+            held = settled() - before
+        assert client.gather(futures) == list(range(RUNNING))
+        del futures
+        if not measured:  # every thread has run a task now
+            time.sleep(1.0)
+    client.close()
+    return held / RUNNING
+
+
+def main() -> None:
+    system, tasks = sys.argv[1], int(sys.argv[2])
+    assert os.environ.get("PYTHONMALLOC") == "malloc"
+    figures = queued(system, tasks) | {"running": running(system)}
+    print(json.dumps({"system": f"{'azolla' if system == 'azolla' else 'Dask'} (Python)", "tasks": tasks} | figures))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ work falls below what is asked for.
 
 import json
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -82,12 +83,17 @@ def useful(run: Run, peak: float, kernel: str, units: int, width: int, steps: in
 
 
 def peak(kernel: Callable[[int], int], units: int, cores: int) -> float:
-    """Units a second of so many processes that do nothing else: the best of several."""
+    """Units a second of so many processes that do nothing else: by the time that they had a processor, so that it is the
+    same on a busy machine."""
     rates = []
     with ProcessPoolExecutor(cores) as pool:
         for _ in range(9):
-            start = time.perf_counter()
-            for _ in pool.map(kernel, [units] * cores):
-                pass
-            rates.append(units * cores / (time.perf_counter() - start))
-    return max(rates)
+            seconds = sum(pool.map(took, [kernel] * cores, [units] * cores))
+            rates.append(units * cores * cores / seconds)
+    return statistics.median(rates)
+
+
+def took(kernel: Callable[[int], int], units: int) -> float:
+    start = time.thread_time()
+    kernel(units)
+    return time.thread_time() - start

@@ -138,7 +138,7 @@ def main() -> None:
     makespan = run(client, as_completed)
     client.close()
     figures = {
-        "system": system,
+        "system": "azolla" if system == "azolla" else "Dask",
         "scale": scale,
         "seed": seed,
         "makespan": makespan,

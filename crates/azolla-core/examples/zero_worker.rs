@@ -14,11 +14,11 @@ use azolla_core::{
 };
 use std::collections::VecDeque;
 use std::error::Error;
-use std::fs;
-use std::time::Instant;
 
 #[path = "../../../bench/counting.rs"]
 mod counting;
+#[path = "../../../bench/processor.rs"]
+mod processor;
 
 /// The scheduler, and workers that answer as soon as they are asked.
 struct World {
@@ -236,7 +236,7 @@ fn nested(depth: u64, lines: u64, times: u64) -> Run {
 impl Run {
     /// Seconds of processor time, and how many events the scheduler was told.
     fn time(&self) -> (f64, u64) {
-        let start = processor_seconds();
+        let start = processor::seconds();
         let mut world = World::new(self.workers);
         if self.steady {
             self.keep_up(&mut world);
@@ -247,7 +247,7 @@ impl Run {
                 world.release(tasks);
             }
         }
-        let seconds = processor_seconds() - start;
+        let seconds = processor::seconds() - start;
         let counts = world.scheduler.counts();
         assert_eq!((counts.submitted, counts.settled), (self.tasks, self.tasks), "{}", self.name);
         assert_eq!(counts.kept, 0, "{}: all that was released is gone", self.name);
@@ -275,12 +275,4 @@ impl Run {
         let held = counting::bytes() - before - (tasks.capacity() * size_of::<TaskId>()) as isize;
         (self.live >= 10_000).then(|| held as f64 / self.live as f64)
     }
-}
-
-/// How long this thread has had a processor; where the system does not say, how long it has been.
-fn processor_seconds() -> f64 {
-    thread_local!(static START: Instant = Instant::now());
-    let told = fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = told.and_then(|told| told.split(' ').next()?.parse::<u64>().ok());
-    nanoseconds.map_or_else(|| START.with(Instant::elapsed).as_secs_f64(), |ns| 1e-9 * ns as f64)
 }

@@ -50,7 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Bytes a pending and a finished task, futures and results included, and what is left of them all.
+/// Bytes a pending and a finished task, futures and results included, and how much of the latter is
+/// left when the futures have gone.
 fn queued(tasks: usize) -> Result<(f64, f64, f64), Box<dyn Error>> {
     let client = Client::builder().threads_per_worker(1).build()?;
     let gate = Arc::new(Gate::default());
@@ -73,7 +74,7 @@ fn queued(tasks: usize) -> Result<(f64, f64, f64), Box<dyn Error>> {
     }
     let left = bytes() - before;
     let each = |bytes: isize| bytes as f64 / tasks as f64;
-    Ok((each(pending), each(finished), left.max(0) as f64 / pending as f64))
+    Ok((each(pending), each(finished), left.max(0) as f64 / finished as f64))
 }
 
 /// Bytes a running task: of all that are, beside as many threads that are idle.

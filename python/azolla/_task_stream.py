@@ -82,7 +82,8 @@ class get_task_stream:
         filename: Where to write the figure.
 
     Attributes:
-        data: Afterwards, the runs that have ended within, as `Client.get_task_stream` gives them.
+        data: Afterwards, the runs that have ended within, the last 100,000, as `Client.get_task_stream` gives them. Those
+            that had begun before are left out: when was not recorded.
         figure: Afterwards, the figure, if there is to be one.
 
     Raises:

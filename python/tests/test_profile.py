@@ -49,7 +49,7 @@ def test_where_tasks_spend_their_time() -> None:
         until = threading.Event()
         futures = [client.submit(spin, until, pure=False), client.submit(other, until, pure=False)]
         eventually(lambda: set(names(client.profile())) == {"spin", "other"})
-        eventually(lambda: names(next(iter(client.profile(key="spin")["children"].values()))) == ["inner"])
+        eventually(lambda: "inner" in names(next(iter(client.profile(key="spin")["children"].values()))))
         tree = client.profile()
         total(tree)
         [node] = client.profile(key="spin")["children"].values()

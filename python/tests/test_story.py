@@ -55,7 +55,8 @@ def test_a_key_that_is_used_again(client: Client) -> None:
         future = client.submit(inc, 1, key="mine")
         future.result()
         del future
-    eventually(lambda: len(steps(client, "mine")) == 10)
+        eventually(lambda: steps(client, "mine")[-1] == ("memory", "forgotten"))
+    assert len(steps(client, "mine")) == 10
     assert steps(client, "mine")[:5] == steps(client, "mine")[5:]
 
 

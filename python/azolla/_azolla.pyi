@@ -39,6 +39,7 @@ __all__ = [
     "thread_client",
     "thread_running",
     "thread_task",
+    "time_left",
     "tokenize",
     "wait",
 ]
@@ -618,6 +619,9 @@ def before_collection(phase: str, _info: object) -> None:
 
 def after_fork() -> None:
     """Called in the child of every fork: the parent's clients are dead there."""
+
+def time_left(cluster: ClusterCore) -> tuple[int, tuple[float, float] | None]:
+    """How many tasks of a cluster have not ended, and how many seconds that may take at least and at most; None: unknown."""
 
 def secede() -> bool | None:
     """Lets the task on this thread run on without a slot. Whether it had one; None outside tasks."""

@@ -59,9 +59,15 @@ def size(number: int) -> str:
     return f"{number} B"
 
 
+#: Notebooks set tables their own way.
+_LEFT = ' style="text-align:left"'
+
+
 def _table(rows: dict[str, str], dashboard: str | None = None) -> str:
-    cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
+    cells = "".join(
+        f"<tr><th{_LEFT}>{escape(name)}</th><td{_LEFT}>{escape(value)}</td></tr>" for name, value in rows.items()
+    )
     if dashboard is not None:
         link = f'<a href="{escape(dashboard)}" target="_blank" rel="noopener">{escape(dashboard)}</a>'
-        cells += f"<tr><th>Dashboard</th><td>{link}</td></tr>"
+        cells += f"<tr><th{_LEFT}>Dashboard</th><td{_LEFT}>{link}</td></tr>"
     return f"<table>{cells}</table>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import itertools
 import json
 import urllib.parse
 from pathlib import Path
@@ -143,7 +144,11 @@ def test_cancelling_needs_the_token_and_no_other_site_may_ask(client: Client, re
     ]
     assert [code for code, _ in refused] == [403] * len(refused)
     assert after.status == "pending"
-    # A notebook's proxy has another host name: the token lets its user in.
+    # A notebook's proxy has another host name: the token lets its user in, and what the page is made of is no secret.
+    assert reader.ask("/assets/app.mjs", Host="hub.example")[0] == 200
+    proxied = {"Host": "127.0.0.1:1", "Origin": "https://hub.example"}
+    assert reader.ask(f"/health?token={reader.token}", **proxied)[0] == 403
+    assert reader.ask(f"/health?token={reader.token}", **proxied, X_Forwarded_Host="hub.example")[0] == 200
     assert reader.ask(f"/health?token={reader.token}", Host="hub.example")[0] == 200
     assert reader.ask(path, "POST", x_azolla_token=reader.token) == (200, '{"cancelled":1}')
     assert after.status == "cancelled"
@@ -184,6 +189,7 @@ def test_a_trace_has_slots_and_arrows(client: Client, reader: Reader, tmp_path: 
         client.gather(client.map(root, [1, 1], pure=False))
         client.write_trace(tmp_path / "trace.json")
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    check_trace(events)
     numbers = {event["args"]["number"]: event for event in events if event["ph"] == "X"}
     grown = [event for event in numbers.values() if event["args"]["parent"]]
     assert {event["name"] for event in grown} == {"child"}
@@ -192,7 +198,33 @@ def test_a_trace_has_slots_and_arrows(client: Client, reader: Reader, tmp_path: 
     assert starts == {event["id"] for event in events if event["ph"] == "f"} and len(starts) == len(grown)
 
 
-# --- The page
+def check_trace(events: list[dict[str, Any]]) -> None:
+    """That these are events as the Trace Event Format has them, and that viewers can make something of them."""
+    tracks: dict[int, list[dict[str, Any]]] = {}
+    for event in events:
+        assert event["ph"] in "MXsf" and event["name"] and {"pid", "tid"} <= event.keys()
+        if event["ph"] == "M":
+            assert event["name"] in ("process_name", "thread_name", "thread_sort_index") and len(event["args"]) == 1
+        else:
+            assert isinstance(event["ts"], (int, float)) and event["ts"] >= 0 and event["cat"]
+        if event["ph"] == "X":
+            assert event["dur"] >= 0
+            tracks.setdefault(event["tid"], []).append(event)
+    named = {event["tid"] for event in events if event["name"] == "thread_name"}
+    assert tracks.keys() <= named
+    for track in tracks.values():
+        track.sort(key=lambda event: event["ts"])
+        for one, next_one in itertools.pairwise(track):
+            # To a nanosecond, in microseconds: what overlaps would be drawn as if one had called the other.
+            assert one["ts"] + one["dur"] <= next_one["ts"] + 0.001
+    arrows = {event["id"]: event for event in events if event["ph"] == "s"}
+    for end in (event for event in events if event["ph"] == "f"):
+        begin = arrows[end["id"]]
+        assert begin["ts"] <= end["ts"] and end["bp"] == "e"
+        for event in (begin, end):
+            # An arrow is tied to the slice of its track that lies there.
+            around = [one for one in tracks[event["tid"]] if one["ts"] <= event["ts"] <= one["ts"] + one["dur"] + 0.001]
+            assert around, event
 
 
 async def wait_for(event: asyncio.Event) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import http.server
 import os
 import shutil
 import subprocess
+import threading
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.set_default_timeout(30_000)
     expect.set_options(timeout=30_000)
     wrong: list[str] = []
@@ -159,9 +163,203 @@ def keep(children: int) -> list[Any]:
 def test_the_report_is_one_file(client: Client, page: Page, tmp_path: Path) -> None:
     with performance_report(tmp_path / "report.html"):
         client.gather(client.map(root, [3] * 10, pure=False))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.context.set_offline(True)
     page.goto(f"file://{tmp_path}/report.html")
     expect(page.locator("#connection")).to_have_text("report")
     expect(page.locator("#progress li[data-name=child] .of")).to_have_text("30 / 30")
+    expect(page.locator("#stream .legend")).to_contain_text("child")
+    assert {urllib.parse.urlsplit(url).scheme for url in asked} <= {"file", "data"}
+
+
+def test_a_failure_is_red_and_told_with_its_traceback(client: Client, page: Page) -> None:
+    page.goto(link(client))
+    failed = client.submit(fail, "no title", key="bad-one")
+    wait(failed)
+    expect(page.locator("#numbers dd.bad")).to_have_text("1")
+    page.locator("#errors summary").click()
+    expect(page.locator("#errors pre")).to_contain_text("ValueError: no title")
+    page.locator("#errors button.key").click()
+    expect(page.locator(".details #state.bad")).to_have_text("error")
+    expect(page.locator(".details pre")).to_contain_text("Traceback")
+
+
+def test_everything_can_be_done_with_the_keyboard(client: Client, page: Page, gate: Gate) -> None:
+    page.goto(link(client))
+    held = client.submit(gate.hold, key="held")
+    gate.entered()
+    expect(page.locator("#growth .node")).to_have_count(1)
+    page.keyboard.press("/")
+    page.keyboard.type("held")
+    page.keyboard.press("Enter")
+    expect(page.locator("#search .key")).to_have_text("held")
+    for _ in range(3):  # the button, the fold, the task
+        page.keyboard.press("Tab")
+    expect(page.locator("#search .key")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".details #state")).to_have_text("running")
+    expect(page.locator(".details")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#search .key")).to_be_focused()
+    canvas = page.locator("#stream canvas[tabindex]")
+    canvas.focus()
+    follow = page.locator("#stream .controls button", has_text="follow")
+    expect(follow).to_be_disabled()
+    for key in ("+", "ArrowLeft", "-"):
+        page.keyboard.press(key)
+    expect(follow).to_be_enabled()
+    page.keyboard.press("Home")
+    expect(follow).to_be_disabled()
+    gate.open()
+    held.result()
+
+
+def test_hovering_tells_key_duration_and_parent(one_slot: Client, page: Page, gate: Gate) -> None:
+    page.goto(link(one_slot))
+    expect(page.locator("#connection")).to_have_text("live")
+
+    def grow() -> Any:
+        return get_client().submit(gate.hold, key="grown")
+
+    grown = one_slot.submit(grow, key="grower")
+    gate.entered()
+    expect(page.locator("#stream .legend")).to_contain_text("hold")
+    # It runs now, up to the right edge.
+    page.locator("#stream canvas[tabindex]").scroll_into_view_if_needed()
+    box = page.locator("#stream canvas[tabindex]").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + 10)
+    tip = page.locator("#stream .tip")
+    expect(tip.locator(".key")).to_have_text("grown")
+    expect(tip).to_contain_text("submitted by grower")
+    expect(tip).to_contain_text("running")
+    page.mouse.click(box["x"] + box["width"] - 3, box["y"] + 10)
+    expect(page.locator(".details #parent")).to_have_text("grower")
+    gate.open()
+    grown.result().result()
+
+
+#: Text and what lies below it, 4.5 to 1; what carries a meaning without words, 3 to 1.
+CONTRASTS = [
+    *[(ink, ground, 4.5) for ink in ("ink", "dim", "leaf", "bad") for ground in ("card", "paper", "lane")],
+    *[
+        (shade, ground, 3.0)
+        for shade in ("running", "async", "parked", "ready", "waiting", "cancelled", "edge")
+        for ground in ("card", "lane")
+    ],
+]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_is_what_wcag_asks_for(client: Client, page: Page, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(link(client))
+    expect(page.locator("#connection")).to_have_text("live")
+    shades: dict[str, list[float]] = page.evaluate(
+        """async () => {
+            const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+            const shade = (text) => { context.fillStyle = text; context.fillRect(0, 0, 1, 1);
+              return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+            const style = getComputedStyle(document.documentElement), shades = {};
+            for (const name of ["ink", "dim", "leaf", "bad", "card", "paper", "lane", "running", "async", "parked", "ready",
+                                "waiting", "cancelled", "edge"]) shades[name] = shade(style.getPropertyValue("--" + name));
+            const { colour, learn } = await import("format");
+            const names = Array.from({ length: 40 }, (_, i) => "f" + i);
+            learn(names, true);
+            for (const name of names) shades[name] = shade(colour(name));
+            return shades;
+        }"""
+    )
+    names = [name for name in shades if name[0] == "f" and name[1:].isdigit()]
+    assert len(names) == 40
+    functions = [(name, ground, 3.0) for name in names for ground in ("card", "lane")]
+    poor = {
+        (one, other): round(contrast(shades[one], shades[other]), 2)
+        for one, other, least in [*CONTRASTS, *functions]
+        if contrast(shades[one], shades[other]) < least
+    }
+    assert poor == {}
+
+
+def contrast(one: list[float], other: list[float]) -> float:
+    """As the Web Content Accessibility Guidelines define it."""
+
+    def luminance(shade: list[float]) -> float:
+        linear = [
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (x / 255 for x in shade)
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_it_works_behind_a_proxy_with_a_prefix(client: Client, page: Page) -> None:
+    address = urllib.parse.urlsplit(link(client))
+    with Proxy(address.netloc) as proxy:
+        page.goto(f"{proxy.url}/user/fern/proxy/8787/status?{address.query}")
+        failed = client.submit(fail, "no", key="behind")
+        wait(failed)
+        expect(page.locator("#connection")).to_have_text("live")
+        page.locator("#search input").fill("behind")
+        page.locator("#search input").press("Enter")
+        page.locator("#search .key").click()
+        expect(page.locator(".details #state")).to_have_text("error")
+        page.locator("#cancel-subtree").click()
+        expect(page.locator(".details .note")).to_contain_text("Asked to cancel")
+        assert all(path.startswith("/user/fern/proxy/8787/") for path in proxy.asked)
+        kinds = {path.removeprefix("/user/fern/proxy/8787/").split("/")[0].split("?")[0] for path in proxy.asked}
+        assert {"status", "assets", "events", "json"} <= kinds
+
+
+class Proxy:
+    """Passes on what comes below a prefix, without it, to another server, as a notebook's does, under a name of its own."""
+
+    def __init__(self, to: str) -> None:
+        self.asked: list[str] = []
+        asked = self.asked
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                # The page may go in the middle of it.
+                with contextlib.closing(http.client.HTTPConnection(to)) as connection, contextlib.suppress(OSError):
+                    self.pass_on(connection)
+                self.close_connection = True
+
+            def pass_on(self, connection: http.client.HTTPConnection) -> None:
+                path = self.path.removeprefix("/user/fern/proxy/8787")
+                connection.request(self.command, path, headers={**self.headers, "Host": "hub.example"} | self.origin())
+                answer = connection.getresponse()
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() != "transfer-encoding":
+                        self.send_header(name, value)
+                self.end_headers()
+                while part := answer.read1():
+                    self.wfile.write(part)
+                    self.wfile.flush()
+
+            do_POST = do_GET
+
+            def origin(self) -> dict[str, str]:
+                return {"Origin": "http://hub.example"} if "Origin" in self.headers else {}
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Proxy:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 @pytest.mark.parametrize("width", [400, 1280])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import azolla
+import nbformat
 import pytest
 from azolla import Client, progress, worker_client
-from conftest import Gate, eventually
+from azolla._progress import _Counts, prefix
+from conftest import PATIENCE, Gate, eventually
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from nbclient import NotebookClient
 
 
 def test_the_consoles_bar_ends_when_the_futures_have(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,7 +23,8 @@ def test_the_consoles_bar_ends_when_the_futures_have(client: Client, capsys: pyt
     assert all(future.done() for future in futures)
     text = capsys.readouterr().out
     assert text.endswith("\n")
-    assert f"[{'#' * 40}] | 11/11 | 1 failed |" in text
+    assert f"[{'#' * 24}] | 11/11 | 1 failed |" in text
+    assert "abs 10/10, int 1/1" in text
 
 
 def test_the_total_moves(one_slot: Client, gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,12 +56,60 @@ def test_a_notebook_has_a_bar_for_each_name(client: Client, gate: Gate, monkeypa
     def last() -> str:
         return str(shown.outputs[-1]["data"]["text/html"])
 
-    eventually(lambda: "<th>abs</th><td><progress value=2 max=2>" in last())
-    assert "<th>hold</th><td><progress value=0 max=1>" in last()
+    eventually(lambda: {bar("abs", 2, 2)} <= told(last()))
+    assert {bar("all", 2, 3), bar("hold", 0, 1)} <= told(last())
     gate.open()
-    eventually(lambda: "<th>hold</th><td><progress value=1 max=1>" in last())
+    eventually(lambda: {bar("all", 3, 3), bar("hold", 1, 1)} <= told(last()))
     eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == "azolla-progress"])
     assert len({output["transient"]["display_id"] for output in shown.outputs}) == 1
+
+
+def bar(name: str, done: int, total: int) -> tuple[str, int, int]:
+    return name, done, total
+
+
+def told(page: str) -> set[tuple[str, int, int]]:
+    """The names on a notebook's bars, with what their progress bars tell."""
+    found = re.findall(r'<th[^>]*>(.*?)</th>.*?aria-valuenow="(\d+)".*?aria-valuemax="(\d+)"', page)
+    return {bar(name, int(done), int(total)) for name, done, total in found}
+
+
+def test_the_time_left_is_a_range_once_it_is_known(client: Client, gate: Gate) -> None:
+    held = client.submit(gate.hold, pure=False)
+    gate.entered()
+    counts = _Counts([held], prefix, set())
+    assert "left" not in counts.times()  # nothing has been timed yet
+    gate.open()
+    held.result()
+    other = Gate()
+    again = client.submit(other.hold, pure=False)
+    other.entered()
+    counts = _Counts([again], prefix, set())
+    assert re.fullmatch(r"\d+\.\d s, .+ s to .+ s left", counts.times())
+    beside = client.submit(other.hold, pure=False)
+    other.entered()
+    assert re.fullmatch(r"\d+\.\d s, up to .+ s left", counts.times())
+    other.open()
+    client.gather([again, beside])
+    assert "left" not in counts.times()
+
+
+NOTEBOOK = [
+    "from azolla import Client, progress\nimport threading\nclient = Client(processes=False, threads_per_worker=2)",
+    "gate = threading.Event()\nfutures = client.map(lambda x: gate.wait(60), range(3), pure=False)\nprogress(futures)",
+    "gate.set()\nlen(client.gather(futures))",
+    "[thread.join() for thread in threading.enumerate() if thread.name == 'azolla-progress']",
+    "client.close()",
+]
+
+
+def test_in_a_real_kernel_the_bar_goes_on_moving() -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in NOTEBOOK])
+    NotebookClient(notebook, timeout=PATIENCE, kernel_name="python3").execute()
+    # The cell has long been left when its bar gets to its end.
+    [output] = notebook.cells[1].outputs
+    assert told(output.data["text/html"]) == {bar("lambda", 3, 3)}
+    assert notebook.cells[2].outputs[0].data["text/plain"] == "3"
 
 
 def test_groups_are_named_by_a_function_of_the_key(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +119,7 @@ def test_groups_are_named_by_a_function_of_the_key(client: Client, monkeypatch: 
     shown = CapturingDisplayPublisher(shell=shell)
     monkeypatch.setattr(shell, "display_pub", shown)
     progress(client.map(abs, [-1], key=["a<b"]), notebook=True, group_by=lambda key: key * 2)
-    assert "<th>a&lt;ba&lt;b</th>" in shown.outputs[0]["data"]["text/html"]
+    assert ">a&lt;ba&lt;b</th>" in shown.outputs[0]["data"]["text/html"]
     eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == "azolla-progress"])
 
 

@@ -11,20 +11,22 @@ use serde::Serialize;
 
 /// From at least to at most.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Range {
-    pub(crate) low: f64,
-    pub(crate) high: f64,
+pub struct Range {
+    /// At least.
+    pub low: f64,
+    /// At most.
+    pub high: f64,
 }
 
 /// What is to be expected, provided that nothing more is submitted from outside.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct Estimate {
+pub struct Estimate {
     /// Tasks in all, in the end.
-    pub(crate) tasks: Option<Range>,
+    pub tasks: Option<Range>,
     /// Seconds until all have ended.
-    pub(crate) seconds: Option<Range>,
+    pub seconds: Option<Range>,
     /// Why not.
-    pub(crate) unknown: Option<String>,
+    pub unknown: Option<String>,
 }
 
 /// How often the rates are followed: more generations than that do not come to an end.
@@ -39,7 +41,9 @@ struct Measured {
     is_async: bool,
 }
 
-pub(crate) fn estimate(overview: &Overview) -> Estimate {
+/// What is to be expected of the tasks of an engine, as an [`Overview`] shows them.
+#[must_use]
+pub fn estimate(overview: &Overview) -> Estimate {
     let measured: Vec<Measured> = overview.branches.iter().map(measure).collect();
     let rates = rates(&overview.branches);
     let reached = reached(&measured, &rates);

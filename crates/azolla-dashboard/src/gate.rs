@@ -2,8 +2,9 @@
 //!
 //! The server listens on this machine, but a page from elsewhere, opened in a browser here, can send
 //! requests to it as well. So the Host must be one that no other site can have (an address, or
-//! localhost), the Origin must be the Host, and whatever changes something needs the token of the
-//! link. Whoever shows the token may come by any Host: so a notebook's proxy can be passed.
+//! localhost), the Origin must be the Host or what a proxy was asked for, and whatever changes
+//! something needs the token of the link. Whoever shows the token may come by any Host: so a
+//! notebook's proxy can be passed.
 
 use axum::extract::{Request, State};
 use axum::http::header::{HeaderName, HeaderValue};
@@ -41,6 +42,7 @@ impl Token {
 
 /// The header that carries the token; a page of another site cannot send it.
 const TOKEN: &str = "x-azolla-token";
+const FORWARDED: &str = "x-forwarded-host";
 
 pub(crate) async fn gate(State(token): State<Token>, request: Request, next: Next) -> Response {
     let headers = request.headers();
@@ -52,11 +54,15 @@ pub(crate) async fn gate(State(token): State<Token>, request: Request, next: Nex
     let known = in_header.is_some_and(|given| token.is(given))
         || (!acts && in_query.into_iter().any(|given| token.is(given)));
     let host = text(headers, &header::HOST).unwrap_or("");
-    if !known && !is_local(host) {
+    // What the page is made of is the same everywhere, and is asked for without the token.
+    let public = request.uri().path().starts_with("/assets/");
+    if !known && !public && !is_local(host) {
         return refuse("this host name is not known here: open the link that the client printed");
     }
+    // A proxy may say by which name it was asked; a page of another site cannot.
+    let asked = text(headers, &HeaderName::from_static(FORWARDED));
     if let Some(origin) = text(headers, &header::ORIGIN)
-        && origin.split_once("://").is_none_or(|(_, of)| of != host)
+        && origin.split_once("://").is_none_or(|(_, of)| of != host && Some(of) != asked)
     {
         return refuse("requests from other sites are not answered");
     }

@@ -32,6 +32,7 @@ mod server;
 mod snapshot;
 mod trace;
 
+pub use estimate::{Estimate, Range, estimate};
 #[cfg(feature = "progress")]
 pub use progress::{Progress, progress, progress_to};
 pub use server::{Handle, Recording, Server};

@@ -236,6 +236,8 @@ impl Shared {
             while !self.is_watched() {
                 self.changed.notified().await;
             }
+            // In this order: what fails in between is not missed.
+            drop(self.look());
             self.recall_failures();
             while self.is_watched() {
                 looks += 1;

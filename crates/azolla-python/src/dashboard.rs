@@ -108,6 +108,20 @@ impl Dashboard {
     }
 }
 
+/// How many tasks of a cluster have not ended, and how many seconds that may take at least and at most; None: unknown.
+#[pyfunction]
+pub(crate) fn time_left(
+    py: Python<'_>,
+    cluster: &Bound<'_, ClusterCore>,
+) -> PyResult<(u64, Option<(f64, f64)>)> {
+    let engine = Arc::clone(&cluster.get().cluster()?.engine);
+    Ok(py.detach(|| {
+        let overview = engine.overview();
+        let left = azolla_dashboard::estimate(&overview).seconds;
+        (overview.counts.live, left.map(|range| (range.low, range.high)))
+    }))
+}
+
 impl Dashboard {
     fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -42,6 +42,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sync::VariableCore>()?;
     module.add_class::<worker::PyWorker>()?;
     module.add_class::<worker::Running>()?;
+    module.add_function(wrap_pyfunction!(dashboard::time_left, module)?)?;
     module.add_function(wrap_pyfunction!(raised::before_collection, module)?)?;
     module.add_function(wrap_pyfunction!(shared::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(worker::secede, module)?)?;

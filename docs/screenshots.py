@@ -35,7 +35,7 @@ def main() -> None:
         sys.exit("needs Chromium: on Debian, apt-get install chromium")
     with Client(processes=False, threads_per_worker=6) as client, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        wide = browser.new_page(viewport={"width": 1280, "height": 960})
+        wide = browser.new_page(viewport={"width": 1280, "height": 1060})
         narrow = browser.new_page(viewport={"width": 400, "height": 900}, color_scheme="dark")
         for page in (wide, narrow):
             assert client.dashboard_link is not None

@@ -98,7 +98,8 @@ screenshots: extension ## the pictures of the dashboard in docs (needs Chromium)
 
 bench: $(VENV)/ready ## the bench suite beside the peers (QUICK=1, PARTS=python,rust, ROUNDS=5, RESUME=1)
 	$(STEP) "build the Python extension as released" $(LIMIT) $(AS_RELEASED) $(EXTENSION)
-	$(STEP) "build the Rust benchmarks" $(LIMIT) $(AS_RELEASED) cargo build $(LOCKED) --release -p azolla -p azolla-core $(BENCH_EXAMPLES)
+	$(STEP) "build the Rust benchmarks" $(LIMIT) $(AS_RELEASED) cargo build $(LOCKED) --release -p azolla -p azolla-core -p azolla-dashboard \
+		$(BENCH_EXAMPLES)
 	$(STEP) "bench/suite.py" 7200 $(VENV)/bin/python bench/suite.py $(if $(QUICK),--quick) $(if $(RESUME),--resume) \
 		$(if $(PARTS),--parts $(PARTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 

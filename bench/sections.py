@@ -190,5 +190,11 @@ def watched(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-ALL: dict[str, Callable[[Any], list[str]]] = {"metg": metg, "idle": idle, "memory": memory, "zero": zero}
+ALL: dict[str, Callable[[Any], list[str]]] = {
+    "metg": metg,
+    "idle": idle,
+    "memory": memory,
+    "zero": zero,
+    "watched": watched,
+}
 """By part; the tables that compare systems come before."""

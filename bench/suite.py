@@ -20,8 +20,9 @@ from typing import Any
 
 import plan
 import report
+import watched
 
-PARTS = [*plan.TABLES, "metg", "idle", "memory", "zero"]
+PARTS = [*plan.TABLES, "metg", "idle", "memory", "zero", "watched"]
 LIMIT = 240
 """Seconds after which a program counts as stuck."""
 
@@ -194,6 +195,14 @@ class Suite:
         """The core alone, in simulated time."""
         arguments = ["1000", "100000"] if self.quick else ["10000", "10000000"]
         return self.run("zero worker, azolla", (str(plan.ZERO_WORKER),), *arguments)
+
+    def watched(self) -> list[dict[str, Any]]:
+        """What a dashboard costs those who are watched, in instructions."""
+        if missing := watched.missing():
+            print(f"watched: {missing}", file=sys.stderr, flush=True)
+            self.failures.append("what a dashboard costs")
+            return []
+        return watched.measure(20_000 if self.quick else 200_000, self.rounds)
 
 
 def machine() -> dict[str, Any]:

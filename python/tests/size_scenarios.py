@@ -16,6 +16,9 @@ from watching import Watch
 
 PARENTS = 10_000
 
+#: Where a container's limit stands, by either version of cgroups.
+PIDS = ("/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max")
+
 SCENARIOS: dict[str, Callable[[], None]] = {}
 
 
@@ -81,7 +84,7 @@ def for_what_the_last_one_sets() -> None:
 def threads_allowed() -> int:
     """How many threads this process may have: a container may have few."""
     limits = [resource.getrlimit(resource.RLIMIT_NPROC)[0]]
-    for path in ("/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max", "/sys/fs/cgroup/pids.max"):
+    for path in ("/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max", *PIDS):
         file = Path(path)
         if file.exists() and (text := file.read_text().strip()).isdigit():
             limits.append(int(text) // 2)

@@ -147,7 +147,8 @@ fn claims_are_taken_back_and_begun_once() {
                 seen.lock().unwrap().push(n);
                 if n % 4 == 3 {
                     // A wait gives back what is claimed.
-                    self::client().submit(|| ()).result().unwrap();
+                    let looks = || self::client().check_invariants().unwrap();
+                    self::client().submit(looks).result().unwrap();
                 }
             },
             0..10,
@@ -249,15 +250,50 @@ fn the_last_client_goes_inside_a_task() {
 #[test]
 fn a_task_secedes_and_rejoins() {
     check(1, |client| {
-        let parent = client.submit(|| {
+        let enter = at_most(1);
+        let (enters, others) = (enter.clone(), enter.clone());
+        let parent = client.submit(move || {
             secede().unwrap();
             let child = self::client().submit(|| 1);
             let n = *child.result().unwrap();
             rejoin().unwrap();
+            enters();
             n + *self::client().submit(|| 1).result().unwrap()
         });
-        let other = client.submit(|| 1);
-        assert_eq!(parent.result().unwrap() + other.result().unwrap(), 3);
+        let other = client.map(
+            move |n: u32| {
+                others();
+                n
+            },
+            [1, 0],
+        );
+        let other: u32 = client.gather(&other).unwrap().into_iter().sum();
+        assert_eq!(parent.result().unwrap() + other, 3);
+    });
+}
+
+#[test]
+fn an_end_is_told_before_its_worker_waits() {
+    check(1, |client| {
+        // So that they are known to be short, and pulled several at once.
+        client.gather(&client.map(|_: u32| (), 0..3)).unwrap();
+        let event = Event::new(client);
+        let waits = event.clone();
+        let batch = client.map(
+            move |n: u32| {
+                if n == 1 {
+                    waits.wait().unwrap();
+                }
+            },
+            0..4,
+        );
+        while client.counters().settled < 3 + 1 {
+            thread::yield_now();
+        }
+        // And whoever waits is known to.
+        client.check_invariants().unwrap();
+        event.set().unwrap();
+        client.gather(&batch).unwrap();
     });
 }
 

@@ -129,7 +129,7 @@ pub struct Submission<P> {
 }
 
 /// The inputs of one task: no allocation for the few that most have.
-pub type Inputs = SmallVec<[Input; 2]>;
+pub type Inputs = SmallVec<[Input; 3]>;
 
 /// A task whose result another one needs.
 #[derive(Clone, Copy, Debug)]

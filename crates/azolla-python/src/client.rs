@@ -151,7 +151,7 @@ impl Core {
         actors: Option<Bound<'py, PyAny>>,
         pure: Option<bool>,
         kwargs: Option<Bound<'py, PyDict>>,
-    ) -> PyResult<Future> {
+    ) -> PyResult<Bound<'py, Future>> {
         let _ = fifo_timeout; // it ranks the work of several users of one cluster; here is one
         if let Some(allow) = &allow_other_workers
             && allow.is_truthy()?
@@ -175,7 +175,7 @@ impl Core {
         };
         let common = Common::new(self.shared()?, "submit", &func, &options)?;
         let prepared = common.task(args, kwargs, options.key)?;
-        Ok(common.submit(prepared))
+        common.submit(prepared)
     }
 
     /// Submits a task for each item, and returns their futures in the order of the items.

@@ -32,6 +32,8 @@ enum Handle {
 impl Future {
     /// The future that a submission has made: the job counts one already.
     pub(crate) fn new(py: Python<'_>, job: Arc<PyJob>, shared: Arc<Shared>) -> Self {
+        // Two on one job are both in the collector's sight.
+        job.hidden.show(py);
         let handle = if shared.remember(&job) {
             Handle::Live(job)
         } else {
@@ -42,6 +44,19 @@ impl Future {
             Handle::Gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job))
         };
         Self { shared: Some(shared), handle: Mutex::new(handle) }
+    }
+
+    /// The object that stands for a job, as [`new`](Self::new) makes it.
+    pub(crate) fn object(
+        py: Python<'_>,
+        job: Arc<PyJob>,
+        shared: Arc<Shared>,
+    ) -> PyResult<Bound<'_, Self>> {
+        let object = Bound::new(py, Self::new(py, Arc::clone(&job), shared))?;
+        if job.header().has_one_future() && job.header().status() == Status::Pending {
+            job.hidden.hide(&object);
+        }
+        Ok(object)
     }
 
     pub(crate) fn shared(&self) -> PyResult<&Arc<Shared>> {
@@ -487,6 +502,7 @@ impl Future {
 /// One future fewer on this job.
 fn let_go(shared: Option<&Shared>, handle: &Handle) {
     if let (Some(shared), Handle::Live(job)) = (shared, handle) {
+        job.hidden.forget();
         shared.let_go(job);
     }
 }

@@ -1,5 +1,6 @@
 //! A Python task: the call, and the place for what comes of it.
 
+use crate::collected::{Hidden, has_parts};
 use crate::raised::Raised;
 use crate::submit::function_name;
 use azolla::runtime::{Attempts, Header, Job, Status, assert_unlocked};
@@ -75,6 +76,8 @@ pub(crate) struct PyJob {
     pub(crate) name: Name,
     /// The name of the span that it belongs to, if any: those of the spans around it, and its own.
     span: Option<Py<PyTuple>>,
+    /// The one object that stands for it, unless the collector sees that.
+    pub(crate) hidden: Hidden,
 }
 
 impl PyJob {
@@ -93,6 +96,7 @@ impl PyJob {
             client,
             name,
             span,
+            hidden: Hidden::default(),
         }
     }
 
@@ -106,6 +110,7 @@ impl PyJob {
             client,
             name,
             span: None,
+            hidden: Hidden::default(),
         };
         job.store(Ok(value));
         job
@@ -120,6 +125,15 @@ impl PyJob {
     pub(crate) fn forget_call(&self) {
         let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(call);
+    }
+
+    /// Stores the result of the task, as [`store`](Self::store) does, and lets go of its call.
+    pub(crate) fn finish(&self, result: Bound<'_, PyAny>) {
+        if has_parts(&result) {
+            self.hidden.show(result.py());
+        }
+        self.store(Ok(result.unbind()));
+        self.forget_call();
     }
 
     /// Stores what the task has come to. What a cancelled task comes to is nobody's.

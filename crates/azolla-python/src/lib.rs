@@ -7,6 +7,7 @@ mod arguments;
 mod as_completed;
 mod client;
 mod cluster;
+mod collected;
 mod dashboard;
 mod future;
 mod gather;

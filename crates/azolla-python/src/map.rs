@@ -84,7 +84,7 @@ impl<'py> Futures<'_, 'py> {
                 return Ok(());
             }
         }
-        self.all.push(Bound::new(py, Future::new(py, job, Arc::clone(self.shared)))?);
+        self.all.push(Future::object(py, job, Arc::clone(self.shared))?);
         Ok(())
     }
 }

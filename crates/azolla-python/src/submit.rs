@@ -149,15 +149,15 @@ impl<'py> Common<'py> {
         xxhash_rust::xxh3::xxh3_128(&[&digest.to_le_bytes(), name.as_bytes()].concat())
     }
 
-    pub(crate) fn submit(&self, prepared: Prepared) -> Future {
+    pub(crate) fn submit(&self, prepared: Prepared) -> PyResult<Bound<'py, Future>> {
         let shared = &self.shared;
         if let Some(Named::Task(task)) = prepared.key
             && let Some(job) = shared.engine.find_task(task)
         {
-            return Future::new(self.py, job, Arc::clone(shared));
+            return Future::object(self.py, job, Arc::clone(shared));
         }
         let existing = shared.engine.submit(self.spec(&prepared));
-        Future::new(self.py, existing.unwrap_or(prepared.job), Arc::clone(shared))
+        Future::object(self.py, existing.unwrap_or(prepared.job), Arc::clone(shared))
     }
 
     /// Submits all these. Those of a key that is taken have its job afterwards; whether there were any.

@@ -179,8 +179,7 @@ impl PyWorker {
         if result.get_type().is(coroutine) {
             self.detach(&result)?;
         } else if let Some(job) = own(|worker| worker.job().map(Arc::clone))? {
-            job.store(Ok(result.unbind()));
-            job.forget_call();
+            job.finish(result);
             drop(job);
             own(|worker| worker.finish(Outcome::Done))?;
         }
@@ -329,6 +328,7 @@ fn fail(job: &PyJob, error: &Bound<'_, PyAny>) -> PyResult<Outcome> {
         let _ = error.call_method1(intern!(py, "add_note"), (note,));
     }
     let raised = Raised::new(error.clone().unbind(), traceback.map(Bound::unbind));
+    job.hidden.show(py);
     job.store(Err(Failure::Raised(Arc::new(raised))));
     Ok(Outcome::Failed)
 }
@@ -385,10 +385,9 @@ impl Running {
     }
 
     /// The task has returned this.
-    fn done(&self, result: Py<PyAny>) -> PyResult<()> {
+    fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
-        self.job.store(Ok(result));
-        self.job.forget_call();
+        self.job.finish(result);
         self.cluster.engine.finish_detached(&self.job, false, self.since.elapsed());
         Ok(())
     }

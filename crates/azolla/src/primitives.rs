@@ -43,7 +43,7 @@ mod real {
         SPINNING.fetch_sub(1, Ordering::Relaxed);
     }
 
-    const SPINS: u32 = 300;
+    const SPINS: u32 = 1_000;
 
     /// The standard library's mutex without poisoning: the engine has its own way to break down.
     ///

@@ -1,0 +1,54 @@
+//! What Python's garbage collector sees of futures: those in which there is something to find.
+//!
+//! The collector walks all that it knows of again and again, and a program may hold hundreds of
+//! thousands of futures. One on a task that has not ended holds nothing that could lead back to it, and
+//! neither does one on a number or a text. So the one object that stands for a pending task is kept out
+//! of the collector's sight until the task ends with something that has parts, as CPython keeps tuples
+//! of numbers out of it (`_PyTuple_MaybeUntrack`).
+//!
+//! All this happens with the GIL held, and so one after the other.
+
+use crate::future::Future;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// The one object that stands for a job, while it is out of the collector's sight.
+#[derive(Default)]
+pub(crate) struct Hidden(AtomicPtr<ffi::PyObject>);
+
+impl Hidden {
+    /// Takes the only future on a pending task out of the collector's sight.
+    pub(crate) fn hide(&self, future: &Bound<'_, Future>) {
+        // SAFETY: the object is alive, of a type that the collector knows, and the GIL is held.
+        unsafe { ffi::PyObject_GC_UnTrack(future.as_ptr().cast()) };
+        self.0.store(future.as_ptr(), Ordering::Relaxed);
+    }
+
+    /// The object goes, or is about to be shown.
+    pub(crate) fn forget(&self) -> *mut ffi::PyObject {
+        // Mostly there is none, and a look costs less than an exchange.
+        if self.0.load(Ordering::Relaxed).is_null() {
+            return ptr::null_mut();
+        }
+        self.0.swap(ptr::null_mut(), Ordering::Relaxed)
+    }
+
+    /// Puts it into the collector's sight.
+    pub(crate) fn show(&self, _py: Python<'_>) {
+        let hidden = self.forget();
+        if !hidden.is_null() {
+            // SAFETY: whoever drops the object forgets it first, with the GIL held, as it is here; so it
+            // is alive. It was taken out of the collector's sight, and nobody else puts it back.
+            unsafe { ffi::PyObject_GC_Track(hidden.cast()) };
+        }
+    }
+}
+
+/// Whether the collector may find anything in this object.
+pub(crate) fn has_parts(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: an object's type is alive as long as the object.
+    let flags = unsafe { ffi::PyType_GetFlags(ffi::Py_TYPE(object.as_ptr())) };
+    flags & ffi::Py_TPFLAGS_HAVE_GC != 0
+}

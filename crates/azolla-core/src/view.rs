@@ -110,6 +110,12 @@ impl<P: Clone> Scheduler<P> {
         self.tasks.places()
     }
 
+    /// Whether this task runs to its end though nobody may be left who wants it.
+    #[must_use]
+    pub fn is_kept(&self, id: TaskId) -> bool {
+        self.tasks.get(id).is_some_and(|task| task.keep)
+    }
+
     /// The task that has this key.
     #[must_use]
     pub fn find(&self, key: Key) -> Option<TaskId> {

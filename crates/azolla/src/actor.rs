@@ -9,7 +9,7 @@ use crate::client::{Client, TaskBuilder, failure, kind, parent};
 use crate::future::Future;
 use crate::inputs::Inputs;
 use crate::primitives::Mutex;
-use crate::runtime::{Spec, Status};
+use crate::runtime::{Job, Spec, Status};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -167,6 +167,7 @@ impl<S: Send + 'static> Actor<S> {
         let engine = self.state.engine();
         let cell = Arc::new(Cell::<T, _, F>::new(work, 0, None));
         let actor: Arc<dyn Task> = self.state.cell();
+        cell.header().set_client(actor.header().client());
         engine.submit(Spec {
             job: Arc::<Cell<T, _, F>>::clone(&cell),
             key: None,

@@ -1,6 +1,7 @@
 //! The client: where work is submitted.
 
 use crate::cell::{Cell, Failure, Once, Repeat, Task, Typed, Work};
+use crate::cluster::{Cluster, Membership};
 use crate::error::Error;
 use crate::future::{Future, Gathering, gathered, wait_for};
 use crate::inputs::Inputs;
@@ -29,7 +30,8 @@ pub struct Client(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine<dyn Task>>,
-    threads: Threads,
+    pub(crate) threads: Threads,
+    pub(crate) membership: Membership,
 }
 
 /// How a client is to be; see [`Client::builder`].
@@ -86,9 +88,10 @@ impl Client {
 
     fn on(threads: Threads, slots: usize) -> io::Result<Self> {
         let engine = Engine::start(slots, Box::new(threads.clone()))?;
-        let shared = Arc::new(Shared { engine, threads });
-        shared.threads.set_owner(&shared);
-        Ok(Self(shared))
+        let first = Cluster::new()
+            .join(|membership| Arc::new(Shared { engine, threads: threads.clone(), membership }));
+        threads.set_owner(&first);
+        Ok(Self(first))
     }
 
     /// Of a client made by [`Builder::by_hand`]: runs all that is ready, on this thread. What waits in a task would wait
@@ -276,7 +279,8 @@ impl Client {
     }
 
     /// Cancels what is queued, and waits for what runs. Every wait on what was cancelled ends.
-    /// Dropping the last handle does the same.
+    /// Dropping the last handle does the same. Where there is [another](Self::another) client, that
+    /// goes on.
     pub fn close(&self) {
         self.0.close();
     }
@@ -284,8 +288,17 @@ impl Client {
 
 impl Shared {
     fn close(&self) {
-        self.engine.close();
-        self.threads.join();
+        match self.membership.leave() {
+            Some(true) => {
+                self.engine.close();
+                self.threads.join();
+            }
+            Some(false) => {
+                let number = self.membership.number;
+                self.engine.cancel_those(|header| header.is_only_of(number));
+            }
+            None => {}
+        }
     }
 }
 
@@ -344,7 +357,7 @@ pub struct Counters {
 /// ```
 #[must_use]
 pub fn current_client() -> Option<Client> {
-    crate::runner::threads::current_owner()?.upgrade().map(Client)
+    crate::runner::threads::current_owner()
 }
 
 /// Lets the task in which this is called run on without a slot: another task begins in its place.
@@ -502,6 +515,11 @@ impl<'c> TaskBuilder<'c> {
         }
         let key = self.key.as_deref().map(digest);
         let cell = Arc::new(Cell::<T, W, F>::new(work, retries, self.key.as_deref()));
+        cell.header().set_client(self.client.0.membership.number);
+        if self.client.0.membership.has_left() {
+            turn_away(&*cell);
+            return Future::new(cell, Arc::clone(engine));
+        }
         let existing = engine.submit(Spec {
             job: Arc::<Cell<T, W, F>>::clone(&cell),
             key,
@@ -542,6 +560,7 @@ impl<'c> TaskBuilder<'c> {
             let cell = Arc::new(Cell::<T, W, F>::new(work, 0, key.as_deref()));
             futures.push(Future::new(Arc::<Cell<T, W, F>>::clone(&cell), Arc::clone(engine)));
             let job: Arc<dyn Task> = cell;
+            job.header().set_client(self.client.0.membership.number);
             let key = key.as_deref().map(digest);
             Spec {
                 job,
@@ -553,6 +572,10 @@ impl<'c> TaskBuilder<'c> {
                 call: false,
             }
         });
+        if self.client.0.membership.has_left() {
+            specs.for_each(|spec| turn_away(&*spec.job));
+            return futures;
+        }
         for (place, job) in engine.submit_all(specs) {
             futures[place] = self.existing(job);
         }
@@ -562,6 +585,7 @@ impl<'c> TaskBuilder<'c> {
     /// A future on the task that had the key already; the job counts one for it.
     pub(crate) fn existing<T: Send + Sync + 'static>(&self, job: Arc<dyn Task>) -> Future<T> {
         let engine = &self.client.0.engine;
+        job.header().add_client(self.client.0.membership.number);
         match Arc::clone(&job).typed().downcast::<Arc<dyn Typed<T>>>() {
             Ok(typed) => Future::new(*typed, Arc::clone(engine)),
             Err(_) => {
@@ -632,6 +656,12 @@ impl RetryingBuilder<'_> {
 
 pub(crate) fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Failure {
     Failure::Error(Arc::from(error.into()))
+}
+
+/// Ends a task that was submitted through a client that has left.
+pub(crate) fn turn_away(job: &dyn Task) {
+    job.header().settle_quietly(crate::runtime::Status::Cancelled);
+    job.discard();
 }
 
 pub(crate) fn digest(key: &str) -> Key {

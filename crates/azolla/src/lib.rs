@@ -41,6 +41,7 @@ mod as_completed;
 mod async_tasks;
 mod cell;
 mod client;
+mod cluster;
 mod completed_stream;
 mod current_task;
 mod error;

@@ -64,11 +64,13 @@ where
 {
     fn settled(&self, _token: usize, _status: Status) {
         let Some(mut callback) = self.callback.lock().take() else { return };
+        let client = callback.0.as_ref().map_or(0, |(future, _)| future.cell().header().client());
         let call = move || -> Result<(), Failure> {
             callback.call();
             Ok(())
         };
         let job: Arc<dyn Task> = Arc::new(Cell::<(), _, F>::new(Once(Some(call)), 0, None));
+        job.header().set_client(client);
         // One that is turned away, or cancelled before it begins, is called when it is dropped.
         let spec = Spec {
             job: Arc::clone(&job),

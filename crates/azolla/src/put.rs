@@ -1,8 +1,9 @@
 //! Values that are there already, as futures.
 
 use crate::cell::{Cell, Failure, Once};
-use crate::client::{Client, TaskBuilder, digest};
+use crate::client::{Client, TaskBuilder, digest, turn_away};
 use crate::future::Future;
+use crate::runtime::Job;
 use std::sync::Arc;
 
 impl Client {
@@ -30,6 +31,11 @@ impl TaskBuilder<'_> {
         let key = self.key.as_deref().map(digest);
         // It is called after its type.
         let cell = Arc::new(Cell::<T, _, T>::holding(value, none, self.key.as_deref()));
+        cell.header().set_client(self.client.0.membership.number);
+        if self.client.0.membership.has_left() {
+            turn_away(&*cell);
+            return Future::new(cell, Arc::clone(engine));
+        }
         match engine.put(Arc::<Cell<T, _, T>>::clone(&cell), key) {
             None => Future::new(cell, Arc::clone(engine)),
             Some(job) => self.existing(job),

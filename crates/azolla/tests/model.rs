@@ -850,3 +850,22 @@ fn an_actor_and_its_handles_go_while_it_is_called() {
         other.join().unwrap();
     });
 }
+
+#[test]
+fn two_clients_of_the_same_threads_leave_while_their_tasks_run() {
+    check(1, |client| {
+        let (one, other) = (client.another(), client.another());
+        let shared = one.task().key("fern").submit(|| 1);
+        let parent = one.submit(|| self::client().submit(|| 2).result().copied());
+        let leaves = thread::spawn(move || one.close());
+        let same = other.task().key("fern").submit(|| 1);
+        assert!(matches!(same.result(), Ok(1) | Err(Error::Cancelled { .. })));
+        let own = other.submit(|| 3);
+        drop(other);
+        assert!(matches!(own.result(), Ok(3) | Err(Error::Cancelled { .. })));
+        leaves.join().unwrap();
+        assert!(matches!(parent.result(), Ok(_) | Err(Error::Cancelled { .. })));
+        assert!(matches!(shared.result(), Ok(1) | Err(Error::Cancelled { .. })));
+        assert_eq!(*client.submit(|| 4).result().unwrap(), 4);
+    });
+}

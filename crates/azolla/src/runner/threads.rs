@@ -3,7 +3,8 @@
 #[cfg(feature = "tracing")]
 pub(crate) use super::traced::run;
 use crate::cell::Task;
-use crate::client::Shared;
+use crate::client::{Client, Shared};
+use crate::cluster::Cluster;
 use crate::primitives::thread::{self, JoinHandle};
 use crate::primitives::{Mutex, is_finished, per_thread};
 use crate::runtime::{Next, Runner, Sleeper, Worker};
@@ -17,9 +18,17 @@ per_thread! {
 }
 
 /// The client whose task runs on this thread.
-pub(crate) fn current_owner() -> Option<Weak<Shared>> {
-    with_worker(|worker| worker.map(drop))?;
-    RUNNER.with(|runner| runner.borrow().as_ref()?.owner.get().cloned())
+pub(crate) fn current_owner() -> Option<Client> {
+    let number = with_worker(|worker| Some(worker?.job()?.header().client()))?;
+    let (first, cluster) = RUNNER.with(|runner| {
+        let runner = runner.borrow();
+        let (first, cluster) = runner.as_ref()?.owner.get()?;
+        // Mostly there is but one.
+        let first = if number == 0 { first.upgrade() } else { None };
+        let suffices = first.as_ref().is_some_and(|first| !first.membership.has_left());
+        Some((first.map(Client), if suffices { None } else { cluster.upgrade() }))
+    })?;
+    cluster.and_then(|cluster| cluster.client(number)).or(first)
 }
 
 /// Calls `f` with the worker whose task runs on this thread: `None` outside tasks.
@@ -47,8 +56,8 @@ pub(super) struct Inner {
     running: Mutex<Vec<JoinHandle<()>>>,
     /// Workers that have no thread, if they are moved by hand.
     pub(super) by_hand: OnceLock<Mutex<Vec<Worker<dyn Task>>>>,
-    /// Whose threads they are. Weak: a task must not keep its own client from ending.
-    owner: OnceLock<Weak<Shared>>,
+    /// Whose threads they are: the first client's, and all of its cluster's. Weak: a task must not keep its own client from ending.
+    owner: OnceLock<(Weak<Shared>, Weak<Cluster>)>,
 }
 
 impl Runner<dyn Task> for Threads {
@@ -71,7 +80,8 @@ impl Runner<dyn Task> for Threads {
 
 impl Threads {
     pub(crate) fn set_owner(&self, owner: &Arc<Shared>) {
-        let _ = self.0.owner.set(Arc::downgrade(owner));
+        let cluster = Arc::downgrade(&owner.membership.cluster);
+        let _ = self.0.owner.set((Arc::downgrade(owner), cluster));
     }
 
     /// Waits for all threads to end, except the one that asks.

@@ -31,6 +31,9 @@ const SUSPENDED: u32 = 32;
 const WOKEN: u32 = 64;
 const YIELDS: u32 = 128;
 
+/// More than one client has submitted the task.
+const SHARED: u32 = 1 << 31;
+
 /// The claim of a task that has begun, or cannot begin any more.
 const BEGUN: u32 = u32::MAX;
 
@@ -57,6 +60,8 @@ pub struct Header {
     futures: AtomicU32,
     /// The number of the engine that `id` belongs to.
     engine: AtomicU32,
+    /// Which of the engine's clients has submitted it, and whether another has too (`SHARED`).
+    client: AtomicU32,
     listeners: Mutex<SmallVec<[Listener; 1]>>,
 }
 
@@ -94,6 +99,7 @@ impl Header {
             flags: AtomicU32::new(0),
             futures: AtomicU32::new(1),
             engine: AtomicU32::new(0),
+            client: AtomicU32::new(0),
             listeners: Mutex::new(SmallVec::new()),
         }
     }
@@ -116,6 +122,28 @@ impl Header {
     pub(crate) fn set_id(&self, id: TaskId, engine: u32) {
         self.engine.store(engine, Ordering::Relaxed);
         self.id.store(id.to_bits(), Ordering::Release);
+    }
+
+    /// Before it is submitted: by which client.
+    pub(crate) fn set_client(&self, client: u32) {
+        self.client.store(client, Ordering::Relaxed);
+    }
+
+    /// This client has submitted it again.
+    pub(crate) fn add_client(&self, client: u32) {
+        if self.client() != client {
+            self.client.fetch_or(SHARED, Ordering::Relaxed);
+        }
+    }
+
+    /// The client that has submitted it first.
+    pub(crate) fn client(&self) -> u32 {
+        self.client.load(Ordering::Relaxed) & !SHARED
+    }
+
+    /// Whether nobody but this client has submitted it.
+    pub(crate) fn is_only_of(&self, client: u32) -> bool {
+        self.client.load(Ordering::Relaxed) == client
     }
 
     /// What a future on this task shows now.

@@ -12,6 +12,7 @@ mod header;
 mod held;
 mod job;
 mod kind_names;
+mod leave;
 mod locked;
 mod monitor;
 mod names;

@@ -21,6 +21,7 @@ pub(crate) const WORKS: &[Work] = &[
     ("runtime: evolving", evolving),
     ("runtime: call an actor, in a row", calls),
     ("runtime: tasks from tasks, each of 10 children", tasks_from_tasks),
+    ("runtime: tasks from tasks, gathered inside, each of 10 children", gathered_inside),
 ];
 
 fn client() -> Client {
@@ -181,5 +182,22 @@ fn tasks_from_tasks(times: u64) {
         let children: &Vec<Future<u64>> = parent.result().expect("no failure");
         assert_eq!(client.gather(children).expect("no failure").into_iter().sum::<u64>(), 55);
     }
+    std::mem::forget((parents, client));
+}
+
+/// Parents that wait for their ten children, which run on the parent's own stack.
+fn gathered_inside(times: u64) {
+    let client = client();
+    let parents = client.map(
+        |children: u64| {
+            let client = current_client().expect("in a task");
+            let children = client.map(|n: u64| n + 1, 0..children);
+            client.gather(&children).expect("no failure").into_iter().sum::<u64>()
+        },
+        (0..times / 10).map(|_| 10),
+    );
+    client.turn();
+    let sums = client.gather(&parents).expect("no failure");
+    assert_eq!(sums.into_iter().sum::<u64>(), times / 10 * 55);
     std::mem::forget((parents, client));
 }

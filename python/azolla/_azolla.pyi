@@ -5,7 +5,7 @@ The examples use a `client = Client(processes=False, threads_per_worker=2)`.
 
 import asyncio
 import builtins
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextvars import Context
 from datetime import timedelta
 from types import GenericAlias, TracebackType
@@ -50,6 +50,7 @@ _R = TypeVar("_R", default=Any)
 
 _Key: TypeAlias = str | bytes | float | tuple[_Key, ...]
 _Timeout: TypeAlias = float | str | timedelta | None
+_Workers: TypeAlias = str | int | Iterable[str | int]
 _Status: TypeAlias = Literal["pending", "finished", "error", "cancelled", "lost"]
 
 @final
@@ -294,8 +295,13 @@ class ClusterCore:
 
     def __new__(cls, *_args: object, **_kwargs: object) -> Self: ...
     def _start(
-        self, slots: int, start_thread: Callable[[Worker], object], this: ref[LocalCluster], number: int
+        self,
+        workers: list[tuple[int, dict[str, float]]],
+        start_thread: Callable[[Worker], object],
+        this: ref[LocalCluster],
+        number: int,
     ) -> None: ...
+    def _worker_number(self, thread: int) -> int | None: ...
     def _close(self) -> None: ...
     @property
     def _closed(self) -> bool: ...
@@ -315,8 +321,8 @@ class Core:
         func: Callable[..., Coroutine[Any, Any, _R]],
         *args: Any,
         key: _Key | None = None,
-        workers: None = None,
-        resources: None = None,
+        workers: _Workers | None = None,
+        resources: Mapping[str, float] | None = None,
         retries: int | None = None,
         priority: float | None = None,
         fifo_timeout: Any = None,
@@ -340,13 +346,16 @@ class Core:
             *args: What to call it with.
             key: The task's key: text, bytes, a number, or a tuple of such. If the client has a task of that key, the
                 future is on that one, whatever it calls. By default it is made as `pure` says.
-            workers: Must be None: a client has one kind of worker so far.
-            resources: Must be None, likewise.
+            workers: The workers that may run it, by their names or addresses: one, or several.
+            resources: How much it takes, by their names, of the resources that its worker has (`Client(resources=...)`).
+                It takes them when it begins, and gives them back when it ends. A task that waits keeps them; one that
+                secedes gives them up, and waits for them when it rejoins.
             retries: How many times the task runs again if it fails; by default 0.
             priority: Tasks of higher priority go first. By default a task has that of the task that submits it, and 0
                 if none does.
             fifo_timeout: Taken as Dask takes it.
-            allow_other_workers: Only for use with `workers`.
+            allow_other_workers: Whether `workers` is only a wish: others run the task while none of those has a thread
+                and the resources to spare.
             actor: Must be False or None: there are no actors yet.
             actors: As `actor`.
             pure: Whether equal calls give equal results. If so (the default), equal calls have equal keys, and are
@@ -361,6 +370,10 @@ class Core:
             FutureCancelledError: A future among the arguments was released. (One that was cancelled cancels the task.)
             ClosedClientError: The client is closed.
             NotImplementedError: For arguments that have no meaning here yet.
+
+        A task that no worker can ever run, since there is none of its `workers` or none that has enough, stays pending
+        until it is cancelled, as with Dask. It is told once, as a warning of the logger `"azolla"` and as an event of the
+        topic `"no-worker"`.
 
         >>> client.submit(pow, 2, 10).result()
         1024
@@ -379,8 +392,8 @@ class Core:
         func: Callable[..., _R],
         *args: Any,
         key: _Key | None = None,
-        workers: None = None,
-        resources: None = None,
+        workers: _Workers | None = None,
+        resources: Mapping[str, float] | None = None,
         retries: int | None = None,
         priority: float | None = None,
         fifo_timeout: Any = None,
@@ -396,9 +409,9 @@ class Core:
         func: Callable[..., Coroutine[Any, Any, _R]],
         *iterables: Iterable[Any],
         key: str | list[Any] | None = None,
-        workers: None = None,
+        workers: _Workers | None = None,
         retries: int | None = None,
-        resources: None = None,
+        resources: Mapping[str, float] | None = None,
         priority: float | None = None,
         allow_other_workers: bool | None = None,
         fifo_timeout: Any = None,
@@ -439,9 +452,9 @@ class Core:
         func: Callable[..., _R],
         *iterables: Iterable[Any],
         key: str | list[Any] | None = None,
-        workers: None = None,
+        workers: _Workers | None = None,
         retries: int | None = None,
-        resources: None = None,
+        resources: Mapping[str, float] | None = None,
         priority: float | None = None,
         allow_other_workers: bool | None = None,
         fifo_timeout: Any = None,
@@ -583,6 +596,10 @@ class Running:
     @property
     def key(self) -> Any:
         """The task's key."""
+
+    @property
+    def worker(self) -> int:
+        """The number of the worker that it is on."""
 
     @property
     def forked(self) -> bool:

@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import partial
 from itertools import count, islice
@@ -58,6 +58,8 @@ class Client(
             client makes a cluster of its own, with the arguments that are `LocalCluster`'s, and closes it.
         n_workers: How many workers; by default 1.
         threads_per_worker: How many tasks each runs at once; by default the processors, shared among the workers.
+        resources: What each worker has for its tasks to take, as amounts by names of your choice, say `{"GPU": 2}`; or
+            a list of such, one for each worker.
         processes: Must be False so far: worker processes, which are Dask's default, are still to come.
         name: What the client is called.
         set_as_default: Whether `get_client` and `Client.current` find it.
@@ -99,6 +101,7 @@ class Client(
         n_workers: int | None = None,
         threads_per_worker: int | None = None,
         processes: bool | None = None,
+        resources: Mapping[str, float] | list[Mapping[str, float]] | None = None,
         name: str | None = None,
         set_as_default: bool = True,
         asynchronous: bool = False,
@@ -111,6 +114,7 @@ class Client(
             "n_workers": n_workers,
             "threads_per_worker": threads_per_worker,
             "processes": processes,
+            "resources": resources,
             # One that joins a cluster shows that one's dashboard, unless it is told of another.
             "dashboard_address": None if address is not None and dashboard_address == ":8787" else dashboard_address,
             "memory_limit": memory_limit,

@@ -4,13 +4,14 @@ import asyncio
 import atexit
 import contextlib
 import gc
+import logging
 import math
 import os
 import secrets
 import threading
 import time
 import weakref
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -32,6 +33,8 @@ from azolla._workers import Worker
 if TYPE_CHECKING:
     from azolla._client import Client
     from azolla._profile import Profiler
+
+logger = logging.getLogger("azolla")
 
 _numbers = count(1)
 #: The open clusters by number. A dictionary, because to copy one is a single step for other threads.
@@ -76,6 +79,8 @@ class LocalCluster(Dashboarded, ClusterCore):
         n_workers: How many workers; by default 1.
         threads_per_worker: How many tasks each runs at once; by default the processors, shared among the workers.
         processes: Must be False so far: worker processes, which are Dask's default, are still to come.
+        resources: What each worker has for its tasks to take, as amounts by names of your choice, say `{"GPU": 2}`; or
+            a list of such, one for each worker.
         asynchronous: Whether `close` is awaitable. Make such a cluster by `await LocalCluster(asynchronous=True,
             processes=False)` or in `async with`.
         dashboard_address: Where the dashboard is to be seen: `":8787"` on this machine alone, `"0.0.0.0:8787"` from others
@@ -104,6 +109,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         threads_per_worker: int | None = None,
         processes: bool | None = None,
         *,
+        resources: Mapping[str, float] | list[Mapping[str, float]] | None = None,
         asynchronous: bool = False,
         dashboard_address: str | int | None = ":8787",
         memory_limit: float | str | None = None,
@@ -122,6 +128,7 @@ class LocalCluster(Dashboarded, ClusterCore):
             raise RuntimeError("the interpreter is coming to its end: no cluster can be made any more")
         workers = _positive("n_workers", n_workers, 1)
         threads = _positive("threads_per_worker", threads_per_worker, max(1, (os.cpu_count() or 1) // workers))
+        amounts = _of_each(resources, workers)
         self._number = next(_numbers)
         self.name = name or f"azolla-{self._number}"
         self.asynchronous = asynchronous
@@ -133,7 +140,9 @@ class LocalCluster(Dashboarded, ClusterCore):
         self._deadline = math.inf
         #: The clients that have joined and not left, the latest last.
         self._clients: dict[int, weakref.ref[Client]] = {}
-        self._workers = {worker: Worker(self, worker, threads) for worker in range(workers)}
+        self._workers = {worker: Worker(self, worker, threads, amounts[worker]) for worker in range(workers)}
+        #: What was asked for that no worker can give, each told once.
+        self._unrunnable: set[str] = set()
         #: What is published, by names; what is noted; the workers' plugins, by names.
         self._datasets: dict[Any, Any] = {}
         self._notes = Notes()
@@ -142,7 +151,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         self._listeners: Listeners = {}
         self._recorder = Recorder(self._listeners)
         start = partial(_worker.start, self._threads, self._listeners)
-        self._start(workers * threads, start, weakref.ref(self), secrets.randbits(128))
+        self._start([(threads, has) for has in amounts], start, weakref.ref(self), secrets.randbits(128))
         _clusters[self._number] = weakref.ref(self)
         self._open_dashboard(dashboard_address)
 
@@ -350,13 +359,31 @@ class LocalCluster(Dashboarded, ClusterCore):
 
     def _worker_of(self, thread: int) -> Worker:
         """The worker of the thread that has this number."""
-        return self._workers[thread % self._n_workers]
+        worker = self._worker_number(thread)
+        return self._workers[worker if worker is not None else 0]
 
-    def _restricts(self, workers: Any, allow_others: bool) -> bool:
-        """Whether tasks that name these workers are kept from any: all share one process, so a wish alone is none."""
-        names = [workers] if isinstance(workers, (str, int)) else list(workers)
-        chosen = {self._worker(name).name for name in names}
-        return not allow_others and len(chosen) < self._n_workers
+    def _numbers_of(self, workers: Any) -> list[int]:
+        """The numbers of the workers that have these names or addresses; there may be none of some."""
+        if isinstance(workers, str | int | Worker):
+            workers = [workers]
+        if not isinstance(workers, Iterable):
+            raise TypeError(f"workers must be names or addresses of workers, not {workers!r}")
+        names = {name.name if isinstance(name, Worker) else name for name in workers}
+        for name in names:
+            if not isinstance(name, str | int):
+                raise TypeError(f"workers must be names or addresses of workers, not {name!r}")
+        known = self._workers.values()
+        return [worker.name for worker in known if names & {worker.name, worker.address, str(worker.name)}]
+
+    def _warn_unrunnable(self, workers: Any, resources: Any) -> None:
+        """Tells, once, that no worker can ever run tasks that are submitted with these."""
+        asked = {"workers": workers, "resources": resources}
+        what = ", ".join(f"{name}={value!r}" for name, value in asked.items() if value is not None)
+        if what not in self._unrunnable:
+            self._unrunnable.add(what)
+            message = f"no worker of this cluster can run tasks with {what}: they wait until they are cancelled"
+            logger.warning(message)
+            self._log_event("no-worker", {"message": message, **asked})
 
     @property
     def scheduler_info(self) -> dict[str, Any]:
@@ -385,6 +412,7 @@ class LocalCluster(Dashboarded, ClusterCore):
             "id": worker.name,
             "name": worker.name,
             "nthreads": worker.nthreads,
+            "resources": dict(worker.resources),
             "memory_limit": 0,
             "status": self.status,
         }
@@ -462,6 +490,17 @@ def _positive(name: str, value: int | None, default: int) -> int:
     if value < 1:
         raise ValueError(f"{name} must be 1 or more, not {value}")
     return value
+
+
+def _of_each(resources: Any, workers: int) -> list[dict[str, float]]:
+    """The resources of each of so many workers."""
+    each = resources if isinstance(resources, list | tuple) else [resources or {}] * workers
+    if len(each) != workers:
+        raise ValueError(f"resources are given for {len(each)} workers, and there are {workers}")
+    for has in each:
+        if not isinstance(has, Mapping) or not all(isinstance(name, str) for name in has):
+            raise TypeError(f"resources must be amounts by names, such as {{'GPU': 1}}, not {has!r}")
+    return [dict(has) for has in each]
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -17,11 +17,11 @@ class Worker:
     """A worker of a cluster. It takes whatever attributes tasks and plugins give it.
 
     >>> worker = client.cluster.workers[0]
-    >>> worker.name, worker.nthreads
-    (0, 2)
+    >>> worker.name, worker.nthreads, worker.resources
+    (0, 2, {})
     """
 
-    def __init__(self, cluster: "LocalCluster", name: int, nthreads: int) -> None:
+    def __init__(self, cluster: "LocalCluster", name: int, nthreads: int, resources: dict[str, float]) -> None:
         self._cluster = cluster
         #: Counted from 0 in each cluster.
         self.name = name
@@ -29,6 +29,8 @@ class Worker:
         self.address = cluster._address(str(name))
         #: How many tasks it runs at once.
         self.nthreads = nthreads
+        #: What it has for its tasks to take, by the names of resources.
+        self.resources = resources
         #: The plugins by their names.
         self.plugins: dict[str, Any] = {}
 
@@ -76,4 +78,6 @@ def current() -> "Worker | None":
     client: Client | None = _azolla.thread_client() if task is not None else running.client if running else None
     if client is None:
         return None
-    return client.cluster._worker_of(task[1] if task is not None else 0)
+    if task is not None:
+        return client.cluster._worker_of(task[1])
+    return client.cluster._workers[running.worker] if running else None

@@ -368,19 +368,3 @@ def test_the_callbacks_of_a_guest_run_before_it_is_closed(cluster: LocalCluster)
         future.result()
         future.add_done_callback(lambda future: called.append(future.status))
     assert called == ["finished"]
-
-
-def test_workers_that_restrict_nothing_are_taken_and_others_refused() -> None:
-    with Client(processes=False, n_workers=2, threads_per_worker=1) as client:
-        one, both = client.cluster.workers[0].address, list(client.nthreads())
-        assert client.submit(inc, 1, workers=both).result() == 2
-        assert client.submit(inc, 2, workers=one, allow_other_workers=True).result() == 3
-        assert client.gather(client.map(inc, [1, 2], workers=[0, 1])) == [2, 3]
-        for submit in (
-            lambda **options: client.submit(inc, 1, **options),
-            lambda **options: client.map(inc, [1], **options),
-        ):
-            with pytest.raises(NotImplementedError, match="workers="):
-                submit(workers=[one])
-            with pytest.raises(ValueError, match="no worker 'nowhere'"):
-                submit(workers=["nowhere"])

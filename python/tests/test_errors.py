@@ -296,7 +296,7 @@ def test_arguments_of_a_client(arguments: dict[str, Any], error: type[Exception]
 
 
 def test_options_still_to_come_are_refused(client: Client) -> None:
-    for option in ({"resources": {"GPU": 1}}, {"actor": True}, {"actors": True}):
+    for option in ({"actor": True}, {"actors": True}):
         with pytest.raises(NotImplementedError, match=next(iter(option))):
             client.submit(inc, 1, **option)
         with pytest.raises(NotImplementedError, match=next(iter(option))):

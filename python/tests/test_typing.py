@@ -17,7 +17,7 @@ MISTAKES = {
     "Client(processes=False, threads=2)": "arg-type",
     "client.submit(1)": "call-overload",
     "client.submit(len, 'a', priority='high')": "call-overload",
-    "client.submit(len, 'a', workers=['x'])": "call-overload",
+    "client.submit(len, 'a', workers=1.5)": "call-overload",
     "client.map(len, 1)": "call-overload",
     "text: str = client.submit(len, 'a').result()": "assignment",
     "client.gather(client.map(len, ['a']))[0].upper()": "attr-defined",

@@ -10,7 +10,7 @@
 #![allow(clippy::print_stdout)] // what it is for
 
 use azolla_core::{
-    Effect, Event, Input, Kind, Outcome, Priority, Scheduler, Submission, TaskId, WorkerId,
+    Effect, Event, GroupId, Input, Kind, Outcome, Priority, Scheduler, Submission, TaskId, WorkerId,
 };
 use std::collections::VecDeque;
 use std::error::Error;
@@ -42,7 +42,7 @@ impl World {
             finished: 0,
         };
         for _ in 0..workers {
-            world.tell(Event::Join);
+            world.tell(Event::Join(GroupId(0)));
         }
         world
     }
@@ -81,6 +81,7 @@ impl World {
             priority,
             parent,
             kind: Kind(0),
+            constraint: None,
             inputs,
             call: false,
         };

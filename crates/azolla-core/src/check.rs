@@ -3,13 +3,15 @@
 //! One pass over the tasks gathers what they say of each other; then each task, each worker and
 //! each count is held against that. It costs a few nanoseconds a task that is kept.
 
+mod resources;
+
 use crate::calls::Mailbox;
 use crate::graph::Todo;
 use crate::growth::{Branch, BranchId};
 use crate::id::{Priority, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{State, Task};
-use crate::workers::{Tally, Worker, WorkerState};
+use crate::workers::{Slots, Tally, Worker, WorkerState};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -18,10 +20,11 @@ use alloc::vec::Vec;
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
         if !$condition {
-            return Err(format!($($message)+));
+            return Err(alloc::format!($($message)+));
         }
     };
 }
+pub(crate) use ensure;
 
 /// What the tasks and the list of things to do say, all of them together.
 struct Survey {
@@ -59,6 +62,7 @@ impl<P: Clone> Scheduler<P> {
         self.check_calls()?;
         self.check_workers()?;
         self.check_slots()?;
+        self.check_resources()?;
         self.check_waits()
     }
 
@@ -84,7 +88,7 @@ impl<P: Clone> Scheduler<P> {
             match task.state {
                 State::Claimed { .. } => survey.claimed += 1,
                 State::Detached | State::Suspended => survey.detached += 1,
-                State::Ready => survey.one_ready(task.priority),
+                State::Ready if self.is_runnable(task) => survey.one_ready(task.priority),
                 _ => {}
             }
             self.add_once_each(&mut survey.wanted, &task.inputs);
@@ -142,15 +146,14 @@ impl<P: Clone> Scheduler<P> {
         let mut ready = survey.ready.clone();
         ready.sort_unstable_by(|a, b| b.cmp(a));
         let all = ready.iter().map(|(_, count)| count).sum::<usize>();
-        ensure!(all == self.ready.len(), "{all} ready, queue says {}", self.ready.len());
-        ensure!(self.ready.counts().eq(ready.iter().copied()), "ready {ready:?}, queued otherwise");
-        let best = match ready.first() {
-            _ if self.workers.tally().resuming > 0 => Priority::MAX,
-            Some((best, _)) => *best,
-            None => Priority::MIN,
-        };
-        ensure!(self.best_ready() == best, "best is {best:?}, told {:?}", self.best_ready());
+        let counted = self.counts().ready;
+        ensure!(all == counted, "{all} ready, the queues say {counted}");
+        ensure!(self.ready_by_priority() == ready, "ready {ready:?}, queued otherwise");
         Ok(())
+    }
+
+    fn is_runnable(&self, task: &Task<P>) -> bool {
+        task.set.is_none_or(|set| self.sets.get(set).is_runnable())
     }
 
     fn check_task(&self, id: TaskId, task: &Task<P>, survey: &Survey) -> Result<(), String> {
@@ -246,17 +249,7 @@ impl<P: Clone> Scheduler<P> {
     fn check_workers(&self) -> Result<(), String> {
         let mut tally = Tally::default();
         for (id, worker) in self.workers.iter() {
-            let count = match &worker.state {
-                WorkerState::Asleep => &mut tally.asleep,
-                WorkerState::Waking => &mut tally.waking,
-                WorkerState::Active => &mut tally.active,
-                WorkerState::Parked { seceded: false, .. } => &mut tally.parked,
-                WorkerState::Resuming => &mut tally.resuming,
-                WorkerState::Seceded | WorkerState::Parked { seceded: true, .. } => {
-                    &mut tally.seceded
-                }
-            };
-            *count += 1;
+            *tally.of(worker.state.standing()) += 1;
             self.check_worker(id, worker)?;
         }
         ensure!(tally == self.workers.tally(), "{tally:?} is not {:?}", self.workers.tally());
@@ -279,7 +272,10 @@ impl<P: Clone> Scheduler<P> {
             // Cancelled: it goes on, for nobody.
             (_, State::Cancelled) => true,
             (WorkerState::Active, State::Running { worker })
-            | (WorkerState::Parked { .. } | WorkerState::Resuming, State::Parked { worker })
+            | (
+                WorkerState::Parked { .. } | WorkerState::Rejoining | WorkerState::Resuming,
+                State::Parked { worker },
+            )
             | (WorkerState::Seceded, State::Seceded { worker }) => worker == id,
             _ => false,
         };
@@ -287,30 +283,25 @@ impl<P: Clone> Scheduler<P> {
         Ok(())
     }
 
-    /// No more slots in use than there are, and none free while something could use it.
+    /// No more slots in use than there are, and none free while somebody waits for one.
     fn check_slots(&self) -> Result<(), String> {
-        let tally = self.workers.tally();
-        let slots = self.workers.slots();
-        ensure!(tally.active + tally.waking <= slots, "more slots in use than {slots}: {tally:?}");
-        self.check_cap()?;
-        if self.workers.free_slots() == 0 || self.closing {
-            return Ok(());
+        for group in self.workers.group_ids() {
+            let Slots { tally, slots, .. } = self.workers.group(group);
+            ensure!(
+                tally.active + tally.waking <= *slots,
+                "{group:?}: more than {slots}: {tally:?}"
+            );
+            let idle = tally.active + tally.waking < *slots && !self.closing;
+            ensure!(
+                !idle || tally.resuming == 0,
+                "{group:?}: a slot is free and wanted: {tally:?}"
+            );
         }
-        ensure!(tally.resuming == 0, "a slot is free and somebody waits for one: {tally:?}");
-        ensure!(
-            self.ready.len() <= tally.waking || tally.asleep == 0 || self.at_cap(),
-            "a slot is free, {} tasks are ready: {tally:?}",
-            self.ready.len()
-        );
-        ensure!(
-            self.ready.len() == 0
-                || !self.at_cap()
-                || self.something_goes_on()
-                || tally.asleep == 0,
-            "nothing goes on, and the cap holds {} ready tasks back",
-            self.ready.len()
-        );
-        Ok(())
+        let tally = self.workers.tally();
+        let free = self.workers.slots() - tally.active - tally.waking;
+        ensure!(free == self.workers.free_slots(), "{free} slots are free: {tally:?}");
+        ensure!(tally.lent() == self.workers.lent(), "{} lent: {tally:?}", self.workers.lent());
+        self.check_cap()
     }
 
     /// Tasks that wait for all of something never wait for each other. Found by another way than

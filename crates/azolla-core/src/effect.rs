@@ -33,7 +33,7 @@ pub enum Effect<P> {
     Retire(WorkerId),
     /// The worker that has joined.
     Joined(WorkerId),
-    /// The worker may not give up its slot.
+    /// The worker may not give up its slot, or its task not rejoin.
     Refused(Refusal),
     /// A slot is idle and this claimed task has not been seen to begin: take it back if it has
     /// not, and say so by `Unclaim`.
@@ -63,9 +63,9 @@ pub enum Effect<P> {
 /// Why a worker may not give up its slot now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no worker to take it over: let one join, then ask again.
+    /// There is no worker in its group to take it over: let one join, then ask again.
     NoSpare,
     /// The wait would never end, for each of these tasks waits for the next, and the last for the
-    /// first. The first is the one that asked.
+    /// first, by depending on it or by taking what it holds. The first is the one that asked.
     Cycle(Vec<TaskId>),
 }

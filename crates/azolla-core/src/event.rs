@@ -1,5 +1,6 @@
 //! All that can come in: what the driver tells the scheduler.
 
+use crate::constraint::{Constraint, GroupId};
 use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -22,8 +23,8 @@ pub enum Event<P> {
     /// Run this failed task again, and the failed inputs that made it fail.
     Retry(TaskId),
 
-    /// A worker comes to be, without a slot. Answered by `Joined`.
-    Join,
+    /// A worker comes to be in this group, without a slot. Answered by `Joined`.
+    Join(GroupId),
     /// A worker is no more.
     Leave(WorkerId),
     /// A worker has nothing left to do. Answered by `Run`s, or by nothing: it then sleeps until
@@ -94,7 +95,9 @@ pub enum Event<P> {
     Unnest(WorkerId),
     /// The task on this worker gives up its slot and runs on without one. May be `Refused`.
     Secede(WorkerId),
-    /// The wait on this worker is over, or its task rejoins: it is sent `Grant` once it has a slot.
+    /// The wait on this worker is over, or its task rejoins: it is sent `Grant` once it has a slot. A
+    /// task that rejoins first gets back what it takes of its group's resources; where they would never
+    /// come it is `Refused`, and stays seceded.
     Resume(WorkerId),
 
     /// A worker that was to doze has not been woken for a while.
@@ -119,6 +122,8 @@ pub struct Submission<P> {
     pub parent: Option<TaskId>,
     /// Which function it is.
     pub kind: Kind,
+    /// Where it may run and what it takes, if not anywhere and nothing.
+    pub constraint: Option<Arc<Constraint>>,
     /// The tasks whose results it needs.
     pub inputs: Inputs,
     /// It is a call of an actor, which is its only input: the calls of an actor run one at a time,

@@ -7,7 +7,7 @@
 use crate::effect::Effect;
 use crate::id::{Key, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
-use crate::task::{State, Task};
+use crate::task::{Order, State, Task};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
@@ -46,6 +46,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
+    #[inline(never)]
     fn work_off_some(&mut self, effects: &mut Vec<Effect<P>>) {
         let mut left = self.transitions;
         while left > 0 {
@@ -121,11 +122,17 @@ impl<P: Clone> Scheduler<P> {
     /// Moves a task to another state and keeps what is counted by state in step.
     pub(crate) fn set_state(&mut self, id: TaskId, state: State) {
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let (priority, lineage, turn) = (task.priority, task.lineage, task.turn);
+        let (priority, place, set) = (task.priority, task.turn.place(task.lineage), task.set);
         match core::mem::replace(&mut task.state, state) {
             State::Ready => {
                 let tasks = &self.tasks;
-                self.ready.removed(priority, |number, id| is_ready(tasks, number, id));
+                match set {
+                    None => self.ready.removed(priority, |number, id| is_ready(tasks, number, id)),
+                    Some(set) => {
+                        let gone = place.order(priority);
+                        self.sets.removed(set, gone, |number, id| ready_order(tasks, number, id));
+                    }
+                }
             }
             State::Claimed { .. } => self.totals.claimed -= 1,
             State::Detached | State::Suspended => self.totals.detached -= 1,
@@ -135,7 +142,10 @@ impl<P: Clone> Scheduler<P> {
         }
         match state {
             State::Ready => {
-                self.ready.push(id, priority, turn.place(lineage));
+                match set {
+                    None => self.ready.push(id, priority, place),
+                    Some(set) => self.sets.push(set, id, priority, place),
+                }
                 self.waits.something_became_ready();
             }
             State::Claimed { .. } => self.totals.claimed += 1,
@@ -201,6 +211,7 @@ impl<P: Clone> Scheduler<P> {
             }
             _ => {
                 effects.push(Effect::Cancelled(task.payload.clone()));
+                self.give_back_suspended(id);
                 self.settle(id, State::Cancelled, effects);
             }
         }
@@ -231,6 +242,9 @@ impl<P: Clone> Scheduler<P> {
         let Some(task) = self.tasks.remove(id) else { return };
         if let Some(key) = task.key {
             self.free_key(key);
+        }
+        if let Some(set) = task.set {
+            self.sets.let_go(set);
         }
         if !task.inputs.is_empty() {
             self.todo.push_back(Todo::Unwant(task.inputs));
@@ -297,12 +311,15 @@ impl<P: Clone> Scheduler<P> {
         effects: &mut Vec<Effect<P>>,
     ) {
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let (priority, payload) = (task.priority, task.payload.clone());
+        let (priority, payload, set) = (task.priority, task.payload.clone(), task.set);
         effects.push(Effect::Run { worker, task: id, payload, priority, begun });
         if begun {
             task.state = State::Running { worker };
             if let Some(worker) = self.workers.get_mut(worker) {
                 worker.task = Some(id);
+            }
+            if let Some(set) = set {
+                self.take(worker, id, set);
             }
         } else {
             task.state = State::Claimed { worker };
@@ -319,6 +336,11 @@ fn is_ready<P>(tasks: &Slab<P>, number: u64, id: TaskId) -> bool {
     tasks
         .get(id)
         .is_some_and(|task| task.state == State::Ready && task.turn.number(task.lineage) == number)
+}
+
+/// Where a task stands in the queue, if it is there.
+pub(crate) fn ready_order<P>(tasks: &Slab<P>, number: u64, id: TaskId) -> Option<Order> {
+    if is_ready(tasks, number, id) { tasks.get(id).map(Task::order) } else { None }
 }
 
 type Slab<P> = crate::slab::Slab<Task<P>>;

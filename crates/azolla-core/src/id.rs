@@ -12,6 +12,9 @@ pub struct TaskId {
 }
 
 impl TaskId {
+    /// A task that is gone, whichever it was.
+    pub(crate) const GONE: Self = Self { generation: NonZeroU32::MIN, index: u32::MAX };
+
     pub(crate) fn new(index: u32, generation: NonZeroU32) -> Self {
         Self { generation, index }
     }

@@ -10,16 +10,17 @@
 //! future, a task that depends on it, or the wish that it be run in any case.
 //!
 //! ```
-//! use azolla_core::{Effect, Event, Input, Kind, Outcome, Scheduler, Submission};
+//! use azolla_core::{Effect, Event, GroupId, Input, Kind, Outcome, Scheduler, Submission};
 //!
 //! let submission = |name: &'static str, inputs: &[Input]| {
-//!     let inputs = inputs.into();
-//!     Event::Submit(Submission { payload: name, key: None, priority: None, parent: None, kind: Kind(0), inputs, call: false })
+//!     let (key, priority, parent, constraint, inputs) = (None, None, None, None, inputs.into());
+//!     let (payload, kind, call) = (name, Kind(0), false);
+//!     Event::Submit(Submission { payload, key, priority, parent, kind, constraint, inputs, call })
 //! };
 //! let mut scheduler = Scheduler::new(1); // one slot
 //! let mut effects = Vec::new();
 //!
-//! scheduler.handle(Event::Join, &mut effects);
+//! scheduler.handle(Event::Join(GroupId(0)), &mut effects);
 //! let Some(Effect::Joined(worker)) = effects.pop() else { panic!() };
 //!
 //! scheduler.handle(submission("parse", &[]), &mut effects);
@@ -46,16 +47,21 @@ extern crate std;
 
 mod calls;
 mod check;
+mod constraint;
+mod deadlock;
 mod durations;
 mod effect;
 mod event;
 mod graph;
 mod growth;
+mod holds;
 mod id;
 mod kinds;
 mod on;
+mod placing;
 mod ready;
 mod scheduler;
+mod sets;
 mod slab;
 mod task;
 #[cfg(test)]
@@ -64,6 +70,7 @@ mod view;
 mod waits;
 mod workers;
 
+pub use constraint::{Amount, Constraint, Group, GroupId, ResourceId};
 pub use durations::{Durations, POWERS};
 pub use effect::{Effect, Refusal};
 pub use event::{Event, Input, Inputs, Outcome, Submission, Wait};

@@ -1,13 +1,16 @@
 //! The state machine: one way in, and nothing but dispatch.
 
 use crate::calls::Calls;
+use crate::constraint::Group;
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::graph::Todo;
 use crate::growth::Growth;
+use crate::holds::Workerless;
 use crate::id::{Key, TaskId};
 use crate::kinds::Kinds;
 use crate::ready::ReadyQueue;
+use crate::sets::Sets;
 use crate::slab::Slab;
 use crate::task::Task;
 use crate::waits::Waits;
@@ -22,7 +25,11 @@ use rustc_hash::FxBuildHasher;
 pub struct Scheduler<P> {
     pub(crate) tasks: Slab<Task<P>>,
     pub(crate) keys: HashMap<Key, TaskId, FxBuildHasher>,
+    /// Tasks without a constraint that are ready.
     pub(crate) ready: ReadyQueue,
+    /// Constraints, and the ready tasks that have one.
+    pub(crate) sets: Sets,
+    pub(crate) workerless: Workerless,
     pub(crate) workers: Workers,
     pub(crate) waits: Waits,
     pub(crate) kinds: Kinds,
@@ -57,21 +64,29 @@ pub(crate) struct Totals {
 const TRANSITIONS: usize = 256;
 
 impl<P: Clone> Scheduler<P> {
-    /// A scheduler that lets `slots` tasks run at once.
+    /// A scheduler that lets `slots` tasks run at once, all in one group.
     #[must_use]
     pub fn new(slots: usize) -> Self {
-        Self::with_parked_cap(slots, crate::waits::PARKED_CAP)
+        Self::with_groups(&[Group::of_slots(slots)])
     }
 
-    /// As [`new`](Self::new), with another bound on the number of parked tasks than 256. At the
-    /// bound only tasks that a parked one needs are begun, until nothing else can go on.
+    /// A scheduler for these groups; they are numbered in this order.
     #[must_use]
-    pub fn with_parked_cap(slots: usize, parked_cap: usize) -> Self {
+    pub fn with_groups(groups: &[Group]) -> Self {
+        Self::with_parked_cap(groups, crate::waits::PARKED_CAP)
+    }
+
+    /// As [`with_groups`](Self::with_groups), with another bound on the number of parked tasks than
+    /// 256. At the bound only tasks that a parked one needs are begun, until nothing else can go on.
+    #[must_use]
+    pub fn with_parked_cap(groups: &[Group], parked_cap: usize) -> Self {
         Self {
             tasks: Slab::new(),
             keys: HashMap::default(),
             ready: ReadyQueue::new(),
-            workers: Workers::new(slots),
+            sets: Sets::new(),
+            workerless: Workerless::default(),
+            workers: Workers::new(groups),
             waits: Waits::new(parked_cap),
             kinds: Kinds::new(),
             growth: Growth::new(),
@@ -103,7 +118,7 @@ impl<P: Clone> Scheduler<P> {
             Event::Keep(task) => self.on_keep(task),
             Event::Cancel(task) => self.on_cancel(task, effects),
             Event::Retry(task) => self.on_retry(task),
-            Event::Join => self.on_join(effects),
+            Event::Join(group) => self.on_join(group, effects),
             Event::Leave(worker) => self.on_leave(worker),
             Event::Pull(worker) => self.on_pull(worker, effects),
             Event::Finish { worker, task, outcome, took } => {

@@ -2,6 +2,8 @@
 
 use crate::growth::BranchId;
 use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
+use crate::sets::SetId;
+use core::cmp::Reverse;
 use smallvec::SmallVec;
 
 /// Where a task stands. Each state carries what only it needs.
@@ -109,6 +111,22 @@ impl Turn {
     }
 }
 
+/// Where a task stands in the order of the ready queue: the smaller goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Order(Reverse<Priority>, u64, Reverse<u32>, u64, u64);
+
+impl Order {
+    pub(crate) fn priority(self) -> Priority {
+        self.0.0
+    }
+}
+
+impl Lineage {
+    pub(crate) fn order(self, priority: Priority) -> Order {
+        Order(Reverse(priority), self.root, Reverse(self.depth), self.parent, self.number)
+    }
+}
+
 pub(crate) struct Task<P> {
     pub(crate) state: State,
     pub(crate) payload: P,
@@ -119,6 +137,8 @@ pub(crate) struct Task<P> {
     /// Where in the tree of growth it is counted.
     pub(crate) branch: BranchId,
     pub(crate) key: Option<Key>,
+    /// Its constraint, if it has one.
+    pub(crate) set: Option<SetId>,
     /// How many want the result: the futures together count as one, `keep` as one, each
     /// dependent that may still run as one.
     pub(crate) wants: u32,
@@ -137,4 +157,10 @@ pub(crate) struct Task<P> {
 
 // What a task takes is what a million of them take.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Task<&dyn core::any::Any>>() <= 152);
+const _: () = assert!(size_of::<Task<&dyn core::any::Any>>() <= 160);
+
+impl<P> Task<P> {
+    pub(crate) fn order(&self) -> Order {
+        self.turn.place(self.lineage).order(self.priority)
+    }
+}

@@ -1,8 +1,9 @@
 //! Plain-data snapshots of what the scheduler knows.
 
+use crate::constraint::{Amount, GroupId, ResourceId};
 use crate::durations::Durations;
 use crate::growth::{Branch, BranchId, Edge};
-use crate::id::{Key, Kind, Priority, TaskId};
+use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{Lineage, State};
 use alloc::vec::Vec;
@@ -22,6 +23,8 @@ pub struct Counts {
     pub kept: usize,
     /// Tasks in the ready queue.
     pub ready: usize,
+    /// Tasks that could be there, but that no group can ever run.
+    pub unrunnable: usize,
     /// Tasks pulled and not seen to begin.
     pub claimed: usize,
     /// Workers that hold a slot.
@@ -49,6 +52,8 @@ pub struct TaskView {
     pub kind: Kind,
     /// Where in the tree of growth it is counted.
     pub branch: BranchId,
+    /// It is ready, but no group can ever run it.
+    pub unrunnable: bool,
 }
 
 impl<P: Clone> Scheduler<P> {
@@ -62,18 +67,14 @@ impl<P: Clone> Scheduler<P> {
             live: self.totals.live,
             peak_live: self.totals.peak_live,
             kept: self.tasks.len(),
-            ready: self.ready.len(),
+            ready: self.ready.len() + self.sets.ready_tasks(),
+            unrunnable: self.sets.unrunnable(),
             claimed: self.totals.claimed,
             busy: tally.active + tally.waking,
-            parked: tally.parked + tally.resuming,
+            parked: tally.lent(),
             seceded: tally.seceded,
             detached: self.totals.detached,
-            workers: tally.asleep
-                + tally.waking
-                + tally.active
-                + tally.parked
-                + tally.resuming
-                + tally.seceded,
+            workers: tally.all(),
         }
     }
 
@@ -83,7 +84,8 @@ impl<P: Clone> Scheduler<P> {
         let task = self.tasks.get(id)?;
         let (state, lineage) = (task.state, task.lineage);
         let (priority, kind, branch) = (task.priority, task.kind, task.branch);
-        Some(TaskView { state, lineage, priority, kind, branch })
+        let unrunnable = self.is_unrunnable(id);
+        Some(TaskView { state, lineage, priority, kind, branch, unrunnable })
     }
 
     /// What the driver gave with this task, or `None` if it is gone.
@@ -122,19 +124,42 @@ impl<P: Clone> Scheduler<P> {
         self.keys.get(&key).copied()
     }
 
-    /// The priority that a claimed task must have so that nothing comes before it: that of the
-    /// best ready task, or [`Priority::MAX`] when a waiting task wants a slot back.
+    /// The priority that a task claimed in this group must have so that nothing comes before it: that
+    /// of the best task that the group could begin, or [`Priority::MAX`] when a waiting task wants a
+    /// slot of the group back.
+    #[inline]
     #[must_use]
-    pub fn best_ready(&self) -> Priority {
-        if self.workers.tally().resuming > 0 {
+    pub fn best_ready(&self, group: GroupId) -> Priority {
+        if self.workers.lent() > 0 && self.workers.group(group).tally.resuming > 0 {
             return Priority::MAX;
         }
-        self.ready.best().unwrap_or(Priority::MIN)
+        self.best_for(group).unwrap_or(Priority::MIN)
     }
 
     /// How many tasks are ready at each priority, highest first.
-    pub fn ready_by_priority(&self) -> impl Iterator<Item = (Priority, usize)> {
-        self.ready.counts()
+    #[must_use]
+    pub fn ready_by_priority(&self) -> Vec<(Priority, usize)> {
+        let sets = self.sets.ready().flat_map(|(_, set)| set.queue.counts());
+        let mut counts: Vec<_> = self.ready.counts().chain(sets).collect();
+        counts.sort_unstable_by(|one, other| other.cmp(one));
+        counts.dedup_by(|next, first| {
+            let same = next.0 == first.0;
+            first.1 += if same { next.1 } else { 0 };
+            same
+        });
+        counts
+    }
+
+    /// The group of a worker, also of one that is gone: its number is dealt out in this group again.
+    #[must_use]
+    pub fn group_of(&self, worker: WorkerId) -> Option<GroupId> {
+        self.workers.group_of(worker)
+    }
+
+    /// How much of a resource no task has taken in this group.
+    #[must_use]
+    pub fn available(&self, group: GroupId, resource: ResourceId) -> Amount {
+        self.workers.group(group).stock(resource).available
     }
 
     /// The branches of the tree of growth, by their numbers; there are at most a thousand.

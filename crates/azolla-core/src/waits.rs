@@ -11,11 +11,12 @@
 //! comes back after a while, and if nothing has begun meanwhile the cap rises, faster each time
 //! that nothing has ended either.
 
+use crate::constraint::GroupId;
 use crate::effect::Effect;
 use crate::event::Wait;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
-use crate::task::State;
+use crate::task::{State, Task};
 use crate::workers::WorkerState;
 use alloc::format;
 use alloc::string::String;
@@ -64,8 +65,7 @@ impl Waits {
 
 impl<P: Clone> Scheduler<P> {
     fn parked_threads(&self) -> usize {
-        let tally = self.workers.tally();
-        tally.parked + tally.resuming
+        self.workers.lent()
     }
 
     pub(crate) fn at_cap(&self) -> bool {
@@ -101,44 +101,95 @@ impl<P: Clone> Scheduler<P> {
     /// nobody has been woken for.
     #[inline]
     pub(crate) fn fill_slots(&mut self, effects: &mut Vec<Effect<P>>) {
-        if self.workers.free_slots() > 0 {
+        if self.workers.free_slots() > 0
+            && self.ready.len() + self.sets.ready_tasks() + self.workers.lent() > 0
+        {
             self.fill_free_slots(effects);
         }
     }
 
+    #[inline(never)]
     fn fill_free_slots(&mut self, effects: &mut Vec<Effect<P>>) {
-        while self.workers.free_slots() > 0 {
-            if let Some(worker) = self.workers.resume_next() {
+        if self.workers.lent() > 0 {
+            self.resume_some(effects);
+        }
+        if self.closing {
+            return;
+        }
+        while let Some(worker) = self.group_for_work().and_then(|it| self.workers.wake_next(it)) {
+            effects.push(Effect::Grant(worker));
+        }
+        if self.at_cap()
+            && self.waits.dozer.is_none()
+            && let Some(group) = self.workers.any_idle()
+            && self.stalls()
+            && let Some(worker) = self.workers.wake_next(group)
+        {
+            self.waits.dozer = Some(worker);
+            effects.push(Effect::Grant(worker));
+        }
+    }
+
+    fn resume_some(&mut self, effects: &mut Vec<Effect<P>>) {
+        for group in self.workers.group_ids() {
+            while self.workers.group(group).free() > 0
+                && let Some(worker) = self.workers.resume_next(group)
+            {
                 self.lower_cap();
                 if let Some(task) = self.workers.get(worker).and_then(|worker| worker.task) {
                     self.set_state_if_running(task, State::Running { worker });
                 }
                 effects.push(Effect::Grant(worker));
-            } else if !self.closing
-                && self.workers.tally().waking < self.runnable()
-                && let Some(worker) = self.workers.wake_next()
-            {
-                effects.push(Effect::Grant(worker));
-            } else if self.waits.dozer.is_none()
-                && self.stalls()
-                && let Some(worker) = self.workers.wake_next()
-            {
-                self.waits.dozer = Some(worker);
-                effects.push(Effect::Grant(worker));
-            } else {
-                return;
             }
         }
+    }
+
+    /// A group in which a worker is to be woken, for work that nobody has been woken for.
+    #[inline]
+    fn group_for_work(&mut self) -> Option<GroupId> {
+        if self.sets.ready_tasks() == 0 && !self.at_cap() {
+            let to_wake = self.workers.waking() < self.ready.len();
+            return if to_wake { self.workers.any_idle() } else { None };
+        }
+        self.group_for_demands()
+    }
+
+    #[inline(never)]
+    fn group_for_demands(&mut self) -> Option<GroupId> {
+        if self.at_cap() {
+            let group = self.group_for_needed();
+            if group.is_some() || self.something_goes_on() {
+                return group;
+            }
+        }
+        let demands = self.demands();
+        let group = self.group_to_wake(&demands)?;
+        // Nothing else goes on that could end a wait: one more may begin.
+        if self.at_cap() {
+            self.waits.cap = self.parked_threads() + 1;
+        }
+        Some(group)
+    }
+
+    /// The same at the cap, where only needed tasks count.
+    fn group_for_needed(&mut self) -> Option<GroupId> {
+        self.gather_needed();
+        let demands = self.demands_of(&self.waits.needed);
+        self.group_to_wake(&demands)
     }
 
     /// Whether ready tasks are held back though nothing but tasks without a slot goes on.
     fn stalls(&mut self) -> bool {
         let tally = self.workers.tally();
-        !self.closing
-            && self.ready.len() > 0
-            && self.at_cap()
-            && tally.active + tally.waking + tally.resuming == 0
-            && self.runnable() == 0
+        if self.closing
+            || !self.at_cap()
+            || tally.active + tally.waking + tally.resuming > 0
+            || self.group_for_needed().is_some()
+        {
+            return false;
+        }
+        let demands = self.demands();
+        self.group_to_wake(&demands).is_some()
     }
 
     /// A worker has found nothing to do: whether it is the one to come back after a while.
@@ -170,34 +221,26 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// How many ready tasks may be begun now.
-    fn runnable(&mut self) -> usize {
-        if self.ready.len() == 0 || !self.at_cap() {
-            return self.ready.len();
-        }
-        self.gather_needed();
-        if self.waits.needed.is_empty() && !self.something_goes_on() {
-            self.waits.cap = self.parked_threads() + 1;
-            return self.ready.len();
-        }
-        self.waits.needed.len()
-    }
-
     /// Whether anything but parked tasks could still make something happen.
     pub(crate) fn something_goes_on(&self) -> bool {
         let tally = self.workers.tally();
         tally.active + tally.waking + tally.resuming + tally.seceded + self.totals.detached > 0
     }
 
-    /// Takes the next task to begin.
-    pub(crate) fn next_ready(&mut self) -> Option<TaskId> {
-        if self.runnable() == 0 {
-            return None;
-        }
-        if !self.at_cap() {
-            return self.pop_ready();
-        }
-        let task = self.waits.needed.pop()?;
+    /// Takes the next task for a worker of this group to begin.
+    #[inline]
+    pub(crate) fn next_ready(&mut self, group: GroupId) -> Option<TaskId> {
+        if self.at_cap() { self.next_needed(group) } else { self.pop_for(group) }
+    }
+
+    #[inline(never)]
+    fn next_needed(&mut self, group: GroupId) -> Option<TaskId> {
+        self.gather_needed();
+        let demands = self.demands_of(&self.waits.needed);
+        let set = self.choose(group, &demands)?.set;
+        let is_of_set = |id: &TaskId| self.tasks.get(*id).is_some_and(|task| task.set == set);
+        let at = self.waits.needed.iter().rposition(is_of_set)?;
+        let task = self.waits.needed.remove(at);
         // Out of the queue, as if popped: the state is the caller's to set.
         self.set_state(task, State::Waiting { unfinished: 0 });
         Some(task)
@@ -233,7 +276,7 @@ impl<P: Clone> Scheduler<P> {
                 _ => {}
             }
         }
-        needed.sort_by_cached_key(|id| Reverse(self.tasks.get(*id).map(order)));
+        needed.sort_by_cached_key(|id| Reverse(self.tasks.get(*id).map(Task::order)));
         self.waits.needed = needed;
     }
 
@@ -312,12 +355,6 @@ impl<P: Clone> Scheduler<P> {
             self.set_state(id, state);
         }
     }
-}
-
-/// What a task is ordered by in the ready queue, smallest first.
-pub(crate) fn order<P>(task: &crate::task::Task<P>) -> impl Ord + Copy + use<P> {
-    let place = task.turn.place(task.lineage);
-    (Reverse(task.priority), place.root, Reverse(place.depth), place.parent, place.number)
 }
 
 fn path_back(task: TaskId, reached_from: &HashMap<TaskId, TaskId, FxBuildHasher>) -> Vec<TaskId> {

@@ -1,12 +1,16 @@
 //! The workers and the slots: who holds one, who sleeps, who wants one back.
 //!
-//! There are as many slots as tasks may run at once. A worker holds a slot while it runs a task or
-//! looks for one; it holds none while it sleeps, while its task waits (parked) or has seceded, and
-//! while a task whose wait is over queues for a slot (resuming).
+//! There are as many slots as tasks may run at once, in groups. A worker belongs to one group and
+//! takes slots of that group alone: it holds one while it runs a task or looks for one; it holds none
+//! while it sleeps, while its task waits (parked) or has seceded, and while a task whose wait is over
+//! queues for a slot (resuming).
 
+use crate::constraint::{Amount, Group, GroupId, ResourceId};
 use crate::event::Wait;
 use crate::id::{TaskId, WorkerId};
+use crate::sets::SetId;
 use alloc::collections::VecDeque;
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// Sleeping workers beyond the slots that are kept for the next wait.
@@ -16,12 +20,27 @@ pub(crate) struct Worker {
     pub(crate) state: WorkerState,
     /// The task that it runs or waits in.
     pub(crate) task: Option<TaskId>,
+    /// What that task takes of the group's resources; tasks below it take nothing.
+    pub(crate) hold: Hold,
+    pub(crate) group: GroupId,
     /// The tasks that wait below that one on its stack, and what for; the lowest first.
     pub(crate) below: Vec<(TaskId, Wait)>,
-    /// What it has pulled and not been seen to begin; may name tasks that it no longer claims.
-    pub(crate) claims: Vec<TaskId>,
     /// How many tasks in a row were handed over to it past the queue.
     pub(crate) handed_over: u32,
+    /// What it has pulled and not been seen to begin; may name tasks that it no longer claims.
+    pub(crate) claims: Vec<TaskId>,
+}
+
+/// What the task on a worker takes of its group's resources (see `holds.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Nothing,
+    /// Taken, by a task that runs or is about to go on.
+    Used(SetId),
+    /// Taken, by a task that waits.
+    Kept(SetId),
+    /// Given back by a task that has seceded, and wanted again when it rejoins.
+    GivenUp(SetId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +53,29 @@ pub(crate) enum WorkerState {
     Active,
     /// Its task waits. `seceded` tasks had no slot before, and need none after.
     Parked { wait: Wait, seceded: bool },
+    /// Its task had seceded, wants to go on, and waits for its resources.
+    Rejoining,
     /// Its task wants to go on and queues for a slot.
     Resuming,
     /// Its task runs without a slot.
     Seceded,
 }
+
+/// What counts of a state: whether a slot is held, or lent and to be had back.
+#[derive(Clone, Copy)]
+pub(crate) enum Standing {
+    Asleep,
+    Waking,
+    Active,
+    Parked,
+    Rejoining,
+    Resuming,
+    Seceded,
+}
+
+/// By standing: the slots that are held, and those that are lent.
+const HELD: [usize; 7] = [0, 1, 1, 0, 0, 0, 0];
+const LENT: [usize; 7] = [0, 0, 0, 1, 1, 1, 0];
 
 /// How many workers are in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,32 +85,111 @@ pub(crate) struct Tally {
     pub(crate) active: usize,
     /// Parked tasks that lent a slot.
     pub(crate) parked: usize,
+    pub(crate) rejoining: usize,
     pub(crate) resuming: usize,
     /// Seceded tasks, those of them that wait included.
     pub(crate) seceded: usize,
 }
 
 impl Tally {
-    fn of(&mut self, state: &WorkerState) -> &mut usize {
-        match state {
-            WorkerState::Asleep => &mut self.asleep,
-            WorkerState::Waking => &mut self.waking,
-            WorkerState::Active => &mut self.active,
-            WorkerState::Parked { seceded: false, .. } => &mut self.parked,
-            WorkerState::Resuming => &mut self.resuming,
-            WorkerState::Seceded | WorkerState::Parked { seceded: true, .. } => &mut self.seceded,
+    pub(crate) fn of(&mut self, standing: Standing) -> &mut usize {
+        match standing {
+            Standing::Asleep => &mut self.asleep,
+            Standing::Waking => &mut self.waking,
+            Standing::Active => &mut self.active,
+            Standing::Parked => &mut self.parked,
+            Standing::Rejoining => &mut self.rejoining,
+            Standing::Resuming => &mut self.resuming,
+            Standing::Seceded => &mut self.seceded,
         }
+    }
+
+    /// Tasks that wait in the middle of running, and will want a slot again.
+    pub(crate) fn lent(&self) -> usize {
+        self.parked + self.rejoining + self.resuming
+    }
+
+    pub(crate) fn all(&self) -> usize {
+        self.asleep + self.waking + self.active + self.seceded + self.lent()
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.asleep += other.asleep;
+        self.waking += other.waking;
+        self.active += other.active;
+        self.parked += other.parked;
+        self.rejoining += other.rejoining;
+        self.resuming += other.resuming;
+        self.seceded += other.seceded;
+    }
+}
+
+/// The slots and workers of one group, and its resources.
+pub(crate) struct Slots {
+    pub(crate) slots: usize,
+    pub(crate) tally: Tally,
+    /// Numbers of workers that are gone.
+    vacant: Vec<WorkerId>,
+    /// Last to sleep is first to wake: its memory is still in the cache.
+    asleep: Vec<WorkerId>,
+    resuming: VecDeque<WorkerId>,
+    pub(crate) rejoining: VecDeque<WorkerId>,
+    /// By resource: what there is, what nobody has taken, and what tasks have taken of which nobody
+    /// knows when they will end, for they wait, or are async work.
+    pub(crate) resources: Vec<Stock>,
+}
+
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(crate) struct Stock {
+    pub(crate) total: Amount,
+    pub(crate) available: Amount,
+    pub(crate) kept: Amount,
+}
+
+impl Slots {
+    fn new(group: &Group) -> Self {
+        let most = group.resources.iter().map(|(resource, _)| resource.0 as usize + 1).max();
+        let mut resources = vec![Stock::default(); most.unwrap_or(0)];
+        for (resource, amount) in &group.resources {
+            let stock = &mut resources[resource.0 as usize];
+            stock.total = stock.total.plus(*amount);
+            stock.available = stock.total;
+        }
+        Self {
+            slots: group.slots,
+            tally: Tally::default(),
+            vacant: Vec::new(),
+            asleep: Vec::new(),
+            resuming: VecDeque::new(),
+            rejoining: VecDeque::new(),
+            resources,
+        }
+    }
+
+    pub(crate) fn free(&self) -> usize {
+        self.slots - self.tally.waking - self.tally.active
+    }
+
+    /// Whether a worker could be woken here.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tally.asleep > 0 && self.free() > 0
+    }
+
+    pub(crate) fn stock(&self, resource: ResourceId) -> Stock {
+        self.resources.get(resource.0 as usize).copied().unwrap_or_default()
     }
 }
 
 pub(crate) struct Workers {
     all: Vec<Option<Worker>>,
-    vacant: Vec<u32>,
-    /// Last to sleep is first to wake: its memory is still in the cache.
-    asleep: Vec<WorkerId>,
-    resuming: VecDeque<WorkerId>,
+    /// The groups of all that there ever were: a number stays with its group.
+    groups_of: Vec<GroupId>,
+    pub(crate) groups: Vec<Slots>,
     slots: usize,
-    tally: Tally,
+    /// Slots that nobody holds.
+    free: usize,
+    /// Workers that have lent theirs and want it back, now or later.
+    lent: usize,
 }
 
 impl Worker {
@@ -93,68 +209,111 @@ impl Worker {
 }
 
 impl Workers {
-    pub(crate) fn new(slots: usize) -> Self {
-        Self {
-            all: Vec::new(),
-            vacant: Vec::new(),
-            asleep: Vec::new(),
-            resuming: VecDeque::new(),
-            slots,
-            tally: Tally::default(),
-        }
+    pub(crate) fn new(groups: &[Group]) -> Self {
+        let groups: Vec<Slots> = groups.iter().map(Slots::new).collect();
+        let slots = groups.iter().map(|group| group.slots).sum();
+        Self { all: Vec::new(), groups_of: Vec::new(), groups, slots, free: slots, lent: 0 }
     }
 
     pub(crate) fn slots(&self) -> usize {
         self.slots
     }
 
+    /// How many workers of all groups are in each state.
     pub(crate) fn tally(&self) -> Tally {
-        self.tally
+        let mut tally = Tally::default();
+        for group in &self.groups {
+            tally.add(&group.tally);
+        }
+        tally
+    }
+
+    pub(crate) fn waking(&self) -> usize {
+        self.groups.iter().map(|group| group.tally.waking).sum()
     }
 
     pub(crate) fn free_slots(&self) -> usize {
-        self.slots - self.tally.waking - self.tally.active
+        self.free
     }
 
-    /// Whether a worker may give up its slot: enough others must be left to use all slots.
-    pub(crate) fn has_spare(&self) -> bool {
-        self.tally.asleep + self.tally.waking + self.tally.active > self.slots
+    pub(crate) fn lent(&self) -> usize {
+        self.lent
+    }
+
+    pub(crate) fn group(&self, id: GroupId) -> &Slots {
+        &self.groups[id.index()]
+    }
+
+    pub(crate) fn group_ids(&self) -> impl Iterator<Item = GroupId> + use<> {
+        (0..self.groups.len() as u16).map(GroupId)
+    }
+
+    /// A group for one more sleeping worker to be woken in, where any will do: that with most slots
+    /// free, so that work is spread.
+    pub(crate) fn any_idle(&self) -> Option<GroupId> {
+        let idle = self.group_ids().filter(|group| self.group(*group).is_idle());
+        idle.reduce(|best, group| self.more_free(group, best))
+    }
+
+    pub(crate) fn more_free(&self, one: GroupId, other: GroupId) -> GroupId {
+        if self.group(one).free() > self.group(other).free() { one } else { other }
+    }
+
+    /// Whether a worker may give up its slot: enough others must be left to use all of the group's.
+    pub(crate) fn has_spare(&self, group: GroupId) -> bool {
+        let Slots { tally, slots, .. } = self.group(group);
+        tally.asleep + tally.waking + tally.active > *slots
     }
 
     /// Whether there are more sleeping workers than will be needed.
-    pub(crate) fn has_plenty(&self) -> bool {
-        self.tally.asleep > self.slots + SPARES
+    pub(crate) fn has_plenty(&self, group: GroupId) -> bool {
+        let Slots { tally, slots, .. } = self.group(group);
+        tally.asleep > *slots + SPARES
     }
 
-    pub(crate) fn join(&mut self) -> WorkerId {
+    pub(crate) fn join(&mut self, group: GroupId) -> WorkerId {
         let worker = Worker {
             state: WorkerState::Asleep,
             task: None,
+            hold: Hold::Nothing,
+            group,
             below: Vec::new(),
-            claims: Vec::new(),
             handed_over: 0,
+            claims: Vec::new(),
         };
-        let id = match self.vacant.pop() {
+        let slots = &mut self.groups[group.index()];
+        let id = match slots.vacant.pop() {
             Some(id) => {
-                self.all[id as usize] = Some(worker);
-                WorkerId(id)
+                self.all[id.0 as usize] = Some(worker);
+                id
             }
             None => {
                 self.all.push(Some(worker));
+                self.groups_of.push(group);
                 WorkerId(self.all.len() as u32 - 1)
             }
         };
-        self.tally.asleep += 1;
-        self.asleep.push(id);
+        slots.tally.asleep += 1;
+        slots.asleep.push(id);
         id
     }
 
     pub(crate) fn leave(&mut self, id: WorkerId) {
         let Some(worker) = self.all.get_mut(id.0 as usize).and_then(Option::take) else { return };
-        *self.tally.of(&worker.state) -= 1;
-        self.asleep.retain(|other| *other != id);
-        self.resuming.retain(|other| *other != id);
-        self.vacant.push(id.0);
+        let slots = &mut self.groups[worker.group.index()];
+        let from = worker.state.standing();
+        *slots.tally.of(from) -= 1;
+        self.free += HELD[from as usize];
+        self.lent -= LENT[from as usize];
+        slots.asleep.retain(|other| *other != id);
+        slots.resuming.retain(|other| *other != id);
+        slots.rejoining.retain(|other| *other != id);
+        slots.vacant.push(id);
+    }
+
+    /// The group of a worker, even if it is gone.
+    pub(crate) fn group_of(&self, id: WorkerId) -> Option<GroupId> {
+        self.groups_of.get(id.0 as usize).copied()
     }
 
     pub(crate) fn get(&self, id: WorkerId) -> Option<&Worker> {
@@ -166,30 +325,48 @@ impl Workers {
     }
 
     /// Moves a worker to another state, and into or out of the lines that go with it.
-    pub(crate) fn set(&mut self, id: WorkerId, state: WorkerState) -> Option<WorkerState> {
-        let worker = self.all.get_mut(id.0 as usize)?.as_mut()?;
-        *self.tally.of(&worker.state) -= 1;
-        *self.tally.of(&state) += 1;
+    #[inline]
+    pub(crate) fn set(&mut self, id: WorkerId, state: WorkerState) {
+        let Some(worker) = self.all.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
+        let slots = &mut self.groups[worker.group.index()];
+        let (from, to) = (worker.state.standing(), state.standing());
+        *slots.tally.of(from) -= 1;
+        *slots.tally.of(to) += 1;
+        self.free = self.free + HELD[from as usize] - HELD[to as usize];
+        self.lent = self.lent + LENT[to as usize] - LENT[from as usize];
         match state {
-            WorkerState::Asleep => self.asleep.push(id),
-            WorkerState::Resuming => self.resuming.push_back(id),
+            WorkerState::Asleep => slots.asleep.push(id),
+            WorkerState::Resuming => slots.resuming.push_back(id),
+            WorkerState::Rejoining => slots.rejoining.push_back(id),
             _ => {}
         }
-        Some(core::mem::replace(&mut worker.state, state))
+        worker.state = state;
     }
 
-    /// Wakes the worker that has wanted its slot back for longest.
-    pub(crate) fn resume_next(&mut self) -> Option<WorkerId> {
-        let id = self.resuming.pop_front()?;
+    /// A task that rejoins has its resources, and queues for a slot.
+    pub(crate) fn stop_rejoining(&mut self, id: WorkerId) {
+        if let Some(group) = self.get(id).map(|worker| worker.group) {
+            self.groups[group.index()].rejoining.retain(|other| *other != id);
+            self.set(id, WorkerState::Resuming);
+        }
+    }
+
+    /// Wakes the worker of this group that has wanted its slot back for longest.
+    pub(crate) fn resume_next(&mut self, group: GroupId) -> Option<WorkerId> {
+        let id = self.groups[group.index()].resuming.pop_front()?;
         self.set(id, WorkerState::Active);
         Some(id)
     }
 
-    /// Wakes a sleeping worker, to pull.
-    pub(crate) fn wake_next(&mut self) -> Option<WorkerId> {
-        let id = self.asleep.pop()?;
+    /// Wakes a sleeping worker of this group, to pull.
+    pub(crate) fn wake_next(&mut self, group: GroupId) -> Option<WorkerId> {
+        let id = self.groups[group.index()].asleep.pop()?;
         self.set(id, WorkerState::Waking);
         Some(id)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Worker> {
+        self.all.iter_mut().flatten()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
@@ -197,5 +374,20 @@ impl Workers {
             .iter()
             .enumerate()
             .filter_map(|(id, worker)| Some((WorkerId(id as u32), worker.as_ref()?)))
+    }
+}
+
+impl WorkerState {
+    #[inline]
+    pub(crate) fn standing(&self) -> Standing {
+        match self {
+            Self::Asleep => Standing::Asleep,
+            Self::Waking => Standing::Waking,
+            Self::Active => Standing::Active,
+            Self::Parked { seceded: false, .. } => Standing::Parked,
+            Self::Rejoining => Standing::Rejoining,
+            Self::Resuming => Standing::Resuming,
+            Self::Seceded | Self::Parked { seceded: true, .. } => Standing::Seceded,
+        }
     }
 }

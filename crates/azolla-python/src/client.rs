@@ -8,11 +8,12 @@ use crate::job::{Name, PyJob};
 use crate::key::{Named, parse};
 use crate::map::map;
 use crate::observe::PyObservations;
+use crate::placing::Placing;
 use crate::shared::Shared;
 use crate::submit::{Common, Options, refuse};
 use azolla::runtime::Job;
 use azolla_core::Key;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::sync::{Arc, OnceLock};
@@ -36,21 +37,6 @@ impl Core {
             Named::Key(key) => shared.engine.find(key),
             Named::Task(task) => shared.engine.find_task(task),
         })
-    }
-}
-
-impl Core {
-    /// `workers=`, if it keeps tasks from any worker: naming all of them, or allowing others, does not.
-    fn restricting<'py>(
-        &self,
-        workers: Option<Bound<'py, PyAny>>,
-        allow_others: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(workers) = workers.filter(|workers| !workers.is_none()) else { return Ok(None) };
-        let others = allow_others.map_or(Ok(false), |allow| allow.is_truthy())?;
-        let cluster = self.shared()?.cluster.object(workers.py())?;
-        let restricts = cluster.call_method1("_restricts", (&workers, others))?.is_truthy()?;
-        Ok(restricts.then_some(workers))
     }
 }
 
@@ -128,6 +114,10 @@ impl Core {
     ///     retries: How many times the task runs again if it fails; by default 0.
     ///     priority: Tasks of higher priority go first. By default a task has that of the task that
     ///         submits it, and 0 if none does.
+    ///     workers: The workers that may run it, by their names or addresses: one, or several.
+    ///     allow_other_workers: Whether `workers` is only a wish: others run the task while none of those
+    ///         has a thread and the resources to spare.
+    ///     resources: How much it takes of its worker's resources while it runs, by their names.
     ///     pure: Whether equal calls give equal results, and so may be one task (the default). Pass
     ///         False for what has effects, or chance in it.
     ///     **kwargs: What to call it with, by name.
@@ -153,24 +143,18 @@ impl Core {
         kwargs: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, Future>> {
         let _ = fifo_timeout; // it ranks the work of several users of one cluster; here is one
-        if let Some(allow) = &allow_other_workers
-            && allow.is_truthy()?
-            && workers.is_none()
-        {
-            return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));
-        }
-        let workers = self.restricting(workers, allow_other_workers)?;
-        refuse(&[
-            ("workers", &workers),
-            ("resources", &resources),
-            ("actor", &actor),
-            ("actors", &actors),
-        ])?;
+        let placing = Placing {
+            workers: workers.as_ref(),
+            resources: resources.as_ref(),
+            allow_other_workers: allow_other_workers.as_ref(),
+        };
+        refuse(&[("actor", &actor), ("actors", &actors)])?;
         let options = Options {
             key: key.as_ref(),
             prefix: None,
             retries: retries.as_ref(),
             priority: priority.as_ref(),
+            placing,
             pure: pure.unwrap_or(true),
         };
         let common = Common::new(self.shared()?, "submit", &func, &options)?;
@@ -213,24 +197,18 @@ impl Core {
         kwargs: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Vec<Bound<'py, Future>>> {
         let _ = (fifo_timeout, batch_size); // as in submit; batches are the Python half's
-        if let Some(allow) = &allow_other_workers
-            && allow.is_truthy()?
-            && workers.is_none()
-        {
-            return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));
-        }
-        let workers = self.restricting(workers, allow_other_workers)?;
-        refuse(&[
-            ("workers", &workers),
-            ("resources", &resources),
-            ("actor", &actor),
-            ("actors", &actors),
-        ])?;
+        let placing = Placing {
+            workers: workers.as_ref(),
+            resources: resources.as_ref(),
+            allow_other_workers: allow_other_workers.as_ref(),
+        };
+        refuse(&[("actor", &actor), ("actors", &actors)])?;
         let options = Options {
             key: key.as_ref(),
             prefix: None,
             retries: retries.as_ref(),
             priority: priority.as_ref(),
+            placing,
             pure: pure.unwrap_or(true),
         };
         map(self.shared()?, &func, &iterables, kwargs, &options)
@@ -327,6 +305,7 @@ impl Core {
         dict.set_item("peak_live", counts.peak_live)?;
         dict.set_item("kept", counts.kept)?;
         dict.set_item("ready", counts.ready)?;
+        dict.set_item("unrunnable", counts.unrunnable)?;
         dict.set_item("running", counts.busy)?;
         dict.set_item("parked", counts.parked)?;
         dict.set_item("threads", counts.workers)?;

@@ -1,10 +1,11 @@
 //! The engine's half of `LocalCluster`: it is started and ended here.
 
 use crate::job::PyJob;
+use crate::placing::amounts;
 use crate::shared::Cluster;
 use crate::worker::{Owner, PyWorker};
-use azolla::runtime::{Engine, Runner, Worker};
-use pyo3::exceptions::{PyException, PyRuntimeError};
+use azolla::runtime::{Engine, Groups, Runner, Worker};
+use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::io;
@@ -61,6 +62,15 @@ fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {
     }
 }
 
+fn groups(workers: &[(usize, Bound<'_, PyAny>)]) -> PyResult<Groups> {
+    let described = workers.iter().map(|(threads, resources)| Ok((*threads, amounts(resources)?)));
+    let described = described.collect::<PyResult<Vec<_>>>()?;
+    Groups::new(described.iter().map(|(threads, resources)| {
+        (*threads, resources.iter().map(|(name, amount)| (name.as_str(), *amount)))
+    }))
+    .map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
 impl ClusterCore {
     pub(crate) fn cluster(&self) -> PyResult<&Arc<Cluster>> {
         self.cluster.get().ok_or_else(|| PyRuntimeError::new_err("this cluster was never started"))
@@ -75,12 +85,13 @@ impl ClusterCore {
         Self { cluster: OnceLock::new() }
     }
 
-    /// Starts the engine. `start_thread` takes a worker and starts a thread for it; `this` is a
-    /// weak reference to the cluster, `number` random.
+    /// Starts the engine, with so many threads for each worker and these amounts of resources.
+    /// `start_thread` takes a thread's worker and starts it; `this` is a weak reference to the cluster,
+    /// `number` random.
     fn _start(
         &self,
         py: Python<'_>,
-        slots: usize,
+        workers: Vec<(usize, Bound<'_, PyAny>)>,
         start_thread: Py<PyAny>,
         this: Py<PyAny>,
         number: u128,
@@ -92,7 +103,9 @@ impl ClusterCore {
             owner: Arc::clone(&late),
             interrupt: Arc::clone(&interrupt),
         };
-        let engine = Engine::start(slots, Box::new(threads))
+        let groups = groups(&workers)?;
+        let slots = groups.slots();
+        let engine = Engine::start(groups, Box::new(threads))
             .map_err(|error| not_started(py, slots, error))?;
         let interrupt = interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(interrupt) = interrupt {
@@ -129,6 +142,13 @@ impl ClusterCore {
     /// That work may be submitted; `what` is who asks.
     fn _check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
         self.cluster()?.check_open(py, what)
+    }
+
+    /// The number of the worker whose thread has this number; None: there was no such thread.
+    fn _worker_number(&self, thread: u32) -> PyResult<Option<u16>> {
+        let cluster = self.cluster()?;
+        cluster.check_process()?;
+        Ok(cluster.engine.group_of(thread).map(|group| group.0))
     }
 
     /// The calling thread runs this cluster's event loop.

@@ -5,7 +5,7 @@ use crate::key::{Named, parse};
 use crate::observe;
 use crate::shared::Shared;
 use azolla::runtime::{self, Job, Status, What};
-use azolla_core::State;
+use azolla_core::{State, TaskView};
 use pyo3::prelude::*;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -18,7 +18,7 @@ pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> Vec<Row<'py>> {
     let engine = &shared.engine;
     let tasks = py.detach(|| engine.tasks());
     let rows = tasks.iter().map(|(job, view)| {
-        let (state, worker) = state(job, view.state);
+        let (state, worker) = state(job, view);
         let value = match job.outcome() {
             Some(Ok(value)) if state == "memory" => Some(value.bind(py).clone()),
             _ => None,
@@ -28,11 +28,12 @@ pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> Vec<Row<'py>> {
     rows.collect()
 }
 
-fn state(job: &PyJob, state: State) -> (&'static str, Option<u32>) {
-    match state {
+fn state(job: &PyJob, view: &TaskView) -> (&'static str, Option<u32>) {
+    match view.state {
         // The end of a short task is told some time after it can be seen.
         _ if job.header().status() == Status::Finished => ("memory", None),
         State::Waiting { .. } => ("waiting", None),
+        State::Ready if view.unrunnable => ("no-worker", None),
         State::Ready => ("ready", None),
         State::Claimed { worker } if job.header().is_running() => ("executing", Some(worker.0)),
         State::Claimed { .. } => ("ready", None),
@@ -92,9 +93,8 @@ pub(crate) fn story<'py>(
     let seen = seen.iter().zip(parents).map(|((place, seen), parent)| {
         (*place, observe::row(seen), parent.map(|(_, _, job)| job.key(py)))
     });
-    let kept = kept
-        .iter()
-        .map(|(place, (task, view, job))| (*place, task.to_bits(), state(job, view.state).0));
+    let kept =
+        kept.iter().map(|(place, (task, view, job))| (*place, task.to_bits(), state(job, view).0));
     Ok((elapsed, seen.collect(), kept.collect()))
 }
 

@@ -16,6 +16,7 @@ mod job;
 mod key;
 mod map;
 mod observe;
+mod placing;
 mod raised;
 mod shared;
 mod size;

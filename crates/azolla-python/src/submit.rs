@@ -4,11 +4,12 @@ use crate::arguments::find;
 use crate::future::Future;
 use crate::job::{Call, Name, PyJob};
 use crate::key::{Named, parse};
+use crate::placing::{Placing, notes_of_task};
 use crate::shared::{Shared, is_loop_thread, python};
 use crate::token::FunctionToken;
 use crate::worker::{Running, current_task};
 use azolla::runtime::{Job, Spec};
-use azolla_core::{Key, Priority, TaskId};
+use azolla_core::{Constraint, Key, Priority, TaskId};
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -23,6 +24,7 @@ pub(crate) struct Options<'a, 'py> {
     pub(crate) prefix: Option<&'a Bound<'py, PyString>>,
     pub(crate) retries: Option<&'a Bound<'py, PyAny>>,
     pub(crate) priority: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) placing: Placing<'a, 'py>,
     pub(crate) pure: bool,
 }
 
@@ -38,6 +40,7 @@ pub(crate) struct Common<'py> {
     context: Option<Bound<'py, PyAny>>,
     retries: u32,
     priority: Option<Priority>,
+    constraint: Option<Arc<Constraint>>,
     parent: Option<TaskId>,
     token: Option<FunctionToken>,
     span: Option<Bound<'py, PyTuple>>,
@@ -83,6 +86,7 @@ impl<'py> Common<'py> {
                 Some(given) => priority(Some(given))?,
                 None => priority(noted.get("priority")?.as_ref())?,
             },
+            constraint: options.placing.constraint(shared, &noted)?,
             parent: parent(py)?,
             token,
             span: noted.span(),
@@ -181,6 +185,7 @@ impl<'py> Common<'py> {
             priority: self.priority,
             parent: self.parent,
             kind: self.kind,
+            constraint: self.constraint.clone(),
             inputs: &prepared.inputs,
             call: false,
         }
@@ -188,7 +193,7 @@ impl<'py> Common<'py> {
 }
 
 /// What is noted on the tasks that are submitted here, if anything is.
-struct Annotations<'py>(Option<Bound<'py, PyDict>>);
+pub(crate) struct Annotations<'py>(Option<Bound<'py, PyDict>>);
 
 impl<'py> Annotations<'py> {
     /// They are in the context, so an empty one has none.
@@ -209,6 +214,17 @@ impl<'py> Annotations<'py> {
 
     fn get(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.0.as_ref().map_or(Ok(None), |noted| noted.get_item(name))
+    }
+
+    /// The same, but for what is noted on the task that asks: that holds for itself, not for what it
+    /// grows. (A task on a GPU whose children took GPUs of themselves would wait for itself.)
+    pub(crate) fn own(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(noted) = self.get(name)?.filter(|noted| !noted.is_none()) else { return Ok(None) };
+        let of_task = match notes_of_task(noted.py())? {
+            Some(of_task) => of_task.get_item(name)?,
+            None => None,
+        };
+        Ok(Some(noted).filter(|noted| of_task.is_none_or(|inherited| !inherited.is(noted))))
     }
 }
 
@@ -252,7 +268,7 @@ pub(crate) fn function_name<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound
     Ok(python(py, &NAME, "azolla._names", "function_name")?.call1((function,))?.cast_into()?)
 }
 
-fn short_repr(value: &Bound<'_, PyAny>) -> String {
+pub(crate) fn short_repr(value: &Bound<'_, PyAny>) -> String {
     let text = value.repr().map_or_else(|_| String::from("?"), |text| text.to_string());
     if text.chars().count() <= 80 {
         text
@@ -295,11 +311,7 @@ pub(crate) fn refuse(options: &[(&str, &Option<Bound<'_, PyAny>>)]) -> PyResult<
         if !unset {
             let why = match *name {
                 "actor" | "actors" => "actors are still to come",
-                "workers" => {
-                    "tasks cannot be kept from some of the workers yet; name all of them, or pass \
-                     allow_other_workers=True"
-                }
-                _ => "all tasks run on the threads of one process so far, which are all alike",
+                _ => "it is still to come",
             };
             return Err(PyNotImplementedError::new_err(format!("{name}= is not supported: {why}")));
         }

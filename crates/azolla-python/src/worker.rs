@@ -286,8 +286,9 @@ impl PyWorker {
         let (Some(cluster), Some(job)) = (self.cluster(), own(Worker::detach)?) else {
             return Err(PyRuntimeError::new_err("a coroutine came from outside a task"));
         };
+        let worker = own(|worker| worker.group().0)?;
         let context = job.call(py).and_then(|call| call.context);
-        let running = Bound::new(py, Running::new(Arc::clone(&job), Arc::clone(&cluster)))?;
+        let running = Bound::new(py, Running::new(Arc::clone(&job), Arc::clone(&cluster), worker))?;
         let begun = cluster.object(py).and_then(|object| {
             object.call_method1(intern!(py, "_run_coroutine"), (coroutine, &running, context))
         });
@@ -355,12 +356,14 @@ fn users_traceback<'py>(error: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py,
 pub(crate) struct Running {
     pub(crate) job: Arc<PyJob>,
     pub(crate) cluster: Arc<Cluster>,
+    /// The number of the worker on whose thread it began.
+    worker: u16,
     since: Instant,
 }
 
 impl Running {
-    fn new(job: Arc<PyJob>, cluster: Arc<Cluster>) -> Self {
-        Self { job, cluster, since: Instant::now() }
+    fn new(job: Arc<PyJob>, cluster: Arc<Cluster>, worker: u16) -> Self {
+        Self { job, cluster, worker, since: Instant::now() }
     }
 }
 
@@ -376,6 +379,12 @@ impl Running {
     #[getter]
     fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.job.key(py)
+    }
+
+    /// The number of the worker that it is on.
+    #[getter]
+    fn worker(&self) -> u16 {
+        self.worker
     }
 
     /// Whether this is the child of a fork that the task has made.
@@ -441,7 +450,8 @@ pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>
 pub(crate) fn thread_running() -> Option<Running> {
     let (_, job) = current_task()?;
     let cluster = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade())?;
-    Some(Running::new(job, cluster))
+    let worker = with_worker(|worker| worker.map(|worker| worker.group().0))?;
+    Some(Running::new(job, cluster, worker))
 }
 
 /// In the child of a fork this thread is no worker's: its engine must not be touched.

@@ -171,6 +171,7 @@ impl<S: Send + 'static> Actor<S> {
         engine.submit(Spec {
             job: Arc::<Cell<T, _, F>>::clone(&cell),
             key: None,
+            constraint: None,
             priority: None,
             parent: parent(engine),
             kind: kind::<F>(),

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::future::{Future, Gathering, gathered, wait_for};
 use crate::inputs::Inputs;
 use crate::runner::threads::{Threads, with_worker};
-use crate::runtime::{Engine, Job, Names, Observations, Spec, Until, Watch};
+use crate::runtime::{Engine, Groups, Job, Names, Observations, Spec, Until, Watch};
 use azolla_core::{Key, Priority};
 use smallvec::SmallVec;
 use std::any::TypeId;
@@ -87,7 +87,7 @@ impl Client {
     }
 
     fn on(threads: Threads, slots: usize) -> io::Result<Self> {
-        let engine = Engine::start(slots, Box::new(threads.clone()))?;
+        let engine = Engine::start(Groups::of_slots(slots), Box::new(threads.clone()))?;
         let first = Cluster::new()
             .join(|membership| Arc::new(Shared { engine, threads: threads.clone(), membership }));
         threads.set_owner(&first);
@@ -526,6 +526,7 @@ impl<'c> TaskBuilder<'c> {
             priority: self.priority,
             parent: parent(engine),
             kind: kind::<F>(),
+            constraint: None,
             inputs: &tasks,
             call: false,
         });
@@ -562,15 +563,8 @@ impl<'c> TaskBuilder<'c> {
             let job: Arc<dyn Task> = cell;
             job.header().set_client(self.client.0.membership.number);
             let key = key.as_deref().map(digest);
-            Spec {
-                job,
-                key,
-                priority: self.priority,
-                parent,
-                kind: kind::<F>(),
-                inputs: &[],
-                call: false,
-            }
+            let (kind, constraint, call) = (kind::<F>(), None, false);
+            Spec { job, key, priority: self.priority, parent, kind, constraint, inputs: &[], call }
         });
         if self.client.0.membership.has_left() {
             specs.for_each(|spec| turn_away(&*spec.job));

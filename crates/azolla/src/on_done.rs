@@ -78,6 +78,7 @@ where
             priority: Priority::new(f64::INFINITY),
             parent: None,
             kind: kind::<F>(),
+            constraint: None,
             inputs: &[],
             call: false,
         };

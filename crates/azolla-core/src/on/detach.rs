@@ -10,6 +10,7 @@ impl<P: Clone> Scheduler<P> {
             && worker.task == Some(task)
         {
             worker.task = None;
+            self.detach_held(id, task);
         }
         if self.tasks.get(task).is_some_and(|task| !task.state.is_settled()) {
             self.set_state(task, State::Detached);

@@ -9,7 +9,7 @@ use crate::event::Outcome;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{State, Turn};
-use crate::workers::WorkerState;
+use crate::workers::{Hold, WorkerState};
 use alloc::vec::Vec;
 
 /// After so many in a row the queue is asked again, so that a chain without end starves nobody.
@@ -24,10 +24,18 @@ impl<P: Clone> Scheduler<P> {
         took: u64,
         effects: &mut Vec<Effect<P>>,
     ) {
-        if let Some(worker) = worker.and_then(|worker| self.workers.get_mut(worker))
-            && worker.task == Some(id)
-        {
-            worker.task = None;
+        match worker {
+            None => self.give_back_workerless(id),
+            Some(at) => {
+                if let Some(worker) = self.workers.get_mut(at)
+                    && worker.task == Some(id)
+                {
+                    worker.task = None;
+                    if !matches!(worker.hold, Hold::Nothing) {
+                        self.lets_go_of_held(at, id, outcome);
+                    }
+                }
+            }
         }
         // Cancelled meanwhile, and perhaps gone.
         let Some(task) = self.tasks.get(id).filter(|task| !task.state.is_settled()) else {
@@ -65,15 +73,23 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
+    /// The task on this worker has ended, or its turn has.
+    #[inline(never)]
+    fn lets_go_of_held(&mut self, worker: WorkerId, id: TaskId, outcome: Outcome) {
+        if outcome == Outcome::Suspended {
+            self.suspend_held(worker, id);
+        }
+        self.give_back(worker);
+    }
+
     /// The task to hand over, taken off the list of those to be told.
     fn next_in_chain(&mut self, id: WorkerId, finished: TaskId) -> Option<TaskId> {
-        let tally = self.workers.tally();
         let worker = self.workers.get(id)?;
         if worker.state != WorkerState::Active
             || worker.task.is_some()
             || !worker.below.is_empty()
             || worker.handed_over >= HANDED_OVER_IN_A_ROW
-            || tally.resuming > 0
+            || self.workers.lent() > 0 && self.workers.group(worker.group).tally.resuming > 0
             || self.closing
             || self.at_cap()
         {
@@ -86,13 +102,18 @@ impl<P: Clone> Scheduler<P> {
             _ => return None,
         };
         let task = self.tasks.get(next)?;
-        let outranked = self.ready.best().is_some_and(|best| best > task.priority)
+        let outranked = self.best_for(worker.group).is_some_and(|best| best > task.priority)
             || worker.claims.iter().any(|claim| {
                 self.tasks.get(*claim).is_some_and(|claim| {
                     claim.state == State::Claimed { worker: id } && claim.priority > task.priority
                 })
             });
         if task.state != (State::Waiting { unfinished: 1 }) || outranked {
+            return None;
+        }
+        if let Some(set) = task.set
+            && !self.may_take_over(worker, set, task.order())
+        {
             return None;
         }
         if is_call {

@@ -8,7 +8,7 @@ use crate::event::Wait;
 use crate::id::WorkerId;
 use crate::scheduler::Scheduler;
 use crate::task::State;
-use crate::workers::WorkerState;
+use crate::workers::{Hold, WorkerState};
 use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
@@ -17,7 +17,12 @@ impl<P: Clone> Scheduler<P> {
         let Some(worker) = self.workers.get(id) else { return };
         let WorkerState::Active = worker.state else { return };
         let Some(task) = worker.task else { return };
-        if let Some(path) = self.cycle(task, &wait) {
+        // What a task holds is its worker's: it waits on it alone.
+        if worker.hold != Hold::Nothing {
+            return;
+        }
+        let path = self.cycle(task, &wait).or_else(|| self.deadlock(id, task, Some(&wait)));
+        if let Some(path) = path {
             effects.push(Effect::Refused(Refusal::Cycle(path)));
             return;
         }
@@ -36,14 +41,16 @@ impl<P: Clone> Scheduler<P> {
         let Some(&nested) = worker.below.last().and_then(|(_, wait)| wait.tasks.get(at)) else {
             return;
         };
+        let group = worker.group;
         let may_run = worker.state == WorkerState::Active
             && worker.task.is_none()
-            && self.workers.tally().resuming == 0
+            && self.workers.group(group).tally.resuming == 0
             && !self.closing;
         let Some(task) = self.tasks.get(nested).filter(|task| task.state == State::Ready) else {
             return;
         };
-        if may_run && self.ready.best().is_none_or(|best| best <= task.priority) {
+        let goes_first = self.best_for(group).is_none_or(|best| best <= task.priority);
+        if may_run && goes_first && task.set.is_none() {
             // Out of the queue, as if popped: `give` sets the state.
             self.set_state(nested, State::Waiting { unfinished: 0 });
             self.give(id, nested, true, effects);

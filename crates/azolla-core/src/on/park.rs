@@ -5,7 +5,7 @@ use crate::event::Wait;
 use crate::id::WorkerId;
 use crate::scheduler::Scheduler;
 use crate::task::State;
-use crate::workers::WorkerState;
+use crate::workers::{Hold, WorkerState};
 use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
@@ -16,13 +16,15 @@ impl<P: Clone> Scheduler<P> {
             WorkerState::Seceded => true,
             _ => return,
         };
-        let task = worker.task;
+        let (task, group) = (worker.task, worker.group);
         let wait = self.narrowed(wait);
-        if let Some(path) = task.and_then(|task| self.cycle(task, &wait)) {
+        if let Some(path) = task.and_then(|task| {
+            self.cycle(task, &wait).or_else(|| self.deadlock(id, task, Some(&wait)))
+        }) {
             effects.push(Effect::Refused(Refusal::Cycle(path)));
             return;
         }
-        if !seceded && !self.workers.has_spare() {
+        if !seceded && !self.workers.has_spare(group) {
             effects.push(Effect::Refused(Refusal::NoSpare));
             return;
         }
@@ -30,6 +32,7 @@ impl<P: Clone> Scheduler<P> {
             self.set_state_if_running(task, State::Parked { worker: id });
         }
         self.workers.set(id, WorkerState::Parked { wait, seceded });
+        self.keep_held(id);
         self.waits_changed();
     }
 
@@ -38,7 +41,7 @@ impl<P: Clone> Scheduler<P> {
         if worker.state != WorkerState::Active {
             return;
         }
-        if !self.workers.has_spare() {
+        if !self.workers.has_spare(worker.group) {
             effects.push(Effect::Refused(Refusal::NoSpare));
             return;
         }
@@ -46,12 +49,13 @@ impl<P: Clone> Scheduler<P> {
             self.set_state_if_running(task, State::Seceded { worker: id });
         }
         self.workers.set(id, WorkerState::Seceded);
+        self.give_up(id);
     }
 
     pub(crate) fn on_resume(&mut self, id: WorkerId, effects: &mut Vec<Effect<P>>) {
         self.waits_changed();
         let Some(worker) = self.workers.get(id) else { return };
-        let task = worker.task;
+        let (task, hold, group) = (worker.task, worker.hold, worker.group);
         match worker.state {
             WorkerState::Parked { seceded: true, .. } => {
                 self.workers.set(id, WorkerState::Seceded);
@@ -60,8 +64,20 @@ impl<P: Clone> Scheduler<P> {
                 }
                 effects.push(Effect::Grant(id));
             }
+            WorkerState::Seceded if matches!(hold, Hold::GivenUp(_)) => {
+                if let Some(path) = task.and_then(|task| self.deadlock(id, task, None)) {
+                    effects.push(Effect::Refused(Refusal::Cycle(path)));
+                    return;
+                }
+                self.workers.set(id, WorkerState::Rejoining);
+                if let Some(task) = task {
+                    self.set_state_if_running(task, State::Parked { worker: id });
+                }
+                self.grant_rejoining(group);
+            }
             WorkerState::Parked { seceded: false, .. } | WorkerState::Seceded => {
                 self.workers.set(id, WorkerState::Resuming);
+                self.use_kept(id);
                 if let Some(task) = task {
                     self.set_state_if_running(task, State::Parked { worker: id });
                 }

@@ -1,5 +1,6 @@
 //! A worker has nothing left to do and asks for work.
 
+use crate::constraint::GroupId;
 use crate::effect::Effect;
 use crate::id::{TaskId, WorkerId};
 use crate::kinds::Kinds;
@@ -18,14 +19,18 @@ impl<P: Clone> Scheduler<P> {
         worker.task = None;
         worker.handed_over = 0;
         let claims = core::mem::take(&mut worker.claims);
-        let holds_slot = worker.state != WorkerState::Seceded;
+        let (group, holds_slot) = (worker.group, worker.state != WorkerState::Seceded);
+        let is_active = worker.state == WorkerState::Active;
         for task in claims {
             self.unclaim_from(id, task, effects);
         }
         // Those who wait for their slot back come first, and a worker whose task had seceded has
         // none: either way it sleeps, and is woken like any other.
-        if holds_slot && self.workers.tally().resuming == 0 && self.begin_some(id, effects) {
-            self.workers.set(id, WorkerState::Active);
+        let waited_for = self.workers.lent() > 0 && self.workers.group(group).tally.resuming > 0;
+        if holds_slot && !waited_for && self.begin_some(id, group, effects) {
+            if !is_active {
+                self.workers.set(id, WorkerState::Active);
+            }
             self.wakes_up(id);
             return;
         }
@@ -41,20 +46,25 @@ impl<P: Clone> Scheduler<P> {
     }
 
     /// Gives the worker what goes first, and more of the same if it is short.
-    fn begin_some(&mut self, worker: WorkerId, effects: &mut Vec<Effect<P>>) -> bool {
+    fn begin_some(
+        &mut self,
+        worker: WorkerId,
+        group: GroupId,
+        effects: &mut Vec<Effect<P>>,
+    ) -> bool {
         if self.closing {
             return false;
         }
-        let Some(first) = self.next_ready() else { return false };
-        let first_is_short = self.is_short(first);
+        let Some(first) = self.next_ready(group) else { return false };
+        let several = self.may_be_claimed(first);
         self.give(worker, first, true, effects);
-        if first_is_short && !self.at_cap() {
+        if several && !self.at_cap() {
             // The one just taken counts too, but it has left the queue.
             let batch = Kinds::batch(self.ready.len() + 1, self.workers.slots());
             for _ in 1..batch {
-                match self.peek_ready() {
-                    Some(next) if self.is_short(next) && !self.is_call(next) => {
-                        self.pop_ready();
+                match self.peek_for(group) {
+                    Some(next) if self.may_be_claimed(next) && !self.is_call(next) => {
+                        self.pop_for(group);
                         self.give(worker, next, false, effects);
                     }
                     _ => break,
@@ -64,8 +74,10 @@ impl<P: Clone> Scheduler<P> {
         true
     }
 
-    fn is_short(&self, id: TaskId) -> bool {
-        self.tasks.get(id).is_some_and(|task| self.kinds.is_short(task.kind))
+    /// Whether a task is short, and may run wherever a slot is idle: then it can be taken back, and
+    /// keeps nobody from anything meanwhile.
+    fn may_be_claimed(&self, id: TaskId) -> bool {
+        self.tasks.get(id).is_some_and(|task| task.set.is_none() && self.kinds.is_short(task.kind))
     }
 
     fn is_call(&self, id: TaskId) -> bool {
@@ -75,8 +87,7 @@ impl<P: Clone> Scheduler<P> {
     /// Where a slot is idle, and somebody there to use it: what others have claimed and not begun
     /// could run there.
     pub(crate) fn take_back_claims(&mut self, effects: &mut Vec<Effect<P>>) {
-        let idle = self.workers.free_slots() > 0 && self.workers.tally().asleep > 0;
-        if self.totals.claimed == 0 || !idle || self.closing {
+        if self.totals.claimed == 0 || self.workers.any_idle().is_none() || self.closing {
             return;
         }
         for (id, worker) in self.workers.iter() {
@@ -90,7 +101,7 @@ impl<P: Clone> Scheduler<P> {
     }
 
     fn retire_surplus(&mut self, id: WorkerId, effects: &mut Vec<Effect<P>>) {
-        if self.workers.has_plenty() {
+        if self.workers.get(id).is_some_and(|worker| self.workers.has_plenty(worker.group)) {
             self.workers.leave(id);
             effects.push(Effect::Retire(id));
         }

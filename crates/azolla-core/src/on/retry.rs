@@ -4,7 +4,11 @@ use crate::effect::Effect;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
 use crate::task::{State, Turn};
+use crate::workers::WorkerState;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use hashbrown::HashSet;
+use rustc_hash::FxBuildHasher;
 
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_retry(&mut self, id: TaskId) {
@@ -17,6 +21,7 @@ impl<P: Clone> Scheduler<P> {
     /// Returns how many.
     pub(crate) fn revive(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) -> usize {
         let failed = self.take_out_of_failure(id, effects);
+        self.has_ended_once(&failed);
         for id in &failed {
             let inputs = self.tasks.get(*id).map(|task| task.inputs.clone()).unwrap_or_default();
             let mut unfinished = 0;
@@ -40,6 +45,30 @@ impl<P: Clone> Scheduler<P> {
             self.start_waiting(*id, unfinished, effects);
         }
         failed.len()
+    }
+
+    /// Who waits for these has counted them when they failed, and does not wait for them to end again;
+    /// a wait for the first is over by it.
+    fn has_ended_once(&mut self, revived: &[TaskId]) {
+        let revived: HashSet<TaskId, FxBuildHasher> = revived.iter().copied().collect();
+        for worker in self.workers.iter_mut() {
+            let parked = match &mut worker.state {
+                WorkerState::Parked { wait, .. } => Some(wait),
+                _ => None,
+            };
+            let below = worker.below.iter_mut().map(|(_, wait)| wait);
+            for wait in below.chain(parked) {
+                if wait.tasks.iter().any(|task| revived.contains(task)) {
+                    // In its place, for the others are known by theirs.
+                    let left = wait.tasks.iter().map(|task| match revived.contains(task) {
+                        false if wait.all => *task,
+                        _ => TaskId::GONE,
+                    });
+                    wait.tasks = Arc::new(left.collect());
+                }
+            }
+        }
+        self.waits_changed();
     }
 
     /// Takes this task and all failed ones that it depends on out of their failure, and returns

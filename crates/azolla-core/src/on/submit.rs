@@ -16,7 +16,9 @@ impl<P: Clone> Scheduler<P> {
             effects.push(Effect::Drop(submission.payload));
             return;
         }
-        let Submission { payload, key, priority, parent, kind, inputs, call } = submission;
+        let Submission { payload, key, priority, parent, kind, constraint, inputs, call } =
+            submission;
+        let set = constraint.map(|constraint| self.sets.of(constraint, &self.workers.groups));
         let caller = parent;
         let parent = if call { inputs.first().map(|actor| actor.task) } else { parent };
         let (lineage, mut inherited) = self.lineage(parent);
@@ -35,6 +37,7 @@ impl<P: Clone> Scheduler<P> {
             kind,
             branch,
             key,
+            set,
             wants: 1 + u32::from(call),
             has_future: true,
             keep: call,

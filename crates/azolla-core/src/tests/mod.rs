@@ -2,6 +2,7 @@
 //! once found.
 
 mod calls;
+mod constraints;
 mod order;
 mod promises;
 mod regressions;

@@ -2,10 +2,9 @@
 //! what the workers have in hand and what the futures show.
 
 use super::world::{Cell, Shows, Thread, ThreadState, World};
-use crate::task::Task;
-use crate::waits::order;
-use crate::workers::Tally;
-use crate::{State, TaskId, WorkerId};
+use crate::sets::Fit;
+use crate::workers::{Hold, Tally};
+use crate::{Amount, GroupId, ResourceId, State, TaskId, WorkerId};
 use std::collections::BTreeSet;
 use std::vec::Vec;
 
@@ -21,7 +20,9 @@ impl World {
             assert!(!self.scheduler.at_cap(), "{id:?} is claimed at the cap");
             return;
         }
-        assert_eq!(self.scheduler.workers.tally().resuming, 0, "new work comes before old");
+        let group = self.scheduler.group_of(worker).expect("it joined");
+        let resuming = self.scheduler.workers.group(group).tally.resuming;
+        assert_eq!(resuming, 0, "new work comes before old");
         for (claim, _) in &self.workers[&worker].batch {
             let claim = self.scheduler.tasks.get(*claim);
             let outranks = claim.is_some_and(|claim| {
@@ -47,7 +48,7 @@ impl World {
 
     /// Whoever lent a slot has left enough others to use them all.
     pub(super) fn check_somebody_is_left(&self, before: Tally) {
-        let without_slot = |tally: Tally| tally.parked + tally.resuming + tally.seceded;
+        let without_slot = |tally: Tally| tally.lent() + tally.seceded;
         let tally = self.scheduler.workers.tally();
         if without_slot(tally) > without_slot(before) {
             let left = tally.asleep + tally.waking + tally.active;
@@ -68,18 +69,18 @@ impl World {
         assert_eq!(counted, [Shows::Done, Shows::Failed, Shows::Cancelled].map(shown));
     }
 
-    /// No claim begins when something more urgent is ready.
-    pub(super) fn check_outranks(&self, begun: TaskId) {
+    /// No claim begins when something more urgent is ready that could begin in its place.
+    pub(super) fn check_outranks(&self, begun: TaskId, group: GroupId) {
         let priority = self.scheduler.tasks.get(begun).expect("a claim is kept").priority;
-        for (id, ready) in self.scheduler.tasks.iter().filter(|(_, t)| t.state == State::Ready) {
-            assert!(ready.priority <= priority, "{id:?} outranks {begun:?}, which begins");
+        if let Some(id) = self.first_of(self.ready_in_order(), group).0 {
+            let ready = self.scheduler.tasks.get(id).expect("it is ready").priority;
+            assert!(ready <= priority, "{id:?} outranks {begun:?}, which begins");
         }
     }
 
     /// No slot stays idle while a claim that has not begun could be run there.
     pub(super) fn check_idle(&self) {
-        let idle = self.scheduler.workers.free_slots() > 0
-            && self.workers.values().any(|thread| thread.state == ThreadState::Asleep);
+        let idle = self.scheduler.workers.any_idle().is_some();
         if !idle || self.closed || self.scheduler.at_cap() {
             return;
         }
@@ -94,42 +95,175 @@ impl World {
 
     /// At the cap, no slot stays free while a task is ready that a parked one needs.
     pub(super) fn check_nothing_needed_is_held_back(&mut self) {
-        let waking = self.scheduler.workers.tally().waking;
-        let idle = self.scheduler.workers.free_slots() > 0
-            && self.scheduler.workers.tally().asleep > 0
-            && !self.closed;
-        if idle {
-            let needed = self.needed().filter(|task| task.state == State::Ready).count();
-            assert!(
-                needed <= waking,
-                "{needed} tasks are needed and ready, {waking} come for them"
-            );
-            self.note("a slot was free at the cap");
+        let waking = self.scheduler.workers.waking();
+        let workers = &self.scheduler.workers;
+        let idle: Vec<GroupId> =
+            workers.group_ids().filter(|group| workers.group(*group).is_idle()).collect();
+        if idle.is_empty() || self.closed || !self.scheduler.at_cap() {
+            return;
         }
+        let mut needed = self.ready_in_order();
+        let all = self.needed();
+        needed.retain(|id| all.contains(id));
+        let (count, plain) = (needed.len(), |id: &TaskId| {
+            self.scheduler.tasks.get(*id).expect("it is ready").set.is_none()
+        });
+        if needed.iter().all(plain) {
+            assert!(count <= waking, "{count} tasks are needed and ready, {waking} come for them");
+        } else if waking == 0 {
+            for group in idle {
+                let first = self.first_of(needed.clone(), group).0;
+                assert_eq!(first, None, "{group:?} could begin what is needed");
+            }
+        }
+        self.note("a slot was free at the cap");
+    }
+
+    /// A task begins where it may, with what it takes at hand.
+    pub(super) fn check_fits(&mut self, begun: TaskId, group: GroupId) {
+        let task = self.scheduler.tasks.get(begun).expect("it has just begun");
+        let Some(set) = task.set.map(|set| self.scheduler.sets.get(set)) else { return };
+        self.note(match set.fit(group) {
+            Fit::Never => panic!("{begun:?} begins in {group:?}, where it may not"),
+            Fit::Chosen => "a task with a constraint began",
+            Fit::Other => "a task began where it was not wished for",
+        });
     }
 
     /// Nothing that is ready comes before a task that begins: in no way if it was pulled, not by
-    /// priority if it was handed over. At the cap only what is needed counts.
-    pub(super) fn check_goes_first(&self, id: TaskId, pulled: bool) {
-        let begun = self.scheduler.tasks.get(id).expect("it has just begun");
-        let goes_first = |ready: &Task<Cell>| {
-            let first =
-                if pulled { order(begun) < order(ready) } else { begun.priority >= ready.priority };
-            assert!(first, "{:?} was to go before {:?}", ready.lineage, begun.lineage);
-        };
+    /// priority if it was handed over. Of resources it takes none that a task before it waits for. At
+    /// the cap only what is needed counts.
+    pub(super) fn check_goes_first(&mut self, begun: TaskId, group: GroupId, pulled: bool) {
+        let task = self.scheduler.tasks.get(begun).expect("it has just begun");
+        let (order, priority) = (task.order(), task.priority);
+        let mut ready = self.ready_in_order();
         if self.scheduler.at_cap() {
-            let is_it = |task: &Task<Cell>| task.lineage == begun.lineage;
-            assert!(self.needed().any(is_it), "{id:?} begins at the cap, and nobody needs it");
-            self.needed().filter(|task| task.state == State::Ready).for_each(goes_first);
-        } else {
-            let tasks = self.scheduler.tasks.iter().map(|(_, task)| task);
-            tasks.filter(|task| task.state == State::Ready).for_each(goes_first);
+            let needed = self.needed();
+            assert!(needed.contains(&begun), "{begun:?} begins at the cap, and nobody needs it");
+            ready.retain(|id| needed.contains(id));
         }
+        let at = ready.partition_point(|id| self.order(*id) < order);
+        ready.insert(at, begun);
+        let (first, held_back) = self.first_of(ready[..=at].to_vec(), group);
+        if held_back {
+            self.note("a task was held back for one that lacks resources");
+        }
+        if pulled {
+            assert_eq!(first, Some(begun), "another was to go before {begun:?}");
+        } else {
+            let first = first.expect("at least the task itself can begin");
+            let more_urgent =
+                self.scheduler.tasks.get(first).expect("it is ready").priority > priority;
+            assert!(!more_urgent, "{first:?} was to go before {begun:?}, which was handed over");
+            let mut alone = ready[..at].to_vec();
+            alone.retain(|id| self.lacks_something(*id, group));
+            alone.push(begun);
+            assert_eq!(self.first_of(alone, group).0, Some(begun), "{begun:?} overtakes");
+        }
+    }
+
+    fn order(&self, id: TaskId) -> crate::task::Order {
+        self.scheduler.tasks.get(id).expect("it is kept").order()
+    }
+
+    pub(super) fn ready_in_order(&self) -> Vec<TaskId> {
+        let ready = self.scheduler.tasks.iter().filter(|(_, task)| task.state == State::Ready);
+        let mut ready: Vec<TaskId> = ready.map(|(id, _)| id).collect();
+        ready.sort_by_key(|id| self.order(*id));
+        ready
+    }
+
+    /// The first of these tasks, in their order, that the group could begin, and whether one before it
+    /// was held back for the sake of another.
+    fn first_of(&self, tasks: Vec<TaskId>, group: GroupId) -> (Option<TaskId>, bool) {
+        let mut awaited: Vec<ResourceId> = self.awaited_by_rejoining(group);
+        let mut held_back = false;
+        for id in tasks {
+            let task = self.scheduler.tasks.get(id).expect("it is kept");
+            let Some(set) = task.set.map(|set| self.scheduler.sets.get(set)) else {
+                return (Some(id), held_back);
+            };
+            let may = match set.fit(group) {
+                // What has begun goes on where it has taken its resources.
+                _ if task.state != State::Ready && self.held_before.contains(&id) => true,
+                Fit::Never => false,
+                Fit::Chosen => true,
+                Fit::Other => !self.is_wish_possible(id),
+            };
+            if !may {
+                continue;
+            }
+            let lacking = self.lacking(id, group);
+            if !lacking.is_empty() {
+                if set.fit(group) == Fit::Chosen && self.scheduler.will_come(group, set.takes()) {
+                    awaited.extend(lacking);
+                }
+            } else if self.takes(id).iter().any(|(resource, _)| awaited.contains(resource)) {
+                held_back = true;
+            } else {
+                return (Some(id), held_back);
+            }
+        }
+        (None, held_back)
+    }
+
+    /// The resources of which the group has not enough for this task.
+    fn lacking(&self, id: TaskId, group: GroupId) -> Vec<ResourceId> {
+        let takes = self.takes(id).iter();
+        let lacks = takes.filter(|(resource, amount)| self.available(group, *resource) < *amount);
+        lacks.map(|(resource, _)| *resource).collect()
+    }
+
+    fn takes(&self, id: TaskId) -> &[(ResourceId, Amount)] {
+        if self.held_before.contains(&id) {
+            return &[];
+        }
+        self.scheduler.takes(self.scheduler.tasks.get(id).expect("it is kept").set)
+    }
+
+    fn available(&self, group: GroupId, resource: ResourceId) -> Amount {
+        let now = self.scheduler.available(group, resource);
+        let Some((task, _)) = self.just_begun.filter(|(_, at)| *at == group) else { return now };
+        let taken = self.takes(task).iter().find(|(other, _)| *other == resource);
+        now.plus(taken.map_or(Amount::default(), |(_, amount)| *amount))
+    }
+
+    fn lacks_something(&self, id: TaskId, group: GroupId) -> bool {
+        !self.lacking(id, group).is_empty()
+    }
+
+    fn awaited_by_rejoining(&self, group: GroupId) -> Vec<ResourceId> {
+        let rejoining = self.scheduler.workers.group(group).rejoining.iter();
+        let wanted = rejoining.filter_map(|id| match self.scheduler.workers.get(*id)?.hold {
+            Hold::GivenUp(set) => Some(self.scheduler.sets.get(set).takes()),
+            _ => None,
+        });
+        wanted
+            .filter(|takes| self.scheduler.will_come(group, takes))
+            .flatten()
+            .filter(|(resource, amount)| self.available(group, *resource) < *amount)
+            .map(|(resource, _)| *resource)
+            .collect()
+    }
+
+    /// Whether a group that this task wishes for has a slot and the resources to spare.
+    fn is_wish_possible(&self, id: TaskId) -> bool {
+        let task = self.scheduler.tasks.get(id).expect("it is kept");
+        let set = self.scheduler.sets.get(task.set.expect("it has a constraint"));
+        self.scheduler.workers.group_ids().any(|group| {
+            let slots = self.scheduler.workers.group(group);
+            let enough = |(resource, amount): &(ResourceId, Amount)| {
+                self.available(group, *resource) >= *amount
+            };
+            set.fit(group) == Fit::Chosen
+                && (slots.is_idle() || slots.tally.waking > 0)
+                && set.takes().iter().all(enough)
+        })
     }
 
     /// The tasks that parked ones wait for, directly or through dependencies, but for those that
     /// are gone.
-    fn needed(&self) -> impl Iterator<Item = &Task<Cell>> {
+    fn needed(&self) -> BTreeSet<TaskId> {
         let parked = |thread: &&Thread| matches!(thread.state, ThreadState::Parked { .. });
         let waits = self.workers.values().filter(parked).filter_map(|it| it.waits_for.as_ref());
         let below = self.workers.values().flat_map(|it| it.below.iter().map(|(_, wait)| wait));
@@ -137,14 +271,14 @@ impl World {
         let mut reached: Vec<TaskId> = waits.flat_map(|wait| wait.tasks.iter().copied()).collect();
         let mut needed = BTreeSet::new();
         while let Some(next) = reached.pop() {
-            if needed.insert(next)
-                && let Some(task) = self.scheduler.tasks.get(next)
+            if let Some(task) = self.scheduler.tasks.get(next)
+                && needed.insert(next)
                 && matches!(task.state, State::Waiting { .. })
             {
                 reached.extend(&task.inputs);
                 reached.extend(self.scheduler.call_before(next));
             }
         }
-        needed.into_iter().filter_map(|id| self.scheduler.tasks.get(id))
+        needed
     }
 }

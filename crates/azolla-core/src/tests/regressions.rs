@@ -79,6 +79,7 @@ fn a_failure_reaches_all_that_depend_on_it_however_deep() {
                 priority: None,
                 parent: None,
                 kind: crate::Kind(0),
+                constraint: None,
                 inputs: [input].into_iter().collect(),
                 call: false,
             }),
@@ -380,6 +381,54 @@ fn a_retry_that_comes_before_the_end_is_not_begun_after_it() {
     assert_eq!(world.cells[failed].shows, Shows::Failed);
 }
 
+/// The swarm found it: what is retried was counted by those who waited for it when it failed.
+#[test]
+fn a_task_that_is_retried_closes_no_cycle_with_those_who_have_seen_it_fail() {
+    let mut world = World::new(3, 256);
+    let cells = [(); 3].map(|()| world.submit(None, None, None, 0, &[]));
+    let workers: Vec<_> = world.workers.keys().copied().collect();
+    for worker in &workers {
+        world.next(*worker);
+    }
+    let on = |world: &World, cell| {
+        *world.workers.iter().find(|(_, t)| t.running.is_some_and(|(_, c)| c == cell)).unwrap().0
+    };
+    let [culprit, slow, waiter] = cells;
+    let (on_culprit, on_waiter) = (on(&world, culprit), on(&world, waiter));
+    // It depends on both, and on who is about to wait for it.
+    let victim = world.submit(None, None, None, 0, &[culprit, waiter]);
+    world.finish(on_culprit, Outcome::Failed, 1);
+    assert_eq!(world.cells[victim].shows, Shows::Failed);
+    assert!(world.park(on_waiter, wait_for(vec![world.id(victim), world.id(slow)])));
+    world.event(Event::Retry(world.id(victim)));
+    world.finish(on(&world, slow), Outcome::Done, 1);
+    world.resume_satisfied();
+    world.next(on_culprit);
+    assert_eq!(world.workers[&on_waiter].state, ThreadState::Awake);
+}
+
+/// The swarm found it: the wait was over by the failure, so at the cap nobody needs the task any more.
+#[test]
+fn a_task_that_is_retried_is_not_needed_by_a_wait_for_the_first_that_it_has_ended() {
+    let mut world = World::new(3, 1);
+    let [fails, slow, waiter] = [0; 3].map(|_| world.submit(None, None, None, 0, &[]));
+    let workers: Vec<_> = world.workers.keys().copied().collect();
+    for worker in &workers {
+        world.next(*worker);
+    }
+    let on = |world: &World, cell| {
+        *world.workers.iter().find(|(_, t)| t.running.is_some_and(|(_, c)| c == cell)).unwrap().0
+    };
+    let (on_fails, on_waiter) = (on(&world, fails), on(&world, waiter));
+    let tasks = std::sync::Arc::new(vec![world.id(fails), world.id(slow)]);
+    assert!(world.park(on_waiter, Wait { tasks, all: false }));
+    world.finish(on_fails, Outcome::Failed, 1);
+    world.event(Event::Retry(world.id(fails)));
+    world.next(on_fails);
+    assert_eq!(world.workers[&on_fails].running, None, "it begins at the cap, and nobody needs it");
+    world.resume_satisfied();
+}
+
 #[test]
 fn workers_that_are_not_needed_any_more_are_retired() {
     let mut world = World::new(1, 256);
@@ -431,7 +480,7 @@ fn whiles_until_parked(world: &mut World, parents: usize, leaves: bool) -> u32 {
             if let (true, Some((worker, _))) = (leaves && whiles % 2 == 1, dozes) {
                 let worker = *worker;
                 world.leave(worker);
-                world.event(Event::Join);
+                world.event(Event::Join(crate::GroupId(0)));
             } else {
                 world.while_passes();
             }

@@ -4,11 +4,12 @@
 //! `SWARM_SEEDS=n` runs n seeds instead of 200; `SWARM_SEED=s` replays one.
 
 use super::world::{Cell, Shows, ThreadState, World};
-use crate::{Event, Outcome, Wait, WorkerId};
+use crate::{Amount, Constraint, Event, Group, GroupId, Outcome, ResourceId, Wait, WorkerId};
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::string::{String, ToString};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::vec;
 use std::vec::Vec;
 use std::{env, panic, thread};
 
@@ -62,8 +63,15 @@ const MUST_HAPPEN: &[&str] = &[
     "a slot was free at the cap",
     "a task was claimed in a batch",
     "a task was handed over",
+    "a suspended task kept its resources",
+    "a task began where it was not wished for",
+    "a task that no group can run was cancelled",
+    "a task waited for its resources to rejoin",
+    "a task was held back for one that lacks resources",
     "a task was pulled",
     "a task was run by one that waits for it",
+    "a task with a constraint began",
+    "a wait for resources that would not come was refused",
     "a wait was given up",
     "a worker dozed",
     "a worker left",
@@ -72,6 +80,7 @@ const MUST_HAPPEN: &[&str] = &[
     "an actor was cancelled",
     "an end was not told at once",
     "an event was left half done",
+    "async work held resources",
     "cancelled twice",
     "cancelled when done",
     "cancelled when failed",
@@ -177,14 +186,38 @@ struct Run {
     calls: usize,
     /// Futures held at once, about.
     futures: usize,
+    /// Of a hundred tasks.
+    constraints: usize,
+    groups: usize,
+}
+
+/// Up to three slots, and two resources of which there may be none.
+fn group(random: &mut Random) -> Group {
+    let mut group = Group::of_slots(1 + random.below(3));
+    for resource in [ResourceId(0), ResourceId(1)] {
+        if random.chance(70) {
+            group.resources.push((resource, amount(1 + random.below(3))));
+        }
+    }
+    group
+}
+
+fn amount(number: usize) -> Amount {
+    Amount::new(number as f64).expect("it is not negative")
 }
 
 fn run(seed: u64) -> Happened {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    let slots = 1 + random.below(4);
+    let groups = if random.chance(40) {
+        vec![Group::of_slots(1 + random.below(4))]
+    } else {
+        (0..1 + random.below(3)).map(|_| group(&mut random)).collect()
+    };
     let cap = 1 + random.below(6);
     let mut run = Run {
-        world: World::new(slots, cap),
+        world: World::with_groups(&groups, cap),
+        constraints: if random.chance(70) { random.below(80) } else { 0 },
+        groups: groups.len(),
         held: Vec::new(),
         priorities: 1 + random.below(4) as i32,
         waits: random.below(30),
@@ -262,11 +295,33 @@ impl Run {
             self.random.chance(50).then(|| self.random.below(self.priorities as usize) as i32);
         let key = self.random.chance(self.keys).then(|| self.random.below(10) as u128);
         let kind = self.random.below(3) as u32;
-        let cell = self.world.submit(priority, parent, key, kind, &inputs);
+        let constraint = self.constraint();
+        let cell = self.world.submit_to(constraint, priority, parent, key, kind, &inputs);
         self.held.push(cell);
         if self.random.chance(3) {
             self.world.event(Event::Keep(self.world.id(cell)));
         }
+    }
+
+    fn constraint(&mut self) -> Option<Constraint> {
+        if !self.random.chance(self.constraints) {
+            return None;
+        }
+        let groups = self.random.chance(50).then(|| {
+            let all = (0..self.groups as u16).map(GroupId);
+            let chosen: Vec<GroupId> = all.filter(|_| self.random.chance(50)).collect();
+            // Now and then none at all, and the task can never run.
+            let none = chosen.is_empty() && !self.random.chance(5);
+            if none { vec![GroupId(0)] } else { chosen }
+        });
+        let others = self.random.chance(30);
+        let mut takes = Vec::new();
+        for resource in [ResourceId(0), ResourceId(1)] {
+            if self.random.chance(50) {
+                takes.push((resource, amount(1 + self.random.below(3))));
+            }
+        }
+        Constraint::new(groups, others, takes)
     }
 
     fn release(&mut self) {
@@ -291,6 +346,7 @@ impl Run {
     fn work(&mut self) {
         let workers: Vec<WorkerId> = self.world.workers.keys().copied().collect();
         let Some(worker) = self.random.pick(&workers) else { return };
+        let group = self.world.scheduler.group_of(worker).expect("it joined");
         let thread = &self.world.workers[&worker];
         let (dozes, nested) = (thread.dozes, !thread.below.is_empty());
         let once_in = if dozes {
@@ -303,7 +359,7 @@ impl Run {
         if self.random.below(once_in) == 0 {
             self.world.note(if dozes { "a dozing worker left" } else { "a worker left" });
             self.world.leave(worker);
-            self.world.event(Event::Join);
+            self.world.event(Event::Join(group));
             return;
         }
         let thread = &self.world.workers[&worker];
@@ -376,6 +432,7 @@ impl Run {
             }
             self.world.finish_leftovers();
             self.world.resume_satisfied();
+            self.world.cancel_unrunnable();
             let stuck = before == self.world.scheduler.counts().settled;
             idle = if stuck { idle + 1 } else { 0 };
             assert!(

@@ -1,11 +1,13 @@
 //! A driver without threads or values: fake workers that do what the test says, and a record of
 //! what each task's future would show. It holds the scheduler to its word after every event.
 
+use crate::workers::Hold;
 use crate::{
-    Effect, Event, Input, Key, Kind, Outcome, Priority, Refusal, Scheduler, State, Submission,
-    TaskId, Wait, WorkerId,
+    Constraint, Effect, Event, Group, GroupId, Input, Key, Kind, Outcome, Priority, Refusal,
+    Scheduler, State, Submission, TaskId, Wait, WorkerId,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::vec::Vec;
 
 /// The place of a task in [`World::cells`], which the scheduler carries as its payload.
@@ -27,6 +29,10 @@ pub(super) struct World {
     pub(super) closed: bool,
     /// The call that has begun last, by actor.
     pub(super) last_calls: BTreeMap<Cell, Cell>,
+    /// The task that has just begun, and where: what it took counts as still there.
+    pub(super) just_begun: Option<(TaskId, GroupId)>,
+    /// Tasks that before the last event were on no worker and held resources: they take nothing anew.
+    pub(super) held_before: BTreeSet<TaskId>,
 }
 
 /// What a future on a task would show.
@@ -100,8 +106,12 @@ pub(super) enum ThreadState {
 
 impl World {
     pub(super) fn new(slots: usize, parked_cap: usize) -> Self {
+        Self::with_groups(&[Group::of_slots(slots)], parked_cap)
+    }
+
+    pub(super) fn with_groups(groups: &[Group], parked_cap: usize) -> Self {
         let mut world = Self {
-            scheduler: Scheduler::with_parked_cap(slots, parked_cap),
+            scheduler: Scheduler::with_parked_cap(groups, parked_cap),
             cells: Vec::new(),
             by_id: BTreeMap::new(),
             workers: BTreeMap::new(),
@@ -112,9 +122,13 @@ impl World {
             happened: BTreeMap::new(),
             closed: false,
             last_calls: BTreeMap::new(),
+            just_begun: None,
+            held_before: BTreeSet::new(),
         };
-        for _ in 0..slots {
-            world.event(Event::Join);
+        for (number, group) in groups.iter().enumerate() {
+            for _ in 0..group.slots {
+                world.event(Event::Join(GroupId(number as u16)));
+            }
         }
         world
     }
@@ -132,8 +146,11 @@ impl World {
         };
         self.note_event(&event);
         let lends = matches!(event, Event::Park { .. } | Event::Secede(_));
+        // Until the caller has put down who waits for what, less would seem to be needed than is.
+        let waits = matches!(event, Event::Park { .. } | Event::Nest { .. } | Event::Unnest(_));
         let before = self.scheduler.workers.tally();
         let news_under_way = self.scheduler.has_more();
+        self.held_before = self.scheduler.workerless.keys().copied().collect();
         let mut effects = Vec::new();
         self.scheduler.handle(event, &mut effects);
         if let Err(broken) = self.scheduler.check() {
@@ -144,7 +161,16 @@ impl World {
         }
         if self.scheduler.at_cap() {
             self.note("the cap was reached");
-            self.check_nothing_needed_is_held_back();
+        }
+        if self.scheduler.workers.tally().rejoining > 0 {
+            self.note("a task waited for its resources to rejoin");
+        }
+        for task in self.scheduler.workerless.keys() {
+            let what = match self.scheduler.tasks.get(*task).map(|task| task.state) {
+                Some(State::Suspended) => "a suspended task kept its resources",
+                _ => "async work held resources",
+            };
+            *self.happened.entry(what).or_default() += 1;
         }
         if self.scheduler.cap_is_raised() {
             self.note("the cap was raised");
@@ -162,12 +188,21 @@ impl World {
                     false => "a task was claimed in a batch",
                 });
                 // News of before may have made something ready only after this was chosen.
+                let group = self.scheduler.group_of(*worker).expect("it joined");
                 self.check_may_run(*task, *worker, *begun);
+                if *begun {
+                    self.check_fits(*task, group);
+                }
                 if *begun && !news_under_way {
-                    self.check_goes_first(*task, pulled);
+                    self.just_begun = Some((*task, group));
+                    self.check_goes_first(*task, group, pulled);
+                    self.just_begun = None;
                 }
             }
             self.carry_out(effect);
+        }
+        if !waits {
+            self.check_nothing_needed_is_held_back();
         }
     }
 
@@ -274,6 +309,7 @@ impl World {
                 self.note("a failure was taken back for another attempt");
                 assert_eq!(self.cells[payload].shows, Shows::Failed, "only failures are retried");
                 self.cells[payload].shows = Shows::Pending;
+                self.has_ended_once(self.id(payload));
             }
             Effect::Drop(payload) => {
                 let cell = &mut self.cells[payload];
@@ -291,6 +327,23 @@ impl World {
         }
     }
 
+    /// A wait counts an end, whatever becomes of the task later.
+    fn has_ended_once(&mut self, task: TaskId) {
+        for thread in self.workers.values_mut() {
+            if let Some(wait) = &mut thread.waits_for
+                && wait.tasks.contains(&task)
+            {
+                let left = wait.tasks.iter().copied().filter(|other| wait.all && *other != task);
+                *wait = Wait { tasks: Arc::new(left.collect()), all: true };
+            }
+            for (_, wait) in &mut thread.below {
+                let left = wait.tasks.iter().copied();
+                let left = left.map(|other| if other == task { TaskId::GONE } else { other });
+                wait.tasks = Arc::new(left.collect());
+            }
+        }
+    }
+
     fn settle(&mut self, cell: Cell, shows: Shows) {
         assert_eq!(self.cells[cell].shows, Shows::Pending, "settled twice");
         self.cells[cell].shows = shows;
@@ -299,6 +352,19 @@ impl World {
     /// Submits, and returns the cell of the task that the submission is.
     pub(super) fn submit(
         &mut self,
+        priority: Option<i32>,
+        parent: Option<TaskId>,
+        key: Option<u128>,
+        kind: u32,
+        inputs: &[Cell],
+    ) -> Cell {
+        self.submit_to(None, priority, parent, key, kind, inputs)
+    }
+
+    /// The same, with a constraint.
+    pub(super) fn submit_to(
+        &mut self,
+        constraint: Option<Constraint>,
         priority: Option<i32>,
         parent: Option<TaskId>,
         key: Option<u128>,
@@ -322,6 +388,7 @@ impl World {
             priority: priority.map(Priority::from),
             parent,
             kind: Kind(kind),
+            constraint: constraint.map(Arc::new),
             inputs,
             call: false,
         }));
@@ -345,6 +412,7 @@ impl World {
             priority: priority.map(Priority::from),
             parent,
             kind: Kind(0),
+            constraint: None,
             inputs: [Input { task: self.id(actor), there }].into_iter().collect(),
             call: true,
         }));
@@ -438,7 +506,8 @@ impl World {
     pub(super) fn next(&mut self, worker: WorkerId) {
         let thread = self.workers.get_mut(&worker).expect("it joined");
         assert_eq!(thread.running, None);
-        let best = self.scheduler.best_ready();
+        let group = self.scheduler.group_of(worker).expect("it joined");
+        let best = self.scheduler.best_ready(group);
         while let Some((task, cell)) = thread.batch.pop_front() {
             if self.cells[cell].shows != Shows::Pending {
                 continue;
@@ -456,7 +525,7 @@ impl World {
             thread.running = Some((task, cell));
             thread.told = false;
             self.note("a claim was begun");
-            self.check_outranks(task);
+            self.check_outranks(task, group);
             return;
         }
         self.tell(worker);
@@ -540,12 +609,16 @@ impl World {
             match self.refusal() {
                 Some(Refusal::NoSpare) => {
                     self.note("no spare was there");
-                    self.event(Event::Join);
+                    self.event(Event::Join(self.scheduler.group_of(worker).expect("it joined")));
                 }
                 Some(Refusal::Cycle(path)) => {
                     let task = self.workers[&worker].running.expect("it runs").0;
                     assert_eq!(path[0], task, "a cycle begins with who asks");
-                    self.note("a cycle was refused");
+                    let wait = self.scheduler.narrowed(wait);
+                    self.note(match self.scheduler.cycle(task, &wait) {
+                        Some(_) => "a cycle was refused",
+                        None => "a wait for resources that would not come was refused",
+                    });
                     return false;
                 }
                 None => break,
@@ -559,6 +632,7 @@ impl World {
         if seceded {
             self.note("parked when seceded");
         }
+        self.check_nothing_needed_is_held_back();
         self.take_back();
         true
     }
@@ -566,6 +640,9 @@ impl World {
     /// Has the task on this worker wait for all of these, and run some of them meanwhile. False if
     /// that would close a cycle.
     pub(super) fn nest(&mut self, worker: WorkerId, wait: Wait) -> bool {
+        if self.scheduler.workers.get(worker).is_some_and(|it| it.hold != Hold::Nothing) {
+            return self.park(worker, wait);
+        }
         self.before_wait(worker);
         self.event(Event::Nest { worker, wait: wait.clone() });
         if self.refusal().is_some() {
@@ -575,6 +652,7 @@ impl World {
         let thread = self.workers.get_mut(&worker).expect("it joined");
         let running = thread.running.take().expect("it runs something");
         thread.below.push((running, wait));
+        self.check_nothing_needed_is_held_back();
         self.go_on_nested(worker);
         true
     }
@@ -597,6 +675,7 @@ impl World {
         let (running, _) = thread.below.pop().expect("something waits");
         thread.running = Some(running);
         thread.told = true;
+        self.check_nothing_needed_is_held_back();
         if !wait.tasks.iter().all(|task| self.is_settled(*task)) {
             assert!(self.park(worker, wait), "the wait has been going on already");
         }
@@ -607,7 +686,9 @@ impl World {
         loop {
             self.event(Event::Secede(worker));
             match self.refusal() {
-                Some(_) => self.event(Event::Join),
+                Some(_) => {
+                    self.event(Event::Join(self.scheduler.group_of(worker).expect("it joined")));
+                }
                 None => break,
             }
         }
@@ -627,6 +708,11 @@ impl World {
             self.note("rejoined");
         }
         self.event(Event::Resume(worker));
+        if self.refusal().is_some() {
+            assert!(rejoins, "only a task that rejoins may be refused");
+            self.note("a rejoin was refused");
+            self.workers.get_mut(&worker).expect("it joined").state = ThreadState::Seceded;
+        }
     }
 
     /// Ends the waits that have what they wait for.
@@ -648,7 +734,7 @@ impl World {
     }
 
     fn is_settled(&self, id: TaskId) -> bool {
-        self.cells[self.by_id[&id]].shows != Shows::Pending
+        self.by_id.get(&id).is_none_or(|cell| self.cells[*cell].shows != Shows::Pending)
     }
 
     pub(super) fn detach(&mut self, worker: WorkerId) {
@@ -722,6 +808,16 @@ impl World {
         let live: Vec<_> = live.map(|(id, task)| (id, task.state, task.inputs.clone())).collect();
         let states: Vec<_> = self.workers.iter().map(|(id, t)| (*id, t.state, t.running)).collect();
         (live, states)
+    }
+
+    /// Cancels what would be ready for ever.
+    pub(super) fn cancel_unrunnable(&mut self) {
+        let mut unrunnable = self.ready_in_order();
+        unrunnable.retain(|id| self.scheduler.is_unrunnable(*id));
+        for id in unrunnable {
+            self.note("a task that no group can run was cancelled");
+            self.event(Event::Cancel(id));
+        }
     }
 
     pub(super) fn finish_leftovers(&mut self) {

@@ -2,8 +2,8 @@
 
 use crate::{MOST, Work};
 use azolla_core::{
-    Effect, Event, Input, Inputs, Key, Kind, Outcome, Priority, Scheduler, Submission, TaskId,
-    Wait, WorkerId,
+    Effect, Event, GroupId, Input, Inputs, Key, Kind, Outcome, Priority, Scheduler, Submission,
+    TaskId, Wait, WorkerId,
 };
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ impl Told {
         let (scheduler, effects) = (Scheduler::new(slots as usize), Vec::new());
         let mut told = Self { scheduler, effects, workers: Vec::new() };
         for _ in 0..workers {
-            told.tell(Event::Join);
+            told.tell(Event::Join(GroupId(0)));
             let Some(Effect::Joined(worker)) = told.effects.first() else { unreachable!() };
             told.workers.push(*worker);
         }
@@ -91,7 +91,8 @@ impl Told {
 
 fn task() -> Submission<()> {
     let (key, priority, parent, inputs) = (None, None, None, Inputs::new());
-    Submission { payload: (), key, priority, parent, kind: Kind(0), inputs, call: false }
+    let (kind, constraint, call) = (Kind(0), None, false);
+    Submission { payload: (), key, priority, parent, kind, constraint, inputs, call }
 }
 
 fn submit(times: u64) {

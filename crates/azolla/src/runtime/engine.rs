@@ -5,6 +5,7 @@
 //! listeners told and payloads dropped. No user code runs, no value is dropped and nobody is
 //! woken while the lock is held.
 
+use super::groups::Groups;
 use super::header::{Header, Status};
 use super::job::{Job, Runner, Spec};
 use super::kind_names::KindNames;
@@ -14,7 +15,9 @@ use super::observe::{Keeps, Observations, Observer, What};
 use super::worker::Worker;
 use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering, fence};
 use crate::primitives::{Mutex, MutexGuard};
-use azolla_core::{Counts, Event, Input, Inputs, Key, Outcome, Priority, TaskId, TaskView};
+use azolla_core::{
+    Counts, Event, GroupId, Input, Inputs, Key, Outcome, Priority, TaskId, TaskView, WorkerId,
+};
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use std::io;
 use std::sync::Arc;
@@ -26,7 +29,8 @@ pub struct Engine<J: Job + ?Sized> {
     state: Mutex<State<J>>,
     /// Tasks whose last future has gone, not yet told to the scheduler.
     pub(super) released: SegQueue<TaskId>,
-    pub(super) best_ready: AtomicI64,
+    /// By group.
+    pub(super) best_ready: Box<[AtomicI64]>,
     pub(super) closing: AtomicBool,
     pub(super) broken: AtomicBool,
     pub(super) observer: Observer,
@@ -36,7 +40,7 @@ pub struct Engine<J: Job + ?Sized> {
     /// No other engine of this process has it.
     pub(super) number: u32,
     names: Names,
-    slots: usize,
+    groups: Groups,
     runner: Box<dyn Runner<J>>,
 }
 
@@ -47,15 +51,17 @@ const FAILURES: usize = 64;
 static ENGINES: AtomicU32 = AtomicU32::new(0);
 
 impl<J: Job + ?Sized> Engine<J> {
-    /// An engine that lets `slots` tasks run at once, with as many workers started.
+    /// An engine that lets a task run on each slot of these groups, with as many workers started.
     ///
     /// # Errors
     /// If the system has no thread to give.
-    pub fn start(slots: usize, runner: Box<dyn Runner<J>>) -> io::Result<Arc<Self>> {
+    pub fn start(groups: Groups, runner: Box<dyn Runner<J>>) -> io::Result<Arc<Self>> {
+        let best_ready = || AtomicI64::new(Priority::MIN.to_bits());
+        let best_ready = (0..groups.len()).map(|_| best_ready()).collect();
         let engine = Arc::new(Self {
-            state: Mutex::new(State::new(slots)),
+            state: Mutex::new(State::new(groups.as_core())),
             released: SegQueue::new(),
-            best_ready: AtomicI64::new(Priority::MIN.to_bits()),
+            best_ready,
             closing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             observer: Observer::new(),
@@ -63,13 +69,15 @@ impl<J: Job + ?Sized> Engine<J> {
             failures: ArrayQueue::new(FAILURES),
             number: ENGINES.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
             names: Names::new(),
-            slots,
+            groups,
             runner,
         });
-        for _ in 0..slots {
-            if let Err(error) = engine.start_worker() {
-                engine.close();
-                return Err(error);
+        for group in engine.groups.all() {
+            for _ in 0..engine.groups.slots_of(group) {
+                if let Err(error) = engine.start_worker(group) {
+                    engine.close();
+                    return Err(error);
+                }
             }
         }
         Ok(engine)
@@ -78,7 +86,19 @@ impl<J: Job + ?Sized> Engine<J> {
     /// How many tasks may run at once.
     #[must_use]
     pub fn slots(&self) -> usize {
-        self.slots
+        self.groups.slots()
+    }
+
+    /// The groups that the slots are in.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// The group of the worker that has this number, if there is one.
+    #[must_use]
+    pub fn group_of(&self, worker: u32) -> Option<GroupId> {
+        self.with(|locked| locked.state.scheduler.group_of(WorkerId(worker)))
     }
 
     /// What is found by name in this engine.
@@ -105,19 +125,21 @@ impl<J: Job + ?Sized> Engine<J> {
         self.broken.load(Ordering::Acquire)
     }
 
-    /// Has one more worker join, and its thread started; not when the engine is closing.
-    pub(crate) fn start_worker(self: &Arc<Self>) -> io::Result<()> {
+    /// Has one more worker of a group join, and its thread started; not when the engine is closing.
+    pub(crate) fn start_worker(self: &Arc<Self>, group: GroupId) -> io::Result<()> {
         let joined = self.with(|locked| {
             // Those that join before the end are woken by it; nobody would wake a later one.
             if self.is_closing() {
                 return None;
             }
-            let id = locked.handle(Event::Join).joined?;
+            let id = locked.handle(Event::Join(group)).joined?;
             Some((id, locked.parker(id)))
         });
         match joined {
             // A runner that has no thread for a worker drops it, and so it leaves.
-            Some((id, parker)) => self.runner.start(Worker::new(Arc::clone(self), id, parker)),
+            Some((id, parker)) => {
+                self.runner.start(Worker::new(Arc::clone(self), id, group, parker))
+            }
             None => Ok(()),
         }
     }
@@ -139,8 +161,8 @@ impl<J: Job + ?Sized> Engine<J> {
     pub fn put(&self, job: Arc<J>, key: Option<Key>) -> Option<Arc<J>> {
         job.header().settle(false);
         let header = Arc::clone(&job);
-        let spec =
-            Spec { job, key, priority: None, parent: None, kind: 0, inputs: &[], call: false };
+        let (priority, parent, constraint, call) = (None, None, None, false);
+        let spec = Spec { job, key, priority, parent, kind: 0, constraint, inputs: &[], call };
         self.with(|locked| {
             let existing = locked.submit(spec, Inputs::new());
             if let Some(task) = header.header().id()
@@ -389,8 +411,8 @@ impl<J: Job + ?Sized> Engine<J> {
         self.names.close();
     }
 
-    pub(crate) fn best_ready(&self) -> Priority {
-        Priority::from_bits(self.best_ready.load(Ordering::Relaxed))
+    pub(crate) fn best_ready(&self, group: GroupId) -> Priority {
+        Priority::from_bits(self.best_ready[usize::from(group.0)].load(Ordering::Relaxed))
     }
 
     /// Locks, and afterwards does what must not be done under the lock.

@@ -2,7 +2,7 @@
 
 use super::header::Header;
 use super::worker::Worker;
-use azolla_core::{Key, Priority, TaskId};
+use azolla_core::{Constraint, Key, Priority, TaskId};
 use std::io;
 use std::sync::Arc;
 
@@ -85,6 +85,9 @@ pub struct Spec<'a, J: ?Sized> {
     pub parent: Option<TaskId>,
     /// Something that tasks of the same function share.
     pub kind: u64,
+    /// Where it may run and what it takes, as [`Groups::constraint`](super::Groups::constraint) made
+    /// it; `None` for anywhere, and nothing.
+    pub constraint: Option<Arc<Constraint>>,
     /// The tasks whose results it needs.
     pub inputs: &'a [Arc<J>],
     /// It is a call of its only input, an actor: the calls of an actor run one at a time, in the

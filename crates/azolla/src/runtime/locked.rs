@@ -9,7 +9,8 @@ use super::parker::Parker;
 use crate::primitives::atomic::Ordering;
 use crate::primitives::{MutexGuard, per_thread};
 use azolla_core::{
-    Effect, Event, Inputs, Kind, Priority, Refusal, Scheduler, Submission, TaskId, WorkerId,
+    Effect, Event, Group, GroupId, Inputs, Kind, Priority, Refusal, Scheduler, Submission, TaskId,
+    WorkerId,
 };
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -30,9 +31,9 @@ pub(crate) struct State<J: Job + ?Sized> {
 }
 
 impl<J: Job + ?Sized> State<J> {
-    pub(super) fn new(slots: usize) -> Self {
+    pub(super) fn new(groups: &[Group]) -> Self {
         Self {
-            scheduler: Scheduler::new(slots),
+            scheduler: Scheduler::with_groups(groups),
             parkers: Vec::new(),
             kinds: FxHashMap::default(),
             last_kind: None,
@@ -206,7 +207,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
 
     /// As [`Engine::submit`].
     pub(super) fn submit(&mut self, spec: Spec<'_, J>, inputs: Inputs) -> Option<Arc<J>> {
-        let Spec { job: payload, key, priority, parent, kind, call, .. } = spec;
+        let Spec { job: payload, key, priority, parent, kind, constraint, call, .. } = spec;
         if self.engine.is_closing() {
             self.turn_away(payload);
             return None;
@@ -214,7 +215,8 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         debug_assert!(self.state.effects.is_empty(), "effects not carried out");
         let kind = self.kind(kind, &payload);
         let grew_from = if call { inputs.first().map(|actor| actor.task) } else { parent };
-        let submission = Submission { payload, key, priority, parent, kind, inputs, call };
+        let submission =
+            Submission { payload, key, priority, parent, kind, constraint, inputs, call };
         self.feed(Event::Submit(submission));
         // First comes which task it is; mostly there is nothing else.
         match *self.state.effects.first()? {
@@ -296,8 +298,8 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         self.state.scheduler.payload(task).map(Arc::clone)
     }
 
-    pub(crate) fn best_ready(&self) -> Priority {
-        self.state.scheduler.best_ready()
+    pub(crate) fn best_ready(&self, group: GroupId) -> Priority {
+        self.state.scheduler.best_ready(group)
     }
 
     pub(super) fn parker(&self, worker: WorkerId) -> Arc<Parker> {
@@ -362,9 +364,11 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         if self.engine.is_broken() {
             return;
         }
-        let best = self.state.scheduler.best_ready().to_bits();
-        if self.engine.best_ready.load(Ordering::Relaxed) != best {
-            self.engine.best_ready.store(best, Ordering::Relaxed);
+        for (group, published) in self.engine.best_ready.iter().enumerate() {
+            let best = self.state.scheduler.best_ready(GroupId(group as u16)).to_bits();
+            if published.load(Ordering::Relaxed) != best {
+                published.store(best, Ordering::Relaxed);
+            }
         }
     }
 

@@ -8,6 +8,7 @@
 mod attempts;
 mod completions;
 mod engine;
+mod groups;
 mod header;
 mod held;
 mod job;
@@ -30,6 +31,7 @@ mod worker;
 pub use attempts::Attempts;
 pub use completions::Completions;
 pub use engine::Engine;
+pub use groups::{BadAmount, Groups};
 pub use header::{Header, Listen, Status};
 pub use held::Held;
 pub use job::{Job, Runner, Spec};

@@ -2,7 +2,7 @@
 //! happens here every time.
 
 use super::*;
-use azolla_core::{Key, Outcome};
+use azolla_core::{GroupId, Key, Outcome};
 use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,7 +84,7 @@ impl Runner<Task> for ByHand {
 
 fn engine(slots: usize, threads: usize) -> (Arc<Engine<Task>>, ByHand) {
     let runner = ByHand::with_threads(threads);
-    (Engine::start(slots, Box::new(runner.clone())).unwrap(), runner)
+    (Engine::start(Groups::of_slots(slots), Box::new(runner.clone())).unwrap(), runner)
 }
 
 fn submit(engine: &Engine<Task>) -> Arc<Task> {
@@ -95,6 +95,7 @@ fn submit(engine: &Engine<Task>) -> Arc<Task> {
         priority: None,
         parent: None,
         kind: 1,
+        constraint: None,
         inputs: &[],
         call: false,
     });
@@ -110,7 +111,7 @@ fn runs(worker: &mut Worker<Task>, job: &Arc<Task>) -> bool {
 #[test]
 fn an_engine_without_threads_does_not_start() {
     let runner = ByHand::with_threads(1);
-    let error = Engine::start(2, Box::new(runner.clone())).map(drop).unwrap_err();
+    let error = Engine::start(Groups::of_slots(2), Box::new(runner.clone())).map(drop).unwrap_err();
     assert_eq!(error.to_string(), "no thread is left");
     for mut worker in runner.take() {
         assert!(matches!(worker.next_task(), Next::End), "those that were started end");
@@ -140,7 +141,7 @@ fn a_task_that_cannot_lend_its_slot_for_want_of_a_thread_is_told_and_keeps_it() 
 fn a_retired_worker_leaves_once() {
     let (engine, runner) = engine(1, usize::MAX);
     for _ in 0..40 {
-        engine.start_worker().unwrap();
+        engine.start_worker(GroupId(0)).unwrap();
     }
     let mut workers = runner.take();
     let mut retired = Vec::new();
@@ -164,7 +165,7 @@ fn a_retired_worker_leaves_once() {
     let before = engine.counts().workers;
     assert_eq!(before, workers.len());
     for _ in 0..retired.len() {
-        engine.start_worker().unwrap();
+        engine.start_worker(GroupId(0)).unwrap();
     }
     let added = retired.len();
     drop(retired);
@@ -177,7 +178,7 @@ fn a_retired_worker_leaves_once() {
 fn a_worker_that_joins_after_the_end_comes_to_its_end() {
     let (engine, runner) = engine(1, usize::MAX);
     engine.close();
-    engine.start_worker().unwrap();
+    engine.start_worker(GroupId(0)).unwrap();
     assert_eq!(runner.take().len(), 1, "no thread is started any more");
 }
 
@@ -195,7 +196,8 @@ fn a_claim_that_was_cancelled_does_not_let_a_less_urgent_one_pass() {
         let priority = Some(azolla_core::Priority::from(priority));
         let (key, parent) = (None, None);
         let submitted = Arc::clone(&job);
-        engine.submit(Spec { job, key, priority, parent, kind: 1, inputs: &[], call: false });
+        let (constraint, call) = (None, false);
+        engine.submit(Spec { job, key, priority, parent, kind: 1, constraint, inputs: &[], call });
         submitted
     };
     let batch = [submit_at(9), submit_at(9), submit_at(1)];
@@ -272,7 +274,7 @@ fn a_thread_that_dies_in_a_task_fails_it_and_gives_back_what_it_had_claimed() {
     assert_eq!(jobs[0].failure().as_deref(), Some(why));
     assert_eq!((engine.counts().claimed, engine.counts().ready), (0, 19));
     engine.check().unwrap();
-    engine.start_worker().unwrap();
+    engine.start_worker(GroupId(0)).unwrap();
     let mut worker = runner.take().pop().unwrap();
     for job in &jobs[1..] {
         assert!(runs(&mut worker, job));
@@ -341,7 +343,8 @@ fn an_end_that_is_told_in_the_middle_of_another_task_hands_nothing_over() {
     let inputs = [Arc::clone(&ended), Arc::clone(&fails)];
     let job = Arc::clone(&dependent);
     let (key, priority, parent) = (None, Some(azolla_core::Priority::from(9)), None);
-    engine.submit(Spec { job, key, priority, parent, kind: 2, inputs: &inputs, call: false });
+    let (constraint, call) = (None, false);
+    engine.submit(Spec { job, key, priority, parent, kind: 2, constraint, inputs: &inputs, call });
     assert_eq!(dependent.header.status(), Status::Failed);
     engine.retry(&dependent);
     while !Arc::ptr_eq(&run(&mut two), &fails) {
@@ -370,6 +373,7 @@ fn a_story_has_the_latest_and_finds_tasks_by_their_keys() {
             priority: None,
             parent: None,
             kind: 1,
+            constraint: None,
             inputs: &[],
             call: false,
         });

@@ -41,6 +41,13 @@ pub enum WaitError<E> {
     NoThread(io::Error),
 }
 
+impl<E> WaitError<E> {
+    /// These tasks would wait for each other. Called with nothing locked.
+    fn cycle<J: Job + ?Sized>(jobs: &[Arc<J>]) -> Self {
+        Self::Cycle(jobs.iter().map(|job| job.key()).collect())
+    }
+}
+
 impl WaitError<std::convert::Infallible> {
     /// The same error, of a wait that could have been interrupted.
     #[must_use]
@@ -302,9 +309,9 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
             match refused {
                 None => return Ok(()),
                 Some(Some(cycle)) => {
-                    return Err(WaitError::Cycle(cycle.iter().map(|job| job.key()).collect()));
+                    return Err(WaitError::cycle(&cycle));
                 }
-                Some(None) => self.engine.start_worker().map_err(WaitError::NoThread)?,
+                Some(None) => self.engine.start_worker(self.group).map_err(WaitError::NoThread)?,
             }
         }
     }
@@ -326,17 +333,30 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         Ok(had_slot)
     }
 
-    /// Waits for a slot for a current task that has seceded; for any other does nothing.
+    /// Waits for a slot for a current task that has seceded, and first for the resources that it takes;
+    /// for any other does nothing.
     ///
     /// # Errors
-    /// If the engine is closing.
+    /// If the engine is closing, or the resources are kept by tasks that wait for this one.
     pub fn rejoin(&mut self) -> Result<(), WaitError<std::convert::Infallible>> {
         if let Some(current) = &mut self.hand.current
             && std::mem::take(&mut current.seceded)
         {
             // Nobody grants a slot after the end; a close that comes from now on wakes all.
             if !self.engine.is_closing() {
-                self.engine.with(|locked| drop(locked.handle(Event::Resume(self.id))));
+                let refused = self.engine.with(|locked| {
+                    let answer = locked.handle(Event::Resume(self.id));
+                    match answer.refused {
+                        Some(Refusal::Cycle(path)) => Some(cycle(locked, &path)),
+                        _ => None,
+                    }
+                });
+                if let Some(jobs) = refused {
+                    if let Some(current) = &mut self.hand.current {
+                        current.seceded = true;
+                    }
+                    return Err(WaitError::cycle(&jobs));
+                }
                 self.parker.park();
             }
             return self.woken();

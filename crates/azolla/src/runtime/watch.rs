@@ -160,7 +160,7 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
     fn overview(&self) -> Overview {
         let (counts, queue, branches, edges, durations) = self.with(|locked| {
             let scheduler = &locked.state.scheduler;
-            let queue: Vec<_> = scheduler.ready_by_priority().take(100).collect();
+            let queue: Vec<_> = scheduler.ready_by_priority().into_iter().take(100).collect();
             let branches = scheduler.branches().to_vec();
             let durations: Vec<_> =
                 branches.iter().map(|branch| scheduler.durations(branch.kind)).collect();

@@ -10,7 +10,7 @@ use super::locked::{Locked, Run, caught};
 use super::observe::{Origin, What};
 use super::parker::Parker;
 use crate::primitives::now;
-use azolla_core::{Event, Outcome, TaskId, WorkerId};
+use azolla_core::{Event, GroupId, Outcome, TaskId, WorkerId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 pub struct Worker<J: Job + ?Sized> {
     pub(super) engine: Arc<Engine<J>>,
     pub(super) id: WorkerId,
+    pub(super) group: GroupId,
     pub(super) parker: Arc<Parker>,
     pub(super) hand: Hand<J>,
 }
@@ -66,7 +67,12 @@ pub enum Next<J: Job + ?Sized> {
 }
 
 impl<J: Job + ?Sized> Worker<J> {
-    pub(super) fn new(engine: Arc<Engine<J>>, id: WorkerId, parker: Arc<Parker>) -> Self {
+    pub(super) fn new(
+        engine: Arc<Engine<J>>,
+        id: WorkerId,
+        group: GroupId,
+        parker: Arc<Parker>,
+    ) -> Self {
         let hand = Hand {
             claims: VecDeque::new(),
             current: None,
@@ -79,7 +85,7 @@ impl<J: Job + ?Sized> Worker<J> {
             retired: false,
             gone: Vec::new(),
         };
-        Self { engine, id, parker, hand }
+        Self { engine, id, group, parker, hand }
     }
 
     /// The engine that it works for.
@@ -92,6 +98,12 @@ impl<J: Job + ?Sized> Worker<J> {
     #[must_use]
     pub fn number(&self) -> u32 {
         self.id.0
+    }
+
+    /// The group whose slots it takes: what users call their worker.
+    #[must_use]
+    pub fn group(&self) -> GroupId {
+        self.group
     }
 
     /// The task that it runs.
@@ -113,7 +125,7 @@ impl<J: Job + ?Sized> Worker<J> {
         }
         loop {
             if self.hand.current.is_none() {
-                self.hand.begin_next(&self.engine, self.id);
+                self.hand.begin_next(&self.engine, self.id, self.group);
             }
             if self.begins() {
                 return Next::Run;
@@ -121,7 +133,7 @@ impl<J: Job + ?Sized> Worker<J> {
             if self.engine.is_closing() {
                 return Next::End;
             }
-            let pulled = self.engine.with(|locked| self.hand.pull(locked, self.id));
+            let pulled = self.engine.with(|locked| self.hand.pull(locked, self.id, self.group));
             self.hand.let_go();
             match pulled {
                 Pulled::Some => {}
@@ -277,10 +289,10 @@ enum Pulled {
 
 impl<J: Job + ?Sized> Hand<J> {
     /// Begins the next claim without the lock, unless something must be told or asked first.
-    fn begin_next(&mut self, engine: &Engine<J>, worker: WorkerId) {
+    fn begin_next(&mut self, engine: &Engine<J>, worker: WorkerId, group: GroupId) {
         while !self.tell_now
             && let Some(claim) = self.claims.front()
-            && engine.best_ready() <= claim.priority
+            && engine.best_ready(group) <= claim.priority
             && let Some(Run { task, job, seen, .. }) = self.claims.pop_front()
         {
             if job.header().begin(worker) {
@@ -292,9 +304,9 @@ impl<J: Job + ?Sized> Hand<J> {
     }
 
     /// Tells what has finished and asks for more.
-    fn pull(&mut self, locked: &mut Locked<'_, J>, worker: WorkerId) -> Pulled {
+    fn pull(&mut self, locked: &mut Locked<'_, J>, worker: WorkerId, group: GroupId) -> Pulled {
         self.tell(locked, worker);
-        let best = locked.best_ready();
+        let best = locked.best_ready(group);
         if self.claims.front().is_some_and(|claim| claim.priority < best) {
             self.give_back(locked);
         }

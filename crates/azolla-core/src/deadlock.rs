@@ -1,0 +1,251 @@
+//! Waits that could never end because of resources: a task waits for one that needs what it keeps
+//! itself, or several keep from each other's children what those need.
+//!
+//! Found when a task is about to wait, or to rejoin. All that runs is taken to end and to give back
+//! what it uses. Then, of those that wait, whoever can go on is let go on, and gives back what it
+//! keeps, until nobody can: who is left would wait for ever.
+
+use crate::constraint::{Amount, GroupId};
+use crate::event::Wait;
+use crate::id::{TaskId, WorkerId};
+use crate::scheduler::Scheduler;
+use crate::sets::{Fit, SetId};
+use crate::task::State;
+use crate::workers::{Hold, Worker, WorkerState};
+use alloc::vec;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
+/// A task that waits in the middle of running.
+struct Waiter<'a> {
+    task: Option<TaskId>,
+    group: GroupId,
+    /// What it waits for; nothing if it rejoins.
+    wait: Option<&'a Wait>,
+    hold: Hold,
+    goes_on: bool,
+}
+
+/// What stands between a waiter and what it waits for: whether each of these tasks will end.
+type Ends = HashMap<TaskId, bool, FxBuildHasher>;
+
+impl<P: Clone> Scheduler<P> {
+    /// If the task on this worker would wait for ever, once it waits so (or rejoins): the tasks that
+    /// keep each other waiting, it first.
+    #[inline]
+    pub(crate) fn deadlock(
+        &self,
+        id: WorkerId,
+        task: TaskId,
+        wait: Option<&Wait>,
+    ) -> Option<Vec<TaskId>> {
+        if self.sets.is_empty() { None } else { self.find_deadlock(id, task, wait) }
+    }
+
+    fn find_deadlock(
+        &self,
+        id: WorkerId,
+        task: TaskId,
+        wait: Option<&Wait>,
+    ) -> Option<Vec<TaskId>> {
+        if !self.something_may_starve(id) {
+            return None;
+        }
+        let worker = self.workers.get(id)?;
+        let own = Waiter {
+            task: Some(task),
+            group: worker.group,
+            wait,
+            hold: worker.hold,
+            goes_on: false,
+        };
+        let mut waiters = vec![own];
+        for (_, worker) in self.workers.iter() {
+            let Worker { group, hold, .. } = *worker;
+            // Those below another task on their worker's stack hold nothing.
+            let waits = worker.waits().map(|(waiter, wait)| {
+                let hold = if waiter == worker.task { hold } else { Hold::Nothing };
+                Waiter { task: waiter, group, wait: Some(wait), hold, goes_on: false }
+            });
+            waiters.extend(waits);
+            if let WorkerState::Rejoining = worker.state {
+                let (task, wait) = (worker.task, None);
+                waiters.push(Waiter { task, group, wait, hold, goes_on: false });
+            }
+        }
+        let mut spare = self.spare_beside(&waiters);
+        let nodes = self.reached_from(&waiters);
+        let mut ends: Ends = nodes.iter().map(|id| (*id, false)).collect();
+        while self.let_go_on(&mut waiters, &mut spare, &nodes, &mut ends) {}
+        if waiters[0].goes_on {
+            return None;
+        }
+        Some(self.involved(&waiters, &nodes, &ends))
+    }
+
+    /// Whether there are tasks for which no group would have enough beside what waiting tasks keep,
+    /// this worker's among them: a quick look, which mostly says no.
+    fn something_may_starve(&self, id: WorkerId) -> bool {
+        let own = self.workers.get(id).map(|worker| (worker.group, worker.hold));
+        let (own_group, own_takes) = match own {
+            Some((group, Hold::Used(set) | Hold::GivenUp(set))) => {
+                (Some(group), self.sets.get(set).takes())
+            }
+            _ => (None, &[][..]),
+        };
+        let starves = |set: &crate::sets::Set| {
+            let enough = |group: GroupId| {
+                set.takes().iter().all(|(resource, amount)| {
+                    let stock = self.workers.group(group).stock(*resource);
+                    let mut left = stock.total.minus(stock.kept);
+                    if own_group == Some(group) {
+                        let own = own_takes.iter().find(|(other, _)| other == resource);
+                        left = left.minus(own.map_or(Amount::default(), |(_, amount)| *amount));
+                    }
+                    left >= *amount
+                })
+            };
+            let mut groups = self.workers.group_ids();
+            !set.takes().is_empty()
+                && set.is_runnable()
+                && !groups.any(|group| set.fit(group) != Fit::Never && enough(group))
+        };
+        // One that rejoins needs the resources of its own group.
+        matches!(own, Some((_, Hold::GivenUp(_)))) || self.sets.iter().any(|(_, set)| starves(set))
+    }
+
+    /// By group and resource: what there is beside what these waiters keep.
+    fn spare_beside(&self, waiters: &[Waiter<'_>]) -> Vec<Vec<Amount>> {
+        let groups = self.workers.groups.iter();
+        let total = |group: &crate::workers::Slots| {
+            group.resources.iter().map(|stock| stock.total).collect::<Vec<_>>()
+        };
+        let mut spare: Vec<Vec<Amount>> = groups.map(total).collect();
+        for waiter in waiters {
+            if let Hold::Used(set) | Hold::Kept(set) = waiter.hold {
+                for (resource, amount) in self.sets.get(set).takes() {
+                    let left = &mut spare[waiter.group.index()][usize::from(resource.0)];
+                    *left = left.minus(*amount);
+                }
+            }
+        }
+        spare
+    }
+
+    /// The tasks that waiters wait for, directly or through dependencies, and that have not begun.
+    fn reached_from(&self, waiters: &[Waiter<'_>]) -> Vec<TaskId> {
+        let waits = waiters.iter().filter_map(|waiter| waiter.wait);
+        let mut reached: Vec<TaskId> = waits.flat_map(|wait| wait.tasks.iter().copied()).collect();
+        let mut seen: Ends = HashMap::default();
+        let mut nodes = Vec::new();
+        while let Some(id) = reached.pop() {
+            let Some(task) = self.tasks.get(id) else { continue };
+            let begins = matches!(task.state, State::Waiting { .. } | State::Ready);
+            if begins && seen.insert(id, false).is_none() {
+                nodes.push(id);
+                if let State::Waiting { .. } = task.state {
+                    reached.extend(&task.inputs);
+                }
+            }
+        }
+        nodes
+    }
+
+    /// One round: whether anybody could go on who could not before.
+    fn let_go_on(
+        &self,
+        waiters: &mut [Waiter<'_>],
+        spare: &mut [Vec<Amount>],
+        nodes: &[TaskId],
+        ends: &mut Ends,
+    ) -> bool {
+        let mut changed = false;
+        // What was reached last is mostly what the others wait for.
+        for id in nodes.iter().rev() {
+            if !ends[id] && self.will_begin(*id, waiters, spare, ends) {
+                ends.insert(*id, true);
+                changed = true;
+            }
+        }
+        for at in 0..waiters.len() {
+            let Waiter { group, wait, hold, goes_on, .. } = waiters[at];
+            let over = match wait {
+                _ if goes_on => false,
+                None => match hold {
+                    Hold::GivenUp(set) => self.has_enough(group, set, spare),
+                    _ => true,
+                },
+                Some(wait) => {
+                    let mut there = wait.tasks.iter().map(|id| self.will_end(*id, waiters, ends));
+                    wait.tasks.is_empty()
+                        || if wait.all { there.all(|it| it) } else { there.any(|it| it) }
+                }
+            };
+            if over {
+                waiters[at].goes_on = true;
+                changed = true;
+                if let Hold::Used(set) | Hold::Kept(set) = hold {
+                    for (resource, amount) in self.sets.get(set).takes() {
+                        let left = &mut spare[group.index()][usize::from(resource.0)];
+                        *left = left.plus(*amount);
+                    }
+                }
+            }
+        }
+        changed
+    }
+
+    /// Whether a task that has not begun will begin: its inputs will end, and some group has enough.
+    fn will_begin(
+        &self,
+        id: TaskId,
+        waiters: &[Waiter<'_>],
+        spare: &[Vec<Amount>],
+        ends: &Ends,
+    ) -> bool {
+        let Some(task) = self.tasks.get(id) else { return true };
+        if let State::Waiting { .. } = task.state
+            && !task.inputs.iter().all(|input| self.will_end(*input, waiters, ends))
+        {
+            return false;
+        }
+        let Some(set) = task.set else { return true };
+        // What no group can ever run is waited for in vain, but not because of who waits.
+        !self.sets.get(set).is_runnable() || {
+            let mut groups = self.workers.group_ids();
+            groups.any(|group| {
+                self.sets.get(set).fit(group) != Fit::Never && self.has_enough(group, set, spare)
+            })
+        }
+    }
+
+    fn has_enough(&self, group: GroupId, set: SetId, spare: &[Vec<Amount>]) -> bool {
+        self.sets.get(set).takes().iter().all(|(resource, amount)| {
+            let spare = spare[group.index()].get(usize::from(resource.0));
+            spare.copied().unwrap_or_default() >= *amount
+        })
+    }
+
+    fn will_end(&self, id: TaskId, waiters: &[Waiter<'_>], ends: &Ends) -> bool {
+        let Some(task) = self.tasks.get(id) else { return true };
+        match task.state {
+            State::Waiting { .. } | State::Ready => ends.get(&id).copied().unwrap_or(true),
+            _ => waiters
+                .iter()
+                .find(|waiter| waiter.task == Some(id))
+                .is_none_or(|waiter| waiter.goes_on),
+        }
+    }
+
+    /// The tasks of a deadlock: who asked, what cannot begin, and who else keeps what that needs.
+    fn involved(&self, waiters: &[Waiter<'_>], nodes: &[TaskId], ends: &Ends) -> Vec<TaskId> {
+        let stuck = waiters.iter().filter(|waiter| !waiter.goes_on);
+        let mut tasks: Vec<TaskId> = stuck.clone().take(1).filter_map(|it| it.task).collect();
+        let takes =
+            |id: &TaskId| self.tasks.get(*id).is_some_and(|task| !self.takes(task.set).is_empty());
+        tasks.extend(nodes.iter().filter(|id| !ends[*id] && takes(id)));
+        tasks.extend(stuck.skip(1).filter(|it| it.hold != Hold::Nothing).filter_map(|it| it.task));
+        tasks
+    }
+}

@@ -1,0 +1,105 @@
+//! `workers=`, `resources=` and `allow_other_workers=`: where tasks may run, and what they take.
+
+use crate::shared::{Shared, python};
+use crate::submit::{Annotations, short_repr};
+use azolla_core::{Constraint, GroupId};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyMapping, PyString};
+use std::sync::Arc;
+
+/// What was said of where tasks may run; the names are Dask's.
+#[derive(Clone, Copy)]
+pub(crate) struct Placing<'a, 'py> {
+    pub(crate) workers: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) resources: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) allow_other_workers: Option<&'a Bound<'py, PyAny>>,
+}
+
+impl<'py> Placing<'_, 'py> {
+    /// The constraint that this comes to, with what is noted on tasks here taken for what is not said.
+    pub(crate) fn constraint(
+        &self,
+        shared: &Shared,
+        noted: &Annotations<'py>,
+    ) -> PyResult<Option<Arc<Constraint>>> {
+        let given = |option: Option<&Bound<'py, PyAny>>, name| match option {
+            Some(option) if !option.is_none() => Ok(Some(option.clone())),
+            _ => noted.own(name),
+        };
+        let workers = given(self.workers, "workers")?;
+        let resources = given(self.resources, "resources")?;
+        let others = given(self.allow_other_workers, "allow_other_workers")?;
+        let others = others.map_or(Ok(false), |others| others.is_truthy())?;
+        if others && workers.is_none() {
+            return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));
+        }
+        if workers.is_none() && resources.is_none() {
+            return Ok(None);
+        }
+        let groups = workers.as_ref().map(|workers| groups(shared, workers)).transpose()?;
+        let amounts = resources.as_ref().map_or_else(|| Ok(Vec::new()), amounts)?;
+        let amounts_by_name = amounts.iter().map(|(name, amount)| (name.as_str(), *amount));
+        let all = shared.engine.groups();
+        let constraint = all
+            .constraint(groups, others, amounts_by_name)
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        if let Some(constraint) = &constraint
+            && !all.can_run(constraint)
+        {
+            warn(shared, workers, resources)?;
+        }
+        Ok(constraint)
+    }
+}
+
+/// The groups of these workers; names that no worker has are left out.
+fn groups<'py>(shared: &Shared, workers: &Bound<'py, PyAny>) -> PyResult<Vec<GroupId>> {
+    let cluster = shared.cluster.object(workers.py())?;
+    let numbers = cluster.call_method1(intern!(workers.py(), "_numbers_of"), (workers,))?;
+    Ok(numbers.extract::<Vec<u16>>()?.into_iter().map(GroupId).collect())
+}
+
+/// Amounts by the names of resources, as users give them.
+pub(crate) fn amounts(resources: &Bound<'_, PyAny>) -> PyResult<Vec<(String, f64)>> {
+    let wrong = || {
+        let given = short_repr(resources);
+        PyTypeError::new_err(format!(
+            "resources must be amounts by names, such as {{'GPU': 1}}, not {given}"
+        ))
+    };
+    let items = resources.cast::<PyMapping>().map_err(|_| wrong())?.items()?;
+    items
+        .iter()
+        .map(|item| {
+            let (name, amount): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+            let is_text = amount.is_instance_of::<PyString>();
+            let amount: f64 = amount.extract().map_err(|_| wrong())?;
+            let name = name.cast::<PyString>().map_err(|_| wrong())?;
+            if is_text { Err(wrong()) } else { Ok((name.to_string(), amount)) }
+        })
+        .collect()
+}
+
+/// Says, once for each such constraint, that these tasks will wait for ever.
+fn warn<'py>(
+    shared: &Shared,
+    workers: Option<Bound<'py, PyAny>>,
+    resources: Option<Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let Some(py) = workers.as_ref().or(resources.as_ref()).map(Bound::py) else { return Ok(()) };
+    let cluster = shared.cluster.object(py)?;
+    cluster.call_method1(intern!(py, "_warn_unrunnable"), (workers, resources))?;
+    Ok(())
+}
+
+/// What is noted on the task that runs here.
+pub(crate) fn notes_of_task<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    static OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let Some((_, job)) = crate::worker::current_task() else { return Ok(None) };
+    let Some(context) = job.call(py).and_then(|call| call.context) else { return Ok(None) };
+    let noted = python(py, &OF, "azolla._annotations", "of")?.call1((context,))?;
+    Ok(noted.cast_into().ok())
+}

@@ -1,0 +1,137 @@
+//! The groups of slots as front ends know them: resources have names, and amounts are numbers.
+
+use azolla_core::{Amount, Constraint, Group, GroupId, ResourceId};
+use std::sync::Arc;
+
+/// The groups of an engine, which users call workers, and the names of what they have.
+#[derive(Clone, Debug)]
+pub struct Groups {
+    groups: Vec<Group>,
+    /// The names of resources, by their numbers.
+    resources: Vec<String>,
+}
+
+/// An amount of a resource that is none: negative, or NaN.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("there is no such amount of the resource {resource:?} as {amount}")]
+pub struct BadAmount {
+    /// The resource.
+    pub resource: String,
+    /// The amount.
+    pub amount: f64,
+}
+
+impl Groups {
+    /// One group of so many slots, and no resources.
+    #[must_use]
+    pub fn of_slots(slots: usize) -> Self {
+        Self { groups: vec![Group::of_slots(slots)], resources: Vec::new() }
+    }
+
+    /// Groups of so many slots each, with these amounts of resources, numbered in this order.
+    ///
+    /// # Errors
+    /// If an amount is negative or NaN.
+    pub fn new<'a, R>(groups: impl IntoIterator<Item = (usize, R)>) -> Result<Self, BadAmount>
+    where
+        R: IntoIterator<Item = (&'a str, f64)>,
+    {
+        let mut made = Self { groups: Vec::new(), resources: Vec::new() };
+        for (slots, resources) in groups {
+            let mut group = Group::of_slots(slots);
+            for (name, amount) in resources {
+                let amount = measure(name, amount)?;
+                group.resources.push((made.name(name), amount));
+            }
+            made.groups.push(group);
+        }
+        Ok(made)
+    }
+
+    fn name(&mut self, name: &str) -> ResourceId {
+        self.resource(name).unwrap_or_else(|| {
+            self.resources.push(name.to_owned());
+            ResourceId(self.resources.len() as u16 - 1)
+        })
+    }
+
+    fn resource(&self, name: &str) -> Option<ResourceId> {
+        self.resources.iter().position(|other| other == name).map(|at| ResourceId(at as u16))
+    }
+
+    /// How many groups there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether there is no group, and so nowhere to run anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// How many slots there are in all.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.groups.iter().map(|group| group.slots).sum()
+    }
+
+    /// How many slots this group has.
+    #[must_use]
+    pub fn slots_of(&self, group: GroupId) -> usize {
+        self.groups.get(usize::from(group.0)).map_or(0, |group| group.slots)
+    }
+
+    pub(super) fn as_core(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The constraint of tasks that may run in these groups alone (`None`: in any), or in others too
+    /// while none of them has room, and that take so much of these resources; `None` if that constrains
+    /// nothing. A group that a resource is not named for cannot run a task that names it, be it with an
+    /// amount of 0.
+    ///
+    /// # Errors
+    /// If an amount is negative or NaN.
+    pub fn constraint<'a>(
+        &self,
+        groups: Option<Vec<GroupId>>,
+        others: bool,
+        resources: impl IntoIterator<Item = (&'a str, f64)>,
+    ) -> Result<Option<Arc<Constraint>>, BadAmount> {
+        let (mut groups, mut others, mut takes) = (groups, others, Vec::new());
+        for (name, amount) in resources {
+            let amount = measure(name, amount)?;
+            let resource = self.resource(name);
+            if amount > Amount::default() {
+                takes.push((resource.unwrap_or(ResourceId::NOWHERE), amount));
+                continue;
+            }
+            let named = groups.filter(|_| !others).unwrap_or_else(|| self.all().collect());
+            groups = Some(named.into_iter().filter(|group| self.has(*group, resource)).collect());
+            others = false;
+        }
+        Ok(Constraint::new(groups, others, takes).map(Arc::new))
+    }
+
+    /// The groups, by their numbers.
+    pub(super) fn all(&self) -> impl Iterator<Item = GroupId> + use<> {
+        (0..self.groups.len() as u16).map(GroupId)
+    }
+
+    fn has(&self, group: GroupId, resource: Option<ResourceId>) -> bool {
+        let resources = &self.groups[usize::from(group.0)].resources;
+        resources.iter().any(|(other, _)| Some(*other) == resource)
+    }
+
+    /// Whether some group could ever run a task with this constraint.
+    #[must_use]
+    pub fn can_run(&self, constraint: &Constraint) -> bool {
+        self.groups.iter().zip(self.all()).any(|(group, id)| constraint.fits(id, group))
+    }
+}
+
+fn measure(name: &str, amount: f64) -> Result<Amount, BadAmount> {
+    Amount::new(amount).ok_or_else(|| BadAmount { resource: name.to_owned(), amount })
+}

@@ -1,0 +1,193 @@
+"""`workers=`, `resources=` and `allow_other_workers=`: where tasks run, and what they take meanwhile."""
+
+import logging
+import threading
+
+import azolla
+import pytest
+from azolla import Client, LocalCluster, WaitCycleError, get_client, get_worker, rejoin, secede
+from azolla._annotations import annotate
+
+PATIENCE = 30
+
+
+@pytest.fixture
+def two():
+    with Client(
+        processes=False, n_workers=2, threads_per_worker=2, resources=[{"GPU": 1}, {}], dashboard_address=None
+    ) as client:
+        yield client
+        client._check()
+
+
+def name():
+    return get_worker().name
+
+
+class Most:
+    """Counts how many are in it at once."""
+
+    def __init__(self):
+        self.lock, self.inside, self.most = threading.Lock(), 0, 0
+
+    def __enter__(self):
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+
+    def __exit__(self, *exc_info):
+        with self.lock:
+            self.inside -= 1
+
+
+def test_tasks_run_on_the_workers_that_they_name_by_name_or_address(two):
+    address = two.cluster.workers[1].address
+    for workers in (1, "1", [1], [address], address, {1}, two.cluster.workers[1]):
+        assert set(two.gather(two.map(lambda _: name(), range(8), workers=workers, pure=False))) == {1}
+    assert set(two.gather(two.map(lambda _: name(), range(40), workers=[0, 1], pure=False))) <= {0, 1}
+
+
+def test_a_worker_is_the_same_wherever_one_looks(two):
+    gate, begun = threading.Event(), threading.Event()
+
+    def look():
+        begun.set()
+        gate.wait(PATIENCE)
+        worker = get_worker()
+        return worker.name, worker.address, worker.resources
+
+    future = two.submit(look, workers=1, key="look")
+    assert begun.wait(PATIENCE)
+    address = two.cluster.workers[1].address
+    assert two.processing()[address] == ["look"]
+    assert list(two.call_stack([future])) == [address]
+    gate.set()
+    assert future.result(PATIENCE) == (1, address, {})
+    info = two.scheduler_info()["workers"]
+    assert [worker["resources"] for worker in info.values()] == [{"GPU": 1}, {}]
+    assert two.nthreads() == dict.fromkeys(info, 2)
+
+
+def test_a_coroutine_task_knows_the_worker_that_it_began_on(two):
+    async def where():
+        return get_worker().name
+
+    assert two.submit(where, workers=1, pure=False).result(PATIENCE) == 1
+    assert two.submit(where, workers=0, pure=False).result(PATIENCE) == 0
+
+
+def test_no_more_run_at_once_than_there_are_resources_for():
+    most = Most()
+
+    def work(_):
+        with most:
+            threading.Event().wait(0.002)
+
+    with Client(processes=False, threads_per_worker=4, resources={"GPU": 2}, dashboard_address=None) as client:
+        client.gather(client.map(work, range(40), resources={"GPU": 1}, pure=False))
+        assert most.most <= 2
+        most.most = 0
+        client.gather(client.map(work, range(10), resources={"GPU": 1.5}, pure=False))
+        assert most.most == 1
+
+
+def test_other_workers_run_what_only_wishes_for_one_that_is_busy(two):
+    gate = threading.Event()
+    busy = [two.submit(gate.wait, PATIENCE, workers=1, pure=False) for _ in range(2)]
+    assert two.submit(name, workers=1, allow_other_workers=True, pure=False).result(PATIENCE) == 0
+    gate.set()
+    two.gather(busy)
+
+
+def test_what_no_worker_can_run_stays_pending_and_is_told_once(two, caplog):
+    with caplog.at_level(logging.WARNING, logger="azolla"):
+        futures = [two.submit(name, workers="nowhere", pure=False) for _ in range(2)]
+        futures += [
+            two.submit(name, resources={"GPU": 2}, pure=False),
+            two.submit(name, resources={"TPU": 1}, pure=False),
+        ]
+    assert two.submit(name, pure=False).result(PATIENCE) in (0, 1)
+    assert {future.status for future in futures} == {"pending"}
+    assert two.counters()["unrunnable"] == 4
+    assert {state for _, state, _, _ in two._tasks() if state != "memory"} == {"no-worker"}
+    assert len(caplog.records) == len(two.get_events("no-worker")) == 3
+    two.cancel(futures)
+    assert {future.status for future in futures} == {"cancelled"}
+    assert two.submit(name, workers=["nowhere"], allow_other_workers=True, pure=False).result(PATIENCE) in (0, 1)
+
+
+def test_a_task_that_waits_for_what_needs_its_own_resources_is_told_so(two):
+    def parent():
+        return get_client().submit(name, resources={"GPU": 1}, pure=False).result(PATIENCE)
+
+    with pytest.raises(WaitCycleError):
+        two.submit(parent, resources={"GPU": 1}, pure=False).result(PATIENCE)
+
+    def seceded():
+        secede()
+        child = parent()
+        rejoin()
+        return child
+
+    assert two.submit(seceded, resources={"GPU": 1}, pure=False).result(PATIENCE) == 0
+
+
+def test_dask_annotations_and_executors_place_tasks_too(two):
+    with two.get_executor(workers=[1]) as executor:
+        assert executor.submit(name).result(PATIENCE) == 1
+    with annotate(workers=[1]):
+        assert two.submit(name, pure=False).result(PATIENCE) == 1
+        assert two.submit(name, workers=0, pure=False).result(PATIENCE) == 0
+
+    def grows():
+        return get_client().submit(name, resources=None, pure=False).result(PATIENCE)
+
+    with annotate(resources={"GPU": 1}):
+        assert two.submit(grows, pure=False).result(PATIENCE) in (0, 1), "they are its own, not its children's"
+    dask = pytest.importorskip("dask")
+    with dask.annotate(resources={"GPU": 1}):
+        delayed = dask.delayed(name, pure=False)()
+    assert two.compute(delayed, optimize_graph=False).result(PATIENCE) == 0
+    assert two.compute(dask.delayed(name, pure=False)(), workers=[1]).result(PATIENCE) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"resources": {"GPU": -1}}, ValueError),
+        ({"resources": {"GPU": float("nan")}}, ValueError),
+        ({"resources": {"GPU": "1"}}, TypeError),
+        ({"resources": 3}, TypeError),
+        ({"workers": 1.5}, TypeError),
+        ({"workers": [None]}, TypeError),
+        ({"allow_other_workers": True}, ValueError),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_the_call(two, options, error):
+    with pytest.raises(error):
+        two.submit(name, **options)
+    with pytest.raises(error):
+        two.map(lambda _: 1, [1], **options)
+
+
+@pytest.mark.parametrize("resources", [{"GPU": -1}, {"GPU": "many"}, [{"GPU": 1}], "GPU", {1: 1}])
+def test_a_cluster_refuses_resources_that_are_none(resources):
+    with pytest.raises((TypeError, ValueError)):
+        LocalCluster(n_workers=2, processes=False, resources=resources, dashboard_address=None)
+
+
+def test_restart_and_plugins_know_each_worker(two):
+    class Names(azolla.WorkerPlugin):
+        def setup(self, worker):
+            worker.own = f"worker {worker.name}"
+
+    two.register_plugin(Names(), name="names")
+    assert [two.submit(lambda: get_worker().own, workers=n, pure=False).result(PATIENCE) for n in (0, 1)] == [
+        "worker 0",
+        "worker 1",
+    ]
+    waiting = two.submit(name, workers="nowhere", pure=False)
+    two.restart()
+    assert waiting.status == "cancelled"
+    assert two.submit(name, workers=1, pure=False).result(PATIENCE) == 1
+    two.wait_for_workers(2)

@@ -60,7 +60,7 @@ ifneq ($(wildcard crates/azolla/tests/model.rs),)
 endif
 
 test-python: extension ## pytest
-	$(STEP) "Python tests" $(LIMIT) $(VENV)/bin/python -m pytest --timeout 120 python/tests
+	$(STEP) "Python tests" $(LIMIT) $(VENV)/bin/python -m pytest python/tests
 
 counts: $(VENV)/ready ## instructions that the hot paths take, held to bench/counts.json (ONLY=name, UPDATE=1, PROFILE=1)
 	$(STEP) "build the counted works" $(LIMIT) $(AS_RELEASED) cargo build $(LOCKED) --release -p azolla --example counts

@@ -14,7 +14,7 @@ import pytest
 from azolla import Client
 
 #: How long a test waits for what must come. Nothing here takes a fraction of it.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 #: How long one of the programs that take a minute may take.
 SLOW = 900.0

@@ -66,7 +66,7 @@ HELD = {
 }
 
 #: How long a sleep is waited for that must come, and a held one held at most.
-PATIENCE = 60
+PATIENCE = 120
 
 #: Until 3.11 all is in one module; since then it is a package.
 MODULES = ["", ".test_as_completed", ".test_future", ".test_shutdown", ".test_thread_pool", ".test_wait"]

@@ -15,7 +15,7 @@ from typing import Any
 from azolla import Client, as_completed, fire_and_forget, get_client, wait
 
 #: Ten times as long as a program is given (`processes.LIMIT`): one that waits for its tasks is seen to hang.
-LONG = 600.0
+LONG = 2500.0
 
 #: By name: the program, its exit code, and what alone may stand on stderr.
 SCENARIOS: dict[str, tuple[Callable[[], None], int, str]] = {}
@@ -45,7 +45,7 @@ def leaving() -> None:
 
 def begun(client: Client, count: int) -> None:
     """Waits until so many tasks run or wait inside."""
-    deadline = time.monotonic() + 50
+    deadline = time.monotonic() + 200
     while (counts := client.counters())["running"] + counts["parked"] < count:
         assert time.monotonic() < deadline, counts
         time.sleep(0.002)

@@ -37,12 +37,14 @@ async def child_async(number: int) -> int:
     return number
 
 
-def run(parent: Callable[[int], int], parents: int = PARENTS, threads: int = 300, megabytes: int = 200) -> None:
+def run(
+    parent: Callable[[int], int], parents: int = PARENTS, result: int = 45, threads: int = 300, megabytes: int = 200
+) -> None:
     """Runs so many parents, and holds them to what they may take."""
     with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
         with Watch() as watch:
             results = client.gather(client.map(parent, range(parents), pure=False))
-        assert results == [45] * parents
+        assert results == [result] * parents
         assert watch.threads <= threads, watch.threads
         assert watch.grown <= megabytes, watch.grown
         client._check()
@@ -65,20 +67,21 @@ def of_coroutines() -> None:
 
 @scenario
 def for_what_the_last_one_sets() -> None:
-    """Each is in the middle of its wait, on a thread of its own, until the last has begun."""
+    """Each is in the middle of its wait, on a thread of its own, until the last has begun. They have two children each:
+    beyond the cap on those that wait, one task after the other begins."""
     parents = min(PARENTS, threads_allowed() - 100)
     opened = Event("opened")
     begun: list[int] = []
 
     def parent(number: int) -> int:
-        children = get_client().map(child, range(10), pure=False)
+        children = get_client().map(child, range(2), pure=False)
         begun.append(number)
         if len(begun) == parents:
             opened.set()
         opened.wait()
         return sum(get_client().gather(children))
 
-    run(parent, parents, threads=parents + 300, megabytes=sys.maxsize)
+    run(parent, parents, result=1, threads=parents + 300, megabytes=sys.maxsize)
 
 
 def threads_allowed() -> int:

@@ -359,7 +359,7 @@ class Operations(RuleBasedStateMachine):
             self.cluster.close()
 
 
-TestOperations = pytest.mark.timeout(max(120, OPERATIONS))(Operations.TestCase)
+TestOperations = pytest.mark.timeout(max(300, OPERATIONS))(Operations.TestCase)
 TestOperations.settings = settings(
     max_examples=max(1, OPERATIONS // STEPS),
     stateful_step_count=STEPS,

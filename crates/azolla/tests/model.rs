@@ -348,7 +348,10 @@ fn a_failure_is_retried_while_it_is_waited_for() {
 #[test]
 fn one_gathers_while_one_fails() {
     check(2, |client| {
-        let good = client.submit(|| 1);
+        let held = Event::new(client);
+        let waits = held.clone();
+        // It has not ended when the other has failed.
+        let good = client.submit(move || waits.wait().map(|()| 1).unwrap());
         let bad = client.try_submit(|| Err::<i32, _>("bad"));
         let copies = [good.clone(), bad.clone()];
         let other = thread::spawn(move || {
@@ -359,6 +362,7 @@ fn one_gathers_while_one_fails() {
         let all = client.gather([&good, &bad]).map(|all| all.len());
         assert!(matches!(all, Err(Error::Failed { .. })), "{all:?}");
         other.join().unwrap();
+        held.set().unwrap();
     });
 }
 

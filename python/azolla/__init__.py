@@ -13,13 +13,15 @@ a running task (`get_client`).
 
 from importlib.metadata import version as _version
 
+from azolla._actor import Actor
 from azolla._annotations import annotate, get_annotations, span
 from azolla._as_completed import as_completed
-from azolla._azolla import Future, tokenize
+from azolla._azolla import ActorFuture, Future, tokenize
 from azolla._client import Client
 from azolla._cluster import LocalCluster
 from azolla._dashboard import performance_report
 from azolla._errors import (
+    ActorLostError,
     AzollaError,
     CancelledError,
     ClosedClientError,
@@ -54,8 +56,14 @@ from azolla._workers import Worker
 
 __version__ = _version("azolla")
 
+BaseActorFuture = ActorFuture  # what Dask calls the kinds that it has
+
 __all__ = [
+    "Actor",
+    "ActorFuture",
+    "ActorLostError",
     "AzollaError",
+    "BaseActorFuture",
     "CancelledError",
     "Client",
     "ClientExecutor",
@@ -101,6 +109,7 @@ __all__ = [
 
 # Tracebacks show them by the names that users import.
 for _public in (
+    ActorLostError,
     AzollaError,
     ClosedClientError,
     EngineError,

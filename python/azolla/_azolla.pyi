@@ -18,6 +18,7 @@ from azolla._client import Client
 from azolla._cluster import LocalCluster
 
 __all__ = [
+    "ActorFuture",
     "ClusterCore",
     "Core",
     "Dashboard",
@@ -53,7 +54,6 @@ _Timeout: TypeAlias = float | str | timedelta | None
 _Workers: TypeAlias = str | int | Iterable[str | int]
 _Status: TypeAlias = Literal["pending", "finished", "error", "cancelled", "lost"]
 
-@final
 class Future(Generic[_T_co]):
     """The result that a task will have.
 
@@ -289,6 +289,39 @@ class Future(Generic[_T_co]):
     def _exception(self) -> BaseException | None: ...
     def _traceback(self) -> TracebackType | None: ...
 
+@final
+class ActorFuture(Future[_T_co]):
+    """The result that a call of an actor's method will have. It is a `Future` like any other, but that a call is made
+    though no future on it is left, and never made again.
+
+    >>> class Counter:
+    ...     n = 0
+    ...     def increment(self):
+    ...         self.n += 1
+    ...         return self.n
+    >>> counter = client.submit(Counter, actor=True).result()
+    >>> future = counter.increment()
+    >>> future.result()
+    1
+    >>> client.submit(lambda n: n * 10, future).result()
+    10
+    """
+
+    def __new__(cls, key: _Key, client: Client | None = None) -> ActorFuture[Any]: ...
+
+@final
+class Method:
+    """A method of an actor."""
+
+    def __new__(cls, actor: Future[Any], name: str, label: str, wrapped: Any) -> Self: ...
+    @property
+    def __name__(self) -> str: ...
+    @property
+    def __wrapped__(self) -> Any: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> ActorFuture[Any]: ...
+
+def actor_state(future: Future[Any]) -> Any: ...
+
 @disjoint_base
 class ClusterCore:
     """The engine's half of `LocalCluster`."""
@@ -327,8 +360,8 @@ class Core:
         priority: float | None = None,
         fifo_timeout: Any = None,
         allow_other_workers: bool | None = None,
-        actor: Literal[False] | None = None,
-        actors: Literal[False] | None = None,
+        actor: bool | None = None,
+        actors: bool | None = None,
         pure: bool | None = True,
         **kwargs: Any,
     ) -> Future[_R]:
@@ -356,7 +389,8 @@ class Core:
             fifo_timeout: Taken as Dask takes it.
             allow_other_workers: Whether `workers` is only a wish: others run the task while none of those has a thread
                 and the resources to spare.
-            actor: Must be False or None: there are no actors yet.
+            actor: Whether the result is a state that stays where it is: the future then gives an `Actor`, whose
+                methods are called there, one at a time. `pure` means nothing then.
             actors: As `actor`.
             pure: Whether equal calls give equal results. If so (the default), equal calls have equal keys, and are
                 one task while a future on it lives. Pass False for what has effects, or chance in it: every call is a
@@ -398,8 +432,8 @@ class Core:
         priority: float | None = None,
         fifo_timeout: Any = None,
         allow_other_workers: bool | None = None,
-        actor: Literal[False] | None = None,
-        actors: Literal[False] | None = None,
+        actor: bool | None = None,
+        actors: bool | None = None,
         pure: bool | None = True,
         **kwargs: Any,
     ) -> Future[_R]: ...
@@ -415,8 +449,8 @@ class Core:
         priority: float | None = None,
         allow_other_workers: bool | None = None,
         fifo_timeout: Any = None,
-        actor: Literal[False] | None = None,
-        actors: Literal[False] | None = None,
+        actor: bool | None = None,
+        actors: bool | None = None,
         pure: bool | None = True,
         batch_size: int | None = None,
         **kwargs: Any,
@@ -458,8 +492,8 @@ class Core:
         priority: float | None = None,
         allow_other_workers: bool | None = None,
         fifo_timeout: Any = None,
-        actor: Literal[False] | None = None,
-        actors: Literal[False] | None = None,
+        actor: bool | None = None,
+        actors: bool | None = None,
         pure: bool | None = True,
         batch_size: int | None = None,
         **kwargs: Any,

@@ -3,6 +3,7 @@
 from concurrent.futures import CancelledError
 
 __all__ = [
+    "ActorLostError",
     "AzollaError",
     "CancelledError",
     "ClosedClientError",
@@ -29,6 +30,19 @@ class EngineError(AzollaError, RuntimeError):
 
 class WaitCycleError(AzollaError, RuntimeError):
     """A task was about to wait for something that waits for it. The message names the tasks' keys."""
+
+
+class ActorLostError(AzollaError, RuntimeError):
+    """The actor is gone, for it was cancelled or the client is closed. The message names its key.
+
+    >>> from azolla import ActorLostError
+    >>> future = client.submit(list, actor=True, key="words")
+    >>> words = future.result()
+    >>> future.cancel()
+    >>> words.append("late")
+    Traceback (most recent call last):
+    azolla.ActorLostError: the actor words is gone: it was cancelled
+    """
 
 
 class KilledWorker(AzollaError):

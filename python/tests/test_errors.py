@@ -295,12 +295,7 @@ def test_arguments_of_a_client(arguments: dict[str, Any], error: type[Exception]
         Client(**arguments)
 
 
-def test_options_still_to_come_are_refused(client: Client) -> None:
-    for option in ({"actor": True}, {"actors": True}):
-        with pytest.raises(NotImplementedError, match=next(iter(option))):
-            client.submit(inc, 1, **option)
-        with pytest.raises(NotImplementedError, match=next(iter(option))):
-            client.map(inc, [1], **option)
+def test_other_workers_are_allowed_only_where_workers_are_named(client: Client) -> None:
     with pytest.raises(ValueError, match="allow_other_workers"):
         client.submit(inc, 1, allow_other_workers=True)
     with pytest.raises(ValueError, match="allow_other_workers"):

@@ -33,7 +33,7 @@ DIFFERENT: dict[str, str] = {
 
 #: What is made in another way: by keywords, and of the arguments that mean something only between processes each is
 #: refused with its reason (`test_cluster.py`).
-MADE_OTHERWISE = {"Client", "KilledWorker", "LocalCluster", "Worker", "WorkerPlugin"}
+MADE_OTHERWISE = {"ActorFuture", "BaseActorFuture", "Client", "KilledWorker", "LocalCluster", "Worker", "WorkerPlugin"}
 
 
 def functions() -> Iterator[tuple[str, Callable[..., Any], Callable[..., Any]]]:

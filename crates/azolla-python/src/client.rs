@@ -10,7 +10,7 @@ use crate::map::map;
 use crate::observe::PyObservations;
 use crate::placing::Placing;
 use crate::shared::Shared;
-use crate::submit::{Common, Options, refuse};
+use crate::submit::{Common, Options};
 use azolla::runtime::Job;
 use azolla_core::Key;
 use pyo3::exceptions::PyRuntimeError;
@@ -38,6 +38,10 @@ impl Core {
             Named::Task(task) => shared.engine.find_task(task),
         })
     }
+}
+
+fn is_true(option: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
+    option.map_or(Ok(false), |option| option.is_truthy())
 }
 
 #[pymethods]
@@ -118,6 +122,8 @@ impl Core {
     ///     allow_other_workers: Whether `workers` is only a wish: others run the task while none of those
     ///         has a thread and the resources to spare.
     ///     resources: How much it takes of its worker's resources while it runs, by their names.
+    ///     actor: Whether the result is a state that stays where it is: the future then gives an `Actor`,
+    ///         whose methods are called there, one at a time. `actors` is the same.
     ///     pure: Whether equal calls give equal results, and so may be one task (the default). Pass
     ///         False for what has effects, or chance in it.
     ///     **kwargs: What to call it with, by name.
@@ -148,7 +154,6 @@ impl Core {
             resources: resources.as_ref(),
             allow_other_workers: allow_other_workers.as_ref(),
         };
-        refuse(&[("actor", &actor), ("actors", &actors)])?;
         let options = Options {
             key: key.as_ref(),
             prefix: None,
@@ -156,6 +161,7 @@ impl Core {
             priority: priority.as_ref(),
             placing,
             pure: pure.unwrap_or(true),
+            actor: is_true(actor)? || is_true(actors)?,
         };
         let common = Common::new(self.shared()?, "submit", &func, &options)?;
         let prepared = common.task(args, kwargs, options.key)?;
@@ -202,7 +208,6 @@ impl Core {
             resources: resources.as_ref(),
             allow_other_workers: allow_other_workers.as_ref(),
         };
-        refuse(&[("actor", &actor), ("actors", &actors)])?;
         let options = Options {
             key: key.as_ref(),
             prefix: None,
@@ -210,6 +215,7 @@ impl Core {
             priority: priority.as_ref(),
             placing,
             pure: pure.unwrap_or(true),
+            actor: is_true(actor)? || is_true(actors)?,
         };
         map(self.shared()?, &func, &iterables, kwargs, &options)
     }

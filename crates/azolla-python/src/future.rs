@@ -9,6 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::{PyTraverseError, PyVisit};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The result that a task will have.
@@ -16,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 /// Futures come from `Client.submit`, `Client.map` and `Client.scatter`. Given as arguments to other
 /// tasks they stand for their results. A result is kept while a future on it lives, or a task that
 /// needs it.
-#[pyclass(frozen, weakref, generic, module = "azolla")]
+#[pyclass(frozen, subclass, weakref, generic, module = "azolla")]
 pub(crate) struct Future {
     shared: Option<Arc<Shared>>,
     handle: Mutex<Handle>,
@@ -87,7 +88,7 @@ impl Future {
         })
     }
 
-    fn key_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn key_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
             Handle::Live(job) => Arc::clone(job),
             Handle::Gone(key, ..) => return Ok(key.bind(py).clone()),
@@ -97,7 +98,16 @@ impl Future {
 
     /// The result of a future that has ended.
     pub(crate) fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        value(py, &*self.job(py)?)
+        self.result_of(py, &self.job(py)?)
+    }
+
+    /// The result of this future's job, which has ended: of an actor, what its methods are called by.
+    fn result_of<'py>(&self, py: Python<'py>, job: &Arc<PyJob>) -> PyResult<Bound<'py, PyAny>> {
+        let value = value(py, job)?;
+        match (&job.caller, &self.shared) {
+            (Some(_), Some(shared)) => crate::actor::proxy(py, &value, job, shared),
+            _ => Ok(value),
+        }
     }
 
     /// The result for a task that was submitted with this future, which may have been released since: while
@@ -108,7 +118,7 @@ impl Future {
             Handle::Gone(_, _, job) => job.upgrade(),
         };
         match job {
-            Some(job) => value(py, &job),
+            Some(job) => self.result_of(py, &job),
             None => self.value(py),
         }
     }
@@ -198,7 +208,7 @@ impl Future {
 
     #[new]
     #[pyo3(signature = (key, client=None))]
-    fn make(
+    pub(crate) fn make(
         py: Python<'_>,
         key: Bound<'_, PyAny>,
         client: Option<Bound<'_, PyAny>>,
@@ -285,7 +295,7 @@ impl Future {
         if let Some(later) = future.later(this, "result", timeout.clone())? {
             return Ok(later);
         }
-        value(py, &*future.wait(py, timeout.as_ref())?)
+        future.result_of(py, &future.wait(py, timeout.as_ref())?)
     }
 
     /// The exception that the task raised, waited for; None if it succeeded, was cancelled, or is released.
@@ -454,23 +464,29 @@ impl Future {
         Ok((this.get_type().into_any(), (this.get().key_object(this.py())?,)))
     }
 
-    /// What a digest of the future is made of: its key stands for its result.
+    /// What a digest of the future is made of: its key stands for its result, unless that is an actor,
+    /// which changes.
     fn __dask_tokenize__<'py>(
         &self,
         py: Python<'py>,
-    ) -> PyResult<(&'static str, Bound<'py, PyAny>)> {
-        Ok(("azolla.Future", self.key_object(py)?))
+    ) -> PyResult<(&'static str, Bound<'py, PyAny>, u64)> {
+        static ACTORS: AtomicU64 = AtomicU64::new(1);
+        let is_actor = self.live().is_some_and(|job| job.caller.is_some());
+        let number = if is_actor { ACTORS.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        Ok(("azolla.Future", self.key_object(py)?, number))
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let mut text = String::from("<Future: ");
-        let begun = self.live().is_some_and(|job| job.header().is_running());
-        text += if begun { "running" } else { self.last_status().unwrap_or("no client") };
-        if let Some(kind) = self.r#type(py) {
+    fn __repr__(this: &Bound<'_, Self>) -> PyResult<String> {
+        let (py, name) = (this.py(), this.get_type().name()?);
+        let this = this.get();
+        let mut text = format!("<{name}: ");
+        let begun = this.live().is_some_and(|job| job.header().is_running());
+        text += if begun { "running" } else { this.last_status().unwrap_or("no client") };
+        if let Some(kind) = this.r#type(py) {
             let name = kind.getattr(intern!(py, "__qualname__"))?;
             text += &format!(", type: {name}");
         }
-        text += &format!(", key: {}>", self.key_object(py)?);
+        text += &format!(", key: {}>", this.key_object(py)?);
         Ok(text)
     }
 

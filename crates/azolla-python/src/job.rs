@@ -34,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) context: Option<Py<PyAny>>,
     /// Some argument is or holds a future, to be replaced by its result.
     pub(crate) has_futures: bool,
+    /// For a call of an actor's method: the actor, whose state goes before the arguments.
+    pub(crate) state: Option<Arc<PyJob>>,
 }
 
 impl Call {
@@ -44,6 +46,7 @@ impl Call {
             kwargs: self.kwargs.as_ref().map(|kwargs| kwargs.clone_ref(py)),
             context: self.context.as_ref().map(|context| context.clone_ref(py)),
             has_futures: self.has_futures,
+            state: self.state.clone(),
         }
     }
 
@@ -78,6 +81,10 @@ pub(crate) struct PyJob {
     span: Option<Py<PyTuple>>,
     /// The one object that stands for it, unless the collector sees that.
     pub(crate) hidden: Hidden,
+    /// For an actor: what its calls are made by.
+    pub(crate) caller: Option<Py<PyAny>>,
+    /// It is a call of an actor's method, and is not made again.
+    pub(crate) is_actor_call: bool,
 }
 
 impl PyJob {
@@ -90,6 +97,8 @@ impl PyJob {
     ) -> Self {
         Self {
             header: Header::new(),
+            caller: None,
+            is_actor_call: call.state.is_some(),
             call: Mutex::new(Some(call)),
             attempts: Attempts::new(),
             retries: AtomicU32::new(retries),
@@ -111,6 +120,8 @@ impl PyJob {
             name,
             span: None,
             hidden: Hidden::default(),
+            caller: None,
+            is_actor_call: false,
         };
         job.store(Ok(value));
         job

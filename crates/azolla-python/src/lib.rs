@@ -3,6 +3,7 @@
 //! The Python half (`python/azolla`) holds what is easier said in Python: the client's life, event
 //! loops, the workers' threads.
 
+mod actor;
 mod arguments;
 mod as_completed;
 mod client;
@@ -30,6 +31,8 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<actor::ActorFuture>()?;
+    module.add_class::<actor::Method>()?;
     module.add_class::<as_completed::Endings>()?;
     module.add_class::<client::Core>()?;
     module.add_class::<cluster::ClusterCore>()?;
@@ -45,6 +48,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<worker::PyWorker>()?;
     module.add_class::<worker::Running>()?;
     module.add_function(wrap_pyfunction!(dashboard::time_left, module)?)?;
+    module.add_function(wrap_pyfunction!(actor::actor_state, module)?)?;
     module.add_function(wrap_pyfunction!(raised::before_collection, module)?)?;
     module.add_function(wrap_pyfunction!(shared::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(worker::secede, module)?)?;

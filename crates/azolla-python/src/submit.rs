@@ -10,7 +10,7 @@ use crate::token::FunctionToken;
 use crate::worker::{Running, current_task};
 use azolla::runtime::{Job, Spec};
 use azolla_core::{Constraint, Key, Priority, TaskId};
-use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -26,6 +26,8 @@ pub(crate) struct Options<'a, 'py> {
     pub(crate) priority: Option<&'a Bound<'py, PyAny>>,
     pub(crate) placing: Placing<'a, 'py>,
     pub(crate) pure: bool,
+    /// The results are states that stay where they are, for their methods to be called.
+    pub(crate) actor: bool,
 }
 
 /// What the tasks of one `submit` or `map` have in common.
@@ -44,6 +46,7 @@ pub(crate) struct Common<'py> {
     parent: Option<TaskId>,
     token: Option<FunctionToken>,
     span: Option<Bound<'py, PyTuple>>,
+    actor: bool,
 }
 
 impl<'py> Common<'py> {
@@ -53,7 +56,6 @@ impl<'py> Common<'py> {
         function: &Bound<'py, PyAny>,
         options: &Options<'_, 'py>,
     ) -> PyResult<Self> {
-        static COPY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = function.py();
         shared.check_open(py, what)?;
         if !function.is_callable() {
@@ -63,10 +65,10 @@ impl<'py> Common<'py> {
         let name = function_name(function)?;
         // Python keeps a text's hash with it.
         let kind = name.hash()? as u64;
-        let context = python(py, &COPY_CONTEXT, "contextvars", "copy_context")?.call0()?;
-        let context = if context.len()? > 0 { Some(context) } else { None };
+        let context = context(py)?;
         let noted = Annotations::here(py, context.is_some())?;
-        let token = match options.pure && options.key.is_none() {
+        // What a state is like today says nothing of what it will be.
+        let token = match options.pure && options.key.is_none() && !options.actor {
             true => FunctionToken::of(py, function, &future_digest)?,
             false => None,
         };
@@ -90,6 +92,7 @@ impl<'py> Common<'py> {
             parent: parent(py)?,
             token,
             span: noted.span(),
+            actor: options.actor,
         })
     }
 
@@ -112,18 +115,19 @@ impl<'py> Common<'py> {
             kwargs: kwargs.map(Bound::unbind),
             context: self.context.as_ref().map(|context| context.clone().unbind()),
             has_futures: !inputs.is_empty(),
+            state: None,
         };
-        Ok(Prepared {
-            job: Arc::new(PyJob::new(
-                call,
-                self.retries,
-                name,
-                self.shared.number,
-                self.span.as_ref().map(|span| span.clone().unbind()),
-            )),
-            key,
-            inputs,
-        })
+        let mut job = PyJob::new(
+            call,
+            self.retries,
+            name,
+            self.shared.number,
+            self.span.as_ref().map(|span| span.clone().unbind()),
+        );
+        if self.actor {
+            job.caller = Some(crate::actor::caller(self.py)?);
+        }
+        Ok(Prepared { job: Arc::new(job), key, inputs })
     }
 
     /// What the task is called, and the key to find it under.
@@ -197,7 +201,7 @@ pub(crate) struct Annotations<'py>(Option<Bound<'py, PyDict>>);
 
 impl<'py> Annotations<'py> {
     /// They are in the context, so an empty one has none.
-    fn here(py: Python<'py>, has_context: bool) -> PyResult<Self> {
+    pub(crate) fn here(py: Python<'py>, has_context: bool) -> PyResult<Self> {
         static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         if !has_context {
             return Ok(Self(None));
@@ -207,7 +211,7 @@ impl<'py> Annotations<'py> {
     }
 
     /// The name of the span.
-    fn span(&self) -> Option<Bound<'py, PyTuple>> {
+    pub(crate) fn span(&self) -> Option<Bound<'py, PyTuple>> {
         let span = self.get("span").ok()??.cast_into::<PyDict>().ok()?;
         span.get_item("name").ok()??.cast_into().ok()
     }
@@ -238,11 +242,22 @@ pub(crate) struct Prepared {
 /// A future among a pure call's arguments counts by its key.
 pub(crate) fn future_digest(value: &Bound<'_, PyAny>) -> Option<u128> {
     let job = value.cast::<Future>().ok()?.get().job(value.py()).ok()?;
+    // What an actor is like changes: no call with one is equal to another.
+    if job.caller.is_some() {
+        return None;
+    }
     crate::key::digest(job.key(value.py()).as_any()).ok()
 }
 
+/// The context variables as they are here; None if nothing is set.
+pub(crate) fn context(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    static COPY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let context = python(py, &COPY_CONTEXT, "contextvars", "copy_context")?.call0()?;
+    Ok(if context.len()? > 0 { Some(context) } else { None })
+}
+
 /// The task in which this is called, if it is one of any client's.
-fn parent(py: Python<'_>) -> PyResult<Option<TaskId>> {
+pub(crate) fn parent(py: Python<'_>) -> PyResult<Option<TaskId>> {
     static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if let Some((task, _)) = current_task() {
         return Ok(Some(task));
@@ -300,21 +315,4 @@ fn retries(retries: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
             format!("retries must be a whole number, 0 or more, not {}", short_repr(retries));
         PyValueError::new_err(message)
     })
-}
-
-/// Refuses what is not there yet, rather than ignore it.
-pub(crate) fn refuse(options: &[(&str, &Option<Bound<'_, PyAny>>)]) -> PyResult<()> {
-    for (name, value) in options {
-        let unset = value.as_ref().is_none_or(|value| {
-            value.is_none() || value.is(&*pyo3::types::PyBool::new(value.py(), false))
-        });
-        if !unset {
-            let why = match *name {
-                "actor" | "actors" => "actors are still to come",
-                _ => "it is still to come",
-            };
-            return Err(PyNotImplementedError::new_err(format!("{name}= is not supported: {why}")));
-        }
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@
 //! user's code.
 
 use crate::arguments::replace;
+use crate::future::value;
 use crate::job::{Call, Failure, PyJob};
 use crate::raised::{Raised, set_traceback};
 use crate::shared::{Cluster, check_forks, forks, python};
@@ -194,7 +195,7 @@ impl PyWorker {
         self.check_empty(error.py())?;
         let job = own(|worker| worker.job().map(Arc::clone))?;
         let Some(job) = job else { return Ok(()) };
-        let outcome = fail(&job, &error)?;
+        let outcome = fail(&job, &error, true)?;
         drop(job);
         own(|worker| worker.finish(outcome))
     }
@@ -227,7 +228,7 @@ impl PyWorker {
         match self.task(py, call) {
             Ok(task) => Ok(Some(task)),
             Err(error) => {
-                let outcome = fail(job, error.into_value(py).bind(py).as_any())?;
+                let outcome = fail(job, error.into_value(py).bind(py).as_any(), true)?;
                 own(|worker| worker.finish(outcome))?;
                 Ok(None)
             }
@@ -246,6 +247,10 @@ impl PyWorker {
             // The loop's call copies it, so nobody sees it.
             None => NO_KEYWORDS.get_or_init(py, || PyDict::new(py).unbind()).bind(py).clone(),
         };
+        if let Some(actor) = &call.state {
+            let state = value(py, actor)?;
+            args = PyTuple::new(py, std::iter::once(state).chain(args.iter()).collect::<Vec<_>>())?;
+        }
         if call.has_futures {
             if let Some(new) = replace(args.as_any())? {
                 args = new.cast_into()?;
@@ -311,11 +316,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Stores the error of a call, or uses up a retry.
-fn fail(job: &PyJob, error: &Bound<'_, PyAny>) -> PyResult<Outcome> {
+/// `may_return`: whether it may be put back for that.
+fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> PyResult<Outcome> {
     static RESCHEDULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = error.py();
     let reschedule = python(py, &RESCHEDULE, "azolla._errors", "Reschedule")?;
-    if error.is_instance(reschedule)? || job.take_retry() {
+    if may_return && (error.is_instance(reschedule)? || job.take_retry()) {
         return Ok(Outcome::Again);
     }
     let traceback = users_traceback(error)?;
@@ -331,6 +337,9 @@ fn fail(job: &PyJob, error: &Bound<'_, PyAny>) -> PyResult<Outcome> {
     let raised = Raised::new(error.clone().unbind(), traceback.map(Bound::unbind));
     job.hidden.show(py);
     job.store(Err(Failure::Raised(Arc::new(raised))));
+    if job.is_actor_call {
+        job.forget_call();
+    }
     Ok(Outcome::Failed)
 }
 
@@ -404,7 +413,8 @@ impl Running {
     /// The task has raised this.
     fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
-        match fail(&self.job, &error)? {
+        // A call that is a coroutine has given up its turn, and gets no other.
+        match fail(&self.job, &error, !self.job.is_actor_call)? {
             Outcome::Again => self.cluster.engine.again_detached(&self.job),
             _ => self.cluster.engine.finish_detached(&self.job, true, self.since.elapsed()),
         }

@@ -1,0 +1,172 @@
+//! Actors: what a future on one gives, and what calling a method of one does.
+//!
+//! The half that reads attributes and gives coroutines their turns is Python (`azolla/_actor.py`).
+
+use crate::future::{Future, value};
+use crate::job::{Call, Name, PyJob};
+use crate::shared::{Shared, error, python};
+use crate::submit::{Annotations, context, parent};
+use azolla::runtime::{Job, Spec, Status};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use std::sync::Arc;
+
+/// The result that a call of an actor's method will have. It is a `Future` like any other, but that a
+/// call is made though no future on it is left, and never made again.
+#[pyclass(frozen, extends = Future, module = "azolla")]
+pub(crate) struct ActorFuture;
+
+#[pymethods]
+impl ActorFuture {
+    #[new]
+    #[pyo3(signature = (key, client=None))]
+    fn make(
+        py: Python<'_>,
+        key: Bound<'_, PyAny>,
+        client: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        Ok(PyClassInitializer::from(Future::make(py, key, client)?).add_subclass(Self))
+    }
+}
+
+/// What makes the calls of an actor that is to be submitted: a method of its `Turns`.
+pub(crate) fn caller(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    static CALLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    python(py, &CALLER, "azolla._actor", "caller")?.call0().map(Bound::unbind)
+}
+
+/// What a future on an actor gives: an `Actor`, which has a future of its own.
+pub(crate) fn proxy<'py>(
+    py: Python<'py>,
+    state: &Bound<'py, PyAny>,
+    job: &Arc<PyJob>,
+    shared: &Arc<Shared>,
+) -> PyResult<Bound<'py, PyAny>> {
+    static PROXY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let task = job.header().id();
+    let Some(job) = task.and_then(|task| shared.engine.find_task(task)) else {
+        return Err(lost(py, job, "it was released"));
+    };
+    let future = Future::new(py, job, Arc::clone(shared));
+    python(py, &PROXY, "azolla._actor", "proxy")?.call1((state.get_type(), future))
+}
+
+/// The state of the actor that this future is on, for its attributes to be read.
+#[pyfunction]
+pub(crate) fn actor_state<'py>(future: &Bound<'py, Future>) -> PyResult<Bound<'py, PyAny>> {
+    let py = future.py();
+    let job = live(py, future.get())?;
+    value(py, &job)
+}
+
+/// The actor, if it is there still, or to come.
+fn live(py: Python<'_>, future: &Future) -> PyResult<Arc<PyJob>> {
+    let shared = future.shared()?;
+    shared.check_process()?;
+    let Some(job) = future.live() else {
+        let key = future.key_object(py)?;
+        let why = if shared.has_left() { "the client is closed" } else { "it was released" };
+        return Err(error(py, "ActorLostError", &format!("the actor {key} is gone: {why}")));
+    };
+    if shared.engine.is_broken() {
+        shared.check_open(py, "actor")?;
+    }
+    if shared.engine.is_closing() {
+        return Err(lost(py, &job, "the client is closed"));
+    }
+    match job.header().status() {
+        Status::Cancelled => Err(lost(py, &job, "it was cancelled")),
+        Status::Failed => value(py, &job).map(|_| job),
+        Status::Pending | Status::Finished => Ok(job),
+    }
+}
+
+fn lost(py: Python<'_>, job: &PyJob, why: &str) -> PyErr {
+    let message = format!("the actor {} is gone: {why}", job.key_text(py));
+    error(py, "ActorLostError", &message)
+}
+
+/// A method of an actor.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct Method {
+    actor: Py<Future>,
+    name: Py<PyString>,
+    /// What its calls are named: the class and the method.
+    label: Py<PyString>,
+    kind: u64,
+    wrapped: Py<PyAny>,
+}
+
+#[pymethods]
+impl Method {
+    #[new]
+    fn new(
+        actor: Py<Future>,
+        name: Bound<'_, PyString>,
+        label: Bound<'_, PyString>,
+        wrapped: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let kind = label.hash()? as u64;
+        Ok(Self { actor, name: name.unbind(), label: label.unbind(), kind, wrapped })
+    }
+
+    #[getter]
+    fn __name__(&self, py: Python<'_>) -> Py<PyString> {
+        self.name.clone_ref(py)
+    }
+
+    /// The function of the actor's class.
+    #[getter]
+    fn __wrapped__(&self, py: Python<'_>) -> Py<PyAny> {
+        self.wrapped.clone_ref(py)
+    }
+
+    /// Has the method called, after the calls before. Futures among the arguments are passed as they
+    /// are.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __call__<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, ActorFuture>> {
+        let py = args.py();
+        let future = self.actor.get();
+        let actor = live(py, future)?;
+        let shared = future.shared()?;
+        let Some(caller) = &actor.caller else {
+            return Err(lost(py, &actor, "its key is another task's"));
+        };
+        let arguments = std::iter::once(self.name.bind(py).clone().into_any()).chain(args.iter());
+        let arguments: Vec<_> = arguments.collect();
+        let context = context(py)?;
+        let span = Annotations::here(py, context.is_some())?.span().map(Bound::unbind);
+        let call = Call {
+            function: caller.clone_ref(py),
+            args: PyTuple::new(py, arguments)?.unbind(),
+            kwargs: kwargs.map(Bound::unbind),
+            context: context.map(Bound::unbind),
+            has_futures: false,
+            state: Some(Arc::clone(&actor)),
+        };
+        let name =
+            Name::Impure { function: self.label.clone_ref(py), cluster: shared.cluster.number };
+        let job = Arc::new(PyJob::new(call, 0, name, shared.number, span));
+        shared.engine.submit(Spec {
+            job: Arc::clone(&job),
+            key: None,
+            priority: None,
+            parent: parent(py)?,
+            kind: self.kind,
+            constraint: None,
+            inputs: &[actor],
+            call: true,
+        });
+        let future = Future::new(py, job, Arc::clone(shared));
+        Bound::new(py, PyClassInitializer::from(future).add_subclass(ActorFuture))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("<method {} of the actor {}>", self.label, self.actor.get().key_object(py)?))
+    }
+}

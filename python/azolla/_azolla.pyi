@@ -25,6 +25,7 @@ __all__ = [
     "Endings",
     "EventCore",
     "Future",
+    "Method",
     "MultiLockCore",
     "Observations",
     "QueueCore",
@@ -33,6 +34,7 @@ __all__ = [
     "Turn",
     "VariableCore",
     "Worker",
+    "actor_state",
     "after_fork",
     "before_collection",
     "rejoin",
@@ -54,6 +56,7 @@ _Timeout: TypeAlias = float | str | timedelta | None
 _Workers: TypeAlias = str | int | Iterable[str | int]
 _Status: TypeAlias = Literal["pending", "finished", "error", "cancelled", "lost"]
 
+@disjoint_base
 class Future(Generic[_T_co]):
     """The result that a task will have.
 

@@ -225,7 +225,7 @@ fn run(seed: u64) -> Happened {
         suspensions: random.below(40),
         live: 10 + random.below(60),
         keys: random.below(30),
-        calls: [0, 5, 60][random.below(3)],
+        calls: [0, 20, 60][random.below(3)],
         futures: 20 + random.below(150),
         random,
     };

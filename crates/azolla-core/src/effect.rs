@@ -65,6 +65,8 @@ pub enum Effect<P> {
 pub enum Refusal {
     /// There is no worker in its group to take it over: let one join, then ask again.
     NoSpare,
+    /// The task holds resources of its own: what it waits for does not run on top of it.
+    HoldsResources,
     /// The wait would never end, for each of these tasks waits for the next, and the last for the
     /// first, by depending on it or by taking what it holds. The first is the one that asked.
     Cycle(Vec<TaskId>),

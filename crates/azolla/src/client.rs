@@ -5,8 +5,9 @@ use crate::cluster::{Cluster, Membership};
 use crate::error::Error;
 use crate::future::{Future, Gathering, gathered, wait_for};
 use crate::inputs::Inputs;
+use crate::placing::{Described, Placing};
 use crate::runner::threads::{Threads, with_worker};
-use crate::runtime::{Engine, Groups, Job, Names, Observations, Spec, Until, Watch};
+use crate::runtime::{Engine, Groups, Job, Names, Observations, Spec, Status, Until, Watch};
 use azolla_core::{Key, Priority};
 use smallvec::SmallVec;
 use std::any::TypeId;
@@ -38,10 +39,12 @@ pub(crate) struct Shared {
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     threads: Option<usize>,
+    pub(crate) workers: Vec<Described>,
 }
 
 impl Builder {
-    /// How many tasks run at once. By default, as many as there are processors.
+    /// How many tasks run at once on the one worker that a client has unless it is given others by
+    /// [`worker`](Self::worker). By default, as many as there are processors.
     #[must_use]
     pub fn threads_per_worker(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
@@ -51,23 +54,38 @@ impl Builder {
     /// Starts the client.
     ///
     /// # Errors
-    /// If 0 threads were asked for, or the system has no thread to give.
-    pub fn build(self) -> io::Result<Client> {
-        let slots = match self.threads {
-            Some(0) => {
-                let message = "a client needs at least one thread to run tasks on";
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    /// If 0 threads were asked for, two workers have one name, a worker has a negative amount of
+    /// something, or the system has no thread to give.
+    pub fn build(mut self) -> io::Result<Client> {
+        let wrong = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
+        if self.workers.is_empty() {
+            let threads = match self.threads {
+                Some(threads) => threads,
+                None => thread::available_parallelism()?.get(),
+            };
+            self = self.worker("0", threads, []);
+        }
+        let mut names: Vec<String> = Vec::new();
+        for worker in &self.workers {
+            if worker.threads == 0 {
+                return Err(wrong("a worker needs at least one thread to run tasks on".into()));
             }
-            Some(threads) => threads,
-            None => thread::available_parallelism()?.get(),
-        };
-        Client::on(Threads::default(), slots)
+            if names.contains(&worker.name) {
+                return Err(wrong(format!("two workers are called {:?}", worker.name)));
+            }
+            names.push(worker.name.clone());
+        }
+        let groups = Groups::new(self.workers.iter().map(|worker| {
+            let resources = worker.resources.iter();
+            (worker.threads, resources.map(|(name, amount)| (name.as_str(), *amount)))
+        }));
+        Client::on(Threads::of_workers(names), groups.map_err(|error| wrong(error.to_string()))?)
     }
 
     /// A client with one slot and no thread, whose tasks run in [`Client::turn`]. For measuring.
     #[doc(hidden)]
     pub fn by_hand(self) -> io::Result<Client> {
-        Client::on(Threads::by_hand(), 1)
+        Client::on(Threads::by_hand(), Groups::of_slots(1))
     }
 }
 
@@ -86,8 +104,8 @@ impl Client {
         Builder::default()
     }
 
-    fn on(threads: Threads, slots: usize) -> io::Result<Self> {
-        let engine = Engine::start(Groups::of_slots(slots), Box::new(threads.clone()))?;
+    fn on(threads: Threads, groups: Groups) -> io::Result<Self> {
+        let engine = Engine::start(groups, Box::new(threads.clone()))?;
         let first = Cluster::new()
             .join(|membership| Arc::new(Shared { engine, threads: threads.clone(), membership }));
         threads.set_owner(&first);
@@ -104,7 +122,7 @@ impl Client {
     /// A task to be described, then submitted: priority, key, retries.
     #[must_use]
     pub fn task(&self) -> TaskBuilder<'_> {
-        TaskBuilder { client: self, priority: None, key: None }
+        TaskBuilder { client: self, priority: None, key: None, placing: None }
     }
 
     /// Submits a closure. Its result is whatever it returns.
@@ -174,23 +192,29 @@ impl Client {
 
     /// The results of all these futures, in their order.
     ///
+    /// Inside a task, which runs what it waits for on its own stack, it waits until all have ended;
+    /// outside, a failure ends the wait at once.
+    ///
     /// # Errors
-    /// The error of one that failed, as soon as one has.
+    /// The error of one that failed.
     pub fn gather<'a, T: Send + Sync + 'static>(
         &self,
         futures: impl IntoIterator<Item = &'a Future<T>>,
     ) -> Result<Vec<&'a T>, Error> {
         let futures: Vec<&Future<T>> = futures.into_iter().collect();
+        let in_task = with_worker(|worker| worker.is_some());
+        let until = if in_task { Until::All } else { Until::AllOrFailure };
         loop {
             if let Some(outcome) = gathered(&futures) {
                 return outcome;
             }
+            // One that fails this very moment is among them: it ends the wait.
             let pending: Vec<Arc<dyn Task>> = futures
                 .iter()
-                .filter(|future| !future.is_done())
+                .filter(|future| future.status() != Status::Finished)
                 .map(|future| -> Arc<dyn Task> { future.cell() })
                 .collect();
-            wait_for(&pending, Until::AllOrFailure, None)?;
+            wait_for(&pending, until, None)?;
         }
     }
 
@@ -383,6 +407,7 @@ pub struct TaskBuilder<'c> {
     pub(crate) client: &'c Client,
     priority: Option<Priority>,
     pub(crate) key: Option<String>,
+    pub(crate) placing: Option<Box<Placing>>,
 }
 
 impl<'c> TaskBuilder<'c> {
@@ -513,6 +538,10 @@ impl<'c> TaskBuilder<'c> {
         if let Some(key) = foreign {
             return self.failed(Error::OtherClient { key });
         }
+        let constraint = match self.constraint() {
+            Ok(constraint) => constraint,
+            Err(error) => return self.failed(error),
+        };
         let key = self.key.as_deref().map(digest);
         let cell = Arc::new(Cell::<T, W, F>::new(work, retries, self.key.as_deref()));
         cell.header().set_client(self.client.0.membership.number);
@@ -526,7 +555,7 @@ impl<'c> TaskBuilder<'c> {
             priority: self.priority,
             parent: parent(engine),
             kind: kind::<F>(),
-            constraint: None,
+            constraint,
             inputs: &tasks,
             call: false,
         });
@@ -542,7 +571,7 @@ impl<'c> TaskBuilder<'c> {
         let key = Some(self.key.as_deref().unwrap_or("rejected"));
         let cell: Cell<T, _, ()> = Cell::new(none, 0, key);
         cell.fail(error);
-        cell.header().settle_quietly(crate::runtime::Status::Failed);
+        cell.header().settle_quietly(Status::Failed);
         Future::new(Arc::new(cell), Arc::clone(&self.client.0.engine))
     }
 
@@ -554,6 +583,10 @@ impl<'c> TaskBuilder<'c> {
     {
         let engine = &self.client.0.engine;
         let parent = parent(engine);
+        let constraint = match self.constraint() {
+            Ok(constraint) => constraint,
+            Err(error) => return works.map(|_| self.failed(error.clone())).collect(),
+        };
         // Futures from the first moment: should the caller's iterator panic, none is left behind.
         let mut futures: Vec<Future<T>> = Vec::with_capacity(works.size_hint().0);
         let specs = works.enumerate().map(|(number, work)| {
@@ -563,7 +596,7 @@ impl<'c> TaskBuilder<'c> {
             let job: Arc<dyn Task> = cell;
             job.header().set_client(self.client.0.membership.number);
             let key = key.as_deref().map(digest);
-            let (kind, constraint, call) = (kind::<F>(), None, false);
+            let (kind, constraint, call) = (kind::<F>(), constraint.clone(), false);
             Spec { job, key, priority: self.priority, parent, kind, constraint, inputs: &[], call }
         });
         if self.client.0.membership.has_left() {
@@ -654,7 +687,7 @@ pub(crate) fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Fail
 
 /// Ends a task that was submitted through a client that has left.
 pub(crate) fn turn_away(job: &dyn Task) {
-    job.header().settle_quietly(crate::runtime::Status::Cancelled);
+    job.header().settle_quietly(Status::Cancelled);
     job.discard();
 }
 

@@ -1,9 +1,9 @@
 //! The task in which one is.
 
 use crate::cell::Task;
-use crate::runner::threads::with_worker;
+use crate::runner::threads::{name_of, with_worker};
 use crate::runtime::{Engine, Status};
-use azolla_core::TaskId;
+use azolla_core::{GroupId, TaskId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub fn current_task() -> Option<CurrentTask> {
         let worker = worker?;
         let (id, task) = (worker.current()?, Arc::clone(worker.job()?));
         let engine = Arc::clone(worker.engine());
-        Some(CurrentTask { id, task, engine, worker: worker.number() })
+        Some(CurrentTask { id, task, engine, worker: worker.number(), group: worker.group() })
     })
 }
 
@@ -32,6 +32,7 @@ pub struct CurrentTask {
     task: Arc<dyn Task>,
     engine: Arc<Engine<dyn Task>>,
     worker: u32,
+    group: GroupId,
 }
 
 impl CurrentTask {
@@ -51,6 +52,12 @@ impl CurrentTask {
     #[must_use]
     pub fn worker(&self) -> u32 {
         self.worker
+    }
+
+    /// The name of the worker that runs it: see [`Builder::worker`](crate::Builder::worker).
+    #[must_use]
+    pub fn worker_name(&self) -> String {
+        name_of(self.group)
     }
 
     /// How urgent it is, and so what it submits unless that says otherwise; 0 if it was cancelled

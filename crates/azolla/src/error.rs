@@ -50,6 +50,12 @@ pub enum Error {
         /// The input's key.
         key: String,
     },
+    /// No worker of the client could ever run the task.
+    #[error("no worker can ever run a task that wants {wanted}")]
+    NoWorker {
+        /// The workers and resources that it wants.
+        wanted: String,
+    },
     /// The time was up before the result was there. The task goes on.
     #[error("the time was up before the result was there")]
     TimedOut,

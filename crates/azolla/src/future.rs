@@ -7,7 +7,6 @@ use crate::runner::threads::{run, with_own, with_worker};
 use crate::runtime::{
     BROKEN, Completions, Engine, Header, Listen, Patience, Status, Until, WaitError, Worker, wait,
 };
-use azolla_core::Outcome;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::IntoFuture;
@@ -182,8 +181,8 @@ pub(crate) fn wait_for(
     until: Until,
     deadline: Option<Instant>,
 ) -> Result<(), Error> {
-    if deadline.is_none() && until != Until::First {
-        run_while_waiting(tasks, until)?;
+    if deadline.is_none() && until == Until::All {
+        run_while_waiting(tasks)?;
     }
     let patience: Patience<'_, Infallible> = Patience { deadline, interrupt: None };
     with_worker(|mut worker| {
@@ -192,21 +191,19 @@ pub(crate) fn wait_for(
 }
 
 /// Inside a task, runs what it waits for on its own stack, as far as that can run.
-fn run_while_waiting(tasks: &[Arc<dyn Task>], until: Until) -> Result<(), Error> {
-    let pending: Vec<_> =
-        tasks.iter().filter(|task| !task.header().is_settled()).cloned().collect();
+fn run_while_waiting(tasks: &[Arc<dyn Task>]) -> Result<(), Error> {
+    let pending = |task: &&Arc<dyn Task>| !task.header().is_settled();
     let nested = with_worker(|worker| match worker {
-        Some(worker) if !pending.is_empty() => worker.nest::<Infallible>(&pending),
-        _ => Ok(None),
+        Some(worker) => {
+            let pending: Vec<_> = tasks.iter().filter(pending).cloned().collect();
+            worker.nest::<Infallible>(&pending)
+        }
+        None => Ok(None),
     });
     let Some(mut nested) = nested? else { return Ok(()) };
     while let Some(task) = with_own(|worker| worker.next_nested(&mut nested)).flatten() {
         let outcome = run(task);
         with_own(|worker| worker.finish_nested(outcome));
-        if outcome == Outcome::Failed && until == Until::AllOrFailure {
-            with_own(|worker| worker.unnest(nested));
-            break;
-        }
     }
     Ok(())
 }

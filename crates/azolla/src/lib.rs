@@ -49,6 +49,7 @@ mod future;
 mod inputs;
 mod map_with;
 mod on_done;
+mod placing;
 mod polled;
 mod primitives;
 mod put;

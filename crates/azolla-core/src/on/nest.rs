@@ -19,6 +19,7 @@ impl<P: Clone> Scheduler<P> {
         let Some(task) = worker.task else { return };
         // What a task holds is its worker's: it waits on it alone.
         if worker.hold != Hold::Nothing {
+            effects.push(Effect::Refused(Refusal::HoldsResources));
             return;
         }
         let path = self.cycle(task, &wait).or_else(|| self.deadlock(id, task, Some(&wait)));

@@ -1,7 +1,6 @@
 //! A driver without threads or values: fake workers that do what the test says, and a record of
 //! what each task's future would show. It holds the scheduler to its word after every event.
 
-use crate::workers::Hold;
 use crate::{
     Constraint, Effect, Event, Group, GroupId, Input, Key, Kind, Outcome, Priority, Refusal,
     Scheduler, State, Submission, TaskId, Wait, WorkerId,
@@ -607,6 +606,7 @@ impl World {
         loop {
             self.event(Event::Park { worker, wait: wait.clone() });
             match self.refusal() {
+                Some(Refusal::HoldsResources) => unreachable!("it does not nest"),
                 Some(Refusal::NoSpare) => {
                     self.note("no spare was there");
                     self.event(Event::Join(self.scheduler.group_of(worker).expect("it joined")));
@@ -640,14 +640,15 @@ impl World {
     /// Has the task on this worker wait for all of these, and run some of them meanwhile. False if
     /// that would close a cycle.
     pub(super) fn nest(&mut self, worker: WorkerId, wait: Wait) -> bool {
-        if self.scheduler.workers.get(worker).is_some_and(|it| it.hold != Hold::Nothing) {
-            return self.park(worker, wait);
-        }
         self.before_wait(worker);
         self.event(Event::Nest { worker, wait: wait.clone() });
-        if self.refusal().is_some() {
-            self.note("a cycle was refused to a nested wait");
-            return false;
+        match self.refusal() {
+            Some(Refusal::HoldsResources) => return self.park(worker, wait),
+            Some(_) => {
+                self.note("a cycle was refused to a nested wait");
+                return false;
+            }
+            None => {}
         }
         let thread = self.workers.get_mut(&worker).expect("it joined");
         let running = thread.running.take().expect("it runs something");

@@ -8,6 +8,7 @@ use crate::cluster::Cluster;
 use crate::primitives::thread::{self, JoinHandle};
 use crate::primitives::{Mutex, is_finished, per_thread};
 use crate::runtime::{Next, Runner, Sleeper, Worker};
+use azolla_core::GroupId;
 use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};
@@ -58,6 +59,14 @@ pub(super) struct Inner {
     pub(super) by_hand: OnceLock<Mutex<Vec<Worker<dyn Task>>>>,
     /// Whose threads they are: the first client's, and all of its cluster's. Weak: a task must not keep its own client from ending.
     owner: OnceLock<(Weak<Shared>, Weak<Cluster>)>,
+    /// What users call the groups of slots, by their numbers.
+    workers: OnceLock<Vec<String>>,
+}
+
+/// What users call the worker whose thread this is.
+pub(crate) fn name_of(group: GroupId) -> String {
+    let name = |runner: &Inner| runner.workers.get()?.get(usize::from(group.0)).cloned();
+    RUNNER.with(|runner| runner.borrow().as_deref().and_then(name)).unwrap_or_default()
 }
 
 impl Runner<dyn Task> for Threads {
@@ -79,6 +88,18 @@ impl Runner<dyn Task> for Threads {
 }
 
 impl Threads {
+    /// Those of workers with these names, numbered in this order.
+    pub(crate) fn of_workers(names: Vec<String>) -> Self {
+        let threads = Self::default();
+        let _ = threads.0.workers.set(names);
+        threads
+    }
+
+    /// The workers' names, by their numbers.
+    pub(crate) fn workers(&self) -> &[String] {
+        self.0.workers.get().map_or(&[], Vec::as_slice)
+    }
+
     pub(crate) fn set_owner(&self, owner: &Arc<Shared>) {
         let cluster = Arc::downgrade(&owner.membership.cluster);
         let _ = self.0.owner.set((Arc::downgrade(owner), cluster));

@@ -49,7 +49,8 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
             self.hand.say_begun(locked, self.id);
             match locked.handle(Event::Nest { worker: self.id, wait }).refused {
                 Some(Refusal::Cycle(path)) => Err(cycle(locked, &path)),
-                _ => Ok(true),
+                Some(_) => Ok(false),
+                None => Ok(true),
             }
         });
         self.hand.let_go();
@@ -98,12 +99,6 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         // At the end there is none to wait for, and none is needed.
         drop(self.rejoin());
         self.finish(outcome);
-    }
-
-    /// Ends the wait, though some of what it is for may not have ended.
-    pub fn unnest(&mut self, mut nested: Nested) {
-        nested.looked_at = nested.tasks.len();
-        self.next_nested(&mut nested);
     }
 }
 

@@ -302,6 +302,7 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
                 match answer.refused {
                     Some(Refusal::Cycle(path)) => Some(Some(cycle(locked, &path))),
                     Some(Refusal::NoSpare) => Some(None),
+                    Some(Refusal::HoldsResources) => unreachable!("it does not nest"),
                     None => None,
                 }
             });

@@ -117,7 +117,7 @@ fn a_task_that_catches_its_childs_failure_goes_on() {
 #[test]
 fn a_client_needs_a_thread() {
     let error = azolla::Client::builder().threads_per_worker(0).build().unwrap_err();
-    assert_eq!(error.to_string(), "a client needs at least one thread to run tasks on");
+    assert_eq!(error.to_string(), "a worker needs at least one thread to run tasks on");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod failing;
 mod keys;
 mod nesting;
 mod order;
+mod placing;
 mod polling;
 mod retrying;
 mod several;

@@ -80,7 +80,7 @@ fn one_that_waits_for_the_task_below_it_is_told_of_the_cycle() {
 }
 
 #[test]
-fn a_failure_ends_a_gather_before_the_rest_has_run() {
+fn a_gather_in_a_task_ends_when_all_have_ended_and_tells_of_a_failure() {
     let client = client(1);
     let ran = Arc::new(Mutex::new(0));
     let count = Arc::clone(&ran);
@@ -96,7 +96,7 @@ fn a_failure_ends_a_gather_before_the_rest_has_run() {
         let ran = *ran.lock().unwrap();
         (failed.contains("the third"), ran)
     });
-    assert_eq!(*parent.result().unwrap(), (true, 4));
+    assert_eq!(*parent.result().unwrap(), (true, 100));
 }
 
 #[test]

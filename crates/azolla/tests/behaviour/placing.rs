@@ -87,7 +87,7 @@ fn a_wait_that_its_own_resources_make_endless_is_told() {
         let child = client.task().resource("GPU", 1.0).submit(|| ());
         matches!(child.result(), Err(Error::WaitCycle { .. }))
     });
-    assert_eq!(parent.result().cloned().unwrap(), true);
+    assert!(*parent.result().unwrap());
 }
 
 #[test]

@@ -540,7 +540,7 @@ impl<'c> TaskBuilder<'c> {
         }
         let constraint = match self.constraint() {
             Ok(constraint) => constraint,
-            Err(error) => return self.failed(error),
+            Err(error) => return self.failed(*error),
         };
         let key = self.key.as_deref().map(digest);
         let cell = Arc::new(Cell::<T, W, F>::new(work, retries, self.key.as_deref()));
@@ -585,7 +585,7 @@ impl<'c> TaskBuilder<'c> {
         let parent = parent(engine);
         let constraint = match self.constraint() {
             Ok(constraint) => constraint,
-            Err(error) => return works.map(|_| self.failed(error.clone())).collect(),
+            Err(error) => return works.map(|_| self.failed((*error).clone())).collect(),
         };
         // Futures from the first moment: should the caller's iterator panic, none is left behind.
         let mut futures: Vec<Future<T>> = Vec::with_capacity(works.size_hint().0);

@@ -98,8 +98,17 @@ impl TaskBuilder<'_> {
     }
 
     /// What was said, as the engine knows it.
-    pub(crate) fn constraint(&self) -> Result<Option<Arc<Constraint>>, Error> {
-        let Some(placing) = &self.placing else { return Ok(None) };
+    // Mostly nothing was: then nothing but that is looked at.
+    #[inline]
+    pub(crate) fn constraint(&self) -> Result<Option<Arc<Constraint>>, Box<Error>> {
+        match &self.placing {
+            None => Ok(None),
+            Some(placing) => self.constraint_of(placing),
+        }
+    }
+
+    #[cold]
+    fn constraint_of(&self, placing: &Placing) -> Result<Option<Arc<Constraint>>, Box<Error>> {
         let shared = &self.client.0;
         let named = |names: &Vec<String>| -> Vec<GroupId> {
             let places = shared.threads.workers().iter().zip(0..);
@@ -113,7 +122,7 @@ impl TaskBuilder<'_> {
         let constraint = constraint.expect("an amount is looked at when it is given");
         match &constraint {
             Some(constraint) if !all.can_run(constraint) => {
-                Err(Error::NoWorker { wanted: placing.told() })
+                Err(Box::new(Error::NoWorker { wanted: placing.told() }))
             }
             _ => Ok(constraint),
         }

@@ -259,10 +259,13 @@ mod tests {
         let passes = Arc::clone(&gate);
         let first = client.task().key("fern").map(|n: u32| n, 0..3);
         client.gather(&first).unwrap();
+        let (begins, begun) = mpsc::channel();
         let held = client.task().key("moss").submit(move || {
+            begins.send(()).unwrap();
             let open = passes.0.lock().unwrap();
             drop(passes.1.wait_while(open, |open| !*open).unwrap());
         });
+        begun.recv().unwrap();
         let bad = client.task().key("duckweed").priority(1).try_submit(|| Err::<(), _>("dry"));
         shows(&terminal, &["fern", "3/3", "moss", "0/1", "all", "3/5", "time left unknown"]);
         *gate.0.lock().unwrap() = true;

@@ -238,6 +238,28 @@ PROMISED: dict[str, dict[str, str]] = {
         "Event.wait": "test_sharing::test_an_event_sends_on_all_who_wait",
         "waiting takes no slot": "test_sharing::test_a_task_that_waits_takes_no_slot",
     },
+    "actors": {
+        "methods return ActorFutures": "test_actors::test_methods_give_actor_futures",
+        "calls run in order": "test_actors::test_calls_run_in_their_order",
+        "one at a time": "test_actors::test_one_call_at_a_time_whoever_calls",
+        "state stays, and attributes are read": "test_actors::test_attributes_are_read_as_they_are",
+        "errors": "test_actors::test_errors_are_the_calls_alone",
+        "one that cannot be made": "test_actors::test_one_that_cannot_be_made_fails_its_future",
+        "one that is gone says so": "test_actors::test_one_that_is_gone_says_so",
+        "waiting takes no slot": "test_actors::test_waits_take_no_slot",
+        "one that waits for itself is told": "test_actors::test_an_actor_that_waits_for_itself_is_told",
+        "as with Dask": "test_same_as_dask::what_an_actor_does",
+    },
+    "workers= and resources=": {
+        "by name or address": "test_resources::test_tasks_run_on_the_workers_that_they_name_by_name_or_address",
+        "no more than there is": "test_resources::test_no_more_run_at_once_than_there_are_resources_for",
+        "allow_other_workers is a wish": "test_resources::test_other_workers_run_what_only_wishes_for_one_that_is_busy",
+        "what cannot run stays pending": "test_resources::test_what_no_worker_can_run_stays_pending_and_is_told_once",
+        "a wait that they make endless": (
+            "test_resources::test_a_task_that_waits_for_what_needs_its_own_resources_is_told_so"
+        ),
+        "as with Dask": "test_same_as_dask::workers_and_resources",
+    },
     "priority": {
         "higher first, then first come": "test_priority::test_higher_first_then_first_come",
         "older roots first": "test_priority::test_what_an_older_root_grew_comes_before_newer_roots",

@@ -74,7 +74,7 @@ def test_a_future_has_a_token_of_its_own(client: Client) -> None:
     one, two = client.scatter([1, 2])
     assert tokenize(one) == tokenize(pickle.loads(pickle.dumps(one)))
     assert tokenize(one) != tokenize(two)
-    assert one.__dask_tokenize__() == ("azolla.Future", one.key)
+    assert one.__dask_tokenize__() == ("azolla.Future", one.key, 0)
 
 
 def test_map_gives_the_keys_of_single_submits(client: Client) -> None:

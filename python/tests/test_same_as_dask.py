@@ -430,6 +430,53 @@ def duplicates_in_a_map(module: Any, client: Any) -> Any:
     return one is other, one.key == third.key, again[0] is one, again[0].key == one.key, batches
 
 
+class Counter:
+    n = 0
+
+    def add(self, by: int = 1) -> int:
+        self.n += by
+        return self.n
+
+    def fail(self) -> None:
+        raise OSError("the counter")
+
+
+@program
+def what_an_actor_does(module: Any, client: Any) -> Any:
+    future = client.submit(Counter, actor=True)
+    counter = future.result()
+    calls = [counter.add() for _ in range(10)]
+    added = [call.result() for call in calls]
+    with pytest.raises(OSError, match="the counter"):
+        counter.fail().result()
+    in_a_task = client.submit(lambda counter: counter.add(5).result(), future, pure=False).result()
+    return added, in_a_task, counter.n, type(counter).__name__, type(calls[0]).__name__, counter.add().done() in (0, 1)
+
+
+@program
+def an_actor_that_cannot_be_made(module: Any, client: Any) -> Any:
+    return client.submit(Counter, 1, 2, actor=True, pure=False).result()
+
+
+@program
+def what_an_actor_does_not_have(module: Any, client: Any) -> Any:
+    return client.submit(Counter, actor=True).result().nothing
+
+
+@program
+def workers_and_resources(module: Any, client: Any) -> Any:
+    options = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with module.Client(resources={"GPU": 1}, set_as_default=False, **options) as other:
+        first, second = (worker["name"] for worker in other.scheduler_info()["workers"].values())
+        place = "get_worker().name"
+        there = other.submit(lambda: eval(place, vars(module)), workers=[second], pure=False).result()
+        by_wish = other.submit(lambda: 1, workers="nowhere", allow_other_workers=True, pure=False).result()
+        taken = other.gather(other.map(inc, range(5), resources={"GPU": 1}, pure=False))
+        never = other.submit(inc, 1, resources={"TPU": 1}, pure=False)
+        pending = never.status
+        return there == second, first == there, by_wish, taken, pending
+
+
 @pytest.fixture(scope="module")
 def theirs() -> Iterator[Any]:
     with distributed.Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:

@@ -6,7 +6,7 @@
 #[cfg(not(azolla_shuttle))]
 mod real {
     pub(crate) use std::sync::atomic;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
     use std::sync::{LazyLock, PoisonError, TryLockError};
     use std::time::Instant;
     pub(crate) use std::{thread, thread_local as per_thread};
@@ -28,19 +28,43 @@ mod real {
 
     /// Looks again and again, for some microseconds at the most, whether something has come: less
     /// than it costs to sleep and be woken. One processor is always left to whoever is to bring it.
-    pub(crate) fn spin(mut has_come: impl FnMut() -> bool) {
-        static PROCESSORS: LazyLock<usize> =
-            LazyLock::new(|| thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    pub(crate) fn spin(has_come: impl FnMut() -> bool) {
+        spin_while(|| true, has_come);
+    }
+
+    /// As [`spin`], for a thread that is no worker's: only while each worker that is awake has a
+    /// processor, and this thread too.
+    pub(crate) fn spin_beside_workers(has_come: impl FnMut() -> bool) {
+        spin_while(|| AWAKE.load(Ordering::Relaxed) < *PROCESSORS as isize, has_come);
+    }
+
+    fn spin_while(mut goes_on: impl FnMut() -> bool, mut has_come: impl FnMut() -> bool) {
         static SPINNING: AtomicUsize = AtomicUsize::new(0);
         if SPINNING.fetch_add(1, Ordering::Relaxed) + 1 < *PROCESSORS {
             for _ in 0..SPINS {
-                if has_come() {
+                if has_come() || !goes_on() {
                     break;
                 }
                 std::hint::spin_loop();
             }
         }
         SPINNING.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    static PROCESSORS: LazyLock<usize> =
+        LazyLock::new(|| thread::available_parallelism().map_or(1, std::num::NonZero::get));
+
+    /// How many workers' threads do not sleep, of all engines of this process.
+    static AWAKE: AtomicIsize = AtomicIsize::new(0);
+
+    /// One more worker's thread is awake.
+    pub(crate) fn worker_wakes() {
+        AWAKE.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One of those sleeps, or has ended.
+    pub(crate) fn worker_sleeps() {
+        AWAKE.fetch_sub(1, Ordering::Relaxed);
     }
 
     const SPINS: u32 = 1_000;
@@ -131,6 +155,13 @@ mod model {
 
     /// The model's threads do not run at once: nothing comes while one looks.
     pub(crate) fn spin(_has_come: impl FnMut() -> bool) {}
+
+    pub(crate) fn spin_beside_workers(_has_come: impl FnMut() -> bool) {}
+
+    /// Only who spins asks how many are awake.
+    pub(crate) fn worker_wakes() {}
+
+    pub(crate) fn worker_sleeps() {}
 
     /// A deadline passes whenever the schedule says so.
     pub(crate) fn has_passed(_deadline: Instant) -> bool {

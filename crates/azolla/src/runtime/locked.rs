@@ -161,9 +161,9 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                 Effect::Joined(worker) => {
                     let at = worker.0 as usize;
                     if at == state.parkers.len() {
-                        state.parkers.push(Arc::new(Parker::new()));
+                        state.parkers.push(Arc::new(Parker::of_worker()));
                     } else {
-                        state.parkers[at] = Arc::new(Parker::new());
+                        state.parkers[at] = Arc::new(Parker::of_worker());
                     }
                     answer.joined = Some(worker);
                 }

@@ -2,10 +2,11 @@
 //!
 //! What it sleeps for often comes within microseconds, and to wake a thread costs more than that: it
 //! looks for the token a while before it sleeps, and whoever leaves the token only calls the
-//! system where the thread does sleep.
+//! system where the thread does sleep. A thread that is no worker's looks only while that takes no
+//! processor from a worker: it would keep back what it waits for.
 
 use crate::primitives::atomic::{AtomicU8, Ordering};
-use crate::primitives::{Condvar, Mutex, spin};
+use crate::primitives::{Condvar, Mutex, spin, spin_beside_workers, worker_sleeps, worker_wakes};
 use std::time::Instant;
 
 /// There is no token, and nobody sleeps.
@@ -21,16 +22,30 @@ pub(crate) struct Parker {
     state: AtomicU8,
     lock: Mutex<()>,
     condvar: Condvar,
+    /// The thread is a worker's.
+    is_worker: bool,
 }
 
 impl Parker {
     pub(crate) fn new() -> Self {
-        Self { state: AtomicU8::new(EMPTY), lock: Mutex::new(()), condvar: Condvar::new() }
+        Self::of(false)
+    }
+
+    /// Of a worker's thread, which is awake until it is seen to sleep.
+    pub(crate) fn of_worker() -> Self {
+        worker_wakes();
+        Self::of(true)
+    }
+
+    fn of(is_worker: bool) -> Self {
+        let (lock, condvar) = (Mutex::new(()), Condvar::new());
+        Self { state: AtomicU8::new(EMPTY), lock, condvar, is_worker }
     }
 
     /// Leaves the token. Several make one.
     pub(crate) fn unpark(&self) {
         if self.state.swap(TOLD, Ordering::AcqRel) == ASLEEP {
+            self.wakes();
             // The thread has the lock from when it says that it sleeps until it does.
             drop(self.lock.lock());
             self.condvar.notify_one();
@@ -62,6 +77,9 @@ impl Parker {
         }
         let lock = self.condvar.wait_until(&self.lock, lock, deadline);
         let told = self.state.swap(EMPTY, Ordering::AcqRel) == TOLD;
+        if !told {
+            self.wakes();
+        }
         drop(lock);
         told
     }
@@ -72,7 +90,12 @@ impl Parker {
     }
 
     fn is_told_soon(&self) -> bool {
-        spin(|| self.state.load(Ordering::Relaxed) == TOLD);
+        let is_told = || self.state.load(Ordering::Relaxed) == TOLD;
+        if self.is_worker {
+            spin(is_told)
+        } else {
+            spin_beside_workers(is_told)
+        }
         self.take()
     }
 
@@ -80,6 +103,23 @@ impl Parker {
     fn fall_asleep(&self) -> bool {
         let asleep =
             self.state.compare_exchange(EMPTY, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
+        if asleep.is_ok() && self.is_worker {
+            worker_sleeps();
+        }
         asleep.is_ok() || !self.take()
+    }
+
+    fn wakes(&self) {
+        if self.is_worker {
+            worker_wakes();
+        }
+    }
+}
+
+impl Drop for Parker {
+    fn drop(&mut self) {
+        if self.is_worker && self.state.load(Ordering::Relaxed) != ASLEEP {
+            worker_sleeps();
+        }
     }
 }

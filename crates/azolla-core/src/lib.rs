@@ -52,6 +52,7 @@ mod deadlock;
 mod durations;
 mod effect;
 mod event;
+mod fronted;
 mod graph;
 mod growth;
 mod holds;

@@ -9,13 +9,15 @@
 //! task does not grow with the number of its siblings. Removal is lazy: the queue is told that one
 //! fewer of its entries counts, and skips the entry when it comes up.
 
+use crate::fronted::Fronted;
 use crate::id::{Priority, TaskId};
 use crate::task::Lineage;
-use alloc::collections::{BTreeMap, BinaryHeap, VecDeque};
+use alloc::collections::{BinaryHeap, VecDeque};
 use core::cmp::Reverse;
 
 pub(crate) struct ReadyQueue {
-    buckets: BTreeMap<Reverse<Priority>, Bucket>,
+    /// None is empty, but for a single one: a queue that is filled and emptied in turn allocates nothing.
+    buckets: Fronted<Reverse<Priority>, Bucket>,
     live: usize,
 }
 
@@ -23,7 +25,9 @@ pub(crate) struct ReadyQueue {
 struct Bucket {
     roots: Line,
     /// By root, depth (deeper first) and parent.
-    lines: BTreeMap<(u64, Reverse<u32>, u64), Line>,
+    lines: Fronted<(u64, Reverse<u32>, u64), Line>,
+    /// Of a line that has gone, for the next.
+    spare: Line,
     /// Entries whose task is still ready.
     live: usize,
     /// All entries, those to be skipped included.
@@ -40,7 +44,7 @@ struct Line {
 
 impl ReadyQueue {
     pub(crate) fn new() -> Self {
-        Self { buckets: BTreeMap::new(), live: 0 }
+        Self { buckets: Fronted::new(), live: 0 }
     }
 
     /// How many tasks are ready.
@@ -49,8 +53,9 @@ impl ReadyQueue {
     }
 
     /// The highest priority at which something is ready.
+    #[inline]
     pub(crate) fn best(&self) -> Option<Priority> {
-        self.buckets.iter().find(|(_, bucket)| bucket.live > 0).map(|(priority, _)| priority.0)
+        if self.live == 0 { None } else { self.buckets.first().map(|(priority, _)| priority.0) }
     }
 
     /// How many tasks are ready at each priority, highest first.
@@ -62,17 +67,29 @@ impl ReadyQueue {
     }
 
     pub(crate) fn push(&mut self, task: TaskId, priority: Priority, lineage: Lineage) {
-        let bucket = self.buckets.entry(Reverse(priority)).or_insert_with(Bucket::new);
+        if self.live == 0 {
+            self.reuse_for(priority);
+        }
+        let bucket = self.buckets.get_or_insert_with(Reverse(priority), Bucket::new);
         let line = if lineage.parent == 0 {
             &mut bucket.roots
         } else {
             let group = (lineage.root, Reverse(lineage.depth), lineage.parent);
-            bucket.lines.entry(group).or_default()
+            bucket.lines.get_or_insert_with(group, || core::mem::take(&mut bucket.spare))
         };
         line.push(lineage.number, task);
         bucket.live += 1;
         bucket.entries += 1;
         self.live += 1;
+    }
+
+    /// Makes the bucket that was left empty one of this priority.
+    fn reuse_for(&mut self, priority: Priority) {
+        if self.buckets.first().is_some_and(|(kept, _)| kept.0 != priority)
+            && let Some(empty) = self.buckets.remove_first()
+        {
+            self.buckets.get_or_insert_with(Reverse(priority), || empty);
+        }
     }
 
     /// One task of this priority is no longer ready. `is_ready` tells which still are, by the number
@@ -81,8 +98,10 @@ impl ReadyQueue {
         let Some(bucket) = self.buckets.get_mut(&Reverse(priority)) else { return };
         bucket.live -= 1;
         self.live -= 1;
-        if bucket.live == 0 {
-            self.drop_if_empty(priority);
+        if bucket.live == 0 && self.live == 0 {
+            bucket.clear();
+        } else if bucket.live == 0 {
+            self.buckets.remove(&Reverse(priority));
         } else if bucket.entries > 2 * bucket.live + 64 {
             bucket.retain(is_ready);
         }
@@ -90,57 +109,46 @@ impl ReadyQueue {
 
     /// The task that goes first, without taking it.
     pub(crate) fn peek(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<TaskId> {
-        let (_, bucket) = self.buckets.iter_mut().find(|(_, bucket)| bucket.live > 0)?;
+        let (_, bucket) = self.buckets.first_mut()?;
         bucket.first(is_ready).map(|(_, task)| task)
     }
 
     /// Takes the task that goes first. It stops being ready by this.
     pub(crate) fn pop(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<TaskId> {
-        let (priority, bucket) = self.buckets.iter_mut().find(|(_, bucket)| bucket.live > 0)?;
-        let priority = priority.0;
+        let (_, bucket) = self.buckets.first_mut()?;
         let task = bucket.pop(is_ready)?;
         bucket.live -= 1;
         self.live -= 1;
-        if bucket.live == 0 {
-            self.drop_if_empty(priority);
+        if bucket.live == 0 && self.live == 0 {
+            bucket.clear();
+        } else if bucket.live == 0 {
+            self.buckets.remove_first();
         }
         Some(task)
-    }
-
-    /// An empty bucket goes, with the entries left in it, unless it is the only one: a queue that
-    /// is filled and emptied in turn allocates nothing.
-    fn drop_if_empty(&mut self, priority: Priority) {
-        if self.buckets.len() > 1 {
-            self.buckets.remove(&Reverse(priority));
-        } else if let Some(bucket) = self.buckets.get_mut(&Reverse(priority)) {
-            bucket.clear();
-        }
     }
 }
 
 impl Bucket {
     fn new() -> Self {
-        Self { roots: Line::default(), lines: BTreeMap::new(), live: 0, entries: 0 }
+        let (roots, spare) = (Line::default(), Line::default());
+        Self { roots, lines: Fronted::new(), spare, live: 0, entries: 0 }
     }
 
     /// The entry that goes first, and whether it is a root's. Entries that no longer count and
     /// come before it are dropped.
     fn first(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<(bool, TaskId)> {
         let root = self.roots.first(&mut self.entries, &is_ready);
-        loop {
-            let Some(mut line) = self.lines.first_entry() else {
-                return root.map(|(_, task)| (true, task));
-            };
-            let Some((_, task)) = line.get_mut().first(&mut self.entries, &is_ready) else {
-                line.remove();
-                continue;
-            };
-            return match root {
-                // A root's own place in the order of lines: depth 0, no parent.
-                Some((number, root)) if (number, Reverse(0), 0) < *line.key() => Some((true, root)),
-                _ => Some((false, task)),
-            };
+        while let Some((group, line)) = self.lines.first_mut() {
+            if let Some((_, task)) = line.first(&mut self.entries, &is_ready) {
+                return match root {
+                    // A root's own place in the order of lines: depth 0, no parent.
+                    Some((number, root)) if (number, Reverse(0), 0) < *group => Some((true, root)),
+                    _ => Some((false, task)),
+                };
+            }
+            self.remove_line();
         }
+        root.map(|(_, task)| (true, task))
     }
 
     fn pop(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<TaskId> {
@@ -148,22 +156,31 @@ impl Bucket {
         self.entries -= 1;
         if is_root {
             self.roots.pop();
-        } else if let Some(mut line) = self.lines.first_entry() {
-            line.get_mut().pop();
-            if line.get().is_empty() {
-                line.remove();
+        } else if let Some((_, line)) = self.lines.first_mut() {
+            line.pop();
+            if line.is_empty() {
+                self.remove_line();
             }
         }
         Some(task)
     }
 
+    /// The first line, which is empty, goes.
+    fn remove_line(&mut self) {
+        if let Some(mut line) = self.lines.remove_first() {
+            line.clear();
+            self.spare = line;
+        }
+    }
+
     fn retain(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) {
         self.roots.retain(&is_ready);
-        self.lines.retain(|_, line| {
+        self.lines.retain(|line| {
             line.retain(&is_ready);
             !line.is_empty()
         });
-        self.entries = self.roots.len() + self.lines.values().map(Line::len).sum::<usize>();
+        self.entries =
+            self.roots.len() + self.lines.iter().map(|(_, line)| line.len()).sum::<usize>();
     }
 
     fn clear(&mut self) {

@@ -459,13 +459,14 @@ impl<J: Job + ?Sized> Engine<J> {
         state: MutexGuard<'_, State<J>>,
         f: impl FnOnce(&mut Locked<'_, J>) -> R,
     ) -> (R, bool) {
-        let mut hold = Hold { engine: self, after: After::new(), whole: false };
+        let mut hold = Hold { engine: self, after: None, whole: false };
         set_locked(true);
         let mut locked = Locked { engine: self, state, after: &mut hold.after };
         let answer = locked.guarded(|locked| {
             let result = f(locked);
             locked.tell_released();
             locked.publish();
+            locked.leave_the_rest();
             (result, locked.state.scheduler.has_more())
         });
         drop(locked);
@@ -478,16 +479,16 @@ impl<J: Job + ?Sized> Engine<J> {
 /// One hold of the lock, and what is left for afterwards: done also where the core has panicked.
 struct Hold<'a, J: Job + ?Sized> {
     engine: &'a Engine<J>,
-    after: After<J>,
+    after: Option<After<J>>,
     whole: bool,
 }
 
 impl<J: Job + ?Sized> Drop for Hold<'_, J> {
     #[inline(always)]
     fn drop(&mut self) {
-        if !self.after.is_empty() {
+        if let Some(after) = self.after.take() {
             let before = set_dropping(self.engine.number);
-            self.after.carry_out(self.engine);
+            after.carry_out(self.engine);
             set_dropping(before);
         }
         if !self.whole {

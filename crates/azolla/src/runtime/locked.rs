@@ -28,6 +28,7 @@ pub(crate) struct State<J: Job + ?Sized> {
     effects: Vec<Effect<Arc<J>>>,
     /// What an event has given to the worker that asked.
     pub(super) runs: Vec<Run<J>>,
+    after: After<J>,
 }
 
 impl<J: Job + ?Sized> State<J> {
@@ -39,6 +40,7 @@ impl<J: Job + ?Sized> State<J> {
             last_kind: None,
             effects: Vec::new(),
             runs: Vec::new(),
+            after: After::new(),
         }
     }
 }
@@ -47,7 +49,7 @@ impl<J: Job + ?Sized> State<J> {
 pub(crate) struct Locked<'a, J: Job + ?Sized> {
     pub(super) engine: &'a Engine<J>,
     pub(super) state: MutexGuard<'a, State<J>>,
-    pub(super) after: &'a mut After<J>,
+    pub(super) after: &'a mut Option<After<J>>,
 }
 
 /// What is left for when the lock is released.
@@ -154,7 +156,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     state.runs.push(Run { task, job: payload, priority, begun, seen });
                 }
                 Effect::Grant(worker) => {
-                    self.after.wake.push(Arc::clone(&state.parkers[worker.0 as usize]));
+                    state.after.wake.push(Arc::clone(&state.parkers[worker.0 as usize]));
                 }
                 Effect::Doze(_) => answer.doze = true,
                 Effect::Retire(_) => answer.retired = true,
@@ -175,7 +177,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     }
                     payload.header().settle_quietly(Status::Failed);
                     note_end(self.engine, &*payload);
-                    self.after.settled.push(payload);
+                    state.after.settled.push(payload);
                 }
                 // The scheduler may not have heard of an end that has been seen: closing takes no
                 // result away.
@@ -183,12 +185,12 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     if payload.header().cancel_pending() {
                         note_end(self.engine, &*payload);
                     }
-                    self.after.settled.push(payload);
+                    state.after.settled.push(payload);
                 }
                 Effect::Cancelled(payload) => {
                     payload.header().settle_quietly(Status::Cancelled);
                     note_end(self.engine, &*payload);
-                    self.after.settled.push(payload);
+                    state.after.settled.push(payload);
                 }
                 Effect::Reset(payload) => {
                     // In this order: what shows as failed has an error to show.
@@ -198,7 +200,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                 }
                 Effect::Drop(payload) => {
                     note(self.engine, &*payload, What::Dropped);
-                    self.after.trash.push(payload);
+                    state.after.trash.push(payload);
                 }
                 Effect::Ready(task) => self.engine.observer.note_all(task, What::Ready),
             }
@@ -249,13 +251,13 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         } else {
             job.header().settle_quietly(Status::Cancelled);
         }
-        self.after.settled.push(job);
+        self.state.after.settled.push(job);
     }
 
     /// Has a task show the failure that its cell holds.
     pub(super) fn fail(&mut self, job: &Arc<J>) {
         job.header().settle_quietly(Status::Failed);
-        self.after.settled.push(Arc::clone(job));
+        self.state.after.settled.push(Arc::clone(job));
     }
 
     /// A task's turn has left it suspended, as the scheduler knows by now. If it was woken meanwhile
@@ -280,7 +282,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         let next = Kind(self.state.kinds.len() as u32);
         let kind = *self.state.kinds.entry(of).or_insert(next);
         if kind == next {
-            self.after.unnamed.push((kind, Arc::clone(job)));
+            self.state.after.unnamed.push((kind, Arc::clone(job)));
         }
         self.state.last_kind = Some((of, kind));
         kind
@@ -307,7 +309,8 @@ impl<J: Job + ?Sized> Locked<'_, J> {
     }
 
     pub(super) fn wake_all(&mut self) {
-        self.after.wake.extend(self.state.parkers.iter().map(Arc::clone));
+        let state = &mut *self.state;
+        state.after.wake.extend(state.parkers.iter().map(Arc::clone));
     }
 
     /// Tells the scheduler of tasks whose last future has gone, unless there is one again.
@@ -388,15 +391,24 @@ impl<J: Job + ?Sized> Locked<'_, J> {
             | Effect::Drop(payload) => Some(payload),
             _ => None,
         });
-        self.after.trash.extend(let_go);
-        for job in state.scheduler.payloads().chain(&self.after.trash) {
+        state.after.trash.extend(let_go);
+        for job in state.scheduler.payloads().chain(&state.after.trash) {
             if job.header().status() == Status::Pending {
                 job.fail_by_engine(BROKEN);
                 job.header().settle_quietly(Status::Failed);
-                self.after.settled.push(Arc::clone(job));
+                state.after.settled.push(Arc::clone(job));
             }
         }
         self.wake_all();
+        self.leave_the_rest();
+    }
+
+    /// The last of a hold: what is to be done once the lock is released is taken out, if there is any.
+    #[inline(always)]
+    pub(super) fn leave_the_rest(&mut self) {
+        if !self.state.after.is_empty() {
+            *self.after = Some(std::mem::replace(&mut self.state.after, After::new()));
+        }
     }
 }
 
@@ -417,7 +429,7 @@ pub(crate) const BROKEN: &str =
     "azolla's engine has broken down; this is a bug in azolla, please report it";
 
 impl<J: Job + ?Sized> After<J> {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             wake: SmallVec::new(),
             settled: SmallVec::new(),
@@ -426,13 +438,13 @@ impl<J: Job + ?Sized> After<J> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         let Self { wake, settled, trash, unnamed } = self;
         wake.is_empty() && settled.is_empty() && trash.is_empty() && unnamed.is_empty()
     }
 
     /// What user code may be part of: a panic in it must not end a worker.
-    pub(super) fn carry_out(&mut self, engine: &Engine<J>) {
+    pub(super) fn carry_out(mut self, engine: &Engine<J>) {
         for (kind, job) in self.unnamed.drain(..) {
             engine.kind_names.name(kind, job.name());
         }

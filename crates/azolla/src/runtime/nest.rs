@@ -42,7 +42,6 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         let wait = Wait { tasks: Arc::clone(&tasks), all: true };
         let begun = self.engine.with(|locked| {
             self.hand.tell(locked, self.id);
-            self.hand.give_back(locked);
             if !tasks.iter().any(|task| may_run(locked, *task)) {
                 return Ok(false);
             }

@@ -192,12 +192,8 @@ pub(crate) fn wait_for(
 
 /// Inside a task, runs what it waits for on its own stack, as far as that can run.
 fn run_while_waiting(tasks: &[Arc<dyn Task>]) -> Result<(), Error> {
-    let pending = |task: &&Arc<dyn Task>| !task.header().is_settled();
     let nested = with_worker(|worker| match worker {
-        Some(worker) => {
-            let pending: Vec<_> = tasks.iter().filter(pending).cloned().collect();
-            worker.nest::<Infallible>(&pending)
-        }
+        Some(worker) => worker.nest::<Infallible>(tasks),
         None => Ok(None),
     });
     let Some(mut nested) = nested? else { return Ok(()) };

@@ -8,8 +8,8 @@ use super::job::Job;
 use super::locked::Locked;
 use super::observe::What;
 use super::wait::{WaitError, cycle};
-use super::worker::Worker;
-use azolla_core::{Event, Outcome, Refusal, State, TaskId, Wait};
+use super::worker::{Hand, Worker};
+use azolla_core::{Event, Outcome, Refusal, State, TaskId, Wait, WorkerId};
 use std::sync::Arc;
 
 /// The most tasks that wait below one another on one stack.
@@ -20,10 +20,12 @@ pub struct Nested {
     tasks: Arc<Vec<TaskId>>,
     /// How many of them have been looked at.
     looked_at: usize,
+    /// One has been begun and not been given to be run.
+    begun: bool,
 }
 
 impl<J: Job + ?Sized + 'static> Worker<J> {
-    /// Has the current task wait for all of these, so that it may run them meanwhile. `None`: it is
+    /// Has the current task wait for those of these that have not ended, so that it may run them meanwhile. `None`: it is
     /// to wait in the ordinary way, for there is none that could run, or enough run on this stack.
     ///
     /// # Errors
@@ -34,55 +36,54 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         if !has_slot || self.hand.below.len() >= DEEPEST || self.engine.is_closing() {
             return Ok(None);
         }
-        let tasks: Vec<_> = jobs.iter().filter_map(|job| job.header().id_in(number)).collect();
-        if tasks.len() < jobs.len() {
+        let mut tasks = Vec::with_capacity(jobs.len());
+        for header in jobs.iter().map(|job| job.header()).filter(|header| !header.is_settled()) {
+            let Some(task) = header.id_in(number) else { return Ok(None) };
+            tasks.push(task);
+        }
+        if tasks.is_empty() {
             return Ok(None);
         }
-        let tasks = Arc::new(tasks);
-        let wait = Wait { tasks: Arc::clone(&tasks), all: true };
+        let mut nested = Nested { tasks: Arc::new(tasks), looked_at: 0, begun: false };
+        let wait = Wait { tasks: Arc::clone(&nested.tasks), all: true };
+        let hand = &mut self.hand;
         let begun = self.engine.with(|locked| {
-            self.hand.tell(locked, self.id);
-            if !tasks.iter().any(|task| may_run(locked, *task)) {
+            hand.tell(locked, self.id);
+            if !nested.tasks.iter().any(|task| may_run(locked, *task)) {
                 return Ok(false);
             }
-            self.hand.say_begun(locked, self.id);
+            hand.say_begun(locked, self.id);
             match locked.handle(Event::Nest { worker: self.id, wait }).refused {
-                Some(Refusal::Cycle(path)) => Err(cycle(locked, &path)),
-                Some(_) => Ok(false),
-                None => Ok(true),
+                Some(Refusal::Cycle(path)) => return Err(cycle(locked, &path)),
+                Some(_) => return Ok(false),
+                None => {}
             }
+            hand.note(&self.engine.observer, What::Parked { worker: self.id.0 });
+            hand.lay_below();
+            nested.begin_next(hand, locked, self.id);
+            nested.begun = hand.current.is_some();
+            Ok(true)
         });
-        self.hand.let_go();
+        hand.let_go();
         match begun {
-            Ok(false) => Ok(None),
-            Ok(true) => {
-                self.note(What::Parked { worker: self.id.0 });
-                self.hand.lay_below();
-                Ok(Some(Nested { tasks, looked_at: 0 }))
-            }
-            Err(jobs) => Err(WaitError::Cycle(jobs.iter().map(|job| job.key()).collect())),
+            Ok(begun) => Ok(begun.then_some(nested)),
+            Err(jobs) => Err(WaitError::cycle(&jobs)),
         }
     }
 
     /// The next task to run in the middle of the one that waits; then say how it ended by
     /// [`finish_nested`](Self::finish_nested). `None`: the one that waits is the current one again.
     pub fn next_nested(&mut self, nested: &mut Nested) -> Option<Arc<J>> {
-        self.engine.with(|locked| {
-            self.hand.tell(locked, self.id);
-            while let Some(task) = nested.tasks.get(nested.looked_at) {
-                let at = nested.looked_at;
-                nested.looked_at += 1;
-                if !locked.payload(*task).is_some_and(|job| job.header().is_settled()) {
-                    take_back(locked, *task);
-                    drop(locked.handle(Event::RunNested { worker: self.id, at }));
-                    self.hand.take(locked);
-                    if self.hand.current.is_some() {
-                        return;
-                    }
+        if !std::mem::take(&mut nested.begun) {
+            let hand = &mut self.hand;
+            self.engine.with(|locked| {
+                hand.tell(locked, self.id);
+                nested.begin_next(hand, locked, self.id);
+                if hand.current.is_none() {
+                    drop(locked.handle(Event::Unnest(self.id)));
                 }
-            }
-            drop(locked.handle(Event::Unnest(self.id)));
-        });
+            });
+        }
         if self.hand.current.is_none() {
             self.hand.lift();
             self.note(What::Resumed { worker: self.id.0 });
@@ -98,6 +99,28 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         // At the end there is none to wait for, and none is needed.
         drop(self.rejoin());
         self.finish(outcome);
+    }
+}
+
+impl Nested {
+    /// Begins the next of the tasks that can be run now, if there is one.
+    fn begin_next<J: Job + ?Sized>(
+        &mut self,
+        hand: &mut Hand<J>,
+        locked: &mut Locked<'_, J>,
+        worker: WorkerId,
+    ) {
+        while hand.current.is_none()
+            && let Some(task) = self.tasks.get(self.looked_at)
+        {
+            let at = self.looked_at;
+            self.looked_at += 1;
+            if !locked.payload(*task).is_some_and(|job| job.header().is_settled()) {
+                take_back(locked, *task);
+                drop(locked.handle(Event::RunNested { worker, at }));
+                hand.take(locked);
+            }
+        }
     }
 }
 

@@ -43,7 +43,7 @@ pub enum WaitError<E> {
 
 impl<E> WaitError<E> {
     /// These tasks would wait for each other. Called with nothing locked.
-    fn cycle<J: Job + ?Sized>(jobs: &[Arc<J>]) -> Self {
+    pub(super) fn cycle<J: Job + ?Sized>(jobs: &[Arc<J>]) -> Self {
         Self::Cycle(jobs.iter().map(|job| job.key()).collect())
     }
 }

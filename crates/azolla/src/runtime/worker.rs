@@ -7,7 +7,7 @@
 use super::engine::Engine;
 use super::job::Job;
 use super::locked::{Locked, Run, caught};
-use super::observe::{Origin, What};
+use super::observe::{Observer, Origin, What};
 use super::parker::Parker;
 use crate::primitives::now;
 use azolla_core::{Event, GroupId, Outcome, TaskId, WorkerId};
@@ -198,9 +198,7 @@ impl<J: Job + ?Sized> Worker<J> {
 
     /// Takes note of what happens to the current task, if it is observed.
     pub(super) fn note(&self, what: What) {
-        if let Some(current) = self.hand.current.as_ref().filter(|current| current.seen.is_some()) {
-            self.engine.observer.note(current.task, what);
-        }
+        self.hand.note(&self.engine.observer, what);
     }
 
     /// Now, if the current task is observed: for [`note_at`](Self::note_at).
@@ -356,6 +354,13 @@ impl<J: Job + ?Sized> Hand<J> {
             self.gone.push(job);
             let outcome = Outcome::Again;
             drop(locked.handle(Event::Finish { worker: Some(worker), task, outcome, took: 0 }));
+        }
+    }
+
+    /// Takes note of what happens to the current task, if it is observed.
+    pub(super) fn note(&self, observer: &Observer, what: What) {
+        if let Some(current) = self.current.as_ref().filter(|current| current.seen.is_some()) {
+            observer.note(current.task, what);
         }
     }
 

@@ -208,3 +208,11 @@ MEMORY = [
     System("azolla (Python)", python("memory.py", "azolla"), counts(memory=200_000)),
     System("Dask (Python)", peer("memory.py", "dask"), counts(memory=5_000), DASK.module),
 ]
+
+GROWTH = {"azolla (Rust)": (str(RUST),), "azolla (Python)": python("futures.py", "azolla")}
+
+GROWTH_WORKS = {
+    "live tasks": [("map", tasks) for tasks in (1_000, 10_000, 100_000, 1_000_000)],
+    "dependents": [(f"fan{dependents}", 200_200) for dependents in (1, 10, 100, 1_000)],
+}
+"""What grows, with the works in which it does, and how many tasks each is given."""

@@ -157,6 +157,32 @@ def memory(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def growth(rows: list[dict[str, Any]]) -> list[str]:
+    """Each figure beside that of its first row."""
+    lines = []
+    for system in dict.fromkeys(row["system"] for row in rows):
+        for what in dict.fromkeys(row["what"] for row in rows):
+            of_these = [row for row in rows if (row["system"], row["what"]) == (system, what)]
+            first = statistics.median(of_these[0]["seconds"])
+            for row in of_these:
+                seconds = statistics.median(row["seconds"])
+                how_many = row["work"].removeprefix("fan") if what == "dependents" else row["tasks"]
+                lines.append(
+                    [
+                        system,
+                        f"{int(how_many):,} {what}",
+                        f"{1e9 * seconds:,.0f}",
+                        f"{100 * (seconds / first - 1):+.0f} %",
+                    ]
+                )
+    return [
+        *grid("Whole tasks among more and more others", ["system", "of", "ns a task", "beside the first"], lines),
+        "",
+        "Submitted, run, gathered and let go. Live tasks: a map of so many. Dependents: each task has so many, which are "
+        "counted as tasks too. The goal is ± 20 %.",
+    ]
+
+
 def zero(rows: list[dict[str, Any]]) -> list[str]:
     header = ["run", "live tasks", "ns a task", "decisions a second", "bytes a live task"]
     lines = [
@@ -194,6 +220,7 @@ ALL: dict[str, Callable[[Any], list[str]]] = {
     "metg": metg,
     "idle": idle,
     "memory": memory,
+    "growth": growth,
     "zero": zero,
     "watched": watched,
 }

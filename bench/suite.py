@@ -20,9 +20,10 @@ from typing import Any
 
 import plan
 import report
+import sections
 import watched
 
-PARTS = [*plan.TABLES, "metg", "idle", "memory", "zero", "watched"]
+PARTS = [*plan.TABLES, *sections.ALL]
 LIMIT = 240
 """Seconds after which a program counts as stuck."""
 
@@ -190,6 +191,20 @@ class Suite:
                 rows += self.run(f"memory, {system.name}", system.command, str(tasks), PYTHONMALLOC="malloc")
                 print(f"{system.name}, {time.perf_counter() - start:.1f} s", flush=True)
         return rows
+
+    def growth(self) -> list[dict[str, Any]]:
+        """Whole tasks among more and more others: seconds a task in every round."""
+        rows: dict[tuple[str, str, str, int], list[float]] = defaultdict(list)
+        works = [(what, work, tasks) for what, works in plan.GROWTH_WORKS.items() for work, tasks in works]
+        for number in range(self.rounds):
+            for name, command in plan.GROWTH.items():
+                start = time.perf_counter()
+                for what, work, tasks in works:
+                    for row in self.run(f"growth, {name}", command, f"{work}={self.amount(work, tasks)}"):
+                        rows[name, what, work, tasks].append(row["seconds"] / row["tasks"])
+                print(f"round {number + 1}: {name}, {time.perf_counter() - start:.1f} s", flush=True)
+        columns = ("system", "what", "work", "tasks")
+        return [dict(zip(columns, key, strict=True)) | {"seconds": seconds} for key, seconds in rows.items()]
 
     def zero(self) -> list[dict[str, Any]]:
         """The core alone, in simulated time."""

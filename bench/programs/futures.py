@@ -5,6 +5,7 @@ futures.py {azolla,dask,dask-processes} WORK=TASKS ...
 
 import operator
 import sys
+from functools import partial
 from typing import Any
 
 from harness import Works, metg, serve
@@ -75,6 +76,15 @@ def works(client: Any, system: str) -> Works:
         function = parent_that_keeps_its_slot if system == "azolla" else parent
         assert sum(client.gather(client.map(function, [10] * parents, pure=False))) == 10 * parents
 
+    def fan(dependents: int, tasks: int) -> None:
+        """Tasks with so many dependents each, all of which are tasks too."""
+        roots = tasks // (1 + dependents)
+        futures = []
+        for _ in range(roots):
+            root = client.submit(inc, 0, pure=False)
+            futures += client.map(operator.add, [root] * dependents, range(dependents), pure=False)
+        assert sum(client.gather(futures)) == roots * dependents * (dependents + 1) // 2
+
     def latency(tasks: int) -> None:
         for i in range(tasks):
             assert client.submit(inc, i, pure=False).result() == i + 1
@@ -87,6 +97,7 @@ def works(client: Any, system: str) -> Works:
         "evolving": evolving,
         "nested": tasks_from_tasks,
         "latency": latency,
+        **{f"fan{dependents}": partial(fan, dependents) for dependents in (1, 10, 100, 1_000)},
     }
 
 

@@ -37,6 +37,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             "nested" => tasks_from_tasks,
             "fib" => fib,
             "latency" => latency,
+            "fan1" => fan::<1>,
+            "fan10" => fan::<10>,
+            "fan100" => fan::<100>,
+            "fan1000" => fan::<1_000>,
             "async" => async_map,
             "waiting" => async_waiting,
             _ => return Err(format!("there is no work {work}").into()),
@@ -73,6 +77,18 @@ fn chain(client: &Client, tasks: u64) {
         last = client.submit_with(&last, |n| n + 1);
     }
     assert_eq!(*last.result().expect("no failure"), tasks);
+}
+
+/// Tasks with so many dependents each, all of which are tasks too.
+fn fan<const DEPENDENTS: u64>(client: &Client, tasks: u64) {
+    let roots = tasks / (1 + DEPENDENTS);
+    let mut futures = Vec::new();
+    for _ in 0..roots {
+        let root = client.submit(|| 1_u64);
+        futures.extend((0..DEPENDENTS).map(|n| client.submit_with(&root, move |one| one + n)));
+    }
+    let sum = DEPENDENTS * (DEPENDENTS + 1) / 2;
+    assert_eq!(client.gather(&futures).expect("no failure").into_iter().sum::<u64>(), roots * sum);
 }
 
 /// Lists of ten items; as they come, two tasks an item.

@@ -29,9 +29,11 @@ from azolla import (
 from conftest import PATIENCE, eventually, nothing_is_kept
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 OPERATIONS = int(os.environ.get("AZOLLA_OPERATIONS", "500"))
+#: Of more, so many in a test: each has its time, and what hypothesis remembers of it does not grow with all of them.
+AT_ONCE = 5_000
 STEPS = 50
 CLIENTS = 3
 KEYS = 5
@@ -359,12 +361,14 @@ class Operations(RuleBasedStateMachine):
             self.cluster.close()
 
 
-TestOperations = pytest.mark.timeout(max(300, OPERATIONS))(Operations.TestCase)
-TestOperations.settings = settings(
-    max_examples=max(1, OPERATIONS // STEPS),
-    stateful_step_count=STEPS,
-    deadline=None,
-    derandomize=OPERATIONS <= 500,  # the gate tries the same each time
-    suppress_health_check=list(HealthCheck),
-    database=None,
-)
+@pytest.mark.parametrize("after", range(0, OPERATIONS, AT_ONCE))
+def test_operations(after: int) -> None:
+    how = settings(
+        max_examples=max(1, min(AT_ONCE, OPERATIONS - after) // STEPS),
+        stateful_step_count=STEPS,
+        deadline=None,
+        derandomize=OPERATIONS <= 500,  # the gate tries the same each time
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    run_state_machine_as_test(Operations, settings=how)

@@ -7,7 +7,7 @@ use crate::future::{Future, told};
 use crate::primitives::now;
 use crate::runner::threads::with_worker;
 use crate::runtime::Completions;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub fn as_completed<T: Send + Sync + 'static>(
     futures: impl IntoIterator<Item = Future<T>>,
 ) -> AsCompleted<T> {
     let completions = Completions::new();
-    let mut endings = AsCompleted { completions, pending: HashMap::new(), added: 0 };
+    let mut endings = AsCompleted { completions, pending: FxHashMap::default(), added: 0 };
     endings.extend(futures);
     endings
 }
@@ -44,7 +44,7 @@ pub fn as_completed<T: Send + Sync + 'static>(
 /// See [`as_completed`]. When it has come to its end it goes on as soon as something is added.
 pub struct AsCompleted<T> {
     pub(crate) completions: Arc<Completions<dyn Task>>,
-    pending: HashMap<usize, Future<T>>,
+    pending: FxHashMap<usize, Future<T>>,
     added: usize,
 }
 

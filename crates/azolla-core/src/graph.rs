@@ -332,7 +332,7 @@ impl<P: Clone> Scheduler<P> {
 }
 
 /// Whether the entry of this task by this number is the one that counts.
-fn is_ready<P>(tasks: &Slab<P>, number: u64, id: TaskId) -> bool {
+pub(crate) fn is_ready<P>(tasks: &Slab<P>, number: u64, id: TaskId) -> bool {
     tasks
         .get(id)
         .is_some_and(|task| task.state == State::Ready && task.turn.number(task.lineage) == number)

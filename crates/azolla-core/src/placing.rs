@@ -94,13 +94,8 @@ impl<P: Clone> Scheduler<P> {
     }
 
     /// The same, left where it is.
-    #[inline]
-    pub(crate) fn peek_for(&mut self, group: GroupId) -> Option<TaskId> {
-        if self.sets.ready_tasks() == 0 { self.peek_ready() } else { self.peek_placed(group) }
-    }
-
     #[inline(never)]
-    fn peek_placed(&mut self, group: GroupId) -> Option<TaskId> {
+    pub(crate) fn peek_placed(&mut self, group: GroupId) -> Option<TaskId> {
         let demands = self.demands();
         let Some(set) = self.choose(group, &demands)?.set else { return self.peek_ready() };
         let tasks = &self.tasks;

@@ -115,8 +115,17 @@ impl ReadyQueue {
 
     /// Takes the task that goes first. It stops being ready by this.
     pub(crate) fn pop(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<TaskId> {
+        self.pop_if(is_ready, |_| true)
+    }
+
+    /// Takes the task that goes first, if it is one of these.
+    pub(crate) fn pop_if(
+        &mut self,
+        is_ready: impl Fn(u64, TaskId) -> bool,
+        wanted: impl Fn(TaskId) -> bool,
+    ) -> Option<TaskId> {
         let (_, bucket) = self.buckets.first_mut()?;
-        let task = bucket.pop(is_ready)?;
+        let task = bucket.pop_if(is_ready, wanted)?;
         bucket.live -= 1;
         self.live -= 1;
         if bucket.live == 0 && self.live == 0 {
@@ -151,8 +160,15 @@ impl Bucket {
         root.map(|(_, task)| (true, task))
     }
 
-    fn pop(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<TaskId> {
+    fn pop_if(
+        &mut self,
+        is_ready: impl Fn(u64, TaskId) -> bool,
+        wanted: impl Fn(TaskId) -> bool,
+    ) -> Option<TaskId> {
         let (is_root, task) = self.first(is_ready)?;
+        if !wanted(task) {
+            return None;
+        }
         self.entries -= 1;
         if is_root {
             self.roots.pop();

@@ -2,10 +2,11 @@
 
 use crate::constraint::GroupId;
 use crate::effect::Effect;
+use crate::graph::is_ready;
 use crate::id::{TaskId, WorkerId};
 use crate::kinds::Kinds;
 use crate::scheduler::Scheduler;
-use crate::task::State;
+use crate::task::{State, Task};
 use crate::workers::WorkerState;
 use alloc::vec::Vec;
 
@@ -62,26 +63,27 @@ impl<P: Clone> Scheduler<P> {
             // The one just taken counts too, but it has left the queue.
             let batch = Kinds::batch(self.ready.len() + 1, self.workers.slots());
             for _ in 1..batch {
-                match self.peek_for(group) {
-                    Some(next) if self.may_be_claimed(next) && !self.is_call(next) => {
-                        self.pop_for(group);
-                        self.give(worker, next, false, effects);
-                    }
-                    _ => break,
-                }
+                let Some(next) = self.pop_claim(group) else { break };
+                self.give(worker, next, false, effects);
             }
         }
         true
     }
 
-    /// Whether a task is short, and may run wherever a slot is idle: then it can be taken back, and
-    /// keeps nobody from anything meanwhile.
     fn may_be_claimed(&self, id: TaskId) -> bool {
-        self.tasks.get(id).is_some_and(|task| task.set.is_none() && self.kinds.is_short(task.kind))
+        self.tasks.get(id).is_some_and(|task| is_claimable(task, &self.kinds))
     }
 
-    fn is_call(&self, id: TaskId) -> bool {
-        self.tasks.get(id).is_some_and(|task| task.call)
+    /// The ready task that this group begins next, if it may be claimed and is no call of an actor.
+    fn pop_claim(&mut self, group: GroupId) -> Option<TaskId> {
+        let (tasks, kinds) = (&self.tasks, &self.kinds);
+        let wanted = |id| tasks.get(id).is_some_and(|task| !task.call && is_claimable(task, kinds));
+        if self.sets.ready_tasks() == 0 {
+            return self.ready.pop_if(|number, id| is_ready(tasks, number, id), wanted);
+        }
+        let next = self.peek_placed(group)?;
+        let task = self.tasks.get(next)?;
+        if !task.call && is_claimable(task, &self.kinds) { self.pop_for(group) } else { None }
     }
 
     /// Where a slot is idle, and somebody there to use it: what others have claimed and not begun
@@ -135,4 +137,10 @@ impl<P: Clone> Scheduler<P> {
             self.set_ready(id, effects);
         }
     }
+}
+
+/// Whether a task is short, and may run wherever a slot is idle: then it can be taken back, and keeps
+/// nobody from anything meanwhile.
+fn is_claimable<P>(task: &Task<P>, kinds: &Kinds) -> bool {
+    task.set.is_none() && kinds.is_short(task.kind)
 }

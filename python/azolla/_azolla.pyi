@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextvars import Context
 from datetime import timedelta
 from types import GenericAlias, TracebackType
-from typing import Any, Generic, Literal, Self, TypeAlias, final, overload, type_check_only
+from typing import Any, Generic, Literal, Protocol, Self, TypeAlias, final, overload, type_check_only
 from weakref import ref
 
 from typing_extensions import TypeVar, disjoint_base
@@ -54,7 +54,15 @@ _R = TypeVar("_R", default=Any)
 _Key: TypeAlias = str | bytes | float | tuple[_Key, ...]
 _Timeout: TypeAlias = float | str | timedelta | None
 _Workers: TypeAlias = str | int | Iterable[str | int]
+# A context's `run`, the function with its arguments, and those by name.
+_Task: TypeAlias = tuple[_Run, tuple[Any, ...], dict[str, Any] | None]
 _Status: TypeAlias = Literal["pending", "finished", "error", "cancelled", "lost"]
+
+@type_check_only
+class _Run(Protocol):
+    @property
+    def __self__(self) -> Context: ...
+    def __call__(self, *call: Any, **kwargs: Any) -> Any: ...
 
 @disjoint_base
 class Future(Generic[_T_co]):
@@ -609,10 +617,10 @@ class Worker:
     def end(self) -> None:
         """The worker leaves the engine."""
 
-    def next(self) -> tuple[Context, Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None:
+    def next(self) -> _Task | None:
         """The next call to make, once there is one; None: come to an end."""
 
-    def done(self, result: Any) -> tuple[Context, Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None:
+    def done(self, result: Any) -> _Task | None:
         """The call has returned this. In the child of a fork that was the whole program: SystemExit.
 
         Gives the next call to make if there is one now. If not, `next` is to be asked for it, when nothing of this

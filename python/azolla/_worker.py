@@ -45,22 +45,27 @@ def _run_some(worker: Worker, listeners: Listeners) -> bool:
     task = worker.next()
     if task is None:
         return False
-    while task is not None:
-        context, function, args, kwargs = task
+    # `while True` jumps back where `while task is not None` would loop by its condition: CPython 3.11 adapts code to
+    # what it does only where it enters a function or jumps back.
+    while True:
+        run, call, kwargs = task
         del task
         if listeners:
-            _transitions.begun(listeners, context)
+            _transitions.begun(listeners, run.__self__)
         try:
-            result = context.run(function, *args, **kwargs)
+            result = run(*call) if kwargs is None else run(*call, **kwargs)
         except BaseException as error:
+            # The error leads to this frame, and the collector does not see the call.
+            del run, call, kwargs
             if listeners and not worker.forked:
                 _transitions.raised(listeners, error)
             worker.failed(error)
-            break
-        del context, function, args, kwargs
+            return True
+        del run, call, kwargs
         if listeners and not worker.forked:
             _transitions.returned(listeners, result)
         # The next one, if it is at hand.
         task = worker.done(result)
         del result
-    return True
+        if task is None:
+            return True

@@ -83,6 +83,19 @@ def errors_in_cycles(client: Client, number: int) -> None:
 
 
 @scenario
+def arguments_that_lead_to_their_own_futures(client: Client, number: int) -> None:
+    def fail(node: Node, *, other: Node) -> None:
+        raise ValueError(number)
+
+    nodes = [Node() for _ in range(6)]
+    futures = [client.submit(fail, node, other=node, pure=False) for node in nodes[:3]]
+    futures += client.map(lambda node: node.missing, nodes[3:], pure=False)  # type: ignore[attr-defined]
+    for node, future in zip(nodes, futures, strict=True):
+        node.held = future
+    wait(futures)
+
+
+@scenario
 def errors_that_dependents_share(client: Client, number: int) -> None:
     def fail(node: Node) -> None:
         raise ValueError(node)

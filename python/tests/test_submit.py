@@ -25,6 +25,21 @@ def test_a_call_with_arguments_and_keywords(client: Client) -> None:
     assert client.submit(echo, 1, "a", b=2, c=None).result() == ((1, "a"), {"b": 2, "c": None})
 
 
+def test_the_function_may_be_given_by_name(client: Client) -> None:
+    assert client.submit(func=inc, x=1).result() == 2
+    with pytest.raises(TypeError, match="multiple values for argument 'func'"):
+        client.submit(inc, 1, func=inc)
+    for options in ({}, {"pure": False}, {"x": 1}):
+        with pytest.raises(TypeError, match="takes a function first"):
+            client.submit(**options)
+
+
+def test_whether_a_call_is_pure_is_true_false_or_not_said(client: Client) -> None:
+    assert client.submit(inc, 1, pure=None).key == client.submit(inc, 1).key == client.submit(inc, 1, pure=True).key
+    with pytest.raises(TypeError, match="pure must be True, False or None, not 'no'"):
+        client.submit(inc, 1, pure="no")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("function", "args", "expected"),
     [

@@ -2,6 +2,7 @@
 //!
 //! The half that reads attributes and gives coroutines their turns is Python (`azolla/_actor.py`).
 
+use crate::collected::hide_call;
 use crate::future::{Future, value};
 use crate::job::{Call, Name, PyJob};
 use crate::shared::{Shared, error, python};
@@ -137,13 +138,14 @@ impl Method {
         let Some(caller) = &actor.caller else {
             return Err(lost(py, &actor, "its key is another task's"));
         };
-        let arguments = std::iter::once(self.name.bind(py).clone().into_any()).chain(args.iter());
-        let arguments: Vec<_> = arguments.collect();
+        let mut whole = vec![caller.bind(py).clone(), self.name.bind(py).clone().into_any()];
+        whole.extend(args.iter());
+        let whole = PyTuple::new(py, whole)?;
+        hide_call(&whole);
         let context = context(py)?;
         let span = Annotations::here(py, context.is_some())?.span().map(Bound::unbind);
         let call = Call {
-            function: caller.clone_ref(py),
-            args: PyTuple::new(py, arguments)?.unbind(),
+            call: whole.unbind(),
             kwargs: kwargs.map(Bound::unbind),
             context: context.map(Bound::unbind),
             has_futures: false,

@@ -26,6 +26,15 @@ pub(crate) fn find(
     find_at(value, shared, inputs, DEPTH)
 }
 
+/// Adds to `inputs` the jobs of the futures among the arguments of a call: what comes after the function.
+pub(crate) fn find_in_call(
+    call: &Bound<'_, PyTuple>,
+    shared: &Shared,
+    inputs: &mut Vec<Arc<PyJob>>,
+) -> PyResult<()> {
+    call.iter_borrowed().skip(1).try_for_each(|item| find_at(&item, shared, inputs, DEPTH - 1))
+}
+
 fn find_at(
     value: &Bound<'_, PyAny>,
     shared: &Shared,
@@ -79,6 +88,28 @@ fn input(future: &Bound<'_, Future>, shared: &Shared) -> PyResult<Arc<PyJob>> {
 pub(crate) fn replace<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let mut result = |future: &Bound<'py, Future>| future.get().input(future.py()).map(Some);
     replace_at(value, &mut result, DEPTH)
+}
+
+/// A call with the futures among its arguments replaced by their results, if it has some. `first` goes
+/// before the arguments.
+pub(crate) fn replace_in_call<'py>(
+    call: &Bound<'py, PyTuple>,
+    first: Option<Bound<'py, PyAny>>,
+    has_futures: bool,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let py = call.py();
+    let mut result = |future: &Bound<'py, Future>| future.get().input(py).map(Some);
+    let mut items = Vec::with_capacity(call.len() + usize::from(first.is_some()));
+    items.push(call.get_item(0)?);
+    items.extend(first);
+    for item in call.iter_borrowed().skip(1) {
+        let new = match has_futures {
+            true => replace_at(&item, &mut result, DEPTH - 1)?,
+            false => None,
+        };
+        items.push(new.unwrap_or_else(|| item.to_owned()));
+    }
+    PyTuple::new(py, items)
 }
 
 /// What a future is replaced by; `None` drops it from lists, and leaves None elsewhere.

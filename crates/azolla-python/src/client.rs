@@ -10,7 +10,7 @@ use crate::map::map;
 use crate::observe::PyObservations;
 use crate::placing::Placing;
 use crate::shared::Shared;
-use crate::submit::{Common, Options};
+use crate::submit::Options;
 use azolla::runtime::Job;
 use azolla_core::Key;
 use pyo3::exceptions::PyRuntimeError;
@@ -40,7 +40,7 @@ impl Core {
     }
 }
 
-fn is_true(option: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
+pub(crate) fn is_true(option: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
     option.map_or(Ok(false), |option| option.is_truthy())
 }
 
@@ -102,70 +102,6 @@ impl Core {
     /// Whether blocking calls from here give awaitables.
     fn _async_here(&self) -> PyResult<bool> {
         Ok(self.shared()?.is_async_here())
-    }
-
-    /// Has `func(*args, **kwargs)` run as a task, and returns a future on its result.
-    ///
-    /// Futures among the arguments, also in lists, tuples, named tuples, sets, the values of
-    /// dictionaries and the fields of dataclasses, are replaced by their results; the task begins when
-    /// all are there. A coroutine function (`async def`) runs on the client's event loop, and takes no
-    /// slot.
-    ///
-    /// Args:
-    ///     func: What to call.
-    ///     *args: What to call it with.
-    ///     key: The task's key. If the client has a task of that key, the future is on that one.
-    ///     retries: How many times the task runs again if it fails; by default 0.
-    ///     priority: Tasks of higher priority go first. By default a task has that of the task that
-    ///         submits it, and 0 if none does.
-    ///     workers: The workers that may run it, by their names or addresses: one, or several.
-    ///     allow_other_workers: Whether `workers` is only a wish: others run the task while none of those
-    ///         has a thread and the resources to spare.
-    ///     resources: How much it takes of its worker's resources while it runs, by their names.
-    ///     actor: Whether the result is a state that stays where it is: the future then gives an `Actor`,
-    ///         whose methods are called there, one at a time. `actors` is the same.
-    ///     pure: Whether equal calls give equal results, and so may be one task (the default). Pass
-    ///         False for what has effects, or chance in it.
-    ///     **kwargs: What to call it with, by name.
-    ///
-    /// The other arguments are Dask's, and have no meaning here yet.
-    #[pyo3(signature = (func, *args, key=None, workers=None, resources=None, retries=None, priority=None,
-        fifo_timeout=None, allow_other_workers=None, actor=None, actors=None, pure=true, **kwargs))]
-    #[allow(clippy::too_many_arguments)] // the signature is Dask's
-    fn submit<'py>(
-        &self,
-        func: Bound<'py, PyAny>,
-        args: Bound<'py, PyTuple>,
-        key: Option<Bound<'py, PyAny>>,
-        workers: Option<Bound<'py, PyAny>>,
-        resources: Option<Bound<'py, PyAny>>,
-        retries: Option<Bound<'py, PyAny>>,
-        priority: Option<Bound<'py, PyAny>>,
-        fifo_timeout: Option<Bound<'py, PyAny>>,
-        allow_other_workers: Option<Bound<'py, PyAny>>,
-        actor: Option<Bound<'py, PyAny>>,
-        actors: Option<Bound<'py, PyAny>>,
-        pure: Option<bool>,
-        kwargs: Option<Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, Future>> {
-        let _ = fifo_timeout; // it ranks the work of several users of one cluster; here is one
-        let placing = Placing {
-            workers: workers.as_ref(),
-            resources: resources.as_ref(),
-            allow_other_workers: allow_other_workers.as_ref(),
-        };
-        let options = Options {
-            key: key.as_ref(),
-            prefix: None,
-            retries: retries.as_ref(),
-            priority: priority.as_ref(),
-            placing,
-            pure: pure.unwrap_or(true),
-            actor: is_true(actor)? || is_true(actors)?,
-        };
-        let common = Common::new(self.shared()?, "submit", &func, &options)?;
-        let prepared = common.task(args, kwargs, options.key)?;
-        common.submit(prepared)
     }
 
     /// Submits a task for each item, and returns their futures in the order of the items.

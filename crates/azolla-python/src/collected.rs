@@ -6,11 +6,17 @@
 //! of the collector's sight until the task ends with something that has parts, as CPython keeps tuples
 //! of numbers out of it (`_PyTuple_MaybeUntrack`).
 //!
+//! The same goes for the tuples that calls are kept in, of which nobody but the task knows: what is in
+//! one is shown as if the task held it itself.
+//!
 //! All this happens with the GIL held, and so one after the other.
 
 use crate::future::Future;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use pyo3::{PyTraverseError, PyVisit};
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -44,6 +50,38 @@ impl Hidden {
             unsafe { ffi::PyObject_GC_Track(hidden.cast()) };
         }
     }
+}
+
+/// Takes the tuple of a call, which must be nobody else's, out of the collector's sight.
+pub(crate) fn hide_call(call: &Bound<'_, PyTuple>) {
+    // SAFETY: the tuple is alive, of a type that the collector knows, and the GIL is held.
+    unsafe { ffi::PyObject_GC_UnTrack(call.as_ptr().cast()) };
+}
+
+/// Shows the collector the tuple of a call, or if it does not see that, what is in it.
+pub(crate) fn visit_call(call: &Py<PyTuple>, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+    let tuple = call.as_ptr();
+    // SAFETY: the collector runs, and so the GIL is held; the tuple is alive.
+    let (tracked, refs) =
+        unsafe { (ffi::PyObject_GC_IsTracked(tuple) != 0, ffi::Py_REFCNT(tuple) as isize) };
+    if tracked {
+        return visit.call(call);
+    }
+    // Somebody who runs the call has it too: what is in it is not only the task's.
+    if refs > 1 {
+        return Ok(());
+    }
+    // SAFETY: as above.
+    let length = unsafe { ffi::PyTuple_Size(tuple) };
+    for place in 0..length {
+        // SAFETY: the place is within the tuple, which lends the item: it is not let go of here.
+        let item = unsafe {
+            let item = ffi::PyTuple_GetItem(tuple, place);
+            ManuallyDrop::new(Bound::from_owned_ptr(Python::assume_attached(), item).unbind())
+        };
+        visit.call(&*item)?;
+    }
+    Ok(())
 }
 
 /// Whether the collector may find anything in this object.

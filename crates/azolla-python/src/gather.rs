@@ -39,31 +39,54 @@ pub(crate) fn gather<'py>(
     shared: &Shared,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = futures.py();
-    let jobs = jobs(futures)?;
+    let listed = listed(futures)?;
+    let is_list = listed.is_some();
+    let jobs = listed.map_or_else(|| nested(futures), Ok)?;
     let until = if errors == Errors::Raise { Until::AllOrFailure } else { Until::All };
     wait::wait(py, &jobs, until, None, Some(shared).filter(|shared| shared.is_guest()))?;
     if errors == Errors::Raise {
         raise_first_failure(py, &jobs)?;
+        if is_list && !jobs.iter().any(|job| job.caller.is_some()) {
+            return values(py, &jobs);
+        }
     }
     results(futures, errors)
 }
 
+/// The results of jobs that have ended.
+fn values<'py>(py: Python<'py>, jobs: &[Arc<PyJob>]) -> PyResult<Bound<'py, PyAny>> {
+    // Straight into the list: a vector between would be as long.
+    let mut failed = None;
+    let value = |job| {
+        value(py, job).unwrap_or_else(|error| {
+            failed.get_or_insert(error);
+            py.None().into_bound(py)
+        })
+    };
+    let values = PyList::new(py, jobs.iter().map(|job| &**job).map(value))?;
+    failed.map_or_else(|| Ok(values.into_any()), Err)
+}
+
 /// The jobs of all futures in here.
 pub(crate) fn jobs(futures: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyJob>>> {
+    listed(futures)?.map_or_else(|| nested(futures), Ok)
+}
+
+/// The same, of what is mostly gathered: a list of nothing but futures.
+fn listed(futures: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Arc<PyJob>>>> {
+    let Ok(list) = futures.cast_exact::<PyList>() else { return Ok(None) };
+    let mut jobs = Vec::with_capacity(list.len());
+    for item in list.iter() {
+        let Ok(future) = item.cast::<Future>() else { return Ok(None) };
+        jobs.push(future.get().job(list.py())?);
+    }
+    Ok(Some(jobs))
+}
+
+/// The same, of anything.
+fn nested(futures: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyJob>>> {
     let py = futures.py();
     let mut jobs = Vec::new();
-    if let Ok(list) = futures.cast_exact::<PyList>() {
-        jobs.reserve(list.len());
-        for item in list.iter() {
-            let Ok(future) = item.cast::<Future>() else { break };
-            jobs.push(future.get().job(py)?);
-        }
-        // Mostly that was all.
-        if jobs.len() == list.len() {
-            return Ok(jobs);
-        }
-        jobs.clear();
-    }
     // The results are put in place later: this walk changes nothing.
     replace_by(futures, &mut |future| {
         jobs.push(future.get().job(py)?);

@@ -1,6 +1,6 @@
 //! A Python task: the call, and the place for what comes of it.
 
-use crate::collected::{Hidden, has_parts};
+use crate::collected::{Hidden, has_parts, visit_call};
 use crate::raised::Raised;
 use crate::submit::function_name;
 use azolla::runtime::{Attempts, Header, Job, Status, assert_unlocked};
@@ -27,8 +27,8 @@ pub(crate) enum Failure {
 
 /// A function, what to call it with, and the context variables to call it in.
 pub(crate) struct Call {
-    pub(crate) function: Py<PyAny>,
-    pub(crate) args: Py<PyTuple>,
+    /// The function, and after it what to call it with: as `Context.run` takes them.
+    pub(crate) call: Py<PyTuple>,
     pub(crate) kwargs: Option<Py<PyDict>>,
     /// Shared by the tasks of one `map`, so each runs in a copy. None: one in which nothing is set.
     pub(crate) context: Option<Py<PyAny>>,
@@ -41,8 +41,7 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         Self {
-            function: self.function.clone_ref(py),
-            args: self.args.clone_ref(py),
+            call: self.call.clone_ref(py),
             kwargs: self.kwargs.as_ref().map(|kwargs| kwargs.clone_ref(py)),
             context: self.context.as_ref().map(|context| context.clone_ref(py)),
             has_futures: self.has_futures,
@@ -51,8 +50,7 @@ impl Call {
     }
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.function)?;
-        visit.call(&self.args)?;
+        visit_call(&self.call, visit)?;
         visit.call(&self.kwargs)?;
         visit.call(&self.context)
     }
@@ -66,6 +64,13 @@ pub(crate) enum Name {
     Pure { function: Py<PyString>, digest: u128 },
     /// The function's name and the task's id, veiled by the cluster's own number.
     Impure { function: Py<PyString>, cluster: u128 },
+}
+
+/// What a task that has finished lets go of.
+pub(crate) struct Finished {
+    _call: Option<Call>,
+    /// What a cancelled task comes to is nobody's.
+    _refused: Option<Py<PyAny>>,
 }
 
 pub(crate) struct PyJob {
@@ -138,13 +143,19 @@ impl PyJob {
         drop(call);
     }
 
-    /// Stores the result of the task, as [`store`](Self::store) does, and lets go of its call.
-    pub(crate) fn finish(&self, result: Bound<'_, PyAny>) {
+    /// Stores the result of the task, as [`store`](Self::store) does, and lets go of its call: runs no
+    /// code of anybody's until what comes back is dropped.
+    #[must_use]
+    pub(crate) fn finish(&self, result: Bound<'_, PyAny>) -> Finished {
+        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.outcome().is_some() {
+            return Finished { _call: call, _refused: Some(result.unbind()) };
+        }
         if has_parts(&result) {
             self.hidden.show(result.py());
         }
         self.store(Ok(result.unbind()));
-        self.forget_call();
+        Finished { _call: call, _refused: None }
     }
 
     /// Stores what the task has come to. What a cancelled task comes to is nobody's.
@@ -240,7 +251,8 @@ impl Job for PyJob {
         let name = |py: Python<'_>| match &self.name {
             Name::Given(key) => match self.call(py) {
                 Some(call) => {
-                    function_name(call.function.bind(py)).ok().map(|name| name.to_string())
+                    let function = call.call.bind(py).get_item(0).ok()?;
+                    function_name(&function).ok().map(|name| name.to_string())
                 }
                 None => Some(key.bind(py).to_string()),
             },

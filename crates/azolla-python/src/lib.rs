@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod collected;
 mod dashboard;
+mod fastcall;
 mod future;
 mod gather;
 mod inspect;
@@ -47,6 +48,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sync::VariableCore>()?;
     module.add_class::<worker::PyWorker>()?;
     module.add_class::<worker::Running>()?;
+    fastcall::add_submit(&module.py().get_type::<client::Core>())?;
     module.add_function(wrap_pyfunction!(dashboard::time_left, module)?)?;
     module.add_function(wrap_pyfunction!(actor::actor_state, module)?)?;
     module.add_function(wrap_pyfunction!(raised::before_collection, module)?)?;

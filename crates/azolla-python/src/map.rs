@@ -35,14 +35,14 @@ pub(crate) fn map<'py>(
     let mut portion: Vec<Prepared> = Vec::new();
     let mut number = 0;
     loop {
-        let next = zipped.next_args(py)?;
+        let next = zipped.next_call(function)?;
         let ended = next.is_none();
-        if let Some(args) = next {
+        if let Some(call) = next {
             let key = keys.at(number)?;
             number += 1;
             // Every task has its own keywords: one that changes them changes nobody else's.
             let kwargs = kwargs.as_ref().map(|kwargs| kwargs.copy()).transpose()?;
-            portion.push(common.task(args, kwargs, key.as_ref())?);
+            portion.push(common.task(call, kwargs, key.as_ref())?);
         }
         if ended || portion.len() == PORTION {
             let some_taken = common.submit_all(&mut portion);
@@ -107,18 +107,22 @@ impl<'py> Zipped<'py> {
         self.size
     }
 
-    fn next_args(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    /// The function with the next item of each.
+    fn next_call(&mut self, function: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let py = function.py();
         if let [only] = &mut self.iterators[..] {
-            return only.next().transpose()?.map(|item| PyTuple::new(py, [item])).transpose();
+            let item = only.next().transpose()?;
+            return item.map(|item| (function, item).into_pyobject(py)).transpose();
         }
-        let mut args = Vec::with_capacity(self.iterators.len());
+        let mut call = Vec::with_capacity(1 + self.iterators.len());
+        call.push(function.clone());
         for iterator in &mut self.iterators {
             match iterator.next() {
-                Some(item) => args.push(item?),
+                Some(item) => call.push(item?),
                 None => return Ok(None),
             }
         }
-        PyTuple::new(py, args).map(Some)
+        PyTuple::new(py, call).map(Some)
     }
 }
 

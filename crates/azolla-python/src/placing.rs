@@ -25,6 +25,12 @@ impl<'py> Placing<'_, 'py> {
         shared: &Shared,
         noted: &Annotations<'py>,
     ) -> PyResult<Option<Arc<Constraint>>> {
+        // Mostly nothing is said.
+        if let (Self { workers: None, resources: None, allow_other_workers: None }, true) =
+            (self, noted.is_empty())
+        {
+            return Ok(None);
+        }
         let given = |option: Option<&Bound<'py, PyAny>>, name| match option {
             Some(option) if !option.is_none() => Ok(Some(option.clone())),
             _ => noted.own(name),

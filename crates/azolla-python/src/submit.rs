@@ -1,6 +1,7 @@
 //! `submit` and `map`: calls become tasks.
 
-use crate::arguments::find;
+use crate::arguments::{find, find_in_call};
+use crate::collected::hide_call;
 use crate::future::Future;
 use crate::job::{Call, Name, PyJob};
 use crate::key::{Named, parse};
@@ -31,10 +32,9 @@ pub(crate) struct Options<'a, 'py> {
 }
 
 /// What the tasks of one `submit` or `map` have in common.
-pub(crate) struct Common<'py> {
+pub(crate) struct Common<'a, 'py> {
     py: Python<'py>,
-    shared: Arc<Shared>,
-    function: Bound<'py, PyAny>,
+    shared: &'a Arc<Shared>,
     name: Bound<'py, PyString>,
     /// The name is a prefix that was given: then it counts in digests.
     prefixed: bool,
@@ -49,9 +49,9 @@ pub(crate) struct Common<'py> {
     actor: bool,
 }
 
-impl<'py> Common<'py> {
+impl<'a, 'py> Common<'a, 'py> {
     pub(crate) fn new(
-        shared: &Arc<Shared>,
+        shared: &'a Arc<Shared>,
         what: &str,
         function: &Bound<'py, PyAny>,
         options: &Options<'_, 'py>,
@@ -74,8 +74,7 @@ impl<'py> Common<'py> {
         };
         Ok(Self {
             py,
-            shared: Arc::clone(shared),
-            function: function.clone(),
+            shared,
             name: options.prefix.cloned().unwrap_or(name),
             prefixed: options.prefix.is_some(),
             kind,
@@ -96,22 +95,23 @@ impl<'py> Common<'py> {
         })
     }
 
-    /// One task: its job, and what the engine is to know of it.
+    /// One task: its job, and what the engine is to know of it. `call` is the function and its
+    /// arguments, in a tuple that is nobody else's.
     pub(crate) fn task(
         &self,
-        args: Bound<'py, PyTuple>,
+        call: Bound<'py, PyTuple>,
         kwargs: Option<Bound<'py, PyDict>>,
         key: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Prepared> {
         let mut inputs = Vec::new();
-        find(args.as_any(), &self.shared, &mut inputs)?;
+        find_in_call(&call, self.shared, &mut inputs)?;
         if let Some(kwargs) = &kwargs {
-            find(kwargs.as_any(), &self.shared, &mut inputs)?;
+            find(kwargs.as_any(), self.shared, &mut inputs)?;
         }
-        let (name, key) = self.name(&args, kwargs.as_ref(), key)?;
+        let (name, key) = self.name(&call, kwargs.as_ref(), key)?;
+        hide_call(&call);
         let call = Call {
-            function: self.function.clone().unbind(),
-            args: args.unbind(),
+            call: call.unbind(),
             kwargs: kwargs.map(Bound::unbind),
             context: self.context.as_ref().map(|context| context.clone().unbind()),
             has_futures: !inputs.is_empty(),
@@ -133,7 +133,7 @@ impl<'py> Common<'py> {
     /// What the task is called, and the key to find it under.
     fn name(
         &self,
-        args: &Bound<'py, PyTuple>,
+        call: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
         key: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Name, Option<Named>)> {
@@ -143,7 +143,7 @@ impl<'py> Common<'py> {
         }
         let function = self.name.clone().unbind();
         if let Some(token) = &self.token
-            && let Some(digest) = token.call(self.py, args, kwargs, &future_digest)?
+            && let Some(digest) = token.call(self.py, call, kwargs, &future_digest)?
         {
             let digest = if self.prefixed { self.with_prefix(digest) } else { digest };
             let named = Named::Key(Key::from_digest(digest));
@@ -158,7 +158,7 @@ impl<'py> Common<'py> {
     }
 
     pub(crate) fn submit(&self, prepared: Prepared) -> PyResult<Bound<'py, Future>> {
-        let shared = &self.shared;
+        let shared = self.shared;
         if let Some(Named::Task(task)) = prepared.key
             && let Some(job) = shared.engine.find_task(task)
         {
@@ -179,7 +179,7 @@ impl<'py> Common<'py> {
         some
     }
 
-    fn spec<'a>(&self, prepared: &'a Prepared) -> Spec<'a, PyJob> {
+    fn spec<'s>(&self, prepared: &'s Prepared) -> Spec<'s, PyJob> {
         Spec {
             job: Arc::clone(&prepared.job),
             key: match prepared.key {
@@ -208,6 +208,10 @@ impl<'py> Annotations<'py> {
         }
         let noted = python(py, &CURRENT, "azolla._annotations", "current")?.call0()?;
         Ok(Self(noted.cast_into().ok()))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     /// The name of the span.

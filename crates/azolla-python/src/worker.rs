@@ -3,7 +3,7 @@
 //! The thread's loop is Python (`azolla/_worker.py`), so that no native frame ever lies below the
 //! user's code.
 
-use crate::arguments::replace;
+use crate::arguments::{replace, replace_in_call};
 use crate::future::value;
 use crate::job::{Call, Failure, PyJob};
 use crate::raised::{Raised, set_traceback};
@@ -30,6 +30,8 @@ thread_local! {
     static WORKER: RefCell<Option<ManuallyDrop<Worker<PyJob>>>> = const { RefCell::new(None) };
     /// The cluster of this thread's worker.
     static OWNER: RefCell<Option<Owner>> = const { RefCell::new(None) };
+    /// Dropped as `WORKER` is.
+    static EMPTY: RefCell<Option<ManuallyDrop<Empty>>> = const { RefCell::new(None) };
 }
 
 /// Calls `f` with the worker whose task runs on this thread: `None` outside tasks.
@@ -79,9 +81,14 @@ pub(crate) struct PyWorker {
     owner: Owner,
     forks: u64,
     rest: Mutex<Rest>,
-    /// A context in which nothing is set, for tasks that were submitted from such a one: used until
-    /// one of them sets something.
-    empty: Mutex<Option<Py<PyAny>>>,
+}
+
+/// A context in which nothing is set, for tasks that were submitted from such a one: used until a task
+/// sets something.
+struct Empty {
+    context: Py<PyAny>,
+    /// Its method.
+    run: Py<PyAny>,
 }
 
 /// What a worker is to do that has nothing to run.
@@ -94,22 +101,16 @@ enum Rest {
     End,
 }
 
-/// A call as the loop makes it: `context.run(function, *args, **kwargs)`.
-type Task<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyTuple>, Bound<'py, PyDict>);
+/// A call as the loop makes it: a context's `run`, the function with its arguments, and if there are any, those
+/// by name.
+type Task<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
 
 impl PyWorker {
     pub(crate) fn new(waiting: Arc<Mutex<Option<Worker<PyJob>>>>, owner: Owner) -> Self {
         let locked = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let number = locked.as_ref().map_or(0, Worker::number);
         drop(locked);
-        Self {
-            waiting,
-            number,
-            owner,
-            forks: forks(),
-            rest: Mutex::new(Rest::None),
-            empty: Mutex::new(None),
-        }
+        Self { waiting, number, owner, forks: forks(), rest: Mutex::new(Rest::None) }
     }
 
     fn cluster(&self) -> Option<Arc<Cluster>> {
@@ -136,6 +137,7 @@ impl PyWorker {
     fn end(&self) {
         drop(WORKER.take().map(ManuallyDrop::into_inner));
         drop(OWNER.take());
+        drop(EMPTY.take().map(ManuallyDrop::into_inner));
     }
 
     /// Whether this is the child of a fork that a task has made.
@@ -175,14 +177,18 @@ impl PyWorker {
         if self.is_forked() {
             return Err(PySystemExit::new_err(0));
         }
-        self.check_empty(py)?;
+        check_empty(py)?;
         let coroutine = python(py, &COROUTINE, "types", "CoroutineType")?;
         if result.get_type().is(coroutine) {
             self.detach(&result)?;
-        } else if let Some(job) = own(|worker| worker.job().map(Arc::clone))? {
-            job.finish(result);
-            drop(job);
-            own(|worker| worker.finish(Outcome::Done))?;
+        } else {
+            let finished = own(|worker| {
+                let finished = worker.job().map(|job| job.finish(result));
+                worker.finish(Outcome::Done);
+                finished
+            })?;
+            // What the task has held may have finalizers: they run here, between two tasks.
+            drop(finished);
         }
         self.next_at_hand(py)
     }
@@ -192,7 +198,7 @@ impl PyWorker {
         if self.is_forked() {
             return Err(PyErr::from_value(error));
         }
-        self.check_empty(error.py())?;
+        check_empty(error.py())?;
         let job = own(|worker| worker.job().map(Arc::clone))?;
         let Some(job) = job else { return Ok(()) };
         let outcome = fail(&job, &error, true)?;
@@ -205,84 +211,21 @@ impl PyWorker {
     /// The next call to make. None: there is none now, or none any more, as `rest` says.
     fn next_at_hand<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
         loop {
-            let rest = match own(|worker| (worker.next_task(), worker.job().map(Arc::clone)))? {
-                (Next::Run, Some(job)) => match self.prepare(py, &job)? {
+            let next = |worker: &mut Worker<PyJob>| {
+                let next = worker.next_task();
+                (next, worker.job().and_then(|job| job.call(py)))
+            };
+            let rest = match own(next)? {
+                (Next::Run, call) => match prepare(py, call)? {
                     Some(call) => return Ok(Some(call)),
                     None => continue,
                 },
                 (Next::Sleep(sleeper), _) => Rest::Sleep(sleeper),
-                _ => Rest::End,
+                (Next::End, _) => Rest::End,
             };
             *locked(&self.rest) = rest;
             return Ok(None);
         }
-    }
-
-    /// The call of a job, with futures replaced by their results. `None`: that has failed, and so
-    /// has the task.
-    fn prepare<'py>(&self, py: Python<'py>, job: &Arc<PyJob>) -> PyResult<Option<Task<'py>>> {
-        let Some(call) = job.call(py) else {
-            own(|worker| worker.finish(Outcome::Failed))?;
-            return Ok(None);
-        };
-        match self.task(py, call) {
-            Ok(task) => Ok(Some(task)),
-            Err(error) => {
-                let outcome = fail(job, error.into_value(py).bind(py).as_any(), true)?;
-                own(|worker| worker.finish(outcome))?;
-                Ok(None)
-            }
-        }
-    }
-
-    fn task<'py>(&self, py: Python<'py>, call: Call) -> PyResult<Task<'py>> {
-        static NO_KEYWORDS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
-        let context = match call.context {
-            Some(context) => context.bind(py).call_method0(intern!(py, "copy"))?,
-            None => self.empty(py)?,
-        };
-        let mut args = call.args.into_bound(py);
-        let mut kwargs = match call.kwargs {
-            Some(kwargs) => kwargs.into_bound(py),
-            // The loop's call copies it, so nobody sees it.
-            None => NO_KEYWORDS.get_or_init(py, || PyDict::new(py).unbind()).bind(py).clone(),
-        };
-        if let Some(actor) = &call.state {
-            let state = value(py, actor)?;
-            args = PyTuple::new(py, std::iter::once(state).chain(args.iter()).collect::<Vec<_>>())?;
-        }
-        if call.has_futures {
-            if let Some(new) = replace(args.as_any())? {
-                args = new.cast_into()?;
-            }
-            if let Some(new) = replace(kwargs.as_any())? {
-                kwargs = new.cast_into()?;
-            }
-        }
-        Ok((context, call.function.into_bound(py), args, kwargs))
-    }
-
-    /// A context in which nothing is set.
-    fn empty<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        static CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        if let Some(empty) = &*locked(&self.empty) {
-            return Ok(empty.bind(py).clone());
-        }
-        let new = python(py, &CONTEXT, "contextvars", "Context")?.call0()?;
-        *locked(&self.empty) = Some(new.clone().unbind());
-        Ok(new)
-    }
-
-    /// After a task: a context in which it has set something is no other's.
-    fn check_empty(&self, py: Python<'_>) -> PyResult<()> {
-        let kept = locked(&self.empty).as_ref().map(|empty| empty.bind(py).clone());
-        if let Some(empty) = kept
-            && empty.len()? > 0
-        {
-            let used = locked(&self.empty).take();
-            drop(used);
-        }
-        Ok(())
     }
 
     /// The call has returned a coroutine: it runs on the cluster's event loop, and takes no slot.
@@ -302,6 +245,70 @@ impl PyWorker {
         }
         Ok(())
     }
+}
+
+/// The call of the current task, with futures replaced by their results. `None`: that has failed, and so
+/// has the task.
+fn prepare<'py>(py: Python<'py>, call: Option<Call>) -> PyResult<Option<Task<'py>>> {
+    let outcome = match call.map(|call| task(py, call)) {
+        Some(Ok(task)) => return Ok(Some(task)),
+        Some(Err(error)) => match own(|worker| worker.job().map(Arc::clone))? {
+            Some(job) => fail(&job, error.into_value(py).bind(py).as_any(), true)?,
+            None => return Ok(None),
+        },
+        None => Outcome::Failed,
+    };
+    own(|worker| worker.finish(outcome))?;
+    Ok(None)
+}
+
+/// A call as the loop makes it, with futures replaced by their results.
+fn task<'py>(py: Python<'py>, call: Call) -> PyResult<Task<'py>> {
+    let run = match &call.context {
+        Some(context) => {
+            let own = context.bind(py).call_method0(intern!(py, "copy"))?;
+            own.getattr(intern!(py, "run"))?
+        }
+        None => run_in_empty(py)?,
+    };
+    let mut whole = call.call.into_bound(py);
+    let mut kwargs = call.kwargs.map(|kwargs| kwargs.into_bound(py));
+    if call.has_futures || call.state.is_some() {
+        let state = call.state.as_ref().map(|actor| value(py, actor)).transpose()?;
+        whole = replace_in_call(&whole, state, call.has_futures)?;
+    }
+    if call.has_futures
+        && let Some(given) = &kwargs
+        && let Some(new) = replace(given.as_any())?
+    {
+        kwargs = Some(new.cast_into()?);
+    }
+    Ok((run, whole, kwargs))
+}
+
+/// `run` of a context in which nothing is set.
+fn run_in_empty(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let run = |empty: &ManuallyDrop<Empty>| empty.run.bind(py).clone();
+    if let Some(run) = EMPTY.with_borrow(|empty| empty.as_ref().map(run)) {
+        return Ok(run);
+    }
+    let context = python(py, &CONTEXT, "contextvars", "Context")?.call0()?;
+    let run = context.getattr(intern!(py, "run"))?;
+    let new = Empty { context: context.unbind(), run: run.clone().unbind() };
+    EMPTY.set(Some(ManuallyDrop::new(new)));
+    Ok(run)
+}
+
+/// After a task: a context in which it has set something is no other's.
+fn check_empty(py: Python<'_>) -> PyResult<()> {
+    // To ask for its length runs no code of anybody's.
+    let length = |empty: &ManuallyDrop<Empty>| empty.context.bind(py).len();
+    let length = EMPTY.with_borrow(|empty| empty.as_ref().map_or(Ok(0), length))?;
+    if length > 0 {
+        drop(EMPTY.take().map(ManuallyDrop::into_inner));
+    }
+    Ok(())
 }
 
 fn own<R>(f: impl FnOnce(&mut Worker<PyJob>) -> R) -> PyResult<R> {
@@ -405,7 +412,7 @@ impl Running {
     /// The task has returned this.
     fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
-        self.job.finish(result);
+        drop(self.job.finish(result));
         self.cluster.engine.finish_detached(&self.job, false, self.since.elapsed());
         Ok(())
     }

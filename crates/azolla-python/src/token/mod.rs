@@ -49,7 +49,8 @@ impl FunctionToken {
         Ok(settle(py, digest)?.map(FunctionToken))
     }
 
-    /// The digest of a call of this function, or `None` where an argument cannot be hashed.
+    /// The digest of a call of this function, or `None` where an argument cannot be hashed. `call` is
+    /// the function and its arguments.
     ///
     /// # Errors
     ///
@@ -57,13 +58,13 @@ impl FunctionToken {
     pub(crate) fn call(
         &self,
         py: Python<'_>,
-        args: &Bound<'_, PyTuple>,
+        call: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
         future_key: FutureKey<'_>,
     ) -> PyResult<Option<u128>> {
         let digest = digest(py, Tag::Call, future_key, |walk| {
             walk.out.digest(self.0);
-            walk.arguments(args, kwargs)
+            walk.arguments(call, 1, kwargs)
         });
         settle(py, digest)
     }
@@ -92,7 +93,7 @@ pub(crate) fn tokenize(
     args: &Bound<'_, PyTuple>,
     kwargs: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
-    match digest(py, Tag::Value, &|_| None, |walk| walk.arguments(args, kwargs)) {
+    match digest(py, Tag::Value, &|_| None, |walk| walk.arguments(args, 0, kwargs)) {
         Ok(digest) => Ok(format!("{digest:032x}")),
         Err(miss) => Err(refusal(py, miss.or_interrupt(py)?)),
     }
@@ -105,13 +106,15 @@ impl<'py> Walk<'_, 'py> {
         self.value(function)
     }
 
-    /// Writes the arguments of a call; none by name is the same as an empty dict of them.
+    /// Writes the arguments of a call, which are those of `args` from this place on; none by name is
+    /// the same as an empty dict of them.
     fn arguments(
         &mut self,
         args: &Bound<'py, PyTuple>,
+        from: usize,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> Hashed {
-        self.tuple(args)?;
+        self.tuple_from(args, from)?;
         match kwargs {
             Some(kwargs) if !kwargs.is_empty() => self.dict(Tag::Dict, kwargs),
             _ => Ok(()),

@@ -60,10 +60,16 @@ impl<'py> Walk<'_, 'py> {
 
     /// Writes a tuple.
     pub(super) fn tuple(&mut self, tuple: &Bound<'py, PyTuple>) -> Hashed {
-        self.spend_objects(tuple.len())?;
+        self.tuple_from(tuple, 0)
+    }
+
+    /// Writes a tuple as if it began at this place.
+    pub(super) fn tuple_from(&mut self, tuple: &Bound<'py, PyTuple>, from: usize) -> Hashed {
+        let length = tuple.len() - from;
+        self.spend_objects(length)?;
         self.out.tag(Tag::Tuple);
-        self.out.number(tuple.len() as u64);
-        tuple.iter_borrowed().try_for_each(|item| self.value(&item))
+        self.out.number(length as u64);
+        tuple.iter_borrowed().skip(from).try_for_each(|item| self.value(&item))
     }
 
     /// Writes a dict. The order in which its keys came does not count, as it does not for `==`.

@@ -1,0 +1,194 @@
+//! `Client.submit` as Python calls it: its arguments in an array, the names of those by name beside it.
+//!
+//! For a function that takes `**kwargs` PyO3 asks Python for a tuple and a dictionary, made anew for
+//! each call: with `pure=False` that is a tenth of what a task costs. Here the tuple that a call is kept in
+//! is made at once, and a dictionary only of what the function is to be called with by name.
+
+use crate::client::Core;
+use crate::future::Future;
+use crate::placing::Placing;
+use crate::submit::{Common, Options};
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::panic::PanicException;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+const NAME: &CStr = c"submit";
+
+const DOC: &CStr = c"submit($self, func, *args, key=None, workers=None, resources=None, retries=None, priority=None, \
+fifo_timeout=None, allow_other_workers=None, actor=None, actors=None, pure=True, **kwargs)
+--
+
+Has `func(*args, **kwargs)` run as a task, and returns a future on its result.
+
+Futures among the arguments, also in lists, tuples, named tuples, sets, the values of
+dictionaries and the fields of dataclasses, are replaced by their results; the task begins when
+all are there. A coroutine function (`async def`) runs on the client's event loop, and takes no
+slot.
+
+Args:
+    func: What to call.
+    *args: What to call it with.
+    key: The task's key. If the client has a task of that key, the future is on that one.
+    retries: How many times the task runs again if it fails; by default 0.
+    priority: Tasks of higher priority go first. By default a task has that of the task that
+        submits it, and 0 if none does.
+    workers: The workers that may run it, by their names or addresses: one, or several.
+    allow_other_workers: Whether `workers` is only a wish: others run the task while none of those
+        has a thread and the resources to spare.
+    resources: How much it takes of its worker's resources while it runs, by their names.
+    actor: Whether the result is a state that stays where it is: the future then gives an `Actor`,
+        whose methods are called there, one at a time. `actors` is the same.
+    pure: Whether equal calls give equal results, and so may be one task (the default). Pass
+        False for what has effects, or chance in it.
+    **kwargs: What to call it with, by name.
+
+The other arguments are Dask's, and have no meaning here yet.";
+
+/// What is given by name.
+#[derive(Default)]
+struct Given<'py> {
+    func: Option<Bound<'py, PyAny>>,
+    key: Option<Bound<'py, PyAny>>,
+    workers: Option<Bound<'py, PyAny>>,
+    resources: Option<Bound<'py, PyAny>>,
+    retries: Option<Bound<'py, PyAny>>,
+    priority: Option<Bound<'py, PyAny>>,
+    allow_other_workers: Option<Bound<'py, PyAny>>,
+    actor: bool,
+    pure: Option<bool>,
+    /// What the function is to be called with.
+    kwargs: Option<Bound<'py, PyDict>>,
+}
+
+impl<'py> Given<'py> {
+    fn take(&mut self, name: &Bound<'py, PyString>, value: Bound<'py, PyAny>) -> PyResult<()> {
+        match &*name.to_cow()? {
+            "func" => self.func = Some(value),
+            "key" => self.key = Some(value),
+            "workers" => self.workers = Some(value),
+            "resources" => self.resources = Some(value),
+            "retries" => self.retries = Some(value),
+            "priority" => self.priority = Some(value),
+            "allow_other_workers" => self.allow_other_workers = Some(value),
+            "actor" | "actors" => self.actor |= value.is_truthy()?,
+            "pure" if value.is_none() => self.pure = None,
+            "pure" => self.pure = Some(value.extract().map_err(|_| not_bool(&value))?),
+            // It ranks the work of several users of one cluster; here is one.
+            "fifo_timeout" => {}
+            _ => {
+                let kwargs = self.kwargs.get_or_insert_with(|| PyDict::new(name.py()));
+                kwargs.set_item(name, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_bool(value: &Bound<'_, PyAny>) -> PyErr {
+    let given = crate::submit::short_repr(value);
+    PyTypeError::new_err(format!("submit(): pure must be True, False or None, not {given}"))
+}
+
+/// Makes `submit` a method of the class.
+pub(crate) fn add_submit(core: &Bound<'_, PyType>) -> PyResult<()> {
+    // Once a process, and for as long as that: a method's definition is never let go of.
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: NAME.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: submit },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: DOC.as_ptr(),
+    }));
+    // SAFETY: the class is alive, and so is the definition, which says truly how `submit` is called. What
+    // is returned is a new reference, or null with an exception set.
+    let method = unsafe {
+        let method = ffi::PyDescr_NewMethod(core.as_type_ptr(), definition);
+        Bound::from_owned_ptr_or_err(core.py(), method)?
+    };
+    core.setattr("submit", method)
+}
+
+/// Called by Python, which has seen to it that `this` is of the class.
+unsafe extern "C" fn submit(
+    this: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    Python::attach(|py| {
+        // SAFETY: as Python calls such a method: all that is pointed to is alive until it returns; `count`
+        // arguments are followed by one for each name; `names` is null or a tuple of texts.
+        let submitted = catch_unwind(AssertUnwindSafe(|| unsafe {
+            let this = Borrowed::from_ptr(py, this);
+            let names = Borrowed::from_ptr_or_opt(py, names);
+            let named = names.map_or(Ok(0), |names| names.len())?;
+            let all = match count as usize + named {
+                0 => &[],
+                all => std::slice::from_raw_parts(arguments, all),
+            };
+            let all = all.iter().map(|argument| Borrowed::from_ptr(py, *argument).to_owned());
+            call(&this, all, count as usize, names.as_deref())
+        }));
+        let submitted = submitted.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        submitted.map_or_else(
+            |error| {
+                error.restore(py);
+                ptr::null_mut()
+            },
+            |future| future.into_ptr(),
+        )
+    })
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> PyErr {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+    PanicException::new_err((said.unwrap_or("submit() has panicked").to_owned(),))
+}
+
+/// `count` arguments by place, and then those by name.
+fn call<'py>(
+    this: &Bound<'py, PyAny>,
+    mut arguments: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+    count: usize,
+    names: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, Future>> {
+    let py = this.py();
+    let mut whole = PyTuple::new(py, arguments.by_ref().take(count))?;
+    let mut given = Given { pure: Some(true), ..Given::default() };
+    if let Some(names) = names {
+        for (name, value) in names.cast::<PyTuple>()?.iter_borrowed().zip(arguments) {
+            given.take(&*name.cast()?, value)?;
+        }
+    }
+    if let Some(func) = given.func.take() {
+        if count > 0 {
+            let message = "submit() got multiple values for argument 'func'";
+            return Err(PyTypeError::new_err(message));
+        }
+        whole = PyTuple::new(py, [func])?;
+    }
+    let Ok(func) = whole.get_item(0) else {
+        return Err(PyTypeError::new_err("submit() takes a function first"));
+    };
+    let options = Options {
+        key: given.key.as_ref(),
+        prefix: None,
+        retries: given.retries.as_ref(),
+        priority: given.priority.as_ref(),
+        placing: Placing {
+            workers: given.workers.as_ref(),
+            resources: given.resources.as_ref(),
+            allow_other_workers: given.allow_other_workers.as_ref(),
+        },
+        pure: given.pure.unwrap_or(true),
+        actor: given.actor,
+    };
+    let common = Common::new(this.cast::<Core>()?.get().shared()?, "submit", &func, &options)?;
+    let prepared = common.task(whole, given.kwargs, options.key)?;
+    common.submit(prepared)
+}

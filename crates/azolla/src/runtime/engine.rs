@@ -499,7 +499,7 @@ impl<J: Job + ?Sized> Drop for Hold<'_, J> {
 }
 
 /// The most tasks that are submitted or released in one hold of the lock.
-pub(super) const PORTION: usize = 64;
+pub(super) const PORTION: usize = 128;
 
 /// Marks inputs as watched, so that their workers tell of their end at once, and notes which have
 /// a result already.

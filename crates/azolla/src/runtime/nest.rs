@@ -47,8 +47,9 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         let mut nested = Nested { tasks: Arc::new(tasks), looked_at: 0, begun: false };
         let wait = Wait { tasks: Arc::clone(&nested.tasks), all: true };
         let hand = &mut self.hand;
+        let took = hand.took();
         let begun = self.engine.with(|locked| {
-            hand.tell(locked, self.id);
+            hand.tell(locked, self.id, took);
             if !nested.tasks.iter().any(|task| may_run(locked, *task)) {
                 return Ok(false);
             }
@@ -76,8 +77,9 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
     pub fn next_nested(&mut self, nested: &mut Nested) -> Option<Arc<J>> {
         if !std::mem::take(&mut nested.begun) {
             let hand = &mut self.hand;
+            let took = hand.took();
             self.engine.with(|locked| {
-                hand.tell(locked, self.id);
+                hand.tell(locked, self.id, took);
                 nested.begin_next(hand, locked, self.id);
                 if hand.current.is_none() {
                     drop(locked.handle(Event::Unnest(self.id)));

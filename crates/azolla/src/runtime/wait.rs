@@ -293,8 +293,9 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
             if self.engine.is_closing() {
                 return Err(WaitError::Closed);
             }
+            let took = self.hand.took();
             let refused = self.engine.with(|locked| {
-                self.hand.tell(locked, self.id);
+                self.hand.tell(locked, self.id, took);
                 self.hand.give_back(locked);
                 self.hand.say_begun(locked, self.id);
                 let answer = locked.handle(event(self.id));

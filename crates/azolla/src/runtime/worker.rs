@@ -133,7 +133,9 @@ impl<J: Job + ?Sized> Worker<J> {
             if self.engine.is_closing() {
                 return Next::End;
             }
-            let pulled = self.engine.with(|locked| self.hand.pull(locked, self.id, self.group));
+            let took = self.hand.took();
+            let (worker, group) = (self.id, self.group);
+            let pulled = self.engine.with(|locked| self.hand.pull(locked, worker, group, took));
             self.hand.let_go();
             match pulled {
                 Pulled::Some => {}
@@ -173,10 +175,13 @@ impl<J: Job + ?Sized> Worker<J> {
         match outcome {
             Outcome::Done => self.hand.tell_now |= header.settle(false),
             // A failure shows when the engine has heard of it: it may be retried at once.
-            Outcome::Failed => self.engine.with(|locked| {
-                locked.fail(&job);
-                self.hand.tell(locked, self.id);
-            }),
+            Outcome::Failed => {
+                let took = self.hand.took();
+                self.engine.with(|locked| {
+                    locked.fail(&job);
+                    self.hand.tell(locked, self.id, took);
+                });
+            }
             Outcome::Again | Outcome::Suspended => self.hand.tell_now = true,
         }
         if outcome == Outcome::Failed && self.engine.observer.is_on() {
@@ -261,13 +266,14 @@ impl<J: Job + ?Sized> Drop for Worker<J> {
             self.finish(Outcome::Failed);
             self.hand.lift();
         }
+        let took = self.hand.took();
         self.engine.with(|locked| {
-            self.hand.tell(locked, self.id);
+            self.hand.tell(locked, self.id, took);
             // The next of a chain, handed over only now, has not begun: another worker runs it.
             while let Some(Current { task, job, .. }) = self.hand.current.take() {
                 self.hand.gone.push(job);
                 self.hand.finished.push((task, Outcome::Again));
-                self.hand.tell(locked, self.id);
+                self.hand.tell(locked, self.id, 0);
             }
             self.hand.give_back(locked);
             if !self.hand.retired {
@@ -302,8 +308,14 @@ impl<J: Job + ?Sized> Hand<J> {
     }
 
     /// Tells what has finished and asks for more.
-    fn pull(&mut self, locked: &mut Locked<'_, J>, worker: WorkerId, group: GroupId) -> Pulled {
-        self.tell(locked, worker);
+    fn pull(
+        &mut self,
+        locked: &mut Locked<'_, J>,
+        worker: WorkerId,
+        group: GroupId,
+        took: u64,
+    ) -> Pulled {
+        self.tell(locked, worker, took);
         let best = locked.best_ready(group);
         if self.claims.front().is_some_and(|claim| claim.priority < best) {
             self.give_back(locked);
@@ -321,21 +333,26 @@ impl<J: Job + ?Sized> Hand<J> {
         if self.current.is_some() { Pulled::Some } else { Pulled::Nothing { doze } }
     }
 
-    /// Tells what has finished, and takes what the engine hands over.
-    pub(super) fn tell(&mut self, locked: &mut Locked<'_, J>, worker: WorkerId) {
-        self.tell_now = false;
+    /// How long each of what has finished took, in nanoseconds; what is in the middle of running is
+    /// measured in parts. For [`tell`](Self::tell), and before the lock: it has to ask the clock.
+    pub(super) fn took(&mut self) -> u64 {
         let now = now();
         // Where a test moves workers by hand, tasks are short however busy the machine is.
         let elapsed = if cfg!(test) { 0 } else { now.duration_since(self.since).as_nanos() as u64 };
         self.since = now;
-        let took = match self.finished.len() {
-            // In the middle of a task, which is about to wait.
-            0 if self.current.is_some() => {
-                self.spent += elapsed;
-                return;
-            }
-            several => (std::mem::take(&mut self.spent) + elapsed) / several.max(1) as u64,
-        };
+        self.spent += elapsed;
+        match self.finished.len() {
+            0 if self.current.is_some() => 0,
+            several => std::mem::take(&mut self.spent) / several.max(1) as u64,
+        }
+    }
+
+    /// Tells what has finished, and takes what the engine hands over.
+    pub(super) fn tell(&mut self, locked: &mut Locked<'_, J>, worker: WorkerId, took: u64) {
+        self.tell_now = false;
+        if self.finished.is_empty() && self.current.is_some() {
+            return;
+        }
         let mut finished = std::mem::take(&mut self.finished);
         for (task, outcome) in finished.drain(..) {
             locked.feed(Event::Finish { worker: Some(worker), task, outcome, took });

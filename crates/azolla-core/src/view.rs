@@ -88,6 +88,12 @@ impl<P: Clone> Scheduler<P> {
         Some(TaskView { state, lineage, priority, kind, branch, unrunnable })
     }
 
+    /// How a task stands that is kept.
+    #[must_use]
+    pub fn state(&self, id: TaskId) -> Option<State> {
+        self.tasks.get(id).map(|task| task.state)
+    }
+
     /// What the driver gave with this task, or `None` if it is gone.
     #[must_use]
     pub fn payload(&self, id: TaskId) -> Option<&P> {

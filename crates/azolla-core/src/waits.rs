@@ -285,6 +285,10 @@ impl<P: Clone> Scheduler<P> {
     /// Followed are the waits that cannot end before what is waited for does: those for all of
     /// several tasks.
     pub(crate) fn cycle(&self, task: TaskId, wait: &Wait) -> Option<Vec<TaskId>> {
+        // Mostly none of them waits for anything.
+        if self.needs(wait).all(|next| next != task && self.followed(next).is_empty()) {
+            return None;
+        }
         let mut reached_from: HashMap<TaskId, TaskId, FxBuildHasher> = HashMap::default();
         let mut reached: Vec<(TaskId, TaskId)> =
             self.needs(wait).map(|next| (next, task)).collect();

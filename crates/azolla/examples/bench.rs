@@ -1,7 +1,8 @@
 //! azolla's part of the Rust table of `make bench`.
 //!
 //! `cargo run --release -p azolla --example bench -- WORK=TASKS ...`: each work is warmed up, timed, checks its result, and
-//! prints a line of JSON. `bench/peers` does the same works on rayon and tokio.
+//! prints a line of JSON. `bench/peers` does the same works on rayon and tokio. `threads=1` before a work has it done on one
+//! thread instead of two.
 
 #![allow(clippy::print_stdout)] // what it is for
 
@@ -17,9 +18,14 @@ mod growth;
 use growth::{Graph, Growth, Plan, hash, print_peak};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let client = Client::builder().threads_per_worker(2).build()?;
+    let with = |threads| Client::builder().threads_per_worker(threads).build();
+    let mut client = with(2)?;
     for request in std::env::args().skip(1) {
         let (work, amount) = request.split_once('=').ok_or("WORK=TASKS is wanted")?;
+        if work == "threads" {
+            client = with(amount.parse()?)?;
+            continue;
+        }
         if work == "metg" {
             Plan::parse(amount)?.sweep(|graph| grow(&client, graph));
             continue;

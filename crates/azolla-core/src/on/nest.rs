@@ -5,6 +5,7 @@
 
 use crate::effect::{Effect, Refusal};
 use crate::event::Wait;
+use crate::graph::is_ready;
 use crate::id::WorkerId;
 use crate::scheduler::Scheduler;
 use crate::task::State;
@@ -52,8 +53,13 @@ impl<P: Clone> Scheduler<P> {
         };
         let goes_first = self.best_for(group).is_none_or(|best| best <= task.priority);
         if may_run && goes_first && task.set.is_none() {
-            // Out of the queue, as if popped: `give` sets the state.
-            self.set_state(nested, State::Waiting { unfinished: 0 });
+            // It is the first, mostly.
+            let tasks = &self.tasks;
+            let first = |number, id| is_ready(tasks, number, id);
+            if self.ready.pop_if(first, |id| id == nested).is_none() {
+                // Out of the queue, as if popped: `give` sets the state.
+                self.set_state(nested, State::Waiting { unfinished: 0 });
+            }
             self.give(id, nested, true, effects);
         }
     }

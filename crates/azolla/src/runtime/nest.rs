@@ -117,26 +117,25 @@ impl Nested {
         {
             let at = self.looked_at;
             self.looked_at += 1;
-            if !locked.payload(*task).is_some_and(|job| job.header().is_settled()) {
-                take_back(locked, *task);
-                drop(locked.handle(Event::RunNested { worker, at }));
-                hand.take(locked);
+            match locked.state.scheduler.state(*task) {
+                Some(State::Claimed { .. }) => take_back(locked, *task),
+                Some(State::Ready) => {}
+                _ => continue,
             }
+            drop(locked.handle(Event::RunNested { worker, at }));
+            hand.take(locked);
         }
     }
 }
 
 fn may_run<J: Job + ?Sized>(locked: &Locked<'_, J>, task: TaskId) -> bool {
-    let state = locked.state.scheduler.task(task).map(|task| task.state);
+    let state = locked.state.scheduler.state(task);
     matches!(state, Some(State::Ready | State::Claimed { .. }))
 }
 
-/// Takes a task back that another worker has claimed and not begun.
+/// Takes a task back that another worker has claimed, unless it has begun.
 fn take_back<J: Job + ?Sized>(locked: &mut Locked<'_, J>, task: TaskId) {
-    let state = locked.state.scheduler.task(task).map(|task| task.state);
-    if matches!(state, Some(State::Claimed { .. }))
-        && locked.payload(task).is_some_and(|job| job.header().take_back())
-    {
+    if locked.state.scheduler.payload(task).is_some_and(|job| job.header().take_back()) {
         drop(locked.handle(Event::Unclaim(task)));
     }
 }

@@ -645,6 +645,23 @@ def finalizers_submit() -> None:
 
 
 @scenario()
+def a_finalizer_submits_when_the_modules_are_gone() -> None:
+    class Last:
+        def __init__(self, client: Client) -> None:
+            self.client = client
+
+        def __del__(self) -> None:
+            try:
+                self.client.submit(abs, -1, pure=False)
+            except Exception:
+                return
+            raise AssertionError("submitted after the end")
+
+    sys.last = Last(local())  # type: ignore[attr-defined]
+    leaving()
+
+
+@scenario()
 def finalizers_wait() -> None:
     global stranded
     client = local()

@@ -119,7 +119,7 @@ unsafe extern "C" fn submit(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    Python::attach(|py| {
+    let inside = |py: Python<'_>| {
         // SAFETY: as Python calls such a method: all that is pointed to is alive until it returns; `count`
         // arguments are followed by one for each name; `names` is null or a tuple of texts.
         let submitted = catch_unwind(AssertUnwindSafe(|| unsafe {
@@ -141,7 +141,10 @@ unsafe extern "C" fn submit(
             },
             |future| future.into_ptr(),
         )
-    })
+    };
+    // SAFETY: Python has called, and so this thread has the GIL. That holds also while the interpreter
+    // ends, when a finalizer may lead here and `attach` would refuse.
+    unsafe { Python::attach_unchecked(inside) }
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> PyErr {

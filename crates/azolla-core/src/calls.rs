@@ -12,6 +12,7 @@ use crate::graph::{News, Todo};
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
 use crate::task::State;
+use crate::tasks::Tasks;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
@@ -36,9 +37,9 @@ pub(crate) struct Mailbox {
 impl<P: Clone> Scheduler<P> {
     /// The actor of this task, if it is a call.
     pub(crate) fn actor_of(&self, id: TaskId) -> Option<TaskId> {
-        let task = self.tasks.get(id).filter(|task| task.call)?;
+        let task = self.tasks.get(id).filter(|task| task.is_call())?;
         // One that is settled has let go of it, and stands in no mailbox.
-        task.inputs.first().copied()
+        task.inputs.first()
     }
 
     /// Puts a call into its actor's mailbox. Whether others come before it.
@@ -143,16 +144,17 @@ impl<P: Clone> Scheduler<P> {
     #[cold]
     pub(crate) fn next_after_call(&self, call: TaskId) -> Option<(TaskId, bool)> {
         let priority = |id| self.tasks.get(id).map(|task| task.priority);
-        match self.tasks.get(call)?.dependents[..] {
-            [] => Some((self.next_call(call)?, true)),
-            [only] if self.has_next_call(call) => {
-                let next = self.next_call(call)?;
-                let goes_first = priority(next) > priority(only);
-                Some(if goes_first { (next, true) } else { (only, false) })
-            }
-            [only] => Some((only, false)),
-            _ => None,
+        let dependents = &self.tasks.get(call)?.dependents;
+        if dependents.is_empty() {
+            return Some((self.next_call(call)?, true));
         }
+        let only = dependents.only()?;
+        if !self.has_next_call(call) {
+            return Some((only, false));
+        }
+        let next = self.next_call(call)?;
+        let goes_first = priority(next) > priority(only);
+        Some(if goes_first { (next, true) } else { (only, false) })
     }
 
     /// Makes the call current that [`next_call`](Self::next_call) has named.
@@ -183,6 +185,6 @@ impl<P: Clone> Scheduler<P> {
     }
 }
 
-fn is_waiting<P>(tasks: &crate::slab::Slab<crate::task::Task<P>>, id: TaskId) -> bool {
+fn is_waiting<P>(tasks: &Tasks<P>, id: TaskId) -> bool {
     tasks.get(id).is_some_and(|task| matches!(task.state, State::Waiting { .. }))
 }

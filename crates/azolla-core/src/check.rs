@@ -6,11 +6,12 @@
 mod resources;
 
 use crate::calls::Mailbox;
+use crate::few::Few;
 use crate::graph::Todo;
 use crate::growth::{Branch, BranchId};
 use crate::id::{Priority, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
-use crate::task::{State, Task};
+use crate::task::{State, Task, Want};
 use crate::workers::{Slots, Tally, Worker, WorkerState};
 use alloc::format;
 use alloc::string::String;
@@ -54,10 +55,7 @@ impl<P: Clone> Scheduler<P> {
         for (id, task) in self.tasks.iter() {
             self.check_task(id, task, &survey)?;
         }
-        for (key, id) in &self.keys {
-            let task = self.tasks.get(*id);
-            ensure!(task.is_some_and(|task| task.key == Some(*key)), "{id:?} has lost its key");
-        }
+        self.tasks.check()?;
         self.check_growth(&survey)?;
         self.check_calls()?;
         self.check_workers()?;
@@ -83,8 +81,9 @@ impl<P: Clone> Scheduler<P> {
         for (_, task) in self.tasks.iter() {
             survey.kept += 1;
             survey.live += usize::from(!task.state.is_settled());
-            survey.live_of_branch[task.branch.0 as usize] += u64::from(!task.state.is_settled());
-            survey.keyed += usize::from(task.key.is_some());
+            survey.live_of_branch[task.grown.branch().0 as usize] +=
+                u64::from(!task.state.is_settled());
+            survey.keyed += usize::from(self.tasks.key(task.rare).is_some());
             match task.state {
                 State::Claimed { .. } => survey.claimed += 1,
                 State::Detached | State::Suspended => survey.detached += 1,
@@ -111,9 +110,9 @@ impl<P: Clone> Scheduler<P> {
         survey
     }
 
-    fn add_once_each(&self, times: &mut [u32], tasks: &[TaskId]) {
-        for id in tasks {
-            if self.tasks.get(*id).is_some() {
+    fn add_once_each(&self, times: &mut [u32], tasks: &Few) {
+        for id in tasks.iter() {
+            if self.tasks.get(id).is_some() {
                 times[id.index()] += 1;
             }
         }
@@ -140,7 +139,7 @@ impl<P: Clone> Scheduler<P> {
         ensure!(live as u64 == self.totals.live, "{live} live, counted {}", self.totals.live);
         ensure!(claimed == self.totals.claimed, "{claimed} claimed, {}", self.totals.claimed);
         ensure!(detached == self.totals.detached, "{detached} detached");
-        ensure!(keyed == self.keys.len(), "{keyed} tasks for {} keys", self.keys.len());
+        ensure!(keyed == self.tasks.keys(), "{keyed} tasks for {} keys", self.tasks.keys());
         let of_all = self.totals.settled + self.totals.live;
         ensure!(of_all == self.totals.submitted, "{of_all} of {}", self.totals.submitted);
         let mut ready = survey.ready.clone();
@@ -153,17 +152,17 @@ impl<P: Clone> Scheduler<P> {
     }
 
     fn is_runnable(&self, task: &Task<P>) -> bool {
-        task.set.is_none_or(|set| self.sets.get(set).is_runnable())
+        self.tasks.set(task.rare).is_none_or(|set| self.sets.get(set).is_runnable())
     }
 
     fn check_task(&self, id: TaskId, task: &Task<P>, survey: &Survey) -> Result<(), String> {
         let by_tasks = survey.wanted[id.index()];
-        let all = by_tasks + u32::from(task.has_future) + u32::from(task.keep);
-        ensure!(all == task.wants, "{id:?}: {all} want it, it counts {}", task.wants);
+        let counted = task.wants.dependents();
+        ensure!(by_tasks == counted, "{id:?}: {by_tasks} depend on it, it counts {counted}");
         // What is suspended goes with the last who wants it, as what is queued does.
         let may_be_unwanted = matches!(task.state, State::Claimed { .. })
             || task.state.is_running() && task.state != State::Suspended;
-        ensure!(all > 0 || may_be_unwanted, "{id:?} {:?} is kept for nobody", task.state);
+        ensure!(task.wants.any() || may_be_unwanted, "{id:?} {:?} is kept for nobody", task.state);
         match task.state {
             State::Waiting { unfinished } => {
                 let to_come = survey.news[id.index()];
@@ -190,10 +189,10 @@ impl<P: Clone> Scheduler<P> {
             }
             State::Done | State::Failed | State::Cancelled => {
                 ensure!(task.dependents.is_empty(), "{id:?} has ended and not told its dependents");
-                ensure!(!task.keep, "{id:?} has ended and is kept in any case");
+                ensure!(!task.wants.has(Want::Keep), "{id:?} has ended and is kept in any case");
                 let for_retry = task.state == State::Failed || task.inputs.is_empty();
                 ensure!(for_retry, "{id:?} is {:?} and wants its inputs still", task.state);
-                let lost = task.state == State::Cancelled && task.key.is_some();
+                let lost = task.state == State::Cancelled && self.tasks.key(task.rare).is_some();
                 ensure!(!lost, "{id:?} is cancelled and found under its key");
             }
             State::Ready | State::Detached | State::Suspended => {}
@@ -217,7 +216,7 @@ impl<P: Clone> Scheduler<P> {
                 ensure!(goes_on != abandoned, "{call:?} is the call of {actor:?}, and {state:?}");
             }
             let numbers =
-                queue.iter().filter_map(|call| Some(self.tasks.get(*call)?.lineage.number));
+                queue.iter().filter_map(|call| Some(self.tasks.get(*call)?.grown.number()));
             ensure!(numbers.is_sorted(), "the calls of {actor:?} are out of order");
         }
         for call in self.calls.abandoned.keys() {
@@ -227,12 +226,12 @@ impl<P: Clone> Scheduler<P> {
             let at = self.workers.iter().filter(|(_, worker)| runs(worker)).count();
             ensure!(at == 1, "{call:?} was cancelled in the middle, and runs {at} times");
         }
-        for (id, task) in self.tasks.iter().filter(|(_, task)| task.call) {
+        for (id, task) in self.tasks.iter().filter(|(_, task)| task.is_call()) {
             ensure!(!matches!(task.state, State::Claimed { .. }), "the call {id:?} is claimed");
             if task.state.is_settled() || task.state == State::Detached {
                 continue;
             }
-            let mailbox = task.inputs.first().and_then(|actor| self.calls.mailboxes.get(actor));
+            let mailbox = task.inputs.first().and_then(|actor| self.calls.mailboxes.get(&actor));
             let is_current = mailbox.is_some_and(|mailbox| mailbox.current == Some(id));
             let queued =
                 mailbox.map_or(0, |m| m.queue.iter().filter(|other| **other == id).count());
@@ -349,7 +348,7 @@ impl<P: Clone> Scheduler<P> {
         let Some(task) = self.tasks.get(id) else { return Vec::new() };
         match task.state {
             State::Waiting { .. } => {
-                let mut waits = task.inputs.to_vec();
+                let mut waits = task.inputs.iter().collect::<Vec<_>>();
                 let mailbox = self.actor_of(id).and_then(|actor| self.calls.mailboxes.get(&actor));
                 // All those before it, the last first.
                 if let Some(Mailbox { current, queue }) = mailbox

@@ -10,7 +10,7 @@ use crate::event::Wait;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::sets::{Fit, SetId};
-use crate::task::State;
+use crate::task::{State, Task};
 use crate::workers::{Hold, Worker, WorkerState};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -145,7 +145,7 @@ impl<P: Clone> Scheduler<P> {
             if begins && seen.insert(id, false).is_none() {
                 nodes.push(id);
                 if let State::Waiting { .. } = task.state {
-                    reached.extend(&task.inputs);
+                    reached.extend(task.inputs.iter());
                 }
             }
         }
@@ -206,11 +206,11 @@ impl<P: Clone> Scheduler<P> {
     ) -> bool {
         let Some(task) = self.tasks.get(id) else { return true };
         if let State::Waiting { .. } = task.state
-            && !task.inputs.iter().all(|input| self.will_end(*input, waiters, ends))
+            && !task.inputs.iter().all(|input| self.will_end(input, waiters, ends))
         {
             return false;
         }
-        let Some(set) = task.set else { return true };
+        let Some(set) = self.tasks.set(task.rare) else { return true };
         // What no group can ever run is waited for in vain, but not because of who waits.
         !self.sets.get(set).is_runnable() || {
             let mut groups = self.workers.group_ids();
@@ -242,8 +242,9 @@ impl<P: Clone> Scheduler<P> {
     fn involved(&self, waiters: &[Waiter<'_>], nodes: &[TaskId], ends: &Ends) -> Vec<TaskId> {
         let stuck = waiters.iter().filter(|waiter| !waiter.goes_on);
         let mut tasks: Vec<TaskId> = stuck.clone().take(1).filter_map(|it| it.task).collect();
+        let set = |task: &Task<P>| self.tasks.set(task.rare);
         let takes =
-            |id: &TaskId| self.tasks.get(*id).is_some_and(|task| !self.takes(task.set).is_empty());
+            |id: &TaskId| self.tasks.get(*id).is_some_and(|task| !self.takes(set(task)).is_empty());
         tasks.extend(nodes.iter().filter(|id| !ends[*id] && takes(id)));
         tasks.extend(stuck.skip(1).filter(|it| it.hold != Hold::Nothing).filter_map(|it| it.task));
         tasks

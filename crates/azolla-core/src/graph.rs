@@ -5,19 +5,20 @@
 //! recursion.
 
 use crate::effect::Effect;
-use crate::id::{Key, TaskId, WorkerId};
+use crate::few::Few;
+use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
-use crate::task::{Order, State, Task};
+use crate::task::{Order, State, Want};
+use crate::tasks::Tasks;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use smallvec::SmallVec;
 
 /// Something left to do.
 pub(crate) enum Todo<P> {
     /// Tell these tasks the news of one of their inputs.
-    Tell { dependents: SmallVec<[TaskId; 2]>, news: News<P> },
+    Tell { dependents: Few, news: News<P> },
     /// These tasks have each lost one who wanted them.
-    Unwant(SmallVec<[TaskId; 2]>),
+    Unwant(Few),
     /// Look for the next call of this actor.
     NextCall(TaskId),
     /// Cancel those of these calls that have not begun.
@@ -33,9 +34,6 @@ pub(crate) enum News<P> {
     Failed(P),
     Cancelled,
 }
-
-/// A table for fewer keys is not worth giving back.
-const MANY_KEYS: usize = 1024;
 
 impl<P: Clone> Scheduler<P> {
     /// Works on the list, up to the bound on transitions.
@@ -57,21 +55,16 @@ impl<P: Clone> Scheduler<P> {
             };
             match todo {
                 Todo::Tell { mut dependents, news } => {
-                    let now = dependents.len().min(left);
-                    let later = dependents.drain(now..).collect::<SmallVec<[TaskId; 2]>>();
-                    left -= now;
-                    for dependent in dependents {
-                        self.tell(dependent, &news, effects);
-                    }
+                    let later = dependents.split_off(left);
+                    left -= dependents.len();
+                    dependents.iter().for_each(|dependent| self.tell(dependent, &news, effects));
                     if !later.is_empty() {
                         self.todo.push_front(Todo::Tell { dependents: later, news });
                     }
                 }
                 Todo::Unwant(tasks) => {
                     left = left.saturating_sub(tasks.len());
-                    for task in tasks {
-                        self.unwant(task, effects);
-                    }
+                    tasks.iter().for_each(|task| self.unwant(task, Want::Dependent, effects));
                 }
                 Todo::NextCall(actor) => left -= self.next_from_mailbox(actor, left, effects),
                 Todo::CancelCalls(mut calls) => {
@@ -122,14 +115,14 @@ impl<P: Clone> Scheduler<P> {
     /// Moves a task to another state and keeps what is counted by state in step.
     pub(crate) fn set_state(&mut self, id: TaskId, state: State) {
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let (priority, place, set) = (task.priority, task.turn.place(task.lineage), task.set);
+        let (priority, grown, rare) = (task.priority, task.grown, task.rare);
         match core::mem::replace(&mut task.state, state) {
             State::Ready => {
                 let tasks = &self.tasks;
-                match set {
+                match tasks.set(rare) {
                     None => self.ready.removed(priority, |number, id| is_ready(tasks, number, id)),
                     Some(set) => {
-                        let gone = place.order(priority);
+                        let gone = tasks.place(grown, rare).order(priority);
                         self.sets.removed(set, gone, |number, id| ready_order(tasks, number, id));
                     }
                 }
@@ -142,9 +135,15 @@ impl<P: Clone> Scheduler<P> {
         }
         match state {
             State::Ready => {
-                match set {
-                    None => self.ready.push(id, priority, place),
-                    Some(set) => self.sets.push(set, id, priority, place),
+                match self.tasks.set(rare) {
+                    Some(set) => self.sets.push(set, id, priority, self.tasks.place(grown, rare)),
+                    None if self.tasks.is_grown(rare) => {
+                        self.ready.push(id, priority, grown.number(), grown.line());
+                    }
+                    None => {
+                        let place = self.tasks.place(grown, rare);
+                        self.ready.push(id, priority, place.number, place.line());
+                    }
                 }
                 self.waits.something_became_ready();
             }
@@ -158,10 +157,10 @@ impl<P: Clone> Scheduler<P> {
     pub(crate) fn settle(&mut self, id: TaskId, state: State, effects: &mut Vec<Effect<P>>) {
         self.set_state(id, state);
         let Some(task) = self.tasks.get_mut(id) else { return };
-        self.growth.ended(task.branch, state);
-        let actor = if task.call { task.inputs.first().copied() } else { None };
+        self.growth.ended(task.grown.branch(), state);
+        let actor = if task.is_call() { task.inputs.first() } else { None };
         // A failed task keeps its inputs, for it may be retried; a call may not.
-        if (state != State::Failed || task.call) && !task.inputs.is_empty() {
+        if (state != State::Failed || task.is_call()) && !task.inputs.is_empty() {
             self.todo.push_back(Todo::Unwant(core::mem::take(&mut task.inputs)));
         }
         if !task.dependents.is_empty() {
@@ -173,12 +172,12 @@ impl<P: Clone> Scheduler<P> {
             };
             self.todo.push_back(Todo::Tell { dependents, news });
         }
-        if core::mem::take(&mut task.keep) {
-            task.wants -= 1;
+        if task.wants.has(Want::Keep) {
+            task.wants.remove(Want::Keep);
         }
-        let unwanted = task.wants == 0;
+        let unwanted = !task.wants.any();
         if state == State::Cancelled {
-            self.forget_key(id);
+            self.tasks.forget_key(id);
         }
         self.totals.settled += 1;
         self.totals.live -= 1;
@@ -202,11 +201,11 @@ impl<P: Clone> Scheduler<P> {
         match task.state {
             State::Cancelled => {}
             State::Done | State::Failed => {
-                self.growth.not_ended(task.branch, task.state);
-                self.growth.ended(task.branch, State::Cancelled);
+                self.growth.not_ended(task.grown.branch(), task.state);
+                self.growth.ended(task.grown.branch(), State::Cancelled);
                 task.state = State::Cancelled;
                 effects.push(Effect::Cancelled(task.payload.clone()));
-                self.forget_key(id);
+                self.tasks.forget_key(id);
                 self.release_inputs(id);
             }
             _ => {
@@ -224,10 +223,10 @@ impl<P: Clone> Scheduler<P> {
     }
 
     /// One fewer wants this task.
-    pub(crate) fn unwant(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+    pub(crate) fn unwant(&mut self, id: TaskId, want: Want, effects: &mut Vec<Effect<P>>) {
         let Some(task) = self.tasks.get_mut(id) else { return };
-        task.wants -= 1;
-        if task.wants > 0 {
+        task.wants.remove(want);
+        if task.wants.any() {
             return;
         }
         match task.state {
@@ -239,11 +238,8 @@ impl<P: Clone> Scheduler<P> {
     }
 
     fn forget(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
-        let Some(task) = self.tasks.remove(id) else { return };
-        if let Some(key) = task.key {
-            self.free_key(key);
-        }
-        if let Some(set) = task.set {
+        let Some((task, set)) = self.tasks.remove(id) else { return };
+        if let Some(set) = set {
             self.sets.let_go(set);
         }
         if !task.inputs.is_empty() {
@@ -260,32 +256,24 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    fn forget_key(&mut self, id: TaskId) {
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        if let Some(key) = task.key.take() {
-            self.free_key(key);
-        }
-    }
-
-    /// What many keys have taken is given back once most of them are gone.
-    fn free_key(&mut self, key: Key) {
-        self.keys.remove(&key);
-        let room = self.keys.capacity();
-        if room > MANY_KEYS && self.keys.len() < room / 8 {
-            self.keys.shrink_to(2 * self.keys.len());
-        }
-    }
-
     /// Adds `dependent` to those told when `input` is settled.
     pub(crate) fn add_dependent(&mut self, input: TaskId, dependent: TaskId) {
         let Some(task) = self.tasks.get_mut(input) else { return };
-        let mut dependents = core::mem::take(&mut task.dependents);
         // Before the list grows, those that are gone make room: dependents may come and go while
         // an input takes long.
-        if dependents.len() == dependents.capacity() && dependents.len() >= 64 {
-            dependents.retain(|other| self.tasks.get(*other).is_some());
+        if task.dependents.is_full() && task.dependents.len() >= 64 {
+            self.drop_gone_dependents(input);
         }
-        dependents.push(dependent);
+        if let Some(task) = self.tasks.get_mut(input) {
+            task.dependents.push(dependent);
+        }
+    }
+
+    #[cold]
+    fn drop_gone_dependents(&mut self, input: TaskId) {
+        let Some(task) = self.tasks.get_mut(input) else { return };
+        let mut dependents = core::mem::take(&mut task.dependents);
+        dependents.retain(|other| self.tasks.get(other).is_some());
         if let Some(task) = self.tasks.get_mut(input) {
             task.dependents = dependents;
         }
@@ -311,14 +299,14 @@ impl<P: Clone> Scheduler<P> {
         effects: &mut Vec<Effect<P>>,
     ) {
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let (priority, payload, set) = (task.priority, task.payload.clone(), task.set);
+        let (priority, payload, rare) = (task.priority, task.payload.clone(), task.rare);
         effects.push(Effect::Run { worker, task: id, payload, priority, begun });
         if begun {
             task.state = State::Running { worker };
             if let Some(worker) = self.workers.get_mut(worker) {
                 worker.task = Some(id);
             }
-            if let Some(set) = set {
+            if let Some(set) = self.tasks.set(rare) {
                 self.take(worker, id, set);
             }
         } else {
@@ -332,15 +320,11 @@ impl<P: Clone> Scheduler<P> {
 }
 
 /// Whether the entry of this task by this number is the one that counts.
-pub(crate) fn is_ready<P>(tasks: &Slab<P>, number: u64, id: TaskId) -> bool {
-    tasks
-        .get(id)
-        .is_some_and(|task| task.state == State::Ready && task.turn.number(task.lineage) == number)
+pub(crate) fn is_ready<P>(tasks: &Tasks<P>, number: u64, id: TaskId) -> bool {
+    tasks.get(id).is_some_and(|task| task.state == State::Ready && tasks.number(task) == number)
 }
 
 /// Where a task stands in the queue, if it is there.
-pub(crate) fn ready_order<P>(tasks: &Slab<P>, number: u64, id: TaskId) -> Option<Order> {
-    if is_ready(tasks, number, id) { tasks.get(id).map(Task::order) } else { None }
+pub(crate) fn ready_order<P>(tasks: &Tasks<P>, number: u64, id: TaskId) -> Option<Order> {
+    if is_ready(tasks, number, id) { tasks.get(id).map(|task| tasks.order(task)) } else { None }
 }
-
-type Slab<P> = crate::slab::Slab<Task<P>>;

@@ -63,6 +63,7 @@ pub(crate) struct Growth {
 
 /// The most edges, and so branches: for more nobody would look at the tree.
 const MOST: usize = 1000;
+const _: () = assert!(MOST < 1 << 16, "a task keeps the number of its branch in 16 bits");
 
 impl Growth {
     pub(crate) fn new() -> Self {

@@ -94,7 +94,7 @@ impl<P: Clone> Scheduler<P> {
     /// this group alone, where it takes nothing again.
     pub(crate) fn suspend_held(&mut self, id: WorkerId, task: TaskId) {
         let Some(worker) = self.workers.get(id) else { return };
-        let goes_on = |task: &Task<P>| !task.state.is_settled() && task.wants > 0;
+        let goes_on = |task: &Task<P>| !task.state.is_settled() && task.wants.any();
         if matches!(worker.hold, Hold::Used(_))
             && !self.closing
             && self.tasks.get(task).is_some_and(goes_on)
@@ -108,9 +108,9 @@ impl<P: Clone> Scheduler<P> {
     }
 
     fn set_constraint(&mut self, task: TaskId, set: SetId) {
-        if let Some(task) = self.tasks.get_mut(task) {
+        if self.tasks.get(task).is_some() {
             self.sets.use_again(set);
-            if let Some(before) = task.set.replace(set) {
+            if let Some(before) = self.tasks.replace_set(task, set) {
                 self.sets.let_go(before);
             }
         }

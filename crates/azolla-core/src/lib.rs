@@ -52,6 +52,8 @@ mod deadlock;
 mod durations;
 mod effect;
 mod event;
+mod few;
+mod fifo;
 mod fronted;
 mod graph;
 mod growth;
@@ -65,6 +67,7 @@ mod scheduler;
 mod sets;
 mod slab;
 mod task;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod view;

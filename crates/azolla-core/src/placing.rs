@@ -51,19 +51,20 @@ impl<P: Clone> Scheduler<P> {
     pub(crate) fn demands_of(&self, tasks: &[TaskId]) -> Demands {
         let mut demands = Demands::new();
         for task in tasks.iter().rev().filter_map(|id| self.tasks.get(*id)) {
-            if task.set.is_some_and(|set| !self.sets.get(set).is_runnable()) {
+            let set = self.tasks.set(task.rare);
+            if set.is_some_and(|set| !self.sets.get(set).is_runnable()) {
                 continue;
             }
-            match demands.iter_mut().find(|demand| demand.set == task.set) {
+            match demands.iter_mut().find(|demand| demand.set == set) {
                 Some(demand) => demand.count += 1,
-                None => demands.push(Demand { set: task.set, head: task.order(), count: 1 }),
+                None => demands.push(Demand { set, head: self.tasks.order(task), count: 1 }),
             }
         }
         demands
     }
 
     fn order_of(&self, id: TaskId) -> Option<Order> {
-        self.tasks.get(id).map(crate::task::Task::order)
+        self.tasks.get(id).map(|task| self.tasks.order(task))
     }
 
     /// The one of these demands that the group serves next.
@@ -233,7 +234,7 @@ impl<P: Clone> Scheduler<P> {
     pub fn is_unrunnable(&self, id: TaskId) -> bool {
         self.tasks.get(id).is_some_and(|task| {
             task.state == State::Ready
-                && task.set.is_some_and(|set| !self.sets.get(set).is_runnable())
+                && self.tasks.set(task.rare).is_some_and(|set| !self.sets.get(set).is_runnable())
         })
     }
 }

@@ -9,10 +9,11 @@
 //! task does not grow with the number of its siblings. Removal is lazy: the queue is told that one
 //! fewer of its entries counts, and skips the entry when it comes up.
 
+use crate::fifo::Fifo;
 use crate::fronted::Fronted;
 use crate::id::{Priority, TaskId};
-use crate::task::Lineage;
-use alloc::collections::{BinaryHeap, VecDeque};
+use crate::task::Siblings;
+use alloc::collections::BinaryHeap;
 use core::cmp::Reverse;
 
 pub(crate) struct ReadyQueue {
@@ -24,8 +25,7 @@ pub(crate) struct ReadyQueue {
 /// All that is ready at one priority.
 struct Bucket {
     roots: Line,
-    /// By root, depth (deeper first) and parent.
-    lines: Fronted<(u64, Reverse<u32>, u64), Line>,
+    lines: Fronted<Siblings, Line>,
     /// Of a line that has gone, for the next.
     spare: Line,
     /// Entries whose task is still ready.
@@ -38,7 +38,7 @@ struct Bucket {
 /// come late stand in a heap of their own.
 #[derive(Default)]
 struct Line {
-    in_order: VecDeque<(u64, TaskId)>,
+    in_order: Fifo<(u64, TaskId)>,
     late: BinaryHeap<Reverse<(u64, TaskId)>>,
 }
 
@@ -66,18 +66,25 @@ impl ReadyQueue {
             .map(|(priority, bucket)| (priority.0, bucket.live))
     }
 
-    pub(crate) fn push(&mut self, task: TaskId, priority: Priority, lineage: Lineage) {
+    /// A task is ready, the `number`th in the line of its siblings; `None`: it is a root.
+    pub(crate) fn push(
+        &mut self,
+        task: TaskId,
+        priority: Priority,
+        number: u64,
+        siblings: Option<Siblings>,
+    ) {
         if self.live == 0 {
             self.reuse_for(priority);
         }
         let bucket = self.buckets.get_or_insert_with(Reverse(priority), Bucket::new);
-        let line = if lineage.parent == 0 {
-            &mut bucket.roots
-        } else {
-            let group = (lineage.root, Reverse(lineage.depth), lineage.parent);
-            bucket.lines.get_or_insert_with(group, || core::mem::take(&mut bucket.spare))
+        let line = match siblings {
+            None => &mut bucket.roots,
+            Some(siblings) => {
+                bucket.lines.get_or_insert_with(siblings, || core::mem::take(&mut bucket.spare))
+            }
         };
-        line.push(lineage.number, task);
+        line.push(number, task);
         bucket.live += 1;
         bucket.entries += 1;
         self.live += 1;
@@ -208,9 +215,9 @@ impl Bucket {
 
 impl Line {
     fn push(&mut self, number: u64, task: TaskId) {
-        match self.in_order.back() {
+        match self.in_order.last() {
             Some((last, _)) if *last > number => self.late.push(Reverse((number, task))),
-            _ => self.in_order.push_back((number, task)),
+            _ => self.in_order.push((number, task)),
         }
     }
 
@@ -231,7 +238,7 @@ impl Line {
     }
 
     fn peek(&self) -> Option<(u64, TaskId)> {
-        match (self.in_order.front(), self.late.peek()) {
+        match (self.in_order.first(), self.late.peek()) {
             (Some(next), Some(Reverse(late))) => Some(*next.min(late)),
             (Some(next), None) => Some(*next),
             (None, Some(Reverse(late))) => Some(*late),
@@ -240,9 +247,9 @@ impl Line {
     }
 
     fn pop(&mut self) {
-        match (self.in_order.front(), self.late.peek()) {
+        match (self.in_order.first(), self.late.peek()) {
             (Some(next), Some(Reverse(late))) if late < next => drop(self.late.pop()),
-            (Some(_), _) => drop(self.in_order.pop_front()),
+            (Some(_), _) => drop(self.in_order.pop()),
             (None, _) => drop(self.late.pop()),
         }
     }
@@ -250,7 +257,6 @@ impl Line {
     fn retain(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) {
         self.in_order.retain(|(number, task)| is_ready(*number, *task));
         self.late.retain(|Reverse((number, task))| is_ready(*number, *task));
-        self.in_order.shrink_to_fit();
         self.late.shrink_to_fit();
     }
 
@@ -265,7 +271,6 @@ impl Line {
     /// Empties the line, and gives memory back where it is worth it.
     fn clear(&mut self) {
         self.in_order.clear();
-        self.in_order.shrink_to(64);
         self.late.clear();
         self.late.shrink_to(64);
     }

@@ -7,24 +7,20 @@ use crate::event::Event;
 use crate::graph::Todo;
 use crate::growth::Growth;
 use crate::holds::Workerless;
-use crate::id::{Key, TaskId};
+use crate::id::TaskId;
 use crate::kinds::Kinds;
 use crate::ready::ReadyQueue;
 use crate::sets::Sets;
-use crate::slab::Slab;
-use crate::task::Task;
+use crate::tasks::Tasks;
 use crate::waits::Waits;
 use crate::workers::Workers;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use hashbrown::HashMap;
-use rustc_hash::FxBuildHasher;
 
 /// Decides which task runs when and where. `P` is what the driver needs to run a task: the
 /// scheduler keeps it, clones it into effects, and never looks inside.
 pub struct Scheduler<P> {
-    pub(crate) tasks: Slab<Task<P>>,
-    pub(crate) keys: HashMap<Key, TaskId, FxBuildHasher>,
+    pub(crate) tasks: Tasks<P>,
     /// Tasks without a constraint that are ready.
     pub(crate) ready: ReadyQueue,
     /// Constraints, and the ready tasks that have one.
@@ -81,8 +77,7 @@ impl<P: Clone> Scheduler<P> {
     #[must_use]
     pub fn with_parked_cap(groups: &[Group], parked_cap: usize) -> Self {
         Self {
-            tasks: Slab::new(),
-            keys: HashMap::default(),
+            tasks: Tasks::new(),
             ready: ReadyQueue::new(),
             sets: Sets::new(),
             workerless: Workerless::default(),

@@ -142,7 +142,7 @@ impl Sets {
         let place = self.ready.len();
         let set = self.get_mut(id);
         let was_empty = set.queue.len() == 0;
-        set.queue.push(task, priority, lineage);
+        set.queue.push(task, priority, lineage.number, lineage.line());
         let order = lineage.order(priority);
         set.head = Some(set.head.map_or(order, |head| head.min(order)));
         if !set.is_runnable {

@@ -9,6 +9,12 @@ use core::num::NonZeroU32;
 
 const CHUNK: usize = 256;
 
+/// What keeps the generation of its place, in the four bytes that it has to spare.
+pub(crate) trait Placed {
+    fn generation(&self) -> NonZeroU32;
+    fn set_generation(&mut self, generation: NonZeroU32);
+}
+
 pub(crate) struct Slab<T> {
     chunks: Vec<Chunk<T>>,
     /// Chunks with a vacant place, or not allocated at all; the last is used next.
@@ -26,13 +32,13 @@ struct Chunk<T> {
 
 enum Entry<T> {
     Vacant { next: u16, generation: NonZeroU32 },
-    Occupied { generation: NonZeroU32, value: T },
+    Occupied(T),
 }
 
 /// The end of a chunk's list of vacant places.
 const NONE: u16 = u16::MAX;
 
-impl<T> Slab<T> {
+impl<T: Placed> Slab<T> {
     pub(crate) fn new() -> Self {
         Self { chunks: Vec::new(), open: Vec::new(), len: 0 }
     }
@@ -69,7 +75,7 @@ impl<T> Slab<T> {
     pub(crate) fn get(&self, id: TaskId) -> Option<&T> {
         let entries = self.chunks.get(id.index() / CHUNK)?.entries.as_ref()?;
         match &entries[id.index() % CHUNK] {
-            Entry::Occupied { generation, value } if *generation == id.generation() => Some(value),
+            Entry::Occupied(value) if value.generation() == id.generation() => Some(value),
             _ => None,
         }
     }
@@ -78,8 +84,33 @@ impl<T> Slab<T> {
     pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut T> {
         let entries = self.chunks.get_mut(id.index() / CHUNK)?.entries.as_mut()?;
         match &mut entries[id.index() % CHUNK] {
-            Entry::Occupied { generation, value } if *generation == id.generation() => Some(value),
+            Entry::Occupied(value) if value.generation() == id.generation() => Some(value),
             _ => None,
+        }
+    }
+
+    /// What is at this place, for whoever knows that it is not vacant.
+    #[inline]
+    pub(crate) fn at(&self, place: usize) -> Option<&T> {
+        match &self.chunks.get(place / CHUNK)?.entries.as_ref()?[place % CHUNK] {
+            Entry::Occupied(value) => Some(value),
+            Entry::Vacant { .. } => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, place: usize) -> Option<&mut T> {
+        match &mut self.chunks.get_mut(place / CHUNK)?.entries.as_mut()?[place % CHUNK] {
+            Entry::Occupied(value) => Some(value),
+            Entry::Vacant { .. } => None,
+        }
+    }
+
+    /// The id of what is at this place.
+    pub(crate) fn id_at(&self, place: usize) -> Option<TaskId> {
+        match &self.chunks.get(place / CHUNK)?.entries.as_ref()?[place % CHUNK] {
+            Entry::Occupied(value) => Some(TaskId::new(place as u32, value.generation())),
+            Entry::Vacant { .. } => None,
         }
     }
 
@@ -118,8 +149,8 @@ impl<T> Slab<T> {
                 place = (place / CHUNK + 1) * CHUNK;
                 continue;
             };
-            if let Entry::Occupied { generation, .. } = &entries[place % CHUNK] {
-                return Some((place + 1, TaskId::new(place as u32, *generation)));
+            if let Entry::Occupied(value) = &entries[place % CHUNK] {
+                return Some((place + 1, TaskId::new(place as u32, value.generation())));
             }
             place += 1;
         }
@@ -130,8 +161,8 @@ impl<T> Slab<T> {
         self.chunks.iter().enumerate().flat_map(|(at, chunk)| {
             let entries = chunk.entries.as_deref().unwrap_or(&[]);
             entries.iter().enumerate().filter_map(move |(place, entry)| match entry {
-                Entry::Occupied { generation, value } => {
-                    Some((TaskId::new((at * CHUNK + place) as u32, *generation), value))
+                Entry::Occupied(value) => {
+                    Some((TaskId::new((at * CHUNK + place) as u32, value.generation()), value))
                 }
                 Entry::Vacant { .. } => None,
             })
@@ -139,13 +170,13 @@ impl<T> Slab<T> {
     }
 }
 
-impl<T> Chunk<T> {
+impl<T: Placed> Chunk<T> {
     fn unallocated() -> Self {
         Self { entries: None, used: 0, vacant: 0, first_generation: NonZeroU32::MIN }
     }
 
     #[inline(always)]
-    fn insert(&mut self, value: T) -> (usize, NonZeroU32) {
+    fn insert(&mut self, mut value: T) -> (usize, NonZeroU32) {
         let first_generation = self.first_generation;
         let entries = self.entries.get_or_insert_with(|| {
             (0..CHUNK as u16)
@@ -159,7 +190,8 @@ impl<T> Chunk<T> {
         let Entry::Vacant { next, generation } = entries[place] else {
             unreachable!("the list of vacant places named an occupied one");
         };
-        entries[place] = Entry::Occupied { generation, value };
+        value.set_generation(generation);
+        entries[place] = Entry::Occupied(value);
         self.vacant = next;
         self.used += 1;
         (place, generation)
@@ -168,12 +200,13 @@ impl<T> Chunk<T> {
     #[inline(always)]
     fn remove(&mut self, place: usize) -> Option<T> {
         let entry = &mut self.entries.as_mut()?[place];
-        let Entry::Occupied { generation, .. } = entry else { return None };
+        let Entry::Occupied(value) = entry else { return None };
+        let generation = value.generation();
         // After 2³² tasks in one place the generations begin again.
         let next_generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         self.first_generation = self.first_generation.max(next_generation);
         let vacated = Entry::Vacant { next: self.vacant, generation: next_generation };
-        let Entry::Occupied { value, .. } = core::mem::replace(entry, vacated) else {
+        let Entry::Occupied(value) = core::mem::replace(entry, vacated) else {
             return None;
         };
         self.vacant = place as u16;
@@ -193,6 +226,22 @@ mod test {
     use super::*;
     use alloc::vec::Vec;
 
+    struct Item<T>(T, NonZeroU32);
+
+    fn item<T>(value: T) -> Item<T> {
+        Item(value, NonZeroU32::MAX)
+    }
+
+    impl<T> Placed for Item<T> {
+        fn generation(&self) -> NonZeroU32 {
+            self.1
+        }
+
+        fn set_generation(&mut self, generation: NonZeroU32) {
+            self.1 = generation;
+        }
+    }
+
     fn allocated<T>(slab: &Slab<T>) -> usize {
         slab.chunks.iter().filter(|chunk| chunk.entries.is_some()).count()
     }
@@ -202,11 +251,11 @@ mod test {
         let mut slab = Slab::new();
         let mut seen = Vec::new();
         for round in 0..5 {
-            let ids: Vec<_> = (0..1000).map(|n| slab.insert((round, n))).collect();
+            let ids: Vec<_> = (0..1000).map(|n| slab.insert(item((round, n)))).collect();
             assert!(ids.iter().all(|id| !seen.contains(id)));
             for (n, id) in ids.iter().enumerate() {
-                assert_eq!(slab.remove(*id), Some((round, n)));
-                assert_eq!(slab.remove(*id), None);
+                assert_eq!(slab.remove(*id).map(|item| item.0), Some((round, n)));
+                assert!(slab.remove(*id).is_none());
             }
             seen.extend(ids);
         }
@@ -216,7 +265,7 @@ mod test {
     #[test]
     fn empty_chunks_are_given_back() {
         let mut slab = Slab::new();
-        let ids: Vec<_> = (0..10 * CHUNK).map(|n| slab.insert(n)).collect();
+        let ids: Vec<_> = (0..10 * CHUNK).map(|n| slab.insert(item(n))).collect();
         assert_eq!(allocated(&slab), 10);
         for id in &ids[..9 * CHUNK] {
             slab.remove(*id);
@@ -228,14 +277,14 @@ mod test {
         assert!(allocated(&slab) <= 1);
         assert_eq!(slab.len(), 0);
         assert_eq!(slab.iter().count(), 0);
-        let again = slab.insert(7);
-        assert_eq!(slab.get(again), Some(&7));
+        let again = slab.insert(item(7));
+        assert_eq!(slab.get(again).map(|item| item.0), Some(7));
     }
 
     #[test]
     fn places_are_walked_in_order() {
         let mut slab = Slab::new();
-        let ids: Vec<_> = (0..3 * CHUNK).map(|n| slab.insert(n)).collect();
+        let ids: Vec<_> = (0..3 * CHUNK).map(|n| slab.insert(item(n))).collect();
         for id in &ids[10..2 * CHUNK + 5] {
             slab.remove(*id);
         }

@@ -1,10 +1,11 @@
 //! What the core knows of a task.
 
+use crate::few::Few;
 use crate::growth::BranchId;
-use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
-use crate::sets::SetId;
+use crate::id::{Kind, Priority, WorkerId};
+use crate::slab::Placed;
 use core::cmp::Reverse;
-use smallvec::SmallVec;
+use core::num::NonZeroU32;
 
 /// Where a task stands. Each state carries what only it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,10 @@ pub struct Lineage {
     pub depth: u32,
 }
 
+/// The children of one parent, by where they come in the order: by root, depth (deeper first) and
+/// parent.
+pub(crate) type Siblings = (u64, Reverse<u32>, u64);
+
 /// When a task has its turn among those of its priority: those that were woken first, in the order
 /// in which they were, then as their lineage says, and last those that let others go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,11 +109,6 @@ impl Turn {
         let root = if self < Self::GROWN { 0 } else { u64::MAX };
         Lineage { number: self.0, root, parent: 1, depth: 0 }
     }
-
-    /// The number of that place.
-    pub(crate) fn number(self, lineage: Lineage) -> u64 {
-        if self == Self::GROWN { lineage.number } else { self.0 }
-    }
 }
 
 /// Where a task stands in the order of the ready queue: the smaller goes first.
@@ -122,45 +122,196 @@ impl Order {
 }
 
 impl Lineage {
+    /// Those that it stands in line with; `None` for a root.
+    pub(crate) fn line(self) -> Option<Siblings> {
+        (self.parent != 0).then_some((self.root, Reverse(self.depth), self.parent))
+    }
+
     pub(crate) fn order(self, priority: Priority) -> Order {
         Order(Reverse(priority), self.root, Reverse(self.depth), self.parent, self.number)
     }
 }
 
+/// The table of tasks keeps besides what only some of them have: see `tasks.rs`.
 pub(crate) struct Task<P> {
     pub(crate) state: State,
     pub(crate) payload: P,
-    pub(crate) lineage: Lineage,
-    pub(crate) turn: Turn,
+    pub(crate) grown: Grown,
     pub(crate) priority: Priority,
     pub(crate) kind: Kind,
-    /// Where in the tree of growth it is counted.
-    pub(crate) branch: BranchId,
-    pub(crate) key: Option<Key>,
-    /// Its constraint, if it has one.
-    pub(crate) set: Option<SetId>,
-    /// How many want the result: the futures together count as one, `keep` as one, each
-    /// dependent that may still run as one.
-    pub(crate) wants: u32,
-    /// Whether a future is among those who want it.
-    pub(crate) has_future: bool,
-    /// Whether it runs to its end though nobody is left.
-    pub(crate) keep: bool,
-    /// It is a call of its only input, an actor.
-    pub(crate) call: bool,
+    pub(crate) wants: Wants,
+    pub(crate) rare: Rare,
+    pub(crate) generation: NonZeroU32,
     /// The tasks whose results it needs, kept until it is settled (a failed one keeps them, so
     /// that it can be retried).
-    pub(crate) inputs: SmallVec<[TaskId; 2]>,
+    pub(crate) inputs: Few,
     /// The tasks to tell when it is settled. May name tasks that are gone.
-    pub(crate) dependents: SmallVec<[TaskId; 2]>,
+    pub(crate) dependents: Few,
 }
 
 // What a task takes is what a million of them take.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Task<&dyn core::any::Any>>() <= 160);
+const _: () = assert!(size_of::<Task<&dyn core::any::Any>>() <= 104);
 
 impl<P> Task<P> {
-    pub(crate) fn order(&self) -> Order {
-        self.turn.place(self.lineage).order(self.priority)
+    /// Whether it is a call of its only input, an actor.
+    #[inline]
+    pub(crate) fn is_call(&self) -> bool {
+        self.rare.is_call()
+    }
+}
+
+impl<P> Placed for Task<P> {
+    #[inline]
+    fn generation(&self) -> NonZeroU32 {
+        self.generation
+    }
+
+    #[inline]
+    fn set_generation(&mut self, generation: NonZeroU32) {
+        self.generation = generation;
+    }
+}
+
+/// Who wants a task's result: each dependent that may still run, a future perhaps, and the promise
+/// perhaps to run it in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wants(u32);
+
+/// One of those who want it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Want {
+    /// All the futures together.
+    Future = 1,
+    /// It runs to its end though nobody is left.
+    Keep = 2,
+    /// One dependent.
+    Dependent = 4,
+}
+
+impl Wants {
+    pub(crate) fn by_future() -> Self {
+        Self(Want::Future as u32)
+    }
+
+    /// Whether anybody does.
+    #[inline]
+    pub(crate) fn any(self) -> bool {
+        self.0 > 0
+    }
+
+    /// Whether this one, of which there is one at the most, is among them.
+    #[inline]
+    pub(crate) fn has(self, want: Want) -> bool {
+        self.0 & want as u32 != 0
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, want: Want) {
+        self.0 += want as u32;
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, want: Want) {
+        self.0 -= want as u32;
+    }
+
+    /// How many dependents.
+    pub(crate) fn dependents(self) -> u32 {
+        self.0 / Want::Dependent as u32
+    }
+}
+
+/// A lineage, and the branch of the tree of growth that the task is counted in. Of the numbers 48 bits
+/// are kept: that is more tasks than one could submit in a year, ten million a second.
+#[derive(Clone, Copy)]
+pub(crate) struct Grown {
+    number_and_branch: u64,
+    root_and_depth: u64,
+    parent_and_depth: u64,
+}
+
+impl Grown {
+    #[inline]
+    pub(crate) fn new(lineage: Lineage, branch: BranchId) -> Self {
+        let Lineage { number, root, parent, depth } = lineage;
+        Self {
+            number_and_branch: number << 16 | u64::from(branch.0 & 0xFFFF),
+            root_and_depth: root << 16 | u64::from(depth >> 16),
+            parent_and_depth: parent << 16 | u64::from(depth & 0xFFFF),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn number(self) -> u64 {
+        self.number_and_branch >> 16
+    }
+
+    /// As [`Lineage::line`].
+    #[inline]
+    pub(crate) fn line(self) -> Option<Siblings> {
+        // Roots, which most are, are not unpacked.
+        if self.parent_and_depth >> 16 == 0 { None } else { self.lineage().line() }
+    }
+
+    #[inline]
+    pub(crate) fn branch(self) -> BranchId {
+        BranchId(self.number_and_branch as u32 & 0xFFFF)
+    }
+
+    #[inline]
+    pub(crate) fn lineage(self) -> Lineage {
+        Lineage {
+            number: self.number(),
+            root: self.root_and_depth >> 16,
+            parent: self.parent_and_depth >> 16,
+            depth: (self.root_and_depth as u32) << 16 | self.parent_and_depth as u32 & 0xFFFF,
+        }
+    }
+}
+
+/// Whether the task is a call of its only input, an actor; and where in the table of tasks there stands
+/// what only some of them have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rare(u32);
+
+impl Rare {
+    const CALL: u32 = 1 << 31;
+
+    pub(crate) fn new(call: bool) -> Self {
+        Self(if call { Self::CALL } else { 0 })
+    }
+
+    #[inline]
+    pub(crate) fn is_call(self) -> bool {
+        self.0 & Self::CALL != 0
+    }
+
+    #[inline]
+    pub(crate) fn place(self) -> Option<usize> {
+        (self.0 & !Self::CALL).checked_sub(1).map(|place| place as usize)
+    }
+
+    pub(crate) fn set_place(&mut self, place: usize) {
+        self.0 = self.0 & Self::CALL | (place as u32 + 1);
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    #[test]
+    fn a_lineage_is_what_it_was_before_it_was_packed() {
+        let most = (1 << 48) - 1;
+        for (number, root, parent, depth, branch) in
+            [(1, 1, 0, 0, 0), (most, most, most, u32::MAX, 0xFFFF), (7 << 40, 5, 6, 0x1_2345, 999)]
+        {
+            let lineage = Lineage { number, root, parent, depth };
+            let grown = Grown::new(lineage, BranchId(branch));
+            assert_eq!((grown.lineage(), grown.branch()), (lineage, BranchId(branch)));
+            assert_eq!(grown.number(), number);
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::constraint::{Amount, GroupId, ResourceId};
 use crate::durations::Durations;
+use crate::few::Few;
 use crate::growth::{Branch, BranchId, Edge};
 use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
-use crate::task::{Lineage, State};
+use crate::task::{Lineage, State, Want};
 use alloc::vec::Vec;
 
 /// How many of what there are.
@@ -82,8 +83,8 @@ impl<P: Clone> Scheduler<P> {
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<TaskView> {
         let task = self.tasks.get(id)?;
-        let (state, lineage) = (task.state, task.lineage);
-        let (priority, kind, branch) = (task.priority, task.kind, task.branch);
+        let (state, lineage) = (task.state, task.grown.lineage());
+        let (priority, kind, branch) = (task.priority, task.kind, task.grown.branch());
         let unrunnable = self.is_unrunnable(id);
         Some(TaskView { state, lineage, priority, kind, branch, unrunnable })
     }
@@ -121,13 +122,13 @@ impl<P: Clone> Scheduler<P> {
     /// Whether this task runs to its end though nobody may be left who wants it.
     #[must_use]
     pub fn is_kept(&self, id: TaskId) -> bool {
-        self.tasks.get(id).is_some_and(|task| task.keep)
+        self.tasks.get(id).is_some_and(|task| task.wants.has(Want::Keep))
     }
 
     /// The task that has this key.
     #[must_use]
     pub fn find(&self, key: Key) -> Option<TaskId> {
-        self.keys.get(&key).copied()
+        self.tasks.find(key)
     }
 
     /// The priority that a task claimed in this group must have so that nothing comes before it: that
@@ -192,7 +193,7 @@ impl<P: Clone> Scheduler<P> {
     #[inline]
     pub fn glance(&self, id: TaskId) -> Option<(u64, bool)> {
         let task = self.tasks.get(id)?;
-        Some((task.lineage.number, self.kinds.is_short(task.kind)))
+        Some((task.grown.number(), self.kinds.is_short(task.kind)))
     }
 
     /// The tasks whose results this one needs, and those that need its own. Of those that have
@@ -200,9 +201,7 @@ impl<P: Clone> Scheduler<P> {
     #[must_use]
     pub fn neighbours(&self, id: TaskId) -> (Vec<TaskId>, Vec<TaskId>) {
         let Some(task) = self.tasks.get(id) else { return (Vec::new(), Vec::new()) };
-        let kept = |ids: &[TaskId]| {
-            ids.iter().copied().filter(|id| self.tasks.get(*id).is_some()).collect()
-        };
+        let kept = |ids: &Few| ids.iter().filter(|id| self.tasks.get(*id).is_some()).collect();
         (kept(&task.inputs), kept(&task.dependents))
     }
 }

@@ -16,7 +16,7 @@ use crate::effect::Effect;
 use crate::event::Wait;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
-use crate::task::{State, Task};
+use crate::task::State;
 use crate::workers::WorkerState;
 use alloc::format;
 use alloc::string::String;
@@ -238,7 +238,8 @@ impl<P: Clone> Scheduler<P> {
         self.gather_needed();
         let demands = self.demands_of(&self.waits.needed);
         let set = self.choose(group, &demands)?.set;
-        let is_of_set = |id: &TaskId| self.tasks.get(*id).is_some_and(|task| task.set == set);
+        let is_of_set =
+            |id: &TaskId| self.tasks.get(*id).is_some_and(|task| self.tasks.set(task.rare) == set);
         let at = self.waits.needed.iter().rposition(is_of_set)?;
         let task = self.waits.needed.remove(at);
         // Out of the queue, as if popped: the state is the caller's to set.
@@ -270,13 +271,14 @@ impl<P: Clone> Scheduler<P> {
             match task.state {
                 State::Ready => needed.push(id),
                 State::Waiting { .. } => {
-                    reached.extend(&task.inputs);
+                    reached.extend(task.inputs.iter());
                     reached.extend(self.call_before(id));
                 }
                 _ => {}
             }
         }
-        needed.sort_by_cached_key(|id| Reverse(self.tasks.get(*id).map(Task::order)));
+        let order = |id: &TaskId| self.tasks.get(*id).map(|task| self.tasks.order(task));
+        needed.sort_by_cached_key(|id| Reverse(order(id)));
         self.waits.needed = needed;
     }
 
@@ -314,7 +316,7 @@ impl<P: Clone> Scheduler<P> {
         let state = self.tasks.get(id).map(|task| (task.state, &task.inputs));
         let wait = match state {
             Some((State::Waiting { .. }, inputs)) => {
-                return inputs.iter().copied().chain(self.call_before(id)).collect();
+                return inputs.iter().chain(self.call_before(id)).collect();
             }
             // The call that runs must let it in.
             Some((State::Detached, _)) => return self.call_before(id).into_iter().collect(),

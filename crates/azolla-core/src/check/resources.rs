@@ -51,12 +51,15 @@ impl<P: Clone> Scheduler<P> {
         );
         for claimed in worker.claims.iter().filter_map(|task| self.tasks.get(*task)) {
             let is_claimed = claimed.state == State::Claimed { worker: id };
-            ensure!(!is_claimed || claimed.set.is_none(), "a claim has a constraint");
+            ensure!(
+                !is_claimed || self.tasks.set(claimed.rare).is_none(),
+                "a claim has a constraint"
+            );
         }
         let Some(task) = worker.task.and_then(|task| self.tasks.get(task)) else { return Ok(()) };
-        if let Some(set) = task.set {
+        if let Some(set) = self.tasks.set(task.rare) {
             let held = match hold {
-                Hold::Nothing => self.takes(task.set).is_empty(),
+                Hold::Nothing => self.takes(Some(set)).is_empty(),
                 Hold::Used(held) | Hold::Kept(held) | Hold::GivenUp(held) => *held == set,
             };
             ensure!(held, "{id:?} holds {hold:?} in a task of {set:?}");
@@ -115,12 +118,13 @@ impl<P: Clone> Scheduler<P> {
         let mut heads = vec![None; places];
         let mut ready = vec![0; places];
         for (_, task) in self.tasks.iter() {
-            let Some(set) = task.set else { continue };
+            let Some(set) = self.tasks.set(task.rare) else { continue };
             uses[set.index()] += 1;
             if task.state == State::Ready {
                 ready[set.index()] += 1;
                 let head = &mut heads[set.index()];
-                *head = Some(head.map_or(task.order(), |head| task.order().min(head)));
+                let order = self.tasks.order(task);
+                *head = Some(head.map_or(order, |head| order.min(head)));
             }
         }
         for (_, worker) in self.workers.iter() {
@@ -155,15 +159,16 @@ impl<P: Clone> Scheduler<P> {
     fn demands_found(&self) -> Demands {
         let mut demands = Demands::new();
         for (_, task) in self.tasks.iter().filter(|(_, task)| task.state == State::Ready) {
-            if task.set.is_some_and(|set| !self.sets.get(set).is_runnable()) {
+            let (set, head) = (self.tasks.set(task.rare), self.tasks.order(task));
+            if set.is_some_and(|set| !self.sets.get(set).is_runnable()) {
                 continue;
             }
-            match demands.iter_mut().find(|demand: &&mut Demand| demand.set == task.set) {
+            match demands.iter_mut().find(|demand: &&mut Demand| demand.set == set) {
                 Some(demand) => {
                     demand.count += 1;
-                    demand.head = demand.head.min(task.order());
+                    demand.head = demand.head.min(head);
                 }
-                None => demands.push(Demand { set: task.set, head: task.order(), count: 1 }),
+                None => demands.push(Demand { set, head, count: 1 }),
             }
         }
         demands

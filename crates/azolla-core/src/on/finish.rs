@@ -6,6 +6,7 @@
 use crate::durations::Stretch;
 use crate::effect::Effect;
 use crate::event::Outcome;
+use crate::few::Few;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{State, Turn};
@@ -64,9 +65,7 @@ impl<P: Clone> Scheduler<P> {
                 self.end_abandoned(id);
             }
             Outcome::Again => {
-                if let Some(task) = self.tasks.get_mut(id) {
-                    task.turn = Turn::GROWN;
-                }
+                self.tasks.set_turn(id, Turn::GROWN);
                 self.set_ready(id, effects);
             }
             Outcome::Suspended => self.set_state(id, State::Suspended),
@@ -96,10 +95,10 @@ impl<P: Clone> Scheduler<P> {
             return None;
         }
         let task = self.tasks.get(finished)?;
-        let (next, is_call) = match task.dependents[..] {
-            _ if task.call => self.next_after_call(finished)?,
-            [only] => (only, false),
-            _ => return None,
+        let (next, is_call) = if task.is_call() {
+            self.next_after_call(finished)?
+        } else {
+            (task.dependents.only()?, false)
         };
         let task = self.tasks.get(next)?;
         let outranked = self.best_for(worker.group).is_some_and(|best| best > task.priority)
@@ -111,15 +110,15 @@ impl<P: Clone> Scheduler<P> {
         if task.state != (State::Waiting { unfinished: 1 }) || outranked {
             return None;
         }
-        if let Some(set) = task.set
-            && !self.may_take_over(worker, set, task.order())
+        if let Some(set) = self.tasks.set(task.rare)
+            && !self.may_take_over(worker, set, self.tasks.order(task))
         {
             return None;
         }
         if is_call {
             self.make_next_current(finished);
         } else {
-            self.tasks.get_mut(finished)?.dependents.clear();
+            self.tasks.get_mut(finished)?.dependents = Few::new();
         }
         self.workers.get_mut(id)?.handed_over += 1;
         Some(next)
@@ -128,7 +127,7 @@ impl<P: Clone> Scheduler<P> {
     /// Whether it is not to go on though it would. A call that went on without a worker has left its
     /// mailbox, and may not enter it again: those who wait for it were told of no such wait.
     fn goes_no_further(&self, id: TaskId) -> bool {
-        let unwanted = self.tasks.get(id).is_none_or(|task| task.wants == 0);
+        let unwanted = self.tasks.get(id).is_none_or(|task| !task.wants.any());
         let is_late = |actor| !self.is_current_call(id, actor);
         unwanted || self.closing || self.actor_of(id).is_some_and(is_late)
     }

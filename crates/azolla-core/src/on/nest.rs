@@ -52,7 +52,7 @@ impl<P: Clone> Scheduler<P> {
             return;
         };
         let goes_first = self.best_for(group).is_none_or(|best| best <= task.priority);
-        if may_run && goes_first && task.set.is_none() {
+        if may_run && goes_first && self.tasks.set(task.rare).is_none() {
             // It is the first, mostly.
             let tasks = &self.tasks;
             let first = |number, id| is_ready(tasks, number, id);

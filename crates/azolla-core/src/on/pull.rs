@@ -7,6 +7,7 @@ use crate::id::{TaskId, WorkerId};
 use crate::kinds::Kinds;
 use crate::scheduler::Scheduler;
 use crate::task::{State, Task};
+use crate::tasks::Tasks;
 use crate::workers::WorkerState;
 use alloc::vec::Vec;
 
@@ -71,19 +72,23 @@ impl<P: Clone> Scheduler<P> {
     }
 
     fn may_be_claimed(&self, id: TaskId) -> bool {
-        self.tasks.get(id).is_some_and(|task| is_claimable(task, &self.kinds))
+        self.tasks.get(id).is_some_and(|task| is_claimable(&self.tasks, task, &self.kinds))
     }
 
     /// The ready task that this group begins next, if it may be claimed and is no call of an actor.
     fn pop_claim(&mut self, group: GroupId) -> Option<TaskId> {
         let (tasks, kinds) = (&self.tasks, &self.kinds);
-        let wanted = |id| tasks.get(id).is_some_and(|task| !task.call && is_claimable(task, kinds));
+        let wanted = |id| {
+            let wanted = |task: &Task<P>| !task.is_call() && is_claimable(tasks, task, kinds);
+            tasks.get(id).is_some_and(wanted)
+        };
         if self.sets.ready_tasks() == 0 {
             return self.ready.pop_if(|number, id| is_ready(tasks, number, id), wanted);
         }
         let next = self.peek_placed(group)?;
         let task = self.tasks.get(next)?;
-        if !task.call && is_claimable(task, &self.kinds) { self.pop_for(group) } else { None }
+        let is_wanted = !task.is_call() && is_claimable(&self.tasks, task, &self.kinds);
+        if is_wanted { self.pop_for(group) } else { None }
     }
 
     /// Where a slot is idle, and somebody there to use it: what others have claimed and not begun
@@ -131,7 +136,7 @@ impl<P: Clone> Scheduler<P> {
         if task.state != (State::Claimed { worker }) {
             return;
         }
-        if task.wants == 0 {
+        if !task.wants.any() {
             self.cancel(id, effects);
         } else {
             self.set_ready(id, effects);
@@ -141,6 +146,6 @@ impl<P: Clone> Scheduler<P> {
 
 /// Whether a task is short, and may run wherever a slot is idle: then it can be taken back, and keeps
 /// nobody from anything meanwhile.
-fn is_claimable<P>(task: &Task<P>, kinds: &Kinds) -> bool {
-    task.set.is_none() && kinds.is_short(task.kind)
+fn is_claimable<P>(tasks: &Tasks<P>, task: &Task<P>, kinds: &Kinds) -> bool {
+    tasks.set(task.rare).is_none() && kinds.is_short(task.kind)
 }

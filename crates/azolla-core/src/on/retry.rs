@@ -25,18 +25,18 @@ impl<P: Clone> Scheduler<P> {
         for id in &failed {
             let inputs = self.tasks.get(*id).map(|task| task.inputs.clone()).unwrap_or_default();
             let mut unfinished = 0;
-            for input in inputs {
+            for input in inputs.iter() {
                 let Some(task) = self.tasks.get(input) else { continue };
                 if task.state.is_settled() {
                     continue;
                 }
                 // An input that was unfinished when another one failed still has it on its list,
                 // as often as it is an input.
-                let listed = task.dependents.iter().filter(|other| *other == id).count();
+                let listed = task.dependents.iter().filter(|other| other == id).count();
                 let times = self
                     .tasks
                     .get(*id)
-                    .map_or(0, |task| task.inputs.iter().filter(|other| **other == input).count());
+                    .map_or(0, |task| task.inputs.iter().filter(|other| *other == input).count());
                 if listed < times {
                     self.add_dependent(input, *id);
                 }
@@ -79,16 +79,16 @@ impl<P: Clone> Scheduler<P> {
         while let Some(id) = reached.pop() {
             let Some(task) = self.tasks.get_mut(id) else { continue };
             // What a call has done to its actor cannot be undone: it is not called again.
-            if task.state != State::Failed || task.call {
+            if task.state != State::Failed || task.is_call() {
                 continue;
             }
             // For as long as this takes it waits for more inputs than there are: nothing that
             // happens meanwhile makes it ready.
             task.state = State::Waiting { unfinished: u32::MAX };
-            task.turn = Turn::GROWN;
-            self.growth.not_ended(task.branch, State::Failed);
+            self.growth.not_ended(task.grown.branch(), State::Failed);
             effects.push(Effect::Reset(task.payload.clone()));
-            reached.extend(&task.inputs);
+            reached.extend(task.inputs.iter());
+            self.tasks.set_turn(id, Turn::GROWN);
             self.totals.settled -= 1;
             self.totals.live += 1;
             revived.push(id);

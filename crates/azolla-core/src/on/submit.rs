@@ -2,15 +2,17 @@
 
 use crate::effect::Effect;
 use crate::event::Submission;
+use crate::few::Few;
 use crate::growth::BranchId;
 use crate::id::{Priority, TaskId};
 use crate::scheduler::Scheduler;
-use crate::task::{Lineage, State, Task, Turn};
+use crate::task::{Grown, Lineage, Rare, State, Task, Want, Wants};
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_submit(&mut self, submission: Submission<P>, effects: &mut Vec<Effect<P>>) {
-        if let Some(id) = submission.key.and_then(|key| self.keys.get(&key).copied()) {
+        if let Some(id) = submission.key.and_then(|key| self.tasks.find(key)) {
             self.on_want(id);
             effects.push(Effect::Existing(id));
             effects.push(Effect::Drop(submission.payload));
@@ -26,28 +28,25 @@ impl<P: Clone> Scheduler<P> {
             inherited = inherited.max(caller.priority);
         }
         let grower = parent.or_else(|| inputs.first().map(|input| input.task));
-        let from = grower.and_then(|task| self.tasks.get(task)).map(|task| task.branch);
+        let from = grower.and_then(|task| self.tasks.get(task)).map(|task| task.grown.branch());
         let branch = self.growth.grow(from.unwrap_or(BranchId::ROOT), kind);
-        let id = self.tasks.insert(Task {
+        let mut wants = Wants::by_future();
+        if call {
+            wants.add(Want::Keep);
+        }
+        let task = Task {
             state: State::Waiting { unfinished: 0 },
             payload,
-            lineage,
-            turn: Turn::GROWN,
+            grown: Grown::new(lineage, branch),
             priority: priority.unwrap_or(inherited),
             kind,
-            branch,
-            key,
-            set,
-            wants: 1 + u32::from(call),
-            has_future: true,
-            keep: call,
-            call,
+            wants,
+            rare: Rare::new(call),
+            generation: NonZeroU32::MIN,
             inputs: inputs.iter().map(|input| input.task).collect(),
-            dependents: Default::default(),
-        });
-        if let Some(key) = key {
-            self.keys.insert(key, id);
-        }
+            dependents: Few::new(),
+        };
+        let id = self.tasks.insert(task, key, set);
         self.totals.live += 1;
         self.totals.peak_live = self.totals.peak_live.max(self.totals.live);
         effects.push(Effect::Submitted(id));
@@ -66,7 +65,7 @@ impl<P: Clone> Scheduler<P> {
         let number = self.totals.submitted;
         match parent.and_then(|parent| self.tasks.get(parent)) {
             Some(parent) => {
-                let Lineage { root, number: of_parent, depth, .. } = parent.lineage;
+                let Lineage { root, number: of_parent, depth, .. } = parent.grown.lineage();
                 let depth = depth.saturating_add(1);
                 (Lineage { number, root, parent: of_parent, depth }, parent.priority)
             }
@@ -77,7 +76,7 @@ impl<P: Clone> Scheduler<P> {
     /// Makes `id` want the result of `input`, and wait for it unless it is there.
     fn connect(&mut self, id: TaskId, input: TaskId, there: bool) -> bool {
         let Some(task) = self.tasks.get_mut(input) else { return false };
-        task.wants += 1;
+        task.wants.add(Want::Dependent);
         let waits = !there && !task.state.is_settled();
         if waits {
             self.add_dependent(input, id);
@@ -94,7 +93,7 @@ impl<P: Clone> Scheduler<P> {
         effects: &mut Vec<Effect<P>>,
     ) {
         let Some(task) = self.tasks.get(id) else { return };
-        let fate = task.inputs.iter().find_map(|input| match self.tasks.get(*input) {
+        let fate = task.inputs.iter().find_map(|input| match self.tasks.get(input) {
             Some(input) if input.state == State::Failed => Some(Some(input.payload.clone())),
             Some(input) if input.state != State::Cancelled => None,
             _ => Some(None),

@@ -9,12 +9,12 @@ use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_wake(&mut self, id: TaskId, yields: bool, effects: &mut Vec<Effect<P>>) {
-        let Some(task) = self.tasks.get_mut(id) else { return };
+        let Some(task) = self.tasks.get(id) else { return };
         if task.state != State::Suspended {
             return;
         }
         self.totals.wakes += 1;
-        task.turn = Turn::woken(self.totals.wakes, yields);
+        self.tasks.set_turn(id, Turn::woken(self.totals.wakes, yields));
         self.set_ready(id, effects);
     }
 }

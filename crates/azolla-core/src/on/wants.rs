@@ -3,34 +3,30 @@
 use crate::effect::Effect;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
+use crate::task::Want;
 use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_want(&mut self, id: TaskId) {
         if let Some(task) = self.tasks.get_mut(id)
-            && !task.has_future
+            && !task.wants.has(Want::Future)
         {
-            task.has_future = true;
-            task.wants += 1;
+            task.wants.add(Want::Future);
         }
     }
 
     pub(crate) fn on_release(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
-        if let Some(task) = self.tasks.get_mut(id)
-            && task.has_future
-        {
-            task.has_future = false;
-            self.unwant(id, effects);
+        if self.tasks.get(id).is_some_and(|task| task.wants.has(Want::Future)) {
+            self.unwant(id, Want::Future, effects);
         }
     }
 
     pub(crate) fn on_keep(&mut self, id: TaskId) {
         if let Some(task) = self.tasks.get_mut(id)
-            && !task.keep
+            && !task.wants.has(Want::Keep)
             && !task.state.is_settled()
         {
-            task.keep = true;
-            task.wants += 1;
+            task.wants.add(Want::Keep);
         }
     }
 }

@@ -23,7 +23,7 @@ fn the_queue_gives_tasks_in_the_documented_order() {
             if root == number { (0, 0) } else { (root + random(3), 1 + random(3) as u32) };
         let lineage = Lineage { number: number ^ 7, root, parent, depth };
         let task = TaskId::from_bits(1 << 32 | number).unwrap();
-        queue.push(task, priority, lineage);
+        queue.push(task, priority, lineage.number, lineage.line());
         expected.push((Reverse(priority), root, Reverse(depth), parent, number ^ 7, task));
     }
     let gone: BTreeSet<TaskId> = (0..2_000).map(|_| expected[random(4_999) as usize].5).collect();

@@ -2,7 +2,7 @@
 //! what the workers have in hand and what the futures show.
 
 use super::world::{Cell, Shows, Thread, ThreadState, World};
-use crate::sets::Fit;
+use crate::sets::{Fit, Set};
 use crate::workers::{Hold, Tally};
 use crate::{Amount, GroupId, ResourceId, State, TaskId, WorkerId};
 use std::collections::BTreeSet;
@@ -105,9 +105,7 @@ impl World {
         let mut needed = self.ready_in_order();
         let all = self.needed();
         needed.retain(|id| all.contains(id));
-        let (count, plain) = (needed.len(), |id: &TaskId| {
-            self.scheduler.tasks.get(*id).expect("it is ready").set.is_none()
-        });
+        let (count, plain) = (needed.len(), |id: &TaskId| self.set_of(*id).is_none());
         if needed.iter().all(plain) {
             assert!(count <= waking, "{count} tasks are needed and ready, {waking} come for them");
         } else if waking == 0 {
@@ -121,8 +119,7 @@ impl World {
 
     /// A task begins where it may, with what it takes at hand.
     pub(super) fn check_fits(&mut self, begun: TaskId, group: GroupId) {
-        let task = self.scheduler.tasks.get(begun).expect("it has just begun");
-        let Some(set) = task.set.map(|set| self.scheduler.sets.get(set)) else { return };
+        let Some(set) = self.set_of(begun) else { return };
         self.note(match set.fit(group) {
             Fit::Never => panic!("{begun:?} begins in {group:?}, where it may not"),
             Fit::Chosen => "a task with a constraint began",
@@ -135,7 +132,7 @@ impl World {
     /// the cap only what is needed counts.
     pub(super) fn check_goes_first(&mut self, begun: TaskId, group: GroupId, pulled: bool) {
         let task = self.scheduler.tasks.get(begun).expect("it has just begun");
-        let (order, priority) = (task.order(), task.priority);
+        let (order, priority) = (self.order(begun), task.priority);
         let mut ready = self.ready_in_order();
         if self.scheduler.at_cap() {
             let needed = self.needed();
@@ -163,7 +160,12 @@ impl World {
     }
 
     fn order(&self, id: TaskId) -> crate::task::Order {
-        self.scheduler.tasks.get(id).expect("it is kept").order()
+        self.scheduler.tasks.order(self.scheduler.tasks.get(id).expect("it is kept"))
+    }
+
+    fn set_of(&self, id: TaskId) -> Option<&Set> {
+        let task = self.scheduler.tasks.get(id).expect("it is kept");
+        self.scheduler.tasks.set(task.rare).map(|set| self.scheduler.sets.get(set))
     }
 
     pub(super) fn ready_in_order(&self) -> Vec<TaskId> {
@@ -180,9 +182,7 @@ impl World {
         let mut held_back = false;
         for id in tasks {
             let task = self.scheduler.tasks.get(id).expect("it is kept");
-            let Some(set) = task.set.map(|set| self.scheduler.sets.get(set)) else {
-                return (Some(id), held_back);
-            };
+            let Some(set) = self.set_of(id) else { return (Some(id), held_back) };
             let may = match set.fit(group) {
                 // What has begun goes on where it has taken its resources.
                 _ if task.state != State::Ready && self.held_before.contains(&id) => true,
@@ -218,7 +218,7 @@ impl World {
         if self.held_before.contains(&id) {
             return &[];
         }
-        self.scheduler.takes(self.scheduler.tasks.get(id).expect("it is kept").set)
+        self.set_of(id).map_or(&[], Set::takes)
     }
 
     fn available(&self, group: GroupId, resource: ResourceId) -> Amount {
@@ -248,8 +248,7 @@ impl World {
 
     /// Whether a group that this task wishes for has a slot and the resources to spare.
     fn is_wish_possible(&self, id: TaskId) -> bool {
-        let task = self.scheduler.tasks.get(id).expect("it is kept");
-        let set = self.scheduler.sets.get(task.set.expect("it has a constraint"));
+        let set = self.set_of(id).expect("it has a constraint");
         self.scheduler.workers.group_ids().any(|group| {
             let slots = self.scheduler.workers.group(group);
             let enough = |(resource, amount): &(ResourceId, Amount)| {
@@ -275,7 +274,7 @@ impl World {
                 && needed.insert(next)
                 && matches!(task.state, State::Waiting { .. })
             {
-                reached.extend(&task.inputs);
+                reached.extend(task.inputs.iter());
                 reached.extend(self.scheduler.call_before(next));
             }
         }

@@ -806,7 +806,9 @@ impl World {
     /// What has not ended, and where the workers stand: for messages.
     pub(super) fn stuck(&self) -> impl std::fmt::Debug {
         let live = self.scheduler.tasks.iter().filter(|(_, task)| !task.state.is_settled());
-        let live: Vec<_> = live.map(|(id, task)| (id, task.state, task.inputs.clone())).collect();
+        let live: Vec<_> = live
+            .map(|(id, task)| (id, task.state, task.inputs.iter().collect::<Vec<_>>()))
+            .collect();
         let states: Vec<_> = self.workers.iter().map(|(id, t)| (*id, t.state, t.running)).collect();
         (live, states)
     }

@@ -1,0 +1,262 @@
+//! The table of tasks. What only some of them have, a key above all, stands in a table beside it.
+
+use crate::check::ensure;
+use crate::id::{Key, TaskId};
+use crate::sets::SetId;
+use crate::slab::{Placed, Slab};
+use crate::task::{Grown, Lineage, Order, Rare, Task, Turn};
+use alloc::string::String;
+use core::hash::BuildHasher;
+use core::num::NonZeroU32;
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+pub(crate) struct Tasks<P> {
+    all: Slab<Task<P>>,
+    extras: Slab<Extra>,
+    keys: HashTable<Keyed>,
+}
+
+/// Where a key stands, and half of its hash: a table that grows looks at no key again.
+#[derive(Clone, Copy)]
+struct Keyed {
+    hash: u32,
+    place: u32,
+}
+
+/// What only some tasks have.
+struct Extra {
+    task: TaskId,
+    key: Option<Key>,
+    set: Option<SetId>,
+    turn: Turn,
+    generation: NonZeroU32,
+}
+
+const _: () = assert!(size_of::<Extra>() == 40);
+
+impl Extra {
+    fn of(task: TaskId) -> Self {
+        Self { task, key: None, set: None, turn: Turn::GROWN, generation: NonZeroU32::MIN }
+    }
+}
+
+impl Placed for Extra {
+    fn generation(&self) -> NonZeroU32 {
+        self.generation
+    }
+
+    fn set_generation(&mut self, generation: NonZeroU32) {
+        self.generation = generation;
+    }
+}
+
+/// A table for fewer keys is not worth giving back.
+const MANY_KEYS: usize = 1024;
+
+impl<P> Tasks<P> {
+    pub(crate) fn new() -> Self {
+        Self { all: Slab::new(), extras: Slab::new(), keys: HashTable::new() }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(crate) fn places(&self) -> usize {
+        self.all.places()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: TaskId) -> Option<&Task<P>> {
+        self.all.get(id)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut Task<P>> {
+        self.all.get_mut(id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (TaskId, &Task<P>)> {
+        self.all.iter()
+    }
+
+    pub(crate) fn next_from(&self, place: usize) -> Option<(usize, TaskId)> {
+        self.all.next_from(place)
+    }
+
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, task: Task<P>, key: Option<Key>, set: Option<SetId>) -> TaskId {
+        let id = self.all.insert(task);
+        if key.is_some() || set.is_some() {
+            self.add_extra(Extra { key, set, ..Extra::of(id) });
+        }
+        id
+    }
+
+    /// Takes a task out, and its key with it. The constraint set that it had is the caller's to let
+    /// go of.
+    #[inline(always)]
+    pub(crate) fn remove(&mut self, id: TaskId) -> Option<(Task<P>, Option<SetId>)> {
+        let task = self.all.remove(id)?;
+        let set = task.rare.place().and_then(|place| self.remove_extra(place));
+        Some((task, set))
+    }
+
+    /// The task that has this key.
+    #[inline]
+    pub(crate) fn find(&self, key: Key) -> Option<TaskId> {
+        let wanted = Keyed::new(key, 0);
+        let has =
+            |it: &Keyed| it.hash == wanted.hash && self.key_at(it.place as usize) == Some(key);
+        let keyed = self.keys.find(wanted.spread(), has)?;
+        self.extras.at(keyed.place as usize).map(|extra| extra.task)
+    }
+
+    pub(crate) fn key(&self, rare: Rare) -> Option<Key> {
+        self.extra(rare)?.key
+    }
+
+    /// How many keys there are.
+    pub(crate) fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The constraint, if it has one.
+    #[inline]
+    pub(crate) fn set(&self, rare: Rare) -> Option<SetId> {
+        self.extra(rare)?.set
+    }
+
+    /// Whether its turn is as its lineage says.
+    #[inline]
+    pub(crate) fn is_grown(&self, rare: Rare) -> bool {
+        self.extra(rare).is_none_or(|extra| extra.turn == Turn::GROWN)
+    }
+
+    /// What to put a task into the queue by.
+    #[inline]
+    pub(crate) fn place(&self, grown: Grown, rare: Rare) -> Lineage {
+        match self.extra(rare) {
+            Some(extra) => extra.turn.place(grown.lineage()),
+            None => grown.lineage(),
+        }
+    }
+
+    /// The number of that place.
+    #[inline]
+    pub(crate) fn number(&self, task: &Task<P>) -> u64 {
+        match self.extra(task.rare) {
+            Some(extra) => extra.turn.place(task.grown.lineage()).number,
+            None => task.grown.number(),
+        }
+    }
+
+    pub(crate) fn order(&self, task: &Task<P>) -> Order {
+        self.place(task.grown, task.rare).order(task.priority)
+    }
+
+    pub(crate) fn set_turn(&mut self, id: TaskId, turn: Turn) {
+        let Some(task) = self.get(id) else { return };
+        match task.rare.place().and_then(|place| self.extras.at_mut(place)) {
+            Some(extra) => extra.turn = turn,
+            None if turn == Turn::GROWN => {}
+            None => self.add_extra(Extra { turn, ..Extra::of(id) }),
+        }
+    }
+
+    /// Gives a task a constraint set. The one that it had is the caller's to let go of.
+    pub(crate) fn replace_set(&mut self, id: TaskId, set: SetId) -> Option<SetId> {
+        let task = self.get(id)?;
+        match task.rare.place().and_then(|place| self.extras.at_mut(place)) {
+            Some(extra) => extra.set.replace(set),
+            None => {
+                self.add_extra(Extra { set: Some(set), ..Extra::of(id) });
+                None
+            }
+        }
+    }
+
+    /// The task is no longer found under its key.
+    pub(crate) fn forget_key(&mut self, id: TaskId) {
+        let place = self.get(id).and_then(|task| task.rare.place());
+        if let Some(place) = place
+            && let Some(extra) = self.extras.at_mut(place)
+            && let Some(key) = extra.key.take()
+        {
+            self.free_key(key, place);
+        }
+    }
+
+    /// That what tasks have beside the table is their own, and found.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let mut extras = 0;
+        for (id, task) in self.iter() {
+            let Some(place) = task.rare.place() else { continue };
+            extras += 1;
+            let extra = self.extras.at(place);
+            ensure!(extra.is_some_and(|extra| extra.task == id), "{id:?} has what is another's");
+            let key = self.key(task.rare);
+            let found = key.and_then(|key| self.find(key));
+            ensure!(key.is_none() || found == Some(id), "{id:?} has a key, by which is {found:?}");
+        }
+        ensure!(extras == self.extras.len(), "{extras} tasks have what {} do", self.extras.len());
+        Ok(())
+    }
+
+    fn key_at(&self, place: usize) -> Option<Key> {
+        self.extras.at(place)?.key
+    }
+
+    #[inline]
+    fn extra(&self, rare: Rare) -> Option<&Extra> {
+        self.extras.at(rare.place()?)
+    }
+
+    #[inline(never)]
+    fn add_extra(&mut self, extra: Extra) {
+        let (task, key) = (extra.task, extra.key);
+        let place = self.extras.insert(extra).index();
+        if let Some(task) = self.get_mut(task) {
+            task.rare.set_place(place);
+        }
+        if let Some(key) = key {
+            let keyed = Keyed::new(key, place);
+            self.keys.insert_unique(keyed.spread(), keyed, Keyed::spread);
+        }
+    }
+
+    #[inline(never)]
+    fn remove_extra(&mut self, place: usize) -> Option<SetId> {
+        let extra = self.extras.remove(self.extras.id_at(place)?)?;
+        if let Some(key) = extra.key {
+            self.free_key(key, place);
+        }
+        extra.set
+    }
+
+    /// What many keys have taken is given back once most of them are gone.
+    fn free_key(&mut self, key: Key, place: usize) {
+        let keyed = Keyed::new(key, place);
+        let is_it = |other: &Keyed| other.place == keyed.place;
+        if let Ok(entry) = self.keys.find_entry(keyed.spread(), is_it) {
+            entry.remove();
+        }
+        let (room, left) = (self.keys.capacity(), self.keys.len());
+        if room > MANY_KEYS && left < room / 8 {
+            self.keys.shrink_to(2 * left, Keyed::spread);
+        }
+    }
+}
+
+impl Keyed {
+    fn new(key: Key, place: usize) -> Self {
+        Self { hash: (FxBuildHasher.hash_one(key) >> 32) as u32, place: place as u32 }
+    }
+
+    /// The hash as the table wants it, which looks at both ends.
+    fn spread(&self) -> u64 {
+        u64::from(self.hash) << 32 | u64::from(self.hash)
+    }
+}

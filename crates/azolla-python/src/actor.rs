@@ -135,7 +135,7 @@ impl Method {
         let future = self.actor.get();
         let actor = live(py, future)?;
         let shared = future.shared()?;
-        let Some(caller) = &actor.caller else {
+        let Some(caller) = actor.caller() else {
             return Err(lost(py, &actor, "its key is another task's"));
         };
         let mut whole = vec![caller.bind(py).clone(), self.name.bind(py).clone().into_any()];
@@ -148,11 +148,9 @@ impl Method {
             call: whole.unbind(),
             kwargs: kwargs.map(Bound::unbind),
             context: context.map(Bound::unbind),
-            has_futures: false,
             state: Some(Arc::clone(&actor)),
         };
-        let name =
-            Name::Impure { function: self.label.clone_ref(py), cluster: shared.cluster.number };
+        let name = Name::Impure { function: self.label.clone_ref(py) };
         let job = Arc::new(PyJob::new(call, 0, name, shared.number, span));
         shared.engine.submit(Spec {
             job: Arc::clone(&job),

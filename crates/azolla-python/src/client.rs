@@ -217,7 +217,7 @@ impl Core {
         {
             (Name::Pure { function, digest }, Some(Named::Key(Key::from_digest(digest))))
         } else {
-            (Name::Impure { function, cluster: shared.cluster.number }, None)
+            (Name::Impure { function }, None)
         };
         let key = match key {
             Some(Named::Key(key)) => Some(key),

@@ -112,6 +112,7 @@ impl ClusterCore {
             engine.close();
             return Err(interrupt);
         }
+        crate::key::set_veil(py, engine.number(), number);
         let cluster = Cluster::new(engine, this, number);
         let _ = late.set(Arc::downgrade(&cluster));
         self.cluster

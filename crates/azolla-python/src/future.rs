@@ -26,8 +26,21 @@ pub(crate) struct Future {
 enum Handle {
     /// One of those counted by the job.
     Live(Arc<PyJob>),
-    /// Let go of, or never there: the key, and what `status` says.
-    Gone(Py<PyAny>, Option<&'static str>, Weak<PyJob>),
+    /// Let go of, or never there.
+    Gone(Box<Gone>),
+}
+
+struct Gone {
+    key: Py<PyAny>,
+    /// What `status` says.
+    status: Option<&'static str>,
+    job: Weak<PyJob>,
+}
+
+impl Handle {
+    fn gone(key: Py<PyAny>, status: Option<&'static str>, job: Weak<PyJob>) -> Self {
+        Self::Gone(Box::new(Gone { key, status, job }))
+    }
 }
 
 impl Future {
@@ -42,7 +55,7 @@ impl Future {
             if job.header().remove_future() {
                 shared.engine.release(job.header());
             }
-            Handle::Gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job))
+            Handle::gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job))
         };
         Self { shared: Some(shared), handle: Mutex::new(handle) }
     }
@@ -91,7 +104,7 @@ impl Future {
     pub(crate) fn key_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
             Handle::Live(job) => Arc::clone(job),
-            Handle::Gone(key, ..) => return Ok(key.bind(py).clone()),
+            Handle::Gone(gone) => return Ok(gone.key.bind(py).clone()),
         };
         Ok(job.key(py))
     }
@@ -104,7 +117,7 @@ impl Future {
     /// The result of this future's job, which has ended: of an actor, what its methods are called by.
     fn result_of<'py>(&self, py: Python<'py>, job: &Arc<PyJob>) -> PyResult<Bound<'py, PyAny>> {
         let value = value(py, job)?;
-        match (&job.caller, &self.shared) {
+        match (job.caller(), &self.shared) {
             (Some(_), Some(shared)) => crate::actor::proxy(py, &value, job, shared),
             _ => Ok(value),
         }
@@ -115,7 +128,7 @@ impl Future {
     pub(crate) fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
             Handle::Live(job) => Some(Arc::clone(job)),
-            Handle::Gone(_, _, job) => job.upgrade(),
+            Handle::Gone(gone) => gone.job.upgrade(),
         };
         match job {
             Some(job) => self.result_of(py, &job),
@@ -221,7 +234,7 @@ impl Future {
         if client.is_none() {
             return Ok(Self {
                 shared: None,
-                handle: Mutex::new(Handle::Gone(key.unbind(), None, Weak::new())),
+                handle: Mutex::new(Handle::gone(key.unbind(), None, Weak::new())),
             });
         }
         let core = client.cast::<crate::client::Core>()?.get();
@@ -230,7 +243,7 @@ impl Future {
         Ok(match core.find(&key)? {
             Some(job) => Self::new(py, job, shared),
             None => {
-                let handle = Handle::Gone(key.unbind(), Some("lost"), Weak::new());
+                let handle = Handle::gone(key.unbind(), Some("lost"), Weak::new());
                 Self { shared: Some(shared), handle: Mutex::new(handle) }
             }
         })
@@ -372,7 +385,7 @@ impl Future {
     /// A task that nobody wants any more is not run, and its result not kept.
     fn release(&self, py: Python<'_>) {
         let Some(job) = self.live() else { return };
-        let gone = Handle::Gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job));
+        let gone = Handle::gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job));
         let before = std::mem::replace(
             &mut *self.handle.lock().unwrap_or_else(PoisonError::into_inner),
             gone,
@@ -471,7 +484,7 @@ impl Future {
         py: Python<'py>,
     ) -> PyResult<(&'static str, Bound<'py, PyAny>, u64)> {
         static ACTORS: AtomicU64 = AtomicU64::new(1);
-        let is_actor = self.live().is_some_and(|job| job.caller.is_some());
+        let is_actor = self.live().is_some_and(|job| job.caller().is_some());
         let number = if is_actor { ACTORS.fetch_add(1, Ordering::Relaxed) } else { 0 };
         Ok(("azolla.Future", self.key_object(py)?, number))
     }
@@ -504,7 +517,7 @@ impl Future {
         }
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         match &*handle {
-            Handle::Gone(_, status, _) => *status,
+            Handle::Gone(gone) => gone.status,
             Handle::Live(job) => Some(match job.header().status() {
                 Status::Pending => "pending",
                 Status::Finished => "finished",

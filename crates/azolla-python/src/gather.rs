@@ -46,7 +46,7 @@ pub(crate) fn gather<'py>(
     wait::wait(py, &jobs, until, None, Some(shared).filter(|shared| shared.is_guest()))?;
     if errors == Errors::Raise {
         raise_first_failure(py, &jobs)?;
-        if is_list && !jobs.iter().any(|job| job.caller.is_some()) {
+        if is_list && !jobs.iter().any(|job| job.caller().is_some()) {
             return values(py, &jobs);
         }
     }

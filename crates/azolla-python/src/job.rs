@@ -3,12 +3,11 @@
 use crate::collected::{Hidden, has_parts, visit_call};
 use crate::raised::Raised;
 use crate::submit::function_name;
-use azolla::runtime::{Attempts, Header, Job, Status, assert_unlocked};
+use azolla::runtime::{Header, Job, Slot, Status, assert_unlocked};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// What a task has come to.
 pub(crate) type Outcome = Result<Py<PyAny>, Failure>;
@@ -32,11 +31,13 @@ pub(crate) struct Call {
     pub(crate) kwargs: Option<Py<PyDict>>,
     /// Shared by the tasks of one `map`, so each runs in a copy. None: one in which nothing is set.
     pub(crate) context: Option<Py<PyAny>>,
-    /// Some argument is or holds a future, to be replaced by its result.
-    pub(crate) has_futures: bool,
     /// For a call of an actor's method: the actor, whose state goes before the arguments.
     pub(crate) state: Option<Arc<PyJob>>,
 }
+
+// What a task takes is what a million of them take.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<PyJob>() <= 136);
 
 impl Call {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
@@ -44,7 +45,6 @@ impl Call {
             call: self.call.clone_ref(py),
             kwargs: self.kwargs.as_ref().map(|kwargs| kwargs.clone_ref(py)),
             context: self.context.as_ref().map(|context| context.clone_ref(py)),
-            has_futures: self.has_futures,
             state: self.state.clone(),
         }
     }
@@ -63,7 +63,7 @@ pub(crate) enum Name {
     /// The function's name and the digest of the call.
     Pure { function: Py<PyString>, digest: u128 },
     /// The function's name and the task's id, veiled by the cluster's own number.
-    Impure { function: Py<PyString>, cluster: u128 },
+    Impure { function: Py<PyString> },
 }
 
 /// What a task that has finished lets go of.
@@ -74,22 +74,37 @@ pub(crate) struct Finished {
 }
 
 pub(crate) struct PyJob {
-    header: Header,
-    /// Kept while the task may run (again): gone once it is done or cancelled.
-    call: Mutex<Option<Call>>,
-    attempts: Attempts<Py<PyAny>, Failure>,
-    retries: AtomicU32,
-    /// The number of the client that submitted it.
-    pub(crate) client: u32,
-    pub(crate) name: Name,
-    /// The name of the span that it belongs to, if any: those of the spans around it, and its own.
-    span: Option<Py<PyTuple>>,
+    /// The call is kept while the task may run (again): gone once it is done or cancelled.
+    slot: Slot<Py<PyAny>, Call, Failure>,
+    /// The key, or the name of the function.
+    named: Py<PyAny>,
+    /// Of a pure call.
+    digest: [u64; 2],
     /// The one object that stands for it, unless the collector sees that.
     pub(crate) hidden: Hidden,
-    /// For an actor: what its calls are made by.
-    pub(crate) caller: Option<Py<PyAny>>,
+    rare: Option<Box<Rare>>,
+    key_is: KeyIs,
+    /// Some argument is or holds a future, to be replaced by its result.
+    pub(crate) has_futures: bool,
     /// It is a call of an actor's method, and is not made again.
     pub(crate) is_actor_call: bool,
+}
+
+/// What a key is made of.
+#[derive(Clone, Copy)]
+enum KeyIs {
+    Given,
+    Pure,
+    Impure,
+}
+
+/// What only some tasks have.
+#[derive(Default)]
+struct Rare {
+    /// The name of the span that it belongs to, if any: those of the spans around it, and its own.
+    span: Option<Py<PyTuple>>,
+    /// For an actor: what its calls are made by.
+    caller: Option<Py<PyAny>>,
 }
 
 impl PyJob {
@@ -100,54 +115,53 @@ impl PyJob {
         client: u32,
         span: Option<Py<PyTuple>>,
     ) -> Self {
+        let is_actor_call = call.state.is_some();
+        let mut job = Self::of(Slot::with_work(call, retries), name, client);
+        job.is_actor_call = is_actor_call;
+        job.rare = span.map(|span| Box::new(Rare { span: Some(span), caller: None }));
+        job
+    }
+
+    fn of(slot: Slot<Py<PyAny>, Call, Failure>, name: Name, client: u32) -> Self {
+        slot.header().set_client(client);
+        let (named, digest, key_is) = match name {
+            Name::Given(key) => (key, 0, KeyIs::Given),
+            Name::Pure { function, digest } => (function.into_any(), digest, KeyIs::Pure),
+            Name::Impure { function } => (function.into_any(), 0, KeyIs::Impure),
+        };
         Self {
-            header: Header::new(),
-            caller: None,
-            is_actor_call: call.state.is_some(),
-            call: Mutex::new(Some(call)),
-            attempts: Attempts::new(),
-            retries: AtomicU32::new(retries),
-            client,
-            name,
-            span,
+            slot,
+            named,
+            digest: [(digest >> 64) as u64, digest as u64],
             hidden: Hidden::default(),
+            rare: None,
+            key_is,
+            has_futures: false,
+            is_actor_call: false,
         }
     }
 
     /// A task that is done already: data that was given.
     pub(crate) fn done(value: Py<PyAny>, name: Name, client: u32) -> Self {
-        let job = Self {
-            header: Header::new(),
-            call: Mutex::new(None),
-            attempts: Attempts::new(),
-            retries: AtomicU32::new(0),
-            client,
-            name,
-            span: None,
-            hidden: Hidden::default(),
-            caller: None,
-            is_actor_call: false,
-        };
+        let job = Self::of(Slot::empty(), name, client);
         job.store(Ok(value));
         job
     }
 
     pub(crate) fn call(&self, py: Python<'_>) -> Option<Call> {
-        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
-        call.as_ref().map(|call| call.clone_ref(py))
+        self.slot.with_the_work(|call| call.clone_ref(py))
     }
 
     /// Lets go of the call, for it will not be made again.
     pub(crate) fn forget_call(&self) {
-        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(call);
+        drop(self.slot.take_work());
     }
 
     /// Stores the result of the task, as [`store`](Self::store) does, and lets go of its call: runs no
     /// code of anybody's until what comes back is dropped.
     #[must_use]
     pub(crate) fn finish(&self, result: Bound<'_, PyAny>) -> Finished {
-        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let call = self.slot.take_work();
         if self.outcome().is_some() {
             return Finished { _call: call, _refused: Some(result.unbind()) };
         }
@@ -160,87 +174,90 @@ impl PyJob {
 
     /// Stores what the task has come to. What a cancelled task comes to is nobody's.
     pub(crate) fn store(&self, outcome: Outcome) {
-        self.attempts.store(outcome);
+        self.slot.store(outcome, None);
     }
 
     /// For the only future on this task: what goes with it.
     ///
     /// An exception that dependents share is theirs too, and stays out of the collector's sight.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match (self.header.status(), self.outcome()) {
+        match (self.header().status(), self.outcome()) {
             (Status::Finished, Some(Ok(value))) => visit.call(value),
             (Status::Failed, Some(Err(Failure::Raised(raised)))) => {
                 if Arc::strong_count(raised) == 1 {
                     visit.call(&raised.exception)?;
                     visit.call(&raised.traceback)?;
                 }
-                match self.call.try_lock().as_deref() {
-                    Ok(Some(call)) => call.traverse(visit),
-                    _ => Ok(()),
-                }
+                self.slot.with_failed_work(|call| call.traverse(visit)).unwrap_or(Ok(()))
             }
             _ => Ok(()),
         }
     }
 
     pub(crate) fn outcome(&self) -> Option<Seen<'_>> {
-        self.attempts.last()
+        self.slot.last()
     }
 
-    /// Uses up one retry, if there is one left.
-    pub(crate) fn take_retry(&self) -> bool {
-        let left = self.retries.load(Ordering::Relaxed);
-        self.retries.store(left.saturating_sub(1), Ordering::Relaxed);
-        left > 0
+    /// Makes it an actor, whose calls are made by this.
+    pub(crate) fn set_caller(&mut self, caller: Py<PyAny>) {
+        self.rare.get_or_insert_default().caller = Some(caller);
+    }
+
+    /// For an actor: what its calls are made by.
+    pub(crate) fn caller(&self) -> Option<&Py<PyAny>> {
+        self.rare.as_ref()?.caller.as_ref()
+    }
+
+    /// The number of the client that submitted it.
+    pub(crate) fn client(&self) -> u32 {
+        self.header().client()
     }
 
     /// The key as Python sees it.
     pub(crate) fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        match &self.name {
-            Name::Given(key) => key.bind(py).clone(),
-            Name::Pure { .. } | Name::Impure { .. } => {
-                PyString::new(py, &self.key_text(py)).into_any()
-            }
+        match self.key_is {
+            KeyIs::Given => self.named.bind(py).clone(),
+            KeyIs::Pure | KeyIs::Impure => PyString::new(py, &self.key_text(py)).into_any(),
         }
     }
 
     pub(crate) fn key_text(&self, py: Python<'_>) -> String {
-        match &self.name {
-            Name::Given(key) => key.bind(py).to_string(),
-            Name::Pure { function, digest } => format!("{}-{digest:032x}", text(function, py)),
-            Name::Impure { function, cluster } => {
-                let id = self.header.id().map_or(0, |id| id.to_bits());
-                crate::key::impure(&text(function, py), *cluster, id)
+        let named = self.named.bind(py).to_string();
+        match self.key_is {
+            KeyIs::Given => named,
+            KeyIs::Pure => {
+                let [high, low] = self.digest;
+                format!("{named}-{high:016x}{low:016x}")
+            }
+            KeyIs::Impure => {
+                let id = self.header().id().map_or(0, |id| id.to_bits());
+                crate::key::impure(py, &named, self.header().engine(), id)
             }
         }
     }
-}
-
-fn text(string: &Py<PyString>, py: Python<'_>) -> String {
-    string.bind(py).to_string_lossy().into_owned()
 }
 
 impl Job for PyJob {
     type Failure = Failure;
 
     fn header(&self) -> &Header {
-        &self.header
+        self.slot.header()
     }
 
     fn failure(&self) -> Option<Failure> {
-        self.attempts.last()?.err().cloned()
+        self.slot.last()?.err().cloned()
     }
 
     fn fail(&self, failure: Failure) {
-        self.attempts.store(Err(failure));
+        self.slot.store(Err(failure), None);
     }
 
     fn fail_by_engine(&self, why: &str) {
-        self.attempts.store(Err(Failure::Engine(why.into())));
+        self.slot.store(Err(Failure::Engine(why.into())), None);
     }
 
     fn reset(&self) {
-        self.attempts.another();
+        self.slot.another();
     }
 
     fn discard(&self) {
@@ -248,15 +265,12 @@ impl Job for PyJob {
     }
 
     fn name(&self) -> String {
-        let name = |py: Python<'_>| match &self.name {
-            Name::Given(key) => match self.call(py) {
-                Some(call) => {
-                    let function = call.call.bind(py).get_item(0).ok()?;
-                    function_name(&function).ok().map(|name| name.to_string())
-                }
-                None => Some(key.bind(py).to_string()),
-            },
-            Name::Pure { function, .. } | Name::Impure { function, .. } => Some(text(function, py)),
+        let name = |py: Python<'_>| match (self.key_is, self.call(py)) {
+            (KeyIs::Given, Some(call)) => {
+                let function = call.call.bind(py).get_item(0).ok()?;
+                function_name(&function).ok().map(|name| name.to_string())
+            }
+            _ => Some(self.named.bind(py).to_string()),
         };
         Python::try_attach(name).flatten().unwrap_or_else(|| String::from("data"))
     }
@@ -267,7 +281,7 @@ impl Job for PyJob {
     }
 
     fn span(&self) -> Option<String> {
-        let span = self.span.as_ref()?;
+        let span = self.rare.as_ref()?.span.as_ref()?;
         Python::try_attach(|py| {
             let tags = span.bind(py).iter();
             // What is no text is not asked for one: that would run its own code.

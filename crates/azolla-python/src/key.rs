@@ -7,6 +7,8 @@
 use azolla_core::{Key, TaskId};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyString, PyTuple};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// What a key given by the user names.
@@ -18,11 +20,25 @@ pub(crate) enum Named {
 }
 
 /// The key of an impure task: reversible, and written like a UUID.
-pub(crate) fn impure(function: &str, cluster: u128, id: u64) -> String {
-    let veiled = cluster ^ u128::from(id);
+pub(crate) fn impure(py: Python<'_>, function: &str, engine: u32, id: u64) -> String {
+    let veiled = veil(py, engine) ^ u128::from(id);
     let text = format!("{veiled:032x}");
     let (a, b, c, d, e) = (&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]);
     format!("{function}-{a}-{b}-{c}-{d}-{e}")
+}
+
+/// By what the ids in the keys of a cluster's tasks are veiled, by the number of its engine. Locked with
+/// the GIL held alone, so that no fork finds it locked.
+static VEILS: Mutex<BTreeMap<u32, u128>> = Mutex::new(BTreeMap::new());
+
+/// A cluster has begun whose engine has this number.
+pub(crate) fn set_veil(_py: Python<'_>, engine: u32, veil: u128) {
+    VEILS.lock().unwrap_or_else(PoisonError::into_inner).insert(engine, veil);
+}
+
+fn veil(_py: Python<'_>, engine: u32) -> u128 {
+    let veils = VEILS.lock().unwrap_or_else(PoisonError::into_inner);
+    veils.get(&engine).copied().unwrap_or_default()
 }
 
 /// Understands a key. An error says what keys may be.

@@ -114,7 +114,6 @@ impl<'a, 'py> Common<'a, 'py> {
             call: call.unbind(),
             kwargs: kwargs.map(Bound::unbind),
             context: self.context.as_ref().map(|context| context.clone().unbind()),
-            has_futures: !inputs.is_empty(),
             state: None,
         };
         let mut job = PyJob::new(
@@ -124,8 +123,9 @@ impl<'a, 'py> Common<'a, 'py> {
             self.shared.number,
             self.span.as_ref().map(|span| span.clone().unbind()),
         );
+        job.has_futures = !inputs.is_empty();
         if self.actor {
-            job.caller = Some(crate::actor::caller(self.py)?);
+            job.set_caller(crate::actor::caller(self.py)?);
         }
         Ok(Prepared { job: Arc::new(job), key, inputs })
     }
@@ -149,7 +149,7 @@ impl<'a, 'py> Common<'a, 'py> {
             let named = Named::Key(Key::from_digest(digest));
             return Ok((Name::Pure { function, digest }, Some(named)));
         }
-        Ok((Name::Impure { function, cluster: self.shared.cluster.number }, None))
+        Ok((Name::Impure { function }, None))
     }
 
     fn with_prefix(&self, digest: u128) -> u128 {
@@ -247,7 +247,7 @@ pub(crate) struct Prepared {
 pub(crate) fn future_digest(value: &Bound<'_, PyAny>) -> Option<u128> {
     let job = value.cast::<Future>().ok()?.get().job(value.py()).ok()?;
     // What an actor is like changes: no call with one is equal to another.
-    if job.caller.is_some() {
+    if job.caller().is_some() {
         return None;
     }
     crate::key::digest(job.key(value.py()).as_any()).ok()

@@ -213,7 +213,7 @@ impl PyWorker {
         loop {
             let next = |worker: &mut Worker<PyJob>| {
                 let next = worker.next_task();
-                (next, worker.job().and_then(|job| job.call(py)))
+                (next, worker.job().and_then(|job| Some((job.call(py)?, job.has_futures))))
             };
             let rest = match own(next)? {
                 (Next::Run, call) => match prepare(py, call)? {
@@ -249,8 +249,8 @@ impl PyWorker {
 
 /// The call of the current task, with futures replaced by their results. `None`: that has failed, and so
 /// has the task.
-fn prepare<'py>(py: Python<'py>, call: Option<Call>) -> PyResult<Option<Task<'py>>> {
-    let outcome = match call.map(|call| task(py, call)) {
+fn prepare<'py>(py: Python<'py>, call: Option<(Call, bool)>) -> PyResult<Option<Task<'py>>> {
+    let outcome = match call.map(|(call, has_futures)| task(py, call, has_futures)) {
         Some(Ok(task)) => return Ok(Some(task)),
         Some(Err(error)) => match own(|worker| worker.job().map(Arc::clone))? {
             Some(job) => fail(&job, error.into_value(py).bind(py).as_any(), true)?,
@@ -263,7 +263,7 @@ fn prepare<'py>(py: Python<'py>, call: Option<Call>) -> PyResult<Option<Task<'py
 }
 
 /// A call as the loop makes it, with futures replaced by their results.
-fn task<'py>(py: Python<'py>, call: Call) -> PyResult<Task<'py>> {
+fn task<'py>(py: Python<'py>, call: Call, has_futures: bool) -> PyResult<Task<'py>> {
     let run = match &call.context {
         Some(context) => {
             let own = context.bind(py).call_method0(intern!(py, "copy"))?;
@@ -273,11 +273,11 @@ fn task<'py>(py: Python<'py>, call: Call) -> PyResult<Task<'py>> {
     };
     let mut whole = call.call.into_bound(py);
     let mut kwargs = call.kwargs.map(|kwargs| kwargs.into_bound(py));
-    if call.has_futures || call.state.is_some() {
+    if has_futures || call.state.is_some() {
         let state = call.state.as_ref().map(|actor| value(py, actor)).transpose()?;
-        whole = replace_in_call(&whole, state, call.has_futures)?;
+        whole = replace_in_call(&whole, state, has_futures)?;
     }
-    if call.has_futures
+    if has_futures
         && let Some(given) = &kwargs
         && let Some(new) = replace(given.as_any())?
     {
@@ -328,7 +328,7 @@ fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> PyResult<Out
     static RESCHEDULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = error.py();
     let reschedule = python(py, &RESCHEDULE, "azolla._errors", "Reschedule")?;
-    if may_return && (error.is_instance(reschedule)? || job.take_retry()) {
+    if may_return && (error.is_instance(reschedule)? || job.header().take_retry()) {
         return Ok(Outcome::Again);
     }
     let traceback = users_traceback(error)?;
@@ -388,7 +388,7 @@ impl Running {
     /// The client whose task it is.
     #[getter]
     fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.cluster.client_of(py, self.job.client)
+        self.cluster.client_of(py, self.job.client())
     }
 
     /// The task's key.
@@ -459,7 +459,7 @@ pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
 pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let Some((_, job)) = current_task() else { return Ok(None) };
     let cluster = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade());
-    cluster.map(|cluster| cluster.client_of(py, job.client)).transpose()
+    cluster.map(|cluster| cluster.client_of(py, job.client())).transpose()
 }
 
 /// The task on this thread, as an event loop knows those that run there; None outside tasks.

@@ -1,9 +1,7 @@
 //! A task of the Rust interface: its closure and the place for its result, in one allocation.
 
 use crate::error::Error;
-use crate::primitives::Mutex;
-use crate::primitives::atomic::{AtomicU32, Ordering};
-use crate::runtime::{Attempts, Header, Job, Status, caught};
+use crate::runtime::{Header, Job, Slot, Status, caught};
 use azolla_core::Outcome;
 use std::any::{Any, type_name};
 use std::marker::PhantomData;
@@ -75,34 +73,33 @@ impl<T, F: Fn() -> Result<T, Failure> + Send> Work<T> for Repeat<F> {
 
 /// A task that gives a `T`, does `W`, and is called after `F`.
 pub(crate) struct Cell<T, W, F> {
-    header: Header,
-    work: Mutex<Option<W>>,
-    attempts: Attempts<T, Error>,
-    retries: AtomicU32,
+    slot: Slot<T, W, Error>,
     /// The key that the user gave. Without one it is made of the name of `F` and the id.
-    key: Option<Box<str>>,
+    key: Option<Box<Given>>,
     function: PhantomData<fn() -> F>,
 }
 
-impl<T, W, F> Cell<T, W, F> {
-    pub(crate) fn new(work: W, retries: u32, key: Option<&str>) -> Self {
-        Self {
-            header: Header::new(),
-            work: Mutex::new(Some(work)),
-            attempts: Attempts::new(),
-            retries: AtomicU32::new(retries),
-            key: key.map(Into::into),
-            function: PhantomData,
-        }
-    }
-}
+/// A key that somebody has given. Few tasks have one: it takes no more than a pointer here.
+struct Given(String);
+
+// The closure or the result comes to this.
+#[cfg(all(target_pointer_width = "64", not(azolla_shuttle)))]
+const _: () = assert!(size_of::<Cell<(), Once<fn()>, ()>>() == 56 + 8 + 8);
 
 impl<T, W, F> Cell<T, W, F> {
+    pub(crate) fn new(work: W, retries: u32, key: Option<String>) -> Self {
+        Self::of(Slot::with_work(work, retries), key)
+    }
+
     /// One that has its result already.
-    pub(crate) fn holding(value: T, work: W, key: Option<&str>) -> Self {
-        let cell = Self::new(work, 0, key);
-        cell.attempts.store(Ok(value));
-        cell
+    pub(crate) fn holding(value: T, key: Option<String>) -> Self {
+        let slot = Slot::empty();
+        slot.store(Ok(value), None);
+        Self::of(slot, key)
+    }
+
+    fn of(slot: Slot<T, W, Error>, key: Option<String>) -> Self {
+        Self { slot, key: key.map(|key| Box::new(Given(key))), function: PhantomData }
     }
 }
 
@@ -115,12 +112,11 @@ where
     /// Runs or polls the task once.
     fn attempt(self: &Arc<Self>) -> Outcome {
         // The closure is taken out while it runs: user code never runs under a lock.
-        let Some(mut work) = self.work.lock().take() else { return Outcome::Failed };
+        let Some(mut work) = self.slot.take_work() else { return Outcome::Failed };
         if work.is_spent() {
-            let again = self.attempts.before_last().cloned();
+            let again = self.slot.before_last().cloned();
             let again = again.unwrap_or_else(|| Error::Cancelled { key: self.key() });
-            *self.work.lock() = Some(work);
-            self.attempts.store(Err(again));
+            self.slot.store(Err(again), Some(work));
             return Outcome::Failed;
         }
         let result = match catch_unwind(AssertUnwindSafe(|| work.call(self))) {
@@ -135,32 +131,36 @@ where
                 Err(Error::Panicked { key: self.key(), message })
             }
         };
-        let failed = result.is_err();
-        if failed {
-            caught(|| work.end_attempt());
-            *self.work.lock() = Some(work);
-            let left = self.retries.load(Ordering::Relaxed);
-            if left > 0 {
-                self.retries.store(left - 1, Ordering::Relaxed);
-                return Outcome::Again;
-            }
-        } else {
+        if result.is_ok() {
             // The closure may own what others wait to get back: it goes before the result shows.
             caught(|| drop(work));
+            // A task cancelled meanwhile may have an outcome already; this one is nobody's then.
+            caught(|| self.slot.store(result, None));
+            return Outcome::Done;
         }
-        // A task cancelled meanwhile may have an outcome already; this one is nobody's then.
-        caught(|| self.attempts.store(result));
-        if failed { Outcome::Failed } else { Outcome::Done }
+        caught(|| work.end_attempt());
+        if self.header().take_retry() {
+            self.put_back(work);
+            caught(|| drop(result));
+            return Outcome::Again;
+        }
+        caught(|| self.slot.store(result, Some(work)));
+        Outcome::Failed
     }
 
-    /// Puts the work back until the task is woken.
+    /// Keeps the work until the task is woken.
     fn suspend(&self, work: W) -> Outcome {
-        *self.work.lock() = Some(work);
+        self.put_back(work);
+        Outcome::Suspended
+    }
+
+    /// Puts the work back until the task is run again.
+    fn put_back(&self, work: W) {
+        self.slot.put_back(work);
         // Whoever cancels says so before looking for the work: one of the two finds it.
-        if self.header.status() == Status::Cancelled {
+        if self.header().status() == Status::Cancelled {
             caught(|| self.discard());
         }
-        Outcome::Suspended
     }
 }
 
@@ -173,32 +173,34 @@ where
     type Failure = Error;
 
     fn header(&self) -> &Header {
-        &self.header
+        self.slot.header()
     }
 
     fn failure(&self) -> Option<Error> {
-        self.attempts.last()?.err().cloned()
+        self.slot.last()?.err().cloned()
     }
 
     fn fail(&self, failure: Error) {
-        self.attempts.store(Err(failure));
+        self.slot.store(Err(failure), None);
     }
 
     fn fail_by_engine(&self, why: &str) {
-        self.attempts.store(Err(Error::Engine(why.into())));
+        self.slot.store(Err(Error::Engine(why.into())), None);
     }
 
     fn reset(&self) {
-        self.attempts.another();
+        self.slot.another();
     }
 
     fn discard(&self) {
-        let work = self.work.lock().take();
-        drop(work);
+        drop(self.slot.take_work());
     }
 
     fn name(&self) -> String {
-        self.key.as_deref().map_or(short(type_name::<F>()), prefix).to_owned()
+        match &self.key {
+            Some(key) => prefix(&key.0).to_owned(),
+            None => short(type_name::<F>()).to_owned(),
+        }
     }
 
     fn error(&self) -> Option<String> {
@@ -213,13 +215,13 @@ where
     }
 
     fn size(&self) -> Option<u64> {
-        crate::size::bytes_of(self.attempts.last()?.ok()?)
+        crate::size::bytes_of(self.slot.last()?.ok()?)
     }
 
     fn key(&self) -> String {
-        let id = || self.header.id().map_or(0, |id| id.to_bits());
+        let id = || self.header().id().map_or(0, |id| id.to_bits());
         match &self.key {
-            Some(key) => key.to_string(),
+            Some(key) => key.0.clone(),
             None => format!("{}-{:016x}", short(type_name::<F>()), id()),
         }
     }
@@ -248,14 +250,14 @@ where
     F: 'static,
 {
     fn outcome(&self) -> Option<Result<&T, &Error>> {
-        match self.header.status() {
-            Status::Finished | Status::Failed => self.attempts.last(),
+        match self.header().status() {
+            Status::Finished | Status::Failed => self.slot.last(),
             Status::Pending | Status::Cancelled => None,
         }
     }
 
     fn value(&self) -> Option<&T> {
-        self.attempts.last()?.ok()
+        self.slot.last()?.ok()
     }
 }
 

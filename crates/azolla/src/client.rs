@@ -516,7 +516,7 @@ impl<'c> TaskBuilder<'c> {
 
     /// `F` is what the task is called after.
     pub(crate) fn submit_work<T, W, F>(
-        self,
+        mut self,
         work: W,
         retries: u32,
         inputs: impl Inputs,
@@ -543,7 +543,7 @@ impl<'c> TaskBuilder<'c> {
             Err(error) => return self.failed(*error),
         };
         let key = self.key.as_deref().map(digest);
-        let cell = Arc::new(Cell::<T, W, F>::new(work, retries, self.key.as_deref()));
+        let cell = Arc::new(Cell::<T, W, F>::new(work, retries, self.key.take()));
         cell.header().set_client(self.client.0.membership.number);
         if self.client.0.membership.has_left() {
             turn_away(&*cell);
@@ -567,9 +567,12 @@ impl<'c> TaskBuilder<'c> {
 
     /// A future on a task that has failed before it began.
     fn failed<T: Send + Sync + 'static>(&self, error: Error) -> Future<T> {
+        self.failed_as(self.key.clone().unwrap_or_else(|| "rejected".into()), error)
+    }
+
+    fn failed_as<T: Send + Sync + 'static>(&self, key: String, error: Error) -> Future<T> {
         let none: Once<fn() -> Result<T, Failure>> = Once(None);
-        let key = Some(self.key.as_deref().unwrap_or("rejected"));
-        let cell: Cell<T, _, ()> = Cell::new(none, 0, key);
+        let cell: Cell<T, _, ()> = Cell::new(none, 0, Some(key));
         cell.fail(error);
         cell.header().settle_quietly(Status::Failed);
         Future::new(Arc::new(cell), Arc::clone(&self.client.0.engine))
@@ -591,12 +594,13 @@ impl<'c> TaskBuilder<'c> {
         let mut futures: Vec<Future<T>> = Vec::with_capacity(works.size_hint().0);
         let specs = works.enumerate().map(|(number, work)| {
             let key = self.key.as_ref().map(|prefix| format!("{prefix}-{number}"));
-            let cell = Arc::new(Cell::<T, W, F>::new(work, 0, key.as_deref()));
+            let digest = key.as_deref().map(digest);
+            let cell = Arc::new(Cell::<T, W, F>::new(work, 0, key));
             futures.push(Future::new(Arc::<Cell<T, W, F>>::clone(&cell), Arc::clone(engine)));
             let job: Arc<dyn Task> = cell;
             job.header().set_client(self.client.0.membership.number);
-            let key = key.as_deref().map(digest);
             let (kind, constraint, call) = (kind::<F>(), constraint.clone(), false);
+            let key = digest;
             Spec { job, key, priority: self.priority, parent, kind, constraint, inputs: &[], call }
         });
         if self.client.0.membership.has_left() {
@@ -619,8 +623,8 @@ impl<'c> TaskBuilder<'c> {
                 if job.header().remove_future() {
                     engine.release(job.header());
                 }
-                let expected = std::any::type_name::<T>();
-                self.failed(Error::KeyType { key: job.key(), expected })
+                let (key, expected) = (job.key(), std::any::type_name::<T>());
+                self.failed_as(key.clone(), Error::KeyType { key, expected })
             }
         }
     }

@@ -8,7 +8,7 @@ mod real {
     pub(crate) use std::sync::atomic;
     use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
     use std::sync::{LazyLock, PoisonError, TryLockError};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
     pub(crate) use std::{thread, thread_local as per_thread};
 
     /// What time it is.
@@ -68,6 +68,16 @@ mod real {
     }
 
     const SPINS: u32 = 1_000;
+
+    /// Passes the time until somebody has done the few instructions that one waits for: who has looked
+    /// this many times in vain. If he was interrupted in the middle he is let run.
+    pub(crate) fn pause(times: u32) {
+        match times {
+            0..32 => std::hint::spin_loop(),
+            32..64 => thread::yield_now(),
+            _ => thread::sleep(Duration::from_micros(50)),
+        }
+    }
 
     /// The standard library's mutex without poisoning: the engine has its own way to break down.
     ///
@@ -162,6 +172,11 @@ mod model {
     pub(crate) fn worker_wakes() {}
 
     pub(crate) fn worker_sleeps() {}
+
+    /// Somebody else has his turn.
+    pub(crate) fn pause(_times: u32) {
+        thread::yield_now();
+    }
 
     /// A deadline passes whenever the schedule says so.
     pub(crate) fn has_passed(_deadline: Instant) -> bool {

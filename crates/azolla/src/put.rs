@@ -22,21 +22,23 @@ impl Client {
     }
 }
 
+/// Of a task that there is nothing to do for.
+type NoWork<T> = Once<fn() -> Result<T, Failure>>;
+
 impl TaskBuilder<'_> {
     /// As [`Client::put`]. Where a task with the key that was given is kept already, its future
     /// results, and the value is dropped.
-    pub fn put<T: Send + Sync + 'static>(self, value: T) -> Future<T> {
+    pub fn put<T: Send + Sync + 'static>(mut self, value: T) -> Future<T> {
         let engine = &self.client.0.engine;
-        let none: Once<fn() -> Result<T, Failure>> = Once(None);
         let key = self.key.as_deref().map(digest);
         // It is called after its type.
-        let cell = Arc::new(Cell::<T, _, T>::holding(value, none, self.key.as_deref()));
+        let cell = Arc::new(Cell::<T, NoWork<T>, T>::holding(value, self.key.take()));
         cell.header().set_client(self.client.0.membership.number);
         if self.client.0.membership.has_left() {
             turn_away(&*cell);
             return Future::new(cell, Arc::clone(engine));
         }
-        match engine.put(Arc::<Cell<T, _, T>>::clone(&cell), key) {
+        match engine.put(Arc::<Cell<T, NoWork<T>, T>>::clone(&cell), key) {
             None => Future::new(cell, Arc::clone(engine)),
             Some(job) => self.existing(job),
         }

@@ -1,11 +1,10 @@
-//! The place for a task's outcome, written once an attempt and read without a lock.
+//! The outcomes of the attempts after one that has failed, each written once and read without a lock.
 
 use std::sync::OnceLock;
 
-/// The outcomes of a task's attempts. Only a failed one is followed by another, so whoever has
-/// been shown a result keeps it, and a task that does not fail pays for no more than its result.
+/// Only a failed one is followed by another, so whoever has been shown a result keeps it.
 #[derive(Debug)]
-pub struct Attempts<V, E> {
+pub(super) struct Attempts<V, E> {
     outcome: OnceLock<Result<V, Box<Failed<V, E>>>>,
 }
 
@@ -15,16 +14,9 @@ struct Failed<V, E> {
     next: OnceLock<Attempts<V, E>>,
 }
 
-impl<V, E> Default for Attempts<V, E> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<V, E> Attempts<V, E> {
     /// Room for the outcome of the first attempt.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { outcome: OnceLock::new() }
     }
 
@@ -45,9 +37,8 @@ impl<V, E> Attempts<V, E> {
     }
 
     /// The outcome of the last attempt, if there is one yet.
-    #[must_use]
     #[inline]
-    pub fn last(&self) -> Option<Result<&V, &E>> {
+    pub(super) fn last(&self) -> Option<Result<&V, &E>> {
         match self.outcome.get()? {
             Ok(value) => Some(Ok(value)),
             Err(_) => self.last_of_many(),
@@ -60,20 +51,19 @@ impl<V, E> Attempts<V, E> {
     }
 
     /// The error of the attempt before the last.
-    #[must_use]
-    pub fn before_last(&self) -> Option<&E> {
+    pub(super) fn before_last(&self) -> Option<&E> {
         self.current().1.map(|failed| &failed.error)
     }
 
     /// Stores an outcome. If there is one already (the task was cancelled, say, and failed
     /// after all), the new one is dropped.
-    pub fn store(&self, outcome: Result<V, E>) {
+    pub(super) fn store(&self, outcome: Result<V, E>) {
         let outcome = outcome.map_err(|error| Box::new(Failed { error, next: OnceLock::new() }));
         drop(self.current().0.outcome.set(outcome));
     }
 
     /// Makes room for the outcome of another attempt, where the last has failed.
-    pub fn another(&self) {
+    pub(super) fn another(&self) {
         if let Some(failed) = self.current().0.failed() {
             // Two at once cannot be: the engine is locked meanwhile.
             let _ = failed.next.set(Self::new());

@@ -1,7 +1,8 @@
 //! Tasks as they end, whichever ends first.
 
-use super::header::{Header, Listen, Status};
+use super::header::{Header, Status};
 use super::job::Job;
+use super::listeners::Listen;
 use super::wait::{Latch, Patience, WaitError};
 use super::worker::Worker;
 use crate::primitives::Mutex;

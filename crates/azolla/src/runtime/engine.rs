@@ -83,6 +83,12 @@ impl<J: Job + ?Sized> Engine<J> {
         Ok(engine)
     }
 
+    /// Its number among the engines of this process, counted from 1.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// How many tasks may run at once.
     #[must_use]
     pub fn slots(&self) -> usize {

@@ -15,11 +15,12 @@
 //! has left the task suspended, `SUSPENDED` is set. Whoever finds the one when setting the other
 //! has the task queued again: exactly one of them does.
 
+use super::listeners::{Listen, Listener, Listeners};
 use super::locked::caught;
-use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::primitives::pause;
 use azolla_core::{TaskId, WorkerId};
-use smallvec::SmallVec;
+use std::cell::UnsafeCell;
 use std::sync::Arc;
 
 const SETTLED: u32 = 1;
@@ -30,6 +31,8 @@ const LISTENED: u32 = 16;
 const SUSPENDED: u32 = 32;
 const WOKEN: u32 = 64;
 const YIELDS: u32 = 128;
+/// Somebody is at the listeners.
+const LOCKED: u32 = 256;
 
 /// More than one client has submitted the task.
 const SHARED: u32 = 1 << 31;
@@ -51,7 +54,6 @@ pub enum Status {
 }
 
 /// The part of a task that is the same for all, and that the engine touches.
-#[derive(Debug)]
 pub struct Header {
     id: AtomicU64,
     /// 0, or which worker may begin it (its number + 1), or `BEGUN`.
@@ -62,24 +64,26 @@ pub struct Header {
     engine: AtomicU32,
     /// Which of the engine's clients has submitted it, and whether another has too (`SHARED`).
     client: AtomicU32,
-    listeners: Mutex<SmallVec<[Listener; 1]>>,
+    /// How often the task may be run again, and below that `SLOT_BITS` that `slot.rs` has.
+    retries_and_slot: AtomicU32,
+    /// Belongs to whoever has set `LOCKED`.
+    listeners: UnsafeCell<Listeners>,
 }
 
-/// Somebody who wants to be told when tasks settle.
-pub trait Listen: Send + Sync {
-    /// A task has settled. Called once for each time it was listened to, on whatever thread made
-    /// it settle, with no lock held. `token` is what was given when listening began.
-    fn settled(&self, token: usize, status: Status);
-}
+// What a task takes is what a million of them take.
+#[cfg(all(target_pointer_width = "64", not(azolla_shuttle)))]
+const _: () = assert!(size_of::<Header>() == 56);
 
-struct Listener {
-    who: Arc<dyn Listen>,
-    token: usize,
-}
+// SAFETY: the listeners, which may be sent, are touched by one thread at a time, the one that has set
+// `LOCKED`; all else is atomic.
+unsafe impl Sync for Header {}
 
-impl std::fmt::Debug for Listener {
+const SLOT_BITS: u32 = 3;
+const SLOT: u32 = (1 << SLOT_BITS) - 1;
+
+impl std::fmt::Debug for Header {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Listener({})", self.token)
+        f.debug_struct("Header").field("id", &self.id()).field("status", &self.status()).finish()
     }
 }
 
@@ -93,6 +97,18 @@ impl Header {
     /// The header of a task that is to be submitted, with one future on it.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_retries(0)
+    }
+
+    /// The same, of one that is to be run again so often if it fails; half a billion times at the most.
+    #[must_use]
+    pub fn with_retries(retries: u32) -> Self {
+        Self::with_slot(retries, 0)
+    }
+
+    /// The same, with the bits that `slot.rs` has.
+    pub(crate) fn with_slot(retries: u32, slot: u32) -> Self {
+        let retries = retries.min(u32::MAX >> SLOT_BITS);
         Self {
             id: AtomicU64::new(0),
             claim: AtomicU32::new(0),
@@ -100,8 +116,32 @@ impl Header {
             futures: AtomicU32::new(1),
             engine: AtomicU32::new(0),
             client: AtomicU32::new(0),
-            listeners: Mutex::new(SmallVec::new()),
+            retries_and_slot: AtomicU32::new(retries << SLOT_BITS | slot),
+            listeners: UnsafeCell::new(Listeners::new()),
         }
+    }
+
+    /// Uses up one retry, if there is one left. For whoever runs the task.
+    pub fn take_retry(&self) -> bool {
+        let one_less = |word: u32| word.checked_sub(1 << SLOT_BITS);
+        self.retries_and_slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
+    /// The bits that `slot.rs` has, and nobody else.
+    pub(crate) fn slot(&self) -> u32 {
+        self.retries_and_slot.load(Ordering::Acquire) & SLOT
+    }
+
+    /// Changes these bits if they are as they are taken to be. Whether they were.
+    pub(crate) fn change_slot(&self, from: u32, to: u32) -> bool {
+        let change = |word: u32| (word & SLOT == from).then_some(word & !SLOT | to);
+        let word = &self.retries_and_slot;
+        word.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).is_ok()
+    }
+
+    /// Changes these bits, which are known to be `from`.
+    pub(crate) fn set_slot(&self, from: u32, to: u32) {
+        self.retries_and_slot.fetch_xor(from ^ to, Ordering::Release);
     }
 
     /// The task's id; `None` before it is submitted.
@@ -115,7 +155,9 @@ impl Header {
         self.id().filter(|_| self.engine() == engine)
     }
 
-    pub(crate) fn engine(&self) -> u32 {
+    /// The number of the engine that it was submitted to; 0 before.
+    #[must_use]
+    pub fn engine(&self) -> u32 {
         self.engine.load(Ordering::Relaxed)
     }
 
@@ -124,8 +166,8 @@ impl Header {
         self.id.store(id.to_bits(), Ordering::Release);
     }
 
-    /// Before it is submitted: by which client.
-    pub(crate) fn set_client(&self, client: u32) {
+    /// Before it is submitted: by which client, by a number that the front end gives it.
+    pub fn set_client(&self, client: u32) {
         self.client.store(client, Ordering::Relaxed);
     }
 
@@ -137,7 +179,8 @@ impl Header {
     }
 
     /// The client that has submitted it first.
-    pub(crate) fn client(&self) -> u32 {
+    #[must_use]
+    pub fn client(&self) -> u32 {
         self.client.load(Ordering::Relaxed) & !SHARED
     }
 
@@ -270,31 +313,49 @@ impl Header {
 
     /// Has `who` told when the task settles: at once if it has.
     pub fn listen(&self, who: &Arc<dyn Listen>, token: usize) {
-        let status = {
-            let mut listeners = self.listeners.lock();
-            let before = self.flags.fetch_or(LISTENED, Ordering::AcqRel);
+        let before = self.with_listeners(LISTENED, |listeners, before| {
             if before & SETTLED == 0 {
                 listeners.push(Listener { who: Arc::clone(who), token });
-                return;
             }
-            status(before)
-        };
-        who.settled(token, status);
+            before
+        });
+        if before & SETTLED != 0 {
+            who.settled(token, status(before));
+        }
     }
 
     /// No longer has `who` told.
     pub fn unlisten(&self, who: &Arc<dyn Listen>) {
-        self.listeners.lock().retain(|listener| !Arc::ptr_eq(&listener.who, who));
+        self.with_listeners(0, |listeners, _| listeners.remove(who));
     }
 
     pub(crate) fn tell_listeners(&self) {
-        let listeners = std::mem::take(&mut *self.listeners.lock());
+        let listeners = self.with_listeners(0, |listeners, _| std::mem::take(listeners));
         let status = self.status();
-        for Listener { who, token } in listeners {
+        listeners.each(|Listener { who, token }| {
             // One that panics keeps no other from being told.
             caught(|| who.settled(token, status));
             caught(|| drop(who));
-        }
+        });
+    }
+
+    /// Sets a flag, and does this with the listeners, which nobody else touches meanwhile: something
+    /// short, and no user's code. It is given the flags as they were.
+    fn with_listeners<R>(&self, flag: u32, f: impl FnOnce(&mut Listeners, u32) -> R) -> R {
+        let mut times = 0;
+        let before = loop {
+            let before = self.flags.fetch_or(LOCKED | flag, Ordering::AcqRel);
+            if before & LOCKED == 0 {
+                break before;
+            }
+            pause(times);
+            times += 1;
+        };
+        // SAFETY: this thread has set `LOCKED`, and clears it only when `f` has come back; a panic in
+        // between leaves it set, so that nobody ever comes here again.
+        let result = f(unsafe { &mut *self.listeners.get() }, before);
+        self.flags.fetch_and(!LOCKED, Ordering::Release);
+        result
     }
 }
 

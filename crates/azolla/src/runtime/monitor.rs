@@ -5,7 +5,8 @@
 //! overtaken by a latecomer, nobody is woken in vain, and a wait that is given up gives back what it
 //! was handed in the last moment.
 
-use super::header::{Listen, Status};
+use super::header::Status;
+use super::listeners::Listen;
 use super::locked::caught;
 use crate::primitives::Mutex;
 use rustc_hash::FxHashMap;

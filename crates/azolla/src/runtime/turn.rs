@@ -1,8 +1,9 @@
 //! One wait for what a monitor guards: blocking, in a task or outside, awaited on any executor, or
 //! told to a listener.
 
-use super::header::{Listen, Status};
+use super::header::Status;
 use super::job::Job;
+use super::listeners::Listen;
 use super::monitor::{IsClosed, Resource, Ticket};
 use super::names::Named;
 use super::wait::{Latch, Patience, WaitError};

@@ -5,8 +5,9 @@
 //! asks for it, so the thread is woken once, with the slot.
 
 use super::engine::Engine;
-use super::header::{Listen, Status};
+use super::header::Status;
 use super::job::Job;
+use super::listeners::Listen;
 use super::locked::Locked;
 use super::observe::What;
 use super::parker::Parker;

@@ -1,0 +1,303 @@
+//! The place for a task's work, and once that is done, for what has come of it: the same bytes, as
+//! the work is gone by then. What has failed keeps its work, to be done again, beside the error.
+//!
+//! Which of these is there stand three bits of the header's for. They are changed by whoever takes
+//! or brings something: first to `BUSY`, for as long as it takes to move that, and then to what is
+//! there now. A result stays, and so does the first error; they are read without a lock.
+
+use super::attempts::Attempts;
+use super::header::Header;
+use crate::primitives::{Mutex, pause};
+use std::cell::UnsafeCell;
+use std::mem::ManuallyDrop;
+use std::sync::OnceLock;
+
+/// A task's header, and beside it the work `W` that is to be done, or the value `T` or the error `E`
+/// that it has come to.
+pub struct Slot<T, W, E> {
+    header: Header,
+    place: UnsafeCell<Place<T, W, E>>,
+}
+
+union Place<T, W, E> {
+    empty: (),
+    work: ManuallyDrop<W>,
+    value: ManuallyDrop<T>,
+    failed: ManuallyDrop<Box<Failed<T, W, E>>>,
+}
+
+const EMPTY: u32 = 0;
+const BUSY: u32 = 1;
+const WORK: u32 = 2;
+const VALUE: u32 = 3;
+const FAILED: u32 = 4;
+
+/// What few tasks come to.
+struct Failed<T, W, E> {
+    error: E,
+    /// Taken out while it is done again.
+    work: Mutex<Option<W>>,
+    /// The attempts after the first that has failed.
+    later: OnceLock<Attempts<T, E>>,
+}
+
+// SAFETY: work is moved in and out, and looked at, by one thread at a time; a value or an error, once it
+// is there, is shared.
+unsafe impl<T: Send + Sync, W: Send, E: Send + Sync> Sync for Slot<T, W, E> {}
+
+impl<T, W, E> std::fmt::Debug for Slot<T, W, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+impl<T, W, E> Slot<T, W, E> {
+    /// Work to be done, and as often again if it fails.
+    pub fn with_work(work: W, retries: u32) -> Self {
+        let place = Place { work: ManuallyDrop::new(work) };
+        Self { header: Header::with_slot(retries, WORK), place: UnsafeCell::new(place) }
+    }
+
+    /// One in which there is nothing yet.
+    #[must_use]
+    pub fn empty() -> Self {
+        let place = Place { empty: () };
+        Self { header: Header::with_slot(0, EMPTY), place: UnsafeCell::new(place) }
+    }
+
+    /// The header of the task.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The work, if nobody has taken it.
+    pub fn take_work(&self) -> Option<W> {
+        match self.begin(|is| is == WORK) {
+            Ok(_) => {
+                // SAFETY: there was work, and `BUSY` makes it this thread's.
+                let work = unsafe { ManuallyDrop::take(&mut (*self.place.get()).work) };
+                self.header.set_slot(BUSY, EMPTY);
+                Some(work)
+            }
+            Err(FAILED) => self.failed()?.work.lock().take(),
+            Err(_) => None,
+        }
+    }
+
+    /// Shows the work, if nobody has taken it, to something short that is no user's code: whoever wants
+    /// it meanwhile looks again and again.
+    pub fn with_the_work<R>(&self, f: impl FnOnce(&W) -> R) -> Option<R> {
+        /// Says that there is work again, whatever has come of `f`.
+        struct Back<'a>(&'a Header);
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                self.0.set_slot(BUSY, WORK);
+            }
+        }
+        match self.begin(|is| is == WORK) {
+            Ok(_) => {
+                let _back = Back(&self.header);
+                // SAFETY: there was work, and `BUSY` makes it this thread's.
+                Some(f(unsafe { &(*self.place.get()).work }))
+            }
+            Err(FAILED) => self.failed()?.work.lock().as_ref().map(f),
+            Err(_) => None,
+        }
+    }
+
+    /// The same, of what has failed alone, and not if somebody else looks at it or takes it: never waits.
+    pub fn with_failed_work<R>(&self, f: impl FnOnce(&W) -> R) -> Option<R> {
+        self.failed()?.work.try_lock()?.as_ref().map(f)
+    }
+
+    /// Brings back work that is not done yet.
+    pub fn put_back(&self, work: W) {
+        match self.begin(|is| is == EMPTY) {
+            Ok(_) => {
+                // SAFETY: there was nothing, and `BUSY` makes the place this thread's.
+                unsafe { (*self.place.get()).work = ManuallyDrop::new(work) };
+                self.header.set_slot(BUSY, WORK);
+            }
+            Err(_) => self.keep_for_retry(work),
+        }
+    }
+
+    /// Stores an outcome, and with an error the work that it came of. If there is an outcome already
+    /// (the task was cancelled, say, and failed after all), the new one is dropped.
+    pub fn store(&self, outcome: Result<T, E>, work: Option<W>) {
+        let Ok(was) = self.begin(|is| matches!(is, EMPTY | WORK)) else {
+            work.into_iter().for_each(|work| self.keep_for_retry(work));
+            if let Some(later) = self.failed().and_then(|failed| failed.later.get()) {
+                later.store(outcome);
+            }
+            return;
+        };
+        let place = self.place.get();
+        // SAFETY: if there was work, `BUSY` makes it this thread's.
+        let here = (was == WORK).then(|| unsafe { ManuallyDrop::take(&mut (*place).work) });
+        match outcome {
+            Ok(value) => {
+                // SAFETY: there is nothing any more, and `BUSY` makes the place this thread's.
+                unsafe { (*place).value = ManuallyDrop::new(value) };
+                self.header.set_slot(BUSY, VALUE);
+                drop(here);
+            }
+            Err(error) => {
+                let work = Mutex::new(work.or(here));
+                let failed = Box::new(Failed { error, work, later: OnceLock::new() });
+                // SAFETY: as above.
+                unsafe { (*place).failed = ManuallyDrop::new(failed) };
+                self.header.set_slot(BUSY, FAILED);
+            }
+        }
+    }
+
+    /// The outcome of the last attempt, if there is one yet.
+    #[must_use]
+    pub fn last(&self) -> Option<Result<&T, &E>> {
+        match self.header.slot() {
+            // SAFETY: a value that is there stays.
+            VALUE => Some(Ok(unsafe { &(*self.place.get()).value })),
+            FAILED => {
+                let failed = self.failed()?;
+                failed.later.get().map_or(Some(Err(&failed.error)), Attempts::last)
+            }
+            _ => None,
+        }
+    }
+
+    /// The error of the attempt before the last.
+    #[must_use]
+    pub fn before_last(&self) -> Option<&E> {
+        let failed = self.failed()?;
+        Some(failed.later.get()?.before_last().unwrap_or(&failed.error))
+    }
+
+    /// Makes room for the outcome of another attempt, where the last has failed.
+    pub fn another(&self) {
+        let Some(failed) = self.failed() else { return };
+        match failed.later.get() {
+            Some(later) => later.another(),
+            // Two at once cannot be: the engine is locked meanwhile.
+            None => drop(failed.later.set(Attempts::new())),
+        }
+    }
+
+    fn failed(&self) -> Option<&Failed<T, W, E>> {
+        // SAFETY: a failure that is there stays.
+        (self.header.slot() == FAILED).then(|| unsafe { &**(*self.place.get()).failed })
+    }
+
+    fn keep_for_retry(&self, work: W) {
+        if let Some(failed) = self.failed() {
+            let before = failed.work.lock().replace(work);
+            drop(before);
+        }
+    }
+
+    /// Makes the place this thread's if what is there suits; tells what it is.
+    fn begin(&self, suits: impl Fn(u32) -> bool) -> Result<u32, u32> {
+        let mut times = 0;
+        loop {
+            match self.header.slot() {
+                BUSY => {
+                    pause(times);
+                    times += 1;
+                }
+                is if !suits(is) => return Err(is),
+                is => {
+                    if self.header.change_slot(is, BUSY) {
+                        return Ok(is);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T, W, E> Drop for Slot<T, W, E> {
+    fn drop(&mut self) {
+        let place = self.place.get_mut();
+        // SAFETY: the header says what is there, and nobody looks again.
+        unsafe {
+            match self.header.slot() {
+                WORK => ManuallyDrop::drop(&mut place.work),
+                VALUE => ManuallyDrop::drop(&mut place.value),
+                FAILED => ManuallyDrop::drop(&mut place.failed),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(azolla_shuttle)))]
+mod test {
+    use super::*;
+    use std::sync::Arc;
+
+    type Counted = Arc<&'static str>;
+
+    fn error(text: &str) -> String {
+        text.into()
+    }
+
+    fn text(outcome: Option<Result<&Counted, &String>>) -> Option<String> {
+        outcome.map(|outcome| outcome.map_or_else(String::clone, |value| value.to_string()))
+    }
+
+    #[test]
+    fn what_is_in_it_goes_with_it() {
+        let (work, value) = (Arc::new("work"), Arc::new("value"));
+        let taken = |slot: &Slot<Counted, Counted, String>| slot.take_work().map(|work| *work);
+        let make = || Slot::<Counted, Counted, String>::with_work(Arc::clone(&work), 0);
+        for how in 0..5 {
+            let slot = make();
+            match how {
+                0 => {}
+                1 => assert_eq!(taken(&slot), Some("work")),
+                2 => {
+                    slot.take_work();
+                    slot.store(Ok(Arc::clone(&value)), None);
+                    slot.store(Err(error("too late")), None);
+                    assert_eq!(text(slot.last()), Some("value".into()));
+                    assert_eq!(taken(&slot), None);
+                }
+                3 => slot.store(Err(error("never begun")), None),
+                _ => {
+                    let work = slot.take_work();
+                    slot.store(Err(error("bad")), work);
+                    slot.another();
+                    slot.store(Ok(Arc::clone(&value)), None);
+                    assert_eq!(text(slot.last()), Some("value".into()));
+                }
+            }
+            drop(slot);
+            assert_eq!((Arc::strong_count(&work), Arc::strong_count(&value)), (1, 1), "{how}");
+        }
+    }
+
+    #[test]
+    fn work_comes_back_for_each_attempt_until_one_succeeds() {
+        let slot = Slot::<Counted, u32, String>::with_work(7, 0);
+        for attempt in ["first", "second", "third"] {
+            assert_eq!(slot.with_the_work(|work| *work), Some(7));
+            let work = slot.take_work();
+            assert_eq!((work, slot.take_work()), (Some(7), None));
+            assert_eq!(slot.with_the_work(|work| *work), None);
+            slot.put_back(7);
+            let work = slot.take_work();
+            slot.store(Err(error(attempt)), work);
+            assert!(text(slot.last()).is_some_and(|text| text.contains(attempt)));
+            assert_eq!(
+                (slot.with_failed_work(|work| *work), slot.with_the_work(|work| *work)),
+                (Some(7), Some(7))
+            );
+            slot.another();
+            assert!(slot.last().is_none());
+            assert!(slot.before_last().is_some_and(|error| error.contains(attempt)));
+        }
+        assert_eq!(slot.take_work(), Some(7));
+        slot.store(Ok(Arc::new("value")), None);
+        assert_eq!(text(slot.last()), Some("value".into()));
+    }
+}

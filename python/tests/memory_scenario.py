@@ -64,6 +64,7 @@ def main() -> None:
         held = run(client, TASKS) - before
         left = allocated() - before
         assert held > 100 * TASKS, held
+        assert held <= 500 * TASKS, held / TASKS  # keys and results included
         assert left <= held / 100, f"{left} bytes of {held} are left"
         assert client.counters()["live"] == 0
 

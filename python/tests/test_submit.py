@@ -25,6 +25,11 @@ def test_a_call_with_arguments_and_keywords(client: Client) -> None:
     assert client.submit(echo, 1, "a", b=2, c=None).result() == ((1, "a"), {"b": 2, "c": None})
 
 
+def test_whatever_the_keywords_are_called_they_reach_the_function(client: Client) -> None:
+    names = {"call": 1, "args": 2, "self": 3, "\ud800": 4, "": 5, "ключ": 6}
+    assert client.submit(echo, **names, pure=False).result() == ((), names)  # type: ignore[arg-type]
+
+
 def test_the_function_may_be_given_by_name(client: Client) -> None:
     assert client.submit(func=inc, x=1).result() == 2
     with pytest.raises(TypeError, match="multiple values for argument 'func'"):

@@ -67,7 +67,8 @@ struct Given<'py> {
 
 impl<'py> Given<'py> {
     fn take(&mut self, name: &Bound<'py, PyString>, value: Bound<'py, PyAny>) -> PyResult<()> {
-        match &*name.to_cow()? {
+        // What is no proper text is none of these names.
+        match name.to_cow().as_deref().unwrap_or_default() {
             "func" => self.func = Some(value),
             "key" => self.key = Some(value),
             "workers" => self.workers = Some(value),

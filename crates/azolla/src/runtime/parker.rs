@@ -84,6 +84,13 @@ impl Parker {
         told
     }
 
+    /// The worker's thread will not come again.
+    pub(crate) fn end(&self) {
+        if self.state.swap(ASLEEP, Ordering::AcqRel) != ASLEEP {
+            worker_sleeps();
+        }
+    }
+
     /// Takes the token, if there is one.
     fn take(&self) -> bool {
         self.state.compare_exchange(TOLD, EMPTY, Ordering::AcqRel, Ordering::Acquire).is_ok()

@@ -282,6 +282,7 @@ impl<J: Job + ?Sized> Drop for Worker<J> {
             }
         });
         self.hand.let_go();
+        self.parker.end();
     }
 }
 

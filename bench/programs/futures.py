@@ -82,7 +82,7 @@ def works(client: Any, system: str) -> Works:
         futures = []
         for _ in range(roots):
             root = client.submit(inc, 0, pure=False)
-            futures += client.map(operator.add, [root] * dependents, range(dependents), pure=False)
+            futures += [client.submit(operator.add, root, n, pure=False) for n in range(dependents)]
         assert sum(client.gather(futures)) == roots * dependents * (dependents + 1) // 2
 
     def latency(tasks: int) -> None:

@@ -19,7 +19,11 @@ def parse(n: int) -> list[int]:
 
 def release_gil(units: int, *inputs: int) -> int:
     """Hashes so many KiB, without the interpreter's lock; one more than the largest input."""
-    hashlib.sha256(memoryview(BUFFER)[: units << 10]).digest()
+    hashed, left = hashlib.sha256(), units << 10
+    while left > 0:
+        hashed.update(memoryview(BUFFER)[:left])
+        left -= len(BUFFER)
+    hashed.digest()
     return 1 + max(inputs, default=0)
 
 

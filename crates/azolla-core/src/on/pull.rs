@@ -77,18 +77,13 @@ impl<P: Clone> Scheduler<P> {
 
     /// The ready task that this group begins next, if it may be claimed and is no call of an actor.
     fn pop_claim(&mut self, group: GroupId) -> Option<TaskId> {
-        let (tasks, kinds) = (&self.tasks, &self.kinds);
-        let wanted = |id| {
-            let wanted = |task: &Task<P>| !task.is_call() && is_claimable(tasks, task, kinds);
-            tasks.get(id).is_some_and(wanted)
-        };
-        if self.sets.ready_tasks() == 0 {
-            return self.ready.pop_if(|number, id| is_ready(tasks, number, id), wanted);
+        if self.sets.ready_tasks() > 0 {
+            let next = self.peek_placed(group)?;
+            let is_claim = is_claim(&self.tasks, &self.kinds, next);
+            return if is_claim { self.pop_for(group) } else { None };
         }
-        let next = self.peek_placed(group)?;
-        let task = self.tasks.get(next)?;
-        let is_wanted = !task.is_call() && is_claimable(&self.tasks, task, &self.kinds);
-        if is_wanted { self.pop_for(group) } else { None }
+        let (tasks, kinds) = (&self.tasks, &self.kinds);
+        self.ready.pop_if(|number, id| is_ready(tasks, number, id), |id| is_claim(tasks, kinds, id))
     }
 
     /// Where a slot is idle, and somebody there to use it: what others have claimed and not begun
@@ -148,4 +143,9 @@ impl<P: Clone> Scheduler<P> {
 /// nobody from anything meanwhile.
 fn is_claimable<P>(tasks: &Tasks<P>, task: &Task<P>, kinds: &Kinds) -> bool {
     tasks.set(task.rare).is_none() && kinds.is_short(task.kind)
+}
+
+/// Whether a task may be claimed, and is no call of an actor.
+fn is_claim<P>(tasks: &Tasks<P>, kinds: &Kinds, id: TaskId) -> bool {
+    tasks.get(id).is_some_and(|task| !task.is_call() && is_claimable(tasks, task, kinds))
 }

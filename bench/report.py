@@ -90,7 +90,7 @@ def readme_figures(results: Results) -> str:
     days, rounds, loads = ({figures[name] for figures in told} for name in ("date", "rounds", "load"))
     lines = [
         "",
-        "`make bench` beside the peers that `make bench-peers` installs, in turn, in one run "
+        "`make bench` beside the peers that `make bench-peers` installs, in turn, each table in one run "
         f"({', '.join(sorted(days))}; {told[0]['processors']} processors, load {min(loads):.1f} to {max(loads):.1f} at the "
         f"beginning; CPython {told[0]['python']}), medians of {' or '.join(map(str, sorted(rounds)))} rounds. What counts is the ratio within the run, "
         "in brackets: how many times azolla's time a peer takes. All of it, with dynamic METG, idle slots, memory and the "

@@ -25,8 +25,9 @@ pub struct Nested {
 }
 
 impl<J: Job + ?Sized + 'static> Worker<J> {
-    /// Has the current task wait for those of these that have not ended, so that it may run them meanwhile. `None`: it is
-    /// to wait in the ordinary way, for there is none that could run, or enough run on this stack.
+    /// Has the current task wait for those of these that have not ended, so that it may run them
+    /// meanwhile. `None`: it is to wait in the ordinary way, for there is none that could run, or
+    /// enough run on this stack.
     ///
     /// # Errors
     /// [`WaitError::Cycle`].

@@ -16,8 +16,8 @@ pub(crate) use semaphore::SemaphoreCore;
 pub(crate) use turn::PyTurn;
 pub(crate) use variable::VariableCore;
 
-use crate::client::Core;
-use crate::shared::Shared;
+use crate::face::client::Core;
+use crate::session::shared::Shared;
 use azolla::runtime::IsClosed;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;

@@ -2,8 +2,8 @@
 
 use super::stored::Stored;
 use super::{Handle, PyTurn};
-use crate::client::Core;
-use crate::shared::Shared;
+use crate::face::client::Core;
+use crate::session::shared::Shared;
 use azolla::sync::Queue;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;

@@ -1,8 +1,8 @@
 //! What queues and variables hold: objects as they are, and tasks, which they keep.
 
-use crate::future::Future;
-use crate::job::PyJob;
-use crate::shared::{Cluster, Shared};
+use crate::future::methods::Future;
+use crate::session::shared::{Cluster, Shared};
+use crate::task::job::PyJob;
 use azolla::runtime::Job;
 use pyo3::prelude::*;
 use std::sync::Arc;

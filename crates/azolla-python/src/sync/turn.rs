@@ -1,10 +1,10 @@
 //! A wait for something shared: blocking, or told to an event loop.
 
 use super::closed;
-use crate::future::LoopCallback;
-use crate::shared::{Shared, error};
-use crate::wait;
-use crate::worker::with_worker;
+use crate::future::methods::LoopCallback;
+use crate::future::wait;
+use crate::runner::threads::with_worker;
+use crate::session::shared::{Shared, error};
 use azolla::runtime::{IsClosed, Listen, Patience, Resource, Turn, WaitError};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError};
 use pyo3::prelude::*;

@@ -2,7 +2,7 @@
 
 use super::stored::Stored;
 use super::{Handle, PyTurn};
-use crate::client::Core;
+use crate::face::client::Core;
 use azolla::sync::Variable;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;

@@ -1,9 +1,9 @@
 //! What there is to see of tasks: how they stand, where they run, and what they have given.
 
-use crate::job::PyJob;
-use crate::key::{Named, parse};
-use crate::observe;
-use crate::shared::Shared;
+use crate::interpreter::observed;
+use crate::session::shared::Shared;
+use crate::task::job::PyJob;
+use crate::task::key::{Named, parse};
 use azolla::runtime::{self, Job, Status, What};
 use azolla_core::{State, TaskView};
 use pyo3::prelude::*;
@@ -52,7 +52,7 @@ fn state(job: &PyJob, view: &TaskView) -> (&'static str, Option<u32>) {
 pub(crate) type Story<'py> = (f64, Vec<Seen<'py>>, Vec<(usize, u64, &'static str)>);
 
 /// The place of what was asked for, what was observed, and the key of the task that submitted it.
-type Seen<'py> = (usize, observe::Row, Option<Bound<'py, PyAny>>);
+type Seen<'py> = (usize, observed::Row, Option<Bound<'py, PyAny>>);
 
 /// What is known of the tasks that have these keys. It begins to be recorded when first asked for.
 pub(crate) fn story<'py>(
@@ -91,7 +91,7 @@ pub(crate) fn story<'py>(
         (engine.elapsed().as_secs_f64(), seen, kept, parents)
     });
     let seen = seen.iter().zip(parents).map(|((place, seen), parent)| {
-        (*place, observe::row(seen), parent.map(|(_, _, job)| job.key(py)))
+        (*place, observed::row(seen), parent.map(|(_, _, job)| job.key(py)))
     });
     let kept =
         kept.iter().map(|(place, (task, view, job))| (*place, task.to_bits(), state(job, view).0));

@@ -1,16 +1,16 @@
 //! The engine's half of `Client`.
 
-use crate::arguments::replace_by;
-use crate::cluster::ClusterCore;
-use crate::future::{Future, LoopCallback};
-use crate::gather::{Errors, Gathering, gather, jobs, raise_first_failure, results};
-use crate::job::{Name, PyJob};
-use crate::key::{Named, parse};
-use crate::map::map;
-use crate::observe::PyObservations;
-use crate::placing::Placing;
-use crate::shared::Shared;
-use crate::submit::Options;
+use super::cluster::ClusterCore;
+use crate::future::gather::{Errors, Gathering, gather, jobs, raise_first_failure, results};
+use crate::future::methods::{Future, LoopCallback};
+use crate::interpreter::observed::PyObservations;
+use crate::session::shared::Shared;
+use crate::submit::arguments::replace_by;
+use crate::submit::map::map;
+use crate::submit::one::Options;
+use crate::submit::placing::Placing;
+use crate::task::job::{Name, PyJob};
+use crate::task::key::{Named, parse};
 use azolla::runtime::Job;
 use azolla_core::Key;
 use pyo3::exceptions::PyRuntimeError;
@@ -213,7 +213,7 @@ impl Core {
             (Name::Given(key.unbind()), Some(named))
         } else if hash
             && let Some(digest) =
-                crate::token::value_token(py, &value, &crate::submit::future_digest)?
+                crate::token::value_token(py, &value, &crate::submit::one::future_digest)?
         {
             (Name::Pure { function, digest }, Some(Named::Key(Key::from_digest(digest))))
         } else {
@@ -292,10 +292,10 @@ impl Core {
 
     /// The tasks that the cluster keeps, in rows of key, state, the running thread's number and the
     /// result.
-    fn _tasks<'py>(&self, py: Python<'py>) -> PyResult<Vec<crate::inspect::Row<'py>>> {
+    fn _tasks<'py>(&self, py: Python<'py>) -> PyResult<Vec<super::inspect::Row<'py>>> {
         let shared = self.shared()?;
         shared.check_process()?;
-        Ok(crate::inspect::tasks(py, shared))
+        Ok(super::inspect::tasks(py, shared))
     }
 
     /// How long the cluster has been there, what has happened to the tasks of these keys, and how those
@@ -304,10 +304,10 @@ impl Core {
         &self,
         py: Python<'py>,
         keys: Vec<Bound<'py, PyAny>>,
-    ) -> PyResult<crate::inspect::Story<'py>> {
+    ) -> PyResult<super::inspect::Story<'py>> {
         let shared = self.shared()?;
         shared.check_process()?;
-        crate::inspect::story(py, shared, &keys)
+        super::inspect::story(py, shared, &keys)
     }
 
     /// Cancels every task that is kept, whatever has come of it.

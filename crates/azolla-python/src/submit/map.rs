@@ -1,9 +1,9 @@
 //! `map`: one task for each item.
 
-use crate::future::Future;
-use crate::job::PyJob;
-use crate::shared::Shared;
-use crate::submit::{Common, Options, Prepared};
+use super::one::{Common, Options, Prepared};
+use crate::future::methods::Future;
+use crate::session::shared::Shared;
+use crate::task::job::PyJob;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};

@@ -1,8 +1,8 @@
 //! `Future`: a handle on the result that a task will have.
 
-use crate::job::{Failure, PyJob};
-use crate::shared::{Shared, check_forks, error, forks, python};
-use crate::wait;
+use super::wait;
+use crate::session::shared::{Shared, check_forks, error, forks, python};
+use crate::task::job::{Failure, PyJob};
 use azolla::runtime::{Job, Listen, Status, Until};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -118,7 +118,7 @@ impl Future {
     fn result_of<'py>(&self, py: Python<'py>, job: &Arc<PyJob>) -> PyResult<Bound<'py, PyAny>> {
         let value = value(py, job)?;
         match (job.caller(), &self.shared) {
-            (Some(_), Some(shared)) => crate::actor::proxy(py, &value, job, shared),
+            (Some(_), Some(shared)) => crate::submit::actor::proxy(py, &value, job, shared),
             _ => Ok(value),
         }
     }
@@ -205,7 +205,7 @@ pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
         Failure::Engine(message) => error(py, "EngineError", message),
         // However often it is raised, the traceback does not grow.
         Failure::Raised(raised) => {
-            crate::raised::note(raised);
+            crate::interpreter::raised::note(raised);
             raised.error(py)
         }
     }
@@ -237,7 +237,7 @@ impl Future {
                 handle: Mutex::new(Handle::gone(key.unbind(), None, Weak::new())),
             });
         }
-        let core = client.cast::<crate::client::Core>()?.get();
+        let core = client.cast::<crate::face::client::Core>()?.get();
         let shared = Arc::clone(core.shared()?);
         shared.check_open(py, "Future()")?;
         Ok(match core.find(&key)? {

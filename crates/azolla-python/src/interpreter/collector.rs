@@ -11,7 +11,7 @@
 //!
 //! All this happens with the GIL held, and so one after the other.
 
-use crate::future::Future;
+use crate::future::methods::Future;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;

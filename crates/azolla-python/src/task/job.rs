@@ -1,8 +1,8 @@
 //! A Python task: the call, and the place for what comes of it.
 
-use crate::collected::{Hidden, has_parts, visit_call};
-use crate::raised::Raised;
-use crate::submit::function_name;
+use crate::interpreter::collector::{Hidden, has_parts, visit_call};
+use crate::interpreter::raised::Raised;
+use crate::submit::one::function_name;
 use azolla::runtime::{Header, Job, Slot, Status, assert_unlocked};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -231,7 +231,7 @@ impl PyJob {
             }
             KeyIs::Impure => {
                 let id = self.header().id().map_or(0, |id| id.to_bits());
-                crate::key::impure(py, &named, self.header().engine(), id)
+                super::key::impure(py, &named, self.header().engine(), id)
             }
         }
     }
@@ -277,7 +277,7 @@ impl Job for PyJob {
 
     fn size(&self) -> Option<u64> {
         let Some(Ok(value)) = self.outcome() else { return None };
-        Python::try_attach(|py| crate::size::bytes_of(value.bind(py))).flatten()
+        Python::try_attach(|py| crate::interpreter::size::bytes_of(value.bind(py))).flatten()
     }
 
     fn span(&self) -> Option<String> {

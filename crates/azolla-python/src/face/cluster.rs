@@ -1,9 +1,9 @@
 //! The engine's half of `LocalCluster`: it is started and ended here.
 
-use crate::job::PyJob;
-use crate::placing::amounts;
-use crate::shared::Cluster;
-use crate::worker::{Owner, PyWorker};
+use crate::runner::threads::{Owner, PyWorker};
+use crate::session::shared::Cluster;
+use crate::submit::placing::amounts;
+use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Groups, Runner, Worker};
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -112,7 +112,7 @@ impl ClusterCore {
             engine.close();
             return Err(interrupt);
         }
-        crate::key::set_veil(py, engine.number(), number);
+        crate::task::key::set_veil(py, engine.number(), number);
         let cluster = Cluster::new(engine, this, number);
         let _ = late.set(Arc::downgrade(&cluster));
         self.cluster

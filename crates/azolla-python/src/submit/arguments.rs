@@ -4,9 +4,9 @@
 //! Looked into are lists, tuples, named tuples, sets, frozensets, the values of dictionaries and
 //! the fields of dataclasses, nested up to a depth of 100. What holds no future is passed as it is.
 
-use crate::future::Future;
-use crate::job::PyJob;
-use crate::shared::Shared;
+use crate::future::methods::Future;
+use crate::session::shared::Shared;
+use crate::task::job::PyJob;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -1,7 +1,7 @@
 //! `workers=`, `resources=` and `allow_other_workers=`: where tasks may run, and what they take.
 
-use crate::shared::{Shared, python};
-use crate::submit::{Annotations, short_repr};
+use super::one::{Annotations, short_repr};
+use crate::session::shared::{Shared, python};
 use azolla_core::{Constraint, GroupId};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
@@ -104,7 +104,7 @@ fn warn<'py>(
 /// What is noted on the task that runs here.
 pub(crate) fn notes_of_task<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
     static OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let Some((_, job)) = crate::worker::current_task() else { return Ok(None) };
+    let Some((_, job)) = crate::runner::threads::current_task() else { return Ok(None) };
     let Some(context) = job.call(py).and_then(|call| call.context) else { return Ok(None) };
     let noted = python(py, &OF, "azolla._annotations", "of")?.call1((context,))?;
     Ok(noted.cast_into().ok())

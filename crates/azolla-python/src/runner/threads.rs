@@ -3,11 +3,11 @@
 //! The thread's loop is Python (`azolla/_worker.py`), so that no native frame ever lies below the
 //! user's code.
 
-use crate::arguments::{replace, replace_in_call};
-use crate::future::value;
-use crate::job::{Call, Failure, PyJob};
-use crate::raised::{Raised, set_traceback};
-use crate::shared::{Cluster, check_forks, forks, python};
+use crate::future::methods::value;
+use crate::interpreter::raised::{Raised, set_traceback};
+use crate::session::shared::{Cluster, check_forks, forks, python};
+use crate::submit::arguments::{replace, replace_in_call};
+use crate::task::job::{Call, Failure, PyJob};
 use azolla::runtime::{Job, Next, Sleeper, Worker};
 use azolla_core::{Outcome, TaskId};
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
@@ -432,7 +432,7 @@ impl Running {
     fn on_end(&self, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
         let listener: Arc<dyn azolla::runtime::Listen> =
-            Arc::new(crate::future::LoopCallback { r#loop, callback });
+            Arc::new(crate::future::methods::LoopCallback { r#loop, callback });
         self.job.header().listen(&listener, 0);
         Ok(())
     }
@@ -443,7 +443,7 @@ impl Running {
 pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
     py.detach(|| with_worker(|worker| worker.map(Worker::secede)))
         .transpose()
-        .map_err(|error| crate::wait::exception(py, error.never_interrupted()))
+        .map_err(|error| crate::future::wait::exception(py, error.never_interrupted()))
 }
 
 /// Waits for a slot for the task on this thread. False outside tasks.
@@ -451,7 +451,7 @@ pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
 pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
     py.detach(|| with_worker(|worker| worker.map(Worker::rejoin)))
         .map_or(Ok(false), |result| result.map(|()| true))
-        .map_err(|error| crate::wait::exception(py, error.never_interrupted()))
+        .map_err(|error| crate::future::wait::exception(py, error.never_interrupted()))
 }
 
 /// The client whose task runs on this thread; None outside tasks.

@@ -2,11 +2,11 @@
 //!
 //! The half that reads attributes and gives coroutines their turns is Python (`azolla/_actor.py`).
 
-use crate::collected::hide_call;
-use crate::future::{Future, value};
-use crate::job::{Call, Name, PyJob};
-use crate::shared::{Shared, error, python};
-use crate::submit::{Annotations, context, parent};
+use super::one::{Annotations, context, parent};
+use crate::future::methods::{Future, value};
+use crate::interpreter::collector::hide_call;
+use crate::session::shared::{Shared, error, python};
+use crate::task::job::{Call, Name, PyJob};
 use azolla::runtime::{Job, Spec, Status};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

@@ -4,10 +4,10 @@
 //! each call: with `pure=False` that is a tenth of what a task costs. Here the tuple that a call is kept in
 //! is made at once, and a dictionary only of what the function is to be called with by name.
 
-use crate::client::Core;
-use crate::future::Future;
-use crate::placing::Placing;
-use crate::submit::{Common, Options};
+use super::one::{Common, Options};
+use super::placing::Placing;
+use crate::face::client::Core;
+use crate::future::methods::Future;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::panic::PanicException;
@@ -91,7 +91,7 @@ impl<'py> Given<'py> {
 }
 
 fn not_bool(value: &Bound<'_, PyAny>) -> PyErr {
-    let given = crate::submit::short_repr(value);
+    let given = super::one::short_repr(value);
     PyTypeError::new_err(format!("submit(): pure must be True, False or None, not {given}"))
 }
 

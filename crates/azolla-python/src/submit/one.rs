@@ -1,14 +1,14 @@
 //! `submit` and `map`: calls become tasks.
 
-use crate::arguments::{find, find_in_call};
-use crate::collected::hide_call;
-use crate::future::Future;
-use crate::job::{Call, Name, PyJob};
-use crate::key::{Named, parse};
-use crate::placing::{Placing, notes_of_task};
-use crate::shared::{Shared, is_loop_thread, python};
+use super::arguments::{find, find_in_call};
+use super::placing::{Placing, notes_of_task};
+use crate::future::methods::Future;
+use crate::interpreter::collector::hide_call;
+use crate::runner::threads::{Running, current_task};
+use crate::session::shared::{Shared, is_loop_thread, python};
+use crate::task::job::{Call, Name, PyJob};
+use crate::task::key::{Named, parse};
 use crate::token::FunctionToken;
-use crate::worker::{Running, current_task};
 use azolla::runtime::{Job, Spec};
 use azolla_core::{Constraint, Key, Priority, TaskId};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -125,7 +125,7 @@ impl<'a, 'py> Common<'a, 'py> {
         );
         job.has_futures = !inputs.is_empty();
         if self.actor {
-            job.set_caller(crate::actor::caller(self.py)?);
+            job.set_caller(super::actor::caller(self.py)?);
         }
         Ok(Prepared { job: Arc::new(job), key, inputs })
     }
@@ -250,7 +250,7 @@ pub(crate) fn future_digest(value: &Bound<'_, PyAny>) -> Option<u128> {
     if job.caller().is_some() {
         return None;
     }
-    crate::key::digest(job.key(value.py()).as_any()).ok()
+    crate::task::key::digest(job.key(value.py()).as_any()).ok()
 }
 
 /// The context variables as they are here; None if nothing is set.

@@ -1,8 +1,8 @@
 //! What a cluster and its clients share, what a client and its futures do, and whether they may be
 //! used.
 
-use crate::job::PyJob;
-use crate::worker::is_in_task_of;
+use crate::runner::threads::is_in_task_of;
+use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Job, Listen, Status, Story};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -89,7 +89,7 @@ pub(crate) fn check_forks(made_in: u64) -> PyResult<()> {
 #[pyfunction]
 pub(crate) fn after_fork() {
     FORKS.fetch_add(1, Ordering::Relaxed);
-    crate::worker::abandon();
+    crate::runner::threads::abandon();
     LOOP_OF.set(0);
 }
 

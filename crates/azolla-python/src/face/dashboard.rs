@@ -1,8 +1,8 @@
 //! A client's dashboard. Its thread is Python's, since errors are put into words by Python.
 
-use crate::cluster::ClusterCore;
-use crate::job::{Failure, PyJob};
-use crate::shared::{check_forks, forks};
+use super::cluster::ClusterCore;
+use crate::session::shared::{check_forks, forks};
+use crate::task::job::{Failure, PyJob};
 use azolla::runtime::{Job, Watch};
 use azolla_dashboard::{Handle, Recording, Server};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};

@@ -1,9 +1,9 @@
 //! The engine's half of `as_completed`: futures in the order in which they end.
 
-use crate::future::{Future, LoopCallback};
-use crate::job::PyJob;
-use crate::shared::{check_forks, forks};
-use crate::wait;
+use super::methods::{Future, LoopCallback};
+use super::wait;
+use crate::session::shared::{check_forks, forks};
+use crate::task::job::PyJob;
 use azolla::runtime::{Completions, Job, Listen};
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::prelude::*;

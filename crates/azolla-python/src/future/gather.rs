@@ -1,10 +1,10 @@
 //! `gather`: results for futures, in whatever they are nested.
 
-use crate::arguments::replace_by;
-use crate::future::{Future, LoopCallback, raise, value};
-use crate::job::PyJob;
-use crate::shared::{Shared, check_forks, forks};
-use crate::wait;
+use super::methods::{Future, LoopCallback, raise, value};
+use super::wait;
+use crate::session::shared::{Shared, check_forks, forks};
+use crate::submit::arguments::replace_by;
+use crate::task::job::PyJob;
 use azolla::runtime::{Job, Listen, Status, Until};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -1,9 +1,9 @@
 //! Blocking: without the GIL, answering Ctrl-C, and lending the slot inside a task.
 
-use crate::future::Future;
-use crate::job::PyJob;
-use crate::shared::{Shared, error};
-use crate::worker::{is_between_tasks, with_worker};
+use super::methods::Future;
+use crate::runner::threads::{is_between_tasks, with_worker};
+use crate::session::shared::{Shared, error};
+use crate::task::job::PyJob;
 use azolla::runtime::{Completions, Patience, Until, WaitError};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError};
 use pyo3::prelude::*;
@@ -141,7 +141,8 @@ pub(crate) fn deadline(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<In
     let seconds: f64 = if number {
         timeout.extract()?
     } else {
-        let parse = crate::shared::python(timeout.py(), &SECONDS, "azolla._time", "seconds")?;
+        let parse =
+            crate::session::shared::python(timeout.py(), &SECONDS, "azolla._time", "seconds")?;
         parse.call1((timeout,))?.extract()?
     };
     if seconds.is_nan() {

@@ -1,0 +1,8 @@
+//! The classes and functions that the Python half calls: `#[pymethods]`, and what they convert.
+//!
+//! It may know every folder but `sync`. No folder knows it.
+
+pub(crate) mod client;
+pub(crate) mod cluster;
+pub(crate) mod dashboard;
+pub(crate) mod inspect;

@@ -1,0 +1,9 @@
+//! What the extension needs of the Python interpreter itself: forks, imports, the garbage collector,
+//! exceptions and the sizes of objects.
+//!
+//! It knows Python and no task: it imports no other folder of this crate.
+
+pub(crate) mod collector;
+pub(crate) mod observed;
+pub(crate) mod raised;
+pub(crate) mod size;

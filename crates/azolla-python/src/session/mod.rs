@@ -1,0 +1,5 @@
+//! Who uses the engine: a cluster, its clients, and what each Python thread is at work on.
+//!
+//! It may know tasks. It knows no future: a client counts the futures on a job, and never sees one.
+
+pub(crate) mod shared;

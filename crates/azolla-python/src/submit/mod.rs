@@ -1,0 +1,10 @@
+//! How a call becomes a task: its options, its place, its inputs, and its way into the engine.
+//!
+//! It may know futures, for they are among the arguments. It does not know who runs the task.
+
+pub(crate) mod actor;
+pub(crate) mod arguments;
+pub(crate) mod fastcall;
+pub(crate) mod map;
+pub(crate) mod one;
+pub(crate) mod placing;

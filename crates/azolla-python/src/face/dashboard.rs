@@ -1,7 +1,7 @@
 //! A client's dashboard. Its thread is Python's, since errors are put into words by Python.
 
 use super::cluster::ClusterCore;
-use crate::session::shared::{check_forks, forks};
+use crate::interpreter::forks::{check_forks, forks};
 use crate::task::job::{Failure, PyJob};
 use azolla::runtime::{Job, Watch};
 use azolla_dashboard::{Handle, Recording, Server};

@@ -2,7 +2,7 @@
 
 use super::methods::{Future, LoopCallback};
 use super::wait;
-use crate::session::shared::{check_forks, forks};
+use crate::interpreter::forks::{check_forks, forks};
 use crate::task::job::PyJob;
 use azolla::runtime::{Completions, Job, Listen};
 use pyo3::exceptions::{PyStopIteration, PyTypeError};

@@ -2,7 +2,8 @@
 
 use super::methods::{Future, LoopCallback, raise, value};
 use super::wait;
-use crate::session::shared::{Shared, check_forks, forks};
+use crate::interpreter::forks::{check_forks, forks};
+use crate::session::shared::Shared;
 use crate::submit::arguments::replace_by;
 use crate::task::job::PyJob;
 use azolla::runtime::{Job, Listen, Status, Until};

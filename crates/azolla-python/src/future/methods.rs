@@ -1,7 +1,9 @@
 //! `Future`: a handle on the result that a task will have.
 
 use super::wait;
-use crate::session::shared::{Shared, check_forks, error, forks, python};
+use crate::interpreter::forks::{check_forks, forks};
+use crate::interpreter::imports::{error, python};
+use crate::session::shared::Shared;
 use crate::task::job::{Failure, PyJob};
 use azolla::runtime::{Job, Listen, Status, Until};
 use pyo3::exceptions::PyValueError;

@@ -1,8 +1,9 @@
 //! Blocking: without the GIL, answering Ctrl-C, and lending the slot inside a task.
 
 use super::methods::Future;
+use crate::interpreter::imports::error;
 use crate::runner::threads::{is_between_tasks, with_worker};
-use crate::session::shared::{Shared, error};
+use crate::session::shared::Shared;
 use crate::task::job::PyJob;
 use azolla::runtime::{Completions, Patience, Until, WaitError};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError};
@@ -142,7 +143,7 @@ pub(crate) fn deadline(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<In
         timeout.extract()?
     } else {
         let parse =
-            crate::session::shared::python(timeout.py(), &SECONDS, "azolla._time", "seconds")?;
+            crate::interpreter::imports::python(timeout.py(), &SECONDS, "azolla._time", "seconds")?;
         parse.call1((timeout,))?.extract()?
     };
     if seconds.is_nan() {

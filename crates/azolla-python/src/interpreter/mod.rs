@@ -4,6 +4,8 @@
 //! It knows Python and no task: it imports no other folder of this crate.
 
 pub(crate) mod collector;
+pub(crate) mod forks;
+pub(crate) mod imports;
 pub(crate) mod observed;
 pub(crate) mod raised;
 pub(crate) mod size;

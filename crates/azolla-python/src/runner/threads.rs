@@ -4,17 +4,19 @@
 //! user's code.
 
 use crate::future::methods::value;
-use crate::interpreter::raised::{Raised, set_traceback};
-use crate::session::shared::{Cluster, check_forks, forks, python};
+use crate::interpreter::forks::{check_forks, forks};
+use crate::interpreter::imports::python;
+use crate::session::shared::Cluster;
 use crate::submit::arguments::{replace, replace_in_call};
-use crate::task::job::{Call, Failure, PyJob};
+use crate::task::failing::fail;
+use crate::task::job::{Call, PyJob};
 use azolla::runtime::{Job, Next, Sleeper, Worker};
 use azolla_core::{Outcome, TaskId};
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTraceback, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -320,51 +322,6 @@ fn own<R>(f: impl FnOnce(&mut Worker<PyJob>) -> R) -> PyResult<R> {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Stores the error of a call, or uses up a retry.
-/// `may_return`: whether it may be put back for that.
-fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> PyResult<Outcome> {
-    static RESCHEDULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = error.py();
-    let reschedule = python(py, &RESCHEDULE, "azolla._errors", "Reschedule")?;
-    if may_return && (error.is_instance(reschedule)? || job.header().take_retry()) {
-        return Ok(Outcome::Again);
-    }
-    let traceback = users_traceback(error)?;
-    // The frame of the worker would hold the call's arguments.
-    set_traceback(error, traceback.as_ref());
-    let note = format!("in the azolla task {}", job.key_text(py));
-    let notes = error.getattr(intern!(py, "__notes__"));
-    let noted = notes.is_ok_and(|notes| notes.contains(&note).unwrap_or(false));
-    if !noted {
-        // A class may refuse notes; its error counts all the same.
-        let _ = error.call_method1(intern!(py, "add_note"), (note,));
-    }
-    let raised = Raised::new(error.clone().unbind(), traceback.map(Bound::unbind));
-    job.hidden.show(py);
-    job.store(Err(Failure::Raised(Arc::new(raised))));
-    if job.is_actor_call {
-        job.forget_call();
-    }
-    Ok(Outcome::Failed)
-}
-
-/// The traceback from the first frame on that is not azolla's own.
-fn users_traceback<'py>(error: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTraceback>>> {
-    let py = error.py();
-    // By the interpreter's own ways, for the exception's class may have ways of its own.
-    let mut traceback = PyErr::from_value(error.clone()).traceback(py);
-    while let Some(first) = &traceback {
-        let globals = first.getattr(intern!(py, "tb_frame"))?.getattr(intern!(py, "f_globals"))?;
-        let module = globals.call_method1(intern!(py, "get"), (intern!(py, "__name__"),))?;
-        let module = module.cast::<PyString>().map(|name| name.to_string_lossy().into_owned());
-        if !module.is_ok_and(|name| name.starts_with("azolla.")) {
-            break;
-        }
-        traceback = first.getattr(intern!(py, "tb_next"))?.cast_into().ok();
-    }
-    Ok(traceback)
 }
 
 /// A task that runs on the cluster's event loop.

@@ -1,16 +1,15 @@
 //! What a cluster and its clients share, what a client and its futures do, and whether they may be
 //! used.
 
+use crate::interpreter::forks;
+use crate::interpreter::imports::error;
 use crate::runner::threads::is_in_task_of;
 use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Job, Listen, Status, Story};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A cluster, as its clients and workers know it.
@@ -65,30 +64,11 @@ struct Held {
     futures: u32,
 }
 
-static FORKS: AtomicU64 = AtomicU64::new(0);
-
-/// How many forks lie between this process and the one that first loaded the module.
-pub(crate) fn forks() -> u64 {
-    FORKS.load(Ordering::Relaxed)
-}
-
-/// That this is the process in which [`forks`] gave this number. In a child the locks that may be
-/// held without the GIL must not be touched: a thread that is not there may hold them for ever.
-pub(crate) fn check_forks(made_in: u64) -> PyResult<()> {
-    if made_in == forks() {
-        return Ok(());
-    }
-    Err(PyRuntimeError::new_err(
-        "this azolla client was made before os.fork(), and its threads did not come along: \
-         make a new Client in the child process",
-    ))
-}
-
 /// Called in the child of every fork: the parent's clients are dead there.
 // Their threads are gone, and their locks may be held by nobody for ever.
 #[pyfunction]
 pub(crate) fn after_fork() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
+    forks::one_more();
     crate::runner::threads::abandon();
     LOOP_OF.set(0);
 }
@@ -96,7 +76,7 @@ pub(crate) fn after_fork() {
 impl Cluster {
     pub(crate) fn new(engine: Arc<Engine<PyJob>>, object: Py<PyAny>, number: u128) -> Arc<Self> {
         let (clients, story) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { engine, object, number, forks: forks(), clients, story })
+        Arc::new(Self { engine, object, number, forks: forks::forks(), clients, story })
     }
 
     fn clients(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
@@ -105,12 +85,12 @@ impl Cluster {
 
     /// Whether this is another process than the one that made it.
     pub(crate) fn is_forked(&self) -> bool {
-        self.forks != forks()
+        self.forks != forks::forks()
     }
 
     /// That its locks may be touched.
     pub(crate) fn check_process(&self) -> PyResult<()> {
-        check_forks(self.forks)
+        forks::check_forks(self.forks)
     }
 
     /// That work may be submitted.
@@ -335,25 +315,4 @@ thread_local! {
 /// Whether some client's event loop runs on this thread.
 pub(crate) fn is_loop_thread() -> bool {
     LOOP_OF.get() != 0
-}
-
-/// One of the package's own exceptions.
-pub(crate) fn error(py: Python<'_>, name: &str, message: &str) -> PyErr {
-    let class = py.import("azolla._errors").and_then(|module| module.getattr(name));
-    match class.and_then(|class| Ok(class.cast_into::<PyType>()?)) {
-        Ok(class) => PyErr::from_type(class, message.to_owned()),
-        Err(error) => error,
-    }
-}
-
-/// A function or class of the package's Python half, imported once.
-pub(crate) fn python<'py>(
-    py: Python<'py>,
-    cell: &'static PyOnceLock<Py<PyAny>>,
-    module: &str,
-    name: &str,
-) -> PyResult<&'py Bound<'py, PyAny>> {
-    let object =
-        cell.get_or_try_init(py, || Ok::<_, PyErr>(py.import(module)?.getattr(name)?.unbind()))?;
-    Ok(object.bind(py))
 }

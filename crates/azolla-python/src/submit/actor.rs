@@ -5,7 +5,8 @@
 use super::one::{Annotations, context, parent};
 use crate::future::methods::{Future, value};
 use crate::interpreter::collector::hide_call;
-use crate::session::shared::{Shared, error, python};
+use crate::interpreter::imports::{error, python};
+use crate::session::shared::Shared;
 use crate::task::job::{Call, Name, PyJob};
 use azolla::runtime::{Job, Spec, Status};
 use pyo3::prelude::*;

@@ -91,7 +91,7 @@ impl<'py> Given<'py> {
 }
 
 fn not_bool(value: &Bound<'_, PyAny>) -> PyErr {
-    let given = super::one::short_repr(value);
+    let given = crate::task::names::short_repr(value);
     PyTypeError::new_err(format!("submit(): pure must be True, False or None, not {given}"))
 }
 

@@ -4,18 +4,19 @@ use super::arguments::{find, find_in_call};
 use super::placing::{Placing, notes_of_task};
 use crate::future::methods::Future;
 use crate::interpreter::collector::hide_call;
+use crate::interpreter::imports::python;
 use crate::runner::threads::{Running, current_task};
-use crate::session::shared::{Shared, is_loop_thread, python};
+use crate::session::shared::{Shared, is_loop_thread};
 use crate::task::job::{Call, Name, PyJob};
 use crate::task::key::{Named, parse};
+use crate::task::names::{function_name, short_repr};
 use crate::token::FunctionToken;
 use azolla::runtime::{Job, Spec};
 use azolla_core::{Constraint, Key, Priority, TaskId};
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
 
 /// What may be said of a task besides its call; the names are Dask's.
@@ -271,29 +272,6 @@ pub(crate) fn parent(py: Python<'_>) -> PyResult<Option<TaskId>> {
     }
     let running = python(py, &CURRENT, "azolla._await", "current_task")?.call0()?;
     Ok(running.cast::<Running>().ok().and_then(|running| running.get().job.header().id()))
-}
-
-/// What a function's tasks are called, as Dask calls them.
-pub(crate) fn function_name<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
-    static NAME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = function.py();
-    if let Some(name) = function.getattr_opt(intern!(py, "__name__"))?
-        && let Ok(name) = name.cast_into_exact::<PyString>()
-        && name != "<lambda>"
-        && !function.is_instance_of::<PyType>()
-    {
-        return Ok(name);
-    }
-    Ok(python(py, &NAME, "azolla._names", "function_name")?.call1((function,))?.cast_into()?)
-}
-
-pub(crate) fn short_repr(value: &Bound<'_, PyAny>) -> String {
-    let text = value.repr().map_or_else(|_| String::from("?"), |text| text.to_string());
-    if text.chars().count() <= 80 {
-        text
-    } else {
-        text.chars().take(77).chain("...".chars()).collect()
-    }
 }
 
 pub(crate) fn priority(priority: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Priority>> {

@@ -1,7 +1,9 @@
 //! `workers=`, `resources=` and `allow_other_workers=`: where tasks may run, and what they take.
 
-use super::one::{Annotations, short_repr};
-use crate::session::shared::{Shared, python};
+use super::one::Annotations;
+use crate::interpreter::imports::python;
+use crate::session::shared::Shared;
+use crate::task::names::short_repr;
 use azolla_core::{Constraint, GroupId};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;

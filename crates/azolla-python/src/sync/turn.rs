@@ -3,8 +3,9 @@
 use super::closed;
 use crate::future::methods::LoopCallback;
 use crate::future::wait;
+use crate::interpreter::imports::error;
 use crate::runner::threads::with_worker;
-use crate::session::shared::{Shared, error};
+use crate::session::shared::Shared;
 use azolla::runtime::{IsClosed, Listen, Patience, Resource, Turn, WaitError};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError};
 use pyo3::prelude::*;

@@ -1,8 +1,8 @@
 //! A Python task: the call, and the place for what comes of it.
 
+use super::names::function_name;
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
 use crate::interpreter::raised::Raised;
-use crate::submit::one::function_name;
 use azolla::runtime::{Header, Job, Slot, Status, assert_unlocked};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};

@@ -2,5 +2,7 @@
 //!
 //! It may know the interpreter. It knows no client and no future.
 
+pub(crate) mod failing;
 pub(crate) mod job;
 pub(crate) mod key;
+pub(crate) mod names;

@@ -1,0 +1,30 @@
+//! What a task is called after its function, and how a message shows a value that the user gave.
+
+use crate::interpreter::imports::python;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyType};
+
+/// What a function's tasks are called, as Dask calls them.
+pub(crate) fn function_name<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+    static NAME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = function.py();
+    if let Some(name) = function.getattr_opt(intern!(py, "__name__"))?
+        && let Ok(name) = name.cast_into_exact::<PyString>()
+        && name != "<lambda>"
+        && !function.is_instance_of::<PyType>()
+    {
+        return Ok(name);
+    }
+    Ok(python(py, &NAME, "azolla._names", "function_name")?.call1((function,))?.cast_into()?)
+}
+
+pub(crate) fn short_repr(value: &Bound<'_, PyAny>) -> String {
+    let text = value.repr().map_or_else(|_| String::from("?"), |text| text.to_string());
+    if text.chars().count() <= 80 {
+        text
+    } else {
+        text.chars().take(77).chain("...".chars()).collect()
+    }
+}

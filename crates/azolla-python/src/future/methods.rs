@@ -70,7 +70,7 @@ impl Future {
     ) -> PyResult<Bound<'_, Self>> {
         let object = Bound::new(py, Self::new(py, Arc::clone(&job), shared))?;
         if job.header().has_one_future() && job.header().status() == Status::Pending {
-            job.hidden.hide(&object);
+            job.hidden.hide(object.as_any());
         }
         Ok(object)
     }

@@ -11,7 +11,6 @@
 //!
 //! All this happens with the GIL held, and so one after the other.
 
-use crate::future::methods::Future;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -25,8 +24,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 pub(crate) struct Hidden(AtomicPtr<ffi::PyObject>);
 
 impl Hidden {
-    /// Takes the only future on a pending task out of the collector's sight.
-    pub(crate) fn hide(&self, future: &Bound<'_, Future>) {
+    /// Takes the only object that stands for a pending task, its future, out of the collector's sight.
+    pub(crate) fn hide(&self, future: &Bound<'_, PyAny>) {
+        debug_assert!(has_parts(future), "the collector knows futures");
         // SAFETY: the object is alive, of a type that the collector knows, and the GIL is held.
         unsafe { ffi::PyObject_GC_UnTrack(future.as_ptr().cast()) };
         self.0.store(future.as_ptr(), Ordering::Relaxed);

@@ -37,7 +37,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(face::dashboard::time_left, module)?)?;
     module.add_function(wrap_pyfunction!(submit::actor::actor_state, module)?)?;
     module.add_function(wrap_pyfunction!(interpreter::raised::before_collection, module)?)?;
-    module.add_function(wrap_pyfunction!(session::shared::after_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(session::forked::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(runner::threads::secede, module)?)?;
     module.add_function(wrap_pyfunction!(runner::threads::rejoin, module)?)?;
     module.add_function(wrap_pyfunction!(runner::threads::thread_client, module)?)?;

@@ -1,6 +1,7 @@
 //! The engine's half of `LocalCluster`: it is started and ended here.
 
-use crate::runner::threads::{Owner, PyWorker};
+use crate::runner::threads::PyWorker;
+use crate::session::owner::Owner;
 use crate::session::shared::Cluster;
 use crate::submit::placing::amounts;
 use crate::task::job::PyJob;

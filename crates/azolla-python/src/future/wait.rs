@@ -2,8 +2,9 @@
 
 use super::methods::Future;
 use crate::interpreter::imports::error;
-use crate::runner::threads::{is_between_tasks, with_worker};
+use crate::session::owner::is_between_tasks;
 use crate::session::shared::Shared;
+use crate::session::thread::with_worker;
 use crate::task::job::PyJob;
 use azolla::runtime::{Completions, Patience, Until, WaitError};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError};

@@ -6,12 +6,14 @@
 use crate::future::methods::value;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::interpreter::imports::python;
+use crate::session::owner::{Owner, cluster_here, set_owner};
 use crate::session::shared::Cluster;
+use crate::session::thread::{self, current_task, own, with_worker};
 use crate::submit::arguments::{replace, replace_in_call};
 use crate::task::failing::fail;
 use crate::task::job::{Call, PyJob};
 use azolla::runtime::{Job, Next, Sleeper, Worker};
-use azolla_core::{Outcome, TaskId};
+use azolla_core::Outcome;
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -19,59 +21,12 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// A worker's cluster: not there yet when its first workers begin, and gone when nobody has it, a
-/// client or a future of it any more.
-pub(crate) type Owner = Arc<OnceLock<Weak<Cluster>>>;
-
 thread_local! {
-    /// Dropped by [`PyWorker::end`] alone: a thread that the interpreter's end takes down must not
-    /// come back to the engine, and through it to Python.
-    static WORKER: RefCell<Option<ManuallyDrop<Worker<PyJob>>>> = const { RefCell::new(None) };
-    /// The cluster of this thread's worker.
-    static OWNER: RefCell<Option<Owner>> = const { RefCell::new(None) };
-    /// Dropped as `WORKER` is.
+    /// Dropped by [`PyWorker::end`] alone, as the thread's worker is.
     static EMPTY: RefCell<Option<ManuallyDrop<Empty>>> = const { RefCell::new(None) };
-}
-
-/// Calls `f` with the worker whose task runs on this thread: `None` outside tasks.
-pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&mut Worker<PyJob>>) -> R) -> R {
-    let mut f = Some(f);
-    let mut call = |worker: Option<&mut Worker<PyJob>>| {
-        f.take().expect("it is called once")(worker.filter(|worker| worker.current().is_some()))
-    };
-    // Already borrowed means that the worker itself is at work on this thread, say dropping an
-    // object whose finalizer has led here. That is outside tasks too.
-    let inside = WORKER.try_with(|worker| {
-        worker.try_borrow_mut().ok().map(|mut worker| call(worker.as_deref_mut()))
-    });
-    match inside {
-        Ok(Some(result)) => result,
-        _ => call(None),
-    }
-}
-
-/// The task that runs on this thread: its id and job.
-pub(crate) fn current_task() -> Option<(TaskId, Arc<PyJob>)> {
-    with_worker(|worker| {
-        let worker = worker?;
-        worker.current().zip(worker.job().map(Arc::clone))
-    })
-}
-
-/// Whether a task of this cluster runs on this thread.
-pub(crate) fn is_in_task_of(cluster: &Arc<Cluster>) -> bool {
-    let owner = OWNER.with_borrow(|owner| owner.as_ref().and_then(|owner| owner.get()?.upgrade()));
-    owner.is_some_and(|owner| Arc::ptr_eq(&owner, cluster))
-        && with_worker(|worker| worker.is_some())
-}
-
-/// Whether this is a worker's thread, but not in a task: it hands over a result, say, and what it
-/// lets go of has a finalizer that has led here.
-pub(crate) fn is_between_tasks() -> bool {
-    OWNER.with_borrow(Option::is_some) && with_worker(|worker| worker.is_none())
 }
 
 /// The worker of one thread: hands out calls, takes results.
@@ -130,15 +85,15 @@ impl PyWorker {
     fn begin(&self) -> bool {
         let worker = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         let begun = worker.is_some();
-        WORKER.set(worker.map(ManuallyDrop::new));
-        OWNER.set(Some(Arc::clone(&self.owner)));
+        thread::begin(worker);
+        set_owner(Some(Arc::clone(&self.owner)));
         begun
     }
 
     /// The worker leaves the engine.
     fn end(&self) {
-        drop(WORKER.take().map(ManuallyDrop::into_inner));
-        drop(OWNER.take());
+        thread::end();
+        set_owner(None);
         drop(EMPTY.take().map(ManuallyDrop::into_inner));
     }
 
@@ -313,13 +268,6 @@ fn check_empty(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-fn own<R>(f: impl FnOnce(&mut Worker<PyJob>) -> R) -> PyResult<R> {
-    WORKER.with(|worker| match worker.borrow_mut().as_mut() {
-        Some(worker) => Ok(f(worker)),
-        None => Err(PyRuntimeError::new_err("this thread is no worker's")),
-    })
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -415,28 +363,16 @@ pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
 #[pyfunction]
 pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let Some((_, job)) = current_task() else { return Ok(None) };
-    let cluster = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade());
-    cluster.map(|cluster| cluster.client_of(py, job.client())).transpose()
+    cluster_here().map(|cluster| cluster.client_of(py, job.client())).transpose()
 }
 
 /// The task on this thread, as an event loop knows those that run there; None outside tasks.
 #[pyfunction]
 pub(crate) fn thread_running() -> Option<Running> {
     let (_, job) = current_task()?;
-    let cluster = OWNER.with_borrow(|owner| owner.as_ref()?.get()?.upgrade())?;
+    let cluster = cluster_here()?;
     let worker = with_worker(|worker| worker.map(|worker| worker.group().0))?;
     Some(Running::new(job, cluster, worker))
-}
-
-/// In the child of a fork this thread is no worker's: its engine must not be touched.
-pub(crate) fn abandon() {
-    let _ = WORKER.try_with(|worker| {
-        if let Ok(mut worker) = worker.try_borrow_mut() {
-            // Not dropped: that would tell the engine.
-            *worker = None;
-        }
-    });
-    OWNER.set(None);
 }
 
 /// The key of the task on this thread, and the number of the worker that runs it; None outside tasks.

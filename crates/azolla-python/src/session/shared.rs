@@ -1,13 +1,12 @@
 //! What a cluster and its clients share, what a client and its futures do, and whether they may be
 //! used.
 
+use super::thread;
 use crate::interpreter::forks;
 use crate::interpreter::imports::error;
-use crate::runner::threads::is_in_task_of;
 use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Job, Listen, Status, Story};
 use pyo3::prelude::*;
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -62,15 +61,6 @@ type Listener = (Weak<dyn Listen>, usize);
 struct Held {
     job: Arc<PyJob>,
     futures: u32,
-}
-
-/// Called in the child of every fork: the parent's clients are dead there.
-// Their threads are gone, and their locks may be held by nobody for ever.
-#[pyfunction]
-pub(crate) fn after_fork() {
-    forks::one_more();
-    crate::runner::threads::abandon();
-    LOOP_OF.set(0);
 }
 
 impl Cluster {
@@ -134,12 +124,12 @@ impl Cluster {
 
     /// Whether this is the thread of its event loop.
     pub(crate) fn is_on_loop(&self) -> bool {
-        LOOP_OF.get() == Arc::as_ptr(&self.engine).addr()
+        thread::is_loop_of(&self.engine)
     }
 
     /// Makes this thread the one of its event loop.
     pub(crate) fn set_loop_thread(&self) {
-        LOOP_OF.set(Arc::as_ptr(&self.engine).addr());
+        thread::set_loop_of(&self.engine);
     }
 }
 
@@ -179,7 +169,7 @@ impl Shared {
     /// that does not leave.
     pub(crate) fn here(self: &Arc<Self>) -> &Arc<Self> {
         match &self.guest {
-            Some(guest) if self.cluster.is_on_loop() || is_in_task_of(&self.cluster) => {
+            Some(guest) if self.cluster.is_on_loop() || thread::is_in_task_of(&self.engine) => {
                 &guest.in_tasks
             }
             _ => self,
@@ -305,14 +295,4 @@ impl Shared {
 
 fn closed(py: Python<'_>, what: &str) -> PyErr {
     error(py, "ClosedClientError", &format!("{what}: the client is closed"))
-}
-
-thread_local! {
-    /// The engine whose client's event loop runs on this thread, by address.
-    static LOOP_OF: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Whether some client's event loop runs on this thread.
-pub(crate) fn is_loop_thread() -> bool {
-    LOOP_OF.get() != 0
 }

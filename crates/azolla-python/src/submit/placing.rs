@@ -106,7 +106,7 @@ fn warn<'py>(
 /// What is noted on the task that runs here.
 pub(crate) fn notes_of_task<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
     static OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let Some((_, job)) = crate::runner::threads::current_task() else { return Ok(None) };
+    let Some((_, job)) = crate::session::thread::current_task() else { return Ok(None) };
     let Some(context) = job.call(py).and_then(|call| call.context) else { return Ok(None) };
     let noted = python(py, &OF, "azolla._annotations", "of")?.call1((context,))?;
     Ok(noted.cast_into().ok())

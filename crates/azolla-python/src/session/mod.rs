@@ -3,6 +3,7 @@
 //! It may know tasks. It knows no future: a client counts the futures on a job, and never sees one.
 
 pub(crate) mod forked;
+mod guest;
 pub(crate) mod owner;
 pub(crate) mod shared;
 pub(crate) mod thread;

@@ -1,13 +1,13 @@
 //! What a cluster and its clients share, what a client and its futures do, and whether they may be
 //! used.
 
+use super::guest::{Guest, Held};
 use super::thread;
 use crate::interpreter::forks;
 use crate::interpreter::imports::error;
 use crate::task::job::PyJob;
-use azolla::runtime::{Engine, Job, Listen, Status, Story};
+use azolla::runtime::{Engine, Job, Listen, Story};
 use pyo3::prelude::*;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -39,28 +39,9 @@ pub(crate) struct Shared {
     /// What the futures of a client hold whose cluster goes on without it; `None` for a client that
     /// takes its cluster along.
     guest: Option<Guest>,
-}
-
-/// A client that leaves before its cluster ends must let go of what its futures hold, wherever they
-/// are.
-struct Guest {
-    left: AtomicBool,
-    /// The same client, as tasks use it. A task may go on when the client has left, for another that
-    /// wants its result: what it has submitted and waits for is not let go of.
-    in_tasks: Arc<Shared>,
-    /// The jobs by their places in memory, and how many futures of the client there are on each;
-    /// `None` once it has left. Nothing of Python is touched while this is locked.
-    held: Mutex<Option<HashMap<usize, Held>>>,
-    /// Who waits for the ends of jobs, and is told when the client leaves; `None` once it has left.
-    listeners: Mutex<Option<Vec<Listener>>>,
-}
-
-/// Somebody who waits, and what to tell them.
-type Listener = (Weak<dyn Listen>, usize);
-
-struct Held {
-    job: Arc<PyJob>,
-    futures: u32,
+    /// For such a guest: the same client, as tasks use it. A task may go on when the client has left,
+    /// for another that wants its result: what it has submitted and waits for is not let go of.
+    in_tasks: Option<Arc<Shared>>,
 }
 
 impl Cluster {
@@ -144,7 +125,7 @@ impl Shared {
         let mut clients = cluster.clients();
         let number = clients.len() as u32;
         let asynchronous = Arc::new(AtomicBool::new(false));
-        let one = |client, guest| {
+        let one = |client, guest, in_tasks| {
             Arc::new(Self {
                 engine: Arc::clone(&cluster.engine),
                 cluster: Arc::clone(cluster),
@@ -152,15 +133,11 @@ impl Shared {
                 number,
                 asynchronous: Arc::clone(&asynchronous),
                 guest,
+                in_tasks,
             })
         };
-        let guest = guest.then(|| Guest {
-            left: AtomicBool::new(false),
-            in_tasks: one(client.clone_ref(py), None),
-            held: Mutex::new(Some(HashMap::new())),
-            listeners: Mutex::new(Some(Vec::new())),
-        });
-        let shared = one(client, guest);
+        let in_tasks = guest.then(|| one(client.clone_ref(py), None, None));
+        let shared = one(client, guest.then(Guest::new), in_tasks);
         clients.push(Arc::downgrade(&shared));
         shared
     }
@@ -168,9 +145,9 @@ impl Shared {
     /// What whoever calls has to do with: a task, also one on the cluster's event loop, with a client
     /// that does not leave.
     pub(crate) fn here(self: &Arc<Self>) -> &Arc<Self> {
-        match &self.guest {
-            Some(guest) if self.cluster.is_on_loop() || thread::is_in_task_of(&self.engine) => {
-                &guest.in_tasks
+        match &self.in_tasks {
+            Some(in_tasks) if self.cluster.is_on_loop() || thread::is_in_task_of(&self.engine) => {
+                in_tasks
             }
             _ => self,
         }
@@ -205,7 +182,7 @@ impl Shared {
 
     /// Whether the client was closed while its cluster goes on.
     pub(crate) fn has_left(&self) -> bool {
-        self.guest.as_ref().is_some_and(|guest| guest.left.load(Ordering::Acquire))
+        self.guest.as_ref().is_some_and(Guest::has_left)
     }
 
     /// Whether it may leave before its cluster ends.
@@ -216,12 +193,7 @@ impl Shared {
     /// There is one more future of this client on a job. False if the client has left: then there
     /// is to be none.
     pub(crate) fn remember(&self, job: &Arc<PyJob>) -> bool {
-        let Some(guest) = &self.guest else { return true };
-        let mut held = guest.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(held) = &mut *held else { return false };
-        let place = Arc::as_ptr(job).addr();
-        held.entry(place).or_insert_with(|| Held { job: Arc::clone(job), futures: 0 }).futures += 1;
-        true
+        self.guest.as_ref().is_none_or(|guest| guest.remember(job))
     }
 
     /// There is one future less of this client on a job, and the engine is told if it was the last
@@ -232,16 +204,10 @@ impl Shared {
             return;
         }
         let mut last = None;
-        if let Some(guest) = &self.guest {
-            let mut held = guest.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(held) = &mut *held else { return };
-            let place = Arc::as_ptr(job).addr();
-            if let Some(here) = held.get_mut(&place) {
-                here.futures -= 1;
-                if here.futures == 0 {
-                    last = held.remove(&place);
-                }
-            }
+        if let Some(guest) = &self.guest
+            && !guest.let_go(job, &mut last)
+        {
+            return;
         }
         self.remove_futures(job, 1);
         drop(last); // with nothing locked: Python's objects may go with it
@@ -255,31 +221,15 @@ impl Shared {
 
     /// Has `who` told when the client leaves: at once if it has.
     pub(crate) fn listen_for_leaving(&self, who: &Arc<dyn Listen>, token: usize) {
-        let Some(guest) = &self.guest else { return };
-        let mut locked = guest.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(listeners) = &mut *locked {
-            if listeners.len() == listeners.capacity() {
-                listeners.retain(|(who, _)| who.strong_count() > 0);
-            }
-            listeners.push((Arc::downgrade(who), token));
-        } else {
-            drop(locked);
-            who.settled(token, Status::Cancelled);
+        if let Some(guest) = &self.guest {
+            guest.listen_for_leaving(who, token);
         }
     }
 
     /// Leaves the cluster: the futures of this client hold nothing from now on.
     pub(crate) fn leave(&self) {
         let Some(guest) = &self.guest else { return };
-        guest.left.store(true, Ordering::Release);
-        let listeners = guest.listeners.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for (who, token) in listeners.into_iter().flatten() {
-            if let Some(who) = who.upgrade() {
-                who.settled(token, Status::Cancelled);
-            }
-        }
-        let held = guest.held.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for Held { job, futures } in held.into_iter().flat_map(HashMap::into_values) {
+        for Held { job, futures } in guest.leave() {
             self.remove_futures(&job, futures);
         }
     }

@@ -20,7 +20,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<submit::actor::ActorFuture>()?;
     module.add_class::<submit::actor::Method>()?;
     module.add_class::<future::as_completed::Endings>()?;
-    module.add_class::<face::client::Core>()?;
+    module.add_class::<session::core::Core>()?;
     module.add_class::<face::cluster::ClusterCore>()?;
     module.add_class::<face::dashboard::Dashboard>()?;
     module.add_class::<future::methods::Future>()?;
@@ -33,7 +33,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sync::VariableCore>()?;
     module.add_class::<runner::threads::PyWorker>()?;
     module.add_class::<runner::threads::Running>()?;
-    submit::fastcall::add_submit(&module.py().get_type::<face::client::Core>())?;
+    submit::fastcall::add_submit(&module.py().get_type::<session::core::Core>())?;
     module.add_function(wrap_pyfunction!(face::dashboard::time_left, module)?)?;
     module.add_function(wrap_pyfunction!(submit::actor::actor_state, module)?)?;
     module.add_function(wrap_pyfunction!(interpreter::raised::before_collection, module)?)?;

@@ -4,6 +4,7 @@ use super::cluster::ClusterCore;
 use crate::future::gather::{Errors, Gathering, gather, jobs, raise_first_failure, results};
 use crate::future::methods::{Future, LoopCallback};
 use crate::interpreter::observed::PyObservations;
+use crate::session::core::Core;
 use crate::session::shared::Shared;
 use crate::submit::arguments::replace_by;
 use crate::submit::map::map;
@@ -17,28 +18,6 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::sync::{Arc, OnceLock};
-
-/// The engine's half of `Client`.
-#[pyclass(frozen, subclass, weakref, module = "azolla._azolla")]
-pub(crate) struct Core {
-    shared: OnceLock<Arc<Shared>>,
-}
-
-impl Core {
-    pub(crate) fn shared(&self) -> PyResult<&Arc<Shared>> {
-        let never = || PyRuntimeError::new_err("this client was never started");
-        self.shared.get().map(Shared::here).ok_or_else(never)
-    }
-
-    /// The job that has this key, with one more future on it.
-    pub(crate) fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Arc<PyJob>>> {
-        let shared = self.shared()?;
-        Ok(match parse(key, shared.cluster.number)? {
-            Named::Key(key) => shared.engine.find(key),
-            Named::Task(task) => shared.engine.find_task(task),
-        })
-    }
-}
 
 pub(crate) fn is_true(option: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
     option.map_or(Ok(false), |option| option.is_truthy())

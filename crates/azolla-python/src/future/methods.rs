@@ -239,7 +239,7 @@ impl Future {
                 handle: Mutex::new(Handle::gone(key.unbind(), None, Weak::new())),
             });
         }
-        let core = client.cast::<crate::face::client::Core>()?.get();
+        let core = client.cast::<crate::session::core::Core>()?.get();
         let shared = Arc::clone(core.shared()?);
         shared.check_open(py, "Future()")?;
         Ok(match core.find(&key)? {

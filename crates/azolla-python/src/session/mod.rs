@@ -2,6 +2,7 @@
 //!
 //! It may know tasks. It knows no future: a client counts the futures on a job, and never sees one.
 
+pub(crate) mod core;
 pub(crate) mod forked;
 mod guest;
 pub(crate) mod owner;

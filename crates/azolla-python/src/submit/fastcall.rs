@@ -6,8 +6,8 @@
 
 use super::one::{Common, Options};
 use super::placing::Placing;
-use crate::face::client::Core;
 use crate::future::methods::Future;
+use crate::session::core::Core;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::panic::PanicException;

@@ -1,7 +1,7 @@
 //! The native half of `Event`.
 
 use super::{Handle, PyTurn};
-use crate::face::client::Core;
+use crate::session::core::Core;
 use azolla::sync::Event;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;

@@ -16,7 +16,7 @@ pub(crate) use semaphore::SemaphoreCore;
 pub(crate) use turn::PyTurn;
 pub(crate) use variable::VariableCore;
 
-use crate::face::client::Core;
+use crate::session::core::Core;
 use crate::session::shared::Shared;
 use azolla::runtime::IsClosed;
 use pyo3::exceptions::PyRuntimeError;

@@ -1,7 +1,7 @@
 //! The native half of `MultiLock`.
 
 use super::{Handle, PyTurn};
-use crate::face::client::Core;
+use crate::session::core::Core;
 use azolla::sync::{MultiLease, MultiLock};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

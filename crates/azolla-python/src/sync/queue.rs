@@ -2,7 +2,7 @@
 
 use super::stored::Stored;
 use super::{Handle, PyTurn};
-use crate::face::client::Core;
+use crate::session::core::Core;
 use crate::session::shared::Shared;
 use azolla::sync::Queue;
 use pyo3::exceptions::PyRuntimeError;

@@ -1,7 +1,7 @@
 //! The native half of `Semaphore` and `Lock`.
 
 use super::{Handle, PyTurn};
-use crate::face::client::Core;
+use crate::session::core::Core;
 use azolla::sync::{Lease, Semaphore};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;

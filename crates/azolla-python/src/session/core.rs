@@ -1,0 +1,33 @@
+//! The object that Python's `Client` extends: it finds its session, and tasks by their keys.
+//!
+//! It lies below the future, for an unpickled future asks it for its task. Its methods for Python are
+//! in `face`.
+
+use super::shared::Shared;
+use crate::task::job::PyJob;
+use crate::task::key::{Named, parse};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use std::sync::{Arc, OnceLock};
+
+/// The engine's half of `Client`.
+#[pyclass(frozen, subclass, weakref, module = "azolla._azolla")]
+pub(crate) struct Core {
+    pub(crate) shared: OnceLock<Arc<Shared>>,
+}
+
+impl Core {
+    pub(crate) fn shared(&self) -> PyResult<&Arc<Shared>> {
+        let never = || PyRuntimeError::new_err("this client was never started");
+        self.shared.get().map(Shared::here).ok_or_else(never)
+    }
+
+    /// The job that has this key, with one more future on it.
+    pub(crate) fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Arc<PyJob>>> {
+        let shared = self.shared()?;
+        Ok(match parse(key, shared.cluster.number)? {
+            Named::Key(key) => shared.engine.find(key),
+            Named::Task(task) => shared.engine.find_task(task),
+        })
+    }
+}

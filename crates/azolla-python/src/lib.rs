@@ -23,7 +23,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<session::core::Core>()?;
     module.add_class::<face::cluster::ClusterCore>()?;
     module.add_class::<face::dashboard::Dashboard>()?;
-    module.add_class::<future::methods::Future>()?;
+    module.add_class::<future::handle::Future>()?;
     module.add_class::<interpreter::observed::PyObservations>()?;
     module.add_class::<sync::EventCore>()?;
     module.add_class::<sync::MultiLockCore>()?;
@@ -32,7 +32,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sync::SemaphoreCore>()?;
     module.add_class::<sync::VariableCore>()?;
     module.add_class::<runner::threads::PyWorker>()?;
-    module.add_class::<runner::threads::Running>()?;
+    module.add_class::<future::running::Running>()?;
     submit::fastcall::add_submit(&module.py().get_type::<session::core::Core>())?;
     module.add_function(wrap_pyfunction!(face::dashboard::time_left, module)?)?;
     module.add_function(wrap_pyfunction!(submit::actor::actor_state, module)?)?;
@@ -44,6 +44,6 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(runner::threads::thread_running, module)?)?;
     module.add_function(wrap_pyfunction!(runner::threads::thread_task, module)?)?;
     module.add_function(wrap_pyfunction!(token::tokenize, module)?)?;
-    module.add_function(wrap_pyfunction!(future::wait::wait_for, module)?)?;
+    module.add_function(wrap_pyfunction!(future::wait_for::wait_for, module)?)?;
     Ok(())
 }

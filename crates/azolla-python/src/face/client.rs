@@ -1,12 +1,13 @@
 //! The engine's half of `Client`.
 
 use super::cluster::ClusterCore;
+use crate::future::callbacks::LoopCallback;
 use crate::future::gather::{Errors, Gathering, gather, jobs, raise_first_failure, results};
-use crate::future::methods::{Future, LoopCallback};
+use crate::future::handle::Future;
+use crate::future::nested::replace_by;
 use crate::interpreter::observed::PyObservations;
 use crate::session::core::Core;
 use crate::session::shared::Shared;
-use crate::submit::arguments::replace_by;
 use crate::submit::map::map;
 use crate::submit::one::Options;
 use crate::submit::placing::Placing;

@@ -1,6 +1,7 @@
 //! The engine's half of `as_completed`: futures in the order in which they end.
 
-use super::methods::{Future, LoopCallback};
+use super::callbacks::LoopCallback;
+use super::handle::Future;
 use super::wait;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::task::job::PyJob;

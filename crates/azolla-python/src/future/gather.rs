@@ -1,10 +1,11 @@
 //! `gather`: results for futures, in whatever they are nested.
 
-use super::methods::{Future, LoopCallback, raise, value};
+use super::callbacks::LoopCallback;
+use super::handle::{Future, raise, value};
+use super::nested::replace_by;
 use super::wait;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::session::shared::Shared;
-use crate::submit::arguments::replace_by;
 use crate::task::job::PyJob;
 use azolla::runtime::{Job, Listen, Status, Until};
 use pyo3::exceptions::PyValueError;

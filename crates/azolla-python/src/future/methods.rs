@@ -1,12 +1,13 @@
-//! `Future`: a handle on the result that a task will have.
+//! What Python calls on a `Future`, and what those methods share: waiting, results, awaitables.
 
+use super::actor::proxy;
+use super::callbacks::{Callback, Listening, LoopCallback};
+use super::handle::{Future, Handle, let_go, raise, value};
 use super::wait;
-use crate::interpreter::forks::{check_forks, forks};
-use crate::interpreter::imports::{error, python};
-use crate::session::shared::Shared;
+use crate::interpreter::forks::forks;
+use crate::interpreter::imports::python;
 use crate::task::job::{Failure, PyJob};
 use azolla::runtime::{Job, Listen, Status, Until};
-use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -14,103 +15,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// The result that a task will have.
-///
-/// Futures come from `Client.submit`, `Client.map` and `Client.scatter`. Given as arguments to other
-/// tasks they stand for their results. A result is kept while a future on it lives, or a task that
-/// needs it.
-#[pyclass(frozen, subclass, weakref, generic, module = "azolla")]
-pub(crate) struct Future {
-    shared: Option<Arc<Shared>>,
-    handle: Mutex<Handle>,
-}
-
-enum Handle {
-    /// One of those counted by the job.
-    Live(Arc<PyJob>),
-    /// Let go of, or never there.
-    Gone(Box<Gone>),
-}
-
-struct Gone {
-    key: Py<PyAny>,
-    /// What `status` says.
-    status: Option<&'static str>,
-    job: Weak<PyJob>,
-}
-
-impl Handle {
-    fn gone(key: Py<PyAny>, status: Option<&'static str>, job: Weak<PyJob>) -> Self {
-        Self::Gone(Box::new(Gone { key, status, job }))
-    }
-}
-
 impl Future {
-    /// The future that a submission has made: the job counts one already.
-    pub(crate) fn new(py: Python<'_>, job: Arc<PyJob>, shared: Arc<Shared>) -> Self {
-        // Two on one job are both in the collector's sight.
-        job.hidden.show(py);
-        let handle = if shared.remember(&job) {
-            Handle::Live(job)
-        } else {
-            // Closed just now by another thread.
-            if job.header().remove_future() {
-                shared.engine.release(job.header());
-            }
-            Handle::gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job))
-        };
-        Self { shared: Some(shared), handle: Mutex::new(handle) }
-    }
-
-    /// The object that stands for a job, as [`new`](Self::new) makes it.
-    pub(crate) fn object(
-        py: Python<'_>,
-        job: Arc<PyJob>,
-        shared: Arc<Shared>,
-    ) -> PyResult<Bound<'_, Self>> {
-        let object = Bound::new(py, Self::new(py, Arc::clone(&job), shared))?;
-        if job.header().has_one_future() && job.header().status() == Status::Pending {
-            job.hidden.hide(object.as_any());
-        }
-        Ok(object)
-    }
-
-    pub(crate) fn shared(&self) -> PyResult<&Arc<Shared>> {
-        self.shared.as_ref().ok_or_else(|| {
-            PyValueError::new_err(
-                "this future was unpickled where there was no client: make a Client first, then unpickle it",
-            )
-        })
-    }
-
-    /// The job, unless the future was released, or its client has left.
-    pub(crate) fn live(&self) -> Option<Arc<PyJob>> {
-        if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
-            return None;
-        }
-        match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
-            Handle::Live(job) => Some(Arc::clone(job)),
-            Handle::Gone(..) => None,
-        }
-    }
-
-    /// The job, unless the future was released.
-    pub(crate) fn job(&self, py: Python<'_>) -> PyResult<Arc<PyJob>> {
-        self.shared()?.check_process()?;
-        self.live().ok_or_else(|| {
-            let key = self.key_object(py).map_or_else(|_| String::new(), |key| key.to_string());
-            error(py, "FutureCancelledError", &format!("{key}: this future was released"))
-        })
-    }
-
-    pub(crate) fn key_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
-            Handle::Live(job) => Arc::clone(job),
-            Handle::Gone(gone) => return Ok(gone.key.bind(py).clone()),
-        };
-        Ok(job.key(py))
-    }
-
     /// The result of a future that has ended.
     pub(crate) fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.result_of(py, &self.job(py)?)
@@ -120,7 +25,7 @@ impl Future {
     fn result_of<'py>(&self, py: Python<'py>, job: &Arc<PyJob>) -> PyResult<Bound<'py, PyAny>> {
         let value = value(py, job)?;
         match (job.caller(), &self.shared) {
-            (Some(_), Some(shared)) => crate::submit::actor::proxy(py, &value, job, shared),
+            (Some(_), Some(shared)) => proxy(py, &value, job, shared),
             _ => Ok(value),
         }
     }
@@ -185,31 +90,6 @@ impl Future {
         }
         let later = python(py, &LATER, "azolla._await", "later")?;
         later.call1((this, method, timeout)).map(Some)
-    }
-}
-
-/// The result of a job that has ended, or its error raised.
-pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, PyAny>> {
-    match (job.header().status(), job.outcome()) {
-        (Status::Finished, Some(Ok(value))) => Ok(value.bind(py).clone()),
-        (Status::Failed, Some(Err(failure))) => Err(raise(py, failure)),
-        (Status::Pending, _) => Err(PyValueError::new_err("this future has not ended")),
-        _ => {
-            let key = job.key_text(py);
-            Err(error(py, "FutureCancelledError", &format!("{key}: the task was cancelled")))
-        }
-    }
-}
-
-/// The very exception that the task raised, as it was when the task ended.
-pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
-    match failure {
-        Failure::Engine(message) => error(py, "EngineError", message),
-        // However often it is raised, the traceback does not grow.
-        Failure::Raised(raised) => {
-            crate::interpreter::raised::note(raised);
-            raised.error(py)
-        }
     }
 }
 
@@ -508,100 +388,5 @@ impl Future {
     fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         static HTML: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         python(this.py(), &HTML, "azolla._html", "future")?.call1((this,))
-    }
-}
-
-impl Future {
-    /// What `status` says, in a forked child what it said last.
-    fn last_status(&self) -> Option<&'static str> {
-        if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
-            return Some("cancelled");
-        }
-        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*handle {
-            Handle::Gone(gone) => gone.status,
-            Handle::Live(job) => Some(match job.header().status() {
-                Status::Pending => "pending",
-                Status::Finished => "finished",
-                Status::Failed => "error",
-                Status::Cancelled => "cancelled",
-            }),
-        }
-    }
-}
-
-/// One future fewer on this job.
-fn let_go(shared: Option<&Shared>, handle: &Handle) {
-    if let (Some(shared), Handle::Live(job)) = (shared, handle) {
-        job.hidden.forget();
-        shared.let_go(job);
-    }
-}
-
-impl Drop for Future {
-    fn drop(&mut self) {
-        let Self { shared, handle } = self;
-        let_go(shared.as_deref(), handle.get_mut().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-/// A done-callback on its way to the client's callback thread.
-struct Callback {
-    shared: Arc<Shared>,
-    call: Mutex<Option<(Py<PyAny>, Py<Future>)>>,
-}
-
-impl Callback {
-    fn post(&self, py: Python<'_>) {
-        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((function, future)) = call else { return };
-        let posted = self.shared.client(py).and_then(|client| {
-            client.call_method1(intern!(py, "_post_callback"), (&function, &future))
-        });
-        if let Err(error) = posted {
-            error.write_unraisable(py, Some(function.bind(py)));
-        }
-    }
-}
-
-impl Listen for Callback {
-    fn settled(&self, _token: usize, _status: Status) {
-        Python::try_attach(|py| self.post(py));
-    }
-}
-
-/// Something to call on an event loop when a task has ended.
-pub(crate) struct LoopCallback {
-    pub(crate) r#loop: Py<PyAny>,
-    pub(crate) callback: Py<PyAny>,
-}
-
-impl Listen for LoopCallback {
-    fn settled(&self, _token: usize, _status: Status) {
-        Python::try_attach(|py| {
-            // The only error is that the loop is closed: then nobody waits on it any more.
-            let _ = self.r#loop.call_method1(
-                py,
-                intern!(py, "call_soon_threadsafe"),
-                (&self.callback,),
-            );
-        });
-    }
-}
-
-/// Holds a listener in place; `close` takes it back.
-#[pyclass(frozen, module = "azolla._azolla")]
-pub(crate) struct Listening {
-    job: Arc<PyJob>,
-    listener: Arc<dyn Listen>,
-    forks: u64,
-}
-
-#[pymethods]
-impl Listening {
-    fn close(&self) {
-        if check_forks(self.forks).is_ok() {
-            self.job.header().unlisten(&self.listener);
-        }
     }
 }

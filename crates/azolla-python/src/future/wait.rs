@@ -1,6 +1,5 @@
 //! Blocking: without the GIL, answering Ctrl-C, and lending the slot inside a task.
 
-use super::methods::Future;
 use crate::interpreter::imports::error;
 use crate::session::owner::is_between_tasks;
 use crate::session::shared::Shared;
@@ -38,35 +37,6 @@ pub(crate) fn wait(
         })
     });
     result.map_err(|error| exception(py, error))
-}
-
-/// Blocks until these futures have ended, or the first of them.
-#[pyfunction]
-#[pyo3(name = "wait", signature = (futures, timeout=None, first=false))]
-pub(crate) fn wait_for(
-    futures: Bound<'_, PyAny>,
-    timeout: Option<Bound<'_, PyAny>>,
-    first: bool,
-) -> PyResult<()> {
-    let deadline = deadline(timeout.as_ref())?;
-    let until = if first { Until::First } else { Until::All };
-    // Those that were released have ended.
-    let mut jobs = Vec::new();
-    let mut guest = None;
-    for future in futures.try_iter()? {
-        let future = future?.cast_into::<Future>()?;
-        let shared = future.get().shared()?;
-        shared.check_process()?;
-        if guest.is_none() && shared.is_guest() {
-            guest = Some(Arc::clone(shared));
-        }
-        match future.get().live() {
-            Some(job) => jobs.push(job),
-            None if first => return Ok(()),
-            None => {}
-        }
-    }
-    wait(futures.py(), &jobs, until, deadline, guest.as_deref())
 }
 
 /// Waits for the next completion. `None`: all that waited have been sent away, `since` that number

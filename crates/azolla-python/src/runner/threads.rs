@@ -3,7 +3,8 @@
 //! The thread's loop is Python (`azolla/_worker.py`), so that no native frame ever lies below the
 //! user's code.
 
-use crate::future::methods::value;
+use crate::future::handle::value;
+use crate::future::running::Running;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::interpreter::imports::python;
 use crate::session::owner::{Owner, cluster_here, set_owner};
@@ -12,7 +13,7 @@ use crate::session::thread::{self, current_task, own, with_worker};
 use crate::submit::arguments::{replace, replace_in_call};
 use crate::task::failing::fail;
 use crate::task::job::{Call, PyJob};
-use azolla::runtime::{Job, Next, Sleeper, Worker};
+use azolla::runtime::{Next, Sleeper, Worker};
 use azolla_core::Outcome;
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::intern;
@@ -22,7 +23,6 @@ use pyo3::types::{PyDict, PyTuple};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 thread_local! {
     /// Dropped by [`PyWorker::end`] alone, as the thread's worker is.
@@ -270,77 +270,6 @@ fn check_empty(py: Python<'_>) -> PyResult<()> {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A task that runs on the cluster's event loop.
-#[pyclass(frozen, module = "azolla._azolla")]
-pub(crate) struct Running {
-    pub(crate) job: Arc<PyJob>,
-    pub(crate) cluster: Arc<Cluster>,
-    /// The number of the worker on whose thread it began.
-    worker: u16,
-    since: Instant,
-}
-
-impl Running {
-    fn new(job: Arc<PyJob>, cluster: Arc<Cluster>, worker: u16) -> Self {
-        Self { job, cluster, worker, since: Instant::now() }
-    }
-}
-
-#[pymethods]
-impl Running {
-    /// The client whose task it is.
-    #[getter]
-    fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.cluster.client_of(py, self.job.client())
-    }
-
-    /// The task's key.
-    #[getter]
-    fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        self.job.key(py)
-    }
-
-    /// The number of the worker that it is on.
-    #[getter]
-    fn worker(&self) -> u16 {
-        self.worker
-    }
-
-    /// Whether this is the child of a fork that the task has made.
-    #[getter]
-    fn forked(&self) -> bool {
-        self.cluster.is_forked()
-    }
-
-    /// The task has returned this.
-    fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
-        self.cluster.check_process()?;
-        drop(self.job.finish(result));
-        self.cluster.engine.finish_detached(&self.job, false, self.since.elapsed());
-        Ok(())
-    }
-
-    /// The task has raised this.
-    fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
-        self.cluster.check_process()?;
-        // A call that is a coroutine has given up its turn, and gets no other.
-        match fail(&self.job, &error, !self.job.is_actor_call)? {
-            Outcome::Again => self.cluster.engine.again_detached(&self.job),
-            _ => self.cluster.engine.finish_detached(&self.job, true, self.since.elapsed()),
-        }
-        Ok(())
-    }
-
-    /// Calls `loop.call_soon_threadsafe(callback)` when the task ends, or is cancelled.
-    fn on_end(&self, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<()> {
-        self.cluster.check_process()?;
-        let listener: Arc<dyn azolla::runtime::Listen> =
-            Arc::new(crate::future::methods::LoopCallback { r#loop, callback });
-        self.job.header().listen(&listener, 0);
-        Ok(())
-    }
 }
 
 /// Lets the task on this thread run on without a slot. Whether it had one; None outside tasks.

@@ -1,16 +1,15 @@
-//! Actors: what a future on one gives, and what calling a method of one does.
+//! Actors: what calling a method of one does. `future/actor.rs` says what a future on one gives.
 //!
 //! The half that reads attributes and gives coroutines their turns is Python (`azolla/_actor.py`).
 
 use super::one::{Annotations, context, parent};
-use crate::future::methods::{Future, value};
+use crate::future::actor::lost;
+use crate::future::handle::{Future, value};
 use crate::interpreter::collector::hide_call;
-use crate::interpreter::imports::{error, python};
-use crate::session::shared::Shared;
+use crate::interpreter::imports::error;
 use crate::task::job::{Call, Name, PyJob};
 use azolla::runtime::{Job, Spec, Status};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
 
@@ -30,28 +29,6 @@ impl ActorFuture {
     ) -> PyResult<PyClassInitializer<Self>> {
         Ok(PyClassInitializer::from(Future::make(py, key, client)?).add_subclass(Self))
     }
-}
-
-/// What makes the calls of an actor that is to be submitted: a method of its `Turns`.
-pub(crate) fn caller(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    static CALLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    python(py, &CALLER, "azolla._actor", "caller")?.call0().map(Bound::unbind)
-}
-
-/// What a future on an actor gives: an `Actor`, which has a future of its own.
-pub(crate) fn proxy<'py>(
-    py: Python<'py>,
-    state: &Bound<'py, PyAny>,
-    job: &Arc<PyJob>,
-    shared: &Arc<Shared>,
-) -> PyResult<Bound<'py, PyAny>> {
-    static PROXY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let task = job.header().id();
-    let Some(job) = task.and_then(|task| shared.engine.find_task(task)) else {
-        return Err(lost(py, job, "it was released"));
-    };
-    let future = Future::new(py, job, Arc::clone(shared));
-    python(py, &PROXY, "azolla._actor", "proxy")?.call1((state.get_type(), future))
 }
 
 /// The state of the actor that this future is on, for its attributes to be read.
@@ -82,11 +59,6 @@ fn live(py: Python<'_>, future: &Future) -> PyResult<Arc<PyJob>> {
         Status::Failed => value(py, &job).map(|_| job),
         Status::Pending | Status::Finished => Ok(job),
     }
-}
-
-fn lost(py: Python<'_>, job: &PyJob, why: &str) -> PyErr {
-    let message = format!("the actor {} is gone: {why}", job.key_text(py));
-    error(py, "ActorLostError", &message)
 }
 
 /// A method of an actor.

@@ -6,7 +6,7 @@
 
 use super::one::{Common, Options};
 use super::placing::Placing;
-use crate::future::methods::Future;
+use crate::future::handle::Future;
 use crate::session::core::Core;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;

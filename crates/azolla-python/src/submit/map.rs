@@ -1,7 +1,7 @@
 //! `map`: one task for each item.
 
 use super::one::{Common, Options, Prepared};
-use crate::future::methods::Future;
+use crate::future::handle::Future;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
 use pyo3::exceptions::{PyTypeError, PyValueError};

@@ -2,10 +2,10 @@
 
 use super::arguments::{find, find_in_call};
 use super::placing::{Placing, notes_of_task};
-use crate::future::methods::Future;
+use crate::future::handle::Future;
+use crate::future::running::Running;
 use crate::interpreter::collector::hide_call;
 use crate::interpreter::imports::python;
-use crate::runner::threads::Running;
 use crate::session::shared::Shared;
 use crate::session::thread::{current_task, is_loop_thread};
 use crate::task::job::{Call, Name, PyJob};
@@ -127,7 +127,7 @@ impl<'a, 'py> Common<'a, 'py> {
         );
         job.has_futures = !inputs.is_empty();
         if self.actor {
-            job.set_caller(super::actor::caller(self.py)?);
+            job.set_caller(crate::future::actor::caller(self.py)?);
         }
         Ok(Prepared { job: Arc::new(job), key, inputs })
     }

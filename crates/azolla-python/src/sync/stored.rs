@@ -1,6 +1,6 @@
 //! What queues and variables hold: objects as they are, and tasks, which they keep.
 
-use crate::future::methods::Future;
+use crate::future::handle::Future;
 use crate::session::shared::{Cluster, Shared};
 use crate::task::job::PyJob;
 use azolla::runtime::Job;

@@ -1,7 +1,7 @@
 //! A wait for something shared: blocking, or told to an event loop.
 
 use super::closed;
-use crate::future::methods::LoopCallback;
+use crate::future::callbacks::LoopCallback;
 use crate::future::wait;
 use crate::interpreter::imports::error;
 use crate::session::shared::Shared;

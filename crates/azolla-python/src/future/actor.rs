@@ -1,0 +1,40 @@
+//! What a future on an actor gives: not the state, but an `Actor` that has the state's methods called.
+//!
+//! `submit/actor.rs` makes those calls. The other half of both is Python (`azolla/_actor.py`).
+
+use super::handle::Future;
+use crate::interpreter::imports::{error, python};
+use crate::session::shared::Shared;
+use crate::task::job::PyJob;
+use azolla::runtime::Job;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use std::sync::Arc;
+
+/// What makes the calls of an actor that is to be submitted: a method of its `Turns`.
+pub(crate) fn caller(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    static CALLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    python(py, &CALLER, "azolla._actor", "caller")?.call0().map(Bound::unbind)
+}
+
+/// What a future on an actor gives: an `Actor`, which has a future of its own.
+pub(crate) fn proxy<'py>(
+    py: Python<'py>,
+    state: &Bound<'py, PyAny>,
+    job: &Arc<PyJob>,
+    shared: &Arc<Shared>,
+) -> PyResult<Bound<'py, PyAny>> {
+    static PROXY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let task = job.header().id();
+    let Some(job) = task.and_then(|task| shared.engine.find_task(task)) else {
+        return Err(lost(py, job, "it was released"));
+    };
+    let future = Future::new(py, job, Arc::clone(shared));
+    python(py, &PROXY, "azolla._actor", "proxy")?.call1((state.get_type(), future))
+}
+
+/// The error for an actor that is gone.
+pub(crate) fn lost(py: Python<'_>, job: &PyJob, why: &str) -> PyErr {
+    let message = format!("the actor {} is gone: {why}", job.key_text(py));
+    error(py, "ActorLostError", &message)
+}

@@ -1,0 +1,72 @@
+//! What is called when a task has ended: a user's callback on the client's thread for them, or
+//! something on an event loop.
+
+use super::handle::Future;
+use crate::interpreter::forks::check_forks;
+use crate::session::shared::Shared;
+use crate::task::job::PyJob;
+use azolla::runtime::{Job, Listen, Status};
+use pyo3::intern;
+use pyo3::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A done-callback on its way to the client's callback thread.
+pub(super) struct Callback {
+    pub(super) shared: Arc<Shared>,
+    pub(super) call: Mutex<Option<(Py<PyAny>, Py<Future>)>>,
+}
+
+impl Callback {
+    pub(super) fn post(&self, py: Python<'_>) {
+        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((function, future)) = call else { return };
+        let posted = self.shared.client(py).and_then(|client| {
+            client.call_method1(intern!(py, "_post_callback"), (&function, &future))
+        });
+        if let Err(error) = posted {
+            error.write_unraisable(py, Some(function.bind(py)));
+        }
+    }
+}
+
+impl Listen for Callback {
+    fn settled(&self, _token: usize, _status: Status) {
+        Python::try_attach(|py| self.post(py));
+    }
+}
+
+/// Something to call on an event loop when a task has ended.
+pub(crate) struct LoopCallback {
+    pub(crate) r#loop: Py<PyAny>,
+    pub(crate) callback: Py<PyAny>,
+}
+
+impl Listen for LoopCallback {
+    fn settled(&self, _token: usize, _status: Status) {
+        Python::try_attach(|py| {
+            // The only error is that the loop is closed: then nobody waits on it any more.
+            let _ = self.r#loop.call_method1(
+                py,
+                intern!(py, "call_soon_threadsafe"),
+                (&self.callback,),
+            );
+        });
+    }
+}
+
+/// Holds a listener in place; `close` takes it back.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct Listening {
+    pub(super) job: Arc<PyJob>,
+    pub(super) listener: Arc<dyn Listen>,
+    pub(super) forks: u64,
+}
+
+#[pymethods]
+impl Listening {
+    fn close(&self) {
+        if check_forks(self.forks).is_ok() {
+            self.job.header().unlisten(&self.listener);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a `Future` is: a handle on a job, which the job counts, with the client that has it.
+//!
+//! The handle neither waits nor calls back: its methods for Python are in `methods`.
+
+use crate::interpreter::imports::error;
+use crate::session::shared::Shared;
+use crate::task::job::{Failure, PyJob};
+use azolla::runtime::{Job, Status};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// The result that a task will have.
+///
+/// Futures come from `Client.submit`, `Client.map` and `Client.scatter`. Given as arguments to other
+/// tasks they stand for their results. A result is kept while a future on it lives, or a task that
+/// needs it.
+#[pyclass(frozen, subclass, weakref, generic, module = "azolla")]
+pub(crate) struct Future {
+    pub(super) shared: Option<Arc<Shared>>,
+    pub(super) handle: Mutex<Handle>,
+}
+
+pub(super) enum Handle {
+    /// One of those counted by the job.
+    Live(Arc<PyJob>),
+    /// Let go of, or never there.
+    Gone(Box<Gone>),
+}
+
+pub(super) struct Gone {
+    pub(super) key: Py<PyAny>,
+    /// What `status` says.
+    pub(super) status: Option<&'static str>,
+    pub(super) job: Weak<PyJob>,
+}
+
+impl Handle {
+    pub(super) fn gone(key: Py<PyAny>, status: Option<&'static str>, job: Weak<PyJob>) -> Self {
+        Self::Gone(Box::new(Gone { key, status, job }))
+    }
+}
+
+impl Future {
+    /// The future that a submission has made: the job counts one already.
+    pub(crate) fn new(py: Python<'_>, job: Arc<PyJob>, shared: Arc<Shared>) -> Self {
+        // Two on one job are both in the collector's sight.
+        job.hidden.show(py);
+        let handle = if shared.remember(&job) {
+            Handle::Live(job)
+        } else {
+            // Closed just now by another thread.
+            if job.header().remove_future() {
+                shared.engine.release(job.header());
+            }
+            Handle::gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job))
+        };
+        Self { shared: Some(shared), handle: Mutex::new(handle) }
+    }
+
+    /// The object that stands for a job, as [`new`](Self::new) makes it.
+    pub(crate) fn object(
+        py: Python<'_>,
+        job: Arc<PyJob>,
+        shared: Arc<Shared>,
+    ) -> PyResult<Bound<'_, Self>> {
+        let object = Bound::new(py, Self::new(py, Arc::clone(&job), shared))?;
+        if job.header().has_one_future() && job.header().status() == Status::Pending {
+            job.hidden.hide(object.as_any());
+        }
+        Ok(object)
+    }
+
+    pub(crate) fn shared(&self) -> PyResult<&Arc<Shared>> {
+        self.shared.as_ref().ok_or_else(|| {
+            PyValueError::new_err(
+                "this future was unpickled where there was no client: make a Client first, then unpickle it",
+            )
+        })
+    }
+
+    /// The job, unless the future was released, or its client has left.
+    pub(crate) fn live(&self) -> Option<Arc<PyJob>> {
+        if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
+            return None;
+        }
+        match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+            Handle::Live(job) => Some(Arc::clone(job)),
+            Handle::Gone(..) => None,
+        }
+    }
+
+    /// The job, unless the future was released.
+    pub(crate) fn job(&self, py: Python<'_>) -> PyResult<Arc<PyJob>> {
+        self.shared()?.check_process()?;
+        self.live().ok_or_else(|| {
+            let key = self.key_object(py).map_or_else(|_| String::new(), |key| key.to_string());
+            error(py, "FutureCancelledError", &format!("{key}: this future was released"))
+        })
+    }
+
+    pub(crate) fn key_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+            Handle::Live(job) => Arc::clone(job),
+            Handle::Gone(gone) => return Ok(gone.key.bind(py).clone()),
+        };
+        Ok(job.key(py))
+    }
+
+    /// What `status` says, in a forked child what it said last.
+    pub(super) fn last_status(&self) -> Option<&'static str> {
+        if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
+            return Some("cancelled");
+        }
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*handle {
+            Handle::Gone(gone) => gone.status,
+            Handle::Live(job) => Some(match job.header().status() {
+                Status::Pending => "pending",
+                Status::Finished => "finished",
+                Status::Failed => "error",
+                Status::Cancelled => "cancelled",
+            }),
+        }
+    }
+}
+
+/// One future fewer on this job.
+pub(super) fn let_go(shared: Option<&Shared>, handle: &Handle) {
+    if let (Some(shared), Handle::Live(job)) = (shared, handle) {
+        job.hidden.forget();
+        shared.let_go(job);
+    }
+}
+
+impl Drop for Future {
+    fn drop(&mut self) {
+        let Self { shared, handle } = self;
+        let_go(shared.as_deref(), handle.get_mut().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// The result of a job that has ended, or its error raised.
+pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, PyAny>> {
+    match (job.header().status(), job.outcome()) {
+        (Status::Finished, Some(Ok(value))) => Ok(value.bind(py).clone()),
+        (Status::Failed, Some(Err(failure))) => Err(raise(py, failure)),
+        (Status::Pending, _) => Err(PyValueError::new_err("this future has not ended")),
+        _ => {
+            let key = job.key_text(py);
+            Err(error(py, "FutureCancelledError", &format!("{key}: the task was cancelled")))
+        }
+    }
+}
+
+/// The very exception that the task raised, as it was when the task ended.
+pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
+    match failure {
+        Failure::Engine(message) => error(py, "EngineError", message),
+        // However often it is raised, the traceback does not grow.
+        Failure::Raised(raised) => {
+            crate::interpreter::raised::note(raised);
+            raised.error(py)
+        }
+    }
+}

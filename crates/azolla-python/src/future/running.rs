@@ -1,0 +1,81 @@
+//! A coroutine's task while it runs on the cluster's event loop: the loop reports its end here.
+
+use super::callbacks::LoopCallback;
+use crate::session::shared::Cluster;
+use crate::task::failing::fail;
+use crate::task::job::PyJob;
+use azolla::runtime::{Job, Listen};
+use azolla_core::Outcome;
+use pyo3::prelude::*;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A task that runs on the cluster's event loop.
+#[pyclass(frozen, module = "azolla._azolla")]
+pub(crate) struct Running {
+    pub(crate) job: Arc<PyJob>,
+    pub(crate) cluster: Arc<Cluster>,
+    /// The number of the worker on whose thread it began.
+    worker: u16,
+    since: Instant,
+}
+
+impl Running {
+    pub(crate) fn new(job: Arc<PyJob>, cluster: Arc<Cluster>, worker: u16) -> Self {
+        Self { job, cluster, worker, since: Instant::now() }
+    }
+}
+
+#[pymethods]
+impl Running {
+    /// The client whose task it is.
+    #[getter]
+    fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.cluster.client_of(py, self.job.client())
+    }
+
+    /// The task's key.
+    #[getter]
+    fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.job.key(py)
+    }
+
+    /// The number of the worker that it is on.
+    #[getter]
+    fn worker(&self) -> u16 {
+        self.worker
+    }
+
+    /// Whether this is the child of a fork that the task has made.
+    #[getter]
+    fn forked(&self) -> bool {
+        self.cluster.is_forked()
+    }
+
+    /// The task has returned this.
+    fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
+        self.cluster.check_process()?;
+        drop(self.job.finish(result));
+        self.cluster.engine.finish_detached(&self.job, false, self.since.elapsed());
+        Ok(())
+    }
+
+    /// The task has raised this.
+    pub(crate) fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
+        self.cluster.check_process()?;
+        // A call that is a coroutine has given up its turn, and gets no other.
+        match fail(&self.job, &error, !self.job.is_actor_call)? {
+            Outcome::Again => self.cluster.engine.again_detached(&self.job),
+            _ => self.cluster.engine.finish_detached(&self.job, true, self.since.elapsed()),
+        }
+        Ok(())
+    }
+
+    /// Calls `loop.call_soon_threadsafe(callback)` when the task ends, or is cancelled.
+    fn on_end(&self, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<()> {
+        self.cluster.check_process()?;
+        let listener: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
+        self.job.header().listen(&listener, 0);
+        Ok(())
+    }
+}

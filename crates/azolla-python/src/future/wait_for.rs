@@ -1,0 +1,36 @@
+//! `wait` as Python calls it: for several futures, or for the first of them.
+
+use super::handle::Future;
+use super::wait::{deadline, wait};
+use azolla::runtime::Until;
+use pyo3::prelude::*;
+use std::sync::Arc;
+
+/// Blocks until these futures have ended, or the first of them.
+#[pyfunction]
+#[pyo3(name = "wait", signature = (futures, timeout=None, first=false))]
+pub(crate) fn wait_for(
+    futures: Bound<'_, PyAny>,
+    timeout: Option<Bound<'_, PyAny>>,
+    first: bool,
+) -> PyResult<()> {
+    let deadline = deadline(timeout.as_ref())?;
+    let until = if first { Until::First } else { Until::All };
+    // Those that were released have ended.
+    let mut jobs = Vec::new();
+    let mut guest = None;
+    for future in futures.try_iter()? {
+        let future = future?.cast_into::<Future>()?;
+        let shared = future.get().shared()?;
+        shared.check_process()?;
+        if guest.is_none() && shared.is_guest() {
+            guest = Some(Arc::clone(shared));
+        }
+        match future.get().live() {
+            Some(job) => jobs.push(job),
+            None if first => return Ok(()),
+            None => {}
+        }
+    }
+    wait(futures.py(), &jobs, until, deadline, guest.as_deref())
+}

@@ -9,7 +9,7 @@ use crate::interpreter::observed::PyObservations;
 use crate::session::core::Core;
 use crate::session::shared::Shared;
 use crate::submit::map::map;
-use crate::submit::one::Options;
+use crate::submit::options::Options;
 use crate::submit::placing::Placing;
 use crate::task::job::{Name, PyJob};
 use crate::task::key::{Named, parse};

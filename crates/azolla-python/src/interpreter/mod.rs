@@ -1,7 +1,8 @@
 //! What the extension needs of the Python interpreter itself: forks, imports, the garbage collector,
 //! exceptions and the sizes of objects.
 //!
-//! It knows Python and no task: it imports no other folder of this crate.
+//! It knows Python, and no task of ours: it imports no other folder of this crate. What it shows of
+//! tasks, the engine's observations, is numbers.
 
 pub(crate) mod collector;
 pub(crate) mod forks;

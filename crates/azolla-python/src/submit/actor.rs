@@ -2,7 +2,8 @@
 //!
 //! The half that reads attributes and gives coroutines their turns is Python (`azolla/_actor.py`).
 
-use super::one::{Annotations, context, parent};
+use super::annotations::Annotations;
+use super::one::{context, parent};
 use crate::future::actor::lost;
 use crate::future::handle::{Future, value};
 use crate::interpreter::collector::hide_call;

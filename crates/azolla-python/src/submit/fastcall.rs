@@ -4,7 +4,8 @@
 //! each call: with `pure=False` that is a tenth of what a task costs. Here the tuple that a call is kept in
 //! is made at once, and a dictionary only of what the function is to be called with by name.
 
-use super::one::{Common, Options};
+use super::one::Common;
+use super::options::Options;
 use super::placing::Placing;
 use crate::future::handle::Future;
 use crate::session::core::Core;

@@ -1,6 +1,7 @@
 //! `map`: one task for each item.
 
-use super::one::{Common, Options, Prepared};
+use super::one::{Common, Prepared};
+use super::options::Options;
 use crate::future::handle::Future;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;

@@ -3,8 +3,10 @@
 //! It may know futures, for they are among the arguments. It does not know who runs the task.
 
 pub(crate) mod actor;
+mod annotations;
 pub(crate) mod arguments;
 pub(crate) mod fastcall;
 pub(crate) mod map;
 pub(crate) mod one;
+pub(crate) mod options;
 pub(crate) mod placing;

@@ -1,7 +1,8 @@
-//! `submit` and `map`: calls become tasks.
+//! One call becomes a task: what `submit` and `map` share.
 
+use super::annotations::Annotations;
 use super::arguments::{find, find_in_call};
-use super::placing::{Placing, notes_of_task};
+use super::options::{Options, priority, retries};
 use crate::future::handle::Future;
 use crate::future::running::Running;
 use crate::interpreter::collector::hide_call;
@@ -14,24 +15,11 @@ use crate::task::names::{function_name, short_repr};
 use crate::token::FunctionToken;
 use azolla::runtime::{Job, Spec};
 use azolla_core::{Constraint, Key, Priority, TaskId};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
-
-/// What may be said of a task besides its call; the names are Dask's.
-pub(crate) struct Options<'a, 'py> {
-    pub(crate) key: Option<&'a Bound<'py, PyAny>>,
-    /// What the keys begin with, in place of the function's name.
-    pub(crate) prefix: Option<&'a Bound<'py, PyString>>,
-    pub(crate) retries: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) priority: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) placing: Placing<'a, 'py>,
-    pub(crate) pure: bool,
-    /// The results are states that stay where they are, for their methods to be called.
-    pub(crate) actor: bool,
-}
 
 /// What the tasks of one `submit` or `map` have in common.
 pub(crate) struct Common<'a, 'py> {
@@ -198,46 +186,6 @@ impl<'a, 'py> Common<'a, 'py> {
     }
 }
 
-/// What is noted on the tasks that are submitted here, if anything is.
-pub(crate) struct Annotations<'py>(Option<Bound<'py, PyDict>>);
-
-impl<'py> Annotations<'py> {
-    /// They are in the context, so an empty one has none.
-    pub(crate) fn here(py: Python<'py>, has_context: bool) -> PyResult<Self> {
-        static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        if !has_context {
-            return Ok(Self(None));
-        }
-        let noted = python(py, &CURRENT, "azolla._annotations", "current")?.call0()?;
-        Ok(Self(noted.cast_into().ok()))
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
-    /// The name of the span.
-    pub(crate) fn span(&self) -> Option<Bound<'py, PyTuple>> {
-        let span = self.get("span").ok()??.cast_into::<PyDict>().ok()?;
-        span.get_item("name").ok()??.cast_into().ok()
-    }
-
-    fn get(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.0.as_ref().map_or(Ok(None), |noted| noted.get_item(name))
-    }
-
-    /// The same, but for what is noted on the task that asks: that holds for itself, not for what it
-    /// grows. (A task on a GPU whose children took GPUs of themselves would wait for itself.)
-    pub(crate) fn own(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(noted) = self.get(name)?.filter(|noted| !noted.is_none()) else { return Ok(None) };
-        let of_task = match notes_of_task(noted.py())? {
-            Some(of_task) => of_task.get_item(name)?,
-            None => None,
-        };
-        Ok(Some(noted).filter(|noted| of_task.is_none_or(|inherited| !inherited.is(noted))))
-    }
-}
-
 /// A task on its way to the engine.
 pub(crate) struct Prepared {
     pub(crate) job: Arc<PyJob>,
@@ -273,29 +221,4 @@ pub(crate) fn parent(py: Python<'_>) -> PyResult<Option<TaskId>> {
     }
     let running = python(py, &CURRENT, "azolla._await", "current_task")?.call0()?;
     Ok(running.cast::<Running>().ok().and_then(|running| running.get().job.header().id()))
-}
-
-pub(crate) fn priority(priority: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Priority>> {
-    let Some(priority) = priority.filter(|priority| !priority.is_none()) else { return Ok(None) };
-    let wrong = || {
-        let message = format!("priority must be a number or None, not {}", short_repr(priority));
-        PyTypeError::new_err(message)
-    };
-    if priority.is_instance_of::<PyString>() {
-        return Err(wrong());
-    }
-    let number: f64 = priority.extract().map_err(|_| wrong())?;
-    match Priority::new(number) {
-        Some(priority) => Ok(Some(priority)),
-        None => Err(PyValueError::new_err("priority must be a number, not NaN")),
-    }
-}
-
-fn retries(retries: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
-    let Some(retries) = retries.filter(|retries| !retries.is_none()) else { return Ok(0) };
-    retries.extract().map_err(|_| {
-        let message =
-            format!("retries must be a whole number, 0 or more, not {}", short_repr(retries));
-        PyValueError::new_err(message)
-    })
 }

@@ -1,15 +1,13 @@
 //! `workers=`, `resources=` and `allow_other_workers=`: where tasks may run, and what they take.
 
-use super::one::Annotations;
-use crate::interpreter::imports::python;
+use super::annotations::Annotations;
 use crate::session::shared::Shared;
 use crate::task::names::short_repr;
 use azolla_core::{Constraint, GroupId};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyMapping, PyString};
+use pyo3::types::{PyMapping, PyString};
 use std::sync::Arc;
 
 /// What was said of where tasks may run; the names are Dask's.
@@ -101,13 +99,4 @@ fn warn<'py>(
     let cluster = shared.cluster.object(py)?;
     cluster.call_method1(intern!(py, "_warn_unrunnable"), (workers, resources))?;
     Ok(())
-}
-
-/// What is noted on the task that runs here.
-pub(crate) fn notes_of_task<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-    static OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let Some((_, job)) = crate::session::thread::current_task() else { return Ok(None) };
-    let Some(context) = job.call(py).and_then(|call| call.context) else { return Ok(None) };
-    let noted = python(py, &OF, "azolla._annotations", "of")?.call1((context,))?;
-    Ok(noted.cast_into().ok())
 }

@@ -1,0 +1,57 @@
+//! What `azolla.annotate` has noted: on the tasks that are submitted here, and on the task that
+//! submits them.
+
+use crate::interpreter::imports::python;
+use crate::session::thread::current_task;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+
+/// What is noted on the tasks that are submitted here, if anything is.
+pub(crate) struct Annotations<'py>(Option<Bound<'py, PyDict>>);
+
+impl<'py> Annotations<'py> {
+    /// They are in the context, so an empty one has none.
+    pub(crate) fn here(py: Python<'py>, has_context: bool) -> PyResult<Self> {
+        static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        if !has_context {
+            return Ok(Self(None));
+        }
+        let noted = python(py, &CURRENT, "azolla._annotations", "current")?.call0()?;
+        Ok(Self(noted.cast_into().ok()))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The name of the span.
+    pub(crate) fn span(&self) -> Option<Bound<'py, PyTuple>> {
+        let span = self.get("span").ok()??.cast_into::<PyDict>().ok()?;
+        span.get_item("name").ok()??.cast_into().ok()
+    }
+
+    pub(super) fn get(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.0.as_ref().map_or(Ok(None), |noted| noted.get_item(name))
+    }
+
+    /// The same, but for what is noted on the task that asks: that holds for itself, not for what it
+    /// grows. (A task on a GPU whose children took GPUs of themselves would wait for itself.)
+    pub(crate) fn own(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(noted) = self.get(name)?.filter(|noted| !noted.is_none()) else { return Ok(None) };
+        let of_task = match notes_of_task(noted.py())? {
+            Some(of_task) => of_task.get_item(name)?,
+            None => None,
+        };
+        Ok(Some(noted).filter(|noted| of_task.is_none_or(|inherited| !inherited.is(noted))))
+    }
+}
+
+/// What is noted on the task that runs here.
+fn notes_of_task<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    static OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let Some((_, job)) = current_task() else { return Ok(None) };
+    let Some(context) = job.call(py).and_then(|call| call.context) else { return Ok(None) };
+    let noted = python(py, &OF, "azolla._annotations", "of")?.call1((context,))?;
+    Ok(noted.cast_into().ok())
+}

@@ -31,18 +31,18 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sync::QueueCore>()?;
     module.add_class::<sync::SemaphoreCore>()?;
     module.add_class::<sync::VariableCore>()?;
-    module.add_class::<runner::threads::PyWorker>()?;
+    module.add_class::<runner::worker::PyWorker>()?;
     module.add_class::<future::running::Running>()?;
     submit::fastcall::add_submit(&module.py().get_type::<session::core::Core>())?;
     module.add_function(wrap_pyfunction!(face::dashboard::time_left, module)?)?;
     module.add_function(wrap_pyfunction!(submit::actor::actor_state, module)?)?;
     module.add_function(wrap_pyfunction!(interpreter::raised::before_collection, module)?)?;
     module.add_function(wrap_pyfunction!(session::forked::after_fork, module)?)?;
-    module.add_function(wrap_pyfunction!(runner::threads::secede, module)?)?;
-    module.add_function(wrap_pyfunction!(runner::threads::rejoin, module)?)?;
-    module.add_function(wrap_pyfunction!(runner::threads::thread_client, module)?)?;
-    module.add_function(wrap_pyfunction!(runner::threads::thread_running, module)?)?;
-    module.add_function(wrap_pyfunction!(runner::threads::thread_task, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::secede, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::rejoin, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::thread_client, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::thread_running, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::thread_task, module)?)?;
     module.add_function(wrap_pyfunction!(token::tokenize, module)?)?;
     module.add_function(wrap_pyfunction!(future::wait_for::wait_for, module)?)?;
     Ok(())

@@ -1,57 +1,19 @@
 //! The engine's half of `LocalCluster`: it is started and ended here.
 
-use crate::runner::threads::PyWorker;
-use crate::session::owner::Owner;
+use crate::runner::threads::Threads;
 use crate::session::shared::Cluster;
 use crate::submit::placing::amounts;
-use crate::task::job::PyJob;
-use azolla::runtime::{Engine, Groups, Runner, Worker};
+use azolla::runtime::{Engine, Groups};
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 /// The engine's half of `LocalCluster`.
 #[pyclass(frozen, subclass, weakref, module = "azolla._azolla")]
 pub(crate) struct ClusterCore {
     cluster: OnceLock<Arc<Cluster>>,
-}
-
-/// Starts Python threads.
-struct Threads {
-    /// Takes a [`PyWorker`] and starts a thread for it.
-    start: Py<PyAny>,
-    owner: Owner,
-    /// What a signal handler has raised while a thread was being started.
-    interrupt: Arc<Mutex<Option<PyErr>>>,
-}
-
-impl Runner<PyJob> for Threads {
-    fn start(&self, worker: Worker<PyJob>) -> io::Result<()> {
-        let waiting = Arc::new(Mutex::new(Some(worker)));
-        let worker = PyWorker::new(Arc::clone(&waiting), Arc::clone(&self.owner));
-        let started = Python::try_attach(|py| self.start.call1(py, (worker,)).map(drop));
-        let error = match started {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(error)) => error,
-            None => return Err(io::Error::other("Python is coming to its end")),
-        };
-        let mut locked = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let worker = locked.take();
-        drop(locked);
-        if worker.is_none() {
-            // The thread has begun: it is only the wait for it that was broken off.
-            *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            return Ok(());
-        }
-        Err(io::Error::other(error))
-    }
-
-    fn asking(&self, f: &mut dyn FnMut()) {
-        // Keys are Python's: attached once for all of them.
-        let _ = Python::try_attach(|_| f());
-    }
 }
 
 fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {

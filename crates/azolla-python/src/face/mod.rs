@@ -5,4 +5,5 @@
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod dashboard;
+pub(crate) mod in_task;
 pub(crate) mod inspect;

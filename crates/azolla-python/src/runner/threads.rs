@@ -1,316 +1,45 @@
-//! The worker of one Python thread: hands out calls, takes results.
-//!
-//! The thread's loop is Python (`azolla/_worker.py`), so that no native frame ever lies below the
-//! user's code.
+//! The runner of Python threads: it has Python start a thread for each worker that the engine wants.
 
-use crate::future::handle::value;
-use crate::future::running::Running;
-use crate::interpreter::forks::{check_forks, forks};
-use crate::interpreter::imports::python;
-use crate::session::owner::{Owner, cluster_here, set_owner};
-use crate::session::shared::Cluster;
-use crate::session::thread::{self, current_task, own, with_worker};
-use crate::submit::arguments::{replace, replace_in_call};
-use crate::task::failing::fail;
-use crate::task::job::{Call, PyJob};
-use azolla::runtime::{Next, Sleeper, Worker};
-use azolla_core::Outcome;
-use pyo3::exceptions::{PyRuntimeError, PySystemExit};
-use pyo3::intern;
+use super::worker::PyWorker;
+use crate::session::owner::Owner;
+use crate::task::job::PyJob;
+use azolla::runtime::{Runner, Worker};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyTuple};
-use std::cell::RefCell;
-use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
-thread_local! {
-    /// Dropped by [`PyWorker::end`] alone, as the thread's worker is.
-    static EMPTY: RefCell<Option<ManuallyDrop<Empty>>> = const { RefCell::new(None) };
+/// Starts Python threads.
+pub(crate) struct Threads {
+    /// Takes a [`PyWorker`] and starts a thread for it.
+    pub(crate) start: Py<PyAny>,
+    pub(crate) owner: Owner,
+    /// What a signal handler has raised while a thread was being started.
+    pub(crate) interrupt: Arc<Mutex<Option<PyErr>>>,
 }
 
-/// The worker of one thread: hands out calls, takes results.
-#[pyclass(frozen, name = "Worker", module = "azolla._azolla")]
-pub(crate) struct PyWorker {
-    /// Until the thread takes it, or its start has failed.
-    waiting: Arc<Mutex<Option<Worker<PyJob>>>>,
-    number: u32,
-    owner: Owner,
-    forks: u64,
-    rest: Mutex<Rest>,
-}
-
-/// A context in which nothing is set, for tasks that were submitted from such a one: used until a task
-/// sets something.
-struct Empty {
-    context: Py<PyAny>,
-    /// Its method.
-    run: Py<PyAny>,
-}
-
-/// What a worker is to do that has nothing to run.
-enum Rest {
-    /// Ask for a task.
-    None,
-    /// Sleep first.
-    Sleep(Sleeper<PyJob>),
-    /// Come to an end.
-    End,
-}
-
-/// A call as the loop makes it: a context's `run`, the function with its arguments, and if there are any, those
-/// by name.
-type Task<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
-
-impl PyWorker {
-    pub(crate) fn new(waiting: Arc<Mutex<Option<Worker<PyJob>>>>, owner: Owner) -> Self {
-        let locked = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = locked.as_ref().map_or(0, Worker::number);
-        drop(locked);
-        Self { waiting, number, owner, forks: forks(), rest: Mutex::new(Rest::None) }
-    }
-
-    fn cluster(&self) -> Option<Arc<Cluster>> {
-        self.owner.get()?.upgrade()
-    }
-
-    fn is_forked(&self) -> bool {
-        check_forks(self.forks).is_err()
-    }
-}
-
-#[pymethods]
-impl PyWorker {
-    /// Makes the calling thread this worker's. False: it comes too late, and is to end.
-    fn begin(&self) -> bool {
-        let worker = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let begun = worker.is_some();
-        thread::begin(worker);
-        set_owner(Some(Arc::clone(&self.owner)));
-        begun
-    }
-
-    /// The worker leaves the engine.
-    fn end(&self) {
-        thread::end();
-        set_owner(None);
-        drop(EMPTY.take().map(ManuallyDrop::into_inner));
-    }
-
-    /// Whether this is the child of a fork that a task has made.
-    #[getter]
-    fn forked(&self) -> bool {
-        self.is_forked()
-    }
-
-    /// Counted from 0 in each cluster.
-    #[getter]
-    fn number(&self) -> u32 {
-        self.number
-    }
-
-    /// The next call to make, once there is one; None: come to an end.
-    fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
-        loop {
-            let rest = std::mem::replace(&mut *locked(&self.rest), Rest::None);
-            match rest {
-                Rest::None => {}
-                Rest::Sleep(sleeper) => py.detach(|| sleeper.sleep()),
-                Rest::End => return Ok(None),
-            }
-            if let Some(call) = self.next_at_hand(py)? {
-                return Ok(Some(call));
-            }
-        }
-    }
-
-    /// The call has returned this. In the child of a fork that was the whole program: SystemExit.
-    ///
-    /// Gives the next call to make if there is one now. If not, `next` is to be asked for it, when
-    /// nothing of this task is held any more.
-    fn done<'py>(&self, result: Bound<'py, PyAny>) -> PyResult<Option<Task<'py>>> {
-        static COROUTINE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let py = result.py();
-        if self.is_forked() {
-            return Err(PySystemExit::new_err(0));
-        }
-        check_empty(py)?;
-        let coroutine = python(py, &COROUTINE, "types", "CoroutineType")?;
-        if result.get_type().is(coroutine) {
-            self.detach(&result)?;
-        } else {
-            let finished = own(|worker| {
-                let finished = worker.job().map(|job| job.finish(result));
-                worker.finish(Outcome::Done);
-                finished
-            })?;
-            // What the task has held may have finalizers: they run here, between two tasks.
-            drop(finished);
-        }
-        self.next_at_hand(py)
-    }
-
-    /// The call has raised this. In the child of a fork it is raised on.
-    fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
-        if self.is_forked() {
-            return Err(PyErr::from_value(error));
-        }
-        check_empty(error.py())?;
-        let job = own(|worker| worker.job().map(Arc::clone))?;
-        let Some(job) = job else { return Ok(()) };
-        let outcome = fail(&job, &error, true)?;
-        drop(job);
-        own(|worker| worker.finish(outcome))
-    }
-}
-
-impl PyWorker {
-    /// The next call to make. None: there is none now, or none any more, as `rest` says.
-    fn next_at_hand<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
-        loop {
-            let next = |worker: &mut Worker<PyJob>| {
-                let next = worker.next_task();
-                (next, worker.job().and_then(|job| Some((job.call(py)?, job.has_futures))))
-            };
-            let rest = match own(next)? {
-                (Next::Run, call) => match prepare(py, call)? {
-                    Some(call) => return Ok(Some(call)),
-                    None => continue,
-                },
-                (Next::Sleep(sleeper), _) => Rest::Sleep(sleeper),
-                (Next::End, _) => Rest::End,
-            };
-            *locked(&self.rest) = rest;
-            return Ok(None);
-        }
-    }
-
-    /// The call has returned a coroutine: it runs on the cluster's event loop, and takes no slot.
-    fn detach(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = coroutine.py();
-        let (Some(cluster), Some(job)) = (self.cluster(), own(Worker::detach)?) else {
-            return Err(PyRuntimeError::new_err("a coroutine came from outside a task"));
+impl Runner<PyJob> for Threads {
+    fn start(&self, worker: Worker<PyJob>) -> io::Result<()> {
+        let waiting = Arc::new(Mutex::new(Some(worker)));
+        let worker = PyWorker::new(Arc::clone(&waiting), Arc::clone(&self.owner));
+        let started = Python::try_attach(|py| self.start.call1(py, (worker,)).map(drop));
+        let error = match started {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => error,
+            None => return Err(io::Error::other("Python is coming to its end")),
         };
-        let worker = own(|worker| worker.group().0)?;
-        let context = job.call(py).and_then(|call| call.context);
-        let running = Bound::new(py, Running::new(Arc::clone(&job), Arc::clone(&cluster), worker))?;
-        let begun = cluster.object(py).and_then(|object| {
-            object.call_method1(intern!(py, "_run_coroutine"), (coroutine, &running, context))
-        });
-        if let Err(error) = begun {
-            running.get().failed(error.into_value(py).into_bound(py).into_any())?;
+        let mut locked = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let worker = locked.take();
+        drop(locked);
+        if worker.is_none() {
+            // The thread has begun: it is only the wait for it that was broken off.
+            *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            return Ok(());
         }
-        Ok(())
+        Err(io::Error::other(error))
     }
-}
 
-/// The call of the current task, with futures replaced by their results. `None`: that has failed, and so
-/// has the task.
-fn prepare<'py>(py: Python<'py>, call: Option<(Call, bool)>) -> PyResult<Option<Task<'py>>> {
-    let outcome = match call.map(|(call, has_futures)| task(py, call, has_futures)) {
-        Some(Ok(task)) => return Ok(Some(task)),
-        Some(Err(error)) => match own(|worker| worker.job().map(Arc::clone))? {
-            Some(job) => fail(&job, error.into_value(py).bind(py).as_any(), true)?,
-            None => return Ok(None),
-        },
-        None => Outcome::Failed,
-    };
-    own(|worker| worker.finish(outcome))?;
-    Ok(None)
-}
-
-/// A call as the loop makes it, with futures replaced by their results.
-fn task<'py>(py: Python<'py>, call: Call, has_futures: bool) -> PyResult<Task<'py>> {
-    let run = match &call.context {
-        Some(context) => {
-            let own = context.bind(py).call_method0(intern!(py, "copy"))?;
-            own.getattr(intern!(py, "run"))?
-        }
-        None => run_in_empty(py)?,
-    };
-    let mut whole = call.call.into_bound(py);
-    let mut kwargs = call.kwargs.map(|kwargs| kwargs.into_bound(py));
-    if has_futures || call.state.is_some() {
-        let state = call.state.as_ref().map(|actor| value(py, actor)).transpose()?;
-        whole = replace_in_call(&whole, state, has_futures)?;
+    fn asking(&self, f: &mut dyn FnMut()) {
+        // Keys are Python's: attached once for all of them.
+        let _ = Python::try_attach(|_| f());
     }
-    if has_futures
-        && let Some(given) = &kwargs
-        && let Some(new) = replace(given.as_any())?
-    {
-        kwargs = Some(new.cast_into()?);
-    }
-    Ok((run, whole, kwargs))
-}
-
-/// `run` of a context in which nothing is set.
-fn run_in_empty(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    static CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let run = |empty: &ManuallyDrop<Empty>| empty.run.bind(py).clone();
-    if let Some(run) = EMPTY.with_borrow(|empty| empty.as_ref().map(run)) {
-        return Ok(run);
-    }
-    let context = python(py, &CONTEXT, "contextvars", "Context")?.call0()?;
-    let run = context.getattr(intern!(py, "run"))?;
-    let new = Empty { context: context.unbind(), run: run.clone().unbind() };
-    EMPTY.set(Some(ManuallyDrop::new(new)));
-    Ok(run)
-}
-
-/// After a task: a context in which it has set something is no other's.
-fn check_empty(py: Python<'_>) -> PyResult<()> {
-    // To ask for its length runs no code of anybody's.
-    let length = |empty: &ManuallyDrop<Empty>| empty.context.bind(py).len();
-    let length = EMPTY.with_borrow(|empty| empty.as_ref().map_or(Ok(0), length))?;
-    if length > 0 {
-        drop(EMPTY.take().map(ManuallyDrop::into_inner));
-    }
-    Ok(())
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Lets the task on this thread run on without a slot. Whether it had one; None outside tasks.
-#[pyfunction]
-pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
-    py.detach(|| with_worker(|worker| worker.map(Worker::secede)))
-        .transpose()
-        .map_err(|error| crate::future::wait::exception(py, error.never_interrupted()))
-}
-
-/// Waits for a slot for the task on this thread. False outside tasks.
-#[pyfunction]
-pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
-    py.detach(|| with_worker(|worker| worker.map(Worker::rejoin)))
-        .map_or(Ok(false), |result| result.map(|()| true))
-        .map_err(|error| crate::future::wait::exception(py, error.never_interrupted()))
-}
-
-/// The client whose task runs on this thread; None outside tasks.
-#[pyfunction]
-pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    let Some((_, job)) = current_task() else { return Ok(None) };
-    cluster_here().map(|cluster| cluster.client_of(py, job.client())).transpose()
-}
-
-/// The task on this thread, as an event loop knows those that run there; None outside tasks.
-#[pyfunction]
-pub(crate) fn thread_running() -> Option<Running> {
-    let (_, job) = current_task()?;
-    let cluster = cluster_here()?;
-    let worker = with_worker(|worker| worker.map(|worker| worker.group().0))?;
-    Some(Running::new(job, cluster, worker))
-}
-
-/// The key of the task on this thread, and the number of the worker that runs it; None outside tasks.
-#[pyfunction]
-pub(crate) fn thread_task(py: Python<'_>) -> PyResult<Option<(Bound<'_, PyAny>, u32)>> {
-    let task = with_worker(|worker| {
-        let worker = worker?;
-        let number = worker.number();
-        worker.job().map(|job| (Arc::clone(job), number))
-    });
-    Ok(task.map(|(job, number)| (job.key(py), number)))
 }

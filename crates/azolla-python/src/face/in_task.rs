@@ -1,0 +1,52 @@
+//! What Python asks of the task on its thread: its client, its key, and to go on without a slot.
+
+use crate::future::running::Running;
+use crate::future::wait::exception;
+use crate::session::owner::cluster_here;
+use crate::session::thread::{current_task, with_worker};
+use azolla::runtime::Worker;
+use pyo3::prelude::*;
+use std::sync::Arc;
+
+/// Lets the task on this thread run on without a slot. Whether it had one; None outside tasks.
+#[pyfunction]
+pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
+    py.detach(|| with_worker(|worker| worker.map(Worker::secede)))
+        .transpose()
+        .map_err(|error| exception(py, error.never_interrupted()))
+}
+
+/// Waits for a slot for the task on this thread. False outside tasks.
+#[pyfunction]
+pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
+    py.detach(|| with_worker(|worker| worker.map(Worker::rejoin)))
+        .map_or(Ok(false), |result| result.map(|()| true))
+        .map_err(|error| exception(py, error.never_interrupted()))
+}
+
+/// The client whose task runs on this thread; None outside tasks.
+#[pyfunction]
+pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let Some((_, job)) = current_task() else { return Ok(None) };
+    cluster_here().map(|cluster| cluster.client_of(py, job.client())).transpose()
+}
+
+/// The task on this thread, as an event loop knows those that run there; None outside tasks.
+#[pyfunction]
+pub(crate) fn thread_running() -> Option<Running> {
+    let (_, job) = current_task()?;
+    let cluster = cluster_here()?;
+    let worker = with_worker(|worker| worker.map(|worker| worker.group().0))?;
+    Some(Running::new(job, cluster, worker))
+}
+
+/// The key of the task on this thread, and the number of the worker that runs it; None outside tasks.
+#[pyfunction]
+pub(crate) fn thread_task(py: Python<'_>) -> PyResult<Option<(Bound<'_, PyAny>, u32)>> {
+    let task = with_worker(|worker| {
+        let worker = worker?;
+        let number = worker.number();
+        worker.job().map(|job| (Arc::clone(job), number))
+    });
+    Ok(task.map(|(job, number)| (job.key(py), number)))
+}

@@ -13,14 +13,9 @@ a running task (`get_client`).
 
 from importlib.metadata import version as _version
 
-from azolla._actor import Actor
-from azolla._annotations import annotate, get_annotations, span
-from azolla._as_completed import as_completed
 from azolla._azolla import ActorFuture, Future, tokenize
-from azolla._client import Client
-from azolla._cluster import LocalCluster
-from azolla._dashboard import performance_report
-from azolla._errors import (
+from azolla._base.annotations import annotate, get_annotations, span
+from azolla._base.errors import (
     ActorLostError,
     AzollaError,
     CancelledError,
@@ -32,27 +27,32 @@ from azolla._errors import (
     Reschedule,
     WaitCycleError,
 )
-from azolla._event import Event
-from azolla._everywhere import WorkerPlugin
-from azolla._executor import ClientExecutor
-from azolla._functions import (
+from azolla._base.futures import futures_of
+from azolla._client.as_completed import as_completed
+from azolla._client.client import Client
+from azolla._client.executor import ClientExecutor
+from azolla._client.functions import (
     DoneAndNotDoneFutures,
     fire_and_forget,
-    futures_of,
     get_client,
     get_worker,
     rejoin,
     secede,
     wait,
 )
-from azolla._in_tasks import print, warn, worker_client
-from azolla._multi_lock import MultiLock
-from azolla._progress import progress
-from azolla._queue import Queue
-from azolla._semaphore import Lock, Semaphore
-from azolla._task_stream import get_task_metadata, get_task_stream
-from azolla._variable import Variable
-from azolla._workers import Worker
+from azolla._client.in_tasks import print, warn, worker_client
+from azolla._cluster.dashboard import performance_report
+from azolla._cluster.everywhere import WorkerPlugin
+from azolla._cluster.local import LocalCluster
+from azolla._cluster.workers import Worker
+from azolla._shared.actor import Actor
+from azolla._shared.event import Event
+from azolla._shared.multi_lock import MultiLock
+from azolla._shared.queue import Queue
+from azolla._shared.semaphore import Lock, Semaphore
+from azolla._shared.variable import Variable
+from azolla._watch.progress import progress
+from azolla._watch.task_stream import get_task_metadata, get_task_stream
 
 __version__ = _version("azolla")
 

@@ -14,8 +14,8 @@ from weakref import ref
 
 from typing_extensions import TypeVar, disjoint_base
 
-from azolla._client import Client
-from azolla._cluster import LocalCluster
+from azolla._client.client import Client
+from azolla._cluster.local import LocalCluster
 
 __all__ = [
     "ActorFuture",
@@ -50,6 +50,9 @@ __all__ = [
 _T_co = TypeVar("_T_co", covariant=True)
 # What a generic function such as `operator.getitem` returns cannot be told from the function alone: anything.
 _R = TypeVar("_R", default=Any)
+
+# For the modules below `Client`'s: they hand on the clients that they are given, and cannot import the class.
+_Client: TypeAlias = Client
 
 _Key: TypeAlias = str | bytes | float | tuple[_Key, ...]
 _Timeout: TypeAlias = float | str | timedelta | None

@@ -15,9 +15,9 @@ from typing import Any
 from joblib import register_parallel_backend
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
-from azolla._client import Client
-from azolla._executor import ClientExecutor, ExecutorFuture, slot_lent
-from azolla._functions import get_client
+from azolla._client.client import Client
+from azolla._client.executor import ClientExecutor, ExecutorFuture, slot_lent
+from azolla._client.functions import get_client
 
 
 class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from azolla import Client, ClientExecutor
-from azolla._executor import ExecutorFuture
+from azolla._client.executor import ExecutorFuture
 
 INNARDS = "looks at the thread pool's own threads"
 PROGRAM = "starts another interpreter with a program that names ThreadPoolExecutor"

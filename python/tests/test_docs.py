@@ -44,7 +44,7 @@ def stub_examples() -> Iterator[doctest.DocTest]:
 
 
 def module_examples() -> Iterator[doctest.DocTest]:
-    names = [module.name for module in pkgutil.iter_modules(azolla.__path__, "azolla.")]
+    names = [module.name for module in pkgutil.walk_packages(azolla.__path__, "azolla.")]
     for name in ["azolla", *names]:
         if name != "azolla._azolla":
             yield from doctest.DocTestFinder().find(importlib.import_module(name))

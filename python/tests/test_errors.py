@@ -106,7 +106,7 @@ def test_the_traceback_is_the_tasks_and_does_not_grow(client: Client) -> None:
     assert frames() == ["frames", "deep", "deep", "deep", "deep"]
     assert frames() == frames() == ["frames", "deep", "deep", "deep", "deep"]
     text = "".join(traceback.format_exception(future.exception()))
-    assert "_worker.py" not in text
+    assert "worker_loop.py" not in text
     assert "azolla/" not in text.replace("tests", "")
 
 

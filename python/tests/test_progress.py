@@ -9,7 +9,7 @@ import azolla
 import nbformat
 import pytest
 from azolla import Client, progress, worker_client
-from azolla._progress import _Counts, prefix
+from azolla._watch.progress import _Counts, prefix
 from conftest import PATIENCE, Gate, eventually
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell

@@ -6,7 +6,7 @@ import threading
 import azolla
 import pytest
 from azolla import Client, LocalCluster, WaitCycleError, get_client, get_worker, rejoin, secede
-from azolla._annotations import annotate
+from azolla._base.annotations import annotate
 
 PATIENCE = 30
 

@@ -218,8 +218,8 @@ def test_a_figure(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     runs, figure = client.get_task_stream(plot="save", filename=str(tmp_path / "again.html"))
     assert keys(runs) == figure.renderers[0].data_source.data["key"] == ["two"]
     assert "two" in (tmp_path / "again.html").read_text()
-    monkeypatch.delitem(sys.modules, "azolla._plots")
-    monkeypatch.delattr(azolla, "_plots")
+    monkeypatch.delitem(sys.modules, "azolla._watch.plots")
+    monkeypatch.delattr(azolla._watch, "plots")
     monkeypatch.setitem(sys.modules, "bokeh.plotting", None)
     with pytest.raises(ImportError, match="pip install"):
         client.get_task_stream(plot=True)

@@ -1,0 +1,48 @@
+"""The futures in what users pass."""
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from azolla._azolla import Core, Future
+
+if TYPE_CHECKING:
+    from azolla._azolla import _Client as Client
+
+
+def futures_of(o: Any, client: "Client | None" = None) -> list[Future[Any]]:
+    """The futures in `o`, which is nested as for `gather`.
+
+    Args:
+        o: A future, containers of futures, or a Dask collection.
+        client: Only those of this client.
+
+    >>> one, two = client.map(abs, [-1, -2])
+    >>> futures_of({"numbers": [one, 2, (two,)]}) == [one, two]
+    True
+    """
+    futures = collection_futures(o)
+    if futures is None:
+        if isinstance(o, Iterable) and not isinstance(o, (list, tuple, set, frozenset, dict, str, bytes)):
+            o = list(o)
+        futures = Core._futures(o)
+    return futures if client is None else [future for future in futures if future.client is client]
+
+
+def collection_futures(obj: Any) -> list[Future[Any]] | None:
+    """The futures in a Dask collection; None: it is none."""
+    if "dask" not in sys.modules:  # then it cannot be
+        return None
+    from dask._task_spec import Alias
+    from dask.base import is_dask_collection
+
+    if not is_dask_collection(obj):
+        return None
+    futures = []
+    graph = obj.__dask_graph__()
+    for value in graph.values():
+        if isinstance(value, Alias) and value.target not in graph:
+            value = Future(value.target)
+        if isinstance(value, Future):
+            futures.append(value)
+    return futures

@@ -1,0 +1,100 @@
+"""What clients, clusters and futures look like in a notebook."""
+
+from html import escape
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from azolla._azolla import Future
+
+
+class _Client(Protocol):
+    """What is shown of a client."""
+
+    name: str
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def dashboard_link(self) -> str | None: ...
+    def scheduler_info(self) -> dict[str, Any]: ...
+    def nthreads(self) -> dict[str, int]: ...
+
+
+class _Cluster(Protocol):
+    """What is shown of a cluster."""
+
+    name: str
+    _memory: int
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def dashboard_link(self) -> str | None: ...
+    @property
+    def scheduler_address(self) -> str: ...
+    @property
+    def workers(self) -> dict[int, Any]: ...
+
+
+def future(future: "Future[Any]") -> str:
+    """A future's status, type and key."""
+    kind = future.type
+    rows = {"Future": str(future.key), "status": str(future.status)}
+    if kind is not None:
+        rows["type"] = kind.__qualname__
+    return _table(rows)
+
+
+def client(client: _Client) -> str:
+    """A client's address and size."""
+    info = client.scheduler_info()
+    rows = {
+        "Client": client.name,
+        "Scheduler": info["address"],
+        "Workers": str(len(info["workers"])),
+        "Threads": str(sum(client.nthreads().values())),
+        "Memory": size(info["total_memory"]),
+        "Status": client.status,
+    }
+    return _table(rows, client.dashboard_link)
+
+
+def cluster(cluster: _Cluster) -> str:
+    """A cluster's address and size."""
+    workers = cluster.workers.values()
+    rows = {
+        "LocalCluster": cluster.name,
+        "Scheduler": cluster.scheduler_address,
+        "Workers": str(len(workers)),
+        "Threads": str(sum(worker.nthreads for worker in workers)),
+        "Memory": size(cluster._memory),
+        "Status": cluster.status,
+    }
+    return _table(rows, cluster.dashboard_link)
+
+
+def size(number: int) -> str:
+    """A number of bytes, for people.
+
+    >>> from azolla._base.html import size
+    >>> size(1023), size(25_000_000_000)
+    ('1023 B', '23.28 GiB')
+    """
+    for unit, one in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if number >= one:
+            return f"{number / one:.2f} {unit}"
+    return f"{number} B"
+
+
+#: Notebooks set tables their own way.
+_LEFT = ' style="text-align:left"'
+
+
+def _table(rows: dict[str, str], dashboard: str | None = None) -> str:
+    cells = "".join(
+        f"<tr><th{_LEFT}>{escape(name)}</th><td{_LEFT}>{escape(value)}</td></tr>" for name, value in rows.items()
+    )
+    if dashboard is not None:
+        link = f'<a href="{escape(dashboard)}" target="_blank" rel="noopener">{escape(dashboard)}</a>'
+        cells += f"<tr><th{_LEFT}>Dashboard</th><td{_LEFT}>{link}</td></tr>"
+    return f"<table>{cells}</table>"

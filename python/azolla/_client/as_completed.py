@@ -1,0 +1,221 @@
+"""`as_completed`: futures in the order in which they end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import partial
+from typing import Any, Generic, Literal, TypeVar, cast, overload
+
+from azolla._azolla import Endings, Future
+from azolla._base.errors import FutureCancelledError
+from azolla._base.time import Timeout
+from azolla._run.awaiting import wake
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+
+class _Completions(Endings, Generic[T, Item]):
+    """`as_completed` over futures on `T`, by what iterating gives: `Future[T]`, or pairs with results."""
+
+    with_results: bool
+    raise_errors: bool
+
+    def add(self, future: Future[T]) -> None:
+        """Adds a future.
+
+        Raises:
+            TypeError: It is none.
+
+        >>> endings = as_completed()
+        >>> endings.add(client.submit(abs, -1))
+        >>> next(endings).result()
+        1
+        """
+        self._add(future)
+
+    def update(self, futures: Iterable[Future[T]]) -> None:
+        """Adds several futures.
+
+        Raises:
+            TypeError: One of them is none.
+
+        >>> endings = as_completed()
+        >>> endings.update(client.map(abs, [-1, -2]))
+        >>> sorted(future.result() for future in endings)
+        [1, 2]
+        """
+        for future in futures:
+            self._add(future)
+
+    def __iter__(self) -> Iterator[Item]:
+        return self
+
+    def __next__(self) -> Item:
+        return self._shown(self._next())
+
+    def next(self) -> Item:
+        """The next one, once it has ended.
+
+        Raises:
+            StopIteration: None is to come.
+            TimeoutError: The time was up.
+            WaitCycleError: The task in which this is called would wait for itself.
+            ClosedClientError: The client was closed during the wait.
+
+        >>> as_completed([client.submit(abs, -1)]).next().result()
+        1
+        """
+        return next(self)
+
+    def next_batch(self, block: bool = True) -> list[Item]:
+        """All that have ended by now.
+
+        With results, those after the first are never raised, lest the batch be lost: a failed one comes with the
+        triple `(type, exception, traceback)`.
+
+        Args:
+            block: Whether to wait for one if none has; otherwise the list may be empty.
+
+        Raises:
+            StopIteration, TimeoutError, WaitCycleError, ClosedClientError: As for `next`, if `block`.
+
+        >>> futures = client.map(abs, [-1, -2])
+        >>> _ = wait(futures)
+        >>> len(as_completed(futures).next_batch())
+        2
+        """
+        batch = [next(self)] if block else []
+        while (future := self._try_next()) is not None:
+            batch.append(self._shown(future, raise_errors=False))
+        return batch
+
+    def batches(self) -> Iterator[list[Item]]:
+        """Iterates over all that have ended each time one is asked for, at least one each time.
+
+        >>> endings = as_completed(client.map(abs, [-1, -2, -3]))
+        >>> sum(len(batch) for batch in endings.batches())
+        3
+        """
+        while True:
+            try:
+                yield self.next_batch(block=True)
+            except StopIteration:
+                return
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return self
+
+    async def __anext__(self) -> Item:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._seconds_left):
+            while True:
+                # Whoever shares this may have taken the last one.
+                if self.is_empty():
+                    raise StopAsyncIteration
+                waiter = loop.create_future()
+                future = self._next_or_listen(loop, partial(wake, waiter))
+                if future is not None:
+                    return self._shown(future)
+                await waiter
+
+    def _shown(self, future: Future[T], raise_errors: bool = True) -> Item:
+        if not self.with_results:
+            return cast(Item, future)
+        return cast(Item, self._with_result(future, self.raise_errors and raise_errors))
+
+    def _with_result(self, future: Future[T], raise_errors: bool) -> tuple[Future[T], Any]:
+        error = future._exception()
+        if error is None:
+            try:
+                return future, future._now()
+            except FutureCancelledError as cancelled:
+                return future, cancelled.with_traceback(None)
+        if raise_errors:
+            try:
+                raise error
+            finally:
+                del error  # or the exception would hold this frame, and the frame the exception
+        return future, (type(error), error, future._traceback())
+
+
+class as_completed(_Completions[T, Future[T]]):  # a class, but called like Dask's
+    """Iterates over futures as they end, those that fail or are cancelled included.
+
+    More can be added meanwhile with `add` and `update`, which is what evolving workflows do. The very objects that
+    went in come out; one that was added several times comes as often. Works with `for` and with `async for`, and again
+    after its end once more is added. Several threads may share one: each completion goes to one of them.
+
+    Args:
+        futures: The futures to begin with.
+        loop: Accepted as Dask accepts it; any loop may iterate.
+        with_results: Give pairs `(future, result)`.
+        raise_errors: With `with_results`, raise a failed future's exception; otherwise its result is the triple
+            `(type, exception, traceback)`. That of a cancelled one is a `FutureCancelledError`, never raised.
+        timeout: Seconds, a `timedelta`, or text such as `"500ms"`: that long from now, waiting for the next raises
+            `TimeoutError`. None for no limit.
+
+    Raises:
+        TypeError: One of them is no future.
+
+    >>> from azolla import Client, as_completed
+    >>> with Client(processes=False, threads_per_worker=2) as client:
+    ...     seen = []
+    ...     endings = as_completed([client.submit(int, "8")])
+    ...     for future in endings:
+    ...         seen.append(future.result())
+    ...         if seen[-1] > 1:
+    ...             endings.add(client.submit(int.__floordiv__, seen[-1], 2))
+    >>> seen
+    [8, 4, 2, 1]
+
+    >>> with Client(processes=False, threads_per_worker=2) as client:
+    ...     [result for future, result in as_completed(client.map(abs, [-1]), with_results=True)]
+    [1]
+    """
+
+    @overload
+    def __new__(
+        cls,
+        futures: Iterable[Future[T]] | None = None,
+        loop: object = None,
+        with_results: Literal[False] = False,
+        raise_errors: bool = True,
+        *,
+        timeout: Timeout = None,
+    ) -> "as_completed[T]": ...
+    # What iterates over pairs is an `as_completed` too; that its items are others can only be said this way.
+    @overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        futures: Iterable[Future[T]] | None = None,
+        loop: object = None,
+        *,
+        with_results: Literal[True],
+        raise_errors: Literal[True] = True,
+        timeout: Timeout = None,
+    ) -> "_Completions[T, tuple[Future[T], T]]": ...
+    @overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        futures: Iterable[Future[T]] | None = None,
+        loop: object = None,
+        *,
+        with_results: bool,
+        raise_errors: bool = True,
+        timeout: Timeout = None,
+    ) -> "_Completions[T, Any]": ...
+    def __new__(
+        cls,
+        futures: Iterable[Future[T]] | None = None,
+        loop: object = None,
+        with_results: bool = False,
+        raise_errors: bool = True,
+        *,
+        timeout: Timeout = None,
+    ) -> Any:
+        self = super().__new__(cls, timeout)
+        self.with_results = with_results
+        self.raise_errors = raise_errors
+        if futures is not None:
+            self.update(futures)
+        return self

@@ -1,0 +1,545 @@
+"""`Client`: where work is submitted."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import inspect
+import os
+import sys
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar, overload
+
+from azolla import _azolla
+from azolla._azolla import Core, Future
+from azolla._base import html as _html
+from azolla._base import leave as _leave
+from azolla._base.errors import ClosedClientError
+from azolla._base.futures import collection_futures
+from azolla._base.time import Timeout, seconds
+from azolla._client.collections import Collections
+from azolla._client.executor import Executors
+from azolla._client.transfer import Transfer, listed
+from azolla._cluster.datasets import Datasets
+from azolla._cluster.everywhere import Everywhere
+from azolla._cluster.local import JOIN, LocalCluster, find, refuse
+from azolla._cluster.notes import Metadata
+from azolla._run import awaiting as _await
+from azolla._run.current import active, current, defaults
+from azolla._run.helper_threads import CallbackThread
+from azolla._watch.introspection import Introspection
+from azolla._watch.profile import Profiled
+from azolla._watch.story import Stories
+from azolla._watch.task_stream import TaskStream
+
+R = TypeVar("R")
+
+_numbers = count(1)
+
+
+class Client(
+    Transfer,
+    Collections,
+    Executors,
+    Datasets,
+    Metadata,
+    Everywhere,
+    Introspection,
+    Stories,
+    TaskStream,
+    Profiled,
+):
+    """Runs functions on the workers of a cluster, and gives futures on their results.
+
+    Args:
+        address: A `LocalCluster`, or the address of one of this process, to join; several clients may. By default the
+            client makes a cluster of its own, with the arguments that are `LocalCluster`'s, and closes it.
+        n_workers: How many workers; by default 1.
+        threads_per_worker: How many tasks each runs at once; by default the processors, shared among the workers.
+        resources: What each worker has for its tasks to take, as amounts by names of your choice, say `{"GPU": 2}`; or
+            a list of such, one for each worker.
+        processes: Must be False so far: worker processes, which are Dask's default, are still to come.
+        name: What the client is called.
+        set_as_default: Whether `get_client` and `Client.current` find it.
+        asynchronous: Whether methods that would block give awaitables. Make such a client by
+            `await Client(asynchronous=True, processes=False)` or in `async with`.
+        dashboard_address: Where the dashboard is to be seen: `":8787"` on this machine alone, `"0.0.0.0:8787"` from others
+            too. If the port is taken, it is one of the next; port 0 is any that is free. None for no dashboard.
+        timeout: Taken as Dask takes it: a cluster of this process is there, or is not.
+        memory_limit: Must be None, 0 or `"auto"`: no worker's memory is limited.
+
+    Raises:
+        NotImplementedError: For worker processes, an address in another process, and what has no meaning in this one.
+        OSError: No open cluster of this process has the address.
+        TypeError: For an argument that a client does not have, and for numbers of workers or threads that are none.
+        ValueError: For less than one worker or thread, and for a cluster's arguments beside an address.
+        ClosedClientError: The cluster given is closed.
+
+    Leaving a `with` statement closes the client, as `close` does. The methods below of which a type checker is told that
+    they return a value return an awaitable on the cluster's own event loop, and of an asynchronous client; with
+    `asynchronous=True` they do anywhere, and the type checker knows.
+
+    >>> from azolla import Client
+    >>> with Client(processes=False, n_workers=1, threads_per_worker=2) as client:
+    ...     client.submit(lambda x: x + 1, 41).result()
+    42
+
+    >>> async def main():
+    ...     async with Client(processes=False, asynchronous=True) as client:
+    ...         return await client.gather(client.map(abs, [-1, -2]))
+    >>> import asyncio
+    >>> asyncio.run(main())
+    [1, 2]
+    """
+
+    def __init__(
+        self,
+        address: str | LocalCluster | None = None,
+        *,
+        n_workers: int | None = None,
+        threads_per_worker: int | None = None,
+        processes: bool | None = None,
+        resources: Mapping[str, float] | list[Mapping[str, float]] | None = None,
+        name: str | None = None,
+        set_as_default: bool = True,
+        asynchronous: bool = False,
+        dashboard_address: str | int | None = ":8787",
+        timeout: Timeout = None,
+        memory_limit: float | str | None = None,
+        **unknown: Never,
+    ) -> None:
+        given = {
+            "n_workers": n_workers,
+            "threads_per_worker": threads_per_worker,
+            "processes": processes,
+            "resources": resources,
+            # One that joins a cluster shows that one's dashboard, unless it is told of another.
+            "dashboard_address": None if address is not None and dashboard_address == ":8787" else dashboard_address,
+            "memory_limit": memory_limit,
+        }
+        refuse("Client", unknown)
+        self._own = address is None
+        if address is None:
+            self.cluster = LocalCluster(name, asynchronous=asynchronous, **given)  # type: ignore[arg-type]
+        else:
+            self.cluster = _joined(address, given)
+        self._number = next(_numbers)
+        self.name = name or (self.cluster.name if self._own else f"{self.cluster.name}-{self._number}")
+        self.asynchronous = asynchronous
+        self._handlers: dict[str, Callable[[Any], object]] = {}
+        self._callback_thread = CallbackThread(f"{self.name}-callbacks")
+        self._join(self.cluster, weakref.ref(self), not self._own)
+        self._set_asynchronous(asynchronous)
+        self.cluster._clients[self._number] = weakref.ref(self)
+        if set_as_default:
+            defaults[self._number] = weakref.ref(self)
+        if "joblib" in sys.modules:
+            import azolla.joblib  # noqa: F401 (registers the backend)
+
+    #: The cluster whose workers run the tasks.
+    cluster: LocalCluster
+
+    # --- The client's life
+
+    @property
+    def status(self) -> str:
+        """`"running"` or `"closed"`.
+
+        >>> client.status
+        'running'
+        """
+        return "closed" if self._closed else "running"
+
+    def close(self, timeout: Timeout = None) -> Any:
+        """Lets go of all that the client's futures hold, and ends the client. Waits on its futures end.
+
+        A client with a cluster of its own closes that: what has not ended is cancelled. Tasks that run are waited for
+        for a second at the most; then they are left to themselves. A client that has joined a cluster leaves it as it
+        is, and there only tasks are cancelled on which no other client has a future. To close a client again does
+        nothing. In a coroutine, an asynchronous client's is awaitable.
+
+        Args:
+            timeout: Taken as Dask takes it.
+
+        >>> client.close()
+        >>> client.submit(abs, -1)
+        Traceback (most recent call last):
+        azolla.ClosedClientError: submit: the client is closed
+        """
+        if self.asynchronous and _running_loop() is not None:
+            return self._close_async()
+        self._end(JOIN)
+        return None
+
+    def shutdown(self) -> Any:
+        """Closes the client and its cluster, and with it the cluster's other clients.
+
+        >>> client.shutdown()
+        >>> client.status
+        'closed'
+        """
+        if self.asynchronous and _running_loop() is not None:
+            return asyncio.to_thread(self._shut_down)
+        self._shut_down()
+        return None
+
+    def _shut_down(self) -> None:
+        self._end(JOIN)
+        self.cluster._end(JOIN)
+
+    async def _close_async(self) -> None:
+        await asyncio.to_thread(self._end, JOIN)
+
+    def _end(self, patience: float) -> None:
+        if self._forked:
+            return
+        if self._own:
+            self.cluster._end(patience)
+        else:
+            self._forget()
+            self._close()
+            self._callback_thread.stop(patience)
+
+    def _close(self) -> None:
+        if self._own:
+            self.cluster._close()
+        else:
+            self._leave()
+
+    def _forget(self) -> None:
+        defaults.pop(self._number, None)
+        self.cluster._clients.pop(self._number, None)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._end(JOIN)
+
+    def __await__(self) -> Any:
+        return self._itself().__await__()
+
+    async def _itself(self) -> "Client":
+        return self
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._close_async()
+
+    def __del__(self) -> None:
+        if not self._closed:
+            self._forget()
+            self._close()
+            # Its thread holds nothing of the client; nobody waits for it here.
+            self._callback_thread.stop(0.0)
+
+    def __dask_tokenize__(self) -> tuple[str, int]:
+        # So that a function of a notebook that names its client has a pure key all the same.
+        return ("azolla.Client", self._number)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Client cannot be pickled; call get_client() in the task instead")
+
+    # --- Which client
+
+    @classmethod
+    def current(cls, allow_global: bool = True) -> "Client":
+        """The client of the task in which this is called, of the enclosing `as_current`, or the latest one open.
+
+        Args:
+            allow_global: Whether the latest one open counts.
+
+        Raises:
+            ValueError: There is none.
+
+        >>> Client.current() is client
+        True
+        """
+        return current(allow_global)
+
+    @contextlib.contextmanager
+    def as_current(self) -> Iterator["Client"]:
+        """Makes this the current client within a `with` statement.
+
+        >>> other = Client(processes=False, threads_per_worker=1, set_as_default=False)
+        >>> with other.as_current():
+        ...     get_client() is other
+        True
+        >>> get_client() is client
+        True
+        >>> other.close()
+        """
+        token = active.set(weakref.ref(self))
+        try:
+            yield self
+        finally:
+            active.reset(token)
+
+    # --- Event loops
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The cluster's own event loop, on which coroutine tasks run. It has a thread of its own.
+
+        Raises:
+            ClosedClientError: The client is closed, and had no loop.
+
+        >>> import asyncio
+        >>> asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "slept"), client.loop).result()
+        'slept'
+        """
+        return self.cluster.loop
+
+    @overload
+    def sync(
+        self,
+        func: Callable[..., Coroutine[Any, Any, R]],
+        *args: Any,
+        asynchronous: Literal[True],
+        callback_timeout: Timeout = None,
+        **kwargs: Any,
+    ) -> Awaitable[R]: ...
+    @overload
+    def sync(
+        self,
+        func: Callable[..., Coroutine[Any, Any, R]],
+        *args: Any,
+        asynchronous: bool | None = None,
+        callback_timeout: Timeout = None,
+        **kwargs: Any,
+    ) -> R: ...
+    def sync(
+        self,
+        func: Callable[..., Coroutine[Any, Any, Any]],
+        *args: Any,
+        asynchronous: bool | None = None,
+        callback_timeout: Timeout = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Runs a coroutine function on the cluster's event loop, and waits for its result.
+
+        On that loop itself, and for an asynchronous client, this gives the coroutine instead.
+
+        Args:
+            func: The coroutine function.
+            *args: What to call it with.
+            asynchronous: True gives the coroutine in any case.
+            callback_timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up, and to cancel
+                the coroutine; None for no limit.
+            **kwargs: What to call it with, by name.
+
+        Raises:
+            TimeoutError: The time was up.
+            Exception: Whatever the coroutine raises.
+
+        >>> async def total(numbers):
+        ...     return sum([await future for future in client.map(abs, numbers)])
+        >>> client.sync(total, [-1, 2, -3])
+        6
+        """
+        if asynchronous or (asynchronous is None and self._async_here()):
+            return func(*args, **kwargs)
+        thread = self.cluster._on_loop()
+        answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        begin = partial(_await.run_for, answer, thread.loop, func, args, kwargs)
+        with _await.in_task(_azolla.thread_running()):
+            thread.post(begin, partial(_refuse, answer))
+        # In a task this is a wait like any other: the slot is lent meanwhile.
+        lent = _azolla.secede()
+        try:
+            limit = None if callback_timeout is None else seconds(callback_timeout)
+            return answer.result(limit)
+        except BaseException:
+            answer.cancel()
+            raise
+        finally:
+            del answer  # an exception's traceback leads here
+            if lent:
+                _azolla.rejoin()
+
+    def _post_callback(self, function: Callable[[Any], object], future: Any) -> None:
+        if not _leave.ending:
+            self._callback_thread.post(function, future)
+
+    # --- Work
+
+    if not TYPE_CHECKING:
+
+        def map(self, func, *iterables, key=None, batch_size=None, **options):
+            if batch_size is None and all(type(iterable) in _PLAIN for iterable in iterables):
+                return super().map(func, *iterables, key=key, **options)
+            # Others may run code of the user's when they are iterated over: the engine's frames must not lie below it.
+            size = _PORTION if batch_size is None else _whole("batch_size", batch_size)
+            rows, futures, listed = zip(*iterables, strict=False), [], isinstance(key, list)
+            while portion := list(islice(rows, size)):
+                own = key[len(futures) : len(futures) + len(portion)] if listed else key
+                futures += super().map(func, *_columns(iterables, portion), key=own, **options)
+            if not futures or (listed and len(key) > len(futures)):
+                # Nothing more to submit, but arguments that may be wrong.
+                futures += super().map(
+                    func, *_columns(iterables, []), key=key[len(futures) :] if listed else key, **options
+                )
+            return futures
+
+        map.__doc__ = f"{Core.map.__doc__}\n\n>>> client.gather(client.map(abs, (-1 for _ in range(3))))\n[1, 1, 1]\n"
+        map.__signature__ = inspect.signature(Core.map)
+
+    def cancel(
+        self,
+        futures: Any,
+        asynchronous: bool | None = None,
+        force: bool = False,
+        reason: str | None = None,
+        msg: str | None = None,
+    ) -> Any:
+        """Cancels tasks and what depends on them.
+
+        One that runs goes on to its end, for nobody; a coroutine is cancelled at its next `await`.
+
+        Args:
+            futures: Futures, nested as for `gather`.
+            asynchronous: True gives an awaitable; so does an asynchronous client.
+            force: Taken as Dask takes it: there is one client, so cancelling always holds.
+            reason: Taken as Dask takes it.
+            msg: Taken as Dask takes it.
+
+        >>> futures = client.map(abs, [-1, -2])
+        >>> client.cancel(futures)
+        >>> [future.status for future in futures]
+        ['cancelled', 'cancelled']
+        """
+        for future in _all_futures(futures):
+            future._cancel()
+        return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
+
+    def retry(self, futures: Any, asynchronous: bool | None = None) -> Any:
+        """Runs failed tasks again, after the failed tasks that they depended on.
+
+        Args:
+            futures: Futures, nested as for `gather`.
+            asynchronous: True gives an awaitable; so does an asynchronous client.
+
+        Raises:
+            FutureCancelledError: One was released.
+            ClosedClientError: The client is closed.
+
+        >>> failed = client.map(int, ["seven"])
+        >>> _ = wait(failed)
+        >>> client.retry(failed)
+        >>> [str(future.exception()) for future in failed]
+        ["invalid literal for int() with base 10: 'seven'"]
+        """
+        for future in _all_futures(futures):
+            future._retry()
+        return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
+
+    # --- What there is
+
+    def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
+        """The address, and what there is of workers.
+
+        Args:
+            n_workers: How many workers to tell of, the first ones; by default all.
+
+        >>> info = client.scheduler_info()
+        >>> info["address"].startswith("inproc://")
+        True
+        >>> [worker["nthreads"] for worker in info["workers"].values()]
+        [2]
+        """
+        info = self.cluster.scheduler_info
+        if n_workers >= 0:
+            info["workers"] = dict(islice(info["workers"].items(), n_workers))
+        return info
+
+    @property
+    def dashboard_link(self) -> str | None:
+        """Where the client's cluster can be watched, in a browser; None without a dashboard.
+
+        Whoever has the link may cancel tasks, for it carries a token.
+
+        >>> client.dashboard_link.startswith("http://127.0.0.1:")
+        True
+        """
+        return self.cluster.dashboard_link
+
+    def write_trace(self, filename: str | os.PathLike[str]) -> None:
+        """As `LocalCluster.write_trace`: for Perfetto or chrome://tracing.
+
+        >>> client.write_trace("trace.json")
+        """
+        self.cluster.write_trace(filename)
+
+    def __repr__(self) -> str:
+        cluster = self.cluster
+        threads = cluster._n_workers * cluster._threads_per_worker
+        return (
+            f"<Client: {cluster.scheduler_address!r} workers={cluster._n_workers} threads={threads} "
+            f"memory={_html.size(cluster._memory)} status={self.status!r} dashboard={self.dashboard_link!r}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return _html.client(self)
+
+
+# Clusters make clients, and lie below.
+LocalCluster._client_class = Client
+
+#: What is iterated over without running any code but the interpreter's.
+_PLAIN = frozenset({list, tuple, range, dict, set, frozenset, str, bytes})
+
+#: How many tasks are submitted at once: few enough for the first to begin early.
+_PORTION = 256
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number, 1 or more, not {value!r}")
+    return value
+
+
+def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) -> Iterable[Any]:
+    return zip(*rows, strict=True) if rows else [()] * len(iterables)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _all_futures(obj: Any) -> list[Future[Any]]:
+    of_collection = collection_futures(obj)
+    return Core._futures(listed(obj)) if of_collection is None else of_collection
+
+
+def _refuse(answer: "concurrent.futures.Future[Any]") -> None:
+    with contextlib.suppress(concurrent.futures.InvalidStateError):
+        answer.set_exception(ClosedClientError("the client was closed during the call"))
+
+
+def _joined(address: Any, given: dict[str, Any]) -> LocalCluster:
+    """The cluster that is named, or is given itself."""
+    unexpected = [name for name in given if given[name] is not None]
+    if unexpected:
+        raise ValueError(f"a cluster that is there already takes no {', '.join(unexpected)}: give that to LocalCluster")
+    if isinstance(address, LocalCluster):
+        address._check_open(f"Client({address.name!r})")
+        return address
+    if not isinstance(address, str):
+        raise TypeError(f"Client() takes a LocalCluster or an address first, not {address!r}")
+    if not address.startswith("inproc://"):
+        raise NotImplementedError(
+            f"Client({address!r}): clusters of other processes cannot be reached yet; leave the address out and pass "
+            "processes=False"
+        )
+    return find(address)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=defaults.clear)

@@ -1,0 +1,324 @@
+"""Dask's collections on a client: `get`, `compute` and `persist`.
+
+A Dask graph becomes tasks in the order that `dask.order` gives: among tasks of one priority the engine begins the one
+that was submitted first, so what keeps Dask's memory low does here too, below the user's own priorities.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from azolla._azolla import Core, Future
+from azolla._base.annotations import get_annotations
+from azolla._base.errors import FutureCancelledError
+
+#: Arguments of `submit` that a graph's tasks can have, each its own: by `dask.annotate`.
+_ANNOTATIONS = ("allow_other_workers", "priority", "resources", "retries", "workers")
+
+
+class Collections(Core):
+    """The part of `Client` that is a scheduler of Dask's collections."""
+
+    def get(
+        self,
+        dsk: Any,
+        keys: Any,
+        workers: Any = None,
+        allow_other_workers: bool | None = None,
+        resources: Any = None,
+        sync: bool = True,
+        asynchronous: bool | None = None,
+        direct: Any = None,
+        retries: int | None = None,
+        priority: float | None = None,
+        fifo_timeout: Any = None,
+        actors: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Runs a Dask graph: what Dask's collections take as their scheduler.
+
+        `dask.config.set(scheduler=client.get)` has arrays, dataframes, delayed calls and xarray computed here. Needs
+        `dask` (`pip install azolla[dask]`).
+
+        Args:
+            dsk: A graph: a dictionary, a `HighLevelGraph`, or an expression that has one.
+            keys: A key, or lists of keys.
+            workers, allow_other_workers, resources, retries, priority, actors: As for `submit`, for every task.
+                `dask.annotate` says them for some.
+            sync: Whether to wait for the results; otherwise futures are returned.
+            asynchronous: True gives an awaitable; so does an asynchronous client.
+            direct, fifo_timeout, **kwargs: Taken as Dask takes them.
+
+        Returns:
+            The results, or the futures, in place of the keys.
+
+        Raises:
+            KeyError: A key is not in the graph, and no task has it.
+            FutureCancelledError: The graph needs a future that is gone.
+            ImportError: There is no Dask.
+            Exception: What a task has raised.
+
+        >>> client.get({"x": 1, "y": (lambda x: x + 1, "x")}, ["x", "y"])
+        [1, 2]
+        """
+        options = {
+            "workers": workers,
+            "allow_other_workers": allow_other_workers,
+            "resources": resources,
+            "retries": retries,
+            "priority": priority,
+            "actors": actors,
+        }
+        futures = self._submit_graph(dsk, keys, options)
+        return self.gather(futures, asynchronous=asynchronous) if sync else futures  # type: ignore[attr-defined]
+
+    def compute(
+        self,
+        collections: Any,
+        sync: bool = False,
+        optimize_graph: bool = True,
+        workers: Any = None,
+        allow_other_workers: bool = False,
+        resources: Any = None,
+        retries: int = 0,
+        priority: float | None = None,
+        fifo_timeout: Any = None,
+        actors: Any = None,
+        traverse: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """Futures on the results of Dask collections.
+
+        Args:
+            collections: A collection, or a list of them; what is none comes back as it is.
+            sync: Whether to wait, and give the results.
+            optimize_graph: Whether Dask optimises the graph first.
+            workers, allow_other_workers, resources, retries, priority, actors: As for `get`.
+            traverse: Whether to look for collections in containers among the collections.
+            fifo_timeout, **kwargs: Taken as Dask takes them.
+
+        >>> import dask
+        >>> client.compute(dask.delayed(sum)([1, dask.delayed(abs)(-2)])).result()
+        3
+        """
+        dask: Any = import_module("dask")
+
+        one = not isinstance(collections, list | tuple | set | frozenset)
+        items = [collections] if one else list(collections)
+        if traverse:
+            items = [dask.delayed(item) if _is_container(item) else item for item in items]
+        scheduler = self._futures_scheduler(
+            workers=workers,
+            allow_other_workers=allow_other_workers,
+            resources=resources,
+            retries=retries or None,
+            priority=priority,
+            actors=actors,
+        )
+        done = dask.compute(*items, traverse=False, optimize_graph=optimize_graph, scheduler=scheduler)
+        futures = done[0] if one else list(done)
+        return self.gather(futures) if sync else futures  # type: ignore[attr-defined]
+
+    def persist(
+        self,
+        collections: Any,
+        optimize_graph: bool = True,
+        workers: Any = None,
+        allow_other_workers: bool | None = None,
+        resources: Any = None,
+        retries: int | None = None,
+        priority: float | None = None,
+        fifo_timeout: Any = None,
+        actors: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Dask collections of the same kind whose parts are futures, being computed.
+
+        Args:
+            collections: A collection, or a list of them.
+            optimize_graph: Whether Dask optimises the graph first.
+            workers, allow_other_workers, resources, retries, priority, actors: As for `get`.
+            fifo_timeout, **kwargs: Taken as Dask takes them.
+
+        >>> import dask.array
+        >>> ones = client.persist(dask.array.ones(10, chunks=5))
+        >>> int(ones.sum().compute(scheduler=client.get))
+        10
+        """
+        dask: Any = import_module("dask")
+
+        one = not isinstance(collections, list | tuple | set | frozenset)
+        items = [collections] if one else list(collections)
+        scheduler = self._futures_scheduler(
+            workers=workers,
+            allow_other_workers=allow_other_workers,
+            resources=resources,
+            retries=retries,
+            priority=priority,
+            actors=actors,
+        )
+        persisted = dask.persist(*items, traverse=False, optimize_graph=optimize_graph, scheduler=scheduler)
+        return persisted[0] if one else list(persisted)
+
+    def _futures_scheduler(self, **options: Any) -> Callable[..., Any]:
+        # Dask optimises, calls this as it calls any scheduler, and puts what it gets where results go.
+        def scheduler(dsk: Any, keys: Any, **more: Any) -> Any:
+            return self.get(dsk, keys, sync=False, **options)
+
+        return scheduler
+
+    def _submit_graph(self, dsk: Any, keys: Any, options: dict[str, Any]) -> Any:
+        from dask.order import order
+
+        if not isinstance(keys, list):  # a tuple is one key
+            return self._submit_graph(dsk, [keys], options)[0]
+        wanted = set(_flat(keys))
+        nodes, annotations = _graph(dsk, wanted)
+        tasks = _Tasks(self, nodes, wanted, annotations, options)
+        inside = {key: node.dependencies & nodes.keys() for key, node in nodes.items()}
+        numbers = order(nodes, dependencies=inside)
+        for key in sorted(nodes, key=numbers.__getitem__):
+            tasks.add(key)
+        return tasks.futures_of(keys)
+
+
+class _Tasks:
+    """A graph on its way into a client: each key's value or future, once it is added."""
+
+    def __init__(
+        self, client: Core, nodes: Any, wanted: set[Any], annotations: dict[Any, Any], options: dict[str, Any]
+    ) -> None:
+        self._client, self._nodes, self._wanted = client, nodes, wanted
+        self._annotations = annotations
+        self._options = {name: value for name, value in options.items() if value is not None}
+        #: What is annotated here and differs from key to key.
+        self._by_key = {
+            name: value for name, value in get_annotations().items() if callable(value) and name in _ANNOTATIONS
+        }
+        #: Data of the graph goes into the calls that need it.
+        self._values: dict[Any, Any] = {}
+        self._futures: dict[Any, Future[Any]] = {}
+
+    def add(self, key: Any) -> None:
+        from dask._task_spec import Alias, DataNode
+        from dask.utils import key_split
+
+        node = self._nodes[key]
+        held = _held(node)
+        if isinstance(node, DataNode) and held == [node.value]:
+            self._futures[key] = node.value
+        elif isinstance(node, DataNode) and not held:
+            if key in self._wanted:
+                self._futures[key] = self._client._scatter(node.value, key, False)
+            else:
+                self._values[key] = node.value
+        elif isinstance(node, Alias) and node.target not in self._values:
+            self._futures[key] = self._future(node.target)
+        else:
+            values = {name: self._values[name] for name in node.dependencies if name in self._values}
+            inputs = {name: self._future(name) for name in node.dependencies if name not in values}
+            own = {name: by[key] for name, by in self._annotations.items() if key in by and name in _ANNOTATIONS}
+            around = {name: value(key) for name, value in self._by_key.items()}
+            call = _Call(node, values, key_split(key))
+            self._futures[key] = self._client.submit(call, inputs, held, key=key, **(around | self._options | own))
+
+    def _future(self, key: Any) -> Future[Any]:
+        if key not in self._futures:
+            # It is in no graph: what was persisted, or submitted, before.
+            future: Future[Any] = Future(key, self._client)  # type: ignore[arg-type]
+            if future.status == "lost":
+                if key in self._wanted:
+                    raise KeyError(key)
+                raise FutureCancelledError(
+                    f"{key}: a graph needs this future, and the client has no such task any more"
+                )
+            self._futures[key] = future
+        return self._futures[key]
+
+    def futures_of(self, keys: Any) -> Any:
+        return [self.futures_of(key) if isinstance(key, list) else self._future(key) for key in keys]
+
+
+class _Call:
+    """What a graph's task calls."""
+
+    def __init__(self, node: Any, values: dict[Any, Any], name: str) -> None:
+        self.__name__ = name
+        self._node, self._values = node, values
+
+    def __call__(self, inputs: dict[Any, Any], held: list[Any]) -> Any:
+        node = _filled(self._node, dict(zip(map(id, _held(self._node)), held, strict=True))) if held else self._node
+        return node({**self._values, **inputs})
+
+
+# A future that a delayed call was given as it is stays in the graph as an argument; Dask's graphs look for those of its
+# own kind alone.
+
+
+def _held(node: Any) -> list[Future[Any]]:
+    """The futures among a node's arguments, those in nodes and containers among them included."""
+    from dask._task_spec import DataNode, Task
+
+    if isinstance(node, Future):
+        return [node]
+    if isinstance(node, Task):
+        parts: Any = (*node.args, *node.kwargs.values())
+    elif isinstance(node, DataNode):
+        parts = (node.value,)
+    elif type(node) is dict:
+        parts = node.values()
+    elif type(node) in (list, tuple, set, frozenset):
+        parts = node
+    else:
+        return []
+    return [future for part in parts for future in _held(part)]
+
+
+def _filled(node: Any, results: dict[int, Any]) -> Any:
+    """The node with results in place of futures."""
+    from dask._task_spec import DataNode, Task
+
+    if isinstance(node, Future):
+        return results[id(node)]
+    if isinstance(node, Task):
+        filled = copy.copy(node)
+        filled.args = tuple(_filled(argument, results) for argument in node.args)
+        filled.kwargs = {name: _filled(argument, results) for name, argument in node.kwargs.items()}
+        return filled
+    if isinstance(node, DataNode):
+        return DataNode(node.key, _filled(node.value, results))
+    if type(node) is dict:
+        return {name: _filled(value, results) for name, value in node.items()}
+    if type(node) in (list, tuple, set, frozenset):
+        return type(node)(_filled(value, results) for value in node)
+    return node
+
+
+def _graph(dsk: Any, wanted: set[Any]) -> tuple[Any, dict[Any, Any]]:
+    """The nodes that are needed, and what `dask.annotate` has said of them: values by key, by name."""
+    from dask._task_spec import convert_legacy_graph, cull
+    from dask.utils import ensure_dict
+
+    annotations: dict[Any, Any] = {}
+    if hasattr(dsk, "__dask_annotations__"):
+        annotations = dsk.__dask_annotations__()
+    elif hasattr(dsk, "layers"):
+        for layer in dsk.layers.values():
+            for name, value in (layer.annotations or {}).items():
+                said = {key: value(key) if callable(value) else value for key in layer}
+                annotations.setdefault(name, {}).update(said)
+    graph = dsk if isinstance(dsk, Mapping) else dsk.__dask_graph__()
+    return cull(convert_legacy_graph(ensure_dict(graph)), wanted), annotations
+
+
+def _is_container(item: Any) -> bool:
+    return isinstance(item, list | set | tuple | dict | Iterator)
+
+
+def _flat(keys: list[Any]) -> Iterator[Any]:
+    for key in keys:
+        if isinstance(key, list):
+            yield from _flat(key)
+        else:
+            yield key

@@ -1,0 +1,215 @@
+"""`Client.get_executor`: the client as an executor of `concurrent.futures`."""
+
+import concurrent.futures
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from concurrent.futures._base import CANCELLED, PENDING, RUNNING
+from types import CoroutineType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from azolla import _azolla
+from azolla._azolla import Core
+from azolla._base.errors import CancelledError, ClosedClientError
+from azolla._base.names import function_name
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: What may be said once of all that an executor submits.
+_OPTIONS = frozenset({"allow_other_workers", "fifo_timeout", "priority", "pure", "resources", "retries", "workers"})
+
+
+class Executors(Core):
+    """The part of `Client` that makes executors."""
+
+    def get_executor(self, **options: Any) -> "ClientExecutor":
+        """This client as an executor of `concurrent.futures`, for whatever asks for one.
+
+        Args:
+            **options: Of the arguments of `submit`: `priority`, `retries`, `workers`, `resources`,
+                `allow_other_workers`, `fifo_timeout`, and `pure`, which is False here unless given.
+
+        Raises:
+            TypeError: For any other argument.
+
+        >>> with client.get_executor(priority=1) as executor:
+        ...     list(executor.map(pow, [2, 3], [10, 4]))
+        [1024, 81]
+        """
+        return ClientExecutor(self, **options)
+
+
+# A ThreadPoolExecutor, because that is what it stands in for: asyncio takes nothing else as a loop's default executor,
+# and `adaptive` asks nothing else for its number of threads. Of the pool's own threads and queue none is used.
+class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
+    """An executor of `concurrent.futures` on a client. `Client.get_executor` makes them.
+
+    Its futures are those of `concurrent.futures`; the work is a client's: azolla's futures among the arguments stand
+    for their results, and coroutine functions run on the client's event loop. `result()` and `exception()` called in a
+    task take no slot while they wait. Done-callbacks must not wait for other futures. To shut it down leaves the client
+    open.
+
+    >>> executor = client.get_executor()
+    >>> executor.submit(pow, 2, 10).result()
+    1024
+    """
+
+    def __init__(self, client: Core, **options: Any) -> None:
+        unknown = sorted(options.keys() - _OPTIONS)
+        if unknown:
+            raise TypeError(f"get_executor() has no argument {', '.join(map(repr, unknown))}")
+        client._check_open("get_executor")
+        super().__init__(sum(client.nthreads().values()))  # type: ignore[attr-defined]
+        self._client = client
+        self._pure = options.pop("pure", False)
+        self._options = options
+        self._unsettled: set[ExecutorFuture[Any]] = set()
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> "ExecutorFuture[R]":
+        """Has `fn(*args, **kwargs)` run as a task of the client.
+
+        Raises:
+            RuntimeError: The executor was shut down.
+            ClosedClientError: The client is closed.
+        """
+        answer: ExecutorFuture[R] = ExecutorFuture()
+        with self._shutdown_lock:
+            if self._shutdown:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self._unsettled.add(answer)
+        answer.add_done_callback(self._unsettled.discard)
+        try:
+            answer._task = task = self._submit(answer, fn, args, kwargs)
+            task.add_done_callback(answer._settle)
+        except BaseException:
+            self._unsettled.discard(answer)
+            raise
+        return answer
+
+    def _submit(self, answer: "ExecutorFuture[Any]", fn: Any, args: Any, kwargs: Any) -> Any:
+        submit = functools.partial(self._client.submit, **self._options)
+        if not self._pure:
+            return submit(_Call(answer, fn), *args, pure=False, **kwargs)
+        shared = submit(fn, *args, pure=True, **kwargs)
+        return submit(_Call(answer, _identity, function_name(fn)), shared, pure=False)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Takes no more work. What was submitted still runs; the client stays open.
+
+        Args:
+            wait: Whether to wait until all of it has ended.
+            cancel_futures: Whether to cancel what has not begun.
+
+        >>> executor = client.get_executor()
+        >>> executor.shutdown()
+        >>> executor.submit(abs, -1)
+        Traceback (most recent call last):
+        RuntimeError: cannot schedule new futures after shutdown
+        """
+        with self._shutdown_lock:
+            self._shutdown = True
+            unsettled = list(self._unsettled)
+        if cancel_futures:
+            for answer in unsettled:
+                answer.cancel()
+        if wait and unsettled:
+            with slot_lent():
+                concurrent.futures.wait(unsettled)
+
+
+class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
+    """A future of `concurrent.futures` that stands for a task of a client."""
+
+    #: The task's own future: what can cancel it. None once it has ended.
+    _task: Any = None
+
+    def cancel(self) -> bool:
+        """Cancels the call, unless it runs or has ended; as of any future of `concurrent.futures`."""
+        if not super().cancel():
+            return False
+        self._begin()
+        if self._task is not None:
+            self._task._cancel()
+        return True
+
+    def result(self, timeout: float | None = None) -> R:
+        """The result, waited for. In a task this takes no slot."""
+        with contextlib.nullcontext() if self.done() else slot_lent():
+            return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the call has raised, waited for; None if it has succeeded. In a task this takes no slot."""
+        with contextlib.nullcontext() if self.done() else slot_lent():
+            return super().exception(timeout)
+
+    def _begin(self) -> bool:
+        """Whether the call may go on; a cancellation is told to those who wait, once."""
+        with self._condition:
+            if self._state in (PENDING, CANCELLED):
+                return self.set_running_or_notify_cancel()
+            return self._state == RUNNING
+
+    def _end(self, result: Any = None, error: BaseException | None = None) -> None:
+        # Nothing comes of it if the client was closed meanwhile.
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
+            if error is not None:
+                self.set_exception(error)
+            else:
+                self.set_result(result)
+
+    def _settle(self, task: Any) -> None:
+        """The task has ended, however that came: the call itself may never have been made."""
+        self._task = None
+        if self.done():
+            return
+        try:
+            task._now()
+        except CancelledError as error:
+            if not self.cancel():
+                self._end(error=error)
+        except BaseException as error:
+            self._end(error=error)
+        else:
+            self._end(error=ClosedClientError("the client was closed during the call"))
+
+
+class _Call:
+    """What the task calls: the function, and the future that is told."""
+
+    def __init__(self, answer: ExecutorFuture[Any], function: Any, name: str | None = None) -> None:
+        if not callable(function):
+            raise TypeError(f"submit() takes a function first, not {function!r}")
+        self.__name__ = name or function_name(function)
+        self._answer, self._function = answer, function
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        if not self._answer._begin():
+            return None
+        try:
+            result = self._function(*args, **kwargs)
+        finally:
+            del args, kwargs  # a traceback would hold them
+        if isinstance(result, CoroutineType):
+            return self._drive(result)
+        self._answer._end(result)
+        return None
+
+    # What it raises is told once the task has ended (`_settle`): it may be tried again.
+    async def _drive(self, coroutine: Any) -> None:
+        self._answer._end(await coroutine)
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+@contextlib.contextmanager
+def slot_lent() -> Iterator[None]:
+    """Has the task that waits within take no slot meanwhile. Outside tasks it does nothing."""
+    lent = _azolla.secede()
+    try:
+        yield
+    finally:
+        if lent:
+            _azolla.rejoin()

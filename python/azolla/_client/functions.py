@@ -1,0 +1,189 @@
+"""What may be called with no client in hand: inside tasks, and on futures."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
+
+from azolla import _azolla
+from azolla._azolla import Future
+from azolla._base.errors import FuturesCancelledError
+from azolla._base.futures import futures_of
+from azolla._base.time import Timeout, seconds
+from azolla._client.client import Client
+from azolla._cluster import workers as _workers
+from azolla._cluster.workers import Worker
+from azolla._run import awaiting as _await
+from azolla._run.current import current_or_none
+
+T = TypeVar("T")
+
+
+def get_client(address: str | None = None, timeout: Timeout = None, resolve_address: bool = True) -> Client:
+    """The client that runs the task in which this is called; outside tasks, the current client.
+
+    Args:
+        address: A client of this process by its scheduler's address.
+        timeout: Taken as Dask takes it; nothing is waited for.
+        resolve_address: Taken as Dask takes it.
+
+    Raises:
+        ValueError: There is none.
+
+    >>> def grow(n):
+    ...     return sum(get_client().gather(get_client().map(abs, range(-n, 0))))
+    >>> client.submit(grow, 4).result()
+    10
+    """
+    client = current_or_none()
+    if client is None:
+        raise ValueError("no client: this is not called in a task, and no Client is open")
+    if address is not None and client.scheduler_info()["address"] != address:
+        raise ValueError(f"no client of this process has the address {address!r}")
+    return client
+
+
+def get_worker() -> Worker:
+    """The worker that runs the task in which this is called.
+
+    Raises:
+        ValueError: This is not called in a task.
+
+    >>> client.submit(lambda: get_worker().name, pure=False).result()
+    0
+    """
+    worker = _workers.current()
+    if worker is None:
+        raise ValueError("get_worker() was called outside a task")
+    return worker
+
+
+def secede() -> None:
+    """Lets the task in which this is called run on without a slot, so that another begins in its place.
+
+    A task that only waits needs not do this: waiting takes no slot. A second time it does nothing.
+
+    Raises:
+        ValueError: This is not called in a task.
+
+    >>> def listen():
+    ...     secede()  # for as long as it takes
+    ...     return "heard"
+    >>> client.submit(listen).result()
+    'heard'
+    """
+    if _azolla.secede() is None and _await.current_task() is None:
+        raise ValueError("secede() was called outside a task")
+
+
+def rejoin() -> None:
+    """Waits for a slot for a task that has seceded, ahead of tasks not yet begun.
+
+    Raises:
+        ValueError: This is not called in a task.
+        ClosedClientError: The client was closed meanwhile.
+
+    >>> def listen_then_work(n):
+    ...     secede()
+    ...     rejoin()  # the work takes a slot again
+    ...     return n + 1
+    >>> client.submit(listen_then_work, 1).result()
+    2
+    """
+    if not _azolla.rejoin() and _await.current_task() is None:
+        raise ValueError("rejoin() was called outside a task")
+
+
+class DoneAndNotDoneFutures(NamedTuple, Generic[T]):
+    """What `wait` returns."""
+
+    done: set[Future[T]]
+    not_done: set[Future[T]]
+
+
+@overload
+def wait(
+    fs: Future[T] | Iterable[Future[T]],
+    timeout: Timeout = None,
+    return_when: Literal["ALL_COMPLETED", "FIRST_COMPLETED"] = "ALL_COMPLETED",
+) -> DoneAndNotDoneFutures[T]: ...
+@overload
+def wait(fs: object, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -> DoneAndNotDoneFutures[Any]: ...
+def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -> Any:
+    """Waits until all futures have ended, or one has (`return_when="FIRST_COMPLETED"`).
+
+    A future that failed counts as ended. With an asynchronous client, and on a client's own loop, this is awaitable:
+    type checkers are told of the blocking kind alone.
+
+    Args:
+        fs: Futures, nested as for `gather`.
+        timeout: Seconds (or a `timedelta`, or a text such as `"500ms"`) after which to give up; None for no limit.
+        return_when: `"ALL_COMPLETED"` or `"FIRST_COMPLETED"`.
+
+    Returns:
+        The sets of futures that have ended and that have not.
+
+    Raises:
+        TimeoutError: The time was up.
+        FuturesCancelledError: Some of those that have ended were cancelled.
+        WaitCycleError: The task in which this is called would wait for itself.
+        ClosedClientError: The client was closed during the wait.
+        NotImplementedError: `return_when` is neither of the two.
+
+    >>> futures = client.map(abs, [-1, -2, -3])
+    >>> done, not_done = wait(futures)
+    >>> len(done), len(not_done)
+    (3, 0)
+    """
+    if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED"):
+        raise NotImplementedError(f"return_when must be 'ALL_COMPLETED' or 'FIRST_COMPLETED', not {return_when!r}")
+    futures = futures_of(fs)
+    first = return_when == "FIRST_COMPLETED"
+    clients = {future.client for future in futures}
+    if any(client is not None and client._async_here() for client in clients):
+        return _wait_async(futures, timeout, first)
+    _azolla.wait(futures, timeout, first)
+    return _sorted(futures)
+
+
+async def _wait_async(futures: list[Future[Any]], timeout: Any, first: bool) -> DoneAndNotDoneFutures[Any]:
+    waits = [asyncio.ensure_future(_await.ended(future)) for future in futures]
+    try:
+        if waits:
+            when = asyncio.FIRST_COMPLETED if first else asyncio.ALL_COMPLETED
+            limit = None if timeout is None else seconds(timeout)
+            _, pending = await asyncio.wait(waits, timeout=limit, return_when=when)
+            if len(pending) == len(waits) or (pending and not first):
+                raise TimeoutError("the time was up before the futures had ended")
+    finally:
+        for one in waits:
+            one.cancel()
+    return _sorted(futures)
+
+
+def _sorted(futures: list[Future[Any]]) -> DoneAndNotDoneFutures[Any]:
+    done = {future for future in futures if future.done()}
+    cancelled = [str(future.key) for future in done if future.cancelled()]
+    if cancelled:
+        raise FuturesCancelledError(f"cancelled: {', '.join(sorted(cancelled))}")
+    return DoneAndNotDoneFutures(done, set(futures) - done)
+
+
+def fire_and_forget(obj: Any) -> None:
+    """Has tasks run to their ends though no future on them is left. Their results are not kept.
+
+    Args:
+        obj: A future, or futures nested as for `gather`.
+
+    Raises:
+        FutureCancelledError: One was released.
+
+    >>> from queue import Queue
+    >>> letters = Queue()
+    >>> fire_and_forget(client.submit(letters.put, "sent", pure=False))
+    >>> letters.get(timeout=10)
+    'sent'
+    """
+    for future in futures_of(obj):
+        client = future.client
+        if client is not None:
+            client._keep(future)

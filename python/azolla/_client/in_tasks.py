@@ -1,0 +1,77 @@
+"""What Dask has for use inside tasks, besides `get_client` and `secede`: `worker_client`, `print` and `warn`."""
+
+import builtins
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from azolla import _azolla
+from azolla._base.time import Timeout
+from azolla._client.client import Client
+from azolla._client.functions import get_client, get_worker
+
+
+@contextlib.contextmanager
+def worker_client(timeout: Timeout = None, separate_thread: bool = True) -> Iterator[Client]:
+    """The client that runs the task in which this is called; the task holds no slot within.
+
+    Waiting takes no slot in any case; this is for what else takes long and computes nothing.
+
+    Args:
+        timeout: Taken as Dask takes it; nothing is waited for.
+        separate_thread: Whether to secede on entry, and rejoin at the end. One that has seceded stays so.
+
+    Raises:
+        ValueError: This is not called in a task.
+
+    >>> def grow(n):
+    ...     with worker_client() as client:
+    ...         return sum(client.gather(client.map(abs, range(-n, 0))))
+    >>> client.submit(grow, 4).result()
+    10
+    """
+    try:
+        get_worker()
+    except ValueError:
+        raise ValueError("worker_client() was called outside a task") from None
+    client = get_client()
+    lent = separate_thread and _azolla.secede()
+    try:
+        yield client
+    finally:
+        if lent:
+            _azolla.rejoin()
+
+
+def print(*args: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:
+    """The builtin `print`. Dask has one that shows in the client what a worker prints: here they share a process.
+
+    >>> _ = client.submit(print, "from a task").result()
+    from a task
+    """
+    builtins.print(*args, sep=sep, end=end, file=file, flush=flush)
+
+
+def warn(
+    message: str | Warning,
+    category: type[Warning] | None = UserWarning,
+    stacklevel: int = 1,
+    source: Any = None,
+) -> None:
+    """`warnings.warn`. Dask has one that shows in the client what a worker warns of: here they share a process.
+
+    Args:
+        message: What to warn of.
+        category: The warning's class.
+        stacklevel: Which caller it is attributed to; 1 is the one of this.
+        source: The object that was destroyed, for a `ResourceWarning`.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn("the disk is nearly full")
+    >>> str(caught[0].message)
+    'the disk is nearly full'
+    """
+    warnings.warn(message, category, stacklevel=stacklevel + 1, source=source)

@@ -1,0 +1,247 @@
+"""`gather` and `scatter`: results out of the cluster, and data into it."""
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+from functools import partial
+from typing import Any, Literal, TypeVar, overload
+
+from azolla._azolla import Core, Future
+from azolla._base.time import Timeout
+from azolla._run import awaiting as _await
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class Transfer(Core):
+    """What a client does to move values."""
+
+    @overload
+    def gather(
+        self,
+        futures: Any,
+        errors: Literal["raise", "skip"] = "raise",
+        direct: Any = None,
+        *,
+        asynchronous: Literal[True],
+    ) -> Awaitable[Any]: ...
+    @overload
+    def gather(
+        self,
+        futures: Future[T],
+        errors: Literal["raise"] = "raise",
+        direct: Any = None,
+        asynchronous: Literal[False] | None = None,
+    ) -> T: ...
+    @overload
+    def gather(
+        self,
+        futures: list[Future[T]] | Iterator[Future[T]],
+        errors: Literal["raise", "skip"] = "raise",
+        direct: Any = None,
+        asynchronous: Literal[False] | None = None,
+    ) -> list[T]: ...
+    @overload
+    def gather(
+        self,
+        futures: tuple[Future[T], ...],
+        errors: Literal["raise"] = "raise",
+        direct: Any = None,
+        asynchronous: Literal[False] | None = None,
+    ) -> tuple[T, ...]: ...
+    @overload
+    def gather(
+        self,
+        futures: set[Future[T]],
+        errors: Literal["raise"] = "raise",
+        direct: Any = None,
+        asynchronous: Literal[False] | None = None,
+    ) -> set[T]: ...
+    @overload
+    def gather(
+        self,
+        futures: dict[K, Future[T]],
+        errors: Literal["raise"] = "raise",
+        direct: Any = None,
+        asynchronous: Literal[False] | None = None,
+    ) -> dict[K, T]: ...
+    @overload
+    def gather(
+        self,
+        futures: object,
+        errors: Literal["raise", "skip"] = "raise",
+        direct: Any = None,
+        asynchronous: bool | None = None,
+    ) -> Any: ...
+    def gather(self, futures: Any, errors: str = "raise", direct: Any = None, asynchronous: bool | None = None) -> Any:
+        """The results of futures, nested as the futures are.
+
+        Lists, tuples, named tuples, sets, the values of dictionaries and the fields of dataclasses are looked into;
+        what is no future is passed through. Inside a task this takes no slot. On the client's own loop, and for an
+        asynchronous client, it is awaitable.
+
+        Args:
+            futures: A future, or containers of futures. An iterator is gathered as a list.
+            errors: `"raise"` raises the exception of one that failed, as soon as one has. `"skip"` leaves the failed
+                out of lists, and puts None for them elsewhere.
+            direct: Taken as Dask takes it; results are always at hand.
+            asynchronous: True gives an awaitable in any case.
+
+        Raises:
+            Exception: Whatever the task raised, with `errors="raise"`.
+            FutureCancelledError: One was cancelled, with `errors="raise"`, or released.
+            ValueError: `errors` is neither of the two.
+            WaitCycleError: The task in which this is called would wait for itself.
+            ClosedClientError: The client was closed during the wait.
+
+        >>> one, two = client.map(abs, [-1, -2])
+        >>> client.gather([one, two])
+        [1, 2]
+        >>> client.gather({"one": one, "both": [one, two], "text": "as it is"})
+        {'one': 1, 'both': [1, 2], 'text': 'as it is'}
+        >>> client.gather([one, client.submit(int, "two")], errors="skip")
+        [1]
+        """
+        if asynchronous or (asynchronous is None and self._async_here()):
+            return self._gather_async(futures, errors)
+        return self._gather(listed(futures), errors)
+
+    async def _gather_async(self, futures: Any, errors: str) -> Any:
+        futures = listed(futures)
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        gathering = self._gather_listen(futures, errors, loop, partial(_await.wake, waiter))
+        if gathering is not None:
+            try:
+                await waiter
+            finally:
+                gathering.close()
+        return self._gathered(futures, errors)
+
+    # To be told apart by the type of the container, or the lack of one: they overlap of course.
+    @overload
+    def scatter(
+        self,
+        data: Any,
+        workers: None = None,
+        broadcast: bool = False,
+        direct: Any = None,
+        hash: bool = True,
+        timeout: Timeout = None,
+        *,
+        asynchronous: Literal[True],
+    ) -> Awaitable[Any]: ...
+    @overload
+    def scatter(  # type: ignore[overload-overlap]
+        self,
+        data: dict[K, T],
+        workers: None = None,
+        broadcast: bool = False,
+        direct: Any = None,
+        hash: bool = True,
+        timeout: Timeout = None,
+        asynchronous: Literal[False] | None = None,
+    ) -> dict[K, Future[T]]: ...
+    @overload
+    def scatter(  # type: ignore[overload-overlap]
+        self,
+        data: list[T] | Iterator[T],
+        workers: None = None,
+        broadcast: bool = False,
+        direct: Any = None,
+        hash: bool = True,
+        timeout: Timeout = None,
+        asynchronous: Literal[False] | None = None,
+    ) -> list[Future[T]]: ...
+    @overload
+    def scatter(  # type: ignore[overload-overlap]
+        self,
+        data: tuple[T, ...],
+        workers: None = None,
+        broadcast: bool = False,
+        direct: Any = None,
+        hash: bool = True,
+        timeout: Timeout = None,
+        asynchronous: Literal[False] | None = None,
+    ) -> tuple[Future[T], ...]: ...
+    @overload
+    def scatter(  # type: ignore[overload-overlap]
+        self,
+        data: set[T],
+        workers: None = None,
+        broadcast: bool = False,
+        direct: Any = None,
+        hash: bool = True,
+        timeout: Timeout = None,
+        asynchronous: Literal[False] | None = None,
+    ) -> set[Future[T]]: ...
+    @overload
+    def scatter(
+        self,
+        data: T,
+        workers: None = None,
+        broadcast: bool = False,
+        direct: Any = None,
+        hash: bool = True,
+        timeout: Timeout = None,
+        asynchronous: Literal[False] | None = None,
+    ) -> Future[T]: ...
+    def scatter(
+        self,
+        data: Any,
+        workers: Any = None,
+        broadcast: bool = False,
+        direct: Any = None,
+        hash: bool = True,
+        timeout: Timeout = None,
+        asynchronous: bool | None = None,
+    ) -> Any:
+        """Futures on data that is there already.
+
+        A list, tuple, set or frozenset gives a container of futures of the same type; a dictionary gives one with its
+        keys as the futures' keys; an iterator gives a list of futures on its items; anything else is one value, and
+        gives one future. Data that goes into many calls is hashed once this way.
+
+        Args:
+            data: The data.
+            workers: Must be None: all data is at hand everywhere.
+            broadcast: Taken as Dask takes it; all data is at hand everywhere.
+            direct: Taken as Dask takes it.
+            hash: Whether equal values share a key, made of their digest.
+            timeout: Taken as Dask takes it; nothing is waited for.
+            asynchronous: True gives an awaitable; so does an asynchronous client.
+
+        Raises:
+            TypeError: A key of the dictionary can be no task's key.
+            ClosedClientError: The client is closed.
+            NotImplementedError: `workers` is given.
+
+        >>> text = client.scatter("a long text, to be searched often")
+        >>> client.gather([client.submit(str.find, text, word) for word in ("long", "often")])
+        [2, 28]
+        >>> client.scatter({"x": 1.5})["x"].key
+        'x'
+        """
+        if workers is not None:
+            raise NotImplementedError("workers= is not supported yet: a client has one kind of worker so far")
+        futures = self._scattered(data, hash)
+        if asynchronous or (asynchronous is None and self._async_here()):
+            return _await.Ready(futures)
+        return futures
+
+    def _scattered(self, data: Any, hash: bool) -> Any:
+        if type(data) is dict:
+            if None in data:
+                raise TypeError("a dictionary's keys become the futures' keys, and None is no key")
+            return {key: self._scatter(value, key, hash) for key, value in data.items()}
+        if type(data) in (list, tuple, set, frozenset):
+            return type(data)(self._scatter(value, None, hash) for value in data)
+        if isinstance(data, Iterator):
+            return [self._scatter(value, None, hash) for value in data]
+        return self._scatter(data, None, hash)
+
+
+def listed(futures: Any) -> Any:
+    """Futures in a container that can be looked through twice."""
+    # Iterators are drawn here: the engine's frames must not lie below a generator's.
+    return list(futures) if isinstance(futures, Iterator) else futures

@@ -1,0 +1,168 @@
+"""The dashboard: the client's page, traces and reports.
+
+The server's thread is a Python thread whose loop is Python, since errors are put into words here: that runs code of the
+user's, below which no native frame may lie.
+"""
+
+import os
+import threading
+import traceback
+import warnings
+from typing import Any, cast
+
+from azolla._azolla import ClusterCore, Dashboard
+from azolla._base import leave as _leave
+from azolla._run.current import current
+
+
+class Dashboarded:
+    """What a cluster has of a dashboard."""
+
+    name: str
+    _dashboard: Dashboard | None = None
+    _dashboard_thread: threading.Thread | None = None
+
+    @property
+    def dashboard_link(self) -> str | None:
+        """Where the cluster can be watched, in a browser; None without a dashboard.
+
+        Whoever has the link may cancel tasks, for it carries a token.
+
+        >>> client.cluster.dashboard_link.startswith("http://127.0.0.1:")
+        True
+        """
+        dashboard = self._dashboard
+        return None if dashboard is None else dashboard.link
+
+    def write_trace(self, filename: str | os.PathLike[str]) -> None:
+        """Writes when which task held which slot, as far as that was recorded, for Perfetto or chrome://tracing.
+
+        What runs is recorded while a page of the dashboard is open, and within `performance_report`: the latest 20,000
+        runs, and of functions that take less than some 20 µs one call in 64.
+
+        Args:
+            filename: Where to write. The file is JSON, in the Trace Event Format.
+
+        Raises:
+            RuntimeError: The cluster has no dashboard.
+            OSError: The file cannot be written.
+
+        >>> import json, pathlib
+        >>> client.cluster.write_trace("trace.json")
+        >>> sorted(json.loads(pathlib.Path("trace.json").read_text()))
+        ['displayTimeUnit', 'traceEvents']
+        """
+        trace = self._the_dashboard().trace()
+        with open(filename, "w", encoding="utf-8") as file:
+            file.write(trace)
+
+    def _the_dashboard(self) -> Dashboard:
+        if self._dashboard is None:
+            raise RuntimeError("this client has no dashboard: do not pass dashboard_address=None")
+        return self._dashboard
+
+    def _open_dashboard(self, address: str | int | None) -> None:
+        if address is None or _leave.ending:
+            return
+        try:
+            dashboard = Dashboard(cast(ClusterCore, self), str(address), self.name)
+        except OSError as error:
+            warnings.warn(f"the client has no dashboard: {error}", RuntimeWarning, stacklevel=4)
+            return
+        thread = threading.Thread(target=_serve, args=(dashboard,), name=f"{self.name}-dashboard", daemon=True)
+        try:
+            _leave.start(thread)
+        except BaseException:
+            dashboard.close()
+            raise
+        self._dashboard, self._dashboard_thread = dashboard, thread
+
+    def _close_dashboard(self) -> None:
+        if self._dashboard is not None:
+            self._dashboard.close()
+
+    def _join_dashboard(self, patience: float) -> None:
+        thread = self._dashboard_thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(patience)
+
+
+class performance_report:
+    """Records what runs within a `with` statement, and writes a report on it: one page that needs nothing else.
+
+    Works with `async with` as well.
+
+    Args:
+        filename: Where to write the page.
+        stacklevel: Taken as Dask takes it.
+        mode: Taken as Dask takes it: the page always holds all that it needs.
+        storage_options: Taken as Dask takes it.
+
+    Raises:
+        ValueError: No client is current.
+        RuntimeError: The client has no dashboard.
+
+    >>> import pathlib
+    >>> with performance_report("report.html"):
+    ...     client.gather(client.map(abs, [-1, -2]))
+    [1, 2]
+    >>> pathlib.Path("report.html").read_text().startswith("<!doctype html>")
+    True
+    """
+
+    def __init__(
+        self,
+        filename: str | os.PathLike[str] = "azolla-report.html",
+        stacklevel: int = 1,
+        mode: str | None = None,
+        storage_options: dict[str, Any] | None = None,
+    ) -> None:
+        self._filename = filename
+        self._dashboard: Dashboard | None = None
+
+    def __enter__(self) -> None:
+        dashboard = current().cluster._the_dashboard()
+        dashboard.start_recording()
+        self._dashboard = dashboard
+
+    def __exit__(self, *exc_info: object) -> None:
+        dashboard, self._dashboard = self._dashboard, None
+        if dashboard is None:
+            return
+        try:
+            report = dashboard.report()
+        finally:
+            dashboard.stop_recording()
+        with open(self._filename, "w", encoding="utf-8") as file:
+            file.write(report)
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.__exit__(*exc_info)
+
+
+def _serve(dashboard: Dashboard) -> None:
+    while _serve_for_a_while(dashboard):
+        pass
+
+
+def _serve_for_a_while(dashboard: Dashboard) -> bool:
+    # A function of its own, so that no exception is held while the next is waited for.
+    failed = dashboard.run()
+    if failed is None:
+        return False
+    for task, error in failed:
+        # What is no valid text may be in it all the same.
+        dashboard.add_error(task, _in_words(error).encode(errors="replace").decode())
+    return True
+
+
+def _in_words(error: BaseException | str) -> str:
+    if isinstance(error, str):
+        return error
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException as another:  # its own __str__ may raise anything
+        return f"{type(error).__qualname__}, which cannot be put into words: {type(another).__qualname__}"

@@ -1,0 +1,545 @@
+"""`LocalCluster`: the workers, and the event loop, that clients share."""
+
+import asyncio
+import atexit
+import contextlib
+import gc
+import logging
+import math
+import os
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Never, Protocol
+from urllib.parse import urlsplit
+
+from azolla import _azolla
+from azolla._azolla import ClusterCore, Running
+from azolla._base import html as _html
+from azolla._base import leave as _leave
+from azolla._base.errors import ClosedClientError
+from azolla._base.time import Timeout
+from azolla._cluster.dashboard import Dashboarded
+from azolla._cluster.everywhere import tear_down
+from azolla._cluster.notes import Notes, listen
+from azolla._cluster.workers import Worker
+from azolla._run import awaiting as _await
+from azolla._run import worker_loop as _worker
+from azolla._run.helper_threads import LoopThread
+from azolla._run.recorder import Recorder
+from azolla._run.transitions import Listeners
+
+if TYPE_CHECKING:
+    from azolla._azolla import _Client as Client
+
+logger = logging.getLogger("azolla")
+
+_numbers = count(1)
+#: The open clusters by number. A dictionary, because to copy one is a single step for other threads.
+_clusters: "dict[int, weakref.ref[LocalCluster]]" = {}
+
+#: How long closing waits for threads that run something, in seconds. They end with the process.
+JOIN = 1.0
+
+#: Arguments of Dask's `LocalCluster` and `Client` that mean something only between processes or machines, and why
+#: they are refused.
+ELSEWHERE = {
+    "host": "everything happens in this process, and nothing listens on a network",
+    "ip": "everything happens in this process, and nothing listens on a network",
+    "interface": "everything happens in this process, and nothing listens on a network",
+    "protocol": "everything happens in this process: its addresses are inproc://",
+    "scheduler_port": "everything happens in this process, and nothing listens on a port",
+    "security": "nothing goes over a network that could be encrypted",
+    "scheduler_file": "a scheduler of another process cannot be reached",
+    "worker_class": "workers are threads of this process",
+    "scheduler_kwargs": "the scheduler has no settings",
+    "local_directory": "nothing is kept in files",
+    "preload": "workers are threads of this process: what it has imported is there already",
+    "nanny": "workers are threads of this process: there is nothing to restart",
+    "loop": "a cluster runs its own event loop on a thread of its own; `await` works on any other",
+    "serializers": "nothing is serialized within a process",
+    "deserializers": "nothing is serialized within a process",
+    "extensions": "there is no scheduler process to extend",
+}
+
+#: Arguments of theirs that ask for what is so in any case: without a log, a network or processes to talk to.
+SO_ANYWAY = ("silence_logs", "heartbeat_interval", "direct_to_workers", "connection_limit")
+
+
+class _Stoppable(Protocol):
+    """What the cluster has stopped, and waited for, when it ends."""
+
+    def stop(self, patience: float) -> None: ...
+
+
+class LocalCluster(Dashboarded, ClusterCore):
+    """Workers in this process, for any number of clients.
+
+    `Client()` makes a cluster of its own. Made apart, a cluster is there before its clients and after them: they share
+    its workers and, by their keys, its tasks. A task goes on as long as any client holds a future on it.
+
+    Args:
+        name: What the cluster is called.
+        n_workers: How many workers; by default 1.
+        threads_per_worker: How many tasks each runs at once; by default the processors, shared among the workers.
+        processes: Must be False so far: worker processes, which are Dask's default, are still to come.
+        resources: What each worker has for its tasks to take, as amounts by names of your choice, say `{"GPU": 2}`; or
+            a list of such, one for each worker.
+        asynchronous: Whether `close` is awaitable. Make such a cluster by `await LocalCluster(asynchronous=True,
+            processes=False)` or in `async with`.
+        dashboard_address: Where the dashboard is to be seen: `":8787"` on this machine alone, `"0.0.0.0:8787"` from others
+            too. If the port is taken, it is one of the next; port 0 is any that is free. None for no dashboard.
+        memory_limit: Must be None, 0 or `"auto"`: the workers share this process and its memory, and none is limited.
+
+    Raises:
+        NotImplementedError: For worker processes, a limit of memory, and what has no meaning in one process.
+        TypeError: For an argument that a cluster does not have, and for numbers of workers or threads that are none.
+        ValueError: For less than one worker or thread.
+
+    Leaving a `with` statement closes the cluster, as `close` does.
+
+    >>> from azolla import Client, LocalCluster
+    >>> with LocalCluster(n_workers=2, threads_per_worker=1, processes=False) as cluster:
+    ...     with Client(cluster) as one, Client(cluster) as other:
+    ...         future = one.submit(pow, 2, 10, key="kibi")
+    ...         other.submit(pow, 2, 10, key="kibi").result()
+    1024
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        n_workers: int | None = None,
+        threads_per_worker: int | None = None,
+        processes: bool | None = None,
+        *,
+        resources: Mapping[str, float] | list[Mapping[str, float]] | None = None,
+        asynchronous: bool = False,
+        dashboard_address: str | int | None = ":8787",
+        memory_limit: float | str | None = None,
+        **unknown: Never,
+    ) -> None:
+        refuse("LocalCluster", unknown)
+        if processes is None or processes:
+            raise NotImplementedError(
+                "worker processes are still to come: pass processes=False to run tasks on threads"
+            )
+        if memory_limit not in (None, 0, "auto"):
+            raise NotImplementedError(
+                f"memory_limit={memory_limit!r}: the workers share this process and its memory, and none can be limited"
+            )
+        if _leave.ending:
+            raise RuntimeError("the interpreter is coming to its end: no cluster can be made any more")
+        workers = _positive("n_workers", n_workers, 1)
+        threads = _positive("threads_per_worker", threads_per_worker, max(1, (os.cpu_count() or 1) // workers))
+        amounts = _of_each(resources, workers)
+        self._number = next(_numbers)
+        self.name = name or f"azolla-{self._number}"
+        self.asynchronous = asynchronous
+        self._n_workers, self._threads_per_worker = workers, threads
+        self._started, self._memory = time.time(), _memory()
+        self._threads: set[threading.Thread] = set()
+        self._helpers: dict[str, Any] = {}
+        #: Until when its threads are waited for once it is closed, on the clock of `time.monotonic`.
+        self._deadline = math.inf
+        #: The clients that have joined and not left, the latest last.
+        self._clients: dict[int, weakref.ref[Client]] = {}
+        self._workers = {worker: Worker(self, worker, threads, amounts[worker]) for worker in range(workers)}
+        #: What was asked for that no worker can give, each told once.
+        self._unrunnable: set[str] = set()
+        #: What is published, by names; what is noted; the workers' plugins, by names.
+        self._datasets: dict[Any, Any] = {}
+        self._notes = Notes()
+        self._plugins: dict[str, Any] = {}
+        #: Who is told when tasks begin and end; among them at times what records it.
+        self._listeners: Listeners = {}
+        self._recorder = Recorder(self._listeners)
+        start = partial(_worker.start, self._threads, self._listeners)
+        self._start([(threads, has) for has in amounts], start, weakref.ref(self), secrets.randbits(128))
+        _clusters[self._number] = weakref.ref(self)
+        self._open_dashboard(dashboard_address)
+
+    # --- The cluster's life
+
+    @property
+    def status(self) -> str:
+        """`"running"` or `"closed"`.
+
+        >>> client.cluster.status
+        'running'
+        """
+        return "closed" if self._closed else "running"
+
+    def close(self, timeout: Timeout = None) -> Any:
+        """Cancels what has not ended, and ends the cluster and its clients. Waits on their futures end.
+
+        Tasks that run are waited for for a second at the most; then they are left to themselves. To close a cluster
+        again does nothing. In a coroutine, an asynchronous cluster's is awaitable.
+
+        Args:
+            timeout: Taken as Dask takes it.
+
+        >>> cluster = LocalCluster(processes=False)
+        >>> cluster.close()
+        >>> cluster.status
+        'closed'
+        """
+        if self.asynchronous and _running_loop() is not None:
+            return self._close_async()
+        self._end(JOIN)
+        return None
+
+    async def _close_async(self) -> None:
+        await asyncio.to_thread(self._end, JOIN)
+
+    def _end(self, patience: float) -> None:
+        if self._forked:
+            return
+        # One that ends it again, or at the same time, waits no longer than the first does.
+        deadline = self._deadline = min(self._deadline, time.monotonic() + patience)
+        tear_down(self, patience)
+        _clusters.pop(self._number, None)
+        self._close_dashboard()
+        self._close()
+        profiler: _Stoppable | None = self._helpers.get("profiler")
+        if profiler is not None:
+            profiler.stop(max(0.0, deadline - time.monotonic()))
+        clients = list(self._open_clients())
+        for client in clients:
+            client._forget()
+        loop_thread: LoopThread | None = self._helpers.get("loop")
+        if loop_thread is not None:
+            loop_thread.stop(max(0.0, deadline - time.monotonic()))
+        # Twice: one that another is just starting cannot be joined before that one has been.
+        for thread in list(self._threads) * 2:
+            if thread is not threading.current_thread():
+                with contextlib.suppress(RuntimeError):
+                    thread.join(max(0.0, deadline - time.monotonic()))
+        _leave.abandon(self._threads)
+        for client in clients:
+            client._callback_thread.stop(max(0.0, deadline - time.monotonic()))
+        self._join_dashboard(max(0.0, deadline - time.monotonic()))
+
+    def __enter__(self) -> "LocalCluster":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._end(JOIN)
+
+    def __await__(self) -> Any:
+        return self._itself().__await__()
+
+    async def _itself(self) -> "LocalCluster":
+        return self
+
+    async def __aenter__(self) -> "LocalCluster":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._close_async()
+
+    def __del__(self) -> None:
+        self._close_dashboard()
+        if not self._closed:
+            _clusters.pop(self._number, None)
+            self._close()
+            # Their threads hold nothing of the cluster; nobody waits for them here.
+            loop_thread: LoopThread | None = self._helpers.get("loop")
+            if loop_thread is not None:
+                loop_thread.stop(0.0)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a LocalCluster cannot be pickled; call get_client() in the task instead")
+
+    # --- Clients
+
+    #: `Client`, which lies above, and puts itself here when it is imported.
+    _client_class: "ClassVar[type[Client]]"
+
+    def get_client(self) -> "Client":
+        """A client of this cluster, which does not close it.
+
+        >>> with LocalCluster(processes=False) as cluster, cluster.get_client() as other:
+        ...     other.submit(abs, -1).result()
+        1
+        """
+        return self._client_class(self)
+
+    def _open_clients(self) -> "Iterator[Client]":
+        """The clients that have not left, the latest first."""
+        for reference in reversed(list(self._clients.values())):
+            client = reference()
+            if client is not None:
+                yield client
+
+    def _client_for_tasks(self) -> "Client":
+        """The client for a task whose own has left: the latest, or the cluster's own."""
+        own = self._helpers.get("client")
+        for client in self._open_clients():
+            if client is not own and not client._closed:
+                return client
+        return self._own_client()
+
+    def _own_client(self) -> "Client":
+        """The client that holds what is published, whoever published it."""
+        if "client" not in self._helpers:
+            self._helpers.setdefault("client", self._client_class(self, set_as_default=False))
+        own: Client = self._helpers["client"]
+        return own
+
+    def _log_event(self, topic: str | list[str] | tuple[str, ...], msg: Any) -> None:
+        topics = [topic] if isinstance(topic, str) else list(topic)
+        event = self._notes.log(topics, msg)
+        for client in self._open_clients():
+            for each in topics:
+                listen(client, each, event)
+
+    # --- The event loop
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The cluster's own event loop, on which coroutine tasks run. It has a thread of its own.
+
+        Raises:
+            ClosedClientError: The cluster is closed, and had no loop.
+
+        >>> client.cluster.loop is client.loop
+        True
+        """
+        return self._on_loop().loop
+
+    def _on_loop(self) -> LoopThread:
+        self._check_open("the event loop")
+        thread: LoopThread | None = self._helpers.get("loop")
+        if thread is None:
+            made = LoopThread(f"{self.name}-loop", self._set_loop_thread)
+            thread = self._helpers.setdefault("loop", made)
+            if thread is not made:
+                made.discard()
+        thread.start()
+        if self._closed:
+            thread.stop(0.0)  # the one who closed it may not have seen it
+            raise ClosedClientError("the client is closed")
+        return thread
+
+    def _run_coroutine(self, coroutine: Coroutine[Any, Any, Any], running: Running, context: Any) -> None:
+        try:
+            thread = self._on_loop()
+            begin = partial(_await.begin, thread.loop, coroutine, running, context, self._listeners)
+            thread.post(begin, partial(_await.close_unbegun, coroutine))
+        except BaseException:
+            coroutine.close()
+            raise
+
+    # --- What there is
+
+    @property
+    def scheduler_address(self) -> str:
+        """The address at which other clients of this process can join: `Client(address)`.
+
+        >>> Client(client.cluster.scheduler_address).cluster is client.cluster
+        True
+        """
+        return self._address("scheduler")
+
+    @property
+    def workers(self) -> dict[int, Worker]:
+        """The workers by their names.
+
+        >>> [worker.nthreads for worker in client.cluster.workers.values()]
+        [2]
+        """
+        return dict(self._workers)
+
+    def _worker(self, name: Any) -> Worker:
+        """The worker that has this name or address."""
+        for worker in self._workers.values():
+            if name in (worker.name, worker.address, str(worker.name)):
+                return worker
+        raise ValueError(
+            f"there is no worker {name!r}; there are {', '.join(w.address for w in self.workers.values())}"
+        )
+
+    def _worker_of(self, thread: int) -> Worker:
+        """The worker of the thread that has this number."""
+        worker = self._worker_number(thread)
+        return self._workers[worker if worker is not None else 0]
+
+    def _numbers_of(self, workers: Any) -> list[int]:
+        """The numbers of the workers that have these names or addresses; there may be none of some."""
+        if isinstance(workers, str | int | Worker):
+            workers = [workers]
+        if not isinstance(workers, Iterable):
+            raise TypeError(f"workers must be names or addresses of workers, not {workers!r}")
+        names = {name.name if isinstance(name, Worker) else name for name in workers}
+        for name in names:
+            if not isinstance(name, str | int):
+                raise TypeError(f"workers must be names or addresses of workers, not {name!r}")
+        known = self._workers.values()
+        return [worker.name for worker in known if names & {worker.name, worker.address, str(worker.name)}]
+
+    def _warn_unrunnable(self, workers: Any, resources: Any) -> None:
+        """Tells, once, that no worker can ever run tasks that are submitted with these."""
+        asked = {"workers": workers, "resources": resources}
+        what = ", ".join(f"{name}={value!r}" for name, value in asked.items() if value is not None)
+        if what not in self._unrunnable:
+            self._unrunnable.add(what)
+            message = f"no worker of this cluster can run tasks with {what}: they wait until they are cancelled"
+            logger.warning(message)
+            self._log_event("no-worker", {"message": message, **asked})
+
+    @property
+    def scheduler_info(self) -> dict[str, Any]:
+        """The address, and what there is of workers, as `Client.scheduler_info` gives it.
+
+        >>> client.cluster.scheduler_info == client.scheduler_info()
+        True
+        """
+        link = self.dashboard_link
+        return {
+            "type": "Scheduler",
+            "id": self.name,
+            "address": self.scheduler_address,
+            "services": {} if link is None else {"dashboard": urlsplit(link).port},
+            "started": self._started,
+            "n_workers": self._n_workers,
+            "total_threads": self._n_workers * self._threads_per_worker,
+            "total_memory": self._memory,
+            "workers": {worker.address: self._worker_info(worker) for worker in self.workers.values()},
+        }
+
+    def _worker_info(self, worker: Worker) -> dict[str, Any]:
+        # What is limited is no worker's memory: as with Dask, that is a limit of 0.
+        return {
+            "type": "Worker",
+            "id": worker.name,
+            "name": worker.name,
+            "nthreads": worker.nthreads,
+            "resources": dict(worker.resources),
+            "memory_limit": 0,
+            "status": self.status,
+        }
+
+    def scale(self, n: int = 0, memory: str | None = None, cores: int | None = None) -> None:
+        """Checks that there are `n` workers: their number is fixed when the cluster is made.
+
+        Args:
+            n: How many workers.
+            memory: Must be None: no worker has memory of its own.
+            cores: How many tasks at once, instead of `n`: as many workers as that takes.
+
+        Raises:
+            NotImplementedError: There are more or fewer. All workers share this process: more of them would bring no
+                processors, and none can be stopped.
+
+        >>> client.cluster.scale(1)
+        """
+        if memory is not None:
+            raise NotImplementedError(f"scale(memory={memory!r}): the workers share this process and its memory")
+        if cores is not None:
+            n = max(n, -(-cores // self._threads_per_worker))
+        if n != self._n_workers:
+            raise NotImplementedError(
+                f"scale({n}): the {self._n_workers} workers are this process's threads, and their number is fixed; "
+                "make a LocalCluster with n_workers and threads_per_worker"
+            )
+
+    def _address(self, of: str) -> str:
+        return f"inproc://{os.getpid()}/{self._number}/{of}"
+
+    def __repr__(self) -> str:
+        threads = self._n_workers * self._threads_per_worker
+        return (
+            f"LocalCluster({self.name!r}, {self.scheduler_address!r}, workers={self._n_workers}, threads={threads}, "
+            f"memory={_html.size(self._memory)}, status={self.status!r}, dashboard={self.dashboard_link!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        return _html.cluster(self)
+
+
+def _memory() -> int:
+    """How many bytes of memory this process can have: the machine's, or its container's."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # no container, or one that may have all
+        return min(machine, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return machine
+
+
+def find(address: str) -> LocalCluster:
+    """The open cluster of this process that has this address."""
+    for reference in list(_clusters.values()):
+        cluster = reference()
+        if cluster is not None and cluster.scheduler_address == address:
+            return cluster
+    raise OSError(f"no open cluster of this process has the address {address!r}")
+
+
+def refuse(what: str, unknown: dict[str, Any]) -> None:
+    """Raises for arguments that are none, or that mean nothing in one process."""
+    strange = [argument for argument in unknown if argument not in ELSEWHERE and argument not in SO_ANYWAY]
+    if strange:
+        raise TypeError(f"{what}() has no argument {', '.join(map(repr, strange))}")
+    for argument, value in unknown.items():
+        if value is not None and argument not in SO_ANYWAY:
+            raise NotImplementedError(f"{what}({argument}=...): {ELSEWHERE[argument]}")
+
+
+def _positive(name: str, value: int | None, default: int) -> int:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be 1 or more, not {value}")
+    return value
+
+
+def _of_each(resources: Any, workers: int) -> list[dict[str, float]]:
+    """The resources of each of so many workers."""
+    each = resources if isinstance(resources, list | tuple) else [resources or {}] * workers
+    if len(each) != workers:
+        raise ValueError(f"resources are given for {len(each)} workers, and there are {workers}")
+    for has in each:
+        if not isinstance(has, Mapping) or not all(isinstance(name, str) for name in has):
+            raise TypeError(f"resources must be amounts by names, such as {{'GPU': 1}}, not {has!r}")
+    return [dict(has) for has in each]
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _at_exit() -> None:
+    """Refuses new work, cancels the queues, ends all waits, and gives running tasks a moment."""
+    _leave.ending = True
+    clusters = [cluster for cluster in [reference() for reference in list(_clusters.values())] if cluster is not None]
+    for cluster in clusters:
+        cluster._close_dashboard()
+        cluster._close()
+    deadline = time.monotonic() + JOIN
+    for cluster in clusters:
+        cluster._end(max(0.0, deadline - time.monotonic()))
+    # One that was dropped may just be closing, on whatever thread the collector found it: its threads must not be in
+    # the middle of calling back into Python when the interpreter goes.
+    _leave.join(deadline)
+
+
+def _after_fork() -> None:
+    """In the child of a fork the parent's clusters are dead, before anything of theirs is touched."""
+    _azolla.after_fork()
+    _clusters.clear()
+
+
+atexit.register(_at_exit)
+gc.callbacks.append(_azolla.before_collection)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,185 @@
+"""Metadata and events: notes that a cluster's clients and tasks leave for each other."""
+
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Protocol
+
+from azolla._azolla import Core
+from azolla._run.awaiting import answer
+
+_MISSING: Any = object()
+
+#: How many events of one topic are kept: as many as Dask keeps by default.
+_EVENTS = 100_000
+
+
+class Notes:
+    """What a cluster keeps of metadata and events."""
+
+    def __init__(self) -> None:
+        # Held for a few steps of dictionaries, with no code of users in between.
+        self.lock = threading.Lock()
+        self.metadata: dict[Any, Any] = {}
+        self.events: dict[str, deque[tuple[float, Any]]] = defaultdict(lambda: deque(maxlen=_EVENTS))
+
+    def log(self, topics: Iterable[str], msg: Any) -> tuple[float, Any]:
+        event = (time.time(), msg)
+        with self.lock:
+            for topic in topics:
+                self.events[topic].append(event)
+        return event
+
+
+class _Cluster(Protocol):
+    """What of a cluster is used here."""
+
+    _notes: Notes
+
+    def _log_event(self, topic: str | list[str] | tuple[str, ...], msg: Any) -> None: ...
+
+
+class Metadata(Core):
+    """What a client does with metadata, events and topics."""
+
+    cluster: _Cluster
+    _handlers: dict[str, Callable[[Any], object]]
+
+    # --- Metadata
+
+    def set_metadata(self, key: Any, value: Any) -> Any:
+        """Keeps a value for all clients of the cluster.
+
+        Args:
+            key: Its name; or a list of names, each of a dictionary within the one before. What is there and no
+                dictionary gives way.
+            value: Whatever it is.
+
+        >>> client.set_metadata(["run", "owner"], "Ada")
+        >>> client.get_metadata("run")
+        {'owner': 'Ada'}
+        """
+        *path, last = _path(key)
+        with self.cluster._notes.lock:
+            at = self.cluster._notes.metadata
+            for name in path:
+                if not isinstance(at.get(name), dict):
+                    at[name] = {}
+                at = at[name]
+            at[last] = value
+        return answer(self, None)
+
+    def get_metadata(self, keys: Any, default: Any = _MISSING) -> Any:
+        """What `set_metadata` was given.
+
+        Args:
+            keys: A name, or a list of names as for `set_metadata`.
+            default: What to give if there is none.
+
+        Raises:
+            KeyError: There is none, and no default.
+
+        >>> client.get_metadata(["run", "end"], default="not yet")
+        'not yet'
+        """
+        with self.cluster._notes.lock:
+            at: Any = self.cluster._notes.metadata
+            for name in _path(keys):
+                if not isinstance(at, dict) or name not in at:
+                    if default is _MISSING:
+                        raise KeyError(name)
+                    return answer(self, default)
+                at = at[name]
+            # What is given away does not change with the cluster's own.
+            value = _copied(at)
+        return answer(self, value)
+
+    # --- Events
+
+    def log_event(self, topic: str | list[str] | tuple[str, ...], msg: Any) -> Any:
+        """Logs an event, and tells those who have subscribed to its topic.
+
+        Args:
+            topic: The topic, or several.
+            msg: Whatever there is to say.
+
+        >>> client.log_event("progress", "half done")
+        >>> [event for _, event in client.get_events("progress")]
+        ['half done']
+        """
+        self._check_open("log_event")
+        self.cluster._log_event(topic, msg)
+        return answer(self, None)
+
+    def get_events(self, topic: str | None = None) -> Any:
+        """The events of a topic, as pairs of the time (seconds since 1970) and what was said; the last 100,000.
+
+        Args:
+            topic: The topic. By default those of all topics come in a dictionary.
+
+        >>> client.get_events("never mentioned")
+        ()
+        """
+        notes = self.cluster._notes
+        with notes.lock:
+            if topic is None:
+                return answer(self, {topic: tuple(events) for topic, events in notes.events.items()})
+            return answer(self, tuple(notes.events[topic]) if topic in notes.events else ())
+
+    def subscribe_topic(self, topic: str, handler: Callable[[Any], object]) -> None:
+        """Has `handler((time, msg))` called for each event of a topic from now on.
+
+        Handlers run one after the other on the thread that runs the client's done-callbacks; a coroutine function runs
+        on the cluster's event loop. A second handler of the client for the same topic takes the place of the first.
+
+        >>> from queue import Queue
+        >>> heard = Queue()
+        >>> client.subscribe_topic("news", heard.put)
+        >>> client.log_event("news", "it grows")
+        >>> heard.get(timeout=10)[1]
+        'it grows'
+        >>> client.unsubscribe_topic("news")
+        """
+        self._handlers[topic] = handler
+
+    def unsubscribe_topic(self, topic: str) -> None:
+        """Ends what `subscribe_topic` has begun.
+
+        Raises:
+            ValueError: The client has no handler for the topic.
+
+        >>> client.subscribe_topic("news", print)
+        >>> client.unsubscribe_topic("news")
+        """
+        if self._handlers.pop(topic, None) is None:
+            raise ValueError(f"No event handler known for topic {topic}.")
+
+
+def listen(client: Any, topic: str, event: tuple[float, Any]) -> None:
+    """Tells a client of an event, if it wants to know."""
+    handler = client._handlers.get(topic)
+    if handler is not None:
+        client._post_callback(partial(_handle, client, handler), event)
+
+
+def _handle(client: Any, handler: Callable[[Any], object], event: Any) -> None:
+    result = handler(event)
+    if hasattr(result, "__await__"):
+
+        async def waited() -> None:
+            await result
+
+        client.sync(waited)
+
+
+def _path(key: Any) -> list[Any]:
+    path = list(key) if isinstance(key, (list, tuple)) else [key]
+    if not path:
+        raise ValueError("a name is needed, or a list of some")
+    return path
+
+
+def _copied(value: Any) -> Any:
+    return {name: _copied(item) for name, item in value.items()} if type(value) is dict else value

@@ -1,0 +1,91 @@
+"""`Worker`: what tasks and plugins see of the worker that they are on."""
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+from azolla import _azolla
+from azolla._run import awaiting as _await
+
+if TYPE_CHECKING:
+    from azolla._azolla import _Client as Client
+
+#: The worker on which `Client.run` or a plugin has this called.
+here: "ContextVar[Worker | None]" = ContextVar("azolla_worker", default=None)
+
+
+class _Cluster(Protocol):
+    """What a worker knows of its cluster."""
+
+    def _address(self, of: str) -> str: ...
+    def _client_for_tasks(self) -> "Client": ...
+    def _log_event(self, topic: str | list[str], msg: Any) -> None: ...
+
+
+class Worker:
+    """A worker of a cluster. It takes whatever attributes tasks and plugins give it.
+
+    >>> worker = client.cluster.workers[0]
+    >>> worker.name, worker.nthreads, worker.resources
+    (0, 2, {})
+    """
+
+    def __init__(self, cluster: _Cluster, name: int, nthreads: int, resources: dict[str, float]) -> None:
+        self._cluster = cluster
+        #: Counted from 0 in each cluster.
+        self.name = name
+        #: Within this process, `inproc://…`.
+        self.address = cluster._address(str(name))
+        #: How many tasks it runs at once.
+        self.nthreads = nthreads
+        #: What it has for its tasks to take, by the names of resources.
+        self.resources = resources
+        #: The plugins by their names.
+        self.plugins: dict[str, Any] = {}
+
+    @property
+    def client(self) -> "Client":
+        """The client whose task asks; outside tasks one of the cluster's."""
+        client: Client | None = _azolla.thread_client()
+        running = _await.current_task()
+        if client is None and running is not None:
+            client = running.client
+        return client if client is not None else self._cluster._client_for_tasks()
+
+    def get_current_task(self) -> Any:
+        """The key of the task that asks.
+
+        Raises:
+            ValueError: This is not called in a task.
+
+        >>> client.submit(lambda: get_worker().get_current_task(), key="who").result()
+        'who'
+        """
+        running, task = _await.current_task(), _azolla.thread_task()
+        if task is None and running is None:
+            raise ValueError("get_current_task() was called outside a task")
+        return task[0] if task is not None else running.key if running is not None else None
+
+    def log_event(self, topic: str | list[str], msg: Any) -> None:
+        """As `Client.log_event`.
+
+        >>> client.submit(lambda: get_worker().log_event("found", 3), pure=False).result()
+        >>> [event for _, event in client.get_events("found")]
+        [3]
+        """
+        self._cluster._log_event(topic, msg)
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.name} {self.address!r} threads={self.nthreads}>"
+
+
+def current() -> "Worker | None":
+    """The worker of the task in which this is called, or for which `Client.run` or a plugin has it called."""
+    task, running = _azolla.thread_task(), _await.current_task()
+    if task is None and running is None:
+        return here.get()
+    client: Client | None = _azolla.thread_client() if task is not None else running.client if running else None
+    if client is None:
+        return None
+    if task is not None:
+        return client.cluster._worker_of(task[1])
+    return client.cluster._workers[running.worker] if running else None

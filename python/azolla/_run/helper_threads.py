@@ -1,0 +1,183 @@
+"""The client's two helper threads, started when first needed: its event loop, and its done-callbacks.
+
+Nothing here holds a lock: a finalizer may run at any point, on any thread, and may come back to the client.
+"""
+
+import asyncio
+import contextlib
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from azolla._base import leave as _leave
+from azolla._base.errors import ClosedClientError
+
+
+class LoopThread:
+    """A thread that runs an event loop, once it is started."""
+
+    def __init__(self, name: str, begin: Callable[[], None]) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._begin = begin
+        self._stopping = False
+        self._starts, self._numbers = count(), count()
+        #: What to do about each thing posted if the loop comes to its end before it does.
+        self._posted: dict[int, Callable[[], object]] = {}
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def ident(self) -> int | None:
+        """What Python knows the thread by, once it has been started."""
+        return self._thread.ident
+
+    def start(self) -> None:
+        """Starts the thread; a second time does nothing."""
+        if next(self._starts) > 0:
+            return
+        try:
+            _leave.start(self._thread)
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Closes a loop whose thread was never started."""
+        self._stopping = True
+        self.loop.close()
+        self._give_up()
+
+    def post(self, begin: Callable[[], "asyncio.Task[Any]"], give_up: Callable[[], object]) -> None:
+        """Has `begin` called on the loop, to give a task; or `give_up`, if that task does not come to its end."""
+        number = next(self._numbers)
+        self._posted[number] = give_up
+
+        def run() -> None:
+            if self._stopping:
+                self._give_up()
+            elif number in self._posted:
+                begin().add_done_callback(lambda task: self._posted.pop(number, None))
+
+        try:
+            self.loop.call_soon_threadsafe(run)
+        except RuntimeError:  # it was closed just now
+            self._give_up()
+            raise ClosedClientError("the client is closed") from None
+
+    def _give_up(self) -> None:
+        while self._posted:
+            with contextlib.suppress(KeyError):  # another thread gives up too
+                self._posted.popitem()[1]()
+
+    def _run(self) -> None:
+        self._begin()
+        del self._begin  # it leads to the client, which may be dropped before its loop ends
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+            self._stopping = True
+            self._cancel_tasks()
+        finally:
+            self._stopping = True
+            self.loop.close()
+            self._give_up()
+
+    def _cancel_tasks(self) -> None:
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, pending = self.loop.run_until_complete(asyncio.wait(tasks, timeout=0.5))
+            for task in pending:
+                # It goes with the client, as was said when that was closed; nobody needs to be told again.
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+
+    def is_current(self) -> bool:
+        """Whether this is called on the loop's own thread."""
+        return threading.current_thread() is self._thread
+
+    def stop(self, timeout: float) -> None:
+        """Stops the loop, and waits for its thread for so many seconds."""
+        self._stopping = True
+        with contextlib.suppress(RuntimeError):  # it was closed just now
+            self.loop.call_soon_threadsafe(self.loop.stop)
+        if not self.is_current() and self._thread.ident is not None:
+            self._thread.join(timeout)
+            # What blocks the loop may block it for ever.
+            self._give_up()
+
+
+class CallbackThread:
+    """A thread that calls done-callbacks, one after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._queue: queue.SimpleQueue[tuple[Callable[[Any], object], Any] | None] = queue.SimpleQueue()
+        self._starts = count()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def post(self, function: Callable[[Any], object], future: Any) -> None:
+        """Has `function(future)` called."""
+        self._queue.put((function, future))
+        if next(self._starts) == 0:
+            try:
+                _leave.start(self._thread)
+            except BaseException:
+                self._starts = count()
+                raise
+
+    def _run(self) -> None:
+        while self._call_one():
+            pass
+
+    def _call_one(self) -> bool:
+        call = self._queue.get()
+        if call is None:
+            return False
+        function, future = call
+        process = os.getpid()
+        error: BaseException | None = None
+        try:
+            function(future)
+        except BaseException as raised:
+            error = raised
+        if os.getpid() != process:
+            _leave.child(error)
+        if error is not None:
+            # As for any callback with nobody to tell: shown, and the next one is called.
+            _show(_Unraisable(type(error), error, error.__traceback__, "Exception in a done-callback", function))
+        return True
+
+    def stop(self, timeout: float) -> None:
+        """Ends the thread once what was posted has been called, and waits for it for so many seconds."""
+        self._queue.put(None)
+        if threading.current_thread() is not self._thread and self._thread.ident is not None:
+            self._thread.join(timeout)
+
+
+def _show(args: "_Unraisable") -> None:
+    """Gives it to `sys.unraisablehook`; in place of the interpreter's own, which takes nothing of ours, does as that does."""
+    try:
+        if sys.unraisablehook is not sys.__unraisablehook__:
+            sys.unraisablehook(args)
+            return
+    except BaseException as error:
+        args = _Unraisable(type(error), error, error.__traceback__, "Exception in", sys.unraisablehook)
+    with contextlib.suppress(BaseException):  # there may be no stderr, and no words for the error
+        print(f"{args.err_msg}: {args.object!r}", file=sys.stderr)  # noqa: T201
+        traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+class _Unraisable:
+    """What `sys.unraisablehook` takes; its own class cannot be made from Python."""
+
+    def __init__(self, exc_type: Any, exc_value: Any, exc_traceback: Any, err_msg: str | None, object: Any) -> None:
+        self.exc_type = exc_type
+        self.exc_value = exc_value
+        self.exc_traceback = exc_traceback
+        self.err_msg = err_msg
+        self.object = object

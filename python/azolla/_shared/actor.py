@@ -1,0 +1,271 @@
+"""Actors: objects that stay where they are, and whose methods are called one at a time."""
+
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Never
+
+from azolla import _azolla
+from azolla._azolla import Future, Method, SemaphoreCore
+from azolla._client.client import Client
+from azolla._run import awaiting as _await
+from azolla._run.current import current_or_none
+from azolla._shared import named as _sharing
+
+
+class Actor:
+    """An object on a cluster, by which its methods are called.
+
+    Made by `client.submit(cls, ..., actor=True)`: the future's result is an `Actor`, on an object that stays where it
+    is. To call a method of it returns an `ActorFuture` at once. The calls of an actor, whoever makes them, run one at a
+    time and in their order; each is a task, which takes a slot while it runs and lends it while it waits. A call has the
+    priority of the actor's task or of the task that makes it, whichever is higher, and goes before newer work of that
+    priority. Futures among the arguments are passed as they are.
+
+    Attributes that are no methods are read through the actor, and give what they are at that moment; for an
+    asynchronous client they are awaitable. They are set by the object's own methods alone.
+
+    An `async def` method begins in its turn. While it awaits other calls run, and it goes on when none does.
+
+    The object lives as long as an `Actor` or a future on it, and the calls made of it. When it is gone, because it was
+    cancelled or the client is closed, to use it raises `ActorLostError`. An error in a method is the call's alone.
+
+    Args:
+        cls: The object's class.
+        address: Taken as Dask takes it: the workers share one process.
+        key: The key of the task that has made it.
+        worker: Taken as Dask takes it.
+
+    >>> class Counter:
+    ...     n = 0
+    ...     def increment(self, by=1):
+    ...         self.n += by
+    ...         return self.n
+    >>> counter = client.submit(Counter, actor=True).result()
+    >>> counter.increment()
+    <ActorFuture: ...>
+    >>> counter.increment(by=10).result()
+    11
+    >>> counter.n
+    11
+
+    Tasks call it too:
+
+    >>> _ = client.gather(client.map(lambda _, counter: counter.increment().result(), range(5), counter=counter))
+    >>> counter.n
+    16
+    """
+
+    _cls: type
+    _future: Future[Any]
+
+    def __init__(self, cls: type, address: object, key: Any, worker: object = None) -> None:
+        self.__dict__.update(_cls=cls, _future=Future(key))
+
+    @property
+    def key(self) -> Any:
+        """The key of the task that has made it.
+
+        >>> client.submit(list, actor=True, key="words").result().key
+        'words'
+        """
+        return self._future.key
+
+    @property
+    def client(self) -> Client | None:
+        """The client on which it is called.
+
+        >>> client.submit(list, actor=True).result().client is client
+        True
+        """
+        return self._future.client
+
+    # Only what is not found otherwise comes here. Methods are kept where they are found the next time.
+    def __getattr__(self, name: str) -> Any:
+        cls, future = self._cls, self._future
+        try:
+            of_class = getattr(cls, name)
+        except AttributeError:
+            if name.startswith("__"):  # a protocol that it does not have
+                raise AttributeError(f"the actor {future.key} has no {name}") from None
+            of_class = None
+        if callable(of_class):
+            _azolla.actor_state(future) if future.done() else None
+            method = self.__dict__[name] = _method(cls, future, name, of_class)
+            return method
+        client = future.client
+        if future.done() or client is None:
+            return _await.answer(client, self._attribute(name)) if client is not None else self._attribute(name)
+        if client._async_here():
+            return self._later(name)
+        _azolla.wait([future])
+        return self._attribute(name)
+
+    def _attribute(self, name: str) -> Any:
+        value = getattr(_azolla.actor_state(self._future), name)
+        return _method(self._cls, self._future, name, value) if callable(value) else value
+
+    async def _later(self, name: str) -> Any:
+        await _await.ended(self._future)
+        return self._attribute(name)
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        raise AttributeError(f"cannot set {name!r} of the actor {self.key}: its own methods do")
+
+    def __delattr__(self, name: str) -> Never:
+        raise AttributeError(f"cannot delete {name!r} of the actor {self.key}: its own methods do")
+
+    def __dir__(self) -> list[str]:
+        own = {name for name in dir(type(self)) if name in ("client", "key") or name.startswith("__")}
+        return sorted(own | {name for name in dir(self._cls) if not name.startswith("_")})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Actor) and (self.key, self.client) == (other.key, other.client)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __reduce__(self) -> Any:
+        return Actor, (self._cls, None, self.key)
+
+    def __dask_tokenize__(self) -> Any:
+        # It changes: no call with it is equal to another.
+        return self._future.__dask_tokenize__()
+
+    def __repr__(self) -> str:
+        return f"<Actor: {self._cls.__name__}, key={self.key}>"
+
+
+def proxy(cls: type, future: Future[Any]) -> Actor:
+    """What a future on an actor gives. `future` is another one on it."""
+    actor = Actor.__new__(Actor)
+    actor.__dict__.update(_cls=cls, _future=future)
+    return actor
+
+
+def _method(cls: type, future: Future[Any], name: str, wrapped: Any) -> Method:
+    return Method(future, name, f"{cls.__name__}.{name}", wrapped)
+
+
+def caller() -> Callable[..., Any]:
+    """What makes the calls of one actor, on the workers' threads."""
+    return _Turns().call
+
+
+class _Turns:
+    """Sees to it that the calls of one actor run one at a time, those that are coroutines included.
+
+    The engine gives the calls to workers one after the other; one that has turned out to be a coroutine is then no more
+    a worker's. As long as there are such, whoever runs holds a lease: a call on a worker from its beginning to its end,
+    a coroutine from one `await` to the next, the first stretch in the turn of its call.
+    """
+
+    __slots__ = ("coroutines", "lease")
+
+    def __init__(self) -> None:
+        #: The coroutines that have not ended, by number.
+        self.coroutines: dict[int, None] = {}
+        self.lease: SemaphoreCore | None = None
+
+    def call(self, state: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        held = _Lease(self) if self.coroutines else None
+        if held is not None:
+            held.wait()
+        try:
+            result = getattr(state, name)(*args, **kwargs)
+            if type(result) is not types.CoroutineType:
+                return result
+            if held is None:
+                # No coroutine is there to hold it, nor can there be another before this call is over.
+                held = _Lease(self)
+                held.wait()
+            stretches = _alone(_Coroutine(self, result, held))
+            held = None
+            return stretches
+        finally:
+            if held is not None:
+                held.release()
+
+
+class _Lease:
+    """The right to run, given back by `release`, or when this goes."""
+
+    __slots__ = ("_core", "_held")
+
+    def __init__(self, turns: _Turns) -> None:
+        if turns.lease is None:
+            client = current_or_none()
+            assert client is not None, "this is a task"
+            turns.lease = SemaphoreCore(client, f"actor-{id(turns)}", 1)
+        self._core, self._held = turns.lease, False
+
+    def wait(self) -> None:
+        self._core.acquire().wait()
+        self._held = True
+
+    async def later(self) -> None:
+        await _sharing.later(self._core.acquire(), None)
+        self._held = True
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._core.release()
+
+    __del__ = release
+
+
+class _Coroutine:
+    """A call's coroutine, from its first stretch to its end."""
+
+    __slots__ = ("coroutine", "lease", "turns")
+
+    def __init__(self, turns: _Turns, coroutine: Coroutine[Any, Any, Any], lease: _Lease) -> None:
+        self.turns, self.coroutine, self.lease = turns, coroutine, lease
+        turns.coroutines[id(self)] = None
+
+    def end(self) -> None:
+        self.turns.coroutines.pop(id(self), None)
+        self.lease.release()
+
+    def __del__(self) -> None:
+        # Cancelled before it has begun, perhaps.
+        _await.close_unbegun(self.coroutine)
+        self.end()
+
+
+async def _alone(call: _Coroutine) -> Any:
+    try:
+        return await _stretches(call.coroutine, call.lease)
+    finally:
+        call.end()
+
+
+@types.coroutine
+def _stretches(coroutine: Coroutine[Any, Any, Any], lease: _Lease) -> Generator[Any, Any, Any]:
+    """Runs a coroutine, and lets others run where it awaits."""
+    go_on: Callable[[Any], Any] = coroutine.send
+    value: Any = None
+    while True:
+        try:
+            awaited = go_on(value)
+        except StopIteration as end:
+            return end.value
+        finally:
+            lease.release()
+        try:
+            go_on, value = coroutine.send, (yield awaited)
+        except GeneratorExit:
+            coroutine.close()
+            raise
+        except BaseException as error:
+            go_on, value = coroutine.throw, error
+        while True:
+            try:
+                yield from lease.later().__await__()
+                break
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as error:
+                # It is for the coroutine, once it may run.
+                go_on, value = coroutine.throw, error

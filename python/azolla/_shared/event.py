@@ -1,0 +1,92 @@
+"""`Event`: a flag to wait for."""
+
+from typing import Any
+
+from azolla._azolla import EventCore
+from azolla._base.time import Timeout
+from azolla._client.client import Client
+from azolla._shared.named import Shared, text
+
+
+class Event(Shared[EventCore]):
+    """A flag to wait for, not set at first.
+
+    Waiting in a task takes no slot. With an asynchronous client, and on a client's own loop, the methods return
+    awaitables.
+
+    Args:
+        name: Events of one name are the same event, for all clients of a cluster. By default one of its own.
+        client: By default the current client.
+
+    >>> from azolla import Event
+    >>> future = client.submit(lambda: Event("start").wait())
+    >>> Event("start").set()
+    >>> future.result()
+    True
+    """
+
+    def __init__(self, name: Any = None, client: Client | None = None) -> None:
+        super().__init__("event", name, client)
+
+    def _make(self, client: Client) -> EventCore:
+        return EventCore(client, text(self.name))
+
+    def wait(self, timeout: Timeout = None) -> Any:
+        """Waits until it is set: whoever waits then goes on, even if it is cleared at once.
+
+        Args:
+            timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
+
+        Returns:
+            True; False if the time was up.
+
+        Raises:
+            ClosedClientError: The client is closed.
+
+        >>> Event().wait(timeout=0.01)
+        False
+        """
+        return self._try(self._bound().wait(), timeout)
+
+    def set(self) -> Any:
+        """Sets it: all who wait go on.
+
+        Raises:
+            ClosedClientError: The client is closed.
+
+        >>> event = Event()
+        >>> event.set()
+        >>> event.wait()
+        True
+        """
+        self._bound().set()
+        return self._answer(None)
+
+    def clear(self) -> Any:
+        """Clears it: those who come from now on wait.
+
+        Raises:
+            ClosedClientError: The client is closed.
+
+        >>> event = Event()
+        >>> event.set()
+        >>> event.clear()
+        >>> event.is_set()
+        False
+        """
+        self._bound().clear()
+        return self._answer(None)
+
+    def is_set(self) -> Any:
+        """Whether it is set.
+
+        Raises:
+            ClosedClientError: The client is closed.
+
+        >>> Event().is_set()
+        False
+        """
+        return self._answer(self._bound().is_set())
+
+    def __reduce__(self) -> Any:
+        return Event, (self.name,)

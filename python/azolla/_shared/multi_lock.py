@@ -1,0 +1,98 @@
+"""`MultiLock`: several locks at once, or some of several."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from azolla._azolla import MultiLockCore, Turn
+from azolla._base.time import Timeout
+from azolla._client.client import Client
+from azolla._shared.named import ContextManager, patience, text
+
+
+class MultiLock(ContextManager[MultiLockCore]):
+    """Several locks, taken all at once: no order among them can make two that want several wait for each other.
+
+    The names are apart from those of `Lock`. Waiting in a task takes no slot, and nobody comes before those who wait for
+    the same locks already. With an asynchronous client, and on a client's own loop, `acquire` and `release` return
+    awaitables; `async with` works on any loop.
+
+    Args:
+        names: The locks' names.
+        client: By default the current client.
+
+    >>> from azolla import MultiLock
+    >>> def move(source, target):
+    ...     with MultiLock([source, target]):
+    ...         return f"{source} to {target}"
+    >>> client.gather([client.submit(move, "a", "b"), client.submit(move, "b", "a")])
+    ['a to b', 'b to a']
+    """
+
+    def __init__(self, names: Iterable[Any] | None = None, client: Client | None = None) -> None:
+        if isinstance(names, str):
+            raise TypeError(f"MultiLock takes a list of names, not {names!r}")
+        self.names = list(names or [])
+        super().__init__("multi-lock", None, client)
+
+    def _make(self, client: Client) -> MultiLockCore:
+        return MultiLockCore(client, [text(name) for name in self.names])
+
+    def _acquire(self) -> Turn:
+        return self._bound().acquire()
+
+    def _release(self) -> Any:
+        return self._bound().release()
+
+    def acquire(self, blocking: bool = True, timeout: Timeout = None, num_locks: int | None = None) -> Any:
+        """Locks all, or some.
+
+        Args:
+            blocking: False does not wait.
+            timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
+            num_locks: How many of the locks suffice; None for all.
+
+        Returns:
+            True; False if they were not to be had in time: then none is locked.
+
+        Raises:
+            ValueError: A timeout, though it is not to wait; or there are not so many locks.
+            ClosedClientError: The client is closed.
+
+        >>> one, two = MultiLock(["a", "b"]), MultiLock(["b", "c"])
+        >>> one.acquire(), two.acquire(blocking=False), two.acquire(num_locks=1)
+        (True, False, True)
+        """
+        limit = patience(blocking, timeout)
+        if num_locks is not None and num_locks < 1:
+            raise ValueError(f"num_locks is 1 or more, not {num_locks}")
+        return self._try(self._bound().acquire(num_locks), limit)
+
+    def release(self) -> Any:
+        """Frees what this object has locked.
+
+        Raises:
+            ValueError: It has locked nothing.
+
+        >>> MultiLock(["a"]).release()
+        Traceback (most recent call last):
+        ValueError: Lock is not yet acquired
+        """
+        return self._answer(self._release())
+
+    def locked(self) -> bool:
+        """Whether this object has locked something.
+
+        >>> with MultiLock(["a"]) as lock:
+        ...     lock.locked()
+        True
+        """
+        return self._bound().locked()
+
+    def __dask_tokenize__(self) -> Any:
+        return ("azolla.MultiLock", self.names)
+
+    def __repr__(self) -> str:
+        return f"<MultiLock: {self.names}>"
+
+    def __reduce__(self) -> Any:
+        return MultiLock, (self.names,)

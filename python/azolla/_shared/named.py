@@ -1,0 +1,160 @@
+"""What `Queue`, `Variable`, `Lock`, `MultiLock`, `Semaphore` and `Event` have in common: a name, a client, and waits."""
+
+import asyncio
+import uuid
+import weakref
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from azolla._azolla import Turn
+from azolla._base.time import Timeout, seconds
+from azolla._client.client import Client
+from azolla._run import awaiting as _await
+from azolla._run.current import current_or_none
+
+C = TypeVar("C")
+
+
+class Shared(Generic[C]):
+    """Something that tasks and others share, found by its name."""
+
+    def __init__(self, kind: str, name: Any, client: Client | None) -> None:
+        if name is not None and not isinstance(name, (str, bytes, int, float, tuple)):
+            raise TypeError(f"the name of a {kind} is text, not {name!r}")
+        self.name = name or f"{kind}-{uuid.uuid4().hex}"
+        self._client: weakref.ref[Client] | None = None
+        self._core: C | None = None
+        client = client or current_or_none()
+        if client is not None:
+            self._bind(client)
+
+    def _make(self, client: Client) -> C:
+        raise NotImplementedError
+
+    def _bind(self, client: Client) -> C:
+        self._core = self._make(client)
+        # Weak: what a queued task is called with must not keep its own client.
+        self._client = weakref.ref(client)
+        return self._core
+
+    @property
+    def client(self) -> Client | None:
+        """The client, or None if there is none yet, or it is gone.
+
+        >>> Queue().client is client
+        True
+        """
+        return self._client() if self._client is not None else current_or_none()
+
+    def _bound(self) -> C:
+        if self._core is not None:
+            return self._core
+        client = current_or_none()
+        if client is None:
+            raise RuntimeError(
+                f"this {type(self).__name__} has no client: it was made, or unpickled, where there was none. "
+                "Make a Client first"
+            )
+        return self._bind(client)
+
+    def _awaits(self) -> bool:
+        """Whether the caller gets awaitables."""
+        client = self.client
+        return client is not None and client._async_here()
+
+    def _answer(self, value: Any) -> Any:
+        """What an operation that is done at once returns."""
+        return _await.Ready(value) if self._awaits() else value
+
+    def _take(self, turn: Turn, timeout: Timeout) -> Any:
+        """Waits, however the client waits."""
+        return later(turn, timeout) if self._awaits() else turn.wait(timeout)
+
+    def _try(self, turn: Turn, timeout: Timeout) -> Any:
+        """As `_take`, with False once the time is up."""
+        if self._awaits():
+            return _later_or_false(turn, timeout)
+        try:
+            return turn.wait(timeout)
+        except TimeoutError:
+            return False
+
+    async def _itself(self) -> Any:
+        return self
+
+    def __await__(self) -> Any:
+        return self._itself().__await__()
+
+    def __dask_tokenize__(self) -> Any:
+        return (f"azolla.{type(self).__name__}", self.name)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.name!s}>"
+
+
+class ContextManager(Shared[C]):
+    """What can be acquired and released, by `with` and `async with`."""
+
+    def _acquire(self) -> Turn:
+        raise NotImplementedError
+
+    def _release(self) -> Any:
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        if self._awaits():
+            raise RuntimeError(f"with an asynchronous client, and on its event loop, write 'async with' for {self!r}")
+        self._acquire().wait()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._release()
+
+    async def __aenter__(self) -> Any:
+        await later(self._acquire(), None)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._release()
+
+
+def text(name: Any) -> str:
+    """A name as the engine knows it: one that is no text is never the same as one that is."""
+    return name if isinstance(name, str) else f"\0{type(name).__name__} {name!r}"
+
+
+def patience(blocking: bool, timeout: Timeout) -> Timeout:
+    """How long `acquire` waits."""
+    if blocking:
+        return timeout
+    if timeout is not None:
+        raise ValueError("can't specify a timeout for a non-blocking call")
+    return 0
+
+
+async def later(turn: Turn, timeout: Timeout) -> Any:
+    """Waits on whatever loop is running. Given up, the wait hands on what it was given."""
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+    try:
+        if not turn.stand(loop, partial(_await.wake, waiter)):
+            try:
+                async with asyncio.timeout(None if timeout is None else seconds(timeout)):
+                    await waiter
+            except TimeoutError:
+                answer = turn.now()  # what has come in the last moment counts
+                if answer is None:
+                    raise TimeoutError("the time was up") from None
+                return answer[0]
+        answer = turn.now()
+        assert answer is not None, "those who are woken have been served"
+        return answer[0]
+    finally:
+        turn.close()
+
+
+async def _later_or_false(turn: Turn, timeout: Timeout) -> Any:
+    try:
+        return await later(turn, timeout)
+    except TimeoutError:
+        return False

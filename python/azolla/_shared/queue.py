@@ -1,0 +1,112 @@
+"""`Queue`: values on their way from those who find them to those who want them."""
+
+from typing import Any
+
+from azolla._azolla import QueueCore
+from azolla._base.time import Timeout
+from azolla._client.client import Client
+from azolla._shared.named import Shared, text
+
+
+class Queue(Shared[QueueCore]):
+    """Values on their way, first in, first out, for any number of tasks and others to put in and take out.
+
+    A future that is put in keeps its result; taken out, it is a new future on the same task. Any other object comes out
+    as it went in. Waiting in a task takes no slot, and those who wait are served in their order. With an asynchronous
+    client, and on a client's own loop, the methods return awaitables.
+
+    Args:
+        name: Queues of one name are the same queue, for all clients of a cluster. By default one of its own.
+        client: By default the current client.
+        maxsize: While so many values are in the queue, those who put wait; 0 is no limit. The first to name a queue
+            says.
+
+    >>> from azolla import Queue
+    >>> queue = Queue("found")
+    >>> future = client.submit(lambda: [Queue("found").put(n) for n in range(3)])
+    >>> queue.get(), queue.get(batch=2)
+    (0, [1, 2])
+    """
+
+    def __init__(self, name: Any = None, client: Client | None = None, maxsize: int = 0) -> None:
+        if isinstance(maxsize, bool) or not isinstance(maxsize, int):
+            raise TypeError(f"maxsize is a whole number, not {maxsize!r}")
+        self.maxsize = maxsize
+        super().__init__("queue", name, client)
+
+    def _make(self, client: Client) -> QueueCore:
+        return QueueCore(client, text(self.name), max(0, self.maxsize))
+
+    def put(self, value: Any, timeout: Timeout = None) -> Any:
+        """Puts a value in, once there is room.
+
+        Args:
+            value: A future, or anything else.
+            timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
+
+        Raises:
+            TimeoutError: The time was up. The value is not in the queue.
+            ClosedClientError: The client is closed.
+
+        >>> full = Queue(maxsize=1)
+        >>> full.put(1)
+        >>> full.put(2, timeout="10ms")
+        Traceback (most recent call last):
+        TimeoutError: ...
+        """
+        return self._take(self._bound().put(value), timeout)
+
+    def get(self, timeout: Timeout = None, batch: bool | int = False) -> Any:
+        """Takes the oldest value out, once there is one.
+
+        Args:
+            timeout: As for `put`.
+            batch: True takes out all that is there now, in a list, and does not wait; a number takes out so many, once
+                there are so many.
+
+        Raises:
+            TimeoutError: The time was up. What a batch had got is in the queue again.
+            ClosedClientError: The client is closed.
+            ValueError: A batch of less than none.
+
+        >>> queue = Queue()
+        >>> queue.put(client.submit(abs, -1))
+        >>> queue.get().result()
+        1
+        >>> queue.get(batch=True)
+        []
+        """
+        core = self._bound()
+        if batch is True:
+            return self._answer(core.take_all())
+        if batch is False or batch is None:
+            return self._take(core.get(), timeout)
+        if not isinstance(batch, int):
+            raise TypeError(f"batch is True, False or a whole number, not {batch!r}")
+        if batch < 0:
+            raise ValueError(f"batch is {batch}: less than no values cannot be got")
+        return self._take(core.get_many(batch), timeout)
+
+    def qsize(self) -> Any:
+        """How many values are in the queue.
+
+        >>> queue = Queue()
+        >>> queue.put("one")
+        >>> queue.qsize()
+        1
+        """
+        return self._answer(self._bound().qsize())
+
+    def close(self) -> None:
+        """Lets go of what is in the queue, unless there is another `Queue` of its name.
+
+        >>> queue = Queue()
+        >>> queue.put("one")
+        >>> queue.close()
+        >>> queue.qsize()
+        0
+        """
+        self._bound().close()
+
+    def __reduce__(self) -> Any:
+        return Queue, (self.name, None, self.maxsize)

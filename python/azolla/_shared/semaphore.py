@@ -1,0 +1,201 @@
+"""`Semaphore`: a limited number of leases. `Lock`: one."""
+
+import warnings
+from typing import Any
+
+from azolla._azolla import SemaphoreCore, Turn
+from azolla._base.time import Timeout
+from azolla._client.client import Client
+from azolla._shared.named import ContextManager, patience, text
+
+
+class Semaphore(ContextManager[SemaphoreCore]):
+    """A limited number of leases, say on the connections of a database.
+
+    Leases belong to the object that has acquired them, which gives them back when it is dropped; they never run out before.
+    Waiting in a task takes no slot, and those who wait are served in their order. With an asynchronous client, and on a
+    client's own loop, the methods return awaitables; `async with` works on any loop.
+
+    Args:
+        max_leases: How many leases there are.
+        name: Semaphores of one name share their leases, for all clients of a cluster. By default one of its own.
+        scheduler_rpc: Taken as Dask takes it.
+        loop: Taken as Dask takes it.
+        client: By default the current client.
+
+    Raises:
+        ValueError: The semaphore of that name has another number of leases.
+
+    >>> from azolla import Semaphore
+    >>> connections = Semaphore(max_leases=2, name="database")
+    >>> def read(row):
+    ...     with connections:  # never more than two at once
+    ...         return row * 2
+    >>> client.gather(client.map(read, range(4)))
+    [0, 2, 4, 6]
+    """
+
+    def __init__(
+        self,
+        max_leases: int = 1,
+        name: Any = None,
+        scheduler_rpc: object = None,
+        loop: object = None,
+        client: Client | None = None,
+    ) -> None:
+        if isinstance(max_leases, bool) or not isinstance(max_leases, int):
+            raise TypeError(f"max_leases is a whole number, not {max_leases!r}")
+        if max_leases < 0:
+            raise ValueError(f"max_leases is 0 or more, not {max_leases}")
+        self.max_leases = max_leases
+        super().__init__(self._KIND, name, client)
+
+    _KIND = "semaphore"
+
+    def _make(self, client: Client) -> SemaphoreCore:
+        return SemaphoreCore(client, text(self.name), self.max_leases)
+
+    def _acquire(self) -> Turn:
+        return self._bound().acquire()
+
+    def _release(self) -> Any:
+        return self._bound().release()
+
+    def register(self) -> Any:
+        """Taken as Dask takes it: a semaphore is there from the beginning.
+
+        >>> Semaphore().register()
+        """
+        self._bound()
+        return self._answer(None)
+
+    def acquire(self, timeout: Timeout = None) -> Any:
+        """Takes a lease, once there is one.
+
+        Args:
+            timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
+
+        Returns:
+            True; False if the time was up.
+
+        Raises:
+            ClosedClientError: The client is closed.
+            RuntimeError: The semaphore is closed.
+
+        >>> semaphore = Semaphore(max_leases=1)
+        >>> semaphore.acquire(), semaphore.acquire(timeout=0.01)
+        (True, False)
+        """
+        return self._try(self._acquire(), timeout)
+
+    def release(self) -> Any:
+        """Gives a lease back.
+
+        Returns:
+            True.
+
+        Raises:
+            RuntimeError: This object has acquired no lease that it has not given back.
+
+        >>> semaphore = Semaphore()
+        >>> semaphore.acquire(), semaphore.release()
+        (True, True)
+        >>> semaphore.release()
+        Traceback (most recent call last):
+        RuntimeError: Released too often
+        """
+        return self._answer(self._release())
+
+    def get_value(self) -> Any:
+        """How many leases are taken, whoever has them.
+
+        >>> semaphore = Semaphore(max_leases=2)
+        >>> with semaphore:
+        ...     semaphore.get_value()
+        1
+        """
+        return self._answer(self._bound().value())
+
+    def close(self) -> Any:
+        """Ends it, for all who have it: waits for a lease raise `RuntimeError`, and its name is free for another.
+
+        >>> semaphore = Semaphore()
+        >>> semaphore.close()
+        >>> semaphore.acquire()
+        Traceback (most recent call last):
+        RuntimeError: ... is closed
+        """
+        taken = self._bound().close()
+        if taken:
+            message = f"Closing {type(self).__name__.lower()} {self.name!s} but there remain {taken} unreleased leases"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        return self._answer(None)
+
+    def __reduce__(self) -> Any:
+        return Semaphore, (self.max_leases, self.name)
+
+
+class Lock(Semaphore):
+    """One at a time.
+
+    What is said of `Semaphore` holds; a lock and a semaphore of the same name are the same thing.
+
+    Args:
+        name: Locks of one name are the same lock, for all clients of a cluster. By default one of its own.
+        client: By default the current client.
+        scheduler_rpc: Taken as Dask takes it.
+        loop: Taken as Dask takes it.
+
+    >>> from azolla import Lock
+    >>> lock, tally = Lock("tally"), {"n": 0}
+    >>> def count(_):
+    ...     with lock:
+    ...         tally["n"] += 1
+    >>> _ = client.gather(client.map(count, range(10)))
+    >>> tally
+    {'n': 10}
+    """
+
+    _KIND = "lock"
+
+    def __init__(
+        self,
+        name: Any = None,
+        client: Client | None = None,
+        scheduler_rpc: object = None,
+        loop: object = None,
+    ) -> None:
+        super().__init__(1, name, scheduler_rpc, loop, client)
+
+    def acquire(self, blocking: bool = True, timeout: Timeout = None) -> Any:  # type: ignore[override]
+        """Locks it, once it is free.
+
+        Args:
+            blocking: False does not wait.
+            timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
+
+        Returns:
+            True; False if it was not to be had in time.
+
+        Raises:
+            ValueError: A timeout, though it is not to wait.
+            ClosedClientError: The client is closed.
+
+        >>> lock = Lock()
+        >>> lock.acquire(), lock.acquire(blocking=False)
+        (True, False)
+        """
+        return super().acquire(patience(blocking, timeout))
+
+    def locked(self) -> Any:
+        """Whether somebody holds it.
+
+        >>> lock = Lock()
+        >>> with lock:
+        ...     lock.locked()
+        True
+        """
+        return self._answer(self._bound().value() > 0)
+
+    def __reduce__(self) -> Any:
+        return Lock, (self.name,)

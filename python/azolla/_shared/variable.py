@@ -1,0 +1,79 @@
+"""`Variable`: one value that all can see and set."""
+
+from typing import Any
+
+from azolla._azolla import VariableCore
+from azolla._base.time import Timeout
+from azolla._client.client import Client
+from azolla._shared.named import Shared, text
+
+
+class Variable(Shared[VariableCore]):
+    """One value that all can see and set.
+
+    While a future is what it is set to, that one's result is kept; each `get` gives a new future on the same task. Waiting
+    in a task takes no slot. With an asynchronous client, and on a client's own loop, the methods return awaitables.
+
+    Args:
+        name: Variables of one name are the same variable, for all clients of a cluster. By default one of its own.
+        client: By default the current client.
+
+    >>> from azolla import Variable
+    >>> best = Variable("best")
+    >>> future = client.submit(lambda: Variable("best").get() + 1)  # waits until it is set
+    >>> best.set(41)
+    >>> future.result()
+    42
+    """
+
+    def __init__(self, name: Any = None, client: Client | None = None) -> None:
+        super().__init__("variable", name, client)
+
+    def _make(self, client: Client) -> VariableCore:
+        return VariableCore(client, text(self.name))
+
+    def set(self, value: Any, timeout: Timeout = "30 s") -> Any:
+        """Sets it.
+
+        Args:
+            value: A future, or anything else.
+            timeout: Taken as Dask takes it; nothing is waited for.
+
+        Raises:
+            ClosedClientError: The client is closed.
+
+        >>> Variable("answer").set(client.submit(abs, -42))
+        >>> Variable("answer").get().result()
+        42
+        """
+        self._bound().set(value)
+        return self._answer(None)
+
+    def get(self, timeout: Timeout = None) -> Any:
+        """What it is set to, once it is.
+
+        Args:
+            timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
+
+        Raises:
+            TimeoutError: The time was up, and it was never set.
+            ClosedClientError: The client is closed.
+
+        >>> Variable().get(timeout=0.01)
+        Traceback (most recent call last):
+        TimeoutError: ...
+        """
+        return self._take(self._bound().get(), timeout)
+
+    def delete(self) -> Any:
+        """Makes it a variable that was never set, for all who have it.
+
+        >>> variable = Variable()
+        >>> variable.set(1)
+        >>> variable.delete()
+        """
+        self._bound().delete()
+        return self._answer(None)
+
+    def __reduce__(self) -> Any:
+        return Variable, (self.name,)

@@ -1,0 +1,315 @@
+"""What a client tells of its cluster: which tasks there are, where they run, and what they hold."""
+
+import importlib.metadata
+import linecache
+import locale
+import os
+import platform
+import struct
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Never
+
+from azolla._azolla import Core
+from azolla._run import worker_loop as _worker
+from azolla._run.awaiting import answer, coroutine_frames
+from azolla._run.recorder import size
+
+if TYPE_CHECKING:
+    from azolla._cluster.local import LocalCluster
+
+#: The states of tasks that a worker's thread has begun and not ended.
+_ON_THREADS = ("executing", "parked", "long-running")
+
+#: What lies below every task on a worker's thread.
+_TASKS = _worker._run_some.__code__
+
+_PACKAGE = str(Path(__file__).parents[1]) + os.sep
+
+
+class Introspection(Core):
+    """What a client tells of its cluster."""
+
+    cluster: "LocalCluster"
+
+    def who_has(self, futures: Any = None) -> Any:
+        """Which workers have the results of tasks, by their keys.
+
+        All workers share this process and its memory: a result that is there is at hand on each of them.
+
+        Args:
+            futures: Futures, nested as for `gather`; by default all tasks that have a result.
+
+        >>> one = client.submit(abs, -1, key="one")
+        >>> one.result()
+        1
+        >>> client.who_has([one]) == {"one": list(client.nthreads())}
+        True
+        """
+        workers = list(self.nthreads())
+        there = {key: list(workers) for key, state, _, _ in self._tasks() if state == "memory"}
+        if futures is not None:
+            there = {future.key: there.get(future.key, []) for future in Core._futures(futures)}
+        return answer(self, there)
+
+    def has_what(self, workers: Iterable[str] | None = None) -> Any:
+        """The keys of the results that workers have: all of them, for they share this process and its memory.
+
+        Args:
+            workers: The workers' addresses or names; by default all.
+
+        >>> one = client.submit(abs, -1, key="one")
+        >>> one.result()
+        1
+        >>> list(client.has_what().values())
+        [['one']]
+        """
+        keys = [key for key, state, _, _ in self._tasks() if state == "memory"]
+        return answer(self, {address: list(keys) for address in self._addresses(workers)})
+
+    def processing(self, workers: Iterable[str] | None = None) -> Any:
+        """The keys of the tasks that workers have begun, those that wait in the middle included.
+
+        Tasks that are ready are no worker's yet: workers take what goes first when they can begin it. Coroutine tasks
+        run on the cluster's event loop, and count as the first worker's, which is also what `get_worker` gives in them.
+
+        Args:
+            workers: The workers' addresses or names; by default all.
+
+        >>> list(client.processing().values())
+        [[]]
+        """
+        begun: dict[str, list[Any]] = {address: [] for address in self._addresses(workers)}
+        for key, state, thread, _ in self._tasks():
+            if state in _ON_THREADS or state == "coroutine":
+                worker = self.cluster._worker_of(thread or 0).address
+                if worker in begun:
+                    begun[worker].append(key)
+        return answer(self, begun)
+
+    def nbytes(self, keys: Iterable[Any] | None = None, summary: bool = True) -> Any:
+        """How many bytes results take, by what they say of themselves (`nbytes`) or Python does (`sys.getsizeof`).
+
+        Args:
+            keys: The keys of tasks; by default all that have a result.
+            summary: Whether to add up the tasks of each function, by its name.
+
+        >>> data = client.scatter({"data": b"0123456789"})
+        >>> client.nbytes(["data"]) == {"data": sys.getsizeof(b"0123456789")}
+        True
+        """
+        wanted = None if keys is None else set(keys)
+        sizes: dict[Any, int] = {}
+        for key, state, _, value in self._tasks():
+            if state == "memory" and (wanted is None or key in wanted):
+                name = function_of(key) if summary else key
+                sizes[name] = sizes.get(name, 0) + size(value)
+        return answer(self, sizes)
+
+    def call_stack(self, futures: Any = None, keys: Iterable[Any] | None = None) -> Any:
+        """Where running tasks are: the lines of their stacks, by worker and key, from the task's own function inwards.
+
+        A coroutine task stands where it awaits. Tasks that were begun and have no frame of their own yet, or that are in
+        a native function, are left out.
+
+        Args:
+            futures: Futures, nested as for `gather`; by default all tasks that run.
+            keys: Keys of tasks, beside those of `futures`.
+
+        >>> client.call_stack()
+        {}
+        """
+        wanted = None
+        if futures is not None or keys is not None:
+            wanted = {future.key for future in Core._futures(futures)} | set(keys or ())
+        threads = {thread.name: thread.ident for thread in list(self.cluster._threads)}
+        stacks: dict[str, dict[Any, list[str]]] = {}
+        for key, state, number, _ in self._tasks():
+            if state in _ON_THREADS and number is not None and (wanted is None or key in wanted):
+                frame = sys._current_frames().get(threads.get(f"azolla-{number}") or 0)
+                lines = _lines(own_frames(frame))
+                # A task may have ended meanwhile, and its thread be in another.
+                if lines and self._still_there(key, number):
+                    stacks.setdefault(self.cluster._worker_of(number).address, {})[key] = lines
+        for key, frames in self._coroutines():
+            if wanted is None or key in wanted:
+                stacks.setdefault(self.cluster._worker_of(0).address, {})[key] = _lines(frames)
+        return answer(self, stacks)
+
+    def _coroutines(self) -> Iterator[tuple[Any, list[FrameType]]]:
+        loop = self.cluster._helpers.get("loop")
+        if loop is not None:
+            # One of them may be at work just now, and have called what is no coroutine.
+            at_work = own_frames(sys._current_frames().get(loop.ident or 0), whole=True)
+            for key, frames in coroutine_frames(loop.loop):
+                if frames:
+                    yield key, at_work[at_work.index(frames[0]) :] if frames[0] in at_work else frames
+
+    def _still_there(self, key: Any, number: int) -> bool:
+        return any(other == key and thread == number for other, _, thread, _ in self._tasks())
+
+    def get_versions(self, check: bool = False, packages: Iterable[str] | None = None) -> Any:
+        """The versions of Python and of packages. Scheduler, workers and client are one process.
+
+        Args:
+            check: Taken as Dask takes it: there is nothing that could differ.
+            packages: More packages to name.
+
+        >>> sorted(client.get_versions())
+        ['client', 'scheduler', 'workers']
+        """
+        names = ["azolla", "dask", "distributed", "cloudpickle", "numpy", "pandas", *(packages or ())]
+        own = {
+            "host": {
+                "python": ".".join(map(str, sys.version_info)),
+                "python-bits": struct.calcsize("P") * 8,
+                "OS": platform.system(),
+                "OS-release": platform.release(),
+                "machine": platform.machine(),
+                "processor": platform.processor(),
+                "byteorder": sys.byteorder,
+                "LC_ALL": os.environ.get("LC_ALL", "None"),
+                "LANG": os.environ.get("LANG", "None"),
+                "encoding": locale.getpreferredencoding(False),
+            },
+            "packages": {"python": platform.python_version()} | {name: _version(name) for name in names},
+        }
+        return answer(self, {"scheduler": own, "workers": dict.fromkeys(self.nthreads(), own), "client": own})
+
+    def nthreads(self, workers: Iterable[str] | None = None) -> dict[str, int]:
+        """How many tasks each worker runs at once, by the workers' addresses.
+
+        Args:
+            workers: The workers' addresses or names; by default all.
+
+        >>> sum(client.nthreads().values())
+        2
+        """
+        return {address: self.cluster._worker(address).nthreads for address in self._addresses(workers)}
+
+    def ncores(self, workers: Iterable[str] | None = None) -> dict[str, int]:
+        """As `nthreads`.
+
+        >>> client.ncores() == client.nthreads()
+        True
+        """
+        return self.nthreads(workers)
+
+    def _addresses(self, workers: Iterable[str] | None) -> list[str]:
+        if workers is None:
+            return [worker.address for worker in self.cluster.workers.values()]
+        if isinstance(workers, str):
+            workers = [workers]
+        return [self.cluster._worker(worker).address for worker in workers]
+
+    # --- What one process cannot answer
+
+    def get_worker_logs(self, n: int | None = None, workers: Any = None, nanny: bool = False) -> Never:
+        """There are none.
+
+        Raises:
+            NotImplementedError: Workers are threads: what their tasks log goes where this process logs.
+
+        >>> client.get_worker_logs()
+        Traceback (most recent call last):
+        NotImplementedError: get_worker_logs(): ...
+        """
+        raise NotImplementedError("get_worker_logs(): workers are threads, and log where this process logs")
+
+    def get_scheduler_logs(self, n: int | None = None) -> Never:
+        """There are none.
+
+        Raises:
+            NotImplementedError: The scheduler is native, and writes no log.
+
+        >>> client.get_scheduler_logs()
+        Traceback (most recent call last):
+        NotImplementedError: get_scheduler_logs(): ...
+        """
+        raise NotImplementedError("get_scheduler_logs(): the scheduler is native, and writes no log")
+
+    def write_scheduler_file(self, scheduler_file: str) -> Never:
+        """Another process could do nothing with it.
+
+        Raises:
+            NotImplementedError: The cluster cannot be reached from other processes.
+
+        >>> client.write_scheduler_file("file")
+        Traceback (most recent call last):
+        NotImplementedError: write_scheduler_file(): ...
+        """
+        raise NotImplementedError("write_scheduler_file(): this cluster cannot be reached from other processes")
+
+    def retire_workers(self, workers: Any = None, close_workers: bool = True, **kwargs: Any) -> Any:
+        """Retires no worker; with none named, there is nothing to do.
+
+        Raises:
+            NotImplementedError: Workers are named: they are this process's threads, and stay as long as the cluster.
+
+        >>> client.retire_workers([])
+        {}
+        """
+        if workers:
+            raise NotImplementedError("retire_workers(): workers are this process's threads; close the cluster instead")
+        return answer(self, {})
+
+    def rebalance(self, futures: Any = None, workers: Any = None, **kwargs: Any) -> Any:
+        """Does nothing: all results are at hand on every worker.
+
+        >>> client.rebalance()
+        """
+        return answer(self, None)
+
+    def replicate(
+        self, futures: Any, n: int | None = None, workers: Any = None, branching_factor: int = 2, **kwargs: Any
+    ) -> Any:
+        """Does nothing: all results are at hand on every worker.
+
+        >>> client.replicate([])
+        """
+        return answer(self, None)
+
+
+def function_of(key: Any) -> str:
+    """What the key of a task begins with: the function's name, where nothing else was given."""
+    text = str(key[0] if isinstance(key, tuple) and key else key)
+    name, dash, digest = text.rpartition("-")
+    if dash and len(digest) == 32 and all(digit in "0123456789abcdef" for digit in digest):
+        return name
+    parts = text.rsplit("-", 5)
+    return parts[0] if len(parts) == 6 and [len(part) for part in parts[1:]] == [8, 4, 4, 4, 12] else text
+
+
+def own_frames(frame: FrameType | None, whole: bool = False) -> list[FrameType]:
+    """A task's own frames, outermost first: ours are left out, and unless the `whole` thread is asked for, its too."""
+    frames = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    frames.reverse()
+    inside = next((at for at, frame in enumerate(frames) if frame.f_code is _TASKS), None)
+    if inside is None and not whole:
+        return []
+    return [own for own in frames[inside or 0 :] if not _is_ours(own)]
+
+
+def _lines(frames: Iterable[FrameType]) -> list[str]:
+    lines = []
+    for frame in frames:
+        file, line = frame.f_code.co_filename, frame.f_lineno
+        code = linecache.getline(file, line, frame.f_globals).strip()
+        lines.append(f'  File "{file}", line {line}, in {frame.f_code.co_name}\n\t{code}\n')
+    return lines
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_PACKAGE)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

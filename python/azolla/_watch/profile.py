@@ -1,0 +1,222 @@
+"""Where tasks spend their time: a statistical profile, as Dask's, of samples of the stacks of the workers' threads.
+
+Nothing here holds a lock: a finalizer may run at any point, on any thread, and may come back to the client.
+"""
+
+import linecache
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterable
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any
+
+from azolla._azolla import Core
+from azolla._base import leave as _leave
+from azolla._run.awaiting import answer
+from azolla._run.recorder import Recorder
+from azolla._watch.introspection import function_of, own_frames
+from azolla._watch.task_stream import begin, plots
+
+if TYPE_CHECKING:
+    from azolla._cluster.local import LocalCluster
+
+#: How often stacks are looked at, in seconds, and how many of them count of each: as Dask does.
+_INTERVAL = 0.01
+_DEEPEST = 100
+#: What is told apart in time: a second each, the last hour.
+_CYCLE = 1.0
+_CYCLES = 3600
+
+#: A stack: code and lines, the task's own function first.
+_Stack = tuple[tuple[CodeType, int], ...]
+#: How often which stack was seen, by the thread's number (None: the event loop) and the name of the task's function.
+_Samples = dict[tuple[int | None, str, _Stack], int]
+
+#: A node of the tree: Dask's dictionary.
+Node = dict[str, Any]
+
+
+class Profiled(Core):
+    """What a client tells of where tasks spend their time."""
+
+    cluster: "LocalCluster"
+
+    def profile(
+        self,
+        key: str | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        workers: Iterable[str] | str | int | None = None,
+        merge_workers: bool = True,
+        plot: bool | str = False,
+        filename: str | None = None,
+        server: bool = False,
+        scheduler: bool = False,
+    ) -> Any:
+        """Where tasks have spent their time since this was first called, by samples of their stacks.
+
+        The first call begins the profile, and gives an empty one; it goes on until the cluster is closed, by a thread that
+        looks 100 times a second at the threads that run tasks. The last hour is kept. Of a stack, a hundred frames count;
+        azolla's own are left out. Coroutine tasks have no thread: `server=True` shows the event loop on which they run.
+
+        Args:
+            key: Only tasks of this function: what their keys begin with.
+            start: Only what was seen then or later, to the second: seconds since 1970.
+            stop: Only what was seen until then.
+            workers: The workers' addresses or names; by default all.
+            merge_workers: Whether to add up the workers; otherwise there is a profile for each, by its address.
+            plot: Whether to make a figure as well, which takes Bokeh; `"save"` also writes it.
+            filename: Where to write the figure: then there is one.
+            server: Whether to show the cluster's event loop instead of its tasks' threads.
+            scheduler: Must be False: the scheduler is native, and has no Python stack.
+
+        Returns:
+            A nested dictionary: `count` is the number of samples, `identifier` and `description` say of which function
+            (its `name`, `filename`, and a `line_number` where it was seen and the `line` that stands there), `children`
+            has by their identifiers the functions that it called. With a figure, a pair of that and the figure.
+
+        Raises:
+            NotImplementedError: The scheduler's profile is asked for.
+            ValueError: There is no such worker.
+            ImportError: A figure is wanted, and there is no Bokeh.
+
+        >>> client.profile()["count"]
+        0
+        >>> def busy():
+        ...     while client.profile(key="busy")["count"] < 3:
+        ...         pass
+        >>> client.submit(busy).result()
+        >>> [node["description"]["name"] for node in client.profile(key="busy")["children"].values()]
+        ['busy']
+        """
+        if scheduler:
+            raise NotImplementedError("profile(scheduler=True): the scheduler is native, and has no Python stack")
+        names = [workers] if isinstance(workers, (str, int)) else workers
+        chosen = self.cluster._workers.values() if names is None else map(self.cluster._worker, names)
+        addresses = [worker.address for worker in chosen]
+        profiler = _profiler_of(self)
+        trees = {address: _root() for address in addresses}
+        for (number, name, stack), times in profiler.seen(start, stop):
+            address = self.cluster._worker_of(number).address if number is not None else addresses[0]
+            if address in trees and server == (number is None) and (key is None or key == name):
+                _add(trees[address], stack, times)
+        state = merged(list(trees.values())) if merge_workers else trees
+        if not plot and not filename:
+            return answer(self, state)
+        figures = plots()
+        figure = figures.flames(merged(list(trees.values())), _INTERVAL)
+        if filename or plot == "save":
+            figures.save(figure, filename or "azolla-profile.html", "azolla: profile", None)
+        return answer(self, (state, figure))
+
+
+class Profiler:
+    """Looks at stacks, on a thread of its own, until it is told to stop or its cluster is gone."""
+
+    def __init__(self, cluster: "LocalCluster") -> None:
+        self._recorder: Recorder = cluster._recorder
+        self._cluster = weakref.ref(cluster)
+        self._stopped = threading.Event()
+        #: The last cycles: when each began, and what was seen in it.
+        self._cycles: deque[tuple[float, _Samples]] = deque(maxlen=_CYCLES)
+        self._thread = threading.Thread(target=self._run, name=f"{cluster.name}-profile", daemon=True)
+
+    def start(self) -> None:
+        _leave.start(self._thread)
+
+    def stop(self, patience: float) -> None:
+        """Ends the thread, and waits for it for so many seconds."""
+        self._stopped.set()
+        if self._thread is not threading.current_thread() and self._thread.ident is not None:
+            self._thread.join(patience)
+
+    def seen(self, start: float | None, stop: float | None) -> Iterable[tuple[tuple[int | None, str, _Stack], int]]:
+        """What was seen in the cycles between these times."""
+        for began, samples in list(self._cycles):
+            if (start is None or began + _CYCLE > start) and (stop is None or began <= stop):
+                yield from list(samples.items())
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_INTERVAL):
+            if not self._look():
+                return
+
+    def _look(self) -> bool:
+        # A function of its own, so that no frame is held between two looks.
+        cluster = self._cluster()
+        if cluster is None or cluster._closed:
+            return False
+        running = list(self._recorder.running.items())
+        loop = cluster._helpers.get("loop")
+        del cluster
+        frames = sys._current_frames()
+        for where, run in running:
+            frame = frames.get(where)
+            if frame is not None:
+                self._count(run.number, function_of(run.key), own_frames(frame))
+        frame = frames.get(loop.ident or 0) if loop is not None else None
+        if frame is not None:
+            self._count(None, "", own_frames(frame, whole=True))
+        return True
+
+    def _count(self, number: int | None, name: str, frames: list[FrameType]) -> None:
+        if not frames:
+            return  # it has ended just now
+        stack = tuple((frame.f_code, frame.f_lineno or 0) for frame in frames[:_DEEPEST])
+        now = time.time()
+        if not self._cycles or now >= self._cycles[-1][0] + _CYCLE:
+            self._cycles.append((now, {}))
+        samples = self._cycles[-1][1]
+        samples[number, name, stack] = samples.get((number, name, stack), 0) + 1
+
+
+def _profiler_of(client: Any) -> Profiler:
+    cluster = client.cluster
+    profiler: Profiler | None = cluster._helpers.get("profiler")
+    if profiler is None:
+        client._check_open("profile")
+        made = Profiler(cluster)
+        profiler = cluster._helpers.setdefault("profiler", made)
+        if profiler is made:
+            begin(client, "profile")
+            made.start()
+    return profiler
+
+
+# --- Trees
+
+
+def _root() -> Node:
+    return _node("root", {"filename": "", "name": "", "line_number": 0, "line": ""})
+
+
+def _node(identifier: str, description: dict[str, Any]) -> Node:
+    return {"count": 0, "children": {}, "identifier": identifier, "description": description}
+
+
+def _add(root: Node, stack: _Stack, times: int) -> None:
+    node = root
+    node["count"] += times
+    for code, line in stack:
+        identifier = f"{code.co_name};{code.co_filename};{code.co_firstlineno}"
+        child = node["children"].get(identifier)
+        if child is None:
+            text = linecache.getline(code.co_filename, line).strip()
+            description = {"filename": code.co_filename, "name": code.co_name, "line_number": line, "line": text}
+            child = node["children"][identifier] = _node(identifier, description)
+        node = child
+        node["count"] += times
+
+
+def merged(trees: list[Node]) -> Node:
+    """The trees in one."""
+    sum_of = _node(trees[0]["identifier"], trees[0]["description"])
+    for tree in trees:
+        sum_of["count"] += tree["count"]
+        for identifier, child in tree["children"].items():
+            there = sum_of["children"].get(identifier)
+            sum_of["children"][identifier] = child if there is None else merged([there, child])
+    return sum_of

@@ -1,0 +1,96 @@
+"""What has happened to single tasks: their transitions, with the times, told as Dask tells them."""
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from azolla._azolla import Core, Future
+from azolla._run.awaiting import answer
+
+if TYPE_CHECKING:
+    from azolla._cluster.local import LocalCluster
+
+#: Who tells, the key, how the task stood, how it stands now, nothing, what made it so, and when.
+Row = tuple[str, Any, str | None, str, dict[Any, Any], str, float | None]
+
+#: What the engine observes: how the task stands then, in Dask's words where there is one, and what made it so.
+_TOLD = {
+    "submitted": ("waiting", "submitted"),
+    "ready": ("queued", "inputs-there"),
+    "begun": ("processing", "pulled"),
+    "parked": ("parked", "waits"),
+    "seceded": ("long-running", "secedes"),
+    "resumed": ("processing", "goes-on"),
+    "detached": ("coroutine", "gave-a-coroutine"),
+    "again": ("queued", "run-again"),
+    "finished": ("memory", "task-finished"),
+    "failed": ("erred", "task-erred"),
+    "cancelled": ("cancelled", "cancelled"),
+    "retried": ("waiting", "retried"),
+    "dropped": ("forgotten", "not-wanted"),
+}
+
+#: The words of `_tasks` that are others here.
+_STATES = {"ready": "queued", "executing": "processing"}
+
+
+class Stories(Core):
+    """What a client tells of single tasks."""
+
+    cluster: "LocalCluster"
+
+    def story(self, *keys_or_stimuli: Any, on_error: str = "raise") -> Any:
+        """What has happened to tasks: their transitions, with the times.
+
+        The first call begins the record, which goes on until the cluster is closed, and has the last 100,000
+        transitions. Until then nothing is recorded, so that it costs nothing; afterwards it costs every task some
+        microsecond. Of a task that nothing was recorded of, one row says how it stands, with no time.
+
+        Args:
+            *keys_or_stimuli: Futures, or keys of tasks; whether a future is left or not.
+            on_error: Taken as Dask takes it: there are no other processes that could fail to answer.
+
+        Returns:
+            Rows in the order of time, as Dask's are: `"scheduler"` or the worker's address; the key; how the task stood
+            before, and how it stood then; an empty dictionary; what made it so; and the time (seconds since 1970).
+            What is not known is None. The states are Dask's (`waiting`, `queued`, `processing`, `memory`, `erred`,
+            `long-running`, `forgotten`) and azolla's own: `parked` (it waits for others, and its slot is lent),
+            `coroutine` (it runs on the event loop) and `cancelled`.
+
+        Raises:
+            TypeError: What is given is neither a future nor a key.
+            ValueError: `on_error` is neither `"raise"` nor `"ignore"`.
+
+        >>> client.story()
+        []
+        >>> future = client.submit(pow, 2, 10, key="kibi")
+        >>> future.result()
+        1024
+        >>> [(start, finish) for _, _, start, finish, _, _, _ in client.story(future)]
+        [('released', 'waiting'), ('waiting', 'queued'), ('queued', 'processing'), ('processing', 'memory')]
+        """
+        if on_error not in ("raise", "ignore"):
+            raise ValueError(f"on_error must be 'raise' or 'ignore', not {on_error!r}")
+        keys = [each.key if isinstance(each, Future) else each for each in keys_or_stimuli]
+        return answer(self, self._told(keys))
+
+    def _told(self, keys: list[Any]) -> list[Row]:
+        elapsed, seen, kept = self._story(keys)
+        # The same each time, so that what is told of one thing is.
+        began: float = self.cluster._helpers.setdefault("began", time.time() - elapsed)
+        stands: dict[int, str] = {}
+        rows: list[Row] = []
+        for place, (at, task, what, worker), parent in seen:
+            state, why = _TOLD[what]
+            start = stands.get(task, "released" if what == "submitted" else None)
+            if start == state:
+                continue
+            stands[task] = state
+            who = "scheduler" if worker is None else self.cluster._worker_of(worker).address
+            why = why if parent is None else f"{why}-by-{parent}"
+            rows.append((who, keys[place], start, state, {}, why, began + at))
+        return [*self._not_recorded(keys, kept, stands), *rows]
+
+    def _not_recorded(self, keys: list[Any], kept: Iterable[tuple[int, int, str]], told: dict[int, str]) -> list[Row]:
+        silent = {task: (keys[place], _STATES.get(state, state)) for place, task, state in kept if task not in told}
+        return [("scheduler", key, None, state, {}, "not-recorded", None) for key, state in silent.values()]

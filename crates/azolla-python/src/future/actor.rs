@@ -1,6 +1,6 @@
 //! What a future on an actor gives: not the state, but an `Actor` that has the state's methods called.
 //!
-//! `submit/actor.rs` makes those calls. The other half of both is Python (`azolla/_actor.py`).
+//! `submit/actor.rs` makes those calls. The other half of both is Python (`azolla/_shared/actor.py`).
 
 use super::handle::Future;
 use crate::interpreter::imports::{error, python};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// What makes the calls of an actor that is to be submitted: a method of its `Turns`.
 pub(crate) fn caller(py: Python<'_>) -> PyResult<Py<PyAny>> {
     static CALLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    python(py, &CALLER, "azolla._actor", "caller")?.call0().map(Bound::unbind)
+    python(py, &CALLER, "azolla._shared.actor", "caller")?.call0().map(Bound::unbind)
 }
 
 /// What a future on an actor gives: an `Actor`, which has a future of its own.
@@ -30,7 +30,7 @@ pub(crate) fn proxy<'py>(
         return Err(lost(py, job, "it was released"));
     };
     let future = Future::new(py, job, Arc::clone(shared));
-    python(py, &PROXY, "azolla._actor", "proxy")?.call1((state.get_type(), future))
+    python(py, &PROXY, "azolla._shared.actor", "proxy")?.call1((state.get_type(), future))
 }
 
 /// The error for an actor that is gone.

@@ -70,7 +70,7 @@ impl Future {
         let none = py.None().into_bound(py);
         match &self.shared {
             Some(shared) if shared.is_async_here() => {
-                python(py, &READY, "azolla._await", "Ready")?.call1((none,))
+                python(py, &READY, "azolla._run.awaiting", "Ready")?.call1((none,))
             }
             _ => Ok(none),
         }
@@ -88,7 +88,7 @@ impl Future {
         if self.shared.as_ref().is_none_or(|shared| !shared.is_async_here()) {
             return Ok(None);
         }
-        let later = python(py, &LATER, "azolla._await", "later")?;
+        let later = python(py, &LATER, "azolla._run.awaiting", "later")?;
         later.call1((this, method, timeout)).map(Some)
     }
 }
@@ -111,7 +111,7 @@ impl Future {
         static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let client = match client {
             Some(client) => client,
-            None => python(py, &CURRENT, "azolla._client", "current_or_none")?.call0()?,
+            None => python(py, &CURRENT, "azolla._run.current", "current_or_none")?.call0()?,
         };
         if client.is_none() {
             return Ok(Self {
@@ -300,7 +300,7 @@ impl Future {
     /// The result, or the task's exception raised, as from `result`, on whatever event loop is running.
     fn __await__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         static AWAIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        python(this.py(), &AWAIT, "azolla._await", "wait_for")?.call1((this,))
+        python(this.py(), &AWAIT, "azolla._run.awaiting", "wait_for")?.call1((this,))
     }
 
     /// Calls `loop.call_soon_threadsafe(callback)` when the task ends, at once if it has.
@@ -387,6 +387,6 @@ impl Future {
 
     fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         static HTML: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        python(this.py(), &HTML, "azolla._html", "future")?.call1((this,))
+        python(this.py(), &HTML, "azolla._base.html", "future")?.call1((this,))
     }
 }

@@ -113,8 +113,12 @@ pub(crate) fn deadline(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<In
     let seconds: f64 = if number {
         timeout.extract()?
     } else {
-        let parse =
-            crate::interpreter::imports::python(timeout.py(), &SECONDS, "azolla._time", "seconds")?;
+        let parse = crate::interpreter::imports::python(
+            timeout.py(),
+            &SECONDS,
+            "azolla._base.time",
+            "seconds",
+        )?;
         parse.call1((timeout,))?.extract()?
     };
     if seconds.is_nan() {

@@ -7,7 +7,7 @@ use pyo3::types::PyType;
 
 /// One of the package's own exceptions.
 pub(crate) fn error(py: Python<'_>, name: &str, message: &str) -> PyErr {
-    let class = py.import("azolla._errors").and_then(|module| module.getattr(name));
+    let class = py.import("azolla._base.errors").and_then(|module| module.getattr(name));
     match class.and_then(|class| Ok(class.cast_into::<PyType>()?)) {
         Ok(class) => PyErr::from_type(class, message.to_owned()),
         Err(error) => error,

@@ -1,6 +1,6 @@
 //! The worker of one Python thread: hands out calls, takes results.
 //!
-//! The thread's loop is Python (`azolla/_worker.py`), so that no native frame ever lies below the
+//! The thread's loop is Python (`azolla/_run/worker_loop.py`), so that no native frame ever lies below the
 //! user's code.
 
 use crate::future::handle::value;

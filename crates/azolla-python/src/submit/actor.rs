@@ -1,6 +1,6 @@
 //! Actors: what calling a method of one does. `future/actor.rs` says what a future on one gives.
 //!
-//! The half that reads attributes and gives coroutines their turns is Python (`azolla/_actor.py`).
+//! The half that reads attributes and gives coroutines their turns is Python (`azolla/_shared/actor.py`).
 
 use super::annotations::Annotations;
 use super::one::{context, parent};

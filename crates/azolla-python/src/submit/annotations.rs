@@ -17,7 +17,7 @@ impl<'py> Annotations<'py> {
         if !has_context {
             return Ok(Self(None));
         }
-        let noted = python(py, &CURRENT, "azolla._annotations", "current")?.call0()?;
+        let noted = python(py, &CURRENT, "azolla._base.annotations", "current")?.call0()?;
         Ok(Self(noted.cast_into().ok()))
     }
 
@@ -52,6 +52,6 @@ fn notes_of_task<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
     static OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let Some((_, job)) = current_task() else { return Ok(None) };
     let Some(context) = job.call(py).and_then(|call| call.context) else { return Ok(None) };
-    let noted = python(py, &OF, "azolla._annotations", "of")?.call1((context,))?;
+    let noted = python(py, &OF, "azolla._base.annotations", "of")?.call1((context,))?;
     Ok(noted.cast_into().ok())
 }

@@ -219,6 +219,6 @@ pub(crate) fn parent(py: Python<'_>) -> PyResult<Option<TaskId>> {
     if !is_loop_thread() {
         return Ok(None);
     }
-    let running = python(py, &CURRENT, "azolla._await", "current_task")?.call0()?;
+    let running = python(py, &CURRENT, "azolla._run.awaiting", "current_task")?.call0()?;
     Ok(running.cast::<Running>().ok().and_then(|running| running.get().job.header().id()))
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(crate) fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> PyResult<Outcome> {
     static RESCHEDULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = error.py();
-    let reschedule = python(py, &RESCHEDULE, "azolla._errors", "Reschedule")?;
+    let reschedule = python(py, &RESCHEDULE, "azolla._base.errors", "Reschedule")?;
     if may_return && (error.is_instance(reschedule)? || job.header().take_retry()) {
         return Ok(Outcome::Again);
     }

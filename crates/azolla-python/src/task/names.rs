@@ -17,7 +17,7 @@ pub(crate) fn function_name<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound
     {
         return Ok(name);
     }
-    Ok(python(py, &NAME, "azolla._names", "function_name")?.call1((function,))?.cast_into()?)
+    Ok(python(py, &NAME, "azolla._base.names", "function_name")?.call1((function,))?.cast_into()?)
 }
 
 pub(crate) fn short_repr(value: &Bound<'_, PyAny>) -> String {

@@ -13,6 +13,7 @@ a running task (`get_client`).
 
 from importlib.metadata import version as _version
 
+from azolla import _moved
 from azolla._azolla import ActorFuture, Future, tokenize
 from azolla._base.annotations import annotate, get_annotations, span
 from azolla._base.errors import (
@@ -120,5 +121,7 @@ for _public in (
     WaitCycleError,
 ):
     _public.__module__ = "azolla"
+
+_moved.install()
 
 TimeoutError = TimeoutError  # what waits raise: the builtin, importable from here as from Dask

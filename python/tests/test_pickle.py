@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from operator import attrgetter
 from typing import Any
 
+import azolla
 import pytest
 from azolla import Client, Future, get_client
 from conftest import PATIENCE
@@ -113,3 +115,88 @@ def test_keys_of_another_client_are_not_mistaken(client: Client) -> None:
         theirs = other.map(inc, range(100), pure=False)
         assert [Future(future.key, other).status for future in mine] == ["lost"] * 100
         assert [Future(future.key, other).status for future in theirs] != ["lost"] * 100
+
+
+#: What azolla wrote when all of its modules lay beside each other, and what it reads as: `repr`, or the public name.
+OLD_PICKLES = {
+    b"\x80\x05\x95&\x00\x00\x00\x00\x00\x00\x00\x8c\razolla._queue\x94\x8c\x05Queue\x94\x93\x94\x8c\x01n\x94NK\x00"
+    b"\x87\x94R\x94.": "<Queue: n>",
+    b"\x80\x05\x95)\x00\x00\x00\x00\x00\x00\x00\x8c\x10azolla._variable\x94\x8c\x08Variable\x94\x93\x94\x8c\x01n\x94"
+    b"\x85\x94R\x94.": "<Variable: n>",
+    b"\x80\x05\x95#\x00\x00\x00\x00\x00\x00\x00\x8c\razolla._event\x94\x8c\x05Event\x94\x93\x94\x8c\x01n\x94\x85\x94R"
+    b"\x94.": "<Event: n>",
+    b"\x80\x05\x95&\x00\x00\x00\x00\x00\x00\x00\x8c\x11azolla._semaphore\x94\x8c\x04Lock\x94\x93\x94\x8c\x01n\x94\x85"
+    b"\x94R\x94.": "<Lock: n>",
+    b"\x80\x05\x95-\x00\x00\x00\x00\x00\x00\x00\x8c\x11azolla._semaphore\x94\x8c\tSemaphore\x94\x93\x94K\x02\x8c\x01s"
+    b"\x94\x86\x94R\x94.": "<Semaphore: s>",
+    b"\x80\x05\x95/\x00\x00\x00\x00\x00\x00\x00\x8c\x12azolla._multi_lock\x94\x8c\tMultiLock\x94\x93\x94]\x94\x8c\x01a"
+    b"\x94a\x85\x94R\x94.": "<MultiLock: ['a']>",
+    b"\x80\x05\x95<\x00\x00\x00\x00\x00\x00\x00\x8c\razolla._actor\x94\x8c\x05Actor\x94\x93\x94\x8c\x08builtins\x94\x8c"
+    b"\x04list\x94\x93\x94N\x8c\x05words\x94\x87\x94R\x94.": "<Actor: list, key=words>",
+    b"\x80\x05\x95U\x00\x00\x00\x00\x00\x00\x00\x8c\x11azolla._functions\x94\x8c\x15DoneAndNotDoneFutures\x94\x93\x94\x8f"
+    b"\x94(\x8c\x06azolla\x94\x8c\x06Future\x94\x93\x94\x8c\x01k\x94\x85\x94R\x94\x90\x8f\x94\x86\x94\x81\x94.": (
+        "DoneAndNotDoneFutures(done={<Future: finished, type: int, key: k>}, not_done=set())"
+    ),
+    b"\x80\x02cazolla\nFuture\nq\x00X\x01\x00\x00\x00kq\x01\x85q\x02Rq\x03.": "<Future: finished, type: int, key: k>",
+    b"\x80\x05\x95+\x00\x00\x00\x00\x00\x00\x00\x8c\x06azolla\x94\x8c\x14FutureCancelledError\x94\x93\x94\x8c\x01x\x94\x85"
+    b"\x94R\x94.": "FutureCancelledError('x')",
+    b"\x80\x02cazolla\nReschedule\nq\x00)Rq\x01.": "Reschedule()",
+}
+
+OLD_REFERENCES = {
+    b"cazolla._actor\nActor\n.": "Actor",
+    b"cazolla._annotations\nannotate\n.": "annotate",
+    b"cazolla._annotations\nget_annotations\n.": "get_annotations",
+    b"cazolla._annotations\nspan\n.": "span",
+    b"cazolla._as_completed\nas_completed\n.": "as_completed",
+    b"cazolla._client\nClient\n.": "Client",
+    b"cazolla._cluster\nLocalCluster\n.": "LocalCluster",
+    b"cazolla._dashboard\nperformance_report\n.": "performance_report",
+    b"cazolla._event\nEvent\n.": "Event",
+    b"cazolla._everywhere\nWorkerPlugin\n.": "WorkerPlugin",
+    b"cazolla._executor\nClientExecutor\n.": "ClientExecutor",
+    b"cazolla._functions\nDoneAndNotDoneFutures\n.": "DoneAndNotDoneFutures",
+    b"cazolla._functions\nfire_and_forget\n.": "fire_and_forget",
+    b"cazolla._functions\nfutures_of\n.": "futures_of",
+    b"cazolla._functions\nget_client\n.": "get_client",
+    b"cazolla._functions\nget_worker\n.": "get_worker",
+    b"cazolla._functions\nrejoin\n.": "rejoin",
+    b"cazolla._functions\nsecede\n.": "secede",
+    b"cazolla._functions\nwait\n.": "wait",
+    b"cazolla._in_tasks\nprint\n.": "print",
+    b"cazolla._in_tasks\nwarn\n.": "warn",
+    b"cazolla._in_tasks\nworker_client\n.": "worker_client",
+    b"cazolla._multi_lock\nMultiLock\n.": "MultiLock",
+    b"cazolla._progress\nprogress\n.": "progress",
+    b"cazolla._queue\nQueue\n.": "Queue",
+    b"cazolla._semaphore\nLock\n.": "Lock",
+    b"cazolla._semaphore\nSemaphore\n.": "Semaphore",
+    b"cazolla._task_stream\nget_task_metadata\n.": "get_task_metadata",
+    b"cazolla._task_stream\nget_task_stream\n.": "get_task_stream",
+    b"cazolla._variable\nVariable\n.": "Variable",
+    b"cazolla._workers\nWorker\n.": "Worker",
+    b"cazolla._azolla\ntokenize\n.": "tokenize",
+    b"cazolla\nActorFuture\n.": "ActorFuture",
+    b"cazolla\nEngineError\n.": "EngineError",
+    # Methods that `Client` has from others.
+    b"\x80\x05\x95(\x00\x00\x00\x00\x00\x00\x00\x8c\x10azolla._transfer\x94\x8c\x0fTransfer.gather\x94\x93\x94.": "Client.gather",
+    b"\x80\x05\x95#\x00\x00\x00\x00\x00\x00\x00\x8c\x0eazolla._client\x94\x8c\x0cClient.close\x94\x93\x94.": "Client.close",
+}
+
+
+@pytest.mark.parametrize("pickled", OLD_PICKLES, ids=OLD_PICKLES.get)
+def test_what_was_pickled_before_the_modules_moved(client: Client, pickled: bytes) -> None:
+    kept = client.submit(inc, 1, key="k")
+    assert kept.result() == 2
+    assert repr(pickle.loads(pickled)) == OLD_PICKLES[pickled]
+
+
+@pytest.mark.parametrize("pickled", OLD_REFERENCES, ids=OLD_REFERENCES.get)
+def test_names_of_before_the_modules_moved(pickled: bytes) -> None:
+    assert pickle.loads(pickled) == attrgetter(OLD_REFERENCES[pickled])(azolla)
+
+
+def test_what_is_public_is_pickled_by_its_name() -> None:
+    for name in azolla.__all__:
+        public = getattr(azolla, name)
+        assert pickle.loads(pickle.dumps(public)) is public

@@ -109,9 +109,13 @@ pub enum Event<P> {
     Close,
 }
 
-/// A function that somebody wants run.
+/// A task on its way in. Front ends make it, and the scheduler takes it apart: it is the only form that a
+/// task has in between.
+///
+/// A driver may number functions as it likes: it then submits with a number `K` of its own, and puts the
+/// [`Kind`] that stands for it in its place with [`of_kind`](Self::of_kind).
 #[derive(Debug)]
-pub struct Submission<P> {
+pub struct Submission<P, K = Kind> {
     /// What the driver needs to run it; the core only hands it back.
     pub payload: P,
     /// The key to find it under, if it has one.
@@ -121,7 +125,7 @@ pub struct Submission<P> {
     /// The task that submits it.
     pub parent: Option<TaskId>,
     /// Which function it is.
-    pub kind: Kind,
+    pub kind: K,
     /// Where it may run and what it takes, if not anywhere and nothing.
     pub constraint: Option<Arc<Constraint>>,
     /// The tasks whose results it needs.
@@ -131,6 +135,29 @@ pub struct Submission<P> {
     /// A call has grown from its actor; its priority, unless one is given, is the higher one of its
     /// actor's and its parent's.
     pub call: bool,
+}
+
+impl<P, K> Submission<P, K> {
+    /// A task without a key, a parent or inputs, of inherited priority, that may run anywhere.
+    pub fn new(payload: P, kind: K) -> Self {
+        Self {
+            payload,
+            key: None,
+            priority: None,
+            parent: None,
+            kind,
+            constraint: None,
+            inputs: Inputs::new(),
+            call: false,
+        }
+    }
+
+    /// The same task, its function named otherwise.
+    #[inline]
+    pub fn of_kind<L>(self, kind: L) -> Submission<P, L> {
+        let Self { payload, key, priority, parent, kind: _, constraint, inputs, call } = self;
+        Submission { payload, key, priority, parent, kind, constraint, inputs, call }
+    }
 }
 
 /// The inputs of one task: no allocation for the few that most have.

@@ -9,7 +9,7 @@ use crate::client::{Client, TaskBuilder, failure, kind, parent};
 use crate::future::Future;
 use crate::inputs::Inputs;
 use crate::primitives::Mutex;
-use crate::runtime::{Job, Spec, Status};
+use crate::runtime::{Job, Status, Submission, watch_all};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -168,15 +168,11 @@ impl<S: Send + 'static> Actor<S> {
         let cell = Arc::new(Cell::<T, _, F>::new(work, 0, None));
         let actor: Arc<dyn Task> = self.state.cell();
         cell.header().set_client(actor.header().client());
-        engine.submit(Spec {
-            job: Arc::<Cell<T, _, F>>::clone(&cell),
-            key: None,
-            constraint: None,
-            priority: None,
+        engine.submit(Submission {
             parent: parent(engine),
-            kind: kind::<F>(),
-            inputs: &[actor],
+            inputs: watch_all(&[actor]),
             call: true,
+            ..Submission::new(Arc::<Cell<T, _, F>>::clone(&cell), kind::<F>())
         });
         Future::new(cell, Arc::clone(engine))
     }

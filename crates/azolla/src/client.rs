@@ -7,7 +7,9 @@ use crate::future::{Future, Gathering, gathered, wait_for};
 use crate::inputs::Inputs;
 use crate::placing::{Described, Placing};
 use crate::runner::threads::{Threads, with_worker};
-use crate::runtime::{Engine, Groups, Job, Names, Observations, Spec, Status, Until, Watch};
+use crate::runtime::{
+    Engine, Groups, Job, Names, Observations, Status, Submission, Until, Watch, watch_all,
+};
 use azolla_core::{Key, Priority};
 use smallvec::SmallVec;
 use std::any::TypeId;
@@ -549,14 +551,14 @@ impl<'c> TaskBuilder<'c> {
             turn_away(&*cell);
             return Future::new(cell, Arc::clone(engine));
         }
-        let existing = engine.submit(Spec {
-            job: Arc::<Cell<T, W, F>>::clone(&cell),
+        let existing = engine.submit(Submission {
+            payload: Arc::<Cell<T, W, F>>::clone(&cell),
             key,
             priority: self.priority,
             parent: parent(engine),
             kind: kind::<F>(),
             constraint,
-            inputs: &tasks,
+            inputs: watch_all(&tasks),
             call: false,
         });
         match existing {
@@ -592,22 +594,26 @@ impl<'c> TaskBuilder<'c> {
         };
         // Futures from the first moment: should the caller's iterator panic, none is left behind.
         let mut futures: Vec<Future<T>> = Vec::with_capacity(works.size_hint().0);
-        let specs = works.enumerate().map(|(number, work)| {
+        let submissions = works.enumerate().map(|(number, work)| {
             let key = self.key.as_ref().map(|prefix| format!("{prefix}-{number}"));
             let digest = key.as_deref().map(digest);
             let cell = Arc::new(Cell::<T, W, F>::new(work, 0, key));
             futures.push(Future::new(Arc::<Cell<T, W, F>>::clone(&cell), Arc::clone(engine)));
             let job: Arc<dyn Task> = cell;
             job.header().set_client(self.client.0.membership.number);
-            let (kind, constraint, call) = (kind::<F>(), constraint.clone(), false);
-            let key = digest;
-            Spec { job, key, priority: self.priority, parent, kind, constraint, inputs: &[], call }
+            Submission {
+                key: digest,
+                priority: self.priority,
+                parent,
+                constraint: constraint.clone(),
+                ..Submission::new(job, kind::<F>())
+            }
         });
         if self.client.0.membership.has_left() {
-            specs.for_each(|spec| turn_away(&*spec.job));
+            submissions.for_each(|submission| turn_away(&*submission.payload));
             return futures;
         }
-        for (place, job) in engine.submit_all(specs) {
+        for (place, job) in engine.submit_all(submissions) {
             futures[place] = self.existing(job);
         }
         futures

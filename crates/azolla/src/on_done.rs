@@ -4,7 +4,7 @@ use crate::cell::{Cell, Failure, Once, Task};
 use crate::client::kind;
 use crate::future::Future;
 use crate::primitives::Mutex;
-use crate::runtime::{Engine, Listen, Spec, Status, caught};
+use crate::runtime::{Engine, Listen, Status, Submission, caught};
 use azolla_core::Priority;
 use std::sync::Arc;
 
@@ -72,17 +72,9 @@ where
         let job: Arc<dyn Task> = Arc::new(Cell::<(), _, F>::new(Once(Some(call)), 0, None));
         job.header().set_client(client);
         // One that is turned away, or cancelled before it begins, is called when it is dropped.
-        let spec = Spec {
-            job: Arc::clone(&job),
-            key: None,
-            priority: Priority::new(f64::INFINITY),
-            parent: None,
-            kind: kind::<F>(),
-            constraint: None,
-            inputs: &[],
-            call: false,
-        };
-        drop(self.engine.submit(spec));
+        let priority = Priority::new(f64::INFINITY);
+        let submission = Submission { priority, ..Submission::new(Arc::clone(&job), kind::<F>()) };
+        drop(self.engine.submit(submission));
         self.engine.keep(&*job);
         if job.header().remove_future() {
             self.engine.release(job.header());

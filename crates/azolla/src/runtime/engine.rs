@@ -7,7 +7,7 @@
 
 use super::groups::Groups;
 use super::header::{Header, Status};
-use super::job::{Job, Runner, Spec};
+use super::job::{Job, Runner, Submission};
 use super::kind_names::KindNames;
 use super::locked::{After, Locked, State, is_dropping, let_go, set_dropping, set_locked};
 use super::names::Names;
@@ -15,9 +15,7 @@ use super::observe::{Keeps, Observations, Observer, What};
 use super::worker::Worker;
 use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering, fence};
 use crate::primitives::{Mutex, MutexGuard};
-use azolla_core::{
-    Counts, Event, GroupId, Input, Inputs, Key, Outcome, Priority, TaskId, TaskView, WorkerId,
-};
+use azolla_core::{Counts, Event, GroupId, Key, Outcome, Priority, TaskId, TaskView, WorkerId};
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use std::io;
 use std::sync::Arc;
@@ -153,25 +151,22 @@ impl<J: Job + ?Sized> Engine<J> {
     /// Submits a task. Where another one has the key already, that is returned, with one more
     /// future on it, and the one given is dropped. On an engine that is closing the task is
     /// cancelled.
-    pub fn submit(&self, spec: Spec<'_, J>) -> Option<Arc<J>> {
-        let inputs = watch(spec.inputs);
-        if spec.call {
+    pub fn submit(&self, submission: Submission<J>) -> Option<Arc<J>> {
+        if submission.call {
             // The next call waits for its end.
-            spec.job.header().watch();
+            submission.payload.header().watch();
         }
-        self.with(|locked| locked.submit(spec, inputs))
+        self.with(|locked| locked.submit(submission))
     }
 
     /// Takes in a job whose cell holds its result already. As [`submit`](Self::submit), returns
     /// the job that has the key, if there is one.
     pub fn put(&self, job: Arc<J>, key: Option<Key>) -> Option<Arc<J>> {
         job.header().settle(false);
-        let header = Arc::clone(&job);
-        let (priority, parent, constraint, call) = (None, None, None, false);
-        let spec = Spec { job, key, priority, parent, kind: 0, constraint, inputs: &[], call };
+        let submission = Submission { key, ..Submission::new(Arc::clone(&job), 0) };
         self.with(|locked| {
-            let existing = locked.submit(spec, Inputs::new());
-            if let Some(task) = header.header().id()
+            let existing = locked.submit(submission);
+            if let Some(task) = job.header().id()
                 && existing.is_none()
             {
                 let outcome = Outcome::Done;
@@ -184,30 +179,24 @@ impl<J: Job + ?Sized> Engine<J> {
     }
 
     /// Submits many tasks, several a lock. Returns those that have a key already, each with the
-    /// place of the spec that has the same key.
-    pub fn submit_all<'a>(
+    /// place of the submission that has the same key.
+    pub fn submit_all(
         &self,
-        specs: impl IntoIterator<Item = Spec<'a, J>>,
-    ) -> Vec<(usize, Arc<J>)>
-    where
-        J: 'a,
-    {
-        let mut specs = specs.into_iter();
+        submissions: impl IntoIterator<Item = Submission<J>>,
+    ) -> Vec<(usize, Arc<J>)> {
+        let mut submissions = submissions.into_iter();
         let mut existing = Vec::new();
-        let mut portion: Vec<(Spec<'a, J>, Inputs)> = Vec::new();
+        let mut portion: Vec<Submission<J>> = Vec::new();
         let mut place = 0;
         loop {
-            // What makes the specs is the caller's code: it runs before the lock is taken.
-            portion.extend(specs.by_ref().take(PORTION).map(|spec| {
-                let inputs = watch(spec.inputs);
-                (spec, inputs)
-            }));
+            // The caller's code makes the submissions: it runs before the lock is taken.
+            portion.extend(submissions.by_ref().take(PORTION));
             if portion.is_empty() {
                 return existing;
             }
             self.with(|locked| {
-                for (spec, inputs) in portion.drain(..) {
-                    existing.extend(locked.submit(spec, inputs).map(|job| (place, job)));
+                for submission in portion.drain(..) {
+                    existing.extend(locked.submit(submission).map(|job| (place, job)));
                     place += 1;
                 }
             });
@@ -506,15 +495,3 @@ impl<J: Job + ?Sized> Drop for Hold<'_, J> {
 
 /// The most tasks that are submitted or released in one hold of the lock.
 pub(super) const PORTION: usize = 128;
-
-/// Marks inputs as watched, so that their workers tell of their end at once, and notes which have
-/// a result already.
-fn watch<J: Job + ?Sized>(inputs: &[Arc<J>]) -> Inputs {
-    inputs
-        .iter()
-        .filter_map(|input| {
-            let there = input.header().watch() == Status::Finished;
-            Some(Input { task: input.header().id()?, there })
-        })
-        .collect()
-}

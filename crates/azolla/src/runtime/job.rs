@@ -1,8 +1,8 @@
 //! What a front end brings: what its tasks are made of, and threads to run them on.
 
-use super::header::Header;
+use super::header::{Header, Status};
 use super::worker::Worker;
-use azolla_core::{Constraint, Key, Priority, TaskId};
+use azolla_core::{Input, Inputs};
 use std::io;
 use std::sync::Arc;
 
@@ -73,24 +73,18 @@ pub trait Runner<J: Job + ?Sized>: Send + Sync {
     }
 }
 
-/// What is submitted.
-pub struct Spec<'a, J: ?Sized> {
-    /// What to run.
-    pub job: Arc<J>,
-    /// The key to find it under, if it has one.
-    pub key: Option<Key>,
-    /// How urgent it is; `None` inherits.
-    pub priority: Option<Priority>,
-    /// The task that submits it.
-    pub parent: Option<TaskId>,
-    /// Something that tasks of the same function share.
-    pub kind: u64,
-    /// Where it may run and what it takes, as [`Groups::constraint`](super::Groups::constraint) made
-    /// it; `None` for anywhere, and nothing.
-    pub constraint: Option<Arc<Constraint>>,
-    /// The tasks whose results it needs.
-    pub inputs: &'a [Arc<J>],
-    /// It is a call of its only input, an actor: the calls of an actor run one at a time, in the
-    /// order in which they are submitted, even if no future on them is left.
-    pub call: bool,
+/// A front end's task on its way to the scheduler.
+///
+/// Its `kind` is any number that tasks of one function share. Its `constraint` is as
+/// [`Groups::constraint`](super::Groups::constraint) makes it, its `inputs` as [`watch_all`] does.
+pub type Submission<J> = azolla_core::Submission<Arc<J>, u64>;
+
+/// Makes inputs of these tasks. From now on their workers report each end at once, and an input that has
+/// its result already is marked so.
+pub fn watch_all<J: Job + ?Sized>(tasks: &[Arc<J>]) -> Inputs {
+    let input = |task: &Arc<J>| {
+        let there = task.header().watch() == Status::Finished;
+        Some(Input { task: task.header().id()?, there })
+    };
+    tasks.iter().filter_map(input).collect()
 }

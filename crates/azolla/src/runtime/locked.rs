@@ -3,14 +3,13 @@
 
 use super::engine::{Engine, PORTION};
 use super::header::Status;
-use super::job::{Job, Spec};
+use super::job::{Job, Submission};
 use super::observe::{Origin, What};
 use super::parker::Parker;
 use crate::primitives::atomic::Ordering;
 use crate::primitives::{MutexGuard, per_thread};
 use azolla_core::{
-    Effect, Event, Group, GroupId, Inputs, Kind, Priority, Refusal, Scheduler, Submission, TaskId,
-    WorkerId,
+    Effect, Event, Group, GroupId, Kind, Priority, Refusal, Scheduler, TaskId, WorkerId,
 };
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -208,24 +207,23 @@ impl<J: Job + ?Sized> Locked<'_, J> {
     }
 
     /// As [`Engine::submit`].
-    pub(super) fn submit(&mut self, spec: Spec<'_, J>, inputs: Inputs) -> Option<Arc<J>> {
-        let Spec { job: payload, key, priority, parent, kind, constraint, call, .. } = spec;
+    pub(super) fn submit(&mut self, submission: Submission<J>) -> Option<Arc<J>> {
         if self.engine.is_closing() {
-            self.turn_away(payload);
+            self.turn_away(submission.payload);
             return None;
         }
         debug_assert!(self.state.effects.is_empty(), "effects not carried out");
-        let kind = self.kind(kind, &payload);
-        let grew_from = if call { inputs.first().map(|actor| actor.task) } else { parent };
-        let submission =
-            Submission { payload, key, priority, parent, kind, constraint, inputs, call };
-        self.feed(Event::Submit(submission));
+        let kind = self.kind(submission.kind, &submission.payload);
+        let Submission { key, parent, call, .. } = submission;
+        let actor = submission.inputs.first().map(|actor| actor.task);
+        let parent = if call { actor } else { parent };
+        self.feed(Event::Submit(submission.of_kind(kind)));
         // First comes which task it is; mostly there is nothing else.
         match *self.state.effects.first()? {
             Effect::Submitted(task) => {
                 let job = self.state.scheduler.payload(task);
                 job?.header().set_id(task, self.engine.number);
-                self.engine.observer.note_all(task, What::Submitted { parent: grew_from, key });
+                self.engine.observer.note_all(task, What::Submitted { parent, key });
                 if self.state.effects.len() == 1 {
                     self.state.effects.clear();
                 } else {

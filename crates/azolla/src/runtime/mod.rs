@@ -35,7 +35,7 @@ pub use engine::Engine;
 pub use groups::{BadAmount, Groups};
 pub use header::{Header, Status};
 pub use held::Held;
-pub use job::{Job, Runner, Spec};
+pub use job::{Job, Runner, Submission, watch_all};
 pub use listeners::Listen;
 pub use locked::assert_unlocked;
 pub(crate) use locked::{BROKEN, caught};

@@ -89,16 +89,7 @@ fn engine(slots: usize, threads: usize) -> (Arc<Engine<Task>>, ByHand) {
 
 fn submit(engine: &Engine<Task>) -> Arc<Task> {
     let job = Task::new();
-    engine.submit(Spec {
-        job: Arc::clone(&job),
-        key: None,
-        priority: None,
-        parent: None,
-        kind: 1,
-        constraint: None,
-        inputs: &[],
-        call: false,
-    });
+    engine.submit(Submission::new(Arc::clone(&job), 1));
     job
 }
 
@@ -194,11 +185,8 @@ fn a_claim_that_was_cancelled_does_not_let_a_less_urgent_one_pass() {
     let submit_at = |priority: i32| {
         let job = Task::new();
         let priority = Some(azolla_core::Priority::from(priority));
-        let (key, parent) = (None, None);
-        let submitted = Arc::clone(&job);
-        let (constraint, call) = (None, false);
-        engine.submit(Spec { job, key, priority, parent, kind: 1, constraint, inputs: &[], call });
-        submitted
+        engine.submit(Submission { priority, ..Submission::new(Arc::clone(&job), 1) });
+        job
     };
     let batch = [submit_at(9), submit_at(9), submit_at(1)];
     let more: Vec<_> = (0..9).map(|_| submit_at(1)).collect();
@@ -341,10 +329,9 @@ fn an_end_that_is_told_in_the_middle_of_another_task_hands_nothing_over() {
     // Fails with its input at once; the end of the other is there, but not told.
     let dependent = Task::new();
     let inputs = [Arc::clone(&ended), Arc::clone(&fails)];
-    let job = Arc::clone(&dependent);
-    let (key, priority, parent) = (None, Some(azolla_core::Priority::from(9)), None);
-    let (constraint, call) = (None, false);
-    engine.submit(Spec { job, key, priority, parent, kind: 2, constraint, inputs: &inputs, call });
+    let priority = Some(azolla_core::Priority::from(9));
+    let inputs = watch_all(&inputs);
+    engine.submit(Submission { priority, inputs, ..Submission::new(Arc::clone(&dependent), 2) });
     assert_eq!(dependent.header.status(), Status::Failed);
     engine.retry(&dependent);
     while !Arc::ptr_eq(&run(&mut two), &fails) {
@@ -367,16 +354,7 @@ fn a_story_has_the_latest_and_finds_tasks_by_their_keys() {
     let key = Key::from_digest(7);
     let submit = || {
         let job = Task::new();
-        engine.submit(Spec {
-            job: Arc::clone(&job),
-            key: Some(key),
-            priority: None,
-            parent: None,
-            kind: 1,
-            constraint: None,
-            inputs: &[],
-            call: false,
-        });
+        engine.submit(Submission { key: Some(key), ..Submission::new(Arc::clone(&job), 1) });
         job
     };
     let seen = |story: &mut Story| {

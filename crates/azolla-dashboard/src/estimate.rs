@@ -6,7 +6,7 @@
 //! both with two standard errors on top. What cannot be told is not told: a function of which no
 //! task has ended yet, or growth that has no end at the rates measured.
 
-use azolla::runtime::{BranchInfo, Overview};
+use azolla::watch::{BranchInfo, Overview};
 use serde::Serialize;
 
 /// From at least to at most.
@@ -166,7 +166,7 @@ fn descendants(measured: &[Measured], rates: &[(usize, usize, f64)]) -> Option<V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azolla_core::{Counts, Durations};
+    use azolla::watch::{Counts, Durations};
     use std::time::Duration;
 
     fn branch(name: &str, grown_from: &[(u32, u64)], finished: u64, each: u64) -> BranchInfo {

@@ -2,7 +2,7 @@
 
 use crate::process::Process;
 use crate::snapshot::shortened;
-use azolla::runtime::Overview;
+use azolla::watch::Overview;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;

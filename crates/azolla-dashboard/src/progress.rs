@@ -2,7 +2,7 @@
 //! still come.
 
 use crate::estimate::{Estimate, Range, estimate};
-use azolla::runtime::Overview;
+use azolla::watch::Overview;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -291,20 +291,20 @@ mod tests {
 
     #[test]
     fn what_is_too_much_for_bars_is_one() {
-        let branch = |name: String| azolla::runtime::BranchInfo {
+        let branch = |name: String| azolla::watch::BranchInfo {
             parent: 0,
             name: name.into(),
             grown_from: vec![(0, 2)],
             finished: 1,
             failed: 0,
             cancelled: 0,
-            durations: azolla_core::Durations::default(),
+            durations: azolla::watch::Durations::default(),
         };
         let overview = Overview {
             at: Duration::ZERO,
             slots: 1,
             left_out: 0,
-            counts: azolla_core::Counts::default(),
+            counts: azolla::watch::Counts::default(),
             queue: Vec::new(),
             branches: (0..20).map(|n| branch(format!("f{}", n % 15))).collect(),
         };

@@ -3,8 +3,9 @@
 //! It observes only while somebody looks. What it keeps is bounded; what it let go of is counted.
 
 use crate::process::{Process, Usage};
-use azolla::runtime::{Observation, Observations, Origin, Overview, Status, TaskInfo, Watch, What};
-use azolla_core::TaskId;
+use azolla::Status;
+use azolla::watch::TaskId;
+use azolla::watch::{Observation, Observations, Origin, Overview, TaskInfo, Watch, What};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -304,7 +305,7 @@ fn bounded<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azolla_core::{BranchId, Lineage};
+    use azolla::watch::{BranchId, Lineage};
 
     fn begun(worker: u32, number: u64) -> What {
         let lineage = Lineage { number, root: number, parent: 0, depth: 0 };

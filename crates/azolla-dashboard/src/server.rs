@@ -7,7 +7,7 @@
 use crate::recorder::Recorder;
 use crate::snapshot::{Snapshot, snapshot};
 use crate::{address, gate, report, routes, trace};
-use azolla::runtime::{Filter, Held, Overview, TaskInfo, Watch};
+use azolla::watch::{Filter, Held, Overview, TaskInfo, Watch};
 use std::io;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

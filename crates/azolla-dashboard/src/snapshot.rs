@@ -2,8 +2,8 @@
 
 use crate::estimate::{Estimate, estimate};
 use crate::recorder::{Moment, Recorder, Run};
-use azolla::runtime::{BranchInfo, Held, Kin, Overview, TaskInfo};
-use azolla_core::{State, TaskId};
+use azolla::watch::{BranchInfo, Held, Kin, Overview, TaskInfo};
+use azolla::watch::{State, TaskId};
 use serde::Serialize;
 
 /// The most characters of a key or a name that are told.

@@ -3,7 +3,7 @@
 
 use crate::recorder::{Recorder, Run};
 use crate::snapshot::{id, row, shortened};
-use azolla::runtime::Overview;
+use azolla::watch::Overview;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

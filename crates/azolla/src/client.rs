@@ -269,7 +269,7 @@ impl Client {
     /// are taken, and those beyond that are dropped and counted.
     ///
     /// ```
-    /// use azolla::runtime::What;
+    /// use azolla::watch::What;
     ///
     /// let client = azolla::Client::builder().threads_per_worker(1).build()?;
     /// let observations = client.observe(1000);

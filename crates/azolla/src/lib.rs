@@ -54,10 +54,13 @@ mod polled;
 mod primitives;
 mod put;
 mod runner;
+// For front ends that bring tasks of their own, as the Python package does. Programs need none of it.
+#[doc(hidden)]
 pub mod runtime;
 mod size;
 pub mod sync;
 mod wait;
+pub mod watch;
 
 pub use actor::Actor;
 pub use as_completed::{AsCompleted, as_completed};

@@ -35,11 +35,13 @@ pub use queue::{Items, Queue};
 pub use semaphore::{Lease, Leases, OtherSize, Semaphore};
 pub use variable::{Setting, Variable};
 
+pub use crate::runtime::{IsClosed, Names, OtherType};
+
 use crate::error::Error;
 use crate::future::told;
 use crate::primitives::now;
 use crate::runner::threads::with_worker;
-use crate::runtime::{IsClosed, OtherType, Patience, Resource, Turn};
+use crate::runtime::{Patience, Resource, Turn};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,13 @@
+//! What can be seen of a client while it works, for dashboards, traces and logs.
+//!
+//! [`Client::observe`](crate::Client::observe) gives a stream of what happens to tasks.
+//! [`Client::watch`](crate::Client::watch) answers questions: how many tasks there are, what they have grown
+//! from, which of them fail.
+
+pub use crate::runtime::{
+    BranchInfo, Filter, Held, Kin, Observation, Observations, Origin, Overview, TaskInfo, Tasks,
+    Watch, What,
+};
+pub use azolla_core::{
+    BranchId, Counts, Durations, GroupId, Key, Kind, Lineage, Priority, State, TaskId, WorkerId,
+};

@@ -10,7 +10,6 @@ use crate::session::core::Core;
 use crate::session::shared::Shared;
 use crate::submit::map::map;
 use crate::submit::options::Options;
-use crate::submit::placing::Placing;
 use crate::task::job::{Name, PyJob};
 use crate::task::key::{Named, parse};
 use azolla::runtime::Job;
@@ -119,19 +118,17 @@ impl Core {
         kwargs: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Vec<Bound<'py, Future>>> {
         let _ = (fifo_timeout, batch_size); // as in submit; batches are the Python half's
-        let placing = Placing {
-            workers: workers.as_ref(),
-            resources: resources.as_ref(),
-            allow_other_workers: allow_other_workers.as_ref(),
-        };
+        let actor = is_true(actor)? || is_true(actors)?;
+        let pure = pure.unwrap_or(true);
         let options = Options {
-            key: key.as_ref(),
-            prefix: None,
-            retries: retries.as_ref(),
-            priority: priority.as_ref(),
-            placing,
-            pure: pure.unwrap_or(true),
-            actor: is_true(actor)? || is_true(actors)?,
+            key,
+            workers,
+            resources,
+            retries,
+            priority,
+            allow_other_workers,
+            pure,
+            actor,
         };
         map(self.shared()?, &func, &iterables, kwargs, &options)
     }

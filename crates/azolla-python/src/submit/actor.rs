@@ -9,7 +9,7 @@ use crate::future::handle::{Future, value};
 use crate::interpreter::collector::hide_call;
 use crate::interpreter::imports::error;
 use crate::task::job::{Call, Name, PyJob};
-use azolla::runtime::{Job, Spec, Status};
+use azolla::runtime::{Job, Status, Submission, watch_all};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
@@ -126,15 +126,11 @@ impl Method {
         };
         let name = Name::Impure { function: self.label.clone_ref(py) };
         let job = Arc::new(PyJob::new(call, 0, name, shared.number, span));
-        shared.engine.submit(Spec {
-            job: Arc::clone(&job),
-            key: None,
-            priority: None,
+        shared.engine.submit(Submission {
             parent: parent(py)?,
-            kind: self.kind,
-            constraint: None,
-            inputs: &[actor],
+            inputs: watch_all(&[actor]),
             call: true,
+            ..Submission::new(Arc::clone(&job), self.kind)
         });
         let future = Future::new(py, job, Arc::clone(shared));
         Bound::new(py, PyClassInitializer::from(future).add_subclass(ActorFuture))

@@ -4,16 +4,16 @@
 //! each call: with `pure=False` that is a tenth of what a task costs. Here the tuple that a call is kept in
 //! is made at once, and a dictionary only of what the function is to be called with by name.
 
-use super::one::Common;
+use super::one::{Common, Keys};
 use super::options::Options;
-use super::placing::Placing;
 use crate::future::handle::Future;
 use crate::session::core::Core;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -49,52 +49,6 @@ Args:
     **kwargs: What to call it with, by name.
 
 The other arguments are Dask's, and have no meaning here yet.";
-
-/// What is given by name.
-#[derive(Default)]
-struct Given<'py> {
-    func: Option<Bound<'py, PyAny>>,
-    key: Option<Bound<'py, PyAny>>,
-    workers: Option<Bound<'py, PyAny>>,
-    resources: Option<Bound<'py, PyAny>>,
-    retries: Option<Bound<'py, PyAny>>,
-    priority: Option<Bound<'py, PyAny>>,
-    allow_other_workers: Option<Bound<'py, PyAny>>,
-    actor: bool,
-    pure: Option<bool>,
-    /// What the function is to be called with.
-    kwargs: Option<Bound<'py, PyDict>>,
-}
-
-impl<'py> Given<'py> {
-    fn take(&mut self, name: &Bound<'py, PyString>, value: Bound<'py, PyAny>) -> PyResult<()> {
-        // What is no proper text is none of these names.
-        match name.to_cow().as_deref().unwrap_or_default() {
-            "func" => self.func = Some(value),
-            "key" => self.key = Some(value),
-            "workers" => self.workers = Some(value),
-            "resources" => self.resources = Some(value),
-            "retries" => self.retries = Some(value),
-            "priority" => self.priority = Some(value),
-            "allow_other_workers" => self.allow_other_workers = Some(value),
-            "actor" | "actors" => self.actor |= value.is_truthy()?,
-            "pure" if value.is_none() => self.pure = None,
-            "pure" => self.pure = Some(value.extract().map_err(|_| not_bool(&value))?),
-            // It ranks the work of several users of one cluster; here is one.
-            "fifo_timeout" => {}
-            _ => {
-                let kwargs = self.kwargs.get_or_insert_with(|| PyDict::new(name.py()));
-                kwargs.set_item(name, value)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn not_bool(value: &Bound<'_, PyAny>) -> PyErr {
-    let given = crate::task::names::short_repr(value);
-    PyTypeError::new_err(format!("submit(): pure must be True, False or None, not {given}"))
-}
 
 /// Makes `submit` a method of the class.
 pub(crate) fn add_submit(core: &Bound<'_, PyType>) -> PyResult<()> {
@@ -164,36 +118,34 @@ fn call<'py>(
 ) -> PyResult<Bound<'py, Future>> {
     let py = this.py();
     let mut whole = PyTuple::new(py, arguments.by_ref().take(count))?;
-    let mut given = Given { pure: Some(true), ..Given::default() };
+    let (mut options, mut kwargs) = (Options::default(), None);
     if let Some(names) = names {
         for (name, value) in names.cast::<PyTuple>()?.iter_borrowed().zip(arguments) {
-            given.take(&*name.cast()?, value)?;
+            let name = &*name.cast()?;
+            if let Some(value) = options.take(name, value)? {
+                kwargs.get_or_insert_with(|| PyDict::new(py)).set_item(name, value)?;
+            }
         }
     }
-    if let Some(func) = given.func.take() {
+    if let Some(given) = &kwargs
+        && let Some(func) = given.get_item(intern!(py, "func"))?
+    {
         if count > 0 {
             let message = "submit() got multiple values for argument 'func'";
             return Err(PyTypeError::new_err(message));
         }
+        given.del_item(intern!(py, "func"))?;
+        kwargs = kwargs.filter(|rest| !rest.is_empty());
         whole = PyTuple::new(py, [func])?;
     }
     let Ok(func) = whole.get_item(0) else {
         return Err(PyTypeError::new_err("submit() takes a function first"));
     };
-    let options = Options {
-        key: given.key.as_ref(),
-        prefix: None,
-        retries: given.retries.as_ref(),
-        priority: given.priority.as_ref(),
-        placing: Placing {
-            workers: given.workers.as_ref(),
-            resources: given.resources.as_ref(),
-            allow_other_workers: given.allow_other_workers.as_ref(),
-        },
-        pure: given.pure.unwrap_or(true),
-        actor: given.actor,
-    };
-    let common = Common::new(this.cast::<Core>()?.get().shared()?, "submit", &func, &options)?;
-    let prepared = common.task(whole, given.kwargs, options.key)?;
-    common.submit(prepared)
+    let keys = if options.key.is_some() { Keys::Given } else { Keys::Made };
+    let shared = this.cast::<Core>()?.get().shared()?;
+    Common::new(shared, "submit", &func, &options, keys)?.submit(
+        whole,
+        kwargs,
+        options.key.as_ref(),
+    )
 }

@@ -1,10 +1,11 @@
 //! `map`: one task for each item.
 
-use super::one::{Common, Prepared};
+use super::one::{Common, Keys};
 use super::options::Options;
 use crate::future::handle::Future;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
+use azolla::runtime::Submission;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
@@ -20,12 +21,11 @@ pub(crate) fn map<'py>(
     function: &Bound<'py, PyAny>,
     iterables: &Bound<'py, PyTuple>,
     kwargs: Option<Bound<'py, PyDict>>,
-    options: &Options<'_, 'py>,
+    options: &Options<'py>,
 ) -> PyResult<Vec<Bound<'py, Future>>> {
     let py = function.py();
-    let keys = Keys::new(options.key)?;
-    let options = Options { key: keys.each(), prefix: keys.prefix(), ..*options };
-    let common = Common::new(shared, "map", function, &options)?;
+    let keys = KeyOption::new(options.key.as_ref())?;
+    let common = Common::new(shared, "map", function, options, keys.keys())?;
     if iterables.is_empty() {
         return Err(PyTypeError::new_err("map() takes at least one iterable after the function"));
     }
@@ -33,7 +33,7 @@ pub(crate) fn map<'py>(
     // What an object says of its length may be anything.
     let mut futures =
         Futures { shared, all: Vec::with_capacity(zipped.size_hint().min(1 << 16)), places: None };
-    let mut portion: Vec<Prepared> = Vec::new();
+    let mut portion: Vec<Submission<PyJob>> = Vec::new();
     let mut number = 0;
     loop {
         let next = zipped.next_call(function)?;
@@ -46,9 +46,14 @@ pub(crate) fn map<'py>(
             portion.push(common.task(call, kwargs, key.as_ref())?);
         }
         if ended || portion.len() == PORTION {
-            let some_taken = common.submit_all(&mut portion);
-            for prepared in portion.drain(..) {
-                futures.add(py, prepared.job, some_taken)?;
+            let mut jobs: Vec<_> = portion.iter().map(|one| Arc::clone(&one.payload)).collect();
+            let taken = shared.engine.submit_all(portion.drain(..));
+            let some_taken = !taken.is_empty();
+            for (place, job) in taken {
+                jobs[place] = job;
+            }
+            for job in jobs {
+                futures.add(py, job, some_taken)?;
             }
         }
         if ended {
@@ -128,13 +133,13 @@ impl<'py> Zipped<'py> {
 }
 
 /// `key=`: a prefix, or one for each.
-enum Keys<'py> {
+enum KeyOption<'py> {
     None,
     Prefix(Bound<'py, PyString>),
     Each(Bound<'py, PyList>),
 }
 
-impl<'py> Keys<'py> {
+impl<'py> KeyOption<'py> {
     fn new(key: Option<&Bound<'py, PyAny>>) -> PyResult<Self> {
         let Some(key) = key.filter(|key| !key.is_none()) else { return Ok(Self::None) };
         if let Ok(keys) = key.cast::<PyList>() {
@@ -150,17 +155,11 @@ impl<'py> Keys<'py> {
         }
     }
 
-    fn prefix(&self) -> Option<&Bound<'py, PyString>> {
+    fn keys(&self) -> Keys<'_, 'py> {
         match self {
-            Self::Prefix(prefix) => Some(prefix),
-            _ => None,
-        }
-    }
-
-    fn each(&self) -> Option<&Bound<'py, PyAny>> {
-        match self {
-            Self::Each(keys) => Some(keys.as_any()),
-            _ => None,
+            Self::None => Keys::Made,
+            Self::Prefix(prefix) => Keys::Prefixed(prefix),
+            Self::Each(_) => Keys::Given,
         }
     }
 

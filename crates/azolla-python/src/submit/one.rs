@@ -13,13 +13,23 @@ use crate::task::job::{Call, Name, PyJob};
 use crate::task::key::{Named, parse};
 use crate::task::names::{function_name, short_repr};
 use crate::token::FunctionToken;
-use azolla::runtime::{Job, Spec};
+use azolla::runtime::{Job, Submission, watch_all};
 use azolla_core::{Constraint, Key, Priority, TaskId};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
+
+/// Where the keys of one `submit` or `map` come from.
+pub(crate) enum Keys<'a, 'py> {
+    /// They are made of the function's name and the call.
+    Made,
+    /// They are made so, but begin with this.
+    Prefixed(&'a Bound<'py, PyString>),
+    /// The user gives each.
+    Given,
+}
 
 /// What the tasks of one `submit` or `map` have in common.
 pub(crate) struct Common<'a, 'py> {
@@ -44,7 +54,8 @@ impl<'a, 'py> Common<'a, 'py> {
         shared: &'a Arc<Shared>,
         what: &str,
         function: &Bound<'py, PyAny>,
-        options: &Options<'_, 'py>,
+        options: &Options<'py>,
+        keys: Keys<'_, 'py>,
     ) -> PyResult<Self> {
         let py = function.py();
         shared.check_open(py, what)?;
@@ -58,26 +69,29 @@ impl<'a, 'py> Common<'a, 'py> {
         let context = context(py)?;
         let noted = Annotations::here(py, context.is_some())?;
         // What a state is like today says nothing of what it will be.
-        let token = match options.pure && options.key.is_none() && !options.actor {
+        let token = match options.pure && !matches!(keys, Keys::Given) && !options.actor {
             true => FunctionToken::of(py, function, &future_digest)?,
             false => None,
         };
         Ok(Self {
             py,
             shared,
-            name: options.prefix.cloned().unwrap_or(name),
-            prefixed: options.prefix.is_some(),
+            prefixed: matches!(keys, Keys::Prefixed(_)),
+            name: match keys {
+                Keys::Prefixed(prefix) => prefix.clone(),
+                Keys::Made | Keys::Given => name,
+            },
             kind,
             context,
-            retries: match options.retries.filter(|given| !given.is_none()) {
+            retries: match &options.retries {
                 Some(given) => retries(Some(given))?,
                 None => retries(noted.get("retries")?.as_ref())?,
             },
-            priority: match options.priority.filter(|given| !given.is_none()) {
+            priority: match &options.priority {
                 Some(given) => priority(Some(given))?,
                 None => priority(noted.get("priority")?.as_ref())?,
             },
-            constraint: options.placing.constraint(shared, &noted)?,
+            constraint: options.constraint(shared, &noted)?,
             parent: parent(py)?,
             token,
             span: noted.span(),
@@ -85,14 +99,13 @@ impl<'a, 'py> Common<'a, 'py> {
         })
     }
 
-    /// One task: its job, and what the engine is to know of it. `call` is the function and its
-    /// arguments, in a tuple that is nobody else's.
-    pub(crate) fn task(
+    /// Makes one task. `call` is the function and its arguments, in a tuple that nobody else has.
+    pub(super) fn task(
         &self,
         call: Bound<'py, PyTuple>,
         kwargs: Option<Bound<'py, PyDict>>,
         key: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Prepared> {
+    ) -> PyResult<Submission<PyJob>> {
         let mut inputs = Vec::new();
         find_in_call(&call, self.shared, &mut inputs)?;
         if let Some(kwargs) = &kwargs {
@@ -117,7 +130,20 @@ impl<'a, 'py> Common<'a, 'py> {
         if self.actor {
             job.set_caller(crate::future::actor::caller(self.py)?);
         }
-        Ok(Prepared { job: Arc::new(job), key, inputs })
+        let key = match key {
+            Some(Named::Key(key)) => Some(key),
+            _ => None,
+        };
+        Ok(Submission {
+            payload: Arc::new(job),
+            key,
+            priority: self.priority,
+            parent: self.parent,
+            kind: self.kind,
+            constraint: self.constraint.clone(),
+            inputs: watch_all(&inputs),
+            call: false,
+        })
     }
 
     /// What the task is called, and the key to find it under.
@@ -147,50 +173,25 @@ impl<'a, 'py> Common<'a, 'py> {
         xxhash_rust::xxh3::xxh3_128(&[&digest.to_le_bytes(), name.as_bytes()].concat())
     }
 
-    pub(crate) fn submit(&self, prepared: Prepared) -> PyResult<Bound<'py, Future>> {
-        let shared = self.shared;
-        if let Some(Named::Task(task)) = prepared.key
-            && let Some(job) = shared.engine.find_task(task)
+    /// Submits one call, and returns a future on it: on the task that has its key, if there is one.
+    pub(super) fn submit(
+        &self,
+        call: Bound<'py, PyTuple>,
+        kwargs: Option<Bound<'py, PyDict>>,
+        key: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Future>> {
+        let engine = &self.shared.engine;
+        if let Some(key) = key
+            && let Named::Task(task) = parse(key, self.shared.cluster.number)?
+            && let Some(job) = engine.find_task(task)
         {
-            return Future::object(self.py, job, Arc::clone(shared));
+            return Future::object(self.py, job, Arc::clone(self.shared));
         }
-        let existing = shared.engine.submit(self.spec(&prepared));
-        Future::object(self.py, existing.unwrap_or(prepared.job), Arc::clone(shared))
+        let submission = self.task(call, kwargs, key)?;
+        let job = Arc::clone(&submission.payload);
+        let existing = engine.submit(submission);
+        Future::object(self.py, existing.unwrap_or(job), Arc::clone(self.shared))
     }
-
-    /// Submits all these. Those of a key that is taken have its job afterwards; whether there were any.
-    pub(crate) fn submit_all(&self, prepared: &mut [Prepared]) -> bool {
-        let specs = prepared.iter().map(|prepared| self.spec(prepared));
-        let taken = self.shared.engine.submit_all(specs);
-        let some = !taken.is_empty();
-        for (place, job) in taken {
-            prepared[place].job = job;
-        }
-        some
-    }
-
-    fn spec<'s>(&self, prepared: &'s Prepared) -> Spec<'s, PyJob> {
-        Spec {
-            job: Arc::clone(&prepared.job),
-            key: match prepared.key {
-                Some(Named::Key(key)) => Some(key),
-                _ => None,
-            },
-            priority: self.priority,
-            parent: self.parent,
-            kind: self.kind,
-            constraint: self.constraint.clone(),
-            inputs: &prepared.inputs,
-            call: false,
-        }
-    }
-}
-
-/// A task on its way to the engine.
-pub(crate) struct Prepared {
-    pub(crate) job: Arc<PyJob>,
-    key: Option<Named>,
-    inputs: Vec<Arc<PyJob>>,
 }
 
 /// A future among a pure call's arguments counts by its key.

@@ -1,23 +1,71 @@
 //! What `submit` and `map` take besides the call, and how a priority and a number of retries are read.
 
-use super::placing::Placing;
 use crate::task::names::short_repr;
 use azolla_core::Priority;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// What may be said of a task besides its call; the names are Dask's.
-pub(crate) struct Options<'a, 'py> {
-    pub(crate) key: Option<&'a Bound<'py, PyAny>>,
-    /// What the keys begin with, in place of the function's name.
-    pub(crate) prefix: Option<&'a Bound<'py, PyString>>,
-    pub(crate) retries: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) priority: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) placing: Placing<'a, 'py>,
+/// What a user may say of a task besides its call. The names are Dask's; what is given as None is not
+/// given.
+pub(crate) struct Options<'py> {
+    pub(crate) key: Option<Bound<'py, PyAny>>,
+    pub(crate) workers: Option<Bound<'py, PyAny>>,
+    pub(crate) resources: Option<Bound<'py, PyAny>>,
+    pub(crate) retries: Option<Bound<'py, PyAny>>,
+    pub(crate) priority: Option<Bound<'py, PyAny>>,
+    pub(crate) allow_other_workers: Option<Bound<'py, PyAny>>,
     pub(crate) pure: bool,
-    /// The results are states that stay where they are, for their methods to be called.
+    /// The result is a state that stays where it is, for its methods to be called.
     pub(crate) actor: bool,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            key: None,
+            workers: None,
+            resources: None,
+            retries: None,
+            priority: None,
+            allow_other_workers: None,
+            pure: true,
+            actor: false,
+        }
+    }
+}
+
+impl<'py> Options<'py> {
+    /// Takes an argument that `submit` was given by name. Returns its value if it is no option: the
+    /// function's own.
+    pub(super) fn take(
+        &mut self,
+        name: &Bound<'py, PyString>,
+        value: Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let given = |value: Bound<'py, PyAny>| Some(value).filter(|value| !value.is_none());
+        // A name that is no proper text is none of these.
+        match name.to_cow().as_deref().unwrap_or_default() {
+            "key" => self.key = given(value),
+            "workers" => self.workers = given(value),
+            "resources" => self.resources = given(value),
+            "retries" => self.retries = given(value),
+            "priority" => self.priority = given(value),
+            "allow_other_workers" => self.allow_other_workers = given(value),
+            "actor" | "actors" => self.actor |= value.is_truthy()?,
+            "pure" if value.is_none() => self.pure = true,
+            "pure" => self.pure = value.extract().map_err(|_| not_bool(&value))?,
+            // It ranks the work of several users of one cluster; here is one.
+            "fifo_timeout" => {}
+            _ => return Ok(Some(value)),
+        }
+        Ok(None)
+    }
+}
+
+fn not_bool(value: &Bound<'_, PyAny>) -> PyErr {
+    let given = short_repr(value);
+    PyTypeError::new_err(format!("submit(): pure must be True, False or None, not {given}"))
 }
 
 pub(super) fn priority(priority: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Priority>> {

@@ -1,6 +1,7 @@
 //! `workers=`, `resources=` and `allow_other_workers=`: where tasks may run, and what they take.
 
 use super::annotations::Annotations;
+use super::options::Options;
 use crate::session::shared::Shared;
 use crate::task::names::short_repr;
 use azolla_core::{Constraint, GroupId};
@@ -10,34 +11,27 @@ use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString};
 use std::sync::Arc;
 
-/// What was said of where tasks may run; the names are Dask's.
-#[derive(Clone, Copy)]
-pub(crate) struct Placing<'a, 'py> {
-    pub(crate) workers: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) resources: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) allow_other_workers: Option<&'a Bound<'py, PyAny>>,
-}
-
-impl<'py> Placing<'_, 'py> {
-    /// The constraint that this comes to, with what is noted on tasks here taken for what is not said.
-    pub(crate) fn constraint(
+impl<'py> Options<'py> {
+    /// Returns the constraint that these options come to. What the user has not said is taken from what is
+    /// noted on tasks here.
+    pub(super) fn constraint(
         &self,
         shared: &Shared,
         noted: &Annotations<'py>,
     ) -> PyResult<Option<Arc<Constraint>>> {
         // Mostly nothing is said.
-        if let (Self { workers: None, resources: None, allow_other_workers: None }, true) =
+        if let (Self { workers: None, resources: None, allow_other_workers: None, .. }, true) =
             (self, noted.is_empty())
         {
             return Ok(None);
         }
-        let given = |option: Option<&Bound<'py, PyAny>>, name| match option {
-            Some(option) if !option.is_none() => Ok(Some(option.clone())),
-            _ => noted.own(name),
+        let given = |option: &Option<Bound<'py, PyAny>>, name| match option {
+            Some(option) => Ok(Some(option.clone())),
+            None => noted.own(name),
         };
-        let workers = given(self.workers, "workers")?;
-        let resources = given(self.resources, "resources")?;
-        let others = given(self.allow_other_workers, "allow_other_workers")?;
+        let workers = given(&self.workers, "workers")?;
+        let resources = given(&self.resources, "resources")?;
+        let others = given(&self.allow_other_workers, "allow_other_workers")?;
         let others = others.map_or(Ok(false), |others| others.is_truthy())?;
         if others && workers.is_none() {
             return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));

@@ -8,11 +8,11 @@
 //! always knows what has begun, a call is never claimed: it is given begun.
 
 use crate::effect::Effect;
-use crate::graph::{News, Todo};
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
 use crate::task::State;
 use crate::tasks::Tasks;
+use crate::todo::{News, Todo};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::HashMap;

@@ -6,26 +6,18 @@
 mod resources;
 
 use crate::calls::Mailbox;
+use crate::ensure::ensure;
 use crate::few::Few;
-use crate::graph::Todo;
 use crate::growth::{Branch, BranchId};
 use crate::id::{Priority, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{State, Task, Want};
+use crate::todo::Todo;
 use crate::workers::{Slots, Tally, Worker, WorkerState};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-
-macro_rules! ensure {
-    ($condition:expr, $($message:tt)+) => {
-        if !$condition {
-            return Err(alloc::format!($($message)+));
-        }
-    };
-}
-pub(crate) use ensure;
 
 /// What the tasks and the list of things to do say, all of them together.
 struct Survey {

@@ -5,89 +5,14 @@
 //! recursion.
 
 use crate::effect::Effect;
-use crate::few::Few;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{Order, State, Want};
 use crate::tasks::Tasks;
-use alloc::collections::VecDeque;
+use crate::todo::{News, Todo};
 use alloc::vec::Vec;
 
-/// Something left to do.
-pub(crate) enum Todo<P> {
-    /// Tell these tasks the news of one of their inputs.
-    Tell { dependents: Few, news: News<P> },
-    /// These tasks have each lost one who wanted them.
-    Unwant(Few),
-    /// Look for the next call of this actor.
-    NextCall(TaskId),
-    /// Cancel those of these calls that have not begun.
-    CancelCalls(VecDeque<TaskId>),
-    /// Cancel every task from this place in the slab on that has not ended.
-    CancelFrom(usize),
-}
-
-#[derive(Clone)]
-pub(crate) enum News<P> {
-    Done,
-    /// With the failed task's payload, which knows the error.
-    Failed(P),
-    Cancelled,
-}
-
 impl<P: Clone> Scheduler<P> {
-    /// Works on the list, up to the bound on transitions.
-    #[inline]
-    pub(crate) fn work_off(&mut self, effects: &mut Vec<Effect<P>>) {
-        if self.has_more() {
-            self.work_off_some(effects);
-        }
-    }
-
-    #[inline(never)]
-    fn work_off_some(&mut self, effects: &mut Vec<Effect<P>>) {
-        let mut left = self.transitions;
-        while left > 0 {
-            let Some(todo) = self.todo.pop_front() else {
-                let Some(task) = self.retries.pop_front() else { return };
-                left = left.saturating_sub(self.revive(task, effects));
-                continue;
-            };
-            match todo {
-                Todo::Tell { mut dependents, news } => {
-                    let later = dependents.split_off(left);
-                    left -= dependents.len();
-                    dependents.iter().for_each(|dependent| self.tell(dependent, &news, effects));
-                    if !later.is_empty() {
-                        self.todo.push_front(Todo::Tell { dependents: later, news });
-                    }
-                }
-                Todo::Unwant(tasks) => {
-                    left = left.saturating_sub(tasks.len());
-                    tasks.iter().for_each(|task| self.unwant(task, Want::Dependent, effects));
-                }
-                Todo::NextCall(actor) => left -= self.next_from_mailbox(actor, left, effects),
-                Todo::CancelCalls(mut calls) => {
-                    let later = calls.split_off(calls.len().min(left));
-                    left -= calls.len();
-                    for call in calls {
-                        self.cancel_unless_begun(call, effects);
-                    }
-                    if !later.is_empty() {
-                        self.todo.push_front(Todo::CancelCalls(later));
-                    }
-                }
-                Todo::CancelFrom(place) => {
-                    if let Some((next, task)) = self.tasks.next_from(place) {
-                        left -= 1;
-                        self.cancel_unless_settled(task, effects);
-                        self.todo.push_back(Todo::CancelFrom(next));
-                    }
-                }
-            }
-        }
-    }
-
     pub(crate) fn tell(&mut self, dependent: TaskId, news: &News<P>, effects: &mut Vec<Effect<P>>) {
         let Some(task) = self.tasks.get_mut(dependent) else { return };
         let State::Waiting { unfinished } = &mut task.state else { return };
@@ -216,7 +141,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    fn cancel_unless_settled(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+    pub(crate) fn cancel_unless_settled(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
         if self.tasks.get(id).is_some_and(|task| !task.state.is_settled()) {
             self.cancel(id, effects);
         }

@@ -51,6 +51,7 @@ mod constraint;
 mod deadlock;
 mod durations;
 mod effect;
+mod ensure;
 mod event;
 mod few;
 mod fifo;
@@ -70,6 +71,8 @@ mod task;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod todo;
+mod totals;
 mod view;
 mod waits;
 mod workers;

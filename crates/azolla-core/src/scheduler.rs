@@ -4,7 +4,6 @@ use crate::calls::Calls;
 use crate::constraint::Group;
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::graph::Todo;
 use crate::growth::Growth;
 use crate::holds::Workerless;
 use crate::id::TaskId;
@@ -12,6 +11,8 @@ use crate::kinds::Kinds;
 use crate::ready::ReadyQueue;
 use crate::sets::Sets;
 use crate::tasks::Tasks;
+use crate::todo::Todo;
+use crate::totals::Totals;
 use crate::waits::Waits;
 use crate::workers::Workers;
 use alloc::collections::VecDeque;
@@ -40,20 +41,6 @@ pub struct Scheduler<P> {
     pub(crate) observing: bool,
     /// The most transitions that one call makes.
     pub(crate) transitions: usize,
-}
-
-/// Numbers that are kept rather than counted anew.
-#[derive(Default)]
-pub(crate) struct Totals {
-    pub(crate) submitted: u64,
-    pub(crate) settled: u64,
-    pub(crate) claimed: usize,
-    pub(crate) detached: usize,
-    /// How often a task was woken.
-    pub(crate) wakes: u64,
-    /// Tasks that are not settled.
-    pub(crate) live: u64,
-    pub(crate) peak_live: u64,
 }
 
 /// The most transitions that one call makes, but in tests that want fewer.

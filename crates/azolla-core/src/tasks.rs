@@ -1,6 +1,6 @@
 //! The table of tasks. What only some of them have, a key above all, stands in a table beside it.
 
-use crate::check::ensure;
+use crate::ensure::ensure;
 use crate::id::{Key, TaskId};
 use crate::sets::SetId;
 use crate::slab::{Placed, Slab};

@@ -1,8 +1,8 @@
 //! Constraints: who holds what, what each set says of its tasks, and that no slot is free while
 //! something ready could use it.
 
-use super::ensure;
 use crate::constraint::{Amount, GroupId};
+use crate::ensure::ensure;
 use crate::id::{Priority, WorkerId};
 use crate::placing::{Demand, Demands};
 use crate::scheduler::Scheduler;

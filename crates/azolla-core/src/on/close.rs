@@ -1,7 +1,7 @@
 //! The end: everything that is not settled is cancelled, and nothing begins any more.
 
-use crate::graph::Todo;
 use crate::scheduler::Scheduler;
+use crate::todo::Todo;
 
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_close(&mut self) {

@@ -311,11 +311,11 @@ impl<P: Clone> Scheduler<P> {
         if self.tasks.get(task).is_none() || seen[task.index()] != Seen::Not {
             return Ok(());
         }
-        seen[task.index()] = Seen::Above;
+        seen[task.index()] = Seen::OnPath;
         let mut path = vec![(task, 0)];
         while let Some((id, edge)) = path.last_mut() {
             let Some(next) = self.waits_of(*id).get(*edge).copied() else {
-                seen[id.index()] = Seen::Below;
+                seen[id.index()] = Seen::Left;
                 path.pop();
                 continue;
             };
@@ -325,11 +325,11 @@ impl<P: Clone> Scheduler<P> {
             }
             match seen[next.index()] {
                 Seen::Not => {
-                    seen[next.index()] = Seen::Above;
+                    seen[next.index()] = Seen::OnPath;
                     path.push((next, 0));
                 }
-                Seen::Above => return Err(format!("a cycle of waits: {path:?} to {next:?}")),
-                Seen::Below => {}
+                Seen::OnPath => return Err(format!("a cycle of waits: {path:?} to {next:?}")),
+                Seen::Left => {}
             }
         }
         Ok(())
@@ -367,8 +367,8 @@ impl<P: Clone> Scheduler<P> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Seen {
     Not,
-    Above,
-    Below,
+    OnPath,
+    Left,
 }
 
 impl Survey {

@@ -47,7 +47,7 @@ impl<P: Clone> Scheduler<P> {
                 match tasks.set(rare) {
                     None => self.ready.removed(priority, |number, id| is_ready(tasks, number, id)),
                     Some(set) => {
-                        let gone = tasks.place(grown, rare).order(priority);
+                        let gone = tasks.queued_as(grown, rare).order(priority);
                         self.sets.removed(set, gone, |number, id| ready_order(tasks, number, id));
                     }
                 }
@@ -61,12 +61,14 @@ impl<P: Clone> Scheduler<P> {
         match state {
             State::Ready => {
                 match self.tasks.set(rare) {
-                    Some(set) => self.sets.push(set, id, priority, self.tasks.place(grown, rare)),
-                    None if self.tasks.is_grown(rare) => {
+                    Some(set) => {
+                        self.sets.push(set, id, priority, self.tasks.queued_as(grown, rare))
+                    }
+                    None if self.tasks.is_queued_by_lineage(rare) => {
                         self.ready.push(id, priority, grown.number(), grown.line());
                     }
                     None => {
-                        let place = self.tasks.place(grown, rare);
+                        let place = self.tasks.queued_as(grown, rare);
                         self.ready.push(id, priority, place.number, place.line());
                     }
                 }
@@ -246,7 +248,9 @@ impl<P: Clone> Scheduler<P> {
 
 /// Whether the entry of this task by this number is the one that counts.
 pub(crate) fn is_ready<P>(tasks: &Tasks<P>, number: u64, id: TaskId) -> bool {
-    tasks.get(id).is_some_and(|task| task.state == State::Ready && tasks.number(task) == number)
+    tasks
+        .get(id)
+        .is_some_and(|task| task.state == State::Ready && tasks.queued_number(task) == number)
 }
 
 /// Where a task stands in the queue, if it is there.

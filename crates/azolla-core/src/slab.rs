@@ -10,7 +10,7 @@ use core::num::NonZeroU32;
 const CHUNK: usize = 256;
 
 /// What keeps the generation of its place, in the four bytes that it has to spare.
-pub(crate) trait Placed {
+pub(crate) trait HasGeneration {
     fn generation(&self) -> NonZeroU32;
     fn set_generation(&mut self, generation: NonZeroU32);
 }
@@ -38,7 +38,7 @@ enum Entry<T> {
 /// The end of a chunk's list of vacant places.
 const NONE: u16 = u16::MAX;
 
-impl<T: Placed> Slab<T> {
+impl<T: HasGeneration> Slab<T> {
     pub(crate) fn new() -> Self {
         Self { chunks: Vec::new(), open: Vec::new(), len: 0 }
     }
@@ -170,7 +170,7 @@ impl<T: Placed> Slab<T> {
     }
 }
 
-impl<T: Placed> Chunk<T> {
+impl<T: HasGeneration> Chunk<T> {
     fn unallocated() -> Self {
         Self { entries: None, used: 0, vacant: 0, first_generation: NonZeroU32::MIN }
     }
@@ -232,7 +232,7 @@ mod test {
         Item(value, NonZeroU32::MAX)
     }
 
-    impl<T> Placed for Item<T> {
+    impl<T> HasGeneration for Item<T> {
         fn generation(&self) -> NonZeroU32 {
             self.1
         }

@@ -3,7 +3,7 @@
 use crate::few::Few;
 use crate::growth::BranchId;
 use crate::id::{Kind, Priority, WorkerId};
-use crate::slab::Placed;
+use crate::slab::HasGeneration;
 use core::cmp::Reverse;
 use core::num::NonZeroU32;
 
@@ -90,23 +90,23 @@ pub(crate) type Siblings = (u64, Reverse<u32>, u64);
 /// When a task has its turn among those of its priority: those that were woken first, in the order
 /// in which they were, then as their lineage says, and last those that let others go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Turn(u64);
+pub(crate) struct Precedence(u64);
 
-impl Turn {
+impl Precedence {
     /// As its lineage says.
-    pub(crate) const GROWN: Self = Self(1 << 63);
+    pub(crate) const BY_LINEAGE: Self = Self(1 << 63);
 
     /// The turn of the task that was the `wakes`th to be woken. It is no number of a lineage.
     pub(crate) fn woken(wakes: u64, yields: bool) -> Self {
-        Self(wakes + if yields { Self::GROWN.0 } else { 1 << 62 })
+        Self(wakes + if yields { Self::BY_LINEAGE.0 } else { 1 << 62 })
     }
 
     /// What to put the task into the queue by: roots are numbered from 1 on.
-    pub(crate) fn place(self, lineage: Lineage) -> Lineage {
-        if self == Self::GROWN {
+    pub(crate) fn queued_as(self, lineage: Lineage) -> Lineage {
+        if self == Self::BY_LINEAGE {
             return lineage;
         }
-        let root = if self < Self::GROWN { 0 } else { u64::MAX };
+        let root = if self < Self::BY_LINEAGE { 0 } else { u64::MAX };
         Lineage { number: self.0, root, parent: 1, depth: 0 }
     }
 }
@@ -161,7 +161,7 @@ impl<P> Task<P> {
     }
 }
 
-impl<P> Placed for Task<P> {
+impl<P> HasGeneration for Task<P> {
     #[inline]
     fn generation(&self) -> NonZeroU32 {
         self.generation

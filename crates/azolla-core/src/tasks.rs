@@ -3,8 +3,8 @@
 use crate::ensure::ensure;
 use crate::id::{Key, TaskId};
 use crate::sets::SetId;
-use crate::slab::{Placed, Slab};
-use crate::task::{Grown, Lineage, Order, Rare, Task, Turn};
+use crate::slab::{HasGeneration, Slab};
+use crate::task::{Grown, Lineage, Order, Precedence, Rare, Task};
 use alloc::string::String;
 use core::hash::BuildHasher;
 use core::num::NonZeroU32;
@@ -29,7 +29,7 @@ struct Extra {
     task: TaskId,
     key: Option<Key>,
     set: Option<SetId>,
-    turn: Turn,
+    precedence: Precedence,
     generation: NonZeroU32,
 }
 
@@ -37,11 +37,17 @@ const _: () = assert!(size_of::<Extra>() == 40);
 
 impl Extra {
     fn of(task: TaskId) -> Self {
-        Self { task, key: None, set: None, turn: Turn::GROWN, generation: NonZeroU32::MIN }
+        Self {
+            task,
+            key: None,
+            set: None,
+            precedence: Precedence::BY_LINEAGE,
+            generation: NonZeroU32::MIN,
+        }
     }
 }
 
-impl Placed for Extra {
+impl HasGeneration for Extra {
     fn generation(&self) -> NonZeroU32 {
         self.generation
     }
@@ -131,38 +137,38 @@ impl<P> Tasks<P> {
 
     /// Whether its turn is as its lineage says.
     #[inline]
-    pub(crate) fn is_grown(&self, rare: Rare) -> bool {
-        self.extra(rare).is_none_or(|extra| extra.turn == Turn::GROWN)
+    pub(crate) fn is_queued_by_lineage(&self, rare: Rare) -> bool {
+        self.extra(rare).is_none_or(|extra| extra.precedence == Precedence::BY_LINEAGE)
     }
 
     /// What to put a task into the queue by.
     #[inline]
-    pub(crate) fn place(&self, grown: Grown, rare: Rare) -> Lineage {
+    pub(crate) fn queued_as(&self, grown: Grown, rare: Rare) -> Lineage {
         match self.extra(rare) {
-            Some(extra) => extra.turn.place(grown.lineage()),
+            Some(extra) => extra.precedence.queued_as(grown.lineage()),
             None => grown.lineage(),
         }
     }
 
     /// The number of that place.
     #[inline]
-    pub(crate) fn number(&self, task: &Task<P>) -> u64 {
+    pub(crate) fn queued_number(&self, task: &Task<P>) -> u64 {
         match self.extra(task.rare) {
-            Some(extra) => extra.turn.place(task.grown.lineage()).number,
+            Some(extra) => extra.precedence.queued_as(task.grown.lineage()).number,
             None => task.grown.number(),
         }
     }
 
     pub(crate) fn order(&self, task: &Task<P>) -> Order {
-        self.place(task.grown, task.rare).order(task.priority)
+        self.queued_as(task.grown, task.rare).order(task.priority)
     }
 
-    pub(crate) fn set_turn(&mut self, id: TaskId, turn: Turn) {
+    pub(crate) fn set_precedence(&mut self, id: TaskId, precedence: Precedence) {
         let Some(task) = self.get(id) else { return };
         match task.rare.place().and_then(|place| self.extras.at_mut(place)) {
-            Some(extra) => extra.turn = turn,
-            None if turn == Turn::GROWN => {}
-            None => self.add_extra(Extra { turn, ..Extra::of(id) }),
+            Some(extra) => extra.precedence = precedence,
+            None if precedence == Precedence::BY_LINEAGE => {}
+            None => self.add_extra(Extra { precedence, ..Extra::of(id) }),
         }
     }
 

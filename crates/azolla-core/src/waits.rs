@@ -46,7 +46,7 @@ pub(crate) struct Waits {
     /// By how much the cap rises when the dozer comes back to find nothing changed.
     step: usize,
     /// How many tasks had ended when it last rose so.
-    settled: u64,
+    settled_at_rise: u64,
 }
 
 /// The most by which the cap rises at once.
@@ -55,7 +55,7 @@ const STEPS: usize = 64;
 impl Waits {
     pub(crate) fn new(cap: usize) -> Self {
         let (needed, stale) = (Vec::new(), true);
-        Self { base_cap: cap, cap, needed, stale, dozer: None, step: 1, settled: 0 }
+        Self { base_cap: cap, cap, needed, stale, dozer: None, step: 1, settled_at_rise: 0 }
     }
 
     pub(crate) fn something_became_ready(&mut self) {
@@ -64,17 +64,17 @@ impl Waits {
 }
 
 impl<P: Clone> Scheduler<P> {
-    fn parked_threads(&self) -> usize {
+    fn lent_slots(&self) -> usize {
         self.workers.lent()
     }
 
     pub(crate) fn at_cap(&self) -> bool {
-        self.parked_threads() >= self.waits.cap
+        self.lent_slots() >= self.waits.cap
     }
 
     /// The cap sinks back as tasks go on.
     pub(crate) fn lower_cap(&mut self) {
-        self.waits.cap = self.waits.cap.min(self.parked_threads()).max(self.waits.base_cap);
+        self.waits.cap = self.waits.cap.min(self.lent_slots()).max(self.waits.base_cap);
     }
 
     #[cfg(test)]
@@ -85,11 +85,11 @@ impl<P: Clone> Scheduler<P> {
     /// The cap is never below its base, and above it only as far as parked tasks reach.
     pub(crate) fn check_cap(&self) -> Result<(), String> {
         let (cap, base) = (self.waits.cap, self.waits.base_cap);
-        let reached = (self.parked_threads() + self.waits.step).max(base);
+        let reached = (self.lent_slots() + self.waits.step).max(base);
         if (base..=reached).contains(&cap) {
             return Ok(());
         }
-        Err(format!("the cap is {cap}, at least {base}, for {} parked", self.parked_threads()))
+        Err(format!("the cap is {cap}, at least {base}, for {} parked", self.lent_slots()))
     }
 
     /// Somebody has begun or ended a wait: other tasks are needed now.
@@ -166,7 +166,7 @@ impl<P: Clone> Scheduler<P> {
         let group = self.group_to_wake(&demands)?;
         // Nothing else goes on that could end a wait: one more may begin.
         if self.at_cap() {
-            self.waits.cap = self.parked_threads() + 1;
+            self.waits.cap = self.lent_slots() + 1;
         }
         Some(group)
     }
@@ -193,7 +193,7 @@ impl<P: Clone> Scheduler<P> {
     }
 
     /// A worker has found nothing to do: whether it is the one to come back after a while.
-    pub(crate) fn dozes(&mut self, worker: WorkerId) -> bool {
+    pub(crate) fn is_to_doze(&mut self, worker: WorkerId) -> bool {
         if self.waits.dozer == Some(worker) && !self.stalls() {
             self.waits.dozer = None;
         }
@@ -201,7 +201,7 @@ impl<P: Clone> Scheduler<P> {
     }
 
     /// A worker has something to do, or is gone: it does not doze any more.
-    pub(crate) fn wakes_up(&mut self, worker: WorkerId) {
+    pub(crate) fn stops_dozing(&mut self, worker: WorkerId) {
         if self.waits.dozer == Some(worker) {
             self.waits.dozer = None;
         }
@@ -214,10 +214,10 @@ impl<P: Clone> Scheduler<P> {
         }
         self.waits.dozer = None;
         if self.stalls() {
-            let nothing_ended = self.waits.settled == self.totals.settled;
+            let nothing_ended = self.waits.settled_at_rise == self.totals.settled;
             self.waits.step = if nothing_ended { (self.waits.step * 2).min(STEPS) } else { 1 };
-            self.waits.settled = self.totals.settled;
-            self.waits.cap = self.parked_threads() + self.waits.step;
+            self.waits.settled_at_rise = self.totals.settled;
+            self.waits.cap = self.lent_slots() + self.waits.step;
         }
     }
 

@@ -9,7 +9,7 @@ use crate::event::Outcome;
 use crate::few::Few;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
-use crate::task::{State, Turn};
+use crate::task::{Precedence, State};
 use crate::workers::{Hold, WorkerState};
 use alloc::vec::Vec;
 
@@ -65,7 +65,7 @@ impl<P: Clone> Scheduler<P> {
                 self.end_abandoned(id);
             }
             Outcome::Again => {
-                self.tasks.set_turn(id, Turn::GROWN);
+                self.tasks.set_precedence(id, Precedence::BY_LINEAGE);
                 self.set_ready(id, effects);
             }
             Outcome::Suspended => self.set_state(id, State::Suspended),

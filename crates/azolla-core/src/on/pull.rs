@@ -33,13 +33,13 @@ impl<P: Clone> Scheduler<P> {
             if !is_active {
                 self.workers.set(id, WorkerState::Active);
             }
-            self.wakes_up(id);
+            self.stops_dozing(id);
             return;
         }
         self.workers.set(id, WorkerState::Asleep);
         self.fill_slots(effects);
         if self.workers.get(id).is_some_and(|worker| worker.state == WorkerState::Asleep) {
-            if self.dozes(id) {
+            if self.is_to_doze(id) {
                 effects.push(Effect::Doze(id));
             } else {
                 self.retire_surplus(id, effects);

@@ -3,7 +3,7 @@
 use crate::effect::Effect;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
-use crate::task::{State, Turn};
+use crate::task::{Precedence, State};
 use crate::workers::WorkerState;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -88,7 +88,7 @@ impl<P: Clone> Scheduler<P> {
             self.growth.not_ended(task.grown.branch(), State::Failed);
             effects.push(Effect::Reset(task.payload.clone()));
             reached.extend(task.inputs.iter());
-            self.tasks.set_turn(id, Turn::GROWN);
+            self.tasks.set_precedence(id, Precedence::BY_LINEAGE);
             self.totals.settled -= 1;
             self.totals.live += 1;
             revived.push(id);

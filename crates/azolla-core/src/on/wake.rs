@@ -4,7 +4,7 @@
 use crate::effect::Effect;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
-use crate::task::{State, Turn};
+use crate::task::{Precedence, State};
 use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
@@ -14,7 +14,7 @@ impl<P: Clone> Scheduler<P> {
             return;
         }
         self.totals.wakes += 1;
-        self.tasks.set_turn(id, Turn::woken(self.totals.wakes, yields));
+        self.tasks.set_precedence(id, Precedence::woken(self.totals.wakes, yields));
         self.set_ready(id, effects);
     }
 }

@@ -14,7 +14,7 @@ impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_leave(&mut self, worker: WorkerId) {
         self.give_back(worker);
         self.workers.leave(worker);
-        self.wakes_up(worker);
+        self.stops_dozing(worker);
         self.lower_cap();
         self.waits_changed();
     }

@@ -1,9 +1,9 @@
-//! Waits that could never end because of resources: a task waits for one that needs what it keeps
-//! itself, or several keep from each other's children what those need.
+//! Deadlocks over resources. A task may wait for a task that needs the resources which the waiting
+//! task keeps. Or several waiting tasks keep what each other's children need.
 //!
-//! Found when a task is about to wait, or to rejoin. All that runs is taken to end and to give back
-//! what it uses. Then, of those that wait, whoever can go on is let go on, and gives back what it
-//! keeps, until nobody can: who is left would wait for ever.
+//! The check is made when a task is about to wait or to rejoin. It assumes that every running task
+//! ends and gives back what it uses. Then it simulates: each waiter that can go on does so, and
+//! gives back what it keeps, until no other can. Any waiter that is left would wait for ever.
 
 use crate::constraint::{Amount, GroupId};
 use crate::event::Wait;
@@ -17,22 +17,22 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-/// A task that waits in the middle of running.
+/// A task that waits in the middle of running, or wants to rejoin.
 struct Waiter<'a> {
     task: Option<TaskId>,
     group: GroupId,
-    /// What it waits for; nothing if it rejoins.
+    /// What it waits for; `None` if it rejoins.
     wait: Option<&'a Wait>,
     hold: Hold,
     goes_on: bool,
 }
 
-/// What stands between a waiter and what it waits for: whether each of these tasks will end.
+/// The tasks that have not begun and that waiters need, each with whether it will begin and so end.
 type Ends = HashMap<TaskId, bool, FxBuildHasher>;
 
 impl<P: Clone> Scheduler<P> {
-    /// If the task on this worker would wait for ever, once it waits so (or rejoins): the tasks that
-    /// keep each other waiting, it first.
+    /// Returns the tasks that would keep each other waiting for ever if the task on this worker
+    /// began this wait (`None`: if it rejoined). That task comes first.
     #[inline]
     pub(crate) fn deadlock(
         &self,
@@ -63,7 +63,7 @@ impl<P: Clone> Scheduler<P> {
         let mut waiters = vec![own];
         for (_, worker) in self.workers.iter() {
             let Worker { group, hold, .. } = *worker;
-            // Those below another task on their worker's stack hold nothing.
+            // A task that waits below another one on its worker's stack holds nothing.
             let waits = worker.waits().map(|(waiter, wait)| {
                 let hold = if waiter == worker.task { hold } else { Hold::Nothing };
                 Waiter { task: waiter, group, wait: Some(wait), hold, goes_on: false }
@@ -84,8 +84,9 @@ impl<P: Clone> Scheduler<P> {
         Some(self.involved(&waiters, &nodes, &ends))
     }
 
-    /// Whether there are tasks for which no group would have enough beside what waiting tasks keep,
-    /// this worker's among them: a quick look, which mostly says no.
+    /// A quick look that mostly says no. Returns whether there is a constraint set for which no
+    /// group would have enough, beside what waiting tasks keep. This worker's task counts as one of
+    /// them.
     fn something_may_starve(&self, id: WorkerId) -> bool {
         let own = self.workers.get(id).map(|worker| (worker.group, worker.hold));
         let (own_group, own_takes) = match own {
@@ -111,11 +112,12 @@ impl<P: Clone> Scheduler<P> {
                 && set.is_runnable()
                 && !groups.any(|group| set.fit(group) != Fit::Never && enough(group))
         };
-        // One that rejoins needs the resources of its own group.
+        // A task that rejoins needs the resources of its own group, so this look says nothing about
+        // it.
         matches!(own, Some((_, Hold::GivenUp(_)))) || self.sets.iter().any(|(_, set)| starves(set))
     }
 
-    /// By group and resource: what there is beside what these waiters keep.
+    /// Returns, by group and resource, what is left beside what these waiters keep.
     fn spare_beside(&self, waiters: &[Waiter<'_>]) -> Vec<Vec<Amount>> {
         let groups = self.workers.groups.iter();
         let total = |group: &crate::workers::Slots| {
@@ -133,7 +135,8 @@ impl<P: Clone> Scheduler<P> {
         spare
     }
 
-    /// The tasks that waiters wait for, directly or through dependencies, and that have not begun.
+    /// Returns the tasks that have not begun and that waiters wait for, directly or through
+    /// dependencies.
     fn reached_from(&self, waiters: &[Waiter<'_>]) -> Vec<TaskId> {
         let waits = waiters.iter().filter_map(|waiter| waiter.wait);
         let mut reached: Vec<TaskId> = waits.flat_map(|wait| wait.tasks.iter().copied()).collect();
@@ -152,7 +155,8 @@ impl<P: Clone> Scheduler<P> {
         nodes
     }
 
-    /// One round: whether anybody could go on who could not before.
+    /// One round of the simulation. Returns whether a task turned out to begin, or a waiter to go
+    /// on, that had not before.
     fn let_go_on(
         &self,
         waiters: &mut [Waiter<'_>],
@@ -161,7 +165,7 @@ impl<P: Clone> Scheduler<P> {
         ends: &mut Ends,
     ) -> bool {
         let mut changed = false;
-        // What was reached last is mostly what the others wait for.
+        // The tasks that were reached last are mostly inputs of the others.
         for id in nodes.iter().rev() {
             if !ends[id] && self.will_begin(*id, waiters, spare, ends) {
                 ends.insert(*id, true);
@@ -196,7 +200,8 @@ impl<P: Clone> Scheduler<P> {
         changed
     }
 
-    /// Whether a task that has not begun will begin: its inputs will end, and some group has enough.
+    /// Returns whether a task that has not begun will: its inputs will end, and some group has
+    /// enough.
     fn will_begin(
         &self,
         id: TaskId,
@@ -211,7 +216,8 @@ impl<P: Clone> Scheduler<P> {
             return false;
         }
         let Some(set) = self.tasks.set(task.rare) else { return true };
-        // What no group can ever run is waited for in vain, but not because of who waits.
+        // A wait for a task that no group can ever run never ends, but the waiters are not to
+        // blame.
         !self.sets.get(set).is_runnable() || {
             let mut groups = self.workers.group_ids();
             groups.any(|group| {
@@ -238,7 +244,8 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The tasks of a deadlock: who asked, what cannot begin, and who else keeps what that needs.
+    /// Returns the tasks of a deadlock: the one that asked, then those that cannot begin, then the
+    /// other waiters that hold resources or want them back.
     fn involved(&self, waiters: &[Waiter<'_>], nodes: &[TaskId], ends: &Ends) -> Vec<TaskId> {
         let stuck = waiters.iter().filter(|waiter| !waiter.goes_on);
         let mut tasks: Vec<TaskId> = stuck.clone().take(1).filter_map(|it| it.task).collect();

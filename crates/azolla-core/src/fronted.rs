@@ -1,9 +1,10 @@
-//! An ordered map whose first entry lies outside the tree: what is looked for is mostly that one.
+//! An ordered map that keeps its first entry outside the tree, because most look-ups want that
+//! entry.
 
 use alloc::collections::BTreeMap;
 
 pub(crate) struct Fronted<K, V> {
-    /// Before all of the others; none only if there are no others.
+    /// Comes before all the others. `None` only if the map is empty.
     front: Option<(K, V)>,
     others: BTreeMap<K, V>,
 }
@@ -36,7 +37,7 @@ impl<K: Ord, V> Fronted<K, V> {
         }
     }
 
-    /// The value of this key, which `new` makes if there is none.
+    /// Returns the value of this key, which `new` makes if there is none.
     #[inline]
     pub(crate) fn get_or_insert_with(&mut self, key: K, new: impl FnOnce() -> V) -> &mut V {
         match &mut self.front {
@@ -62,7 +63,7 @@ impl<K: Ord, V> Fronted<K, V> {
         }
     }
 
-    /// In order.
+    /// Iterates in the order of the keys.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.first().into_iter().chain(&self.others)
     }

@@ -1,12 +1,15 @@
-//! What tasks take of their group's resources, and for how long.
+//! What tasks hold of their group's resources, and for how long.
 //!
-//! A task takes its resources when it begins and gives them back when it really ends: a cancelled one
-//! goes on using them until its function returns. While it waits, it lends its slot and *keeps* its
-//! resources: what it has put on a GPU is still there. A task that secedes says that it does no work
-//! for a while, and gives them back with its slot; to rejoin it needs both again, the resources first.
-//! Async work keeps them until it ends, and so does a task that is suspended: it goes on where they are.
+//! A task takes its resources when it begins and gives them back when it really ends. A cancelled
+//! task goes on using them until its function returns.
 //!
-//! What is only claimed takes nothing yet: tasks with a constraint are not claimed, but pulled one by one.
+//! A task that waits lends its slot but *keeps* its resources: what it has put on a GPU is still
+//! there. A task that secedes says that it does no work for a while, so it gives its resources back
+//! with its slot. To rejoin it needs both again, the resources first. Async work keeps its
+//! resources until it ends. A suspended task keeps them too, and goes on in the group where they
+//! are.
+//!
+//! A claim takes no resources, because tasks with a constraint are never claimed in batches.
 
 use crate::constraint::{Amount, Constraint, GroupId, ResourceId};
 use crate::id::{TaskId, WorkerId};
@@ -20,17 +23,18 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-/// What is held by tasks that have begun and are on no worker: async work, which may go on when its
-/// task is gone, and tasks that are suspended.
+/// What is held by tasks that have begun and are on no worker: suspended tasks, and async work,
+/// which may go on after its task is gone.
 pub(crate) type Workerless = HashMap<TaskId, (GroupId, SetId), FxBuildHasher>;
 
 impl<P: Clone> Scheduler<P> {
-    /// What tasks of this set take.
+    /// Returns what the tasks of this set take.
     pub(crate) fn takes(&self, set: Option<SetId>) -> &[(ResourceId, Amount)] {
         set.map_or(&[], |set| self.sets.get(set).takes())
     }
 
-    /// The task that this worker begins takes its resources.
+    /// This worker begins `task`, which takes its resources. A task that was suspended holds them
+    /// already.
     #[inline(never)]
     pub(crate) fn take(&mut self, id: WorkerId, task: TaskId, set: SetId) {
         if let Some((group, held)) = self.workerless.remove(&task) {
@@ -45,7 +49,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The task on this worker has ended, and gives back whatever it held.
+    /// The task on this worker has ended, and gives back all that it held.
     pub(crate) fn give_back(&mut self, id: WorkerId) {
         if let Some(Hold::Used(set) | Hold::Kept(set) | Hold::GivenUp(set)) =
             self.set_hold(id, Hold::Nothing)
@@ -62,7 +66,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The wait is over, and the task uses again what it has kept.
+    /// The wait on this worker is over, and its task uses again what it has kept.
     #[inline]
     pub(crate) fn use_kept(&mut self, id: WorkerId) {
         if let Some(Hold::Kept(set)) = self.workers.get(id).map(|worker| worker.hold) {
@@ -77,11 +81,11 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The task on this worker goes on without it, as async work, and keeps what it has taken.
+    /// The task on this worker leaves it, and keeps what it has taken.
     pub(crate) fn detach_held(&mut self, id: WorkerId, task: TaskId) {
         let Some(worker) = self.workers.get_mut(id) else { return };
         if let (Hold::Used(set), group) = (worker.hold, worker.group) {
-            // Its worker's use of the set becomes its own.
+            // The worker's use of the set becomes the task's.
             worker.hold = Hold::Nothing;
             self.workerless.insert(task, (group, set));
             self.move_stock(group, Hold::Used(set), Hold::Kept(set));
@@ -90,8 +94,9 @@ impl<P: Clone> Scheduler<P> {
         self.give_back(id);
     }
 
-    /// The turn of the task on this worker is over. It keeps what it has taken, and so it can go on in
-    /// this group alone, where it takes nothing again.
+    /// The task on this worker has ended its turn. It keeps what it has taken, unless it is settled
+    /// or unwanted or the scheduler is closing. So it gets a constraint that takes nothing and
+    /// names this group alone, where it can go on.
     pub(crate) fn suspend_held(&mut self, id: WorkerId, task: TaskId) {
         let Some(worker) = self.workers.get(id) else { return };
         let goes_on = |task: &Task<P>| !task.state.is_settled() && task.wants.any();
@@ -116,7 +121,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// If this task is suspended, or queued to go on, it will not: what it kept is given back.
+    /// This task is cancelled. If it is suspended, or queued to go on, what it kept is given back.
     #[inline]
     pub(crate) fn give_back_suspended(&mut self, id: TaskId) {
         if !self.workerless.is_empty()
@@ -127,7 +132,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Async work has ended.
+    /// A task that was on no worker has ended, and gives back what it held.
     #[inline]
     pub(crate) fn give_back_workerless(&mut self, task: TaskId) {
         if !self.workerless.is_empty()
@@ -149,7 +154,7 @@ impl<P: Clone> Scheduler<P> {
         Some(before)
     }
 
-    /// Keeps a group's stock in step with what one task holds of it.
+    /// Updates a group's stock for one hold that changes.
     #[inline(never)]
     fn move_stock(&mut self, group: GroupId, before: Hold, after: Hold) {
         let stock = &mut self.workers.groups[group.index()].resources;
@@ -174,8 +179,9 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Gives those that rejoin what they need, in their order, and lets them queue for a slot. One
-    /// that must wait for what running tasks hold keeps later ones from it.
+    /// Serves the tasks that want to rejoin, in the order in which they asked. A task whose
+    /// resources are available takes them and queues for a slot. If a task lacks a resource that
+    /// running tasks will give back, no later task may take that resource.
     pub(crate) fn grant_rejoining(&mut self, group: GroupId) {
         if self.workers.group(group).tally.rejoining == 0 {
             return;
@@ -204,7 +210,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The resources of which this group has less at hand than is to be taken.
+    /// Returns the resources of which this group has less available than `takes` asks for.
     pub(crate) fn lacks(&self, group: GroupId, takes: &[(ResourceId, Amount)]) -> Vec<ResourceId> {
         let slots = self.workers.group(group);
         let lacking =
@@ -212,8 +218,9 @@ impl<P: Clone> Scheduler<P> {
         lacking.map(|(resource, _)| *resource).collect()
     }
 
-    /// Whether the group will have so much when those that use its resources have ended: what
-    /// waiting tasks keep may not come before other tasks have got theirs.
+    /// Returns whether the group will have this much once its running tasks have ended. What
+    /// waiting tasks keep does not count, as it may come back only after other tasks have got
+    /// theirs.
     pub(crate) fn will_come(&self, group: GroupId, takes: &[(ResourceId, Amount)]) -> bool {
         let slots = self.workers.group(group);
         takes.iter().all(|(resource, amount)| {

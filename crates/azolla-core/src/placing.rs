@@ -1,11 +1,13 @@
-//! Which task a group begins next, where tasks have constraints.
+//! Placing: which task a group begins next if tasks have constraints.
 //!
-//! Of what is ready, a group begins the first in the order that it can run now. A task whose resources
-//! are not all at hand is passed over; but where they will be, once the tasks that use them have
-//! ended, no later one takes of the resources that it lacks, or it might wait for ever. (What waiting
-//! tasks keep is not counted on: those may wait for the very tasks that would be held back.)
+//! A group begins the first task in the order that it can run now, and passes over a task that
+//! lacks a resource. But if running tasks will give that resource back, the group saves it: no
+//! later task may take any of it. Otherwise a large task could starve behind small ones. Resources
+//! that waiting tasks keep do not count as coming back, because those tasks may wait for the very
+//! tasks that would be held back.
 //!
-//! Without constraints none of this is looked at: there is one queue, and any group takes from it.
+//! As long as no task has a constraint, none of this runs: there is one queue, and every group
+//! takes from it.
 
 use crate::constraint::{GroupId, ResourceId};
 use crate::graph::ready_order;
@@ -17,21 +19,22 @@ use crate::workers::Worker;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
 
-/// Ready tasks of one constraint set, or of none.
+/// The ready tasks of one constraint set, or those without a constraint (`None`).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Demand {
     pub(crate) set: Option<SetId>,
-    /// Where the first of them stands.
+    /// The position of the first of them in the order.
     pub(crate) head: Order,
     pub(crate) count: usize,
 }
 
 pub(crate) type Demands = SmallVec<[Demand; 4]>;
-/// Which resources are kept for tasks that stand here in the order, or for a task that rejoins.
+/// The resources that a group saves, each with the position of the task that it is saved for.
+/// `None` stands for a task that rejoins, which comes before all ready tasks.
 pub(crate) type Awaited = Vec<(ResourceId, Option<Order>)>;
 
 impl<P: Clone> Scheduler<P> {
-    /// All that is ready and could be run by some group, set by set.
+    /// Returns what is ready and can be run by some group, set by set.
     pub(crate) fn demands(&mut self) -> Demands {
         let mut demands = self.demands_of_sets();
         if let Some(head) = self.peek_ready().and_then(|id| self.order_of(id)) {
@@ -47,7 +50,8 @@ impl<P: Clone> Scheduler<P> {
         self.sets.ready().filter_map(demand).collect()
     }
 
-    /// The same of these tasks alone, which are ready; the last of them goes first.
+    /// As [`demands`](Self::demands), but counts only these ready tasks. The last of them goes
+    /// first.
     pub(crate) fn demands_of(&self, tasks: &[TaskId]) -> Demands {
         let mut demands = Demands::new();
         for task in tasks.iter().rev().filter_map(|id| self.tasks.get(*id)) {
@@ -67,21 +71,21 @@ impl<P: Clone> Scheduler<P> {
         self.tasks.get(id).map(|task| self.tasks.order(task))
     }
 
-    /// The one of these demands that the group serves next.
+    /// Returns the demand that the group serves next.
     pub(crate) fn choose(&self, group: GroupId, demands: &[Demand]) -> Option<Demand> {
         let awaited = self.awaited(group, demands);
         let can = demands.iter().filter(|demand| self.can_begin(group, demand, &awaited));
         can.min_by_key(|demand| demand.head).copied()
     }
 
-    /// Takes a ready task of this set, the first.
+    /// Takes the first ready task of this set.
     pub(crate) fn pop_of(&mut self, set: Option<SetId>) -> Option<TaskId> {
         let Some(set) = set else { return self.pop_ready() };
         let tasks = &self.tasks;
         self.sets.pop(set, |number, id| ready_order(tasks, number, id))
     }
 
-    /// The ready task that this group begins next.
+    /// Takes the ready task that this group begins next.
     #[inline]
     pub(crate) fn pop_for(&mut self, group: GroupId) -> Option<TaskId> {
         if self.sets.ready_tasks() == 0 { self.pop_ready() } else { self.pop_placed(group) }
@@ -94,7 +98,7 @@ impl<P: Clone> Scheduler<P> {
         self.pop_of(chosen.set)
     }
 
-    /// The same, left where it is.
+    /// As [`pop_placed`](Self::pop_placed), but leaves the task in its queue.
     #[inline(never)]
     pub(crate) fn peek_placed(&mut self, group: GroupId) -> Option<TaskId> {
         let demands = self.demands();
@@ -103,7 +107,7 @@ impl<P: Clone> Scheduler<P> {
         self.sets.peek(set, |number, id| ready_order(tasks, number, id).is_some())
     }
 
-    /// The highest priority of what this group could begin.
+    /// Returns the highest priority among the tasks that this group could begin.
     #[inline]
     pub(crate) fn best_for(&self, group: GroupId) -> Option<Priority> {
         let best = self.ready.best();
@@ -116,10 +120,12 @@ impl<P: Clone> Scheduler<P> {
         self.choose(group, &demands).map(|demand| demand.head.priority())
     }
 
-    /// Whether this worker may be handed a task of this set, which is not ready yet, past the queue.
+    /// Returns whether this worker may be handed a task of this set past the queue. The task is not
+    /// ready yet.
     #[inline(never)]
     pub(crate) fn may_take_over(&self, worker: &Worker, set: SetId, head: Order) -> bool {
-        // Claims that are begun after it may go on for long before its end is told.
+        // The worker may begin its claims after this task, and report the end of this task only
+        // when they have ended. The resources would be held for all that time.
         if !worker.claims.is_empty() && !self.sets.get(set).takes().is_empty() {
             return false;
         }
@@ -128,10 +134,12 @@ impl<P: Clone> Scheduler<P> {
         self.can_begin(group, &Demand { set: Some(set), head, count: 1 }, &awaited)
     }
 
-    /// A group in which a sleeping worker is to be woken for these demands.
+    /// Returns a group in which to wake a sleeping worker for these demands.
     ///
-    /// For no set are more woken than it has tasks or the group resources; and as long as fewer have
-    /// been woken than there is to do in all, it does not matter for what they were.
+    /// A first pass goes by set: a worker is woken if the workers that are waking are fewer than
+    /// the tasks of the set that could begin at once. A waking worker may count for several sets
+    /// there. So in the end one more is woken if fewer workers are waking than tasks could begin in
+    /// all.
     pub(crate) fn group_to_wake(&self, demands: &[Demand]) -> Option<GroupId> {
         let groups = || self.workers.group_ids();
         let awaited: Vec<Awaited> = groups().map(|group| self.awaited(group, demands)).collect();
@@ -159,7 +167,7 @@ impl<P: Clone> Scheduler<P> {
         idle.filter(|_| self.workers.waking() < all)
     }
 
-    /// How many tasks of a demand the group's resources at hand are enough for.
+    /// Returns how many tasks of a demand the available resources of the group suffice for.
     pub(crate) fn times(&self, group: GroupId, demand: &Demand) -> usize {
         let slots = self.workers.group(group);
         let times = self
@@ -169,7 +177,7 @@ impl<P: Clone> Scheduler<P> {
         times.min().unwrap_or(usize::MAX)
     }
 
-    /// What is kept, in this group, for tasks that lack something which will come.
+    /// Returns the resources that this group saves for tasks that lack them.
     pub(crate) fn awaited(&self, group: GroupId, demands: &[Demand]) -> Awaited {
         let mut awaited = Awaited::new();
         for worker in &self.workers.group(group).rejoining {
@@ -221,7 +229,8 @@ impl<P: Clone> Scheduler<P> {
             && !set.takes().iter().any(|(resource, _)| overtakes(*resource))
     }
 
-    /// Whether a group that is wished for has a slot and the resources to spare.
+    /// Returns whether a group that the set prefers has a slot and the resources for one of its
+    /// tasks.
     fn has_room(&self, group: GroupId, set: SetId) -> bool {
         let (slots, set) = (self.workers.group(group), self.sets.get(set));
         set.fit(group) == Fit::Chosen
@@ -229,7 +238,7 @@ impl<P: Clone> Scheduler<P> {
             && self.lacks(group, set.takes()).is_empty()
     }
 
-    /// Whether no group can ever run this task, which is ready.
+    /// Returns whether this task is ready but no group can ever run it.
     #[must_use]
     pub fn is_unrunnable(&self, id: TaskId) -> bool {
         self.tasks.get(id).is_some_and(|task| {

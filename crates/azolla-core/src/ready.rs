@@ -1,13 +1,15 @@
-//! The ready queue: which task goes first.
+//! The ready queue: it decides which ready task goes first.
 //!
-//! Higher priority first. Among equals, what an older root has grown comes before what a newer one
-//! has, deeper work before shallower, then the children of an older parent, then the older task:
-//! the order `(root, deeper first, parent, own number)`. It keeps memory low, since what has been
-//! begun is finished before more is begun, at every level of nesting.
+//! A higher priority goes first. Among equal priorities the order is `(root, deeper first, parent,
+//! own number)`: work that grew from an older root comes first, then deeper work, then the children
+//! of an older parent, then the older task. This order keeps memory low. At every level of nesting,
+//! work that has begun is finished before more begins.
 //!
-//! Tasks of one parent stand in one line, and only the lines are kept ordered, so the cost of a
-//! task does not grow with the number of its siblings. Removal is lazy: the queue is told that one
-//! fewer of its entries counts, and skips the entry when it comes up.
+//! All tasks of one parent share one line, and only the lines are sorted. So the cost of a task
+//! does not grow with the number of its siblings.
+//!
+//! Removal is lazy. When a task stops being ready, the queue only counts one live entry fewer. It
+//! skips the stale entry when that comes up, and sweeps when stale entries are the majority.
 
 use crate::fifo::Fifo;
 use crate::fronted::Fronted;
@@ -17,25 +19,26 @@ use alloc::collections::BinaryHeap;
 use core::cmp::Reverse;
 
 pub(crate) struct ReadyQueue {
-    /// None is empty, but for a single one: a queue that is filled and emptied in turn allocates nothing.
+    /// No bucket is empty, except that an empty queue keeps one. So a queue that is filled and
+    /// emptied over and over allocates nothing.
     buckets: Fronted<Reverse<Priority>, Bucket>,
     live: usize,
 }
 
-/// All that is ready at one priority.
+/// The ready tasks of one priority.
 struct Bucket {
     roots: Line,
     lines: Fronted<Siblings, Line>,
-    /// Of a line that has gone, for the next.
+    /// The memory of a removed line, for the next new one.
     spare: Line,
     /// Entries whose task is still ready.
     live: usize,
-    /// All entries, those to be skipped included.
+    /// All entries, including stale ones.
     entries: usize,
 }
 
-/// Tasks of one parent, oldest first. Most become ready in the order of their numbers; those that
-/// come late stand in a heap of their own.
+/// The tasks of one parent, or all roots, oldest first. Most tasks become ready in the order of
+/// their numbers. Those that become ready after a younger sibling go into a heap.
 #[derive(Default)]
 struct Line {
     in_order: Fifo<(u64, TaskId)>,
@@ -47,18 +50,18 @@ impl ReadyQueue {
         Self { buckets: Fronted::new(), live: 0 }
     }
 
-    /// How many tasks are ready.
+    /// Returns how many tasks are ready.
     pub(crate) fn len(&self) -> usize {
         self.live
     }
 
-    /// The highest priority at which something is ready.
+    /// Returns the highest priority of a ready task.
     #[inline]
     pub(crate) fn best(&self) -> Option<Priority> {
         if self.live == 0 { None } else { self.buckets.first().map(|(priority, _)| priority.0) }
     }
 
-    /// How many tasks are ready at each priority, highest first.
+    /// Returns how many tasks are ready at each priority, highest first.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (Priority, usize)> {
         self.buckets
             .iter()
@@ -66,7 +69,8 @@ impl ReadyQueue {
             .map(|(priority, bucket)| (priority.0, bucket.live))
     }
 
-    /// A task is ready, the `number`th in the line of its siblings; `None`: it is a root.
+    /// Adds a task. `number` is its position in the line of its `siblings`; a root has `None` and
+    /// stands in the line of roots.
     pub(crate) fn push(
         &mut self,
         task: TaskId,
@@ -90,7 +94,7 @@ impl ReadyQueue {
         self.live += 1;
     }
 
-    /// Makes the bucket that was left empty one of this priority.
+    /// Gives the one bucket that an empty queue keeps this priority.
     fn reuse_for(&mut self, priority: Priority) {
         if self.buckets.first().is_some_and(|(kept, _)| kept.0 != priority)
             && let Some(empty) = self.buckets.remove_first()
@@ -99,8 +103,8 @@ impl ReadyQueue {
         }
     }
 
-    /// One task of this priority is no longer ready. `is_ready` tells which still are, by the number
-    /// of their lineage.
+    /// One task of this priority is no longer ready. `is_ready` says of an entry, by the number
+    /// under which it was pushed, whether it still counts.
     pub(crate) fn removed(&mut self, priority: Priority, is_ready: impl Fn(u64, TaskId) -> bool) {
         let Some(bucket) = self.buckets.get_mut(&Reverse(priority)) else { return };
         bucket.live -= 1;
@@ -114,18 +118,19 @@ impl ReadyQueue {
         }
     }
 
-    /// The task that goes first, without taking it.
+    /// Returns the task that goes first, and leaves it in the queue.
     pub(crate) fn peek(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<TaskId> {
         let (_, bucket) = self.buckets.first_mut()?;
         bucket.first(is_ready).map(|(_, task)| task)
     }
 
-    /// Takes the task that goes first. It stops being ready by this.
+    /// Takes the task that goes first. The queue no longer counts it, so the caller must set its
+    /// state.
     pub(crate) fn pop(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<TaskId> {
         self.pop_if(is_ready, |_| true)
     }
 
-    /// Takes the task that goes first, if it is one of these.
+    /// As [`pop`](Self::pop), if `wanted` holds for the task that goes first.
     pub(crate) fn pop_if(
         &mut self,
         is_ready: impl Fn(u64, TaskId) -> bool,
@@ -150,14 +155,14 @@ impl Bucket {
         Self { roots, lines: Fronted::new(), spare, live: 0, entries: 0 }
     }
 
-    /// The entry that goes first, and whether it is a root's. Entries that no longer count and
-    /// come before it are dropped.
+    /// Returns the task that goes first, and whether it is a root. Drops the stale entries before
+    /// it.
     fn first(&mut self, is_ready: impl Fn(u64, TaskId) -> bool) -> Option<(bool, TaskId)> {
         let root = self.roots.first(&mut self.entries, &is_ready);
         while let Some((group, line)) = self.lines.first_mut() {
             if let Some((_, task)) = line.first(&mut self.entries, &is_ready) {
                 return match root {
-                    // A root's own place in the order of lines: depth 0, no parent.
+                    // Compared with lines, a root has depth 0 and no parent.
                     Some((number, root)) if (number, Reverse(0), 0) < *group => Some((true, root)),
                     _ => Some((false, task)),
                 };
@@ -188,7 +193,7 @@ impl Bucket {
         Some(task)
     }
 
-    /// The first line, which is empty, goes.
+    /// Removes the first line, which is empty.
     fn remove_line(&mut self) {
         if let Some(mut line) = self.lines.remove_first() {
             line.clear();
@@ -221,7 +226,7 @@ impl Line {
         }
     }
 
-    /// The first entry that counts; those before it are dropped.
+    /// Returns the first live entry. Drops the stale entries before it.
     fn first(
         &mut self,
         entries: &mut usize,
@@ -268,7 +273,7 @@ impl Line {
         self.len() == 0
     }
 
-    /// Empties the line, and gives memory back where it is worth it.
+    /// Empties the line, and returns memory to the allocator if it holds much.
     fn clear(&mut self) {
         self.in_order.clear();
         self.late.clear();

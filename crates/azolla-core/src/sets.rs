@@ -1,5 +1,5 @@
-//! The constraint sets: each distinct constraint is kept once, with the ready tasks that have it in a
-//! queue of their own. A set is kept as long as a task has it or something that it takes is held.
+//! The constraint sets. Each distinct constraint is stored once, together with a queue of the ready
+//! tasks that have it. A set is kept as long as a task has it, or something that it takes is held.
 
 use crate::constraint::{Amount, Constraint, GroupId, ResourceId};
 use crate::id::{Priority, TaskId};
@@ -22,7 +22,7 @@ pub(crate) struct Sets {
     all: Vec<Option<Set>>,
     vacant: Vec<SetId>,
     by_constraint: HashMap<Arc<Constraint>, SetId, FxBuildHasher>,
-    /// Those that have ready tasks which some group could run.
+    /// The sets that have ready tasks and that some group can run.
     ready: Vec<SetId>,
     ready_tasks: usize,
     /// Ready tasks that no group can ever run.
@@ -31,27 +31,27 @@ pub(crate) struct Sets {
 
 pub(crate) struct Set {
     constraint: Arc<Constraint>,
-    /// Tasks that have it, and workers and async tasks that hold what it takes.
+    /// How many tasks have it, plus how many workers and workerless tasks hold what it takes.
     uses: usize,
-    /// By group.
+    /// By the number of the group.
     fits: Box<[Fit]>,
-    /// Whether it fits any.
+    /// Whether some group fits.
     is_runnable: bool,
     pub(crate) queue: ReadyQueue,
-    /// Where its first ready task stands in the order.
+    /// The position of its first ready task in the order.
     pub(crate) head: Option<Order>,
-    /// Its place in `ready`, if it is there.
+    /// Its index in `Sets::ready`, if it is there.
     place: usize,
 }
 
 /// Whether a group may run the tasks of a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fit {
-    /// It may not, or has not enough of what they take.
+    /// It may not, or its total of some resource is too small.
     Never,
     /// It may.
     Chosen,
-    /// It may while none of those that were wished for can.
+    /// It may as long as no preferred group can.
     Other,
 }
 
@@ -67,7 +67,7 @@ impl Sets {
         }
     }
 
-    /// How many ready tasks have a constraint that some group can meet.
+    /// Returns how many ready tasks have a constraint that some group can meet.
     pub(crate) fn ready_tasks(&self) -> usize {
         self.ready_tasks
     }
@@ -80,7 +80,7 @@ impl Sets {
         self.unrunnable
     }
 
-    /// The sets with ready tasks that some group can run.
+    /// Returns the sets that have ready tasks and that some group can run.
     pub(crate) fn ready(&self) -> impl Iterator<Item = (SetId, &Set)> {
         self.ready.iter().map(|id| (*id, self.get(*id)))
     }
@@ -98,7 +98,7 @@ impl Sets {
         numbered.filter_map(|(at, set)| Some((SetId::at(at), set.as_ref()?)))
     }
 
-    /// The set of this constraint, used once more.
+    /// Returns the set of this constraint, and counts one more use of it.
     #[inline(never)]
     pub(crate) fn of(&mut self, constraint: Arc<Constraint>, groups: &[Slots]) -> SetId {
         if let Some(id) = self.by_constraint.get(&constraint).copied() {
@@ -124,7 +124,7 @@ impl Sets {
         self.get_mut(id).uses += 1;
     }
 
-    /// One use fewer; a set that is not used any more goes.
+    /// Counts one use fewer, and removes a set that is no longer used.
     pub(crate) fn let_go(&mut self, id: SetId) {
         let set = self.get_mut(id);
         set.uses -= 1;
@@ -156,7 +156,8 @@ impl Sets {
         self.ready_tasks += 1;
     }
 
-    /// A task of this set is no longer ready. `order` tells where those stand that still are.
+    /// A task of this set is no longer ready. `order` returns the position of an entry that still
+    /// counts.
     #[inline(never)]
     pub(crate) fn removed(
         &mut self,
@@ -172,7 +173,8 @@ impl Sets {
         self.one_fewer(id);
     }
 
-    /// Takes the task of this set that goes first. It stops being ready by this.
+    /// Takes the task of this set that goes first. The queue no longer counts it, so the caller
+    /// must set its state.
     pub(crate) fn pop(
         &mut self,
         id: SetId,
@@ -185,7 +187,7 @@ impl Sets {
         Some(task)
     }
 
-    /// The task of this set that goes first.
+    /// Returns the task of this set that goes first, and leaves it in the queue.
     pub(crate) fn peek(
         &mut self,
         id: SetId,
@@ -237,7 +239,8 @@ impl Set {
     }
 
     fn find_head(&mut self, order: impl Fn(u64, TaskId) -> Option<Order>) {
-        // Of the few entries that are looked at, those that count, the first is the queue's.
+        // The queue looks at a few entries. The first in the order among those that count is its
+        // first.
         let head: Cell<Option<Order>> = Cell::new(None);
         self.queue.peek(|number, task| {
             let order = order(number, task);

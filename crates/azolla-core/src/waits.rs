@@ -1,15 +1,19 @@
-//! Who waits for what: lending slots, the bound on parked tasks, and cycles.
+//! Waiting tasks: how workers get slots back, how many tasks may be parked, and which waits are
+//! refused.
 //!
-//! A parked task's thread sits idle in the middle of a function, so their number is bounded: at
-//! the cap, a slot that falls free runs only tasks that a parked one needs, directly or through
-//! dependencies. There is one as long as tasks wait for tasks, since waits make no cycle. Only
-//! when nothing at all goes on (all wait for something outside, say an event that a task not yet
-//! begun will set) does the cap rise, by one.
+//! A parked task keeps a thread that sits idle in the middle of a function. So the number of lent
+//! slots has a cap. At the cap, a free slot runs only *needed* tasks: tasks that a parked task
+//! waits for, directly or through dependencies. As long as parked tasks wait for tasks, such a task
+//! is usually ready or running, because waits for all of several tasks never form a cycle.
 //!
-//! Where only tasks go on that hold no slot (async work, seceded tasks), nobody can tell whether
-//! they will end by themselves or wait for what has not begun. Then one sleeping worker dozes: it
-//! comes back after a while, and if nothing has begun meanwhile the cap rises, faster each time
-//! that nothing has ended either.
+//! The cap rises by one when nothing else can happen: no needed task can begin, and every task that
+//! has begun is parked. For example, all of them may wait for an event that a task which has not
+//! begun will set.
+//!
+//! Some tasks go on without a slot (async work and seceded tasks). If only such tasks go on, the
+//! scheduler cannot tell whether they will end by themselves or wait for a task that has not begun.
+//! So one sleeping worker *dozes*: it comes back after a while. If nothing has begun by then, the
+//! cap rises. It rises by more each time if no task has ended since the last rise either.
 
 use crate::constraint::GroupId;
 use crate::effect::Effect;
@@ -28,28 +32,29 @@ use hashbrown::{HashMap, HashSet};
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
-/// How many tasks may be parked before only needed ones are begun.
+/// How many slots may be lent before only needed tasks begin.
 pub(crate) const PARKED_CAP: usize = 256;
 
-/// A wait for the first of so many is looked into, to see whether only one is left.
+/// A wait for the first of at most this many tasks is checked for having only one unsettled task
+/// left.
 const FEW: usize = 16;
 
 pub(crate) struct Waits {
     base_cap: usize,
     cap: usize,
-    /// Ready tasks that parked ones need, best last; gathered when asked for.
+    /// The ready tasks that parked tasks need, the first in the order last. Gathered on demand.
     needed: Vec<TaskId>,
-    /// Whether `needed` may miss some, or hold some that nobody waits for any more.
+    /// Set when `needed` may lack a task, or may hold one that no parked task needs any more.
     stale: bool,
-    /// The worker that comes back after a while.
+    /// The worker that dozes, or that has been woken to doze.
     dozer: Option<WorkerId>,
-    /// By how much the cap rises when the dozer comes back to find nothing changed.
+    /// By how much the cap last rose when the dozer came back and found nothing changed.
     step: usize,
-    /// How many tasks had ended when it last rose so.
+    /// How many tasks had settled at that rise.
     settled_at_rise: u64,
 }
 
-/// The most by which the cap rises at once.
+/// The upper limit of `step`.
 const STEPS: usize = 64;
 
 impl Waits {
@@ -72,7 +77,7 @@ impl<P: Clone> Scheduler<P> {
         self.lent_slots() >= self.waits.cap
     }
 
-    /// The cap sinks back as tasks go on.
+    /// Lowers a raised cap as waiting tasks go on.
     pub(crate) fn lower_cap(&mut self) {
         self.waits.cap = self.waits.cap.min(self.lent_slots()).max(self.waits.base_cap);
     }
@@ -82,7 +87,8 @@ impl<P: Clone> Scheduler<P> {
         self.waits.cap > self.waits.base_cap
     }
 
-    /// The cap is never below its base, and above it only as far as parked tasks reach.
+    /// Checks that the cap is not below its base, and above the base by no more than the last step
+    /// beyond the lent slots.
     pub(crate) fn check_cap(&self) -> Result<(), String> {
         let (cap, base) = (self.waits.cap, self.waits.base_cap);
         let reached = (self.lent_slots() + self.waits.step).max(base);
@@ -92,13 +98,13 @@ impl<P: Clone> Scheduler<P> {
         Err(format!("the cap is {cap}, at least {base}, for {} parked", self.lent_slots()))
     }
 
-    /// Somebody has begun or ended a wait: other tasks are needed now.
+    /// A wait has begun or ended, so other tasks may be needed now.
     pub(crate) fn waits_changed(&mut self) {
         self.waits.stale = true;
     }
 
-    /// Gives free slots to those whose wait is over, then to sleepers while there is work that
-    /// nobody has been woken for.
+    /// Grants free slots: first to tasks whose wait is over, then to sleeping workers as long as
+    /// there is ready work for which no worker has been woken.
     #[inline]
     pub(crate) fn fill_slots(&mut self, effects: &mut Vec<Effect<P>>) {
         if self.workers.free_slots() > 0
@@ -144,7 +150,8 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// A group in which a worker is to be woken, for work that nobody has been woken for.
+    /// Returns a group in which to wake a worker, if there is ready work for which none has been
+    /// woken.
     #[inline]
     fn group_for_work(&mut self) -> Option<GroupId> {
         if self.sets.ready_tasks() == 0 && !self.at_cap() {
@@ -164,21 +171,21 @@ impl<P: Clone> Scheduler<P> {
         }
         let demands = self.demands();
         let group = self.group_to_wake(&demands)?;
-        // Nothing else goes on that could end a wait: one more may begin.
+        // No running task could end a wait, so one more task may begin.
         if self.at_cap() {
             self.waits.cap = self.lent_slots() + 1;
         }
         Some(group)
     }
 
-    /// The same at the cap, where only needed tasks count.
+    /// As [`group_for_work`](Self::group_for_work), but counts only needed tasks. Used at the cap.
     fn group_for_needed(&mut self) -> Option<GroupId> {
         self.gather_needed();
         let demands = self.demands_of(&self.waits.needed);
         self.group_to_wake(&demands)
     }
 
-    /// Whether ready tasks are held back though nothing but tasks without a slot goes on.
+    /// Returns whether the cap holds ready tasks back while no worker holds a slot or is about to.
     fn stalls(&mut self) -> bool {
         let tally = self.workers.tally();
         if self.closing
@@ -192,7 +199,8 @@ impl<P: Clone> Scheduler<P> {
         self.group_to_wake(&demands).is_some()
     }
 
-    /// A worker has found nothing to do: whether it is the one to come back after a while.
+    /// Returns whether this worker, which has found nothing to do, is to doze. The dozer stops
+    /// being one if there is no longer a reason for it.
     pub(crate) fn is_to_doze(&mut self, worker: WorkerId) -> bool {
         if self.waits.dozer == Some(worker) && !self.stalls() {
             self.waits.dozer = None;
@@ -200,7 +208,7 @@ impl<P: Clone> Scheduler<P> {
         self.waits.dozer == Some(worker)
     }
 
-    /// A worker has something to do, or is gone: it does not doze any more.
+    /// The worker has found something to do or has left, so it no longer dozes.
     pub(crate) fn stops_dozing(&mut self, worker: WorkerId) {
         if self.waits.dozer == Some(worker) {
             self.waits.dozer = None;
@@ -221,13 +229,14 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Whether anything but parked tasks could still make something happen.
+    /// Returns whether anything but a parked task could still make something happen: a worker that
+    /// holds a slot or queues for one, a seceded task, or a task on no worker.
     pub(crate) fn something_goes_on(&self) -> bool {
         let tally = self.workers.tally();
         tally.active + tally.waking + tally.resuming + tally.seceded + self.totals.detached > 0
     }
 
-    /// Takes the next task for a worker of this group to begin.
+    /// Takes the task that a worker of this group begins next out of its queue.
     #[inline]
     pub(crate) fn next_ready(&mut self, group: GroupId) -> Option<TaskId> {
         if self.at_cap() { self.next_needed(group) } else { self.pop_for(group) }
@@ -242,12 +251,12 @@ impl<P: Clone> Scheduler<P> {
             |id: &TaskId| self.tasks.get(*id).is_some_and(|task| self.tasks.set(task.rare) == set);
         let at = self.waits.needed.iter().rposition(is_of_set)?;
         let task = self.waits.needed.remove(at);
-        // Out of the queue, as if popped: the state is the caller's to set.
+        // This takes the task out of the queue, as a pop would. The caller sets the real state.
         self.set_state(task, State::Waiting { unfinished: 0 });
         Some(task)
     }
 
-    /// Finds the ready tasks that parked ones need.
+    /// Brings `needed` up to date: the ready tasks that parked tasks need.
     fn gather_needed(&mut self) {
         if !self.waits.stale {
             let tasks = &self.tasks;
@@ -282,12 +291,12 @@ impl<P: Clone> Scheduler<P> {
         self.waits.needed = needed;
     }
 
-    /// The path of waits from `task` back to itself that `wait` would close.
+    /// Returns the path of waits from `task` back to itself that `wait` would close, if it would.
     ///
-    /// Followed are the waits that cannot end before what is waited for does: those for all of
-    /// several tasks.
+    /// Only waits for all of several tasks count. A wait for the first of several may end in
+    /// another way.
     pub(crate) fn cycle(&self, task: TaskId, wait: &Wait) -> Option<Vec<TaskId>> {
-        // Mostly none of them waits for anything.
+        // The common case: none of these tasks waits for anything.
         if self.needs(wait).all(|next| next != task && self.followed(next).is_empty()) {
             return None;
         }
@@ -311,19 +320,19 @@ impl<P: Clone> Scheduler<P> {
         None
     }
 
-    /// The tasks without which this one cannot go on.
+    /// Returns the tasks without which this task cannot go on.
     fn followed(&self, id: TaskId) -> SmallVec<[TaskId; 4]> {
         let state = self.tasks.get(id).map(|task| (task.state, &task.inputs));
         let wait = match state {
             Some((State::Waiting { .. }, inputs)) => {
                 return inputs.iter().chain(self.call_before(id)).collect();
             }
-            // The call that runs must let it in.
+            // A detached call goes on only while no other call of its actor runs.
             Some((State::Detached, _)) => return self.call_before(id).into_iter().collect(),
             Some((State::Parked { worker }, _)) => {
                 self.workers.get(worker).and_then(|worker| worker.wait_of(id))
             }
-            // Cancelled, and yet the next call waits for it.
+            // The call is cancelled but still runs, and the next call waits for its end.
             _ if self.calls.abandoned.contains_key(&id) => {
                 self.workers.iter().find_map(|(_, worker)| worker.wait_of(id))
             }
@@ -332,9 +341,10 @@ impl<P: Clone> Scheduler<P> {
         wait.map_or_else(SmallVec::new, |wait| self.needs(wait).collect())
     }
 
-    /// What a wait comes to, as things stand when it begins: one for the first of a few of which
-    /// only one is left is one for that one. (A wait for the first that has ended since is over,
-    /// though its worker may not have said so yet: nobody waits for what is left of it.)
+    /// Turns a wait for the first of a few tasks into a wait for all of one task, if only one of
+    /// them is unsettled. Meant for the moment when the wait begins. (Later it would be wrong: once
+    /// one task has settled the wait is over, even if its worker has not said so, and no longer
+    /// needs the others.)
     pub(crate) fn narrowed(&self, wait: Wait) -> Wait {
         if wait.all || wait.tasks.len() > FEW {
             return wait;
@@ -346,7 +356,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The tasks without which this wait cannot end.
+    /// Returns the tasks without which this wait cannot end.
     pub(crate) fn needs(&self, wait: &Wait) -> impl Iterator<Item = TaskId> {
         let needed: &[TaskId] = if wait.all { &wait.tasks } else { &[] };
         needed.iter().copied().filter(|id| self.is_unsettled(*id))

@@ -1,9 +1,9 @@
-//! The workers and the slots: who holds one, who sleeps, who wants one back.
+//! The workers and the slots: which workers hold a slot, sleep, or want a slot back.
 //!
-//! There are as many slots as tasks may run at once, in groups. A worker belongs to one group and
-//! takes slots of that group alone: it holds one while it runs a task or looks for one; it holds none
-//! while it sleeps, while its task waits (parked) or has seceded, and while a task whose wait is over
-//! queues for a slot (resuming).
+//! There are as many slots as tasks may run at once. Slots come in groups. A worker belongs to one
+//! group and takes only slots of that group. It holds a slot while it runs a task or looks for one.
+//! It holds none while it sleeps, while its task waits (parked) or has seceded, and while its task
+//! wants to go on but queues for resources (rejoining) or for a slot (resuming).
 
 use crate::constraint::{Amount, Group, GroupId, ResourceId};
 use crate::event::Wait;
@@ -13,21 +13,22 @@ use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Sleeping workers beyond the slots that are kept for the next wait.
+/// How many sleeping workers a group keeps beyond its slots, ready for the next waits.
 const SPARES: usize = 16;
 
 pub(crate) struct Worker {
     pub(crate) state: WorkerState,
-    /// The task that it runs or waits in.
+    /// The task that it runs, or that waits on top of its stack.
     pub(crate) task: Option<TaskId>,
-    /// What that task takes of the group's resources; tasks below it take nothing.
+    /// What that task takes of the group's resources. Tasks below it take nothing.
     pub(crate) hold: Hold,
     pub(crate) group: GroupId,
-    /// The tasks that wait below that one on its stack, and what for; the lowest first.
+    /// The tasks that wait below that task on the worker's stack, each with its wait. The bottom of
+    /// the stack comes first.
     pub(crate) below: Vec<(TaskId, Wait)>,
-    /// How many tasks in a row were handed over to it past the queue.
+    /// How many tasks in a row it was handed past the queue.
     pub(crate) handed_over: u32,
-    /// What it has pulled and not been seen to begin; may name tasks that it no longer claims.
+    /// The tasks that it has claimed. May name tasks that it no longer claims.
     pub(crate) claims: Vec<TaskId>,
 }
 
@@ -35,11 +36,11 @@ pub(crate) struct Worker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
     Nothing,
-    /// Taken, by a task that runs or is about to go on.
+    /// Taken by a task that runs or is about to go on.
     Used(SetId),
-    /// Taken, by a task that waits.
+    /// Taken by a task that waits.
     Kept(SetId),
-    /// Given back by a task that has seceded, and wanted again when it rejoins.
+    /// Given back by a task that has seceded, which needs it again to rejoin.
     GivenUp(SetId),
 }
 
@@ -47,13 +48,13 @@ pub(crate) enum Hold {
 pub(crate) enum WorkerState {
     /// Holds no slot and has nothing to do.
     Asleep,
-    /// Was given a slot and has not pulled yet.
+    /// Was granted a slot and has not pulled yet.
     Waking,
-    /// Holds a slot and runs, or is about to pull.
+    /// Holds a slot, and runs a task or is about to pull.
     Active,
-    /// Its task waits. `seceded` tasks had no slot before, and need none after.
+    /// Its task waits. A `seceded` task held no slot before the wait and needs none after.
     Parked { wait: Wait, seceded: bool },
-    /// Its task had seceded, wants to go on, and waits for its resources.
+    /// Its task had seceded, wants a slot again, and waits for its resources first.
     Rejoining,
     /// Its task wants to go on and queues for a slot.
     Resuming,
@@ -61,7 +62,7 @@ pub(crate) enum WorkerState {
     Seceded,
 }
 
-/// What counts of a state: whether a slot is held, or lent and to be had back.
+/// A worker's state without its data: what decides which counts it enters.
 #[derive(Clone, Copy)]
 pub(crate) enum Standing {
     Asleep,
@@ -73,7 +74,8 @@ pub(crate) enum Standing {
     Seceded,
 }
 
-/// By standing: the slots that are held, and those that are lent.
+/// By standing: 1 if the worker holds a slot (`HELD`), or has given one up and wants one again
+/// (`LENT`).
 const HELD: [usize; 7] = [0, 1, 1, 0, 0, 0, 0];
 const LENT: [usize; 7] = [0, 0, 0, 1, 1, 1, 0];
 
@@ -83,11 +85,11 @@ pub(crate) struct Tally {
     pub(crate) asleep: usize,
     pub(crate) waking: usize,
     pub(crate) active: usize,
-    /// Parked tasks that lent a slot.
+    /// Workers whose parked task has lent a slot.
     pub(crate) parked: usize,
     pub(crate) rejoining: usize,
     pub(crate) resuming: usize,
-    /// Seceded tasks, those of them that wait included.
+    /// Workers whose task has seceded, including those whose seceded task waits.
     pub(crate) seceded: usize,
 }
 
@@ -104,7 +106,7 @@ impl Tally {
         }
     }
 
-    /// Tasks that wait in the middle of running, and will want a slot again.
+    /// Returns how many workers have given up a slot and want one again, now or later.
     pub(crate) fn lent(&self) -> usize {
         self.parked + self.rejoining + self.resuming
     }
@@ -124,25 +126,27 @@ impl Tally {
     }
 }
 
-/// The slots and workers of one group, and its resources.
+/// The slots, workers and resources of one group.
 pub(crate) struct Slots {
     pub(crate) slots: usize,
     pub(crate) tally: Tally,
-    /// Numbers of workers that are gone.
+    /// The numbers of workers that have left, for new ones.
     vacant: Vec<WorkerId>,
-    /// Last to sleep is first to wake: its memory is still in the cache.
+    /// A stack: the last worker to sleep is the first to wake, as its memory is still in the cache.
     asleep: Vec<WorkerId>,
     resuming: VecDeque<WorkerId>,
     pub(crate) rejoining: VecDeque<WorkerId>,
-    /// By resource: what there is, what nobody has taken, and what tasks have taken of which nobody
-    /// knows when they will end, for they wait, or are async work.
+    /// By the number of the resource.
     pub(crate) resources: Vec<Stock>,
 }
 
+/// How much there is of one resource in a group.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub(crate) struct Stock {
     pub(crate) total: Amount,
+    /// Taken by no task.
     pub(crate) available: Amount,
+    /// Taken by tasks that may not end by themselves: they wait, or are on no worker.
     pub(crate) kept: Amount,
 }
 
@@ -170,7 +174,7 @@ impl Slots {
         self.slots - self.tally.waking - self.tally.active
     }
 
-    /// Whether a worker could be woken here.
+    /// Returns whether a worker could be woken here.
     pub(crate) fn is_idle(&self) -> bool {
         self.tally.asleep > 0 && self.free() > 0
     }
@@ -182,18 +186,18 @@ impl Slots {
 
 pub(crate) struct Workers {
     all: Vec<Option<Worker>>,
-    /// The groups of all that there ever were: a number stays with its group.
+    /// The group of every worker that ever joined. The number of a worker stays with its group.
     groups_of: Vec<GroupId>,
     pub(crate) groups: Vec<Slots>,
     slots: usize,
-    /// Slots that nobody holds.
+    /// Slots that no worker holds.
     free: usize,
-    /// Workers that have lent theirs and want it back, now or later.
+    /// Workers that have given up a slot and want one again, now or later.
     lent: usize,
 }
 
 impl Worker {
-    /// All that tasks on it wait for, each with what.
+    /// Returns the waits of all tasks on this worker, each with its task.
     pub(crate) fn waits(&self) -> impl Iterator<Item = (Option<TaskId>, &Wait)> {
         let parked = match &self.state {
             WorkerState::Parked { wait, .. } => Some((self.task, wait)),
@@ -202,7 +206,7 @@ impl Worker {
         self.below.iter().map(|(task, wait)| (Some(*task), wait)).chain(parked)
     }
 
-    /// What this task waits for on it.
+    /// Returns the wait of this task on this worker.
     pub(crate) fn wait_of(&self, task: TaskId) -> Option<&Wait> {
         self.waits().find(|(other, _)| *other == Some(task)).map(|(_, wait)| wait)
     }
@@ -219,7 +223,7 @@ impl Workers {
         self.slots
     }
 
-    /// How many workers of all groups are in each state.
+    /// Returns how many workers of all groups are in each state.
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for group in &self.groups {
@@ -248,8 +252,8 @@ impl Workers {
         (0..self.groups.len() as u16).map(GroupId)
     }
 
-    /// A group for one more sleeping worker to be woken in, where any will do: that with most slots
-    /// free, so that work is spread.
+    /// Returns a group in which a worker can be woken. It is the one with the most free slots, so
+    /// that work spreads.
     pub(crate) fn any_idle(&self) -> Option<GroupId> {
         let idle = self.group_ids().filter(|group| self.group(*group).is_idle());
         idle.reduce(|best, group| self.more_free(group, best))
@@ -259,13 +263,14 @@ impl Workers {
         if self.group(one).free() > self.group(other).free() { one } else { other }
     }
 
-    /// Whether a worker may give up its slot: enough others must be left to use all of the group's.
+    /// Returns whether an active worker may give up its slot: the others must suffice to use all
+    /// slots of the group.
     pub(crate) fn has_spare(&self, group: GroupId) -> bool {
         let Slots { tally, slots, .. } = self.group(group);
         tally.asleep + tally.waking + tally.active > *slots
     }
 
-    /// Whether there are more sleeping workers than will be needed.
+    /// Returns whether more workers sleep than will be needed.
     pub(crate) fn has_plenty(&self, group: GroupId) -> bool {
         let Slots { tally, slots, .. } = self.group(group);
         tally.asleep > *slots + SPARES
@@ -311,7 +316,7 @@ impl Workers {
         slots.vacant.push(id);
     }
 
-    /// The group of a worker, even if it is gone.
+    /// Returns the group of a worker, even of one that has left.
     pub(crate) fn group_of(&self, id: WorkerId) -> Option<GroupId> {
         self.groups_of.get(id.0 as usize).copied()
     }
@@ -324,7 +329,8 @@ impl Workers {
         self.all.get_mut(id.0 as usize)?.as_mut()
     }
 
-    /// Moves a worker to another state, and into or out of the lines that go with it.
+    /// Moves a worker to another state, and appends it to the line of that state if there is one.
+    /// The caller has taken it out of the line of the old state.
     #[inline]
     pub(crate) fn set(&mut self, id: WorkerId, state: WorkerState) {
         let Some(worker) = self.all.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
@@ -343,7 +349,7 @@ impl Workers {
         worker.state = state;
     }
 
-    /// A task that rejoins has its resources, and queues for a slot.
+    /// The task on this worker has its resources back, and now queues for a slot.
     pub(crate) fn stop_rejoining(&mut self, id: WorkerId) {
         if let Some(group) = self.get(id).map(|worker| worker.group) {
             self.groups[group.index()].rejoining.retain(|other| *other != id);
@@ -351,14 +357,14 @@ impl Workers {
         }
     }
 
-    /// Wakes the worker of this group that has wanted its slot back for longest.
+    /// Gives a slot to the worker of this group that has queued for one the longest.
     pub(crate) fn resume_next(&mut self, group: GroupId) -> Option<WorkerId> {
         let id = self.groups[group.index()].resuming.pop_front()?;
         self.set(id, WorkerState::Active);
         Some(id)
     }
 
-    /// Wakes a sleeping worker of this group, to pull.
+    /// Gives a slot to a sleeping worker of this group, which is to pull.
     pub(crate) fn wake_next(&mut self, group: GroupId) -> Option<WorkerId> {
         let id = self.groups[group.index()].asleep.pop()?;
         self.set(id, WorkerState::Waking);

@@ -1,11 +1,11 @@
-//! Calls of actors: one at a time, in their order, whatever becomes of each.
+//! Calls of actors run one at a time and in their order, whatever becomes of each.
 
 use super::world::{Cell, Shows, ThreadState, World};
 use crate::{Event, Outcome, Wait, WorkerId};
 use std::sync::Arc;
 use std::vec::Vec;
 
-/// A world with an actor that is there.
+/// Returns a world with an actor whose state is there.
 fn with_actor(slots: usize) -> (World, Cell) {
     let mut world = World::new(slots, 256);
     let actor = world.submit(None, None, None, 1, &[]);
@@ -13,7 +13,7 @@ fn with_actor(slots: usize) -> (World, Cell) {
     (world, actor)
 }
 
-/// Has those who are awake look for work, until this runs. Who runs it.
+/// Lets the awake workers look for work until this task runs. Returns the worker that runs it.
 fn begin(world: &mut World, cell: Cell) -> Option<WorkerId> {
     for worker in world.workers.keys().copied().collect::<Vec<_>>() {
         let thread = &world.workers[&worker];

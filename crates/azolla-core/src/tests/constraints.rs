@@ -14,7 +14,7 @@ fn amount(number: u32) -> Amount {
     Amount::new(f64::from(number)).unwrap()
 }
 
-/// Groups of so many slots, with so many GPUs.
+/// Returns a world of groups, each with this many slots and GPUs.
 fn world(groups: &[(usize, u32)]) -> World {
     let group =
         |&(slots, gpus): &(usize, u32)| Group { slots, resources: vec![(GPU, amount(gpus))] };

@@ -1,5 +1,5 @@
-//! The scheduler under test: a world of fake workers, seeded random runs in it, and every bug
-//! once found.
+//! The scheduler under test: a world of fake workers, seeded random runs in it, and a test for
+//! every bug that was found.
 
 mod calls;
 mod constraints;

@@ -1,4 +1,4 @@
-//! The order of the ready queue against its definition, and that cost stays flat.
+//! The ready queue gives tasks in the documented order, and its cost stays flat.
 
 use crate::id::{Priority, TaskId};
 use crate::ready::ReadyQueue;

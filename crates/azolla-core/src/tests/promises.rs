@@ -1,5 +1,5 @@
-//! What the scheduler promises, beyond what it can check of itself: held to by the world, which knows
-//! what the workers have in hand and what the futures show.
+//! The promises of the scheduler that it cannot check itself. The world checks them, because it
+//! knows which tasks the workers have in hand and what the futures show.
 
 use super::world::{Cell, Shows, Thread, ThreadState, World};
 use crate::sets::{Fit, Set};
@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use std::vec::Vec;
 
 impl World {
-    /// A task runs with all its inputs there, not before those that want their slot back, and at the
-    /// cap not as one of a batch. What is handed over is not outranked by what its worker has claimed.
+    /// A task runs only when all its inputs are there, and not before tasks that want their slot
+    /// back. At the cap no task is claimed. A task that is handed over is not outranked by a claim
+    /// of its worker.
     pub(super) fn check_may_run(&self, id: TaskId, worker: WorkerId, begun: bool) {
         let task = self.scheduler.tasks.get(id).expect("it is to run");
         for input in &self.cells[task.payload].inputs {
@@ -32,7 +33,7 @@ impl World {
         }
     }
 
-    /// The calls of an actor begin in their order, and none while another runs.
+    /// The calls of an actor begin in their order, and none begins while another runs.
     pub(super) fn check_call(&mut self, call: Cell, begun: bool) {
         let Some(actor) = self.cells[call].actor else { return };
         assert!(begun, "a call is claimed");
@@ -46,7 +47,7 @@ impl World {
         }
     }
 
-    /// Whoever lent a slot has left enough others to use them all.
+    /// A worker that lends a slot leaves enough others to use all slots.
     pub(super) fn check_somebody_is_left(&self, before: Tally) {
         let without_slot = |tally: Tally| tally.lent() + tally.seceded;
         let tally = self.scheduler.workers.tally();
@@ -56,7 +57,7 @@ impl World {
         }
     }
 
-    /// How tasks ended is counted as their futures show it.
+    /// The counts of how tasks ended agree with what their futures show.
     pub(super) fn check_endings(&self) {
         let shown = |shows| {
             let cells = self.cells.iter().filter(|cell| cell.id.is_some());
@@ -69,7 +70,7 @@ impl World {
         assert_eq!(counted, [Shows::Done, Shows::Failed, Shows::Cancelled].map(shown));
     }
 
-    /// No claim begins when something more urgent is ready that could begin in its place.
+    /// No claim begins while a more urgent task is ready that could begin in its place.
     pub(super) fn check_outranks(&self, begun: TaskId, group: GroupId) {
         let priority = self.scheduler.tasks.get(begun).expect("a claim is kept").priority;
         if let Some(id) = self.first_of(self.ready_in_order(), group).0 {
@@ -78,7 +79,7 @@ impl World {
         }
     }
 
-    /// No slot stays idle while a claim that has not begun could be run there.
+    /// No slot stays idle while a claim that has not begun could run there.
     pub(super) fn check_idle(&self) {
         let idle = self.scheduler.workers.any_idle().is_some();
         if !idle || self.closed || self.scheduler.at_cap() {
@@ -93,7 +94,7 @@ impl World {
         }
     }
 
-    /// At the cap, no slot stays free while a task is ready that a parked one needs.
+    /// At the cap, no slot stays free while a task is ready that a parked task needs.
     pub(super) fn check_nothing_needed_is_held_back(&mut self) {
         let waking = self.scheduler.workers.waking();
         let workers = &self.scheduler.workers;
@@ -117,7 +118,7 @@ impl World {
         self.note("a slot was free at the cap");
     }
 
-    /// A task begins where it may, with what it takes at hand.
+    /// A task begins only in a group that may run it.
     pub(super) fn check_fits(&mut self, begun: TaskId, group: GroupId) {
         let Some(set) = self.set_of(begun) else { return };
         self.note(match set.fit(group) {
@@ -127,9 +128,9 @@ impl World {
         });
     }
 
-    /// Nothing that is ready comes before a task that begins: in no way if it was pulled, not by
-    /// priority if it was handed over. Of resources it takes none that a task before it waits for. At
-    /// the cap only what is needed counts.
+    /// No ready task comes before a task that begins: not in the order if it was pulled, not by
+    /// priority if it was handed over. It takes no resource that a task before it waits for. At the
+    /// cap only needed tasks count.
     pub(super) fn check_goes_first(&mut self, begun: TaskId, group: GroupId, pulled: bool) {
         let task = self.scheduler.tasks.get(begun).expect("it has just begun");
         let (order, priority) = (self.order(begun), task.priority);
@@ -175,8 +176,8 @@ impl World {
         ready
     }
 
-    /// The first of these tasks, in their order, that the group could begin, and whether one before it
-    /// was held back for the sake of another.
+    /// Returns the first of these tasks, in their order, that the group could begin, and whether a
+    /// task before it was held back so that another gets its resources.
     fn first_of(&self, tasks: Vec<TaskId>, group: GroupId) -> (Option<TaskId>, bool) {
         let mut awaited: Vec<ResourceId> = self.awaited_by_rejoining(group);
         let mut held_back = false;
@@ -184,7 +185,7 @@ impl World {
             let task = self.scheduler.tasks.get(id).expect("it is kept");
             let Some(set) = self.set_of(id) else { return (Some(id), held_back) };
             let may = match set.fit(group) {
-                // What has begun goes on where it has taken its resources.
+                // A task that has begun goes on where it has its resources.
                 _ if task.state != State::Ready && self.held_before.contains(&id) => true,
                 Fit::Never => false,
                 Fit::Chosen => true,
@@ -207,7 +208,7 @@ impl World {
         (None, held_back)
     }
 
-    /// The resources of which the group has not enough for this task.
+    /// Returns the resources of which the group has not enough for this task.
     fn lacking(&self, id: TaskId, group: GroupId) -> Vec<ResourceId> {
         let takes = self.takes(id).iter();
         let lacks = takes.filter(|(resource, amount)| self.available(group, *resource) < *amount);
@@ -246,7 +247,7 @@ impl World {
             .collect()
     }
 
-    /// Whether a group that this task wishes for has a slot and the resources to spare.
+    /// Returns whether a group that this task prefers has a slot and the resources to spare.
     fn is_wish_possible(&self, id: TaskId) -> bool {
         let set = self.set_of(id).expect("it has a constraint");
         self.scheduler.workers.group_ids().any(|group| {
@@ -260,8 +261,8 @@ impl World {
         })
     }
 
-    /// The tasks that parked ones wait for, directly or through dependencies, but for those that
-    /// are gone.
+    /// Returns the tasks that parked tasks wait for, directly or through dependencies, except those
+    /// that are gone.
     fn needed(&self) -> BTreeSet<TaskId> {
         let parked = |thread: &&Thread| matches!(thread.state, ThreadState::Parked { .. });
         let waits = self.workers.values().filter(parked).filter_map(|it| it.waits_for.as_ref());

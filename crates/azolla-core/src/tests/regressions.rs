@@ -1,4 +1,4 @@
-//! Every bug that was found, by name, and the rules that a reader should find stated.
+//! A named test for every bug that was found, and for the rules that a reader should find stated.
 
 use super::world::{Shows, ThreadState, World};
 use crate::{Event, Outcome, Refusal, State, Wait, WorkerId};

@@ -1,5 +1,5 @@
-//! Seeded random runs: everything that can happen, in any order, with every invariant checked
-//! after every event, and a clean end required of each run.
+//! Seeded random runs: all events, in any order. Every invariant is checked after every event, and
+//! each run must come to a clean end.
 //!
 //! `SWARM_SEEDS=n` runs n seeds instead of 200; `SWARM_SEED=s` replays one.
 

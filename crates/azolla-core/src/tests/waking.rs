@@ -1,4 +1,4 @@
-//! Tasks that are suspended and woken: whose turn it is, and who lets go of them.
+//! Tasks that are suspended and woken: which runs next, and when they are dropped.
 
 use super::world::{Shows, World};
 use crate::{Event, Outcome, State, Wait, WorkerId};
@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 const W0: WorkerId = WorkerId(0);
 
-/// Runs the next task on this worker, to this end. Which one it was.
+/// Runs the next task on this worker to this outcome. Returns its cell.
 fn run(world: &mut World, worker: WorkerId, outcome: Outcome) -> usize {
     if world.workers[&worker].running.is_none() {
         world.next(worker);

@@ -1,5 +1,6 @@
-//! A driver without threads or values: fake workers that do what the test says, and a record of
-//! what each task's future would show. It holds the scheduler to its word after every event.
+//! A driver without threads or values. Its fake workers do what the test says, and it records what
+//! each task's future would show. After every event it checks the invariants and the promises of
+//! the scheduler.
 
 use crate::{
     Constraint, Effect, Event, Group, GroupId, Input, Key, Kind, Outcome, Priority, Refusal,
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::vec::Vec;
 
-/// The place of a task in [`World::cells`], which the scheduler carries as its payload.
+/// The index of a task in [`World::cells`], which is its payload in the scheduler.
 pub(super) type Cell = usize;
 
 pub(super) struct World {
@@ -18,19 +19,20 @@ pub(super) struct World {
     by_id: BTreeMap<TaskId, Cell>,
     pub(super) workers: BTreeMap<WorkerId, Thread>,
     pub(super) detached: Vec<TaskId>,
-    /// Tasks that wait to be woken.
+    /// Tasks that are suspended.
     pub(super) suspended: Vec<TaskId>,
-    /// Effects of the last event that answer it.
+    /// The effects of the last event that answer it.
     pub(super) answer: Vec<Effect<Cell>>,
     pub(super) events: u64,
     /// How often each kind of thing has happened.
     pub(super) happened: BTreeMap<&'static str, u64>,
     pub(super) closed: bool,
-    /// The call that has begun last, by actor.
+    /// By actor: the call that began last.
     pub(super) last_calls: BTreeMap<Cell, Cell>,
-    /// The task that has just begun, and where: what it took counts as still there.
+    /// The task that has just begun, and its group. Checks count what it took as still available.
     pub(super) just_begun: Option<(TaskId, GroupId)>,
-    /// Tasks that before the last event were on no worker and held resources: they take nothing anew.
+    /// Tasks that were on no worker before the last event and held resources. They take nothing
+    /// again.
     pub(super) held_before: BTreeSet<TaskId>,
 }
 
@@ -41,13 +43,13 @@ pub(super) struct CellState {
     pub(super) futures: u32,
     pub(super) shows: Shows,
     pub(super) dropped: bool,
-    /// What it needs.
+    /// The tasks whose results it needs.
     pub(super) inputs: Vec<Cell>,
-    /// It has had a result, though that may be taken back since.
+    /// It has had a result, which may have been taken back.
     pub(super) was_done: bool,
-    /// Somebody depends on it: its end is told at once.
+    /// A task depends on it, so its end is told at once.
     pub(super) watched: bool,
-    /// Whose call it is.
+    /// Its actor, if it is a call.
     pub(super) actor: Option<Cell>,
 }
 
@@ -76,17 +78,18 @@ pub(super) enum Shows {
 
 #[derive(Default, Debug)]
 pub(super) struct Thread {
-    /// Pulled and not begun.
+    /// Claimed and not begun.
     pub(super) batch: VecDeque<(TaskId, Cell)>,
     pub(super) running: Option<(TaskId, Cell)>,
-    /// What waits below that, and what for.
+    /// The tasks that wait below `running` on this worker's stack, each with its wait. The bottom
+    /// comes first.
     pub(super) below: Vec<((TaskId, Cell), Wait)>,
-    /// Done, and the core does not know it yet.
+    /// Done, but the core has not been told.
     pub(super) untold: Vec<TaskId>,
     /// The core knows that `running` runs.
     pub(super) told: bool,
     pub(super) waits_for: Option<Wait>,
-    /// Asleep, to come back after a while.
+    /// It sleeps, and comes back after a while.
     pub(super) dozes: bool,
     pub(super) state: ThreadState,
 }
@@ -136,7 +139,7 @@ impl World {
         *self.happened.entry(what).or_default() += 1;
     }
 
-    /// One event: the effects are carried out, and everything is checked.
+    /// Sends one event, carries the effects out, and checks everything.
     pub(super) fn event(&mut self, event: Event<Cell>) {
         self.events += 1;
         let pulls = match &event {
@@ -145,7 +148,8 @@ impl World {
         };
         self.note_event(&event);
         let lends = matches!(event, Event::Park { .. } | Event::Secede(_));
-        // Until the caller has put down who waits for what, less would seem to be needed than is.
+        // The caller has not recorded the new waits yet, so needed tasks would seem not to be
+        // needed.
         let waits = matches!(event, Event::Park { .. } | Event::Nest { .. } | Event::Unnest(_));
         let before = self.scheduler.workers.tally();
         let news_under_way = self.scheduler.has_more();
@@ -186,7 +190,8 @@ impl World {
                     true => "a task was handed over",
                     false => "a task was claimed in a batch",
                 });
-                // News of before may have made something ready only after this was chosen.
+                // If older news were under way, they may have made a better task ready after this
+                // one was chosen.
                 let group = self.scheduler.group_of(*worker).expect("it joined");
                 self.check_may_run(*task, *worker, *begun);
                 if *begun {
@@ -298,7 +303,7 @@ impl World {
             Effect::Joined(worker) => drop(self.workers.insert(worker, Thread::default())),
             Effect::Inherit { payload, cause } => {
                 self.note("a failure was inherited");
-                // A cause that was cancelled while the news were under way has its error still.
+                // A cause that was cancelled while the news was under way still has its error.
                 let has_error = matches!(self.cells[cause].shows, Shows::Failed | Shows::Cancelled);
                 assert!(has_error, "no error to inherit");
                 self.settle(payload, Shows::Failed);
@@ -326,7 +331,7 @@ impl World {
         }
     }
 
-    /// A wait counts an end, whatever becomes of the task later.
+    /// A wait counts the end of a task, whatever becomes of the task later.
     fn has_ended_once(&mut self, task: TaskId) {
         for thread in self.workers.values_mut() {
             if let Some(wait) = &mut thread.waits_for
@@ -348,7 +353,7 @@ impl World {
         self.cells[cell].shows = shows;
     }
 
-    /// Submits, and returns the cell of the task that the submission is.
+    /// Submits a function, and returns the cell of its task.
     pub(super) fn submit(
         &mut self,
         priority: Option<i32>,
@@ -360,7 +365,7 @@ impl World {
         self.submit_to(None, priority, parent, key, kind, inputs)
     }
 
-    /// The same, with a constraint.
+    /// As [`submit`](Self::submit), with a constraint.
     pub(super) fn submit_to(
         &mut self,
         constraint: Option<Constraint>,
@@ -394,7 +399,7 @@ impl World {
         self.submitted(payload)
     }
 
-    /// Calls an actor: any task can be one.
+    /// Calls an actor, which any task can be.
     pub(super) fn call(
         &mut self,
         priority: Option<i32>,
@@ -530,7 +535,7 @@ impl World {
         self.tell(worker);
         let thread = self.workers.get_mut(&worker).expect("it joined");
         if thread.running.is_some() {
-            // Handed over for what was told late.
+            // A task was handed over for an end that was told late.
             return;
         }
         thread.state = ThreadState::Asleep;
@@ -544,19 +549,19 @@ impl World {
         self.take_back();
     }
 
-    /// The workers that doze have not been woken for a while.
+    /// A while passes in which the dozing workers are not woken.
     pub(super) fn while_passes(&mut self) {
         let dozing: Vec<WorkerId> =
             self.workers.iter().filter(|(_, t)| t.dozes).map(|(worker, _)| *worker).collect();
         for worker in dozing {
-            // Another one's coming back may have woken it.
+            // The event of another dozing worker may have woken it.
             if std::mem::take(&mut self.workers.get_mut(&worker).expect("it joined").dozes) {
                 self.event(Event::Stalled(worker));
             }
         }
     }
 
-    /// Does what the driver does with `TakeBack`: half of what has not begun.
+    /// Does what the driver does on `TakeBack`: takes back half of the claims that have not begun.
     fn take_back(&mut self) {
         let asked: Vec<TaskId> = self
             .answer
@@ -579,7 +584,8 @@ impl World {
         }
     }
 
-    /// Gives back what a worker has claimed, and tells what it runs, as before every wait.
+    /// Gives back what a worker has claimed, and says what it runs, as the driver does before every
+    /// wait.
     fn before_wait(&mut self, worker: WorkerId) {
         self.tell(worker);
         let thread = self.workers.get_mut(&worker).expect("it joined");
@@ -600,7 +606,7 @@ impl World {
         })
     }
 
-    /// Parks the task on this worker. False if that would close a cycle.
+    /// Parks the task on this worker. Returns false if the wait was refused as a cycle.
     pub(super) fn park(&mut self, worker: WorkerId, wait: Wait) -> bool {
         self.before_wait(worker);
         loop {
@@ -637,8 +643,8 @@ impl World {
         true
     }
 
-    /// Has the task on this worker wait for all of these, and run some of them meanwhile. False if
-    /// that would close a cycle.
+    /// Lets the task on this worker wait for all of these tasks and run some of them meanwhile.
+    /// Returns false if the wait was refused as a cycle.
     pub(super) fn nest(&mut self, worker: WorkerId, wait: Wait) -> bool {
         self.before_wait(worker);
         self.event(Event::Nest { worker, wait: wait.clone() });
@@ -658,8 +664,8 @@ impl World {
         true
     }
 
-    /// Goes on with the lowest wait on this worker's stack: runs one more of what it waits for, or
-    /// ends it, or parks.
+    /// Goes on with the topmost wait on this worker's stack: runs one more of the tasks waited for,
+    /// or ends the wait, or parks.
     pub(super) fn go_on_nested(&mut self, worker: WorkerId) {
         self.tell(worker);
         let thread = &self.workers[&worker];
@@ -756,7 +762,7 @@ impl World {
         self.event(Event::Finish { worker: None, task, outcome: Outcome::Done, took: 0 });
     }
 
-    /// The thread of this worker is gone: what it ran fails, what it claimed goes back.
+    /// The thread of this worker is gone. What it ran fails, and what it claimed goes back.
     pub(super) fn leave(&mut self, worker: WorkerId) {
         if self.workers[&worker].running.is_some() {
             self.finish(worker, Outcome::Failed, 0);
@@ -771,7 +777,7 @@ impl World {
             let (worker, outcome) = (Some(worker), Outcome::Failed);
             self.event(Event::Finish { worker, task, outcome, took: 0 });
         }
-        // A chain may have been handed over just before: it runs nowhere.
+        // The next task of a chain may have been handed over just now. It runs nowhere.
         let thread = self.workers.remove(&worker).expect("it joined");
         if let Some((task, cell)) = thread.running {
             self.cells[cell].shows = Shows::Failed;
@@ -785,7 +791,7 @@ impl World {
         self.take_back();
     }
 
-    /// Closes, and lets everybody end what they are in the middle of.
+    /// Closes the scheduler, and lets every worker end what it runs.
     pub(super) fn close(&mut self) {
         self.closed = true;
         self.event(Event::Close);
@@ -803,7 +809,7 @@ impl World {
         }
     }
 
-    /// What has not ended, and where the workers stand: for messages.
+    /// Returns the tasks that have not ended and the states of the workers, for messages.
     pub(super) fn stuck(&self) -> impl std::fmt::Debug {
         let live = self.scheduler.tasks.iter().filter(|(_, task)| !task.state.is_settled());
         let live: Vec<_> = live
@@ -813,7 +819,7 @@ impl World {
         (live, states)
     }
 
-    /// Cancels what would be ready for ever.
+    /// Cancels the tasks that would be ready for ever.
     pub(super) fn cancel_unrunnable(&mut self) {
         let mut unrunnable = self.ready_in_order();
         unrunnable.retain(|id| self.scheduler.is_unrunnable(*id));

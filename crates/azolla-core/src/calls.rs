@@ -1,11 +1,15 @@
 //! Calls of actors: tasks that run one at a time, in the order in which they were submitted.
 //!
 //! An actor is a task whose result is a state that its calls change. A call needs its actor as any
-//! task needs an input, and besides it must be the *current* call of the actor's mailbox, which each
-//! becomes in turn, whatever has come of those before. One that has begun stays it until its worker
-//! says that it has ended, even if it is cancelled meanwhile. A call that goes on without a worker
-//! leaves the mailbox, and its driver lets it go on only while no other call runs. So that the core
-//! always knows what has begun, a call is never claimed: it is given begun.
+//! task needs an input. It must also be the *current* call of the actor's mailbox. Each call in the
+//! mailbox becomes current in turn, whatever became of the calls before it.
+//!
+//! A call that has begun stays current until its worker reports its end, even if it is cancelled
+//! meanwhile. A call that goes on without a worker leaves the mailbox, and its driver lets it go on
+//! only while no other call runs.
+//!
+//! The core must always know which call has begun. So a call is never claimed: the worker that gets
+//! it begins it.
 
 use crate::effect::Effect;
 use crate::id::TaskId;
@@ -18,31 +22,31 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-/// The mailboxes of those actors that have calls to come.
+/// The mailboxes of the actors that have a current call or queued ones.
 #[derive(Default)]
 pub(crate) struct Calls {
     pub(crate) mailboxes: HashMap<TaskId, Mailbox, FxBuildHasher>,
-    /// Calls that were cancelled after they had begun, and their actors: they are current still.
+    /// Calls that were cancelled after they had begun, with their actors. They are still current.
     pub(crate) abandoned: HashMap<TaskId, TaskId, FxBuildHasher>,
 }
 
 #[derive(Default)]
 pub(crate) struct Mailbox {
-    /// The call that may run; `None` while the next is looked for.
+    /// The call that may run. `None` while `Todo::NextCall` is on the list.
     pub(crate) current: Option<TaskId>,
-    /// Those that come after it, oldest first. Some may have ended, or be gone.
+    /// The calls after it, oldest first. Some may have ended, or be gone.
     pub(crate) queue: VecDeque<TaskId>,
 }
 
 impl<P: Clone> Scheduler<P> {
-    /// The actor of this task, if it is a call.
+    /// Returns the actor of this task, if the task is a call that has not settled.
     pub(crate) fn actor_of(&self, id: TaskId) -> Option<TaskId> {
         let task = self.tasks.get(id).filter(|task| task.is_call())?;
-        // One that is settled has let go of it, and stands in no mailbox.
+        // A settled call has given up its inputs, and is in no mailbox.
         task.inputs.first()
     }
 
-    /// Puts a call into its actor's mailbox. Whether others come before it.
+    /// Puts a call into its actor's mailbox. Returns whether others come before it.
     #[cold]
     pub(crate) fn enter_mailbox(&mut self, call: TaskId) -> bool {
         let Some(actor) = self.actor_of(call) else { return false };
@@ -51,7 +55,7 @@ impl<P: Clone> Scheduler<P> {
             self.calls.mailboxes.insert(actor, mailbox);
             return false;
         };
-        // Before it grows, those that have been cancelled make room.
+        // Before the queue grows, drop the calls that were cancelled.
         if mailbox.queue.len() == mailbox.queue.capacity() && mailbox.queue.len() >= 64 {
             mailbox.queue.retain(|other| is_waiting(&self.tasks, *other));
         }
@@ -59,7 +63,7 @@ impl<P: Clone> Scheduler<P> {
         true
     }
 
-    /// This call will not go on: if it was the current one, the next is.
+    /// This call will not go on in the mailbox. If it was current, the next call becomes current.
     #[cold]
     pub(crate) fn leave_mailbox(&mut self, call: TaskId, actor: TaskId) {
         if let Some(mailbox) = self.calls.mailboxes.get_mut(&actor)
@@ -70,7 +74,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// A call is about to be cancelled. If it has begun it runs on, and no other does
+    /// A call is about to be cancelled. If it runs, it runs on, and no other call may begin
     /// meanwhile.
     #[cold]
     pub(crate) fn abandon(&mut self, call: TaskId) {
@@ -84,7 +88,8 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// A task that was settled before, and perhaps is gone, has let go of its worker.
+    /// The worker reports the end of a task that was settled before and may be gone. If the task
+    /// was an abandoned call, the next call becomes current.
     #[cold]
     pub(crate) fn end_abandoned(&mut self, call: TaskId) {
         if let Some(actor) = self.calls.abandoned.remove(&call) {
@@ -96,13 +101,15 @@ impl<P: Clone> Scheduler<P> {
         self.calls.mailboxes.get(&actor).is_some_and(|mailbox| mailbox.current == Some(call))
     }
 
-    /// The call without whose end this one, which waits in the mailbox or has left it, cannot go on.
+    /// Returns the current call of the mailbox, if it is another one: this call waits in the
+    /// mailbox or has left it, and cannot go on before that one ends.
     pub(crate) fn call_before(&self, call: TaskId) -> Option<TaskId> {
         let current = self.calls.mailboxes.get(&self.actor_of(call)?)?.current?;
         (current != call).then_some(current)
     }
 
-    /// Makes the next in the mailbox the current one. Looks at so many, and returns at how many.
+    /// Makes the next waiting call in the mailbox the current one. Looks at no more than `most`
+    /// calls, and returns how many it looked at.
     #[cold]
     pub(crate) fn next_from_mailbox(
         &mut self,
@@ -131,7 +138,7 @@ impl<P: Clone> Scheduler<P> {
         mailbox.is_some_and(|mailbox| !mailbox.queue.is_empty())
     }
 
-    /// The call that waits for nothing but the end of this one.
+    /// Returns the next call, if it waits for nothing but the end of this one.
     fn next_call(&self, call: TaskId) -> Option<TaskId> {
         let mailbox = self.calls.mailboxes.get(&self.actor_of(call)?)?;
         let next = *mailbox.queue.front().filter(|_| mailbox.current == Some(call))?;
@@ -139,8 +146,8 @@ impl<P: Clone> Scheduler<P> {
         waits.then_some(next)
     }
 
-    /// What this call's worker runs next: its only dependent, or the next call, whichever is more
-    /// urgent; and whether it is that.
+    /// Returns what the worker of this call may run next, and whether that is the next call. It is
+    /// the call's only dependent or the next call, the one with the higher priority.
     #[cold]
     pub(crate) fn next_after_call(&self, call: TaskId) -> Option<(TaskId, bool)> {
         let priority = |id| self.tasks.get(id).map(|task| task.priority);
@@ -157,7 +164,7 @@ impl<P: Clone> Scheduler<P> {
         Some(if goes_first { (next, true) } else { (only, false) })
     }
 
-    /// Makes the call current that [`next_call`](Self::next_call) has named.
+    /// Makes the call current that [`next_call`](Self::next_call) has returned.
     #[cold]
     pub(crate) fn make_next_current(&mut self, call: TaskId) {
         if let Some(actor) = self.actor_of(call)
@@ -167,7 +174,8 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The actor is cancelled, and so are its calls but for the one that has begun.
+    /// The task is cancelled. If it is an actor, its calls are cancelled too, except one that has
+    /// begun.
     #[cold]
     pub(crate) fn cancel_calls(&mut self, actor: TaskId) {
         if let Some(mailbox) = self.calls.mailboxes.get(&actor) {

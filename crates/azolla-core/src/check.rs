@@ -1,7 +1,7 @@
-//! Every invariant of the scheduler, in one place, to be checked after every event of a test.
+//! Every invariant of the scheduler, in one place. Tests check them after every event.
 //!
-//! One pass over the tasks gathers what they say of each other; then each task, each worker and
-//! each count is held against that. It costs a few nanoseconds a task that is kept.
+//! One pass over the tasks collects what they say of each other. Then each task, each worker and
+//! each count is compared with that. It costs a few nanoseconds for each task that is kept.
 
 mod resources;
 
@@ -19,15 +19,17 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// What the tasks and the list of things to do say, all of them together.
+/// What the tasks, the mailboxes and the list of things left to do say, taken together.
 struct Survey {
-    /// By a task's place: how many tasks want it, and who has let go of it but has not been heard.
+    /// By a task's place: how many wants of dependents it must have. Wants that are on the list to
+    /// be taken back still count.
     wanted: Vec<u32>,
-    /// By a task's place: how often it will be told that an input has ended.
+    /// By a task's place: how often it will be told that an input, or the call before it, has
+    /// ended.
     news: Vec<u32>,
-    /// Ready tasks by priority, in no order.
+    /// Ready tasks that some group can run, by priority, in no order.
     ready: Vec<(Priority, usize)>,
-    /// By branch: tasks that have not ended.
+    /// By branch: how many tasks have not ended.
     live_of_branch: Vec<u64>,
     kept: usize,
     live: usize,
@@ -37,10 +39,9 @@ struct Survey {
 }
 
 impl<P: Clone> Scheduler<P> {
-    /// Checks every invariant; walks everything there is, so it is for tests.
+    /// Checks every invariant. It walks over everything, so it is for tests.
     ///
-    /// # Errors
-    /// What does not hold, in words.
+    /// # Errors Says which invariant does not hold.
     pub fn check(&self) -> Result<(), String> {
         let survey = self.survey();
         self.check_counts(&survey)?;
@@ -151,7 +152,7 @@ impl<P: Clone> Scheduler<P> {
         let by_tasks = survey.wanted[id.index()];
         let counted = task.wants.dependents();
         ensure!(by_tasks == counted, "{id:?}: {by_tasks} depend on it, it counts {counted}");
-        // What is suspended goes with the last who wants it, as what is queued does.
+        // An unwanted suspended task is cancelled at once, as a queued one is.
         let may_be_unwanted = matches!(task.state, State::Claimed { .. })
             || task.state.is_running() && task.state != State::Suspended;
         ensure!(task.wants.any() || may_be_unwanted, "{id:?} {:?} is kept for nobody", task.state);
@@ -192,7 +193,7 @@ impl<P: Clone> Scheduler<P> {
         Ok(())
     }
 
-    /// One call of an actor at a time, and all others in its mailbox, in their order.
+    /// One call of an actor runs at a time, and all others are in its mailbox, in their order.
     fn check_calls(&self) -> Result<(), String> {
         for (actor, Mailbox { current, queue }) in &self.calls.mailboxes {
             let passing = |todo: &Todo<P>| matches!(todo, Todo::NextCall(of) if of == actor);
@@ -260,7 +261,7 @@ impl<P: Clone> Scheduler<P> {
         }
         let Some(task) = worker.task.and_then(|task| self.tasks.get(task)) else { return Ok(()) };
         let agrees = match (&worker.state, task.state) {
-            // Cancelled: it goes on, for nobody.
+            // The task is cancelled, and goes on although its result is dropped.
             (_, State::Cancelled) => true,
             (WorkerState::Active, State::Running { worker })
             | (
@@ -274,7 +275,7 @@ impl<P: Clone> Scheduler<P> {
         Ok(())
     }
 
-    /// No more slots in use than there are, and none free while somebody waits for one.
+    /// No more slots are held than there are, and none is free while a worker queues for one.
     fn check_slots(&self) -> Result<(), String> {
         for group in self.workers.group_ids() {
             let Slots { tally, slots, .. } = self.workers.group(group);
@@ -295,8 +296,8 @@ impl<P: Clone> Scheduler<P> {
         self.check_cap()
     }
 
-    /// Tasks that wait for all of something never wait for each other. Found by another way than
-    /// the one by which waits are refused: depth first, from every parked task.
+    /// Waits for all of several tasks form no cycle. This check works differently from the one that
+    /// refuses waits: it goes depth first from every task on a worker.
     fn check_waits(&self) -> Result<(), String> {
         let mut seen = vec![Seen::Not; self.tasks.places()];
         for (_, worker) in self.workers.iter() {
@@ -335,14 +336,14 @@ impl<P: Clone> Scheduler<P> {
         Ok(())
     }
 
-    /// What this task cannot go on without.
+    /// Returns the tasks without which this task cannot go on.
     fn waits_of(&self, id: TaskId) -> Vec<TaskId> {
         let Some(task) = self.tasks.get(id) else { return Vec::new() };
         match task.state {
             State::Waiting { .. } => {
                 let mut waits = task.inputs.iter().collect::<Vec<_>>();
                 let mailbox = self.actor_of(id).and_then(|actor| self.calls.mailboxes.get(&actor));
-                // All those before it, the last first.
+                // All calls before it.
                 if let Some(Mailbox { current, queue }) = mailbox
                     && *current != Some(id)
                 {
@@ -363,7 +364,7 @@ impl<P: Clone> Scheduler<P> {
     }
 }
 
-/// Whether a task has been met on the way through the waits, and is above the one looked at.
+/// Whether the search has not met a task yet, has it on its path, or has left it for good.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Seen {
     Not,

@@ -1,11 +1,13 @@
-//! Where a task may run, and what it takes meanwhile: groups of slots, resources, constraints.
+//! Groups of slots, their resources, and constraints: where a task may run and what it takes
+//! meanwhile.
 //!
-//! A *group* is what users call a worker: some slots, and amounts of resources (two GPUs, say) that
-//! the tasks on them share. A task without a constraint runs on any slot and takes nothing else.
+//! A *group* is what users call a worker. It has some slots, and amounts of resources (two GPUs,
+//! say) that the tasks on those slots share. A task without a constraint runs on any slot and takes
+//! nothing else.
 
 use alloc::vec::Vec;
 
-/// A group of slots that share resources: the groups are numbered from 0.
+/// A group of slots that share resources. Groups are numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub u16);
 
@@ -15,7 +17,7 @@ impl GroupId {
     }
 }
 
-/// A resource: a dense small number that the caller deals out, one a name.
+/// A resource: a small dense number. The caller assigns one to each name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceId(pub u16);
 
@@ -24,14 +26,14 @@ impl ResourceId {
     pub const NOWHERE: Self = Self(u16::MAX);
 }
 
-/// How much of a resource, exact to a millionth: what is taken and given back a million times adds
-/// up, as it would not in floating point.
+/// An amount of a resource, in millionths. Amounts are integers, so taking and giving back a
+/// million times leaves no rounding error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Amount(u64);
 
 impl Amount {
-    /// The amount nearest to `number`, but never nothing for something; `None` if that is negative
-    /// or NaN. Beyond 1.8 × 10¹³ an amount is without end.
+    /// Returns the amount nearest to `number`, but never 0 for a number above 0. Returns `None` if
+    /// `number` is negative or NaN. Beyond 1.8 × 10¹³ an amount is infinite.
     #[must_use]
     pub fn new(number: f64) -> Option<Self> {
         if number.is_nan() || number < 0.0 {
@@ -41,7 +43,7 @@ impl Amount {
         Some(Self(if number > 0.0 { millionths.max(1) } else { 0 }))
     }
 
-    /// The number that this amount was made from, to a millionth.
+    /// Returns the number that this amount was made from, to a millionth.
     #[must_use]
     pub fn number(self) -> f64 {
         if self.0 == u64::MAX { f64::INFINITY } else { self.0 as f64 / 1e6 }
@@ -51,12 +53,12 @@ impl Amount {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// How often `part` can be taken of it.
+    /// Returns how many times `part` can be taken from it.
     pub(crate) fn times(self, part: Self) -> usize {
         if self.0 == u64::MAX { usize::MAX } else { (self.0 / part.0.max(1)) as usize }
     }
 
-    /// What is left when `other` is taken away; of what is without end, all.
+    /// Returns what is left when `other` is taken away. An infinite amount stays infinite.
     pub(crate) fn minus(self, other: Self) -> Self {
         if self.0 == u64::MAX { self } else { Self(self.0.saturating_sub(other.0)) }
     }
@@ -67,12 +69,12 @@ impl Amount {
 pub struct Group {
     /// How many of its tasks may run at once.
     pub slots: usize,
-    /// What they share.
+    /// The resources that its tasks share.
     pub resources: Vec<(ResourceId, Amount)>,
 }
 
 impl Group {
-    /// A group that has slots alone.
+    /// Returns a group that has slots and no resources.
     #[must_use]
     pub fn of_slots(slots: usize) -> Self {
         Self { slots, resources: Vec::new() }
@@ -88,11 +90,12 @@ pub struct Constraint {
 }
 
 impl Constraint {
-    /// A task may run on `groups` alone, or on any if that is `None`. With `others` the groups are
-    /// a wish: the rest may run it while none of them has a slot and the resources to spare. While it
-    /// runs it `takes` so much of these resources of its group; a resource named twice is taken twice.
+    /// Returns a constraint under which a task may run only on `groups`, or on any group if that is
+    /// `None`. With `others`, `groups` is a preference: the other groups may run the task while no
+    /// preferred group has a slot and the resources to spare. While the task runs it `takes` these
+    /// amounts of the resources of its group. A resource that is named twice is taken twice.
     ///
-    /// `None` if that leaves a task free to run anywhere.
+    /// Returns `None` if the task may run anywhere and takes nothing.
     #[must_use]
     pub fn new(
         groups: Option<Vec<GroupId>>,
@@ -116,13 +119,13 @@ impl Constraint {
         (groups.is_some() || !sums.is_empty()).then_some(Self { groups, others, takes: sums })
     }
 
-    /// What it takes of its group's resources, each once.
+    /// Returns what a task takes of its group's resources. Each resource occurs once.
     #[must_use]
     pub fn takes(&self) -> &[(ResourceId, Amount)] {
         &self.takes
     }
 
-    /// Whether a group of this number ever could run the task, if not now.
+    /// Returns whether this group can ever run the task, even if it cannot now.
     #[must_use]
     pub fn fits(&self, id: GroupId, group: &Group) -> bool {
         let has = |resource: ResourceId| {
@@ -134,7 +137,7 @@ impl Constraint {
             && self.takes.iter().all(|(resource, amount)| has(*resource) >= *amount)
     }
 
-    /// Whether this group is among those that it names, or it names none.
+    /// Returns whether the constraint names this group, or names none.
     pub(crate) fn names(&self, group: GroupId) -> bool {
         self.groups.as_ref().is_none_or(|groups| groups.contains(&group))
     }

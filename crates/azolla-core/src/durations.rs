@@ -1,32 +1,33 @@
-//! How long tasks of one kind have taken: a sum and a histogram, for whoever watches.
+//! How long the tasks of one kind have taken: a sum and a histogram, for the dashboard.
 
-/// How long the tasks of one kind have held their slots, or if they ended without a worker, how
-/// long all of it took; where that was measured.
+/// How long the tasks of one kind have held their slots, or, if they ended without a worker, how
+/// long all of it took. Tasks that were not measured are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Durations {
-    /// All of it, in nanoseconds.
+    /// The sum, in nanoseconds.
     pub total: u64,
-    /// How many tasks took at least 2ⁿ nanoseconds and less than 2ⁿ⁺¹; the last is all beyond.
+    /// By n: how many tasks took at least 2ⁿ nanoseconds and less than 2ⁿ⁺¹. The last has no upper
+    /// bound.
     pub by_power: [u32; POWERS],
     /// How many of these ended without a worker, as async work does.
     pub detached: u32,
-    /// How many turns there were that left a polled task suspended. If any, what is told of such
-    /// tasks is how long their last turns took: nobody measures how long they were suspended.
+    /// How many turns left a polled task suspended. Of such a task only the last turn is measured,
+    /// not how long it was suspended.
     pub turns: u32,
 }
 
-/// What somebody has measured the time of.
+/// What was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stretch {
-    /// All that a task did with its worker.
+    /// A run of a task, from its beginning to its end on one worker.
     Held,
-    /// A task from its beginning with a worker to its end without one.
+    /// A task from its beginning on a worker to its end without one.
     Detached,
-    /// A turn after which it is not over.
+    /// A turn after which the task is suspended.
     Turn,
 }
 
-/// Up to half an hour.
+/// The number of powers of two: up to half an hour.
 pub const POWERS: usize = 41;
 
 impl Default for Durations {
@@ -36,7 +37,7 @@ impl Default for Durations {
 }
 
 impl Durations {
-    /// One more of these took so many nanoseconds; 0 if that was not measured.
+    /// Records how long one of these took, in nanoseconds; 0 if that was not measured.
     pub(crate) fn add(&mut self, nanoseconds: u64, what: Stretch) {
         if what == Stretch::Turn {
             self.turns = self.turns.saturating_add(1);

@@ -1,15 +1,14 @@
-//! All that can go out: what the scheduler asks of the driver.
+//! Effects: everything that the scheduler can tell the driver.
 
 use crate::id::{Priority, TaskId, WorkerId};
 use alloc::vec::Vec;
 
-/// Something for the driver to do or to know. Effects come in the order in which they must be
-/// carried out.
+/// Something for the driver to do or to know. Effects must be carried out in their order.
 #[derive(Debug)]
 pub enum Effect<P> {
     /// The submission is this new task.
     Submitted(TaskId),
-    /// The submission's key belongs to this task, whose future is now wanted again.
+    /// The submission's key belongs to this task, on which there is now a future (again).
     Existing(TaskId),
     /// This worker is to run this task.
     Run {
@@ -17,57 +16,61 @@ pub enum Effect<P> {
         worker: WorkerId,
         /// The task.
         task: TaskId,
-        /// What it takes to run it.
+        /// The payload of the task.
         payload: P,
         /// How urgent the task is.
         priority: Priority,
-        /// It begins now; otherwise it is claimed, and can be taken back until it begins.
+        /// The task begins now. Otherwise the worker claims it, and it can be taken back until it
+        /// begins.
         begun: bool,
     },
-    /// This worker, asleep or waiting to go on, now holds a slot. Wake it.
+    /// Wake this worker. If it was asleep or wanted to go on, it now holds a slot. If its task had
+    /// seceded before it waited, the wait is over and the task goes on without a slot.
     Grant(WorkerId),
-    /// This worker, which has found nothing to do, is to say [`Event::Stalled`](crate::Event::Stalled)
-    /// unless it is woken within some 20 ms.
+    /// This worker, which has found nothing to do, is to send
+    /// [`Event::Stalled`](crate::Event::Stalled) unless it is woken within some 20 ms.
     Doze(WorkerId),
-    /// This worker is not needed any more: let it end.
+    /// This worker is not needed any more, and the scheduler has removed it. Let it end.
     Retire(WorkerId),
-    /// The worker that has joined.
+    /// This worker has joined.
     Joined(WorkerId),
-    /// The worker may not give up its slot, or its task not rejoin.
+    /// The task may not wait, secede or rejoin now.
     Refused(Refusal),
-    /// A slot is idle and this claimed task has not been seen to begin: take it back if it has
-    /// not, and say so by `Unclaim`.
+    /// A slot is idle, and this task is claimed by a worker and has not begun as far as the core
+    /// knows. If it has not begun, the driver may take it back and say so by `Unclaim`.
     TakeBack {
         /// The task.
         task: TaskId,
-        /// What it takes to run it.
+        /// The payload of the task.
         payload: P,
     },
     /// This task fails with the error of `cause`.
     Inherit {
         /// The task that fails now.
         payload: P,
-        /// A failed task that it depended on.
+        /// The failed task that it depended on.
         cause: P,
     },
     /// This task is cancelled.
     Cancelled(P),
-    /// This failed task will run again: whoever looks at it waits anew.
+    /// This failed task will run again, so its result is pending again.
     Reset(P),
-    /// The core is done with this task.
+    /// The core has forgotten this task, and does not need the payload any more.
     Drop(P),
-    /// Asked for by [`Scheduler::observe`](crate::Scheduler::observe): this task can run from now.
+    /// This task can run from now on. Only sent if
+    /// [`Scheduler::observe`](crate::Scheduler::observe) asks for it.
     Ready(TaskId),
 }
 
-/// Why a worker may not give up its slot now.
+/// Why a task may not wait, secede or rejoin now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no worker in its group to take it over: let one join, then ask again.
+    /// Its group has no spare worker to use the slot. Let one join, then ask again.
     NoSpare,
-    /// The task holds resources of its own: what it waits for does not run on top of it.
+    /// The task holds resources, so no task may run on top of it. It may park instead.
     HoldsResources,
-    /// The wait would never end, for each of these tasks waits for the next, and the last for the
-    /// first, by depending on it or by taking what it holds. The first is the one that asked.
+    /// The wait would never end. Each of these tasks waits for the next, and the last for the
+    /// first: it waits for or depends on that task, or takes what that task holds. The first is the
+    /// one that asked.
     Cycle(Vec<TaskId>),
 }

@@ -1,4 +1,4 @@
-//! The macro that the checks of invariants are written with.
+//! The macro `ensure!`, with which checks of invariants return an error.
 
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {

@@ -1,4 +1,4 @@
-//! All that can come in: what the driver tells the scheduler.
+//! Events: everything that the driver can tell the scheduler.
 
 use crate::constraint::{Constraint, GroupId};
 use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
@@ -6,106 +6,111 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
 
-/// Something that happened, or that somebody asks for. Events about a task or worker that is gone
-/// change nothing: news may always arrive late.
+/// Something that happened, or that the driver asks for. An event about a task or worker that is
+/// gone changes nothing, because news may always arrive late.
 #[derive(Debug)]
 pub enum Event<P> {
-    /// Somebody wants a function run. Answered by `Submitted` or `Existing`.
+    /// A function is submitted. Answered by `Submitted` or `Existing`.
     Submit(Submission<P>),
     /// There is a future on this task again.
     Want(TaskId),
     /// The last future on this task is gone.
     Release(TaskId),
-    /// Run this task to its end even if no future is left (fire and forget).
+    /// Run this task to its end even if nothing else wants it (fire and forget).
     Keep(TaskId),
-    /// Cancel this task and all that depends on it.
+    /// Cancel this task and all tasks that depend on it.
     Cancel(TaskId),
-    /// Run this failed task again, and the failed inputs that made it fail.
+    /// Run this failed task again, and first the failed inputs that made it fail.
     Retry(TaskId),
 
-    /// A worker comes to be in this group, without a slot. Answered by `Joined`.
+    /// A worker joins this group. It sleeps, without a slot. Answered by `Joined`.
     Join(GroupId),
-    /// A worker is no more.
+    /// A worker is gone.
     Leave(WorkerId),
-    /// A worker has nothing left to do. Answered by `Run`s, or by nothing: it then sleeps until
-    /// it is sent `Grant`.
+    /// A worker has nothing left to do. Answered by `Run`s, or by `Retire`. Otherwise the worker
+    /// sleeps until it is sent `Grant`, or for a while if it is sent `Doze`.
     Pull(WorkerId),
-    /// A task has ended. `worker` is where it ran, or `None` for a task that was detached; `took`
-    /// is how long it held its slot, in nanoseconds.
+    /// A task has ended, or its turn has.
     Finish {
-        /// Where it ran.
+        /// The worker that it ran on. `None` for a task that was detached.
         worker: Option<WorkerId>,
         /// Which task.
         task: TaskId,
         /// How it ended.
         outcome: Outcome,
-        /// How long that took, in nanoseconds.
+        /// How long it held its slot, or for a detached task, how long all of it took. In
+        /// nanoseconds; 0 if that was not measured.
         took: u64,
     },
-    /// A claimed task that has not begun was taken back from its worker.
+    /// The driver has taken a claimed task back from its worker before it began.
     Unclaim(TaskId),
-    /// A worker has begun a task that it had claimed. Told only where it matters: before the task
-    /// parks, secedes or is detached.
+    /// A worker has begun a task that it had claimed. The driver says so only if it matters: before
+    /// the task parks, nests, secedes or is detached.
     Begun {
         /// The worker.
         worker: WorkerId,
         /// Which task.
         task: TaskId,
     },
-    /// The task that this worker runs goes on elsewhere and needs no slot (async work); the worker
-    /// is free again.
+    /// The task on this worker goes on elsewhere, without a slot (async work). The worker is free
+    /// again.
     Detach {
-        /// The worker that lets go of it.
+        /// The worker that it leaves.
         worker: WorkerId,
         /// Which task.
         task: TaskId,
     },
-    /// A task that has ended its turn as [`Outcome::Suspended`] can go on: it is queued again. A
-    /// task that is in any other state stays there.
+    /// A task that ended its turn as [`Outcome::Suspended`] can go on. It is queued again. A task
+    /// in any other state stays there.
     Wake {
         /// Which task.
         task: TaskId,
-        /// It has woken itself, so as to let others go first: it goes behind what is ready.
+        /// It has woken itself to let others go first. It goes behind the other tasks of its
+        /// priority.
         yields: bool,
     },
-    /// The task on this worker waits, and lends its slot meanwhile. May be `Refused`.
+    /// The task on this worker waits, and lends its slot meanwhile. May be answered by `Refused`.
     Park {
         /// The worker whose task waits.
         worker: WorkerId,
         /// What it waits for.
         wait: Wait,
     },
-    /// The task on this worker waits for all of these, and runs some of them meanwhile on its own
-    /// stack. May be `Refused`, if the wait would never end.
+    /// The task on this worker waits for all of some tasks, and meanwhile may run them on its own
+    /// stack. It keeps its slot for them. May be answered by `Refused`.
     Nest {
         /// The worker whose task waits.
         worker: WorkerId,
-        /// What it waits for: all of it.
+        /// What it waits for. It must need all of it.
         wait: Wait,
     },
-    /// The task that waits on this worker offers to run one of those that it waits for. Answered by
-    /// `Run`, or by nothing where that cannot run now or something more urgent is ready.
+    /// The task that waits on top of this worker's stack offers to run one of the tasks that it
+    /// waits for. Answered by `Run`, or by nothing if that task cannot run now or a more urgent one
+    /// is ready.
     RunNested {
         /// The worker.
         worker: WorkerId,
         /// Which of the tasks that it waits for, counted from 0.
         at: usize,
     },
-    /// The task that waits on this worker goes on, or is about to park; no other runs on top of it.
+    /// The task that waits on top of this worker's stack goes on, or is about to park. No task may
+    /// run on top of it.
     Unnest(WorkerId),
-    /// The task on this worker gives up its slot and runs on without one. May be `Refused`.
+    /// The task on this worker gives up its slot and runs on without one. May be answered by
+    /// `Refused`.
     Secede(WorkerId),
-    /// The wait on this worker is over, or its task rejoins: it is sent `Grant` once it has a slot. A
-    /// task that rejoins first gets back what it takes of its group's resources; where they would never
-    /// come it is `Refused`, and stays seceded.
+    /// The wait on this worker is over, or its seceded task wants to rejoin. The worker is sent
+    /// `Grant` once it has a slot, or at once if its task waited without one. A task that rejoins
+    /// first gets its resources back. If they would never come the answer is `Refused`, and the
+    /// task stays seceded.
     Resume(WorkerId),
 
-    /// A worker that was to doze has not been woken for a while.
+    /// A worker that was sent `Doze` has not been woken for a while.
     Stalled(WorkerId),
 
-    /// Go on with what the last event left undone.
+    /// Go on with what earlier events left to do.
     Continue,
-    /// Cancel everything that has not ended, and start nothing any more.
+    /// Cancel every task that has not ended, and begin no more tasks.
     Close,
 }
 
@@ -116,24 +121,24 @@ pub enum Event<P> {
 /// [`Kind`] that stands for it in its place with [`of_kind`](Self::of_kind).
 #[derive(Debug)]
 pub struct Submission<P, K = Kind> {
-    /// What the driver needs to run it; the core only hands it back.
+    /// What the driver needs to run it. The core only hands it back.
     pub payload: P,
     /// The key to find it under, if it has one.
     pub key: Option<Key>,
-    /// How urgent it is; `None` takes the parent's priority, or 0 without a parent.
+    /// How urgent it is. `None` takes the parent's priority, or 0 without a parent.
     pub priority: Option<Priority>,
     /// The task that submits it.
     pub parent: Option<TaskId>,
     /// Which function it is.
     pub kind: K,
-    /// Where it may run and what it takes, if not anywhere and nothing.
+    /// Where it may run and what it takes. `None` means anywhere and nothing.
     pub constraint: Option<Arc<Constraint>>,
     /// The tasks whose results it needs.
     pub inputs: Inputs,
-    /// It is a call of an actor, which is its only input: the calls of an actor run one at a time,
-    /// in the order in which they are submitted, and to their ends though nobody wants their results.
-    /// A call has grown from its actor; its priority, unless one is given, is the higher one of its
-    /// actor's and its parent's.
+    /// It is a call of an actor, which is its only input. The calls of an actor run one at a time,
+    /// in the order in which they are submitted. A call runs to its end even if nothing wants its
+    /// result. It grows from its actor. Without a priority of its own, it takes the higher one of
+    /// its actor's and its parent's.
     pub call: bool,
 }
 
@@ -152,7 +157,7 @@ impl<P, K> Submission<P, K> {
         }
     }
 
-    /// The same task, its function named otherwise.
+    /// Returns the same task with another name for its function.
     #[inline]
     pub fn of_kind<L>(self, kind: L) -> Submission<P, L> {
         let Self { payload, key, priority, parent, kind: _, constraint, inputs, call } = self;
@@ -160,7 +165,7 @@ impl<P, K> Submission<P, K> {
     }
 }
 
-/// The inputs of one task: no allocation for the few that most have.
+/// The inputs of one task. Up to three need no allocation.
 pub type Inputs = SmallVec<[Input; 3]>;
 
 /// A task whose result another one needs.
@@ -179,17 +184,17 @@ pub enum Outcome {
     Done,
     /// With an error.
     Failed,
-    /// With an error, and it is to be run again.
+    /// With an error, but it is to run again.
     Again,
-    /// Not at all: it has had its turn on the worker, and waits for [`Event::Wake`] to have another.
+    /// Not at all: its turn on the worker is over, and it waits for [`Event::Wake`] to get another.
     Suspended,
 }
 
 /// What a parked task waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// The tasks that it waits for, ended ones perhaps among them; empty if what it waits for is
-    /// no task. Shared, since a long list may be waited on again and again.
+    /// The tasks that it waits for, of which some may have ended. Empty if it waits for something
+    /// that is no task. In an `Arc`, since a task may wait on the same long list again and again.
     pub tasks: Arc<Vec<TaskId>>,
     /// Whether it needs all of them, or goes on with the first.
     pub all: bool,

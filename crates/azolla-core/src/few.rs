@@ -1,4 +1,5 @@
-//! A list of tasks that is mostly empty or short: sixteen bytes, and no allocation for one or two.
+//! A list of tasks that is mostly empty or short. It takes sixteen bytes, and allocates only for
+//! three tasks or more.
 
 use crate::id::TaskId;
 use core::mem;
@@ -6,9 +7,9 @@ use thin_vec::{ThinVec, thin_vec};
 
 #[derive(Clone)]
 pub(crate) enum Few {
-    /// One or two: the second may be [`TaskId::GONE`], which is none.
+    /// One or two tasks. The second is [`TaskId::GONE`] if there is one task.
     Here(TaskId, TaskId),
-    /// None, or more; or what has once been more.
+    /// No task, or three or more. Also any number, if the list has been longer.
     Listed(ThinVec<TaskId>),
 }
 
@@ -33,7 +34,8 @@ impl Few {
         matches!(self, Self::Listed(tasks) if tasks.is_empty())
     }
 
-    /// Whether one more does not fit without an allocation.
+    /// Returns whether one more task would need an allocation. Meant for long lists: an empty one
+    /// may count as full.
     pub(crate) fn is_full(&self) -> bool {
         match self {
             Self::Here(..) => self.len() == 2,
@@ -49,7 +51,7 @@ impl Few {
         }
     }
 
-    /// The only one.
+    /// Returns the task, if there is exactly one.
     #[inline]
     pub(crate) fn only(&self) -> Option<TaskId> {
         match self {
@@ -86,7 +88,7 @@ impl Few {
         few.iter().chain(listed).copied()
     }
 
-    /// Keeps those alone of which this holds.
+    /// Keeps only the tasks for which `holds` is true.
     pub(crate) fn retain(&mut self, holds: impl Fn(TaskId) -> bool) {
         match self {
             Self::Listed(tasks) => tasks.retain(|task| holds(*task)),
@@ -94,7 +96,7 @@ impl Few {
         }
     }
 
-    /// Takes away those after the first `at`.
+    /// Cuts the list after the first `at` tasks, and returns the rest.
     pub(crate) fn split_off(&mut self, at: usize) -> Self {
         if at >= self.len() {
             return Self::new();
@@ -139,7 +141,7 @@ mod test {
         TaskId::new(index, NonZeroU32::MIN)
     }
 
-    /// So many, one way and the other.
+    /// Makes a list of this length by pushing, and one by collecting.
     fn both(len: u32) -> [Few; 2] {
         let mut pushed = Few::new();
         (0..len).for_each(|index| pushed.push(task(index)));

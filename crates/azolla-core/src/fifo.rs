@@ -1,12 +1,12 @@
-//! First in, first out, in blocks: a long line has no more room than it needs, and neither copies itself
-//! to grow nor keeps what it needed once.
+//! A first-in, first-out queue in blocks. A long queue does not copy itself to grow, allocates
+//! little more than it needs, and gives blocks back as it shrinks.
 
 use alloc::collections::VecDeque;
 
 pub(crate) struct Fifo<T> {
-    /// Those that go first. Empty only if there are no others.
+    /// The block that goes first. Empty only if the queue is.
     head: VecDeque<T>,
-    /// Those that come after them, block by block. None is empty.
+    /// The blocks after it. None is empty.
     rest: VecDeque<VecDeque<T>>,
 }
 
@@ -61,7 +61,7 @@ impl<T> Fifo<T> {
         self.head.len() + self.rest.iter().map(VecDeque::len).sum::<usize>()
     }
 
-    /// Keeps those of which this holds, and the room that they need.
+    /// Keeps only the items for which `holds` is true, and gives back the memory of the others.
     pub(crate) fn retain(&mut self, holds: impl Fn(&T) -> bool) {
         for block in core::iter::once(&mut self.head).chain(&mut self.rest) {
             block.retain(&holds);
@@ -73,7 +73,7 @@ impl<T> Fifo<T> {
         }
     }
 
-    /// Empties it, and gives back the room if it was much.
+    /// Empties the queue, and gives back its memory if it was much.
     pub(crate) fn clear(&mut self) {
         self.head.clear();
         self.head.shrink_to(64);
@@ -86,7 +86,7 @@ mod test {
     use super::*;
     use alloc::vec::Vec;
 
-    /// What the blocks have room for.
+    /// Returns how many items the blocks have room for.
     fn room<T>(fifo: &Fifo<T>) -> usize {
         fifo.head.capacity() + fifo.rest.iter().map(VecDeque::capacity).sum::<usize>()
     }

@@ -1,8 +1,8 @@
-//! The graph: who depends on whom, who still wants what, and the news that travel along.
+//! The graph: which tasks depend on which, which are still wanted, and how both change.
 //!
-//! News go from a settled task to its dependents, and the loss of a want from a task that is gone
-//! to its inputs. Either way may reach far, so it is done in portions from a list, never by
-//! recursion.
+//! A settled task sends news to its dependents. A task that no longer needs its inputs takes its
+//! wants back from them. Either may reach far, so neither recurses: both append to a list that is
+//! worked off in portions (`todo.rs`).
 
 use crate::effect::Effect;
 use crate::id::{TaskId, WorkerId};
@@ -28,8 +28,8 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// All inputs are there: into the queue, or to the worker that has just finished one of them
-    /// (see `on/finish.rs`).
+    /// Puts a task into its ready queue. A task that goes straight to the worker that has finished
+    /// its last input never comes here (see `on/finish.rs`).
     pub(crate) fn set_ready(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
         if self.observing {
             effects.push(Effect::Ready(id));
@@ -37,7 +37,7 @@ impl<P: Clone> Scheduler<P> {
         self.set_state(id, State::Ready);
     }
 
-    /// Moves a task to another state and keeps what is counted by state in step.
+    /// Moves a task to another state, and updates the queues and counts that depend on the state.
     pub(crate) fn set_state(&mut self, id: TaskId, state: State) {
         let Some(task) = self.tasks.get_mut(id) else { return };
         let (priority, grown, rare) = (task.priority, task.grown, task.rare);
@@ -54,7 +54,7 @@ impl<P: Clone> Scheduler<P> {
             }
             State::Claimed { .. } => self.totals.claimed -= 1,
             State::Detached | State::Suspended => self.totals.detached -= 1,
-            // It will not run: what it needs is needed no more.
+            // It will not run, so parked tasks may no longer need its inputs.
             State::Waiting { .. } if state.is_settled() => self.waits_changed(),
             _ => {}
         }
@@ -80,13 +80,14 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The task has ended: its dependents are told, and it goes if nobody wants it.
+    /// The task has ended. Schedules the news to its dependents, and forgets the task if it is
+    /// unwanted.
     pub(crate) fn settle(&mut self, id: TaskId, state: State, effects: &mut Vec<Effect<P>>) {
         self.set_state(id, state);
         let Some(task) = self.tasks.get_mut(id) else { return };
         self.growth.ended(task.grown.branch(), state);
         let actor = if task.is_call() { task.inputs.first() } else { None };
-        // A failed task keeps its inputs, for it may be retried; a call may not.
+        // A failed task keeps its inputs because it may be retried. A call of an actor may not.
         if (state != State::Failed || task.is_call()) && !task.inputs.is_empty() {
             self.todo.push_back(Todo::Unwant(core::mem::take(&mut task.inputs)));
         }
@@ -118,7 +119,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Ends a task that is not settled as cancelled, and takes back the result of one that is.
+    /// Cancels a task. If it is done or failed already, its result or error is taken back.
     pub(crate) fn cancel(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
         if !self.calls.mailboxes.is_empty() {
             self.cancel_calls(id);
@@ -149,7 +150,8 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// One fewer wants this task.
+    /// Removes one want from this task. If none is left, the task is forgotten if it has settled,
+    /// and cancelled if it is waiting, ready or suspended.
     pub(crate) fn unwant(&mut self, id: TaskId, want: Want, effects: &mut Vec<Effect<P>>) {
         let Some(task) = self.tasks.get_mut(id) else { return };
         task.wants.remove(want);
@@ -159,7 +161,7 @@ impl<P: Clone> Scheduler<P> {
         match task.state {
             State::Done | State::Failed | State::Cancelled => self.forget(id, effects),
             State::Waiting { .. } | State::Ready | State::Suspended => self.cancel(id, effects),
-            // It runs, or is about to: it goes when it ends.
+            // It runs or is about to. It goes when it ends.
             _ => {}
         }
     }
@@ -183,11 +185,11 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Adds `dependent` to those told when `input` is settled.
+    /// Adds `dependent` to the tasks that are told when `input` settles.
     pub(crate) fn add_dependent(&mut self, input: TaskId, dependent: TaskId) {
         let Some(task) = self.tasks.get_mut(input) else { return };
-        // Before the list grows, those that are gone make room: dependents may come and go while
-        // an input takes long.
+        // Before the list grows, drop the dependents that are gone. Many may come and go while an
+        // input takes long.
         if task.dependents.is_full() && task.dependents.len() >= 64 {
             self.drop_gone_dependents(input);
         }
@@ -206,7 +208,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Takes the task that goes first out of the queue.
+    /// Takes the first task without a constraint out of its queue.
     pub(crate) fn pop_ready(&mut self) -> Option<TaskId> {
         let tasks = &self.tasks;
         self.ready.pop(|number, id| is_ready(tasks, number, id))
@@ -217,7 +219,8 @@ impl<P: Clone> Scheduler<P> {
         self.ready.peek(|number, id| is_ready(tasks, number, id))
     }
 
-    /// Gives a task that is in no queue to a worker.
+    /// Gives a task to a worker: to begin now (`begun`), or as a claim. The task must be in no
+    /// queue.
     pub(crate) fn give(
         &mut self,
         worker: WorkerId,
@@ -246,14 +249,15 @@ impl<P: Clone> Scheduler<P> {
     }
 }
 
-/// Whether the entry of this task by this number is the one that counts.
+/// Returns whether the queue entry of this task under this number still counts: the task is ready,
+/// and was queued under this number last.
 pub(crate) fn is_ready<P>(tasks: &Tasks<P>, number: u64, id: TaskId) -> bool {
     tasks
         .get(id)
         .is_some_and(|task| task.state == State::Ready && tasks.queued_number(task) == number)
 }
 
-/// Where a task stands in the queue, if it is there.
+/// Returns the position of a task in the order, if its entry under this number still counts.
 pub(crate) fn ready_order<P>(tasks: &Tasks<P>, number: u64, id: TaskId) -> Option<Order> {
     if is_ready(tasks, number, id) { tasks.get(id).map(|task| tasks.order(task)) } else { None }
 }

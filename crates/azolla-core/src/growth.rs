@@ -1,11 +1,14 @@
-//! The tree of growth by kind: how many tasks of each function have grown from those of each other,
-//! and how they ended. Exact, and cheap enough to be kept always.
+//! The tree of growth by kind: how many tasks of each function grew from the tasks of each other
+//! function, and how they ended. The counts are exact, and cheap enough to be kept always.
 //!
-//! A *branch* is all tasks of one kind that grew from the tasks of one other branch: were submitted
-//! by them, or, where nobody's task submits them, have one of them as their first input. A kind
-//! that comes up again further down its own line is the same branch again (a function that submits
-//! itself does not make an endless tree), so where a branch hangs and what has grown into it are
-//! kept apart: the latter are the *edges*.
+//! A *branch* is all tasks of one kind that grew from the tasks of one other branch. A task grows
+//! from the task that submitted it, or, if no task did, from its first input. A call of an actor
+//! grows from the actor.
+//!
+//! A kind that comes up again further down its own line is the same branch again, so that a
+//! function which submits itself does not make an endless tree. Hence a branch may be fed by
+//! several branches and hangs on only one of them. The counts of what grew from which branch into
+//! which are the *edges*.
 
 use crate::id::Kind;
 use crate::task::State;
@@ -19,35 +22,35 @@ use rustc_hash::FxBuildHasher;
 pub struct BranchId(pub u32);
 
 impl BranchId {
-    /// Where all begins: no task is in it, and what has grown from no task has grown from here.
+    /// The root. It holds no task, and a task that grew from no task grew from here.
     pub const ROOT: Self = Self(0);
-    /// Tasks for which there are too many branches.
+    /// The branch of all tasks that would need an edge beyond the limit.
     pub const REST: Self = Self(1);
 }
 
 /// All tasks of one kind that grew from the tasks of one branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branch {
-    /// The branch that it hangs on; its own for the root.
+    /// The branch that it hangs on. The root hangs on itself.
     pub parent: BranchId,
-    /// Which function it is; that of the root and of the rest says nothing.
+    /// Which function it is. Means nothing for the root and the rest.
     pub kind: Kind,
     /// Tasks that ended with a result.
     pub finished: u64,
     /// Tasks that ended with an error.
     pub failed: u64,
-    /// Tasks that will have no result.
+    /// Tasks that were cancelled.
     pub cancelled: u64,
 }
 
 /// How many tasks have grown from one branch into another, or into itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// The branch of those that grew them.
+    /// The branch that they grew from.
     pub from: BranchId,
     /// Their kind.
     pub kind: Kind,
-    /// Their own branch.
+    /// The branch that they are in.
     pub to: BranchId,
     /// How many.
     pub count: u64,
@@ -57,11 +60,11 @@ pub(crate) struct Growth {
     pub(crate) branches: Vec<Branch>,
     pub(crate) edges: Vec<Edge>,
     index: HashMap<(BranchId, Kind), u32, FxBuildHasher>,
-    /// The edge used last: tasks of one kind mostly come one after the other.
+    /// The edge that was used last. Tasks of one kind mostly come one after the other.
     last: usize,
 }
 
-/// The most edges, and so branches: for more nobody would look at the tree.
+/// The most edges, which also bounds the branches. A larger tree would be of no use to a reader.
 const MOST: usize = 1000;
 const _: () = assert!(MOST < 1 << 16, "a task keeps the number of its branch in 16 bits");
 
@@ -78,7 +81,7 @@ impl Growth {
         }
     }
 
-    /// One more task of this kind has grown from that branch. Which branch it is in.
+    /// Counts one more task of this kind that grew from that branch. Returns the task's branch.
     pub(crate) fn grow(&mut self, from: BranchId, kind: Kind) -> BranchId {
         let mut edge = &mut self.edges[self.last];
         if edge.from != from || edge.kind != kind {
@@ -106,7 +109,7 @@ impl Growth {
         self.edges.len() - 1
     }
 
-    /// The branch of this kind on the way from here to the root.
+    /// Returns the branch of this kind on the way from here to the root.
     fn above(&self, mut branch: BranchId, kind: Kind) -> Option<BranchId> {
         while branch != BranchId::ROOT {
             let Branch { parent, kind: own, .. } = self.branches[branch.0 as usize];
@@ -123,7 +126,7 @@ impl Growth {
         *self.count(branch, how) += 1;
     }
 
-    /// What was counted as ended so is so no more.
+    /// Takes back the count of a task that had ended so.
     pub(crate) fn not_ended(&mut self, branch: BranchId, how: State) {
         *self.count(branch, how) -= 1;
     }
@@ -137,14 +140,14 @@ impl Growth {
         }
     }
 
-    /// How many tasks have grown into this branch.
+    /// Returns how many tasks have grown into this branch.
     pub(crate) fn grown(&self, branch: BranchId) -> u64 {
         self.edges.iter().filter(|edge| edge.to == branch).map(|edge| edge.count).sum()
     }
 }
 
 impl Branch {
-    /// How many of its tasks have ended.
+    /// Returns how many of its tasks have ended.
     #[must_use]
     pub fn settled(&self) -> u64 {
         self.finished + self.failed + self.cancelled

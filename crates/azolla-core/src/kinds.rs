@@ -1,12 +1,13 @@
-//! How long tasks of each kind take, and so how many a worker may pull at once.
+//! How long the tasks of each kind take, and so how many tasks a worker may pull at once.
 
 use crate::durations::{Durations, Stretch};
 use crate::id::Kind;
 use alloc::vec::Vec;
 
-/// Tasks that average below this are short: pulling several at once pays (nanoseconds).
+/// A kind is short if its tasks take less than this on average, in nanoseconds. Pulling several
+/// short tasks at once pays.
 const SHORT: u64 = 20_000;
-/// No kind is called short before this many of it have ended.
+/// A kind is not called short before this many of its tasks or turns have ended.
 const SEEN: u32 = 3;
 /// The most tasks in one pull.
 const MOST: usize = 32;
@@ -27,15 +28,14 @@ impl Kinds {
         Self { all: Vec::new() }
     }
 
-    /// One more task of this kind, or a turn of it, took so many nanoseconds; 0 if that was not
-    /// measured.
+    /// Records how long a task of this kind, or a turn of one, took. 0 if that was not measured.
     pub(crate) fn took(&mut self, kind: Kind, nanoseconds: u64, what: Stretch) {
         let at = kind.0 as usize;
         if at >= self.all.len() {
             self.all.resize(at + 1, Measured::default());
         }
         let measured = &mut self.all[at];
-        // A moving average that forgets: the last eight count about as much as all before.
+        // A moving average that forgets: the last five count about as much as all before them.
         measured.mean = match measured.seen {
             0 => nanoseconds,
             _ => measured.mean - measured.mean / 8 + nanoseconds / 8,
@@ -54,8 +54,8 @@ impl Kinds {
             .is_some_and(|measured| measured.seen >= SEEN && measured.mean < SHORT)
     }
 
-    /// How many short tasks one worker may pull when `ready` are ready: half of its share, so
-    /// that the others find something when they come.
+    /// Returns how many short tasks one worker may pull when `ready` are ready. It is half of the
+    /// worker's share, so that the others find something when they come.
     pub(crate) fn batch(ready: usize, slots: usize) -> usize {
         ready.div_ceil(2 * slots.max(1)).clamp(1, MOST)
     }

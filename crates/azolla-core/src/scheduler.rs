@@ -1,4 +1,4 @@
-//! The state machine: one way in, and nothing but dispatch.
+//! The state machine. `handle` is its only way in, and does nothing but dispatch.
 
 use crate::calls::Calls;
 use crate::constraint::Group;
@@ -22,9 +22,9 @@ use alloc::vec::Vec;
 /// scheduler keeps it, clones it into effects, and never looks inside.
 pub struct Scheduler<P> {
     pub(crate) tasks: Tasks<P>,
-    /// Tasks without a constraint that are ready.
+    /// The ready tasks without a constraint.
     pub(crate) ready: ReadyQueue,
-    /// Constraints, and the ready tasks that have one.
+    /// The constraints, and the ready tasks that have one.
     pub(crate) sets: Sets,
     pub(crate) workerless: Workerless,
     pub(crate) workers: Workers,
@@ -32,35 +32,36 @@ pub struct Scheduler<P> {
     pub(crate) kinds: Kinds,
     pub(crate) growth: Growth,
     pub(crate) calls: Calls,
-    /// What is left to do of events already handled.
+    /// What is left to do for events that were handled already (see `todo.rs`).
     pub(crate) todo: VecDeque<Todo<P>>,
-    /// Failed tasks to run again, once nothing else is left to do: no old news may reach them.
+    /// Failed tasks to run again. They wait until `todo` is empty, so that no old news reaches
+    /// them.
     pub(crate) retries: VecDeque<TaskId>,
     pub(crate) totals: Totals,
     pub(crate) closing: bool,
     pub(crate) observing: bool,
-    /// The most transitions that one call makes.
+    /// After how many transitions one call stops. Tests use fewer than `TRANSITIONS`.
     pub(crate) transitions: usize,
 }
 
-/// The most transitions that one call makes, but in tests that want fewer.
+/// After how many transitions one call stops.
 const TRANSITIONS: usize = 256;
 
 impl<P: Clone> Scheduler<P> {
-    /// A scheduler that lets `slots` tasks run at once, all in one group.
+    /// Returns a scheduler that lets `slots` tasks run at once, all in one group.
     #[must_use]
     pub fn new(slots: usize) -> Self {
         Self::with_groups(&[Group::of_slots(slots)])
     }
 
-    /// A scheduler for these groups; they are numbered in this order.
+    /// Returns a scheduler for these groups, which are numbered in this order.
     #[must_use]
     pub fn with_groups(groups: &[Group]) -> Self {
         Self::with_parked_cap(groups, crate::waits::PARKED_CAP)
     }
 
-    /// As [`with_groups`](Self::with_groups), with another bound on the number of parked tasks than
-    /// 256. At the bound only tasks that a parked one needs are begun, until nothing else can go on.
+    /// As [`with_groups`](Self::with_groups), with another cap on parked tasks than 256. At the cap
+    /// only tasks that a parked task needs begin, until nothing else can go on.
     #[must_use]
     pub fn with_parked_cap(groups: &[Group], parked_cap: usize) -> Self {
         Self {
@@ -82,13 +83,14 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Takes in what happened, and adds what is to be done to `effects`. Where
-    /// [`has_more`](Self::has_more) then holds, the driver goes on with [`Event::Continue`], and
-    /// may let others in between.
-    // Inlined, so that where the event is known nothing of it is copied, and no other looked at.
+    /// Handles an event, and appends what the driver is to do to `effects`. If
+    /// [`has_more`](Self::has_more) is true afterwards, the driver must send [`Event::Continue`]
+    /// until it is false. It may send other events in between.
+    // Inlined: a caller that knows the event copies nothing of it, and has no other case in its
+    // code.
     #[inline(always)]
     pub fn handle(&mut self, event: Event<P>, effects: &mut Vec<Effect<P>>) {
-        // Whether a slot may fall free with nothing in the queue for it.
+        // These events may free a slot for which the queue holds nothing.
         let may_idle = matches!(
             event,
             Event::Pull(_) | Event::Park { .. } | Event::Secede(_) | Event::Leave(_)
@@ -127,14 +129,14 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Whether the last event left something undone, for [`Event::Continue`].
+    /// Returns whether something is left to do, for [`Event::Continue`].
     #[inline]
     #[must_use]
     pub fn has_more(&self) -> bool {
         !self.todo.is_empty() || !self.retries.is_empty()
     }
 
-    /// Whether to report by [`Effect::Ready`] when tasks become ready.
+    /// Turns [`Effect::Ready`] on or off, which reports when tasks become ready.
     pub fn observe(&mut self, observing: bool) {
         self.observing = observing;
     }

@@ -1,6 +1,8 @@
-//! Where tasks are kept: chunks of fixed size, so that growing copies nothing, and a chunk that
-//! has emptied goes back to the allocator. A place counts its generations; a chunk that is given
-//! back leaves behind the highest one, so no id is ever dealt out twice.
+//! A slab: the storage of tasks, in chunks of fixed size. Growing copies nothing, and an empty
+//! chunk goes back to the allocator.
+//!
+//! Each place counts its generations. A chunk that is given back leaves behind the highest
+//! generation of its places, so no id is used twice.
 
 use crate::id::TaskId;
 use alloc::boxed::Box;
@@ -9,7 +11,7 @@ use core::num::NonZeroU32;
 
 const CHUNK: usize = 256;
 
-/// What keeps the generation of its place, in the four bytes that it has to spare.
+/// A value that stores the generation of its place, for which it has four bytes to spare.
 pub(crate) trait HasGeneration {
     fn generation(&self) -> NonZeroU32;
     fn set_generation(&mut self, generation: NonZeroU32);
@@ -17,7 +19,7 @@ pub(crate) trait HasGeneration {
 
 pub(crate) struct Slab<T> {
     chunks: Vec<Chunk<T>>,
-    /// Chunks with a vacant place, or not allocated at all; the last is used next.
+    /// The chunks that have a vacant place or are not allocated. The last is used next.
     open: Vec<u32>,
     len: usize,
 }
@@ -26,7 +28,7 @@ struct Chunk<T> {
     entries: Option<Box<[Entry<T>]>>,
     used: u16,
     vacant: u16,
-    /// The generation that places of this chunk begin with when it is allocated again.
+    /// The generation at which all places begin when this chunk is allocated again.
     first_generation: NonZeroU32,
 }
 
@@ -47,7 +49,7 @@ impl<T: HasGeneration> Slab<T> {
         self.len
     }
 
-    /// One more than the highest index that any id in here can have.
+    /// Returns one more than the highest index that an id in this slab can have.
     pub(crate) fn places(&self) -> usize {
         self.chunks.len() * CHUNK
     }
@@ -89,7 +91,7 @@ impl<T: HasGeneration> Slab<T> {
         }
     }
 
-    /// What is at this place, for whoever knows that it is not vacant.
+    /// Returns the value at this place, whatever its generation.
     #[inline]
     pub(crate) fn at(&self, place: usize) -> Option<&T> {
         match &self.chunks.get(place / CHUNK)?.entries.as_ref()?[place % CHUNK] {
@@ -106,7 +108,7 @@ impl<T: HasGeneration> Slab<T> {
         }
     }
 
-    /// The id of what is at this place.
+    /// Returns the id of the value at this place.
     pub(crate) fn id_at(&self, place: usize) -> Option<TaskId> {
         match &self.chunks.get(place / CHUNK)?.entries.as_ref()?[place % CHUNK] {
             Entry::Occupied(value) => Some(TaskId::new(place as u32, value.generation())),
@@ -114,7 +116,7 @@ impl<T: HasGeneration> Slab<T> {
         }
     }
 
-    // Inlined, so that only what is used of the value is moved.
+    // Inlined, so that only the parts of the value that the caller uses are moved.
     #[inline(always)]
     pub(crate) fn remove(&mut self, id: TaskId) -> Option<T> {
         self.get(id)?;
@@ -126,8 +128,8 @@ impl<T: HasGeneration> Slab<T> {
         if was_full {
             self.set_open(at as u32);
         }
-        // The chunk that is filled next may be empty, so that a task that comes and goes does not
-        // allocate each time; every other empty one goes.
+        // The chunk that is filled next may stay empty, so that a task that comes and goes does not
+        // allocate each time. Every other empty chunk is given back.
         if used == 0 && self.open.last() != Some(&(at as u32)) {
             self.chunks[at].give_back();
         }
@@ -142,7 +144,7 @@ impl<T: HasGeneration> Slab<T> {
         self.open.push(at);
     }
 
-    /// The tasks at or after `place` in the slab, with the place to go on from.
+    /// Returns the first id at or after `place`, and the place to continue from.
     pub(crate) fn next_from(&self, mut place: usize) -> Option<(usize, TaskId)> {
         while place < self.chunks.len() * CHUNK {
             let Some(entries) = &self.chunks[place / CHUNK].entries else {

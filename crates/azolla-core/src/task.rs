@@ -1,4 +1,4 @@
-//! What the core knows of a task.
+//! What the core knows about a task.
 
 use crate::few::Few;
 use crate::growth::BranchId;
@@ -7,17 +7,17 @@ use crate::slab::HasGeneration;
 use core::cmp::Reverse;
 use core::num::NonZeroU32;
 
-/// Where a task stands. Each state carries what only it needs.
+/// The state of a task. Each state carries what only it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Some inputs are not there yet.
+    /// Waiting for inputs, or for its turn in an actor's mailbox.
     Waiting {
-        /// How many.
+        /// How many of these are still to come.
         unfinished: u32,
     },
-    /// In the ready queue.
+    /// In a ready queue.
     Ready,
-    /// Pulled by a worker that has not been seen to begin it.
+    /// Pulled by a worker that has not begun it, as far as the core knows.
     Claimed {
         /// The worker.
         worker: WorkerId,
@@ -27,7 +27,7 @@ pub enum State {
         /// The worker.
         worker: WorkerId,
     },
-    /// Waiting for something in the middle of running, or for a slot to go on; holds no slot.
+    /// Waiting for something in the middle of running, or for a slot to go on. Holds no slot.
     Parked {
         /// The worker.
         worker: WorkerId,
@@ -37,26 +37,27 @@ pub enum State {
         /// The worker.
         worker: WorkerId,
     },
-    /// Running without a worker (async work that somebody else sees to).
+    /// Running without a worker: async work, which the driver sees to.
     Detached,
-    /// Begun, and waiting without a worker to be woken for another turn (async work that is polled).
+    /// Begun, and waiting without a worker to be woken for another turn: async work that is polled.
     Suspended,
     /// Ended with a result.
     Done,
     /// Ended with an error, its own or an input's.
     Failed,
-    /// Will have no result.
+    /// Cancelled: will have no result.
     Cancelled,
 }
 
 impl State {
-    /// Whether nothing will change any more, short of a retry.
+    /// Returns whether the task has ended. Only a retry can change that, or a cancellation, which
+    /// takes back a result or an error.
     #[must_use]
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 
-    /// Whether the function has begun and not ended, as far as the core knows.
+    /// Returns whether the function has begun and not ended, as far as the core knows.
     #[must_use]
     pub fn is_running(self) -> bool {
         matches!(
@@ -70,38 +71,40 @@ impl State {
     }
 }
 
-/// Where a task stands in the tree of growth.
+/// The place of a task in the tree of growth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lineage {
-    /// The task's own number: how many were submitted before it.
+    /// The task's own number. Tasks are numbered from 1 in the order of submission.
     pub number: u64,
-    /// The number of the task that all this grew from: its own for a root.
+    /// The number of the root that the task grew from. A root has its own number here.
     pub root: u64,
-    /// The number of the task that submitted it: 0 for a root (numbers begin at 1).
+    /// The number of the task that submitted it, or of its actor if it is a call. 0 for a root.
     pub parent: u64,
-    /// How many generations below the root.
+    /// How many generations it is below its root.
     pub depth: u32,
 }
 
-/// The children of one parent, by where they come in the order: by root, depth (deeper first) and
-/// parent.
+/// The children of one parent, as they are ordered: by root, depth (deeper first) and parent.
 pub(crate) type Siblings = (u64, Reverse<u32>, u64);
 
-/// When a task has its turn among those of its priority: those that were woken first, in the order
-/// in which they were, then as their lineage says, and last those that let others go first.
+/// How a task is ordered among the tasks of its priority. Tasks that were woken come first, in the
+/// order in which they were woken. Then come the tasks that are ordered by their lineage. Last come
+/// the tasks that yielded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Precedence(u64);
 
 impl Precedence {
-    /// As its lineage says.
+    /// The task is ordered by its lineage.
     pub(crate) const BY_LINEAGE: Self = Self(1 << 63);
 
-    /// The turn of the task that was the `wakes`th to be woken. It is no number of a lineage.
+    /// Returns the precedence of the task that was the `wakes`th to be woken. No lineage has such a
+    /// number.
     pub(crate) fn woken(wakes: u64, yields: bool) -> Self {
         Self(wakes + if yields { Self::BY_LINEAGE.0 } else { 1 << 62 })
     }
 
-    /// What to put the task into the queue by: roots are numbered from 1 on.
+    /// Returns the lineage under which to queue the task. Real roots have numbers from 1 on, so
+    /// root 0 comes before all of them and root `u64::MAX` after.
     pub(crate) fn queued_as(self, lineage: Lineage) -> Lineage {
         if self == Self::BY_LINEAGE {
             return lineage;
@@ -111,7 +114,7 @@ impl Precedence {
     }
 }
 
-/// Where a task stands in the order of the ready queue: the smaller goes first.
+/// A position in the order of the ready queue. The smaller one goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Order(Reverse<Priority>, u64, Reverse<u32>, u64, u64);
 
@@ -122,7 +125,7 @@ impl Order {
 }
 
 impl Lineage {
-    /// Those that it stands in line with; `None` for a root.
+    /// Returns the line that the task stands in; `None` for a root.
     pub(crate) fn line(self) -> Option<Siblings> {
         (self.parent != 0).then_some((self.root, Reverse(self.depth), self.parent))
     }
@@ -132,7 +135,7 @@ impl Lineage {
     }
 }
 
-/// The table of tasks keeps besides what only some of them have: see `tasks.rs`.
+/// A task in the table of tasks. What only some tasks have is kept beside it: see `tasks.rs`.
 pub(crate) struct Task<P> {
     pub(crate) state: State,
     pub(crate) payload: P,
@@ -142,19 +145,19 @@ pub(crate) struct Task<P> {
     pub(crate) wants: Wants,
     pub(crate) rare: Rare,
     pub(crate) generation: NonZeroU32,
-    /// The tasks whose results it needs, kept until it is settled (a failed one keeps them, so
-    /// that it can be retried).
+    /// The tasks whose results it needs, kept until it settles. A failed task keeps them for a
+    /// retry.
     pub(crate) inputs: Few,
-    /// The tasks to tell when it is settled. May name tasks that are gone.
+    /// The tasks to tell when it settles. May name tasks that are gone.
     pub(crate) dependents: Few,
 }
 
-// What a task takes is what a million of them take.
+// There may be millions of tasks, so their size matters.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Task<&dyn core::any::Any>>() <= 104);
 
 impl<P> Task<P> {
-    /// Whether it is a call of its only input, an actor.
+    /// Returns whether it is a call of an actor, which is its only input.
     #[inline]
     pub(crate) fn is_call(&self) -> bool {
         self.rare.is_call()
@@ -173,18 +176,18 @@ impl<P> HasGeneration for Task<P> {
     }
 }
 
-/// Who wants a task's result: each dependent that may still run, a future perhaps, and the promise
-/// perhaps to run it in any case.
+/// The wants on a task: one for each dependent that may still run, one for all its futures
+/// together, and one if it is to run to its end in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wants(u32);
 
-/// One of those who want it.
+/// One kind of want. The values are the bits and the unit that [`Wants`] counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Want {
-    /// All the futures together.
+    /// All futures together.
     Future = 1,
-    /// It runs to its end though nobody is left.
+    /// It is to run to its end even if nothing else wants it.
     Keep = 2,
     /// One dependent.
     Dependent = 4,
@@ -195,13 +198,13 @@ impl Wants {
         Self(Want::Future as u32)
     }
 
-    /// Whether anybody does.
+    /// Returns whether there is any want.
     #[inline]
     pub(crate) fn any(self) -> bool {
         self.0 > 0
     }
 
-    /// Whether this one, of which there is one at the most, is among them.
+    /// Returns whether this want is there. Not for dependents, of which there may be several.
     #[inline]
     pub(crate) fn has(self, want: Want) -> bool {
         self.0 & want as u32 != 0
@@ -217,14 +220,14 @@ impl Wants {
         self.0 -= want as u32;
     }
 
-    /// How many dependents.
+    /// Returns how many dependents want it.
     pub(crate) fn dependents(self) -> u32 {
         self.0 / Want::Dependent as u32
     }
 }
 
-/// A lineage, and the branch of the tree of growth that the task is counted in. Of the numbers 48 bits
-/// are kept: that is more tasks than one could submit in a year, ten million a second.
+/// A packed lineage, with the branch of the tree of growth that counts the task. It keeps 48 bits
+/// of a task number. That is enough for a year of submissions at eight million a second.
 #[derive(Clone, Copy)]
 pub(crate) struct Grown {
     number_and_branch: u64,
@@ -251,7 +254,7 @@ impl Grown {
     /// As [`Lineage::line`].
     #[inline]
     pub(crate) fn line(self) -> Option<Siblings> {
-        // Roots, which most are, are not unpacked.
+        // Most tasks are roots, and need no unpacking.
         if self.parent_and_depth >> 16 == 0 { None } else { self.lineage().line() }
     }
 
@@ -271,8 +274,8 @@ impl Grown {
     }
 }
 
-/// Whether the task is a call of its only input, an actor; and where in the table of tasks there stands
-/// what only some of them have.
+/// Whether the task is a call of an actor, and the place of what only some tasks have (see
+/// `tasks.rs`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rare(u32);
 

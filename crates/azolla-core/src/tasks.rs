@@ -1,4 +1,4 @@
-//! The table of tasks. What only some of them have, a key above all, stands in a table beside it.
+//! The table of tasks, and beside it a table of what only some tasks have, above all a key.
 
 use crate::ensure::ensure;
 use crate::id::{Key, TaskId};
@@ -17,7 +17,8 @@ pub(crate) struct Tasks<P> {
     keys: HashTable<Keyed>,
 }
 
-/// Where a key stands, and half of its hash: a table that grows looks at no key again.
+/// The place of a key's [`Extra`], and half of the key's hash, so that a growing table reads no
+/// keys.
 #[derive(Clone, Copy)]
 struct Keyed {
     hash: u32,
@@ -57,7 +58,7 @@ impl HasGeneration for Extra {
     }
 }
 
-/// A table for fewer keys is not worth giving back.
+/// A table with room for fewer keys is not worth shrinking.
 const MANY_KEYS: usize = 1024;
 
 impl<P> Tasks<P> {
@@ -101,8 +102,7 @@ impl<P> Tasks<P> {
         id
     }
 
-    /// Takes a task out, and its key with it. The constraint set that it had is the caller's to let
-    /// go of.
+    /// Removes a task and its key. The caller must let go of the constraint set that it had.
     #[inline(always)]
     pub(crate) fn remove(&mut self, id: TaskId) -> Option<(Task<P>, Option<SetId>)> {
         let task = self.all.remove(id)?;
@@ -110,7 +110,7 @@ impl<P> Tasks<P> {
         Some((task, set))
     }
 
-    /// The task that has this key.
+    /// Returns the task that has this key.
     #[inline]
     pub(crate) fn find(&self, key: Key) -> Option<TaskId> {
         let wanted = Keyed::new(key, 0);
@@ -124,24 +124,24 @@ impl<P> Tasks<P> {
         self.extra(rare)?.key
     }
 
-    /// How many keys there are.
+    /// Returns how many keys there are.
     pub(crate) fn keys(&self) -> usize {
         self.keys.len()
     }
 
-    /// The constraint, if it has one.
+    /// Returns the constraint set, if the task has one.
     #[inline]
     pub(crate) fn set(&self, rare: Rare) -> Option<SetId> {
         self.extra(rare)?.set
     }
 
-    /// Whether its turn is as its lineage says.
+    /// Returns whether the task is queued under its own lineage.
     #[inline]
     pub(crate) fn is_queued_by_lineage(&self, rare: Rare) -> bool {
         self.extra(rare).is_none_or(|extra| extra.precedence == Precedence::BY_LINEAGE)
     }
 
-    /// What to put a task into the queue by.
+    /// Returns the lineage under which to queue a task.
     #[inline]
     pub(crate) fn queued_as(&self, grown: Grown, rare: Rare) -> Lineage {
         match self.extra(rare) {
@@ -150,7 +150,7 @@ impl<P> Tasks<P> {
         }
     }
 
-    /// The number of that place.
+    /// Returns the number of the lineage under which to queue a task.
     #[inline]
     pub(crate) fn queued_number(&self, task: &Task<P>) -> u64 {
         match self.extra(task.rare) {
@@ -172,7 +172,7 @@ impl<P> Tasks<P> {
         }
     }
 
-    /// Gives a task a constraint set. The one that it had is the caller's to let go of.
+    /// Gives a task a constraint set. Returns the one that it had, which the caller must let go of.
     pub(crate) fn replace_set(&mut self, id: TaskId, set: SetId) -> Option<SetId> {
         let task = self.get(id)?;
         match task.rare.place().and_then(|place| self.extras.at_mut(place)) {
@@ -184,7 +184,7 @@ impl<P> Tasks<P> {
         }
     }
 
-    /// The task is no longer found under its key.
+    /// Takes a task's key away, so that the task is no longer found.
     pub(crate) fn forget_key(&mut self, id: TaskId) {
         let place = self.get(id).and_then(|task| task.rare.place());
         if let Some(place) = place
@@ -195,7 +195,7 @@ impl<P> Tasks<P> {
         }
     }
 
-    /// That what tasks have beside the table is their own, and found.
+    /// Checks that every extra belongs to the task that refers to it, and that keys are found.
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut extras = 0;
         for (id, task) in self.iter() {
@@ -242,7 +242,7 @@ impl<P> Tasks<P> {
         extra.set
     }
 
-    /// What many keys have taken is given back once most of them are gone.
+    /// Removes a key, and shrinks a large table once most of its keys are gone.
     fn free_key(&mut self, key: Key, place: usize) {
         let keyed = Keyed::new(key, place);
         let is_it = |other: &Keyed| other.place == keyed.place;
@@ -261,7 +261,7 @@ impl Keyed {
         Self { hash: (FxBuildHasher.hash_one(key) >> 32) as u32, place: place as u32 }
     }
 
-    /// The hash as the table wants it, which looks at both ends.
+    /// Returns the hash that the table uses. The table looks at both ends of it.
     fn spread(&self) -> u64 {
         u64::from(self.hash) << 32 | u64::from(self.hash)
     }

@@ -1,4 +1,8 @@
-//! The list of what is left to do of events already handled.
+//! The list of things left to do for events that were handled already.
+//!
+//! One event may affect many tasks: the end of a task with a million dependents, say. So the
+//! handlers append to `Scheduler::todo`, and each call of `handle` works off about `TRANSITIONS`
+//! tasks of it. If something is left, `has_more` is true and the driver sends `Event::Continue`.
 
 use crate::effect::Effect;
 use crate::few::Few;
@@ -12,26 +16,28 @@ use alloc::vec::Vec;
 pub(crate) enum Todo<P> {
     /// Tell these tasks the news of one of their inputs.
     Tell { dependents: Few, news: News<P> },
-    /// These tasks have each lost one who wanted them.
+    /// Take one dependent's want from each of these tasks.
     Unwant(Few),
-    /// Look for the next call of this actor.
+    /// Make the next call in this actor's mailbox the current one.
     NextCall(TaskId),
-    /// Cancel those of these calls that have not begun.
+    /// Cancel these calls, except one that has begun.
     CancelCalls(VecDeque<TaskId>),
-    /// Cancel every task from this place in the slab on that has not ended.
+    /// Cancel every unsettled task from this place in the slab on.
     CancelFrom(usize),
 }
 
 #[derive(Clone)]
 pub(crate) enum News<P> {
     Done,
-    /// With the failed task's payload, which knows the error.
+    /// Carries the payload of the task that failed, with which the driver finds the error.
     Failed(P),
     Cancelled,
 }
 
 impl<P: Clone> Scheduler<P> {
-    /// Works on the list, up to the bound on transitions.
+    /// Works off the list until it has made `transitions` transitions. The last item may exceed the
+    /// bound: the inputs of one task lose their wants together, and a task is revived together with
+    /// the failed tasks that it depends on.
     #[inline]
     pub(crate) fn work_off(&mut self, effects: &mut Vec<Effect<P>>) {
         if self.has_more() {

@@ -1,4 +1,4 @@
-//! Numbers that are kept rather than counted anew.
+//! Counts that are kept up to date rather than computed on demand.
 
 #[derive(Default)]
 pub(crate) struct Totals {

@@ -9,56 +9,57 @@ use crate::scheduler::Scheduler;
 use crate::task::{Lineage, State, Want};
 use alloc::vec::Vec;
 
-/// How many of what there are.
+/// How many tasks and workers there are, by what they do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Tasks ever submitted.
     pub submitted: u64,
-    /// Tasks that have ended, however.
+    /// Tasks that have ended, with a result, an error or a cancellation.
     pub settled: u64,
     /// Tasks submitted and not ended.
     pub live: u64,
     /// The most that were live at once.
     pub peak_live: u64,
-    /// Tasks that the scheduler keeps, ended ones that somebody wants included.
+    /// Tasks that the scheduler keeps, including ended ones that are wanted.
     pub kept: usize,
-    /// Tasks in the ready queue.
+    /// Tasks that are ready and that some group can run.
     pub ready: usize,
-    /// Tasks that could be there, but that no group can ever run.
+    /// Tasks that are ready, but that no group can ever run.
     pub unrunnable: usize,
-    /// Tasks pulled and not seen to begin.
+    /// Tasks that are claimed.
     pub claimed: usize,
     /// Workers that hold a slot.
     pub busy: usize,
-    /// Tasks that wait in the middle of running.
+    /// Workers that have lent their slot: their task waits in the middle of running, or queues to
+    /// go on.
     pub parked: usize,
-    /// Tasks that run without a slot.
+    /// Workers whose task has seceded.
     pub seceded: usize,
-    /// Tasks that go on without a worker (async work), those included that wait to be woken.
+    /// Tasks that go on without a worker (async work), including those that wait to be woken.
     pub detached: usize,
-    /// Workers, whatever they do.
+    /// All workers.
     pub workers: usize,
 }
 
 /// What is known of one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskView {
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Where it stands in the tree of growth.
+    /// Its place in the tree of growth.
     pub lineage: Lineage,
     /// How urgent it is.
     pub priority: Priority,
     /// Which function it is.
     pub kind: Kind,
-    /// Where in the tree of growth it is counted.
+    /// The branch of the tree of growth that counts it.
     pub branch: BranchId,
     /// It is ready, but no group can ever run it.
     pub unrunnable: bool,
 }
 
 impl<P: Clone> Scheduler<P> {
-    /// Counts, without walking anything.
+    /// Returns the counts. They are kept, so no task is looked at.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let tally = self.workers.tally();
@@ -79,7 +80,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// One task, or `None` if it is gone.
+    /// Returns what is known of a task, or `None` if it is gone.
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<TaskView> {
         let task = self.tasks.get(id)?;
@@ -89,51 +90,51 @@ impl<P: Clone> Scheduler<P> {
         Some(TaskView { state, lineage, priority, kind, branch, unrunnable })
     }
 
-    /// How a task stands that is kept.
+    /// Returns the state of a task, or `None` if it is gone.
     #[must_use]
     pub fn state(&self, id: TaskId) -> Option<State> {
         self.tasks.get(id).map(|task| task.state)
     }
 
-    /// What the driver gave with this task, or `None` if it is gone.
+    /// Returns the payload of a task, or `None` if it is gone.
     #[must_use]
     pub fn payload(&self, id: TaskId) -> Option<&P> {
         self.tasks.get(id).map(|task| &task.payload)
     }
 
-    /// What the driver gave with each task.
+    /// Returns the payloads of all tasks.
     pub fn payloads(&self) -> impl Iterator<Item = &P> {
         self.tasks.iter().map(|(_, task)| &task.payload)
     }
 
-    /// The first task kept at or after `place`, and the place to go on from: a walk over all tasks
-    /// in portions, while they come and go.
+    /// Returns the first task at or after `place`, and the place to continue from. For walks over
+    /// all tasks in portions, while tasks come and go.
     #[must_use]
     pub fn next_from(&self, place: usize) -> Option<(usize, TaskId)> {
         self.tasks.next_from(place)
     }
 
-    /// One more than the last place where a task may be kept.
+    /// Returns one more than the last place where a task may be kept.
     #[must_use]
     pub fn places(&self) -> usize {
         self.tasks.places()
     }
 
-    /// Whether this task runs to its end though nobody may be left who wants it.
+    /// Returns whether this task runs to its end even if nothing else wants it.
     #[must_use]
     pub fn is_kept(&self, id: TaskId) -> bool {
         self.tasks.get(id).is_some_and(|task| task.wants.has(Want::Keep))
     }
 
-    /// The task that has this key.
+    /// Returns the task that has this key.
     #[must_use]
     pub fn find(&self, key: Key) -> Option<TaskId> {
         self.tasks.find(key)
     }
 
-    /// The priority that a task claimed in this group must have so that nothing comes before it: that
-    /// of the best task that the group could begin, or [`Priority::MAX`] when a waiting task wants a
-    /// slot of the group back.
+    /// Returns the priority that a claim of a worker in this group must have to begin. It is the
+    /// priority of the best task that the group could begin, or [`Priority::MAX`] when a waiting
+    /// task wants a slot of the group back.
     #[inline]
     #[must_use]
     pub fn best_ready(&self, group: GroupId) -> Priority {
@@ -143,7 +144,7 @@ impl<P: Clone> Scheduler<P> {
         self.best_for(group).unwrap_or(Priority::MIN)
     }
 
-    /// How many tasks are ready at each priority, highest first.
+    /// Returns how many tasks are ready at each priority, highest first.
     #[must_use]
     pub fn ready_by_priority(&self) -> Vec<(Priority, usize)> {
         let sets = self.sets.ready().flat_map(|(_, set)| set.queue.counts());
@@ -157,38 +158,39 @@ impl<P: Clone> Scheduler<P> {
         counts
     }
 
-    /// The group of a worker, also of one that is gone: its number is dealt out in this group again.
+    /// Returns the group of a worker, even of one that is gone. Its number is only used again in
+    /// this group.
     #[must_use]
     pub fn group_of(&self, worker: WorkerId) -> Option<GroupId> {
         self.workers.group_of(worker)
     }
 
-    /// How much of a resource no task has taken in this group.
+    /// Returns how much of a resource no task has taken in this group.
     #[must_use]
     pub fn available(&self, group: GroupId, resource: ResourceId) -> Amount {
         self.workers.group(group).stock(resource).available
     }
 
-    /// The branches of the tree of growth, by their numbers; there are at most a thousand.
+    /// Returns the branches of the tree of growth, by their numbers. There are at most 1001.
     #[must_use]
     pub fn branches(&self) -> &[Branch] {
         &self.growth.branches
     }
 
-    /// How many tasks have grown from which branch into which.
+    /// Returns how many tasks have grown from which branch into which.
     #[must_use]
     pub fn edges(&self) -> &[Edge] {
         &self.growth.edges
     }
 
-    /// How long tasks of this kind took.
+    /// Returns how long tasks of this kind took.
     #[must_use]
     pub fn durations(&self, kind: Kind) -> Durations {
         self.kinds.durations(kind)
     }
 
-    /// A task's number, and whether it is likely to take less than some 20 µs: for those who
-    /// sample, and look closer at few.
+    /// Returns a task's number, and whether its kind takes less than some 20 µs on average. For an
+    /// observer that samples short tasks.
     #[must_use]
     #[inline]
     pub fn glance(&self, id: TaskId) -> Option<(u64, bool)> {
@@ -196,8 +198,8 @@ impl<P: Clone> Scheduler<P> {
         Some((task.grown.number(), self.kinds.is_short(task.kind)))
     }
 
-    /// The tasks whose results this one needs, and those that need its own. Of those that have
-    /// ended neither is known any more, but for failed ones.
+    /// Returns the tasks whose results this task needs, and the tasks that need its own. A task
+    /// that has ended has neither any more, except that a failed one has its inputs.
     #[must_use]
     pub fn neighbours(&self, id: TaskId) -> (Vec<TaskId>, Vec<TaskId>) {
         let Some(task) = self.tasks.get(id) else { return (Vec::new(), Vec::new()) };

@@ -1,5 +1,5 @@
-//! Constraints: who holds what, what each set says of its tasks, and that no slot is free while
-//! something ready could use it.
+//! The invariants of constraints: what each worker holds, what each set says about its tasks, and
+//! that no slot is free while a ready task could use it.
 
 use crate::constraint::{Amount, GroupId};
 use crate::ensure::ensure;
@@ -37,7 +37,8 @@ impl<P: Clone> Scheduler<P> {
             WorkerState::Parked { seceded: false, .. } => {
                 matches!(hold, Hold::Nothing | Hold::Kept(_))
             }
-            // At the end a task may come to its own without getting anything back.
+            // When the runtime closes, a rejoining worker's task may end before it has its
+            // resources back.
             WorkerState::Rejoining if worker.task.is_none() => *hold == Hold::Nothing,
             WorkerState::Rejoining => matches!(hold, Hold::GivenUp(_)),
             WorkerState::Seceded | WorkerState::Parked { seceded: true, .. } => {
@@ -68,7 +69,7 @@ impl<P: Clone> Scheduler<P> {
         Ok(())
     }
 
-    /// What there is of each resource is what is at hand and what is held.
+    /// The total of each resource is what is available plus what is held.
     fn check_stocks(&self) -> Result<(), String> {
         for group in self.workers.group_ids() {
             let stocks = &self.workers.group(group).resources;
@@ -94,7 +95,7 @@ impl<P: Clone> Scheduler<P> {
         Ok(())
     }
 
-    /// Nobody waits for resources that are at hand and that nobody has waited for longer.
+    /// No task waits to rejoin for resources that are available and not saved for an earlier one.
     fn check_rejoining(&self, group: GroupId) -> Result<(), String> {
         let mut awaited = Vec::new();
         for id in &self.workers.group(group).rejoining {
@@ -155,7 +156,7 @@ impl<P: Clone> Scheduler<P> {
         Ok(())
     }
 
-    /// What is ready, found by looking at the tasks.
+    /// Returns what is ready, found by looking at the tasks.
     fn demands_found(&self) -> Demands {
         let mut demands = Demands::new();
         for (_, task) in self.tasks.iter().filter(|(_, task)| task.state == State::Ready) {
@@ -185,7 +186,7 @@ impl<P: Clone> Scheduler<P> {
         Ok(())
     }
 
-    /// Nobody sleeps beside a free slot while there is something to begin for which nobody has been
+    /// No worker sleeps beside a free slot while a task could begin there for which no worker was
     /// woken.
     fn check_idle(&self, demands: &[Demand]) -> Result<(), String> {
         if self.closing || self.workers.any_idle().is_none() {

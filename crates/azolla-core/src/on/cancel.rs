@@ -1,4 +1,4 @@
-//! A task is cancelled. One that runs goes on to its end, but its result is nobody's.
+//! A task is cancelled. A running task goes on to its end, but its result is dropped.
 
 use crate::effect::Effect;
 use crate::id::TaskId;

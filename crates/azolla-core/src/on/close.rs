@@ -1,4 +1,4 @@
-//! The end: everything that is not settled is cancelled, and nothing begins any more.
+//! The scheduler closes: it cancels every unsettled task, and begins none any more.
 
 use crate::scheduler::Scheduler;
 use crate::todo::Todo;

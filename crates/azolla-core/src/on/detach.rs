@@ -1,4 +1,4 @@
-//! The task on a worker goes on elsewhere, as async work does: it needs neither slot nor worker.
+//! The task on a worker goes on elsewhere, as async work does. It needs no slot and no worker.
 
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;

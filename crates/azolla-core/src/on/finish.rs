@@ -1,7 +1,8 @@
 //! A task has ended, or its turn has.
 //!
-//! If exactly one task waited only for this one, and nothing more urgent is ready, the same worker
-//! runs that next, past the queue: a chain stays on one thread, where its data is.
+//! If exactly one task depends on the finished one, waits for nothing else, and nothing more urgent
+//! is ready, the same worker runs that task next, past the queue. So a chain stays on one thread,
+//! where its data is.
 
 use crate::durations::Stretch;
 use crate::effect::Effect;
@@ -13,7 +14,8 @@ use crate::task::{Precedence, State};
 use crate::workers::{Hold, WorkerState};
 use alloc::vec::Vec;
 
-/// After so many in a row the queue is asked again, so that a chain without end starves nobody.
+/// After this many handed-over tasks in a row the worker must pull, so that an endless chain does
+/// not starve other tasks.
 const HANDED_OVER_IN_A_ROW: u32 = 64;
 
 impl<P: Clone> Scheduler<P> {
@@ -38,7 +40,7 @@ impl<P: Clone> Scheduler<P> {
                 }
             }
         }
-        // Cancelled meanwhile, and perhaps gone.
+        // The task was cancelled meanwhile, and may be gone.
         let Some(task) = self.tasks.get(id).filter(|task| !task.state.is_settled()) else {
             return self.end_abandoned(id);
         };
@@ -72,7 +74,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The task on this worker has ended, or its turn has.
+    /// The task on this worker has ended, or its turn has. It gives up what it holds.
     #[inline(never)]
     fn lets_go_of_held(&mut self, worker: WorkerId, id: TaskId, outcome: Outcome) {
         if outcome == Outcome::Suspended {
@@ -81,7 +83,7 @@ impl<P: Clone> Scheduler<P> {
         self.give_back(worker);
     }
 
-    /// The task to hand over, taken off the list of those to be told.
+    /// Returns the task to hand over to this worker. It is taken off the list of tasks to be told.
     fn next_in_chain(&mut self, id: WorkerId, finished: TaskId) -> Option<TaskId> {
         let worker = self.workers.get(id)?;
         if worker.state != WorkerState::Active
@@ -124,8 +126,9 @@ impl<P: Clone> Scheduler<P> {
         Some(next)
     }
 
-    /// Whether it is not to go on though it would. A call that went on without a worker has left its
-    /// mailbox, and may not enter it again: those who wait for it were told of no such wait.
+    /// Returns whether a task that would run again must not: it is unwanted, the scheduler is
+    /// closing, or it is a call that went on without a worker. Such a call has left its mailbox and
+    /// may not enter it again, because the check for cycles did not count that wait.
     fn goes_no_further(&self, id: TaskId) -> bool {
         let unwanted = self.tasks.get(id).is_none_or(|task| !task.wants.any());
         let is_late = |actor| !self.is_current_call(id, actor);

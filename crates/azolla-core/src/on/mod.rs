@@ -1,4 +1,4 @@
-//! One file an event: what the scheduler does when it happens.
+//! The handlers of events, one file for each event or small family of events.
 
 mod cancel;
 mod close;

@@ -1,7 +1,7 @@
-//! A task waits for others and runs them meanwhile, on its own worker and stack.
+//! A task waits for others, and meanwhile runs them on its own worker and stack.
 //!
-//! Only where it needs all of them: then it could not go on before those do that run on top of it.
-//! The slot is that of the task on top. Those below it are parked, but hold up no thread.
+//! It must need all of them: it cannot go on before the tasks that run on top of it have ended. The
+//! task on top uses the worker's slot. The tasks below it are parked, but hold up no other thread.
 
 use crate::effect::{Effect, Refusal};
 use crate::event::Wait;
@@ -18,7 +18,8 @@ impl<P: Clone> Scheduler<P> {
         let Some(worker) = self.workers.get(id) else { return };
         let WorkerState::Active = worker.state else { return };
         let Some(task) = worker.task else { return };
-        // What a task holds is its worker's: it waits on it alone.
+        // A worker records the hold of one task only, so a task that holds something must not lie
+        // below another.
         if worker.hold != Hold::Nothing {
             effects.push(Effect::Refused(Refusal::HoldsResources));
             return;
@@ -36,8 +37,8 @@ impl<P: Clone> Scheduler<P> {
         self.waits_changed();
     }
 
-    /// Runs one of the tasks that the topmost waits for on top of it, if that can run and nothing
-    /// goes before it.
+    /// Runs one of the tasks that the topmost waiting task waits for on top of it, if that task can
+    /// run and nothing more urgent is ready.
     pub(crate) fn on_run_nested(&mut self, id: WorkerId, at: usize, effects: &mut Vec<Effect<P>>) {
         let Some(worker) = self.workers.get(id) else { return };
         let Some(&nested) = worker.below.last().and_then(|(_, wait)| wait.tasks.get(at)) else {
@@ -53,11 +54,11 @@ impl<P: Clone> Scheduler<P> {
         };
         let goes_first = self.best_for(group).is_none_or(|best| best <= task.priority);
         if may_run && goes_first && self.tasks.set(task.rare).is_none() {
-            // It is the first, mostly.
+            // It is mostly the first in the queue.
             let tasks = &self.tasks;
             let first = |number, id| is_ready(tasks, number, id);
             if self.ready.pop_if(first, |id| id == nested).is_none() {
-                // Out of the queue, as if popped: `give` sets the state.
+                // This takes the task out of the queue, as a pop would. `give` sets the real state.
                 self.set_state(nested, State::Waiting { unfinished: 0 });
             }
             self.give(id, nested, true, effects);
@@ -69,7 +70,8 @@ impl<P: Clone> Scheduler<P> {
         debug_assert!(worker.task.is_none(), "something runs on top");
         let Some((task, _)) = worker.below.pop() else { return };
         worker.task = Some(task);
-        // Without a slot only at the end, when none is granted any more.
+        // The worker has no slot only when the runtime closes: a nested task that had seceded could
+        // not get one back.
         let state = match worker.state {
             WorkerState::Seceded => State::Seceded { worker: id },
             _ => State::Running { worker: id },

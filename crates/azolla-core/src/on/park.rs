@@ -1,4 +1,4 @@
-//! A task waits, secedes, or goes on.
+//! A task parks, secedes, or wants to go on.
 
 use crate::effect::{Effect, Refusal};
 use crate::event::Wait;

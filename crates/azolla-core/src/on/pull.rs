@@ -1,4 +1,4 @@
-//! A worker has nothing left to do and asks for work.
+//! A worker asks for work; and what becomes of the tasks that it claims.
 
 use crate::constraint::GroupId;
 use crate::effect::Effect;
@@ -26,8 +26,8 @@ impl<P: Clone> Scheduler<P> {
         for task in claims {
             self.unclaim_from(id, task, effects);
         }
-        // Those who wait for their slot back come first, and a worker whose task had seceded has
-        // none: either way it sleeps, and is woken like any other.
+        // The worker sleeps if a waiting task wants a slot back, which comes first, or if the
+        // worker holds no slot because its task had seceded. It is woken like any other worker.
         let waited_for = self.workers.lent() > 0 && self.workers.group(group).tally.resuming > 0;
         if holds_slot && !waited_for && self.begin_some(id, group, effects) {
             if !is_active {
@@ -47,7 +47,8 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Gives the worker what goes first, and more of the same if it is short.
+    /// Gives the worker the task that goes first. If that task is short, the worker also claims
+    /// short tasks that come next.
     fn begin_some(
         &mut self,
         worker: WorkerId,
@@ -61,7 +62,7 @@ impl<P: Clone> Scheduler<P> {
         let several = self.may_be_claimed(first);
         self.give(worker, first, true, effects);
         if several && !self.at_cap() {
-            // The one just taken counts too, but it has left the queue.
+            // The task just given counts too, but it has left the queue.
             let batch = Kinds::batch(self.ready.len() + 1, self.workers.slots());
             for _ in 1..batch {
                 let Some(next) = self.pop_claim(group) else { break };
@@ -75,7 +76,8 @@ impl<P: Clone> Scheduler<P> {
         self.tasks.get(id).is_some_and(|task| is_claimable(&self.tasks, task, &self.kinds))
     }
 
-    /// The ready task that this group begins next, if it may be claimed and is no call of an actor.
+    /// Takes the ready task that this group begins next, if it may be claimed and is no call of an
+    /// actor.
     fn pop_claim(&mut self, group: GroupId) -> Option<TaskId> {
         if self.sets.ready_tasks() > 0 {
             let next = self.peek_placed(group)?;
@@ -86,8 +88,8 @@ impl<P: Clone> Scheduler<P> {
         self.ready.pop_if(|number, id| is_ready(tasks, number, id), |id| is_claim(tasks, kinds, id))
     }
 
-    /// Where a slot is idle, and somebody there to use it: what others have claimed and not begun
-    /// could run there.
+    /// If a slot is idle and a sleeping worker could use it, asks for the claims that have not
+    /// begun.
     pub(crate) fn take_back_claims(&mut self, effects: &mut Vec<Effect<P>>) {
         if self.totals.claimed == 0 || self.workers.any_idle().is_none() || self.closing {
             return;
@@ -139,13 +141,13 @@ impl<P: Clone> Scheduler<P> {
     }
 }
 
-/// Whether a task is short, and may run wherever a slot is idle: then it can be taken back, and keeps
-/// nobody from anything meanwhile.
+/// Returns whether a task may be claimed: it is short and has no constraint. So any idle slot can
+/// take it over, and the claim holds no resources meanwhile.
 fn is_claimable<P>(tasks: &Tasks<P>, task: &Task<P>, kinds: &Kinds) -> bool {
     tasks.set(task.rare).is_none() && kinds.is_short(task.kind)
 }
 
-/// Whether a task may be claimed, and is no call of an actor.
+/// Returns whether a task may be claimed and is no call of an actor.
 fn is_claim<P>(tasks: &Tasks<P>, kinds: &Kinds, id: TaskId) -> bool {
     tasks.get(id).is_some_and(|task| !task.is_call() && is_claimable(tasks, task, kinds))
 }

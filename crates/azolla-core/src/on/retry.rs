@@ -1,4 +1,4 @@
-//! A failed task is to run again. If it failed because inputs did, those run again first.
+//! A failed task is to run again. If it failed because of its inputs, those run again first.
 
 use crate::effect::Effect;
 use crate::id::TaskId;
@@ -17,8 +17,8 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Makes a failed task, and the failed ones that it depends on, wait again or be ready.
-    /// Returns how many.
+    /// Makes a failed task and the failed tasks that it depends on wait again, or ready. Returns
+    /// how many tasks it revived.
     pub(crate) fn revive(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) -> usize {
         let failed = self.take_out_of_failure(id, effects);
         self.has_ended_once(&failed);
@@ -30,8 +30,8 @@ impl<P: Clone> Scheduler<P> {
                 if task.state.is_settled() {
                     continue;
                 }
-                // An input that was unfinished when another one failed still has it on its list,
-                // as often as it is an input.
+                // If this input was unfinished when another one failed, it still lists the task as
+                // a dependent, as often as it is an input of the task.
                 let listed = task.dependents.iter().filter(|other| other == id).count();
                 let times = self
                     .tasks
@@ -47,8 +47,8 @@ impl<P: Clone> Scheduler<P> {
         failed.len()
     }
 
-    /// Who waits for these has counted them when they failed, and does not wait for them to end again;
-    /// a wait for the first is over by it.
+    /// Takes these tasks out of the waits for them. A waiting task counted them when they failed,
+    /// and does not wait for them to end again. A wait for the first of several is over.
     fn has_ended_once(&mut self, revived: &[TaskId]) {
         let revived: HashSet<TaskId, FxBuildHasher> = revived.iter().copied().collect();
         for worker in self.workers.iter_mut() {
@@ -59,7 +59,7 @@ impl<P: Clone> Scheduler<P> {
             let below = worker.below.iter_mut().map(|(_, wait)| wait);
             for wait in below.chain(parked) {
                 if wait.tasks.iter().any(|task| revived.contains(task)) {
-                    // In its place, for the others are known by theirs.
+                    // Replaced, not removed: `RunNested` names the other tasks by their index.
                     let left = wait.tasks.iter().map(|task| match revived.contains(task) {
                         false if wait.all => *task,
                         _ => TaskId::GONE,
@@ -71,19 +71,19 @@ impl<P: Clone> Scheduler<P> {
         self.waits_changed();
     }
 
-    /// Takes this task and all failed ones that it depends on out of their failure, and returns
+    /// Takes this task, and all failed tasks that it depends on, out of their failure. Returns
     /// them.
     fn take_out_of_failure(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) -> Vec<TaskId> {
         let mut revived = Vec::new();
         let mut reached = alloc::vec![id];
         while let Some(id) = reached.pop() {
             let Some(task) = self.tasks.get_mut(id) else { continue };
-            // What a call has done to its actor cannot be undone: it is not called again.
+            // What a call did to its actor cannot be undone, so a call does not run again.
             if task.state != State::Failed || task.is_call() {
                 continue;
             }
-            // For as long as this takes it waits for more inputs than there are: nothing that
-            // happens meanwhile makes it ready.
+            // Until `revive` has counted its inputs, the task waits for more of them than there can
+            // be, so that nothing makes it ready.
             task.state = State::Waiting { unfinished: u32::MAX };
             self.growth.not_ended(task.grown.branch(), State::Failed);
             effects.push(Effect::Reset(task.payload.clone()));

@@ -73,7 +73,7 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// Makes `id` want the result of `input`, and wait for it unless it is there.
+    /// Makes `id` want the result of `input`. Returns whether `id` must wait for it.
     fn connect(&mut self, id: TaskId, input: TaskId, there: bool) -> bool {
         let Some(task) = self.tasks.get_mut(input) else { return false };
         task.wants.add(Want::Dependent);
@@ -84,8 +84,8 @@ impl<P: Clone> Scheduler<P> {
         waits
     }
 
-    /// A task with its inputs connected waits for those that are unfinished, is ready, or shares
-    /// the fate of an input that has no result.
+    /// Gives a task whose inputs are connected its state. It fails or is cancelled with an input
+    /// that has no result. Otherwise it waits for the unfinished inputs, or is ready.
     pub(crate) fn start_waiting(
         &mut self,
         id: TaskId,

@@ -1,5 +1,5 @@
-//! A suspended task can go on: it is queued again, ahead of those of its priority that have not
-//! begun, or behind all of them if it only wants to let others go first.
+//! A suspended task can go on. It is queued ahead of the tasks of its priority that have not begun,
+//! or behind all of them if it only wanted to let others go first.
 
 use crate::effect::Effect;
 use crate::id::TaskId;

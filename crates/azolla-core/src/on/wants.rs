@@ -1,4 +1,4 @@
-//! Futures come and go, and some work is wanted in any case.
+//! Futures come and go, and some tasks are wanted in any case.
 
 use crate::effect::Effect;
 use crate::id::TaskId;

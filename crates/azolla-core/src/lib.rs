@@ -1,13 +1,16 @@
 //! The deciding half of azolla: which task runs next, and where.
 //!
-//! [`Scheduler`] is a deterministic state machine for task graphs that grow while they run. It is
-//! told what happens ([`Event`]) and answers what is to be done ([`Effect`]), and knows no clock,
-//! no thread and no value: only ids, states, dependencies, priorities and counts. So every
-//! schedule can be replayed, and every race is a unit test. The crate `azolla` drives it.
+//! [`Scheduler`] is a deterministic state machine for task graphs that grow while they run. The
+//! driver tells it what happens ([`Event`]), and it answers what the driver is to do ([`Effect`]).
+//! It knows no clock, no thread and no value: only ids, states, dependencies, priorities and
+//! counts. So every schedule can be replayed, and every race is a unit test. The crate `azolla`
+//! drives it.
 //!
-//! A task goes from *waiting* (for its inputs) to *ready*, is *claimed* by a worker that pulls,
-//! *runs*, and is *settled*: done, failed or cancelled. It is kept as long as somebody wants it: a
-//! future, a task that depends on it, or the wish that it be run in any case.
+//! A task *waits* for its inputs, is *ready*, may be *claimed* by a worker, *runs*, and *settles*:
+//! it is done, failed or cancelled. It is kept as long as it runs or is wanted: by a future, by a
+//! task that depends on it, or by the wish that it be run in any case.
+//!
+//! `src/README.md` explains the subtle parts: claims, waits and settling.
 //!
 //! ```
 //! use azolla_core::{Effect, Event, GroupId, Input, Kind, Outcome, Scheduler, Submission};

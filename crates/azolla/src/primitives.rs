@@ -1,7 +1,7 @@
-//! Locks, atomics and threads: the real ones, or those of the model checker.
+//! Locks, atomics and threads: the real ones, or those of the model checker shuttle.
 //!
-//! The runtime names them through this module alone, so that `--cfg azolla_shuttle` checks the
-//! very code that runs (`tests/model.rs`).
+//! The runtime names them through this module alone. So `--cfg azolla_shuttle` checks the same code
+//! that runs in production (`tests/model.rs`).
 
 #[cfg(not(azolla_shuttle))]
 mod real {
@@ -11,29 +11,29 @@ mod real {
     use std::time::{Duration, Instant};
     pub(crate) use std::{thread, thread_local as per_thread};
 
-    /// What time it is.
     pub(crate) fn now() -> Instant {
         Instant::now()
     }
 
-    /// Whether a thread has come to its end.
+    /// Returns true if the thread has ended.
     pub(crate) fn is_finished<T>(handle: &thread::JoinHandle<T>) -> bool {
         handle.is_finished()
     }
 
-    /// Whether the deadline has passed.
+    /// Returns true if the deadline has passed.
     pub(crate) fn has_passed(deadline: Instant) -> bool {
         Instant::now() >= deadline
     }
 
-    /// Looks again and again, for some microseconds at the most, whether something has come: less
-    /// than it costs to sleep and be woken. One processor is always left to whoever is to bring it.
+    /// Calls `has_come` again and again for some microseconds, until it returns true. That takes
+    /// less time than to sleep and be woken. At least one processor is left to other threads, one
+    /// of which has to bring what this thread waits for.
     pub(crate) fn spin(has_come: impl FnMut() -> bool) {
         spin_while(|| true, has_come);
     }
 
-    /// As [`spin`], for a thread that is no worker's: only while each worker that is awake has a
-    /// processor, and this thread too.
+    /// Spins as [`spin`] does, for a thread that is not a worker's: only while there is a processor
+    /// for each worker that is awake and for this thread too.
     pub(crate) fn spin_beside_workers(has_come: impl FnMut() -> bool) {
         spin_while(|| AWAKE.load(Ordering::Relaxed) < *PROCESSORS as isize, has_come);
     }
@@ -54,23 +54,24 @@ mod real {
     static PROCESSORS: LazyLock<usize> =
         LazyLock::new(|| thread::available_parallelism().map_or(1, std::num::NonZero::get));
 
-    /// How many workers' threads do not sleep, of all engines of this process.
+    /// The number of workers' threads that are awake, over all engines of this process.
     static AWAKE: AtomicIsize = AtomicIsize::new(0);
 
-    /// One more worker's thread is awake.
+    /// Counts one more worker's thread as awake.
     pub(crate) fn worker_wakes() {
         AWAKE.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One of those sleeps, or has ended.
+    /// Counts one worker's thread less: it sleeps or has ended.
     pub(crate) fn worker_sleeps() {
         AWAKE.fetch_sub(1, Ordering::Relaxed);
     }
 
     const SPINS: u32 = 1_000;
 
-    /// Passes the time until somebody has done the few instructions that one waits for: who has looked
-    /// this many times in vain. If he was interrupted in the middle he is let run.
+    /// Waits a moment for another thread that needs only a few more instructions. `times` says how
+    /// often the caller has waited already. It spins first, then yields, then sleeps, so that the
+    /// other thread runs if the system has interrupted it.
     pub(crate) fn pause(times: u32) {
         match times {
             0..32 => std::hint::spin_loop(),
@@ -79,10 +80,12 @@ mod real {
         }
     }
 
-    /// The standard library's mutex without poisoning: the engine has its own way to break down.
+    /// The standard library's mutex without poisoning: the engine handles panics in its own way
+    /// (`Locked::break_down`).
     ///
-    /// Not `parking_lot`'s, whose one table of sleeping threads is shared by all locks: in the child
-    /// of a fork it leads to the stacks of threads that are gone, whatever lock is used there.
+    /// It is not `parking_lot`'s, whose locks all share one table of sleeping threads. In the child
+    /// of a fork that table points to the stacks of threads that no longer exist, whatever lock the
+    /// child uses.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T: ?Sized>(std::sync::Mutex<T>);
 
@@ -97,8 +100,8 @@ mod real {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
-        /// As [`lock`](Self::lock), for a lock that is often asked for and never held for long:
-        /// whoever is to wait looks again for a while before it sleeps.
+        /// Locks, for a lock that is taken often and held briefly: the thread spins a while before
+        /// it sleeps.
         pub(crate) fn lock_soon(&self) -> MutexGuard<'_, T> {
             let mut guard = self.try_lock();
             if guard.is_none() {
@@ -132,7 +135,7 @@ mod real {
             self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
         }
 
-        /// Waits for a notification, at most until `deadline`. The guard is one of `mutex`.
+        /// Waits for a notification, at most until `deadline`. `guard` belongs to `mutex`.
         pub(crate) fn wait_until<'a, T>(
             &self,
             _mutex: &'a Mutex<T>,
@@ -157,28 +160,28 @@ mod model {
     use std::sync::OnceLock;
     use std::time::Instant;
 
-    /// In the model it is always the same time, so that a run depends on its schedule alone.
+    /// In the model the time stands still, so that a run depends on its schedule alone.
     pub(crate) fn now() -> Instant {
         static NOW: OnceLock<Instant> = OnceLock::new();
         *NOW.get_or_init(Instant::now)
     }
 
-    /// The model's threads do not run at once: nothing comes while one looks.
+    /// The model runs one thread at a time, so nothing can come while this one looks.
     pub(crate) fn spin(_has_come: impl FnMut() -> bool) {}
 
     pub(crate) fn spin_beside_workers(_has_come: impl FnMut() -> bool) {}
 
-    /// Only who spins asks how many are awake.
+    /// The model never spins, so it does not count the workers that are awake.
     pub(crate) fn worker_wakes() {}
 
     pub(crate) fn worker_sleeps() {}
 
-    /// Somebody else has his turn.
+    /// Lets another thread run.
     pub(crate) fn pause(_times: u32) {
         thread::yield_now();
     }
 
-    /// A deadline passes whenever the schedule says so.
+    /// A deadline passes at random, as the schedule chooses.
     pub(crate) fn has_passed(_deadline: Instant) -> bool {
         thread_rng().gen_bool(0.5)
     }
@@ -219,7 +222,7 @@ mod model {
             self.0.wait(guard).expect("no panic while locked")
         }
 
-        /// The wait ends at some time, whether there was a notification or not.
+        /// The wait ends at some time, with or without a notification.
         pub(crate) fn wait_until<'a, T>(
             &self,
             mutex: &'a Mutex<T>,
@@ -236,7 +239,7 @@ mod model {
         }
     }
 
-    /// The model cannot tell: what is not known to have finished is joined.
+    /// The model cannot tell, so it says no: the caller then joins the thread.
     pub(crate) fn is_finished<T>(_: &thread::JoinHandle<T>) -> bool {
         false
     }

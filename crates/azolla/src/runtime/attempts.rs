@@ -1,8 +1,10 @@
-//! The outcomes of the attempts after one that has failed, each written once and read without a lock.
+//! The outcomes of the attempts that follow a failed one. Each is written once and read without a
+//! lock.
 
 use std::sync::OnceLock;
 
-/// Only a failed one is followed by another, so whoever has been shown a result keeps it.
+/// A list of attempts. Only a failed attempt is followed by another, so a thread that has read a
+/// value may keep the reference.
 #[derive(Debug)]
 pub(super) struct Attempts<V, E> {
     outcome: OnceLock<Result<V, Box<Failed<V, E>>>>,
@@ -20,12 +22,12 @@ impl<V, E> Attempts<V, E> {
         Self { outcome: OnceLock::new() }
     }
 
-    /// The error that this attempt has ended with.
+    /// The failure of this attempt, if it has failed.
     fn failed(&self) -> Option<&Failed<V, E>> {
         self.outcome.get()?.as_ref().err().map(|failed| &**failed)
     }
 
-    /// The current attempt, and the one before it.
+    /// The last attempt, and the failure before it.
     fn current(&self) -> (&Self, Option<&Failed<V, E>>) {
         let (mut attempt, mut before) = (self, None);
         while let Some(failed) = attempt.failed()
@@ -36,7 +38,7 @@ impl<V, E> Attempts<V, E> {
         (attempt, before)
     }
 
-    /// The outcome of the last attempt, if there is one yet.
+    /// The outcome of the last attempt, if it has ended.
     #[inline]
     pub(super) fn last(&self) -> Option<Result<&V, &E>> {
         match self.outcome.get()? {
@@ -55,24 +57,24 @@ impl<V, E> Attempts<V, E> {
         self.current().1.map(|failed| &failed.error)
     }
 
-    /// Stores an outcome. If there is one already (the task was cancelled, say, and failed
-    /// after all), the new one is dropped.
+    /// Stores an outcome. If the last attempt has one already (say the task was cancelled and then
+    /// failed), the new one is dropped.
     pub(super) fn store(&self, outcome: Result<V, E>) {
         let outcome = outcome.map_err(|error| Box::new(Failed { error, next: OnceLock::new() }));
         drop(self.current().0.outcome.set(outcome));
     }
 
-    /// Makes room for the outcome of another attempt, where the last has failed.
+    /// Makes room for the outcome of another attempt, if the last one has failed.
     pub(super) fn another(&self) {
         if let Some(failed) = self.current().0.failed() {
-            // Two at once cannot be: the engine is locked meanwhile.
+            // No second thread sets it: the caller holds the engine's lock.
             let _ = failed.next.set(Self::new());
         }
     }
 }
 
 impl<V, E> Drop for Attempts<V, E> {
-    /// One by one: there may be many, and each holds the next.
+    /// Drops the attempts in a loop: each holds the next, and there may be many.
     fn drop(&mut self) {
         let mut outcome = self.outcome.take();
         while let Some(Err(mut failed)) = outcome {

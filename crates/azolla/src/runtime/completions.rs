@@ -1,4 +1,4 @@
-//! Tasks as they end, whichever ends first.
+//! Tasks in the order in which they end: what `as_completed` is built on.
 
 use super::header::{Header, Status};
 use super::job::Job;
@@ -19,27 +19,27 @@ pub struct Completions<J: Job + ?Sized> {
 struct State<J: Job + ?Sized> {
     ended: VecDeque<usize>,
     sleepers: VecDeque<Arc<Latch<J>>>,
-    /// To be told, once each, that there is something to take.
+    /// Listeners to call, once each, when a task has ended.
     listeners: Vec<Arc<dyn Listen>>,
     listed: Listed,
     pending: usize,
-    /// How many times all sleepers were sent away.
+    /// The number of calls of `send_away`.
     sent_away: u64,
-    /// Tasks known by less than this were cleared away.
+    /// Tasks with a token below this were cleared away.
     floor: usize,
 }
 
-/// What is waited for, as the engine is told: tasks that were added, some of them ended already.
+/// The tasks that a sleeping worker waits for, as the engine is told. Some of them may have ended.
 #[derive(Default)]
 struct Listed {
     tasks: Arc<Vec<TaskId>>,
-    /// By what each of `tasks` is known.
+    /// The token of each of `tasks`.
     tokens: Vec<usize>,
-    /// The tokens of those that have ended since the list was last gone through.
+    /// The tokens of the tasks that have ended since `forget_ended` was called.
     ended: Vec<usize>,
     /// The engine that the tasks belong to.
     engine: u32,
-    /// There are tasks of other engines too, of which the list does not tell.
+    /// Tasks of other engines were added too, which the list leaves out.
     mixed: bool,
 }
 
@@ -52,7 +52,7 @@ impl Listed {
             self.mixed = true;
             return;
         }
-        // The list does not grow with all that was ever added.
+        // The list is pruned, so that it does not grow with every task ever added.
         if self.tokens.len() >= 64 && 2 * self.ended.len() > self.tokens.len() {
             self.forget_ended();
         }
@@ -70,14 +70,14 @@ impl Listed {
         self.ended.clear();
     }
 
-    /// The list, for a worker of this engine; none if it would not be the whole truth.
+    /// The list, for a worker of this engine. It is empty if it would leave tasks out.
     fn tasks(&self, engine: u32) -> Arc<Vec<TaskId>> {
         if self.mixed || self.engine != engine { Arc::default() } else { Arc::clone(&self.tasks) }
     }
 }
 
 impl<J: Job + ?Sized + 'static> Completions<J> {
-    /// None yet.
+    /// Completions with no task yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
@@ -93,7 +93,7 @@ impl<J: Job + ?Sized + 'static> Completions<J> {
         })
     }
 
-    /// Adds a task; `token` is what it will be known by, greater than all before.
+    /// Adds a task under `token`, which must be greater than every token before.
     pub fn add(self: &Arc<Self>, job: &Arc<J>, token: usize) {
         {
             let mut state = self.state.lock();
@@ -101,7 +101,7 @@ impl<J: Job + ?Sized + 'static> Completions<J> {
                 return;
             }
             state.pending += 1;
-            // With none pending before this one, those listed have all ended.
+            // If no task was pending, all that are listed have ended.
             if state.pending == 1 {
                 state.listed = Listed::default();
             }
@@ -111,12 +111,13 @@ impl<J: Job + ?Sized + 'static> Completions<J> {
         job.header().listen(&listener, token);
     }
 
-    /// The next that has ended, if there is one now.
+    /// Takes the next task that has ended, if there is one now.
     pub fn try_next(&self) -> Option<usize> {
         self.state.lock().ended.pop_front()
     }
 
-    /// The next that has ended; if there is none, has `who` told once when there may be one.
+    /// Takes the next task that has ended. If there is none, has `who` called once when there may
+    /// be one.
     pub fn next_or_listen(&self, who: &Arc<dyn Listen>) -> Option<usize> {
         let mut state = self.state.lock();
         let next = state.ended.pop_front();
@@ -131,13 +132,13 @@ impl<J: Job + ?Sized + 'static> Completions<J> {
         self.state.lock().listed.tasks.len()
     }
 
-    /// How many have ended and not been taken.
+    /// The number of tasks that have ended and were not taken.
     #[must_use]
     pub fn ready(&self) -> usize {
         self.state.lock().ended.len()
     }
 
-    /// Forgets all that are known by less than this, and sends away whoever waits for them.
+    /// Forgets all tasks with a token below this, and sends away the threads that wait for them.
     pub fn clear(&self, below: usize) {
         {
             let mut state = self.state.lock();
@@ -149,8 +150,8 @@ impl<J: Job + ?Sized + 'static> Completions<J> {
         self.send_away();
     }
 
-    /// Has all that sleep in [`next_since`](Self::next_since) come back with nothing, and tells all
-    /// listeners: what they wait for may not come any more.
+    /// Makes every thread that sleeps in [`next_since`](Self::next_since) return with nothing, and
+    /// calls all listeners: the tasks that they wait for may never come.
     pub fn send_away(&self) {
         let (sleepers, listeners) = {
             let mut state = self.state.lock();
@@ -165,12 +166,13 @@ impl<J: Job + ?Sized + 'static> Completions<J> {
         }
     }
 
-    /// How many times [`send_away`](Self::send_away) was called.
+    /// The number of calls of [`send_away`](Self::send_away).
     pub fn times_sent_away(&self) -> u64 {
         self.state.lock().sent_away
     }
 
-    /// The next that has ended, once there is one. The caller sees to it that one is to come.
+    /// Waits for the next task that has ended, and takes it. The caller makes sure that one will
+    /// come.
     ///
     /// # Errors
     /// As [`WaitError`] says.
@@ -192,8 +194,8 @@ impl<J: Job + ?Sized + 'static> Completions<J> {
         }
     }
 
-    /// As [`next`](Self::next), for several threads that share what is to come: `None` once they
-    /// have been sent away more often than `since` says.
+    /// Waits as [`next`](Self::next) does, for several threads that share the tasks to come.
+    /// Returns `None` once `send_away` was called more often than `since` says.
     ///
     /// # Errors
     /// As [`WaitError`] says.
@@ -242,7 +244,8 @@ impl<J: Job + ?Sized + 'static> Completions<J> {
             };
             if let Err(error) = result {
                 self.leave_line(&latch);
-                // What has come in the last moment counts, but for a deadline: that has passed.
+                // A task that ended at the last moment counts, unless the wait timed out: the
+                // deadline came first.
                 let next = match error {
                     WaitError::Closed | WaitError::Cycle(_) => self.try_next(),
                     _ => None,
@@ -252,7 +255,8 @@ impl<J: Job + ?Sized + 'static> Completions<J> {
         }
     }
 
-    /// A sleeper breaks off. If it was just being woken, another one is woken in its place.
+    /// Removes a sleeper that gives up. If it was just being woken, another one is woken in its
+    /// place.
     fn leave_line(&self, latch: &Arc<Latch<J>>) {
         let mut state = self.state.lock();
         let before = state.sleepers.len();

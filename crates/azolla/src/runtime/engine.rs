@@ -1,9 +1,9 @@
-//! The state machine behind its lock.
+//! The engine: the scheduler behind its lock.
 //!
-//! Every use of the scheduler goes through [`Engine::with`]: under the lock, events are handled
-//! and those effects carried out that only touch headers; once it is released, sleepers are woken,
-//! listeners told and payloads dropped. No user code runs, no value is dropped and nobody is
-//! woken while the lock is held.
+//! Every use of the scheduler goes through [`Engine::with`]. Under the lock, it handles events and
+//! carries out those effects that only touch headers. After it has released the lock, it wakes
+//! sleepers, calls listeners and drops payloads. While the lock is held, no user code runs, no
+//! value is dropped and no thread is woken.
 
 use super::groups::Groups;
 use super::header::{Header, Status};
@@ -22,34 +22,34 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-/// A scheduler and the workers that it feeds.
+/// A scheduler, and the workers that it feeds.
 pub struct Engine<J: Job + ?Sized> {
     state: Mutex<State<J>>,
-    /// Tasks whose last future has gone, not yet told to the scheduler.
+    /// Tasks whose last future is gone, of which the scheduler has not heard yet.
     pub(super) released: SegQueue<TaskId>,
-    /// By group.
+    /// The highest priority that is ready, by group. Workers read it without the lock.
     pub(super) best_ready: Box<[AtomicI64]>,
     pub(super) closing: AtomicBool,
     pub(super) broken: AtomicBool,
     pub(super) observer: Observer,
     pub(super) kind_names: KindNames,
-    /// Tasks that have failed while somebody observes, to be asked for their errors.
+    /// Tasks that have failed while a stream observes, kept until a watcher asks for their errors.
     pub(super) failures: ArrayQueue<Arc<J>>,
-    /// No other engine of this process has it.
+    /// No other engine of this process has this number.
     pub(super) number: u32,
     names: Names,
     groups: Groups,
     runner: Box<dyn Runner<J>>,
 }
 
-/// How many failed tasks wait to be looked at.
+/// The most failed tasks that are kept for a watcher.
 const FAILURES: usize = 64;
 
-/// How many engines there have been.
+/// The number of engines that this process has started.
 static ENGINES: AtomicU32 = AtomicU32::new(0);
 
 impl<J: Job + ?Sized> Engine<J> {
-    /// An engine that lets a task run on each slot of these groups, with as many workers started.
+    /// Starts an engine with a worker for each slot of these groups.
     ///
     /// # Errors
     /// If the system has no thread to give.
@@ -81,13 +81,13 @@ impl<J: Job + ?Sized> Engine<J> {
         Ok(engine)
     }
 
-    /// Its number among the engines of this process, counted from 1.
+    /// The engine's number among those of this process, counted from 1.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// How many tasks may run at once.
+    /// The number of tasks that may run at once.
     #[must_use]
     pub fn slots(&self) -> usize {
         self.groups.slots()
@@ -99,40 +99,42 @@ impl<J: Job + ?Sized> Engine<J> {
         &self.groups
     }
 
-    /// The group of the worker that has this number, if there is one.
+    /// The group of the worker with this number, if there is such a worker.
     #[must_use]
     pub fn group_of(&self, worker: u32) -> Option<GroupId> {
         self.with(|locked| locked.state.scheduler.group_of(WorkerId(worker)))
     }
 
-    /// What is found by name in this engine.
+    /// What can be found by name in this engine.
     #[must_use]
     pub fn names(&self) -> &Names {
         &self.names
     }
 
-    /// The runner that it was started with.
+    /// The runner that the engine was started with.
     #[must_use]
     pub fn runner(&self) -> &dyn Runner<J> {
         &*self.runner
     }
 
-    /// Whether nothing is begun any more, because it was closed or has broken.
+    /// Returns true if the engine begins nothing any more, because it was closed or has broken
+    /// down.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Whether a bug in the engine has ended it.
+    /// Returns true if a bug in the engine has ended it.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
     }
 
-    /// Has one more worker of a group join, and its thread started; not when the engine is closing.
+    /// Has one more worker join a group, and starts its thread. Does nothing if the engine is
+    /// closing.
     pub(crate) fn start_worker(self: &Arc<Self>, group: GroupId) -> io::Result<()> {
         let joined = self.with(|locked| {
-            // Those that join before the end are woken by it; nobody would wake a later one.
+            // Closing wakes all workers that have joined. Nothing would wake one that joins later.
             if self.is_closing() {
                 return None;
             }
@@ -140,7 +142,7 @@ impl<J: Job + ?Sized> Engine<J> {
             Some((id, locked.parker(id)))
         });
         match joined {
-            // A runner that has no thread for a worker drops it, and so it leaves.
+            // If the runner has no thread for the worker, it drops it, and so the worker leaves.
             Some((id, parker)) => {
                 self.runner.start(Worker::new(Arc::clone(self), id, group, parker))
             }
@@ -148,19 +150,18 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
-    /// Submits a task. Where another one has the key already, that is returned, with one more
-    /// future on it, and the one given is dropped. On an engine that is closing the task is
-    /// cancelled.
+    /// Submits a task. If a task with the same key is kept already, returns that one, with one more
+    /// future on it, and drops the new one. If the engine is closing, the task is cancelled.
     pub fn submit(&self, submission: Submission<J>) -> Option<Arc<J>> {
         if submission.call {
-            // The next call waits for its end.
+            // The actor's next call waits for the end of this one.
             submission.payload.header().watch();
         }
         self.with(|locked| locked.submit(submission))
     }
 
-    /// Takes in a job whose cell holds its result already. As [`submit`](Self::submit), returns
-    /// the job that has the key, if there is one.
+    /// Takes in a job whose cell holds its result already. Returns the job that has the key, if
+    /// there is one, as [`submit`](Self::submit) does.
     pub fn put(&self, job: Arc<J>, key: Option<Key>) -> Option<Arc<J>> {
         job.header().settle(false);
         let submission = Submission { key, ..Submission::new(Arc::clone(&job), 0) };
@@ -178,8 +179,8 @@ impl<J: Job + ?Sized> Engine<J> {
         })
     }
 
-    /// Submits many tasks, several a lock. Returns those that have a key already, each with the
-    /// place of the submission that has the same key.
+    /// Submits many tasks, several in one hold of the lock. Returns the jobs whose key existed
+    /// already, each with the position of its submission.
     pub fn submit_all(
         &self,
         submissions: impl IntoIterator<Item = Submission<J>>,
@@ -189,7 +190,7 @@ impl<J: Job + ?Sized> Engine<J> {
         let mut portion: Vec<Submission<J>> = Vec::new();
         let mut place = 0;
         loop {
-            // The caller's code makes the submissions: it runs before the lock is taken.
+            // The iterator is the caller's code, so it runs before the lock is taken.
             portion.extend(submissions.by_ref().take(PORTION));
             if portion.is_empty() {
                 return existing;
@@ -203,10 +204,10 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
-    /// The last future on this task is gone. Never waits.
+    /// Records that the last future on this task is gone. Never waits for the lock.
     pub fn release(&self, header: &Header) {
         let Some(task) = header.id() else { return };
-        // Where the engine is free, past the queue.
+        // If the lock is free, the queue is not needed.
         let state = if is_dropping(self.number) { None } else { self.state.try_lock() };
         match state {
             Some(state) => {
@@ -223,7 +224,7 @@ impl<J: Job + ?Sized> Engine<J> {
         self.drain_released();
     }
 
-    /// Runs the task to its end even if no future is left.
+    /// Has the task run to its end even if no future is left.
     pub fn keep(&self, job: &J) {
         self.about(job, Event::Keep);
     }
@@ -244,7 +245,7 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
-    /// The job that has this key, with one more future on it.
+    /// The job with this key, with one more future on it.
     #[must_use]
     pub fn find(&self, key: Key) -> Option<Arc<J>> {
         self.with(|locked| {
@@ -253,38 +254,38 @@ impl<J: Job + ?Sized> Engine<J> {
         })
     }
 
-    /// The task that has this key.
+    /// The task with this key.
     #[must_use]
     pub fn task_of(&self, key: Key) -> Option<TaskId> {
         self.with(|locked| locked.state.scheduler.find(key))
     }
 
-    /// Since the engine was started: what observations count from.
+    /// The time since the engine was started, from which observations count.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.observer.elapsed()
     }
 
-    /// The job of this task if it is still kept, with one more future on it.
+    /// The job of this task, with one more future on it, if the task is still kept.
     #[must_use]
     pub fn find_task(&self, task: TaskId) -> Option<Arc<J>> {
         self.with(|locked| locked.add_future(task))
     }
 
-    /// Tells of a task that ended without a worker, and whose cell holds the result or error: how
-    /// long it took, with what it did on its worker.
+    /// Reports the end of a task that ended without a worker. Its cell holds the result or error.
+    /// `took` includes the time that it ran on its worker.
     pub fn finish_detached(&self, job: &J, failed: bool, took: Duration) {
         let header = job.header();
         let Some(task) = header.id() else { return };
         let outcome = if failed { Outcome::Failed } else { Outcome::Done };
-        // First, so that whoever sees the end finds it noted.
+        // The note comes first, so that a thread that sees the end finds the note.
         self.observer.note_end(task, None, header, failed);
         let took = took.as_nanos() as u64;
         if !failed {
             header.settle(false);
         }
         self.with(|locked| {
-            // As with workers, a failure shows when the scheduler has heard of it.
+            // As with workers, a failure shows only when the scheduler has heard of it.
             match locked.payload(task) {
                 Some(job) if failed => locked.fail(&job),
                 _ => {}
@@ -299,7 +300,7 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
-    /// What is known of a task that is kept.
+    /// What the scheduler knows of a task, if the task is kept.
     #[must_use]
     pub fn view(&self, task: TaskId) -> Option<TaskView> {
         self.with(|locked| locked.state.scheduler.task(task))
@@ -309,7 +310,7 @@ impl<J: Job + ?Sized> Engine<J> {
         self.with(|locked| locked.payload(task))
     }
 
-    /// Puts a task that ran without a worker back into the queue, for another attempt.
+    /// Queues a task that ran without a worker for another attempt.
     pub fn again_detached(&self, job: &J) {
         let outcome = Outcome::Again;
         if let Some(task) = job.header().id() {
@@ -319,8 +320,8 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
-    /// A task that is polled can go on; one that is not suspended is not affected. Never blocks for
-    /// long, wherever it is called.
+    /// Wakes a task that is polled. A task that is not suspended is polled once more after the
+    /// present poll. Never blocks for long, wherever it is called.
     pub fn wake(&self, header: &Header) {
         if header.wake()
             && let Some(task) = header.id()
@@ -330,8 +331,8 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
-    /// Begins to observe what happens: up to `capacity` observations are kept until they are taken,
-    /// and those beyond that are dropped and counted.
+    /// Begins to observe what happens. Up to `capacity` observations are kept until they are taken;
+    /// those beyond that are dropped and counted.
     #[must_use]
     pub fn observe(&self, capacity: usize) -> Observations {
         self.observe_all(capacity, Keeps::First)
@@ -343,7 +344,8 @@ impl<J: Job + ?Sized> Engine<J> {
         observations
     }
 
-    /// The tasks that are kept, and how they stand: looked at in portions, while they come and go.
+    /// The tasks that are kept, and their states. They are looked at in portions, while other tasks
+    /// come and go.
     #[must_use]
     pub fn tasks(&self) -> Vec<(Arc<J>, TaskView)> {
         let (mut tasks, mut place) = (Vec::new(), Some(0));
@@ -363,40 +365,39 @@ impl<J: Job + ?Sized> Engine<J> {
         tasks
     }
 
-    /// As [`observe`](Self::observe), but for little cost: only how tasks run is observed, and of
-    /// functions that take less than some 20 µs only one task of 64.
+    /// Observes for little cost: only how tasks run, and of functions that take less than some 20
+    /// µs only one task in 64.
     #[must_use]
     pub fn observe_runs(&self, capacity: usize) -> Observations {
         self.observer.begin(capacity, false, Keeps::First)
     }
 
-    /// The tasks that have failed lately while somebody observed: 64 at the most, until taken.
+    /// Takes the tasks that have failed while a stream observed, 64 at most.
     pub fn take_failures(&self) -> Vec<Arc<J>> {
         std::iter::from_fn(|| self.failures.pop()).collect()
     }
 
-    /// Puts a failed task among those that [`take_failures`](Self::take_failures) gives.
+    /// Adds a failed task to those that [`take_failures`](Self::take_failures) returns.
     pub fn show_failure(&self, job: &Arc<J>) {
-        // What does not fit is dropped: nobody reads so many errors.
+        // What does not fit is dropped: no watcher reads so many errors.
         drop(self.failures.push(Arc::clone(job)));
     }
 
-    /// How many of what there are.
+    /// The scheduler's counts.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.with(|locked| locked.state.scheduler.counts())
     }
 
-    /// Checks every invariant of the scheduler; for tests.
+    /// Checks every invariant of the scheduler. For tests.
     ///
-    /// # Errors
-    /// What does not hold.
+    /// The invariant that does not hold.
     pub fn check(&self) -> Result<(), String> {
         self.with(|locked| locked.state.scheduler.check())
     }
 
-    /// Cancels what has not ended, begins nothing any more, and wakes all workers so that they
-    /// end. Returns at once; what runs goes on.
+    /// Cancels every task that has not ended, begins nothing any more, and wakes all workers so
+    /// that they end. Returns at once; tasks that run go on.
     pub fn close(&self) {
         self.closing.store(true, Ordering::Release);
         self.with(|locked| {
@@ -410,7 +411,7 @@ impl<J: Job + ?Sized> Engine<J> {
         Priority::from_bits(self.best_ready[usize::from(group.0)].load(Ordering::Relaxed))
     }
 
-    /// Locks, and afterwards does what must not be done under the lock.
+    /// Calls `f` with the engine locked, then does what must not be done under the lock.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Locked<'_, J>) -> R) -> R {
         let (result, more) = self.hold(self.state.lock_soon(), f);
         self.go_on(more);
@@ -418,8 +419,8 @@ impl<J: Job + ?Sized> Engine<J> {
         result
     }
 
-    /// Has the scheduler do what it has left undone. Others may come in between: no hold is longer
-    /// than its bound.
+    /// Has the scheduler do what it has left undone, in several holds of the lock, each of bounded
+    /// length. Other threads may take the lock in between.
     fn go_on(&self, mut more: bool) {
         while more {
             more =
@@ -427,17 +428,20 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
-    /// Every release of the lock looks at the queue again, so that nothing is left lying that was
-    /// pushed while somebody else held it.
+    /// Tells the scheduler of released tasks until there are none. Every release of the lock is
+    /// followed by this look at the queue, so a task that another thread pushed while the lock was
+    /// held is not forgotten.
     ///
-    /// Dropping a task may drop the last future on another one, and so on: what is pushed while
-    /// this thread drops things is left to the loop below, so that no chain of tasks is too long.
+    /// Dropping a task may drop the last future on another one, and so on. What this thread pushes
+    /// while it drops tasks is left to the loop below, so a long chain of tasks does not recurse.
     fn drain_released(&self) {
         if is_dropping(self.number) {
             return;
         }
         loop {
-            // Unlocking, or pushing, comes before this look at the queue in every thread's eyes.
+            // The fence puts the unlocking, or the push, before this look at the queue in every
+            // thread's eyes. So of a thread that pushes and a thread that unlocks, at least one
+            // finds both the task and the lock free.
             fence(Ordering::SeqCst);
             if self.released.is_empty() {
                 return;
@@ -471,7 +475,8 @@ impl<J: Job + ?Sized> Engine<J> {
     }
 }
 
-/// One hold of the lock, and what is left for afterwards: done also where the core has panicked.
+/// One hold of the lock, and what must wait until the lock is released. Dropping it does that, also
+/// if the scheduler has panicked.
 struct Hold<'a, J: Job + ?Sized> {
     engine: &'a Engine<J>,
     after: Option<After<J>>,

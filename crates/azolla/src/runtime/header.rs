@@ -1,19 +1,22 @@
-//! What every task has outside the engine's lock: whether it has been begun, how it ended, how
-//! many futures there are on it, and who is to be told.
+//! The part of a task that lives outside the engine's lock: the claim (has it begun?), the status
+//! flags, the number of futures, and the listeners.
 //!
-//! A settled task is recognised, and its result read, without any lock. Two flags make that safe
-//! beside the engine's own knowledge, which may lag behind:
+//! A thread sees that a task has settled, and then reads the result, without a lock. The scheduler
+//! may hear of the end later. Two flags make that safe:
 //!
-//! - `WATCHED`: the engine must hear of the end before the worker begins anything else, because
-//!   another task depends on it. The worker stores the result and then reads the flag; whoever
-//!   watches sets the flag and then looks for the result. Both are one read-modify-write on the
-//!   same atomic, so one of them sees the other.
-//! - `LISTENED`: somebody is to be told directly. It goes the same way.
+//! - `WATCHED`: another task depends on this one, so the worker must tell the engine of the end
+//!   before it begins anything else. The worker stores the result, then sets `SETTLED` and learns
+//!   from the same instruction whether `WATCHED` was set. The submitting thread sets `WATCHED` and
+//!   learns from the same instruction whether `SETTLED` was set. Both are read-modify-writes of one
+//!   atomic, so one of the two comes second and sees the other's flag.
+//! - `LISTENED`: a listener wants to be called when the task settles. The protocol is the same.
 //!
-//! Three more are for tasks that are polled. A turn begins by clearing them; whoever wakes the task
-//! sets `WOKEN`, or `YIELDS` from within the turn itself. When the engine has heard that the turn
-//! has left the task suspended, `SUSPENDED` is set. Whoever finds the one when setting the other
-//! has the task queued again: exactly one of them does.
+//! Three more flags serve tasks that are polled. A worker clears all three before it polls. A waker
+//! sets `WOKEN`; a task that wakes itself while it is polled sets `YIELDS`. When the engine has
+//! heard that the poll left the task suspended, it sets `SUSPENDED`. The thread that sets its flag
+//! second finds the other flag set and queues the task again, so exactly one thread does.
+//!
+//! [README.md](README.md) tells the protocols step by step.
 
 use super::listeners::{Listen, Listener, Listeners};
 use super::locked::caught;
@@ -31,51 +34,52 @@ const LISTENED: u32 = 16;
 const SUSPENDED: u32 = 32;
 const WOKEN: u32 = 64;
 const YIELDS: u32 = 128;
-/// Somebody is at the listeners.
+/// A thread is reading or changing the listeners.
 const LOCKED: u32 = 256;
 
-/// More than one client has submitted the task.
+/// More than one client has submitted the task: set beside the number of the first.
 const SHARED: u32 = 1 << 31;
 
-/// The claim of a task that has begun, or cannot begin any more.
+/// The claim of a task that has begun, has ended, or was cancelled: no worker can begin it.
 const BEGUN: u32 = u32::MAX;
 
-/// What a future shows.
+/// The status that a future shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Not ended yet, perhaps not begun.
+    /// The task has not ended, and perhaps not begun.
     Pending,
-    /// Ended with a result.
+    /// The task has ended with a result.
     Finished,
-    /// Ended with an error, its own or an input's.
+    /// The task has ended with an error, its own or that of an input.
     Failed,
-    /// Will have no result.
+    /// The task was cancelled and will have no result.
     Cancelled,
 }
 
-/// The part of a task that is the same for all, and that the engine touches.
+/// The part of a task that the engine touches, the same for every type of task.
 pub struct Header {
     id: AtomicU64,
-    /// 0, or which worker may begin it (its number + 1), or `BEGUN`.
+    /// 0 (no worker has claimed the task), the number + 1 of the worker that has, or `BEGUN`.
     claim: AtomicU32,
     flags: AtomicU32,
     futures: AtomicU32,
     /// The number of the engine that `id` belongs to.
     engine: AtomicU32,
-    /// Which of the engine's clients has submitted it, and whether another has too (`SHARED`).
+    /// The number of the client that submitted the task first, and `SEVERAL_CLIENTS`.
     client: AtomicU32,
-    /// How often the task may be run again, and below that `SLOT_BITS` that `slot.rs` has.
+    /// The retries that are left, and in the lowest `SLOT_BITS` bits the state of the
+    /// [`Slot`](super::Slot).
     retries_and_slot: AtomicU32,
-    /// Belongs to whoever has set `LOCKED`.
+    /// Only the thread that has set `LOCKED` may touch the listeners.
     listeners: UnsafeCell<Listeners>,
 }
 
-// What a task takes is what a million of them take.
+// A million tasks take a million times this.
 #[cfg(all(target_pointer_width = "64", not(azolla_shuttle)))]
 const _: () = assert!(size_of::<Header>() == 56);
 
-// SAFETY: the listeners, which may be sent, are touched by one thread at a time, the one that has set
-// `LOCKED`; all else is atomic.
+// SAFETY: `listeners` holds values that are `Send`, and only the thread that has set `LOCKED`
+// touches it, one thread at a time. Every other field is atomic.
 unsafe impl Sync for Header {}
 
 const SLOT_BITS: u32 = 3;
@@ -94,19 +98,20 @@ impl Default for Header {
 }
 
 impl Header {
-    /// The header of a task that is to be submitted, with one future on it.
+    /// A header for a task that is not submitted yet, with one future on it.
     #[must_use]
     pub fn new() -> Self {
         Self::with_retries(0)
     }
 
-    /// The same, of one that is to be run again so often if it fails; half a billion times at the most.
+    /// A header for a task that runs again up to `retries` times if it fails; half a billion at
+    /// most.
     #[must_use]
     pub fn with_retries(retries: u32) -> Self {
         Self::with_slot(retries, 0)
     }
 
-    /// The same, with the bits that `slot.rs` has.
+    /// A header that also holds the first state of the slot.
     pub(crate) fn with_slot(retries: u32, slot: u32) -> Self {
         let retries = retries.min(u32::MAX >> SLOT_BITS);
         Self {
@@ -121,25 +126,25 @@ impl Header {
         }
     }
 
-    /// Uses up one retry, if there is one left. For whoever runs the task.
+    /// Uses up one retry. Returns false if none is left. The worker that runs the task calls it.
     pub fn take_retry(&self) -> bool {
         let one_less = |word: u32| word.checked_sub(1 << SLOT_BITS);
         self.retries_and_slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
-    /// The bits that `slot.rs` has, and nobody else.
+    /// The state of the slot. Only `slot.rs` reads and changes it.
     pub(crate) fn slot(&self) -> u32 {
         self.retries_and_slot.load(Ordering::Acquire) & SLOT
     }
 
-    /// Changes these bits if they are as they are taken to be. Whether they were.
+    /// Changes the state of the slot if it is `from`. Returns true if it was.
     pub(crate) fn change_slot(&self, from: u32, to: u32) -> bool {
         let change = |word: u32| (word & SLOT == from).then_some(word & !SLOT | to);
         let word = &self.retries_and_slot;
         word.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).is_ok()
     }
 
-    /// Changes these bits, which are known to be `from`.
+    /// Changes the state of the slot, which the caller knows to be `from`.
     pub(crate) fn set_slot(&self, from: u32, to: u32) {
         self.retries_and_slot.fetch_xor(from ^ to, Ordering::Release);
     }
@@ -150,12 +155,13 @@ impl Header {
         TaskId::from_bits(self.id.load(Ordering::Acquire))
     }
 
-    /// The task's id if it belongs to the engine with this number: to others it means nothing.
+    /// The task's id if it belongs to the engine with this number. To another engine the id means
+    /// nothing.
     pub(crate) fn id_in(&self, engine: u32) -> Option<TaskId> {
         self.id().filter(|_| self.engine() == engine)
     }
 
-    /// The number of the engine that it was submitted to; 0 before.
+    /// The number of the engine that the task was submitted to; 0 before that.
     #[must_use]
     pub fn engine(&self) -> u32 {
         self.engine.load(Ordering::Relaxed)
@@ -166,59 +172,61 @@ impl Header {
         self.id.store(id.to_bits(), Ordering::Release);
     }
 
-    /// Before it is submitted: by which client, by a number that the front end gives it.
+    /// Sets the client that submits the task, by the number that the front end gave that client.
+    /// Called before the task is submitted.
     pub fn set_client(&self, client: u32) {
         self.client.store(client, Ordering::Relaxed);
     }
 
-    /// This client has submitted it again.
+    /// Records that this client has submitted the task too.
     pub(crate) fn add_client(&self, client: u32) {
         if self.client() != client {
             self.client.fetch_or(SHARED, Ordering::Relaxed);
         }
     }
 
-    /// The client that has submitted it first.
+    /// The number of the client that submitted the task first.
     #[must_use]
     pub fn client(&self) -> u32 {
         self.client.load(Ordering::Relaxed) & !SHARED
     }
 
-    /// Whether nobody but this client has submitted it.
+    /// Returns true if no other client has submitted the task.
     pub(crate) fn is_only_of(&self, client: u32) -> bool {
         self.client.load(Ordering::Relaxed) == client
     }
 
-    /// What a future on this task shows now.
+    /// The status that a future on this task shows now.
     #[must_use]
     pub fn status(&self) -> Status {
         status(self.flags.load(Ordering::Acquire))
     }
 
-    /// Whether the task has ended.
+    /// Returns true if the task has ended.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.status() != Status::Pending
     }
 
-    /// Whether the task has begun and not ended.
+    /// Returns true if the task has begun and not ended.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.claim.load(Ordering::Acquire) == BEGUN && self.status() == Status::Pending
     }
 
-    /// One more future.
+    /// Counts one more future.
     pub fn add_future(&self) {
         self.futures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One future fewer. Whether it was the last: then the engine must be told.
+    /// Counts one future less. Returns true if it was the last: the caller must then tell the
+    /// engine.
     #[must_use]
     pub fn remove_future(&self) -> bool {
         self.futures.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Whether there is exactly one future.
+    /// Returns true if there is exactly one future.
     #[must_use]
     pub fn has_one_future(&self) -> bool {
         self.futures.load(Ordering::Acquire) == 1
@@ -228,7 +236,8 @@ impl Header {
         self.futures.load(Ordering::Acquire) > 0
     }
 
-    /// Marks the task as ended with what its cell now holds. Whether it was watched.
+    /// Settles the task with what its cell holds, and calls the listeners. Returns true if the task
+    /// was watched.
     pub(crate) fn settle(&self, failed: bool) -> bool {
         let flag = SETTLED | if failed { FAILED } else { 0 };
         let before = self.flags.fetch_or(flag, Ordering::AcqRel);
@@ -238,7 +247,8 @@ impl Header {
         before & WATCHED != 0
     }
 
-    /// As [`settle`](Self::settle), under the engine's lock: listeners are told later.
+    /// Settles the task under the engine's lock. The listeners are called after the lock is
+    /// released, by [`tell_listeners`](Self::tell_listeners).
     pub(crate) fn settle_quietly(&self, how: Status) {
         let flag = match how {
             Status::Failed => FAILED,
@@ -249,8 +259,8 @@ impl Header {
         self.claim.store(BEGUN, Ordering::Release);
     }
 
-    /// As [`settle_quietly`](Self::settle_quietly) does, cancels the task unless it has ended: what
-    /// has been seen to have a result keeps it. Whether it was pending.
+    /// Cancels the task as [`settle_quietly`](Self::settle_quietly) does, unless it has ended: a
+    /// task that has shown a result keeps it. Returns true if the task was pending.
     pub(crate) fn cancel_pending(&self) -> bool {
         let cancelled = |flags| (flags & SETTLED == 0).then_some(flags | SETTLED | CANCELLED);
         let was_pending =
@@ -264,7 +274,7 @@ impl Header {
         self.flags.fetch_and(!(SETTLED | FAILED), Ordering::AcqRel);
     }
 
-    /// Marks the task as watched. What it showed at that moment.
+    /// Marks the task as watched. Returns the status from before.
     pub(crate) fn watch(&self) -> Status {
         status(self.flags.fetch_or(WATCHED, Ordering::AcqRel))
     }
@@ -274,13 +284,15 @@ impl Header {
         self.claim.store(claim, Ordering::Release);
     }
 
-    /// Begins a claimed task; false if it was taken back or settled meanwhile.
+    /// Begins a task that this worker has claimed. Returns false if the task was taken back or
+    /// settled.
     pub(crate) fn begin(&self, worker: WorkerId) -> bool {
         let (mine, begun) = (worker.0 + 1, BEGUN);
         self.claim.compare_exchange(mine, begun, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes back a claimed task; false if it has begun.
+    /// Takes back a task that a worker has claimed. Returns false if it has begun or is not
+    /// claimed.
     pub(crate) fn take_back(&self) -> bool {
         let claim = self.claim.load(Ordering::Acquire);
         claim != BEGUN
@@ -288,30 +300,30 @@ impl Header {
             && self.claim.compare_exchange(claim, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// A turn of a task that is polled begins: what wakes it from now on makes for another.
+    /// Marks the beginning of a poll: a wake-up from now on leads to another one.
     pub(crate) fn begin_turn(&self) {
         self.flags.fetch_and(!(SUSPENDED | WOKEN | YIELDS), Ordering::AcqRel);
     }
 
-    /// Somebody wakes the task. Whether the engine must be told.
+    /// Wakes the task. Returns true if the caller must tell the engine.
     pub(crate) fn wake(&self) -> bool {
         let before = self.flags.fetch_or(WOKEN, Ordering::AcqRel);
         before & (SUSPENDED | WOKEN | YIELDS | SETTLED) == SUSPENDED
     }
 
-    /// The task wakes itself while it is polled, as those do that let others go first.
+    /// Records that the task has woken itself while it is polled, to let other tasks go first.
     pub(crate) fn yields(&self) {
         self.flags.fetch_or(YIELDS, Ordering::AcqRel);
     }
 
-    /// The turn has left the task suspended, and the engine knows. If it has been woken already:
-    /// whether only by itself.
+    /// Records that the poll has left the task suspended and that the engine knows. If the task was
+    /// woken meanwhile, returns `Some`: true if only the task itself has woken it.
     pub(crate) fn suspend(&self) -> Option<bool> {
         let before = self.flags.fetch_or(SUSPENDED, Ordering::AcqRel);
         (before & (WOKEN | YIELDS) != 0).then_some(before & WOKEN == 0)
     }
 
-    /// Has `who` told when the task settles: at once if it has.
+    /// Has `who` called when the task settles: at once if it has settled.
     pub fn listen(&self, who: &Arc<dyn Listen>, token: usize) {
         let before = self.with_listeners(LISTENED, |listeners, before| {
             if before & SETTLED == 0 {
@@ -324,7 +336,7 @@ impl Header {
         }
     }
 
-    /// No longer has `who` told.
+    /// Removes `who` from the listeners.
     pub fn unlisten(&self, who: &Arc<dyn Listen>) {
         self.with_listeners(0, |listeners, _| listeners.remove(who));
     }
@@ -333,14 +345,14 @@ impl Header {
         let listeners = self.with_listeners(0, |listeners, _| std::mem::take(listeners));
         let status = self.status();
         listeners.each(|Listener { who, token }| {
-            // One that panics keeps no other from being told.
+            // A listener that panics does not stop the others.
             caught(|| who.settled(token, status));
             caught(|| drop(who));
         });
     }
 
-    /// Sets a flag, and does this with the listeners, which nobody else touches meanwhile: something
-    /// short, and no user's code. It is given the flags as they were.
+    /// Sets a flag and calls `f` with the listeners and with the flags from before. No other thread
+    /// touches the listeners meanwhile, so `f` must be short and must not run user code.
     fn with_listeners<R>(&self, flag: u32, f: impl FnOnce(&mut Listeners, u32) -> R) -> R {
         let mut times = 0;
         let before = loop {
@@ -351,8 +363,8 @@ impl Header {
             pause(times);
             times += 1;
         };
-        // SAFETY: this thread has set `LOCKED`, and clears it only when `f` has come back; a panic in
-        // between leaves it set, so that nobody ever comes here again.
+        // SAFETY: this thread has set `LOCKED`, and clears it only after `f` has returned. If `f`
+        // panics the flag stays set, so no thread ever reaches the listeners again.
         let result = f(unsafe { &mut *self.listeners.get() }, before);
         self.flags.fetch_and(!LOCKED, Ordering::Release);
         result

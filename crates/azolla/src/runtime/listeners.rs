@@ -1,14 +1,15 @@
-//! Who is to be told when a task settles: mostly nobody, or one.
+//! The listeners of a task, which are called when it settles. Most tasks have none or one.
 
 use super::header::Status;
 use std::mem;
 use std::sync::Arc;
 use thin_vec::{ThinVec, thin_vec};
 
-/// Somebody who wants to be told when tasks settle.
+/// A listener: it is called when tasks settle.
 pub trait Listen: Send + Sync {
-    /// A task has settled. Called once for each time it was listened to, on whatever thread made
-    /// it settle, with no lock held. `token` is what was given when listening began.
+    /// Called when a task has settled, once for each time that the listener was added. It runs on
+    /// the thread that settled the task, with no lock held. `token` is what was given when the
+    /// listener was added.
     fn settled(&self, token: usize, status: Status);
 }
 
@@ -17,7 +18,7 @@ pub(super) struct Listener {
     pub(super) token: usize,
 }
 
-/// In the order in which they came. The first one takes no allocation.
+/// Listeners in the order in which they were added. A single one takes no allocation.
 pub(super) enum Listeners {
     One(Listener),
     Listed(ThinVec<Listener>),
@@ -40,7 +41,8 @@ impl Listeners {
         }
     }
 
-    /// Takes this one away, as often as it is there. Whoever asks for it keeps it alive.
+    /// Removes this listener, as often as it is there. The caller keeps it alive, so nothing of the
+    /// user's is dropped here.
     pub(super) fn remove(&mut self, who: &Arc<dyn Listen>) {
         match self {
             Self::One(listener) if Arc::ptr_eq(&listener.who, who) => *self = Self::new(),

@@ -1,5 +1,6 @@
-//! The engine while it is locked: events go in, and of what comes out the part is carried out that
-//! may be carried out under a lock. The rest is put down for afterwards.
+//! The engine while it is locked: a [`Locked`] feeds events to the scheduler and carries out the
+//! effects that only touch headers. The rest of the effects it collects in [`After`], to be carried
+//! out when the lock is released.
 
 use super::engine::{Engine, PORTION};
 use super::header::Status;
@@ -22,10 +23,10 @@ pub(crate) struct State<J: Job + ?Sized> {
     pub(super) scheduler: Scheduler<Arc<J>>,
     parkers: Vec<Arc<Parker>>,
     kinds: FxHashMap<u64, Kind>,
-    /// The one asked for last: tasks of one kind mostly come one after the other.
+    /// The kind looked up last: tasks of one kind mostly come one after the other.
     last_kind: Option<(u64, Kind)>,
     effects: Vec<Effect<Arc<J>>>,
-    /// What an event has given to the worker that asked.
+    /// The tasks that the last event gave to the worker that asked.
     pub(super) runs: Vec<Run<J>>,
     after: After<J>,
 }
@@ -51,7 +52,7 @@ pub(crate) struct Locked<'a, J: Job + ?Sized> {
     pub(super) after: &'a mut Option<After<J>>,
 }
 
-/// What is left for when the lock is released.
+/// What must wait until the lock is released.
 pub(super) struct After<J: ?Sized> {
     wake: SmallVec<[Arc<Parker>; 2]>,
     settled: SmallVec<[Arc<J>; 2]>,
@@ -60,7 +61,7 @@ pub(super) struct After<J: ?Sized> {
     unnamed: Vec<(Kind, Arc<J>)>,
 }
 
-/// What an event was answered with.
+/// The scheduler's answer to an event.
 pub(crate) struct Answer<J: ?Sized> {
     pub(crate) joined: Option<WorkerId>,
     pub(crate) refused: Option<Refusal>,
@@ -75,7 +76,7 @@ pub(crate) struct Run<J: ?Sized> {
     pub(crate) job: Arc<J>,
     pub(crate) priority: Priority,
     pub(crate) begun: bool,
-    /// If somebody observes it: what the first observation tells of it.
+    /// Set if the task is observed: what its first observation says of it.
     pub(crate) seen: Option<Box<Origin>>,
 }
 
@@ -98,8 +99,8 @@ pub(super) fn set_dropping(engine: u32) -> u32 {
     DROPPING.with(|dropping| dropping.replace(engine))
 }
 
-/// In debug builds, panics if this thread holds an engine's lock: for front ends to call before
-/// they do what must not be done then.
+/// Panics in debug builds if this thread holds an engine's lock. A front end calls it before it
+/// does what must not be done under the lock.
 pub fn assert_unlocked() {
     #[cfg(debug_assertions)]
     LOCKED.with(|locked| assert!(!locked.get(), "user code while the engine is locked"));
@@ -111,15 +112,17 @@ pub(super) fn set_locked(_locked: bool) {
 }
 
 impl<J: Job + ?Sized> Locked<'_, J> {
-    /// Tells the scheduler, and carries out what it answers.
-    // Inlined, as what it calls is: where the event is known, only what it needs is left.
+    /// Feeds an event to the scheduler, and carries out the effects.
+    // Inlined together with what it calls: where the caller's event is known, the compiler keeps
+    // only the code that this event needs.
     #[inline(always)]
     pub(crate) fn handle(&mut self, event: Event<Arc<J>>) -> Answer<J> {
         self.feed(event);
         self.carry_out()
     }
 
-    /// Tells the scheduler; what it answers is left to be carried out, with that of others.
+    /// Feeds an event to the scheduler. The effects stay, to be carried out with those of other
+    /// events.
     #[inline(always)]
     pub(super) fn feed(&mut self, event: Event<Arc<J>>) {
         if !self.engine.is_broken() {
@@ -128,7 +131,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         }
     }
 
-    /// Carries out what the scheduler has answered.
+    /// Carries out the effects that the scheduler has left.
     #[inline]
     pub(super) fn carry_out(&mut self) -> Answer<J> {
         let mut answer = Answer::new();
@@ -142,7 +145,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         let state = &mut *self.state;
         for effect in state.effects.drain(..) {
             match effect {
-                // `submit` has seen to it.
+                // `submit` has handled it.
                 Effect::Submitted(_) | Effect::Existing(_) => {}
                 Effect::Run { worker, task, payload, priority, begun } => {
                     payload.header().set_claim(worker, begun);
@@ -178,8 +181,8 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     note_end(self.engine, &*payload);
                     state.after.settled.push(payload);
                 }
-                // The scheduler may not have heard of an end that has been seen: closing takes no
-                // result away.
+                // The scheduler may not have heard of an end that a future shows already. Closing
+                // takes no result away.
                 Effect::Cancelled(payload) if self.engine.is_closing() => {
                     if payload.header().cancel_pending() {
                         note_end(self.engine, &*payload);
@@ -192,7 +195,8 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     state.after.settled.push(payload);
                 }
                 Effect::Reset(payload) => {
-                    // In this order: what shows as failed has an error to show.
+                    // The header is reset first: a task that shows as failed must have an error to
+                    // show.
                     payload.header().reset();
                     payload.reset();
                     note(self.engine, &*payload, What::Retried);
@@ -218,7 +222,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         let actor = submission.inputs.first().map(|actor| actor.task);
         let parent = if call { actor } else { parent };
         self.feed(Event::Submit(submission.of_kind(kind)));
-        // First comes which task it is; mostly there is nothing else.
+        // The first effect says which task it is. Mostly there is no other.
         match *self.state.effects.first()? {
             Effect::Submitted(task) => {
                 let job = self.state.scheduler.payload(task);
@@ -241,7 +245,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         }
     }
 
-    /// Ends a task that comes too late.
+    /// Ends a task that is submitted to an engine that is closing.
     fn turn_away(&mut self, job: Arc<J>) {
         if self.engine.is_broken() {
             job.fail_by_engine(BROKEN);
@@ -252,14 +256,14 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         self.state.after.settled.push(job);
     }
 
-    /// Has a task show the failure that its cell holds.
+    /// Makes a task show the failure that its cell holds.
     pub(super) fn fail(&mut self, job: &Arc<J>) {
         job.header().settle_quietly(Status::Failed);
         self.state.after.settled.push(Arc::clone(job));
     }
 
-    /// A task's turn has left it suspended, as the scheduler knows by now. If it was woken meanwhile
-    /// it is queued again.
+    /// Records that a poll has left the task suspended; the scheduler knows already. If the task
+    /// was woken meanwhile, queues it again.
     pub(super) fn suspended(&mut self, task: TaskId) {
         let woken = self.state.scheduler.payload(task).map(|job| job.header().suspend());
         if let Some(yields) = woken.flatten() {
@@ -267,7 +271,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         }
     }
 
-    /// The kind that this number stands for; this job is of it.
+    /// The kind with the front end's number `of`. `job` is of this kind.
     #[inline(always)]
     fn kind(&mut self, of: u64, job: &Arc<J>) -> Kind {
         match self.state.last_kind {
@@ -311,7 +315,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         state.after.wake.extend(state.parkers.iter().map(Arc::clone));
     }
 
-    /// Tells the scheduler of tasks whose last future has gone, unless there is one again.
+    /// Tells the scheduler of the tasks in `released`, at most [`PORTION`] of them.
     #[inline]
     pub(super) fn tell_released(&mut self) {
         if !self.engine.released.is_empty() {
@@ -323,16 +327,17 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         }
     }
 
-    /// Tells the scheduler that a task's last future has gone, unless there is one again; what it
-    /// answers is left to be carried out.
+    /// Tells the scheduler that a task's last future is gone, unless there is a future again. The
+    /// effects stay, to be carried out later.
     fn release(&mut self, task: TaskId) {
         if self.state.scheduler.payload(task).is_some_and(|job| !job.header().has_future()) {
             self.feed(Event::Release(task));
         }
     }
 
-    /// As [`release`](Self::release), and carries out the answer. Mostly it is that the task goes:
-    /// then its job comes back, to be dropped once nothing is locked.
+    /// Does what [`release`](Self::release) does, and carries out the effects. If the only effect
+    /// is that the task goes, which is the common case, returns its job, to be dropped when nothing
+    /// is locked.
     #[inline(always)]
     pub(super) fn release_one(&mut self, task: TaskId) -> Option<Arc<J>> {
         self.release(task);
@@ -346,7 +351,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         None
     }
 
-    /// Does this with the scheduler; should it panic, the engine breaks down.
+    /// Calls `f`. If it panics, the engine breaks down.
     #[inline(always)]
     pub(super) fn guarded<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
         struct OnPanic<'l, 'a, J: Job + ?Sized>(&'l mut Locked<'a, J>);
@@ -373,13 +378,14 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         }
     }
 
-    /// The scheduler has panicked: nothing that it says can be trusted any more. Every task that
-    /// it holds fails, and so every wait ends.
+    /// Fails every task that the scheduler holds, so that every wait ends. Called when the
+    /// scheduler has panicked and nothing that it says can be trusted.
     pub(super) fn break_down(&mut self) {
         self.engine.broken.store(true, Ordering::Release);
         self.engine.closing.store(true, Ordering::Release);
         let state = &mut *self.state;
-        // What the scheduler had let go of by the last event has still to be told.
+        // The last event may have let go of tasks that the scheduler no longer holds: they fail
+        // too.
         let let_go = state.effects.drain(..).filter_map(|effect| match effect {
             Effect::Run { payload, .. }
             | Effect::TakeBack { payload, .. }
@@ -401,7 +407,8 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         self.leave_the_rest();
     }
 
-    /// The last of a hold: what is to be done once the lock is released is taken out, if there is any.
+    /// Ends a hold of the lock: takes out what must wait until the lock is released, if anything
+    /// must.
     #[inline(always)]
     pub(super) fn leave_the_rest(&mut self) {
         if !self.state.after.is_empty() {
@@ -410,7 +417,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
     }
 }
 
-/// Takes note of a task that has ended without running to its end.
+/// Notes the end of a task that did not run to its end.
 fn note_end<J: Job + ?Sized>(engine: &Engine<J>, job: &J) {
     note(engine, job, What::Ended { worker: None, status: job.header().status() });
 }
@@ -441,7 +448,8 @@ impl<J: Job + ?Sized> After<J> {
         wake.is_empty() && settled.is_empty() && trash.is_empty() && unnamed.is_empty()
     }
 
-    /// What user code may be part of: a panic in it must not end a worker.
+    /// Does what must wait until the lock is released. That may run user code, and a panic in it
+    /// must not end the worker.
     pub(super) fn carry_out(mut self, engine: &Engine<J>) {
         for (kind, job) in self.unnamed.drain(..) {
             engine.kind_names.name(kind, job.name());
@@ -460,10 +468,10 @@ impl<J: Job + ?Sized> After<J> {
     }
 }
 
-/// Drops a task that the core is done with.
+/// Drops a task that the scheduler has let go of.
 pub(super) fn let_go<J: Job + ?Sized>(job: Arc<J>) {
     caught(|| {
-        // One that has a result has let go of what it took to run it.
+        // A task with a result has no work left.
         if job.header().status() != Status::Finished {
             job.discard();
         }
@@ -471,10 +479,10 @@ pub(super) fn let_go<J: Job + ?Sized>(job: Arc<J>) {
     });
 }
 
-/// Does what may lead to user code, and keeps a panic in it to itself.
+/// Calls `f`, which may run user code, and swallows a panic in it.
 pub(crate) fn caught(f: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
-        // What was panicked with may panic when it is dropped: enough of that.
+        // The panic's payload may panic when it is dropped. A second payload is leaked.
         if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
             std::mem::forget(again);
         }

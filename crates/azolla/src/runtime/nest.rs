@@ -1,8 +1,8 @@
-//! Waiting for tasks by running them, on the stack of the one that waits.
+//! Waiting for tasks by running them, on the stack of the task that waits.
 //!
-//! For front ends whose tasks may run in the middle of others on one thread. Where it waits for all
-//! of them, a task could not go on before those that run on top of it, so nothing is held up; and
-//! no thread has to be woken to take over the slot.
+//! This is for front ends whose tasks may run in the middle of others on one thread. The task waits
+//! for all of them, so it could not go on before them anyway: to run on top of it holds nothing up.
+//! No other thread has to be woken to take over the slot.
 
 use super::job::Job;
 use super::locked::Locked;
@@ -15,19 +15,19 @@ use std::sync::Arc;
 /// The most tasks that wait below one another on one stack.
 const DEEPEST: usize = 16;
 
-/// A wait of a worker's task for all of several others.
+/// One task's wait for all of several others, during which its worker runs them.
 pub struct Nested {
     tasks: Arc<Vec<TaskId>>,
-    /// How many of them have been looked at.
+    /// The number of tasks that have been looked at.
     looked_at: usize,
-    /// One has been begun and not been given to be run.
+    /// A task was begun that `next_nested` has not returned yet.
     begun: bool,
 }
 
 impl<J: Job + ?Sized + 'static> Worker<J> {
-    /// Has the current task wait for those of these that have not ended, so that it may run them
-    /// meanwhile. `None`: it is to wait in the ordinary way, for there is none that could run, or
-    /// enough run on this stack.
+    /// Has the current task wait for those of `jobs` that have not ended, so that its worker may
+    /// run them meanwhile. Returns `None` if the task should wait in the ordinary way: none of them
+    /// can run, or enough tasks wait on this stack.
     ///
     /// # Errors
     /// [`WaitError::Cycle`].
@@ -73,8 +73,9 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         }
     }
 
-    /// The next task to run in the middle of the one that waits; then say how it ended by
-    /// [`finish_nested`](Self::finish_nested). `None`: the one that waits is the current one again.
+    /// The next task to run on top of the waiting one. The caller reports its end by
+    /// [`finish_nested`](Self::finish_nested). `None` means that the waiting task is the current
+    /// one again.
     pub fn next_nested(&mut self, nested: &mut Nested) -> Option<Arc<J>> {
         if !std::mem::take(&mut nested.begun) {
             let hand = &mut self.hand;
@@ -96,17 +97,17 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         self.job().map(Arc::clone)
     }
 
-    /// As [`finish`](Self::finish) for a task that ran in the middle of another. That goes on with
-    /// the slot, so one that has given it up waits for one first.
+    /// Ends a task that ran on top of another, as [`finish`](Self::finish) does. The other task
+    /// goes on with the slot, so a task that has seceded first waits for a slot.
     pub fn finish_nested(&mut self, outcome: Outcome) {
-        // At the end there is none to wait for, and none is needed.
+        // A closed engine grants no slot, and none is needed.
         drop(self.rejoin());
         self.finish(outcome);
     }
 }
 
 impl Nested {
-    /// Begins the next of the tasks that can be run now, if there is one.
+    /// Begins the next of the tasks that can run now, if there is one.
     fn begin_next<J: Job + ?Sized>(
         &mut self,
         hand: &mut Hand<J>,
@@ -134,7 +135,7 @@ fn may_run<J: Job + ?Sized>(locked: &Locked<'_, J>, task: TaskId) -> bool {
     matches!(state, Some(State::Ready | State::Claimed { .. }))
 }
 
-/// Takes a task back that another worker has claimed, unless it has begun.
+/// Takes back a task that another worker has claimed, unless it has begun.
 fn take_back<J: Job + ?Sized>(locked: &mut Locked<'_, J>, task: TaskId) {
     if locked.state.scheduler.payload(task).is_some_and(|job| job.header().take_back()) {
         drop(locked.handle(Event::Unclaim(task)));

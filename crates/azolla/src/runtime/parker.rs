@@ -1,19 +1,21 @@
-//! How one thread sleeps until it is told: a token that is left for it, even before it comes.
+//! A parker: the place where one thread sleeps until another thread leaves a token for it. The
+//! token may come before the thread does; then the thread does not sleep.
 //!
-//! What it sleeps for often comes within microseconds, and to wake a thread costs more than that: it
-//! looks for the token a while before it sleeps, and whoever leaves the token only calls the
-//! system where the thread does sleep. A thread that is no worker's looks only while that takes no
-//! processor from a worker: it would keep back what it waits for.
+//! What the thread waits for often comes within microseconds, which is less than it costs to wake a
+//! thread. So the thread first looks for the token a while, and the other thread makes a system
+//! call only if the sleeper is really asleep. A thread that is not a worker's looks only while
+//! every worker that is awake has a processor: otherwise it would take the processor from the
+//! worker that it waits for. [README.md](README.md) tells the protocol step by step.
 
 use crate::primitives::atomic::{AtomicU8, Ordering};
 use crate::primitives::{Condvar, Mutex, spin, spin_beside_workers, worker_sleeps, worker_wakes};
 use std::time::Instant;
 
-/// There is no token, and nobody sleeps.
+/// There is no token, and the thread does not sleep.
 const EMPTY: u8 = 0;
 /// There is a token.
 const TOLD: u8 = 1;
-/// The thread sleeps, or is about to.
+/// The thread sleeps, or is about to, or has ended.
 const ASLEEP: u8 = 2;
 
 /// A place for one thread to sleep.
@@ -22,7 +24,7 @@ pub(crate) struct Parker {
     state: AtomicU8,
     lock: Mutex<()>,
     condvar: Condvar,
-    /// The thread is a worker's.
+    /// The thread is a worker's, so it counts among the workers that are awake.
     is_worker: bool,
 }
 
@@ -31,7 +33,7 @@ impl Parker {
         Self::of(false)
     }
 
-    /// Of a worker's thread, which is awake until it is seen to sleep.
+    /// A parker for a worker's thread, which counts as awake until it sleeps.
     pub(crate) fn of_worker() -> Self {
         worker_wakes();
         Self::of(true)
@@ -42,11 +44,13 @@ impl Parker {
         Self { state: AtomicU8::new(EMPTY), lock, condvar, is_worker }
     }
 
-    /// Leaves the token. Several make one.
+    /// Leaves the token. Two tokens that nobody has taken are one.
     pub(crate) fn unpark(&self) {
         if self.state.swap(TOLD, Ordering::AcqRel) == ASLEEP {
             self.wakes();
-            // The thread has the lock from when it says that it sleeps until it does.
+            // The sleeper holds the lock from before it sets `ASLEEP` until it waits on the
+            // condition variable. Taking the lock here makes sure that the notification does not
+            // come in between.
             drop(self.lock.lock());
             self.condvar.notify_one();
         }
@@ -66,7 +70,8 @@ impl Parker {
         }
     }
 
-    /// Sleeps until there is a token, or until the deadline. Whether it took a token.
+    /// Sleeps until there is a token, or until the deadline. Returns true if it took a token. It
+    /// may also return false early, if the system wakes the thread for no reason.
     pub(crate) fn park_until(&self, deadline: Instant) -> bool {
         if self.is_told_soon() {
             return true;
@@ -84,14 +89,14 @@ impl Parker {
         told
     }
 
-    /// The worker's thread will not come again.
+    /// Records that the worker's thread has ended, so that it no longer counts as awake.
     pub(crate) fn end(&self) {
         if self.state.swap(ASLEEP, Ordering::AcqRel) != ASLEEP {
             worker_sleeps();
         }
     }
 
-    /// Takes the token, if there is one.
+    /// Takes the token. Returns false if there is none.
     fn take(&self) -> bool {
         self.state.compare_exchange(TOLD, EMPTY, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
@@ -106,7 +111,7 @@ impl Parker {
         self.take()
     }
 
-    /// False if there is a token now, which is taken.
+    /// Sets `ASLEEP`. Returns false if there is a token now, which it takes.
     fn fall_asleep(&self) -> bool {
         let asleep =
             self.state.compare_exchange(EMPTY, ASLEEP, Ordering::AcqRel, Ordering::Acquire);

@@ -1,9 +1,11 @@
-//! The place for a task's work, and once that is done, for what has come of it: the same bytes, as
-//! the work is gone by then. What has failed keeps its work, to be done again, beside the error.
+//! One place that holds a task's work until the work is done, and then its result. Both take the
+//! same bytes, since the work is gone when the result comes. If the task fails, the place holds the
+//! error and, beside it, the work, so that the task can run again.
 //!
-//! Which of these is there stand three bits of the header's for. They are changed by whoever takes
-//! or brings something: first to `BUSY`, for as long as it takes to move that, and then to what is
-//! there now. A result stays, and so does the first error; they are read without a lock.
+//! Three bits of the header say what the place holds. A thread that takes something out or puts
+//! something in first sets them to `BUSY`, moves the value, and then sets them to what the place
+//! holds now. A value stays for as long as the slot lives, and so does the first error. Both are
+//! read without a lock.
 
 use super::attempts::Attempts;
 use super::header::Header;
@@ -12,8 +14,7 @@ use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 
-/// A task's header, and beside it the work `W` that is to be done, or the value `T` or the error `E`
-/// that it has come to.
+/// A task's header, and the place for its work `W`, then for the value `T` or the error `E`.
 pub struct Slot<T, W, E> {
     header: Header,
     place: UnsafeCell<Place<T, W, E>>,
@@ -32,17 +33,17 @@ const WORK: u32 = 2;
 const VALUE: u32 = 3;
 const FAILED: u32 = 4;
 
-/// What few tasks come to.
+/// The outcome of a task whose first attempt failed. It is boxed, since few tasks fail.
 struct Failed<T, W, E> {
     error: E,
-    /// Taken out while it is done again.
+    /// `None` while the task runs again.
     work: Mutex<Option<W>>,
-    /// The attempts after the first that has failed.
+    /// The attempts after the first.
     later: OnceLock<Attempts<T, E>>,
 }
 
-// SAFETY: work is moved in and out, and looked at, by one thread at a time; a value or an error, once it
-// is there, is shared.
+// SAFETY: only one thread at a time moves the work in or out, or looks at it. A value or an error
+// is shared once it is there.
 unsafe impl<T: Send + Sync, W: Send, E: Send + Sync> Sync for Slot<T, W, E> {}
 
 impl<T, W, E> std::fmt::Debug for Slot<T, W, E> {
@@ -52,25 +53,25 @@ impl<T, W, E> std::fmt::Debug for Slot<T, W, E> {
 }
 
 impl<T, W, E> Slot<T, W, E> {
-    /// Work to be done, and as often again if it fails.
+    /// A slot that holds work, for a task that runs again up to `retries` times if it fails.
     pub fn with_work(work: W, retries: u32) -> Self {
         let place = Place { work: ManuallyDrop::new(work) };
         Self { header: Header::with_slot(retries, WORK), place: UnsafeCell::new(place) }
     }
 
-    /// One in which there is nothing yet.
+    /// A slot that holds nothing yet.
     #[must_use]
     pub fn empty() -> Self {
         let place = Place { empty: () };
         Self { header: Header::with_slot(0, EMPTY), place: UnsafeCell::new(place) }
     }
 
-    /// The header of the task.
+    /// The task's header.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The work, if nobody has taken it.
+    /// Takes the work out, if it is there.
     pub fn take_work(&self) -> Option<W> {
         match self.begin(|is| is == WORK) {
             Ok(_) => {
@@ -84,10 +85,10 @@ impl<T, W, E> Slot<T, W, E> {
         }
     }
 
-    /// Shows the work, if nobody has taken it, to something short that is no user's code: whoever wants
-    /// it meanwhile looks again and again.
+    /// Calls `f` with the work, if it is there. `f` must be short and must not run user code: a
+    /// thread that wants the work meanwhile spins.
     pub fn with_the_work<R>(&self, f: impl FnOnce(&W) -> R) -> Option<R> {
-        /// Says that there is work again, whatever has come of `f`.
+        /// Marks the work as there again, even if `f` panics.
         struct Back<'a>(&'a Header);
         impl Drop for Back<'_> {
             fn drop(&mut self) {
@@ -105,16 +106,17 @@ impl<T, W, E> Slot<T, W, E> {
         }
     }
 
-    /// The same, of what has failed alone, and not if somebody else looks at it or takes it: never waits.
+    /// Calls `f` with the work of a failed task. Never waits: if another thread has the work,
+    /// returns `None`.
     pub fn with_failed_work<R>(&self, f: impl FnOnce(&W) -> R) -> Option<R> {
         self.failed()?.work.try_lock()?.as_ref().map(f)
     }
 
-    /// Brings back work that is not done yet.
+    /// Puts back work that is not done yet.
     pub fn put_back(&self, work: W) {
         match self.begin(|is| is == EMPTY) {
             Ok(_) => {
-                // SAFETY: there was nothing, and `BUSY` makes the place this thread's.
+                // SAFETY: the place was empty, and `BUSY` makes it this thread's.
                 unsafe { (*self.place.get()).work = ManuallyDrop::new(work) };
                 self.header.set_slot(BUSY, WORK);
             }
@@ -122,8 +124,8 @@ impl<T, W, E> Slot<T, W, E> {
         }
     }
 
-    /// Stores an outcome, and with an error the work that it came of. If there is an outcome already
-    /// (the task was cancelled, say, and failed after all), the new one is dropped.
+    /// Stores an outcome, and with an error the work that led to it. If the slot has an outcome
+    /// already (say the task was cancelled and then failed), the new one is dropped.
     pub fn store(&self, outcome: Result<T, E>, work: Option<W>) {
         let Ok(was) = self.begin(|is| matches!(is, EMPTY | WORK)) else {
             work.into_iter().for_each(|work| self.keep_for_retry(work));
@@ -137,7 +139,7 @@ impl<T, W, E> Slot<T, W, E> {
         let here = (was == WORK).then(|| unsafe { ManuallyDrop::take(&mut (*place).work) });
         match outcome {
             Ok(value) => {
-                // SAFETY: there is nothing any more, and `BUSY` makes the place this thread's.
+                // SAFETY: the place is empty now, and `BUSY` makes it this thread's.
                 unsafe { (*place).value = ManuallyDrop::new(value) };
                 self.header.set_slot(BUSY, VALUE);
                 drop(here);
@@ -145,18 +147,18 @@ impl<T, W, E> Slot<T, W, E> {
             Err(error) => {
                 let work = Mutex::new(work.or(here));
                 let failed = Box::new(Failed { error, work, later: OnceLock::new() });
-                // SAFETY: as above.
+                // SAFETY: the place is empty now, and `BUSY` makes it this thread's.
                 unsafe { (*place).failed = ManuallyDrop::new(failed) };
                 self.header.set_slot(BUSY, FAILED);
             }
         }
     }
 
-    /// The outcome of the last attempt, if there is one yet.
+    /// The outcome of the last attempt, if it has ended.
     #[must_use]
     pub fn last(&self) -> Option<Result<&T, &E>> {
         match self.header.slot() {
-            // SAFETY: a value that is there stays.
+            // SAFETY: the place holds a value, and a value stays.
             VALUE => Some(Ok(unsafe { &(*self.place.get()).value })),
             FAILED => {
                 let failed = self.failed()?;
@@ -173,18 +175,18 @@ impl<T, W, E> Slot<T, W, E> {
         Some(failed.later.get()?.before_last().unwrap_or(&failed.error))
     }
 
-    /// Makes room for the outcome of another attempt, where the last has failed.
+    /// Makes room for the outcome of another attempt, if the last one has failed.
     pub fn another(&self) {
         let Some(failed) = self.failed() else { return };
         match failed.later.get() {
             Some(later) => later.another(),
-            // Two at once cannot be: the engine is locked meanwhile.
+            // No second thread sets it: the caller holds the engine's lock.
             None => drop(failed.later.set(Attempts::new())),
         }
     }
 
     fn failed(&self) -> Option<&Failed<T, W, E>> {
-        // SAFETY: a failure that is there stays.
+        // SAFETY: the place holds a failure, and a failure stays.
         (self.header.slot() == FAILED).then(|| unsafe { &**(*self.place.get()).failed })
     }
 
@@ -195,7 +197,7 @@ impl<T, W, E> Slot<T, W, E> {
         }
     }
 
-    /// Makes the place this thread's if what is there suits; tells what it is.
+    /// Makes the place this thread's if `suits` accepts its state. Returns that state either way.
     fn begin(&self, suits: impl Fn(u32) -> bool) -> Result<u32, u32> {
         let mut times = 0;
         loop {
@@ -218,7 +220,7 @@ impl<T, W, E> Slot<T, W, E> {
 impl<T, W, E> Drop for Slot<T, W, E> {
     fn drop(&mut self) {
         let place = self.place.get_mut();
-        // SAFETY: the header says what is there, and nobody looks again.
+        // SAFETY: the header says what the place holds, and no other thread has the slot any more.
         unsafe {
             match self.header.slot() {
                 WORK => ManuallyDrop::drop(&mut place.work),

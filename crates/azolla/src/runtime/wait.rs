@@ -1,8 +1,9 @@
-//! Waiting, inside tasks and outside.
+//! Waiting for tasks, inside a task and outside.
 //!
-//! A thread outside tasks sleeps until its latch opens. A task's thread first lends its slot to
-//! another worker, and goes on when the engine grants it a slot again: whoever opens the latch
-//! asks for it, so the thread is woken once, with the slot.
+//! A thread outside tasks sleeps until its latch opens. Inside a task, the worker first lends its
+//! slot to another worker (`Event::Park`). The thread that opens the latch asks the engine for a
+//! slot (`Event::Resume`), and the engine wakes the waiting worker once, when it grants the slot.
+//! So the worker is not woken twice. [README.md](README.md) tells the protocol step by step.
 
 use super::engine::Engine;
 use super::header::Status;
@@ -19,38 +20,40 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a wait goes on.
+/// When a wait gives up.
 pub struct Patience<'a, E> {
-    /// When to give up.
+    /// The wait ends at this time.
     pub deadline: Option<Instant>,
-    /// Asked every 50 ms whether to break off.
+    /// Called about every 50 ms; an error ends the wait.
     pub interrupt: Option<&'a mut dyn FnMut() -> Result<(), E>>,
 }
 
-/// Why a wait ended without what it was for.
+/// Why a wait ended without what it waited for.
 #[derive(Debug)]
 pub enum WaitError<E> {
     /// The deadline passed.
     TimedOut,
-    /// Each of the tasks with these keys would wait for the next, and the last for the first.
+    /// The wait would never end: each of the tasks with these keys would wait for the next, and the
+    /// last for the first.
     Cycle(Vec<String>),
-    /// `interrupt` said so.
+    /// `interrupt` returned this error.
     Interrupted(E),
     /// The engine is closing.
     Closed,
-    /// There is no thread to take over the slot.
+    /// The system has no thread for a worker that takes over the slot.
     NoThread(io::Error),
 }
 
 impl<E> WaitError<E> {
-    /// These tasks would wait for each other. Called with nothing locked.
+    /// The error for tasks that would wait for each other. Called with no lock held, since it asks
+    /// for keys.
     pub(super) fn cycle<J: Job + ?Sized>(jobs: &[Arc<J>]) -> Self {
         Self::Cycle(jobs.iter().map(|job| job.key()).collect())
     }
 }
 
 impl WaitError<std::convert::Infallible> {
-    /// The same error, of a wait that could have been interrupted.
+    /// The same error, as one of a wait that could be interrupted.
     #[must_use]
     pub fn never_interrupted<E>(self) -> WaitError<E> {
         match self {
@@ -63,21 +66,21 @@ impl WaitError<std::convert::Infallible> {
     }
 }
 
-/// What is waited for among several tasks.
+/// Which of several tasks a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// All have ended.
+    /// Until all tasks have ended.
     All,
-    /// All have ended, or one has ended without a result.
+    /// Until all tasks have ended, or one has ended without a result.
     AllOrFailure,
-    /// One has ended.
+    /// Until one task has ended.
     First,
 }
 
-/// How often `interrupt` is asked.
+/// How long a thread sleeps between two calls of `interrupt`.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Waits for tasks. `worker` is the one whose task waits, or `None` outside tasks.
+/// Waits for tasks. `worker` is the worker whose task waits, or `None` outside tasks.
 ///
 /// # Errors
 /// As [`WaitError`] says.
@@ -99,7 +102,8 @@ pub fn wait<J: Job + ?Sized + 'static, E>(
             let number = worker.engine.number;
             let mut tasks: Vec<_> =
                 pending.iter().filter_map(|job| job.header().id_in(number)).collect();
-            // A wait for the first is not one for those that this engine knows.
+            // A wait for the first task must name all tasks or none: one that this engine does not
+            // know may end the wait.
             if until == Until::First && tasks.len() < pending.len() {
                 tasks.clear();
             }
@@ -115,7 +119,8 @@ pub fn wait<J: Job + ?Sized + 'static, E>(
     if result.is_err() || until != Until::All {
         latch.unlisten(&pending);
     }
-    // What has come in the last moment counts, but for a deadline: that has passed before.
+    // A wait that has its tasks at the last moment succeeds. One that timed out does not: its
+    // deadline came first.
     let pending = || jobs.iter().filter(|job| job.header().status() == Status::Pending).count();
     match result {
         Err(WaitError::Closed | WaitError::Cycle(_)) if is_over(jobs, pending(), until) => Ok(()),
@@ -134,10 +139,11 @@ fn is_over<J: Job + ?Sized>(jobs: &[Arc<J>], pending: usize, until: Until) -> bo
     }
 }
 
-/// Something that one thread waits for, and that any other may open, once.
+/// A latch: one thread waits until another thread opens it. It starts closed and opens once, when
+/// `missing` tasks have settled.
 pub(crate) struct Latch<J: Job + ?Sized> {
     missing: AtomicUsize,
-    /// A task without a result opens it too.
+    /// A single task without a result opens the latch too.
     failure_opens: bool,
     opened: AtomicBool,
     sleeper: Sleeper<J>,
@@ -171,7 +177,7 @@ impl<J: Job + ?Sized + 'static> Latch<J> {
 
     fn unlisten(self: &Arc<Self>, jobs: &[&Arc<J>]) {
         let listener: Arc<dyn Listen> = Arc::<Self>::clone(self);
-        // Those that have settled have let go of their listeners.
+        // A task that has settled has dropped its listeners already.
         for job in jobs.iter().filter(|job| job.header().status() == Status::Pending) {
             job.header().unlisten(&listener);
         }
@@ -189,7 +195,7 @@ impl<J: Job + ?Sized + 'static> Latch<J> {
         }
     }
 
-    /// Sleeps until the latch opens, outside tasks.
+    /// Sleeps until the latch opens. For a thread outside tasks.
     pub(super) fn sleep<E>(&self, mut patience: Patience<'_, E>) -> Result<(), WaitError<E>> {
         let Sleeper::Thread(parker) = &self.sleeper else { return Ok(()) };
         loop {
@@ -212,13 +218,14 @@ impl<J: Job + ?Sized + 'static> Listen for Latch<J> {
 }
 
 impl<E> Patience<'_, E> {
-    /// For as long as it takes.
+    /// Never gives up.
     #[must_use]
     pub fn endless() -> Self {
         Self { deadline: None, interrupt: None }
     }
 
-    /// Sleeps until unparked, or until it is time to [`check`](Self::check).
+    /// Sleeps until there is a token, or until it is time to [`check`](Self::check). Returns true
+    /// if it took a token.
     fn park(&self, parker: &Parker) -> bool {
         let slice = self.interrupt.is_some().then(|| now() + SLICE);
         match (self.deadline, slice) {
@@ -242,13 +249,15 @@ impl<E> Patience<'_, E> {
     }
 }
 
-/// The jobs of a cycle, to be asked for their keys when nothing is locked.
+/// The jobs of a cycle. The caller asks them for their keys after the lock is released.
 pub(super) fn cycle<J: Job + ?Sized>(locked: &Locked<'_, J>, path: &[TaskId]) -> Vec<Arc<J>> {
     path.iter().filter_map(|task| locked.payload(*task)).collect()
 }
 
 impl<J: Job + ?Sized + 'static> Worker<J> {
-    /// Lends the slot of the current task until the latch opens. `listen` is what may open it.
+    /// Lends the slot of the current task until the latch opens. The caller's `listen` makes sure
+    /// that another thread opens it. A task that has seceded has no slot to lend, and is woken
+    /// without one.
     pub(super) fn wait<E>(
         &mut self,
         latch: &Latch<J>,
@@ -256,14 +265,14 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         listen: impl FnOnce(),
         mut patience: Patience<'_, E>,
     ) -> Result<(), WaitError<E>> {
-        // As of now: once the slot is lent another may begin.
+        // The time is taken now: once the slot is lent, another task may begin.
         let at = self.moment();
         self.lend_slot(|worker| Event::Park { worker, wait: wait.clone() })?;
         self.note_at(at, What::Parked { worker: self.id.0 });
         listen();
         loop {
-            // Woken means: with a slot. Otherwise nobody has opened the latch, or its opening is
-            // under way.
+            // A token means that the engine has granted the slot. Without one, the latch is still
+            // closed, or the thread that opened it has not finished asking for the slot.
             if patience.park(&self.parker) {
                 return self.woken();
             }
@@ -285,7 +294,8 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         if self.engine.is_closing() { Err(WaitError::Closed) } else { Ok(()) }
     }
 
-    /// Gives up the slot, with another worker there to take it.
+    /// Gives up the slot by this event. If no other worker is there to take the slot, starts one
+    /// and tries again.
     fn lend_slot<E>(
         &mut self,
         event: impl Fn(WorkerId) -> Event<Arc<J>>,
@@ -319,10 +329,10 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         }
     }
 
-    /// Lets the current task run on without a slot; a second time does nothing. Whether it had one.
+    /// Lets the current task run on without a slot. Returns true if it had one; a second call does
+    /// nothing.
     ///
-    /// # Errors
-    /// If the engine is closing, or there is no thread to take over the slot.
+    /// If the engine is closing, or the system has no thread for a worker that takes over the slot.
     pub fn secede(&mut self) -> Result<bool, WaitError<std::convert::Infallible>> {
         let had_slot = self.hand.current.as_ref().is_some_and(|current| !current.seceded);
         if had_slot {
@@ -336,16 +346,15 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         Ok(had_slot)
     }
 
-    /// Waits for a slot for a current task that has seceded, and first for the resources that it takes;
-    /// for any other does nothing.
+    /// Waits until the current task, which has seceded, has its resources and a slot again. Does
+    /// nothing for any other task.
     ///
-    /// # Errors
-    /// If the engine is closing, or the resources are kept by tasks that wait for this one.
+    /// If the engine is closing, or tasks that wait for this one keep the resources.
     pub fn rejoin(&mut self) -> Result<(), WaitError<std::convert::Infallible>> {
         if let Some(current) = &mut self.hand.current
             && std::mem::take(&mut current.seceded)
         {
-            // Nobody grants a slot after the end; a close that comes from now on wakes all.
+            // A closed engine grants no slot. If it closes after this check, it wakes all workers.
             if !self.engine.is_closing() {
                 let refused = self.engine.with(|locked| {
                     let answer = locked.handle(Event::Resume(self.id));

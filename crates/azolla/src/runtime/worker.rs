@@ -1,8 +1,10 @@
-//! One worker: it pulls tasks, says how they ended, and sleeps when there is nothing to do.
+//! A worker: it pulls tasks from the engine, reports how they ended, and sleeps when there is
+//! nothing to do.
 //!
-//! Short tasks come several at once. Those not begun are claims, which the engine can take back;
-//! between tasks the worker looks at one number to see whether something more urgent has come up.
-//! Ends are told in bulk, except where somebody depends on them.
+//! Short tasks come several at once. The worker begins the first; the others are claims, which the
+//! engine can take back until the worker begins them. Between two tasks the worker loads one atomic
+//! (`best_ready`) to see whether a more urgent task is ready. It reports ends in bulk, except where
+//! another task depends on one. [README.md](README.md) tells more of claims.
 
 use super::engine::Engine;
 use super::job::Job;
@@ -15,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The worker of one thread of a runner.
+/// A worker, which belongs to one thread of a runner.
 pub struct Worker<J: Job + ?Sized> {
     pub(super) engine: Arc<Engine<J>>,
     pub(super) id: WorkerId,
@@ -24,45 +26,46 @@ pub struct Worker<J: Job + ?Sized> {
     pub(super) hand: Hand<J>,
 }
 
-/// What a worker has in hand.
+/// What a worker has in hand: the task that it runs, its claims, and what it has not reported yet.
 pub(super) struct Hand<J: ?Sized> {
     claims: VecDeque<Run<J>>,
     pub(super) current: Option<Current<J>>,
-    /// What waits below that one on this stack, and how long it had held the slot; the lowest first.
+    /// The tasks that wait below the current one on this stack, the lowest first, each with the
+    /// nanoseconds that it had held the slot.
     pub(super) below: Vec<(Current<J>, u64)>,
     finished: Vec<(TaskId, Outcome)>,
-    /// The engine must hear of what has finished before anything else begins.
+    /// The engine must hear of `finished` before anything else begins.
     tell_now: bool,
-    /// When the tasks in `finished` began, or the one that has waited went on.
+    /// When the first task of `finished` began, or when the current task went on after a wait.
     pub(super) since: Instant,
-    /// How long that one had held its slot before.
+    /// How long the current task had held its slot before that wait, in nanoseconds.
     spent: u64,
-    /// It has not been woken yet: a worker holds no slot when it joins.
+    /// The worker has not been woken yet: it joins asleep, without a slot.
     new: bool,
-    /// The engine has forgotten it, and may have given its number to another.
+    /// The engine has forgotten the worker, and may have given its number to another.
     retired: bool,
-    /// What to let go of once the engine is not locked.
+    /// Jobs to drop once the engine is not locked.
     gone: Vec<Arc<J>>,
 }
 
 pub(super) struct Current<J: ?Sized> {
     pub(super) task: TaskId,
     pub(super) job: Arc<J>,
-    /// The engine knows that it has begun.
+    /// The engine knows that the task has begun.
     told: bool,
-    /// It runs without a slot.
+    /// The task runs without a slot.
     pub(super) seceded: bool,
     /// If somebody observes it: what the first observation tells of it.
     seen: Option<Box<Origin>>,
 }
 
-/// What a worker is to do next.
+/// What a worker does next.
 pub enum Next<J: Job + ?Sized> {
-    /// Run the current task, then say how it ended.
+    /// Run the current task, then call [`finish`](Worker::finish).
     Run,
-    /// Nothing for now: sleep, then ask again.
+    /// There is nothing to do for now: sleep, then ask again.
     Sleep(Sleeper<J>),
-    /// Come to an end.
+    /// The worker's thread ends.
     End,
 }
 
@@ -88,37 +91,37 @@ impl<J: Job + ?Sized> Worker<J> {
         Self { engine, id, group, parker, hand }
     }
 
-    /// The engine that it works for.
+    /// The engine that the worker works for.
     #[must_use]
     pub fn engine(&self) -> &Arc<Engine<J>> {
         &self.engine
     }
 
-    /// A small number that no other living worker of this engine has.
+    /// The worker's number: small, and no other living worker of this engine has it.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.id.0
     }
 
-    /// The group whose slots it takes: what users call their worker.
+    /// The group whose slots the worker takes. Users call the group a worker.
     #[must_use]
     pub fn group(&self) -> GroupId {
         self.group
     }
 
-    /// The task that it runs.
+    /// The task that the worker runs.
     #[must_use]
     pub fn current(&self) -> Option<TaskId> {
         self.hand.current.as_ref().map(|current| current.task)
     }
 
-    /// The job of the task that it runs.
+    /// The job of the task that the worker runs.
     #[must_use]
     pub fn job(&self) -> Option<&Arc<J>> {
         self.hand.current.as_ref().map(|current| &current.job)
     }
 
-    /// What to do next.
+    /// Finds out what to do next, and begins a task if there is one.
     pub fn next_task(&mut self) -> Next<J> {
         if std::mem::take(&mut self.hand.new) && !self.engine.is_closing() {
             return self.sleeper(false);
@@ -153,16 +156,16 @@ impl<J: Job + ?Sized> Worker<J> {
         Next::Sleep(Sleeper { engine, worker: self.id, parker, doze })
     }
 
-    /// The current task has ended, and its cell holds the result or error. For
-    /// [`Outcome::Again`] the cell holds nothing, and the task will be run again; after
-    /// [`Outcome::Suspended`] once [`Engine::wake`] is called, if it has not been meanwhile.
+    /// Ends the current task, whose cell holds the result or error. With [`Outcome::Again`] the
+    /// cell holds neither, and the task runs again. With [`Outcome::Suspended`] the task runs again
+    /// once [`Engine::wake`] is called, or at once if that has happened meanwhile.
     pub fn finish(&mut self, outcome: Outcome) {
         let Some(current) = self.hand.current.take() else { return };
         let Current { task, job, seen, .. } = current;
         let header = job.header();
         self.hand.finished.push((task, outcome));
         if seen.is_some() {
-            // First, so that whoever sees the end finds it noted.
+            // The note comes first, so that a thread that sees the end finds the note.
             let worker = self.id.0;
             let observer = &self.engine.observer;
             match outcome {
@@ -174,7 +177,8 @@ impl<J: Job + ?Sized> Worker<J> {
         }
         match outcome {
             Outcome::Done => self.hand.tell_now |= header.settle(false),
-            // A failure shows when the engine has heard of it: it may be retried at once.
+            // A failure shows only when the engine has heard of it, since the engine may retry the
+            // task at once.
             Outcome::Failed => {
                 let took = self.hand.took();
                 self.engine.with(|locked| {
@@ -190,7 +194,7 @@ impl<J: Job + ?Sized> Worker<J> {
         caught(|| drop(job));
     }
 
-    /// Whether there is a current task; takes note of its beginning.
+    /// Returns true if there is a current task, and notes its beginning.
     pub(super) fn begins(&self) -> bool {
         if let Some(current) = &self.hand.current
             && let Some(origin) = &current.seen
@@ -201,26 +205,25 @@ impl<J: Job + ?Sized> Worker<J> {
         self.hand.current.is_some()
     }
 
-    /// Takes note of what happens to the current task, if it is observed.
+    /// Notes what happens to the current task, if it is observed.
     pub(super) fn note(&self, what: What) {
         self.hand.note(&self.engine.observer, what);
     }
 
-    /// Now, if the current task is observed: for [`note_at`](Self::note_at).
+    /// The time now, if the current task is observed. For [`note_at`](Self::note_at).
     pub(super) fn moment(&self) -> Option<Duration> {
         let seen = self.hand.current.as_ref().is_some_and(|current| current.seen.is_some());
         seen.then(|| self.engine.observer.elapsed())
     }
 
-    /// As [`note`](Self::note), of what happened then.
+    /// Notes what happened to the current task at that time.
     pub(super) fn note_at(&self, at: Option<Duration>, what: What) {
         if let Some((at, current)) = at.zip(self.hand.current.as_ref()) {
             self.engine.observer.note_at(at, current.task, what);
         }
     }
 
-    /// The current task goes on elsewhere and will end by
-    /// [`Engine::finish_detached`](Engine::finish_detached).
+    /// Detaches the current task: it goes on elsewhere, and ends by
     pub fn detach(&mut self) -> Option<Arc<J>> {
         self.engine.with(|locked| {
             self.hand.say_begun(locked, self.id);
@@ -229,22 +232,24 @@ impl<J: Job + ?Sized> Worker<J> {
             }
         });
         self.note(What::Detached { worker: self.id.0 });
-        // Whoever goes on with it says how long all of it took: it is not the next one's time.
+        // The thread that goes on with the task reports how long all of it took, so that time must
+        // not count for the worker's next task.
         (self.hand.since, self.hand.spent) = (now(), 0);
         self.hand.current.take().map(|current| current.job)
     }
 }
 
-/// Where a worker sleeps when it has nothing to do; it holds nothing of the worker's meanwhile.
+/// Where a worker sleeps when it has nothing to do. It borrows nothing from the worker, so the
+/// thread can let go of the worker while it sleeps.
 pub struct Sleeper<J: Job + ?Sized> {
     engine: Arc<Engine<J>>,
     worker: WorkerId,
     parker: Arc<Parker>,
-    /// It is to come back after a while though nobody has woken it.
+    /// The worker dozes: after a while it says `Stalled`, unless it was woken.
     doze: bool,
 }
 
-/// How long a worker dozes.
+/// How long a worker dozes before it says `Stalled`.
 const WHILE: Duration = Duration::from_millis(20);
 
 impl<J: Job + ?Sized> Sleeper<J> {
@@ -269,7 +274,8 @@ impl<J: Job + ?Sized> Drop for Worker<J> {
         let took = self.hand.took();
         self.engine.with(|locked| {
             self.hand.tell(locked, self.id, took);
-            // The next of a chain, handed over only now, has not begun: another worker runs it.
+            // The engine may have handed over the next task of a chain just now. It has not begun,
+            // so another worker runs it.
             while let Some(Current { task, job, .. }) = self.hand.current.take() {
                 self.hand.gone.push(job);
                 self.hand.finished.push((task, Outcome::Again));
@@ -293,7 +299,8 @@ enum Pulled {
 }
 
 impl<J: Job + ?Sized> Hand<J> {
-    /// Begins the next claim without the lock, unless something must be told or asked first.
+    /// Begins the next claim without the lock, unless the worker must report something first, or
+    /// something more urgent is ready.
     fn begin_next(&mut self, engine: &Engine<J>, worker: WorkerId, group: GroupId) {
         while !self.tell_now
             && let Some(claim) = self.claims.front()
@@ -308,7 +315,7 @@ impl<J: Job + ?Sized> Hand<J> {
         }
     }
 
-    /// Tells what has finished and asks for more.
+    /// Reports what has finished, and asks for more.
     fn pull(
         &mut self,
         locked: &mut Locked<'_, J>,
@@ -334,11 +341,12 @@ impl<J: Job + ?Sized> Hand<J> {
         if self.current.is_some() { Pulled::Some } else { Pulled::Nothing { doze } }
     }
 
-    /// How long each of what has finished took, in nanoseconds; what is in the middle of running is
-    /// measured in parts. For [`tell`](Self::tell), and before the lock: it has to ask the clock.
+    /// The average time of the tasks in `finished`, in nanoseconds; 0 while a task is in the middle
+    /// of running, whose time is added up in `spent`. The result is for [`tell`](Self::tell). It
+    /// asks the clock, so it is called before the lock is taken.
     pub(super) fn took(&mut self) -> u64 {
         let now = now();
-        // Where a test moves workers by hand, tasks are short however busy the machine is.
+        // A test moves workers by hand: its tasks count as short, however busy the machine is.
         let elapsed = if cfg!(test) { 0 } else { now.duration_since(self.since).as_nanos() as u64 };
         self.since = now;
         self.spent += elapsed;
@@ -348,7 +356,7 @@ impl<J: Job + ?Sized> Hand<J> {
         }
     }
 
-    /// Tells what has finished, and takes what the engine hands over.
+    /// Reports what has finished, and takes what the engine hands over.
     pub(super) fn tell(&mut self, locked: &mut Locked<'_, J>, worker: WorkerId, took: u64) {
         self.tell_now = false;
         if self.finished.is_empty() && self.current.is_some() {
@@ -367,7 +375,8 @@ impl<J: Job + ?Sized> Hand<J> {
             self.take(locked);
             return;
         }
-        // Told in the middle of another task: the next of the chain goes to somebody else.
+        // The worker is in the middle of another task, so another worker runs the next task of the
+        // chain.
         while let Some(Run { task, job, .. }) = locked.state.runs.pop() {
             self.gone.push(job);
             let outcome = Outcome::Again;
@@ -375,28 +384,28 @@ impl<J: Job + ?Sized> Hand<J> {
         }
     }
 
-    /// Takes note of what happens to the current task, if it is observed.
+    /// Notes what happens to the current task, if it is observed.
     pub(super) fn note(&self, observer: &Observer, what: What) {
         if let Some(current) = self.current.as_ref().filter(|current| current.seen.is_some()) {
             observer.note(current.task, what);
         }
     }
 
-    /// The current task waits below those that follow.
+    /// Lays the current task below the tasks that run next on this stack.
     pub(super) fn lay_below(&mut self) {
         if let Some(current) = self.current.take() {
             self.below.push((current, std::mem::take(&mut self.spent)));
         }
     }
 
-    /// What waits topmost is the current task again.
+    /// Makes the topmost waiting task the current one again.
     pub(super) fn lift(&mut self) {
         if let Some((current, spent)) = self.below.pop() {
             (self.current, self.spent) = (Some(current), spent);
         }
     }
 
-    /// Takes what the engine has given to this worker.
+    /// Takes the tasks that the engine has given to this worker: one to run, the others as claims.
     pub(super) fn take(&mut self, locked: &mut Locked<'_, J>) {
         for run in locked.state.runs.drain(..) {
             if run.begun {
@@ -408,7 +417,8 @@ impl<J: Job + ?Sized> Hand<J> {
         }
     }
 
-    /// Takes back half of what other workers have claimed and not begun, to be pulled anew.
+    /// Takes back up to half of the claims of other workers, so that idle workers can pull them.
+    /// `claimed` lists the claims; one that has begun is skipped.
     pub(super) fn take_back(&mut self, claimed: Vec<(TaskId, Arc<J>)>, locked: &mut Locked<'_, J>) {
         let most = claimed.len().div_ceil(2);
         let unbegun = claimed.iter().filter(|(_, job)| job.header().take_back());
@@ -428,7 +438,7 @@ impl<J: Job + ?Sized> Hand<J> {
         }
     }
 
-    /// Makes sure that the engine knows what runs here.
+    /// Makes sure that the engine knows that the current task has begun.
     pub(super) fn say_begun(&mut self, locked: &mut Locked<'_, J>, worker: WorkerId) {
         if let Some(current) = &mut self.current
             && !std::mem::replace(&mut current.told, true)

@@ -262,6 +262,7 @@ impl RetryingBuilder<'_> {
     }
 }
 
+/// The outcome of a future that may fail.
 fn fallible<T, E>(output: Result<T, E>) -> Result<T, Failure>
 where
     E: Into<Box<dyn StdError + Send + Sync>>,

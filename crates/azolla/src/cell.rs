@@ -75,12 +75,12 @@ impl<T, F: Fn() -> Result<T, Failure> + Send> Work<T> for Repeat<F> {
 pub(crate) struct Cell<T, W, F> {
     slot: Slot<T, W, Error>,
     /// The key that the user gave. Without one it is made of the name of `F` and the id.
-    key: Option<Box<Given>>,
+    key: Option<Box<UserKey>>,
     function: PhantomData<fn() -> F>,
 }
 
 /// A key that somebody has given. Few tasks have one: it takes no more than a pointer here.
-struct Given(String);
+struct UserKey(String);
 
 // The closure or the result comes to this.
 #[cfg(all(target_pointer_width = "64", not(azolla_shuttle)))]
@@ -99,7 +99,7 @@ impl<T, W, F> Cell<T, W, F> {
     }
 
     fn of(slot: Slot<T, W, Error>, key: Option<String>) -> Self {
-        Self { slot, key: key.map(|key| Box::new(Given(key))), function: PhantomData }
+        Self { slot, key: key.map(|key| Box::new(UserKey(key))), function: PhantomData }
     }
 }
 

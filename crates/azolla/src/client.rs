@@ -3,7 +3,7 @@
 use crate::cell::{Cell, Failure, Once, Repeat, Task, Typed, Work};
 use crate::cluster::{Cluster, Membership};
 use crate::error::Error;
-use crate::future::{Future, Gathering, gathered, wait_for};
+use crate::future::{AwaitingAll, Future, gathered, wait_for};
 use crate::inputs::Inputs;
 use crate::placing::{Described, Placing};
 use crate::runner::threads::{Threads, with_worker};
@@ -29,9 +29,9 @@ use std::{fmt, io, thread};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Client(pub(crate) Arc<Shared>);
+pub struct Client(pub(crate) Arc<ClientInner>);
 
-pub(crate) struct Shared {
+pub(crate) struct ClientInner {
     pub(crate) engine: Arc<Engine<dyn Task>>,
     pub(crate) threads: Threads,
     pub(crate) membership: Membership,
@@ -108,8 +108,9 @@ impl Client {
 
     fn on(threads: Threads, groups: Groups) -> io::Result<Self> {
         let engine = Engine::start(groups, Box::new(threads.clone()))?;
-        let first = Cluster::new()
-            .join(|membership| Arc::new(Shared { engine, threads: threads.clone(), membership }));
+        let first = Cluster::new().join(|membership| {
+            Arc::new(ClientInner { engine, threads: threads.clone(), membership })
+        });
         threads.set_owner(&first);
         Ok(Self(first))
     }
@@ -118,7 +119,7 @@ impl Client {
     /// for ever.
     #[doc(hidden)]
     pub fn turn(&self) {
-        self.0.threads.turn();
+        self.0.threads.run_by_hand();
     }
 
     /// A task to be described, then submitted: priority, key, retries.
@@ -228,7 +229,7 @@ impl Client {
         &self,
         futures: impl IntoIterator<Item = &'a Future<T>>,
     ) -> Result<Vec<&'a T>, Error> {
-        Gathering::new(futures.into_iter().collect()).await
+        AwaitingAll::new(futures.into_iter().collect()).await
     }
 
     /// Runs those of these tasks that have failed again; see [`Future::retry`].
@@ -312,7 +313,7 @@ impl Client {
     }
 }
 
-impl Shared {
+impl ClientInner {
     fn close(&self) {
         match self.membership.leave() {
             Some(true) => {
@@ -328,7 +329,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for ClientInner {
     fn drop(&mut self) {
         self.close();
     }
@@ -490,11 +491,7 @@ impl<'c> TaskBuilder<'c> {
         T: Send + Sync + 'static,
         F: Fn(X) -> T + Send + Sync + 'static,
     {
-        let function = Arc::new(function);
-        self.map_work::<T, _, F>(items.into_iter().map(move |item| {
-            let function = Arc::clone(&function);
-            Once(Some(move || Ok(function(item))))
-        }))
+        self.map_each::<F, _, _>(move |item| Ok(function(item)), items)
     }
 
     /// As [`Client::try_map`].
@@ -509,10 +506,24 @@ impl<'c> TaskBuilder<'c> {
         E: Into<Box<dyn StdError + Send + Sync>>,
         F: Fn(X) -> Result<T, E> + Send + Sync + 'static,
     {
+        self.map_each::<F, _, _>(move |item| function(item).map_err(failure), items)
+    }
+
+    /// Submits `function` once for every item. The tasks are named after `F`.
+    fn map_each<F, X, T>(
+        self,
+        function: impl Fn(X) -> Result<T, Failure> + Send + Sync + 'static,
+        items: impl IntoIterator<Item = X>,
+    ) -> Vec<Future<T>>
+    where
+        X: Send + 'static,
+        T: Send + Sync + 'static,
+        F: 'static,
+    {
         let function = Arc::new(function);
         self.map_work::<T, _, F>(items.into_iter().map(move |item| {
             let function = Arc::clone(&function);
-            Once(Some(move || function(item).map_err(failure)))
+            Once(Some(move || function(item)))
         }))
     }
 

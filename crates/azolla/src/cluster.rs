@@ -1,6 +1,6 @@
 //! Several clients of one engine: who of them is there, and what becomes of the work of one that leaves.
 
-use crate::client::{Client, Shared};
+use crate::client::{Client, ClientInner};
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -11,7 +11,7 @@ pub(crate) struct Cluster(Mutex<Clients>);
 #[derive(Default)]
 struct Clients {
     /// Those that have not left, oldest first.
-    open: Vec<(u32, Weak<Shared>)>,
+    open: Vec<(u32, Weak<ClientInner>)>,
     numbers: u32,
     /// The last has left: nobody joins any more.
     closed: bool,
@@ -49,8 +49,8 @@ impl Cluster {
     /// Has one more client join, which `make` makes; in a cluster that is closed, one that has left.
     pub(crate) fn join(
         self: &Arc<Self>,
-        make: impl FnOnce(Membership) -> Arc<Shared>,
-    ) -> Arc<Shared> {
+        make: impl FnOnce(Membership) -> Arc<ClientInner>,
+    ) -> Arc<ClientInner> {
         let (number, closed) = {
             let mut clients = self.0.lock();
             let number = clients.numbers;
@@ -105,10 +105,10 @@ impl Client {
     /// ```
     #[must_use]
     pub fn another(&self) -> Self {
-        let Shared { engine, threads, membership } = &*self.0;
+        let ClientInner { engine, threads, membership } = &*self.0;
         Self(membership.cluster.join(|membership| {
             let (engine, threads) = (Arc::clone(engine), threads.clone());
-            Arc::new(Shared { engine, threads, membership })
+            Arc::new(ClientInner { engine, threads, membership })
         }))
     }
 }

@@ -1,8 +1,8 @@
 //! Futures as they end, for `async` code.
 
 use crate::as_completed::AsCompleted;
-use crate::future::{Future, SharedWaker};
-use crate::runtime::Listen;
+use crate::future::Future;
+use crate::runtime::{Listen, SharedWaker};
 use futures_core::{FusedStream, Stream};
 use std::fmt;
 use std::pin::Pin;
@@ -89,9 +89,9 @@ impl<T: Send + Sync + 'static> Stream for CompletedStream<T> {
         if this.endings.is_empty() {
             return Poll::Ready(None);
         }
-        // In this order: what ends after the look wakes this waker.
-        let nobody_listens = this.waker.set(context.waker());
-        let next = if nobody_listens {
+        // The waker is set before the look: a task that ends after the look wakes it.
+        let is_idle = this.waker.set(context.waker());
+        let next = if is_idle {
             this.waker.expect_one();
             let listener: Arc<dyn Listen> = Arc::<SharedWaker>::clone(&this.waker);
             let next = this.endings.completions.next_or_listen(&listener);

@@ -2,10 +2,11 @@
 
 use crate::cell::{Task, Typed};
 use crate::error::Error;
-use crate::primitives::{Mutex, now};
+use crate::primitives::now;
 use crate::runner::threads::{run, with_own, with_worker};
 use crate::runtime::{
-    BROKEN, Completions, Engine, Header, Listen, Patience, Status, Until, WaitError, Worker, wait,
+    BROKEN, Completions, Engine, Listen, Patience, SharedWaker, Status, Until, WaitError, Worker,
+    wait,
 };
 use std::convert::Infallible;
 use std::fmt;
@@ -13,7 +14,7 @@ use std::future::IntoFuture;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// The result that a task will have.
@@ -283,71 +284,6 @@ pub struct Awaiting<T> {
     waker: Option<Arc<SharedWaker>>,
 }
 
-/// The waker of whichever executor polled last.
-pub(crate) struct SharedWaker(Mutex<Awaited>);
-
-#[derive(Default)]
-struct Awaited {
-    waker: Option<Waker>,
-    /// How many tasks are still to end before the waker is called; one without a result suffices.
-    missing: usize,
-}
-
-impl SharedWaker {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Awaited::default())))
-    }
-
-    /// Who is to be woken. Whether nothing is to come that would: then somebody must listen.
-    pub(crate) fn set(&self, waker: &Waker) -> bool {
-        let mut awaited = self.0.lock();
-        let known = awaited.waker.as_ref().is_some_and(|old| old.will_wake(waker));
-        let old = if known { None } else { awaited.waker.replace(waker.clone()) };
-        let idle = awaited.missing == 0;
-        drop(awaited);
-        drop(old);
-        idle
-    }
-
-    /// Somebody is about to have it told of one thing.
-    pub(crate) fn expect_one(&self) {
-        self.0.lock().missing = 1;
-    }
-
-    /// It is not to be told of anything after all.
-    pub(crate) fn expect_none(&self) {
-        self.0.lock().missing = 0;
-    }
-
-    /// Has the waker called once all these tasks have ended, or one has without a result.
-    fn listen_to(self: &Arc<Self>, headers: &[&Header]) {
-        self.0.lock().missing = headers.len();
-        let listener: Arc<dyn Listen> = Arc::<Self>::clone(self);
-        for header in headers {
-            header.listen(&listener, 0);
-        }
-    }
-
-    fn unlisten(self: &Arc<Self>, header: &Header) {
-        let listener: Arc<dyn Listen> = Arc::<Self>::clone(self);
-        header.unlisten(&listener);
-    }
-}
-
-impl Listen for SharedWaker {
-    fn settled(&self, _token: usize, status: Status) {
-        let waker = {
-            let mut awaited = self.0.lock();
-            let missing = awaited.missing.saturating_sub(1);
-            awaited.missing = if status == Status::Finished { missing } else { 0 };
-            if awaited.missing == 0 { awaited.waker.take() } else { None }
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
 impl<T: Send + Sync + 'static> std::future::Future for Awaiting<T> {
     type Output = Result<Value<T>, Error>;
 
@@ -374,7 +310,7 @@ impl<T: Send + Sync + 'static> std::future::Future for Awaiting<T> {
 }
 
 /// What [`Client::gather_async`](crate::Client::gather_async) awaits.
-pub(crate) struct Gathering<'a, T> {
+pub(crate) struct AwaitingAll<'a, T> {
     futures: Vec<&'a Future<T>>,
     waker: Option<Arc<SharedWaker>>,
 }
@@ -392,13 +328,13 @@ pub(crate) fn gathered<'a, T: Send + Sync + 'static>(
     futures.iter().map(|future| future.now()).collect()
 }
 
-impl<'a, T: Send + Sync + 'static> Gathering<'a, T> {
+impl<'a, T: Send + Sync + 'static> AwaitingAll<'a, T> {
     pub(crate) fn new(futures: Vec<&'a Future<T>>) -> Self {
         Self { futures, waker: None }
     }
 }
 
-impl<'a, T: Send + Sync + 'static> std::future::Future for Gathering<'a, T> {
+impl<'a, T: Send + Sync + 'static> std::future::Future for AwaitingAll<'a, T> {
     type Output = Result<Vec<&'a T>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -419,7 +355,7 @@ impl<'a, T: Send + Sync + 'static> std::future::Future for Gathering<'a, T> {
     }
 }
 
-impl<T> Drop for Gathering<'_, T> {
+impl<T> Drop for AwaitingAll<'_, T> {
     fn drop(&mut self) {
         if let Some(waker) = &self.waker {
             for future in &self.futures {

@@ -1,6 +1,6 @@
 //! One closure for the results of many futures, each in a task of its own.
 
-use crate::cell::Once;
+use crate::cell::{Failure, Once};
 use crate::client::{Client, TaskBuilder, failure};
 use crate::future::Future;
 use crate::inputs::Inputs;
@@ -61,13 +61,7 @@ impl TaskBuilder<'_> {
         T: Send + Sync + 'static,
         F: for<'a> Fn(I::Values<'a>) -> T + Send + Sync + 'static,
     {
-        let function = Arc::new(function);
-        let submit = |(number, inputs): (usize, I)| {
-            let (function, held) = (Arc::clone(&function), inputs.hold());
-            let work = Once(Some(move || Ok(function(I::values(&held)))));
-            self.numbered(number).submit_work::<T, _, F>(work, 0, inputs)
-        };
-        inputs.into_iter().enumerate().map(submit).collect()
+        self.map_each_with::<F, _, _>(move |values| Ok(function(values)), inputs)
     }
 
     /// As [`Client::try_map_with`]. A key that was given is what their keys begin with.
@@ -82,10 +76,24 @@ impl TaskBuilder<'_> {
         E: Into<Box<dyn StdError + Send + Sync>>,
         F: for<'a> Fn(I::Values<'a>) -> Result<T, E> + Send + Sync + 'static,
     {
+        self.map_each_with::<F, _, _>(move |values| function(values).map_err(failure), inputs)
+    }
+
+    /// Submits `function` once for each of `inputs`. The tasks are named after `F`.
+    fn map_each_with<F, I, T>(
+        self,
+        function: impl for<'a> Fn(I::Values<'a>) -> Result<T, Failure> + Send + Sync + 'static,
+        inputs: impl IntoIterator<Item = I>,
+    ) -> Vec<Future<T>>
+    where
+        I: Inputs,
+        T: Send + Sync + 'static,
+        F: 'static,
+    {
         let function = Arc::new(function);
         let submit = |(number, inputs): (usize, I)| {
             let (function, held) = (Arc::clone(&function), inputs.hold());
-            let work = Once(Some(move || function(I::values(&held)).map_err(failure)));
+            let work = Once(Some(move || function(I::values(&held))));
             self.numbered(number).submit_work::<T, _, F>(work, 0, inputs)
         };
         inputs.into_iter().enumerate().map(submit).collect()

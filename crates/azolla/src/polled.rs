@@ -29,9 +29,9 @@ pub(crate) trait Make<F>: Send {
 }
 
 /// Nothing does: the user has.
-pub(crate) struct Given;
+pub(crate) struct NoMaker;
 
-impl<F> Make<F> for Given {
+impl<F> Make<F> for NoMaker {
     fn make(&mut self) -> F {
         unreachable!("what is spent is not asked")
     }
@@ -61,13 +61,13 @@ impl<F, C: Fn() -> F + Send> Make<F> for Repeat<C> {
     }
 }
 
-impl<F: Future, T> Polled<Given, F, T> {
+impl<F: Future, T> Polled<NoMaker, F, T> {
     pub(crate) fn given(
         engine: &Arc<Engine<dyn Task>>,
         future: F,
         result: fn(F::Output) -> Result<T, Failure>,
     ) -> Self {
-        let (make, future) = (Given, Some(Box::pin(future)));
+        let (make, future) = (NoMaker, Some(Box::pin(future)));
         Self { make, future, waker: None, engine: Arc::downgrade(engine), result }
     }
 }
@@ -90,7 +90,7 @@ where
 {
     fn call<N: 'static>(&mut self, cell: &Arc<Cell<T, Self, N>>) -> Poll<Result<T, Failure>> {
         let Self { make, future, waker, engine, result } = self;
-        cell.header().begin_turn();
+        cell.header().begin_poll();
         let future = future.get_or_insert_with(|| Box::pin(make.make()));
         let waker = waker.get_or_insert_with(|| {
             let task: Arc<dyn Task> = Arc::<Cell<T, Self, N>>::clone(cell);

@@ -5,7 +5,7 @@ use super::threads::{Threads, enter, leave, work_off};
 use crate::primitives::Mutex;
 
 impl Threads {
-    /// Starts no threads: workers are kept for [`turn`](Self::turn).
+    /// Starts no threads: workers are kept for [`run_by_hand`](Self::run_by_hand).
     pub(crate) fn by_hand() -> Self {
         let threads = Self::default();
         let _ = threads.0.by_hand.set(Mutex::new(Vec::new()));
@@ -13,7 +13,7 @@ impl Threads {
     }
 
     /// Has each worker that is kept do what there is to do, until it would sleep.
-    pub(crate) fn turn(&self) {
+    pub(crate) fn run_by_hand(&self) {
         let Some(kept) = self.0.by_hand.get() else { return };
         let workers = std::mem::take(&mut *kept.lock());
         for worker in workers {

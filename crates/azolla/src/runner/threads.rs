@@ -3,7 +3,7 @@
 #[cfg(feature = "tracing")]
 pub(crate) use super::traced::run;
 use crate::cell::Task;
-use crate::client::{Client, Shared};
+use crate::client::{Client, ClientInner};
 use crate::cluster::Cluster;
 use crate::primitives::thread::{self, JoinHandle};
 use crate::primitives::{Mutex, is_finished, per_thread};
@@ -58,7 +58,7 @@ pub(super) struct Inner {
     /// Workers that have no thread, if they are moved by hand.
     pub(super) by_hand: OnceLock<Mutex<Vec<Worker<dyn Task>>>>,
     /// Whose threads they are: the first client's, and all of its cluster's. Weak: a task must not keep its own client from ending.
-    owner: OnceLock<(Weak<Shared>, Weak<Cluster>)>,
+    owner: OnceLock<(Weak<ClientInner>, Weak<Cluster>)>,
     /// What users call the groups of slots, by their numbers.
     workers: OnceLock<Vec<String>>,
 }
@@ -100,7 +100,7 @@ impl Threads {
         self.0.workers.get().map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn set_owner(&self, owner: &Arc<Shared>) {
+    pub(crate) fn set_owner(&self, owner: &Arc<ClientInner>) {
         let cluster = Arc::downgrade(&owner.membership.cluster);
         let _ = self.0.owner.set((Arc::downgrade(owner), cluster));
     }

@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 /// value may keep the reference.
 #[derive(Debug)]
 pub(super) struct Attempts<V, E> {
-    outcome: OnceLock<Result<V, Box<Failed<V, E>>>>,
+    outcome: OnceLock<Result<V, Box<FailedAttempt<V, E>>>>,
 }
 
 #[derive(Debug)]
-struct Failed<V, E> {
+struct FailedAttempt<V, E> {
     error: E,
     next: OnceLock<Attempts<V, E>>,
 }
@@ -23,12 +23,12 @@ impl<V, E> Attempts<V, E> {
     }
 
     /// The failure of this attempt, if it has failed.
-    fn failed(&self) -> Option<&Failed<V, E>> {
+    fn failed(&self) -> Option<&FailedAttempt<V, E>> {
         self.outcome.get()?.as_ref().err().map(|failed| &**failed)
     }
 
     /// The last attempt, and the failure before it.
-    fn current(&self) -> (&Self, Option<&Failed<V, E>>) {
+    fn current(&self) -> (&Self, Option<&FailedAttempt<V, E>>) {
         let (mut attempt, mut before) = (self, None);
         while let Some(failed) = attempt.failed()
             && let Some(next) = failed.next.get()
@@ -60,7 +60,8 @@ impl<V, E> Attempts<V, E> {
     /// Stores an outcome. If the last attempt has one already (say the task was cancelled and then
     /// failed), the new one is dropped.
     pub(super) fn store(&self, outcome: Result<V, E>) {
-        let outcome = outcome.map_err(|error| Box::new(Failed { error, next: OnceLock::new() }));
+        let outcome =
+            outcome.map_err(|error| Box::new(FailedAttempt { error, next: OnceLock::new() }));
         drop(self.current().0.outcome.set(outcome));
     }
 

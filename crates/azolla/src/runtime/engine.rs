@@ -320,8 +320,8 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
-    /// Wakes a task that is polled. A task that is not suspended is polled once more after the
-    /// present poll. Never blocks for long, wherever it is called.
+    /// Wakes a task that is polled: a suspended one is queued, and one that is just being polled is
+    /// polled once more. Never blocks for long, wherever it is called.
     pub fn wake(&self, header: &Header) {
         if header.wake()
             && let Some(task) = header.id()

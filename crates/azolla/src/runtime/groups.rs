@@ -1,17 +1,18 @@
-//! The groups of slots as front ends know them: resources have names, and amounts are numbers.
+//! The groups of slots as front ends know them: resources have names, and amounts are
+//! floating-point numbers.
 
 use azolla_core::{Amount, Constraint, Group, GroupId, ResourceId};
 use std::sync::Arc;
 
-/// The groups of an engine, which users call workers, and the names of what they have.
+/// The groups of an engine, which users call workers, and the names of their resources.
 #[derive(Clone, Debug)]
 pub struct Groups {
     groups: Vec<Group>,
-    /// The names of resources, by their numbers.
+    /// The names of the resources, by their numbers.
     resources: Vec<String>,
 }
 
-/// An amount of a resource that is none: negative, or NaN.
+/// The error for an amount of a resource that is negative or NaN.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("there is no such amount of the resource {resource:?} as {amount}")]
 pub struct BadAmount {
@@ -22,13 +23,13 @@ pub struct BadAmount {
 }
 
 impl Groups {
-    /// One group of so many slots, and no resources.
+    /// One group with this many slots and no resources.
     #[must_use]
     pub fn of_slots(slots: usize) -> Self {
         Self { groups: vec![Group::of_slots(slots)], resources: Vec::new() }
     }
 
-    /// Groups of so many slots each, with these amounts of resources, numbered in this order.
+    /// Groups with these numbers of slots and amounts of resources, numbered in this order.
     ///
     /// # Errors
     /// If an amount is negative or NaN.
@@ -59,25 +60,25 @@ impl Groups {
         self.resources.iter().position(|other| other == name).map(|at| ResourceId(at as u16))
     }
 
-    /// How many groups there are.
+    /// The number of groups.
     #[must_use]
     pub fn len(&self) -> usize {
         self.groups.len()
     }
 
-    /// Whether there is no group, and so nowhere to run anything.
+    /// Returns true if there is no group, and so no place to run a task.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
 
-    /// How many slots there are in all.
+    /// The number of slots of all groups.
     #[must_use]
     pub fn slots(&self) -> usize {
         self.groups.iter().map(|group| group.slots).sum()
     }
 
-    /// How many slots this group has.
+    /// The number of slots of this group.
     #[must_use]
     pub fn slots_of(&self, group: GroupId) -> usize {
         self.groups.get(usize::from(group.0)).map_or(0, |group| group.slots)
@@ -87,10 +88,10 @@ impl Groups {
         &self.groups
     }
 
-    /// The constraint of tasks that may run in these groups alone (`None`: in any), or in others too
-    /// while none of them has room, and that take so much of these resources; `None` if that constrains
-    /// nothing. A group that a resource is not named for cannot run a task that names it, be it with an
-    /// amount of 0.
+    /// The constraint of tasks that take these amounts of resources and may run in these groups
+    /// alone (`None`: in any group); with `others`, also in other groups while none of these has
+    /// room. Returns `None` if that constrains nothing. A task that names a resource runs only in
+    /// groups that have the resource, even if the amount is 0.
     ///
     /// # Errors
     /// If an amount is negative or NaN.
@@ -125,7 +126,7 @@ impl Groups {
         resources.iter().any(|(other, _)| Some(*other) == resource)
     }
 
-    /// Whether some group could ever run a task with this constraint.
+    /// Returns true if some group could ever run a task with this constraint.
     #[must_use]
     pub fn can_run(&self, constraint: &Constraint) -> bool {
         self.groups.iter().zip(self.all()).any(|(group, id)| constraint.fits(id, group))

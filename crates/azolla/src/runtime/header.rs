@@ -38,7 +38,7 @@ const YIELDS: u32 = 128;
 const LOCKED: u32 = 256;
 
 /// More than one client has submitted the task: set beside the number of the first.
-const SHARED: u32 = 1 << 31;
+const SEVERAL_CLIENTS: u32 = 1 << 31;
 
 /// The claim of a task that has begun, has ended, or was cancelled: no worker can begin it.
 const BEGUN: u32 = u32::MAX;
@@ -181,14 +181,14 @@ impl Header {
     /// Records that this client has submitted the task too.
     pub(crate) fn add_client(&self, client: u32) {
         if self.client() != client {
-            self.client.fetch_or(SHARED, Ordering::Relaxed);
+            self.client.fetch_or(SEVERAL_CLIENTS, Ordering::Relaxed);
         }
     }
 
     /// The number of the client that submitted the task first.
     #[must_use]
     pub fn client(&self) -> u32 {
-        self.client.load(Ordering::Relaxed) & !SHARED
+        self.client.load(Ordering::Relaxed) & !SEVERAL_CLIENTS
     }
 
     /// Returns true if no other client has submitted the task.
@@ -301,7 +301,7 @@ impl Header {
     }
 
     /// Marks the beginning of a poll: a wake-up from now on leads to another one.
-    pub(crate) fn begin_turn(&self) {
+    pub(crate) fn begin_poll(&self) {
         self.flags.fetch_and(!(SUSPENDED | WOKEN | YIELDS), Ordering::AcqRel);
     }
 

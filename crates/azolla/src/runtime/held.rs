@@ -1,38 +1,38 @@
-//! How many bytes the results take that are held: from a sample, so that it costs little.
+//! Estimates the bytes that the kept results take, from a sample, so that it costs little.
 
 use super::engine::Engine;
 use super::job::Job;
 use azolla_core::State;
 use std::sync::Arc;
 
-/// What a sample of the results that are held has shown.
+/// What a sample of the kept results has shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// How many results were looked at.
+    /// The number of results in the sample.
     pub looked_at: usize,
-    /// Of how many of those the size is known.
+    /// The number of those whose size is known.
     pub known: usize,
-    /// The bytes of those of which it is known.
+    /// The bytes of those whose size is known.
     pub bytes: u64,
-    /// Whether these were all that are held.
+    /// True if the sample holds all results that are kept.
     pub all: bool,
 }
 
-/// The most results that are looked at.
+/// The number of results that a sample aims at. It may look at nearly twice as many.
 const SAMPLE: usize = 512;
-/// How many places are looked for in one hold of the lock.
+/// The number of places that are looked at in one hold of the lock.
 const PORTION: usize = 64;
 
 impl<J: Job + ?Sized> Engine<J> {
-    /// Looks at up to 512 results, evenly spread over where tasks are kept; with another `turn`
-    /// at others, unless these are all.
-    pub(super) fn sample_held(&self, turn: usize) -> Held {
+    /// Looks at some 512 results, or nearly twice as many, spread evenly over the places of tasks.
+    /// Another `round` looks at others, unless the sample holds all.
+    pub(super) fn sample_held(&self, round: usize) -> Held {
         let (places, kept) = self
             .with(|locked| (locked.state.scheduler.places(), locked.state.scheduler.counts().kept));
         let all = kept <= SAMPLE;
         let step = if all { 1 } else { (places / SAMPLE).max(1) };
         let mut found: Vec<Arc<J>> = Vec::new();
-        let mut place = if all { 0 } else { turn.wrapping_mul(7919) % step };
+        let mut place = if all { 0 } else { round.wrapping_mul(7919) % step };
         while place < places {
             self.with(|locked| {
                 for _ in 0..PORTION {
@@ -40,7 +40,8 @@ impl<J: Job + ?Sized> Engine<J> {
                         place = places;
                         return;
                     };
-                    // Of those that lie in one stride, one: what lies sparsely counts no more.
+                    // Of the tasks in one stride only the first is looked at, so that sparse places
+                    // count no more.
                     place = if all { next } else { (next - 1).max(place) + step };
                     let done = locked.state.scheduler.task(id);
                     if done.is_some_and(|task| task.state == State::Done)

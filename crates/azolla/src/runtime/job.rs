@@ -1,4 +1,4 @@
-//! What a front end brings: what its tasks are made of, and threads to run them on.
+//! What a front end brings: its type of task, and threads to run tasks on.
 
 use super::header::{Header, Status};
 use super::worker::Worker;
@@ -6,15 +6,15 @@ use azolla_core::{Input, Inputs};
 use std::io;
 use std::sync::Arc;
 
-/// What a front end's task is made of.
+/// A front end's type of task.
 ///
-/// Those methods that say so are called with the engine locked: they may store and copy what they
-/// were given, and nothing else.
+/// Some methods are called with the engine locked, and say so. They may store and copy what they
+/// were given, and do nothing else.
 pub trait Job: Send + Sync {
     /// The error of a failed task, cheap to clone.
     type Failure: Clone;
 
-    /// The part that the engine looks after.
+    /// The part of the task that the engine looks after.
     fn header(&self) -> &Header;
 
     /// The error that the task failed with. Called with the engine locked.
@@ -23,15 +23,15 @@ pub trait Job: Send + Sync {
     /// Stores the error of a task that this one depended on. Called with the engine locked.
     fn fail(&self, failure: Self::Failure);
 
-    /// Stores an error that says that the engine itself has broken.
+    /// Stores an error which says that the engine itself has broken down.
     fn fail_by_engine(&self, why: &str);
 
     /// Makes room for the outcome of another attempt. Called with the engine locked.
     fn reset(&self);
 
-    /// The engine is done with the task: what it takes to run it can go, even if somebody looks at
-    /// the outcome still. (Else a long chain of tasks that never ran would be dropped by recursion,
-    /// each holding the one before.) Called with nothing locked.
+    /// Drops what the task would need to run, even if the outcome is still looked at: the engine is
+    /// done with the task. (Otherwise a long chain of tasks that never ran, each of which holds the
+    /// one before, would be dropped by recursion.) Called with nothing locked.
     fn discard(&self) {}
 
     /// The task's key, for messages.
@@ -40,19 +40,19 @@ pub trait Job: Send + Sync {
     /// The name of its function, by which tasks are counted. Called with nothing locked.
     fn name(&self) -> String;
 
-    /// How many bytes the result takes, if there is one and that can be told without running
+    /// The bytes that the result takes, if there is one and its size can be found without running
     /// foreign code. Called with nothing locked.
     fn size(&self) -> Option<u64> {
         None
     }
 
-    /// The span to which the task belongs, as a text. Called with nothing locked.
+    /// The span that the task belongs to, as a text. Called with nothing locked.
     fn span(&self) -> Option<String> {
         None
     }
 
-    /// What the task failed with, in words, where that takes no foreign code to say. Called with
-    /// nothing locked.
+    /// The error in words, if that can be said without running foreign code. Called with nothing
+    /// locked.
     fn error(&self) -> Option<String> {
         None
     }
@@ -60,14 +60,15 @@ pub trait Job: Send + Sync {
 
 /// Provides the threads on which jobs are run.
 pub trait Runner<J: Job + ?Sized>: Send + Sync {
-    /// Starts a thread that runs what this worker gives: [`Worker::next_task`], run it,
-    /// [`Worker::finish`], until that says to end.
+    /// Starts a thread that serves this worker: it calls [`Worker::next_task`], runs the task and
+    /// calls [`Worker::finish`], again and again, until the worker says to end.
     ///
     /// # Errors
     /// If the system has no thread to give.
     fn start(&self, worker: Worker<J>) -> io::Result<()>;
 
-    /// Calls `f`, which asks many jobs for their keys: whatever makes that cheaper done once.
+    /// Calls `f`, which asks many jobs for their keys. A runner may do once, around `f`, what makes
+    /// that cheaper.
     fn asking(&self, f: &mut dyn FnMut()) {
         f();
     }

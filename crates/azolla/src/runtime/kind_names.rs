@@ -1,6 +1,7 @@
-//! The names of kinds: what the functions are called whose tasks there are.
+//! The names of kinds, that is of the functions whose tasks there are.
 //!
-//! A name is asked for once a kind, with nothing locked, since to make it may lead to Python.
+//! A job is asked for the name once for each kind, with nothing locked, since making it may run
+//! Python.
 
 use crate::primitives::Mutex;
 use azolla_core::Kind;
@@ -20,7 +21,7 @@ impl KindNames {
         names[at] = Some(name.into());
     }
 
-    /// What tasks of this kind are called; a question mark if that has still to be asked.
+    /// The name of this kind; a question mark until a job was asked.
     pub(super) fn of(&self, kind: Kind) -> Arc<str> {
         let name = self.0.lock().get(kind.0 as usize).cloned().flatten();
         name.unwrap_or_else(|| "?".into())

@@ -1,4 +1,5 @@
-//! Somebody leaves an engine that others go on to use: what was only theirs is cancelled.
+//! A client leaves an engine that other clients go on using: the tasks that were only its own are
+//! cancelled.
 
 use super::engine::{Engine, PORTION};
 use super::header::Header;
@@ -8,15 +9,15 @@ use rustc_hash::FxHashMap;
 
 /// A task that has not ended.
 struct Unfinished {
-    /// It may go.
+    /// The task belongs to the client that leaves, and may be cancelled.
     theirs: bool,
     inputs: Vec<TaskId>,
 }
 
 impl<J: Job + ?Sized> Engine<J> {
-    /// Cancels the unfinished tasks that are `theirs`, but for those that are to run to their end in
-    /// any case, and those that tasks need which are not theirs. It looks at all tasks in portions,
-    /// while they come and go.
+    /// Cancels the unfinished tasks that are `theirs`, except those that must run to their end in
+    /// any case and those that other tasks need. It looks at all tasks in portions, while tasks
+    /// come and go.
     pub(crate) fn cancel_those(&self, theirs: impl Fn(&Header) -> bool) {
         let unfinished = self.unfinished(theirs);
         let mut needed: Vec<TaskId> = Vec::new();
@@ -34,7 +35,8 @@ impl<J: Job + ?Sized> Engine<J> {
         for portion in doomed.chunks(PORTION) {
             self.with(|locked| {
                 for task in portion {
-                    // The scheduler may not have heard of an end that has been seen: it counts.
+                    // The scheduler may not have heard of an end that a future shows already. Such
+                    // a task has ended.
                     if locked.payload(*task).is_some_and(|job| job.header().cancel_pending()) {
                         drop(locked.handle(Event::Cancel(*task)));
                     }

@@ -210,7 +210,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         }
     }
 
-    /// As [`Engine::submit`].
+    /// Does the work of [`Engine::submit`].
     pub(super) fn submit(&mut self, submission: Submission<J>) -> Option<Arc<J>> {
         if self.engine.is_closing() {
             self.turn_away(submission.payload);

@@ -1,9 +1,12 @@
-//! The doing half: the state machine behind one short lock, the workers that pull from it, and
-//! the waits that lend slots.
+//! The runtime: the scheduler behind one short lock, the workers that pull tasks from it, and the
+//! waits that lend slots.
 //!
-//! This is what front ends are built on: azolla's own Rust interface, and the Python package. A
-//! front end brings a [`Job`], what a task is made of, and a [`Runner`], which provides the
-//! threads that pull and run jobs.
+//! Front ends are built on this: azolla's own Rust interface, and the Python package. A front end
+//! brings a [`Job`], which is its type of task, and a [`Runner`], which provides the threads that
+//! pull and run jobs.
+//!
+//! [README.md](https://github.com/azolla/azolla/blob/main/crates/azolla/src/runtime/README.md)
+//! explains the subtle parts: parking, claims, and how a task settles while another thread watches it.
 
 mod attempts;
 mod completions;
@@ -21,6 +24,7 @@ mod names;
 mod nest;
 mod observe;
 mod parker;
+mod shared_waker;
 mod slot;
 mod story;
 #[cfg(all(test, not(azolla_shuttle)))]
@@ -43,6 +47,7 @@ pub use monitor::{IsClosed, Monitor, Resource};
 pub use names::{Named, Names, OtherType};
 pub use nest::Nested;
 pub use observe::{Observation, Observations, Origin, What};
+pub(crate) use shared_waker::SharedWaker;
 pub use slot::Slot;
 pub use story::Story;
 pub use turn::Turn;

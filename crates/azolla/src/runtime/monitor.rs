@@ -1,9 +1,8 @@
-//! Something that is shared and waited for: whoever changes it serves those who wait, in the order
-//! in which they came.
+//! A monitor: something that is shared and waited for. The thread that changes it serves those who
+//! wait, in the order in which they came.
 //!
-//! What is wanted is handed over under the lock by the one who makes it available. So nobody is
-//! overtaken by a latecomer, nobody is woken in vain, and a wait that is given up gives back what it
-//! was handed in the last moment.
+//! It hands over what they want under the lock. So no latecomer overtakes a waiter, no waiter is
+//! woken in vain, and a waiter that gives up gives back what it was handed at the last moment.
 
 use super::header::Status;
 use super::listeners::Listen;
@@ -14,61 +13,62 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// What a [`Monitor`] guards. Everything here is called under its lock: no user code, and nothing of
-/// the user's dropped.
+/// What a [`Monitor`] guards. All methods are called under its lock, so they run no user code and
+/// drop nothing of the user's.
 pub trait Resource: Send + 'static {
-    /// What one waits for.
+    /// What a waiter asks for.
     type Want: Send;
-    /// What one is given.
+    /// What a waiter is given.
     type Gift: Send;
-    /// What its names are names of.
+    /// The kind of thing, such as "queue": it says what a name is a name of.
     const KIND: &'static str;
 
-    /// Gives what is wanted, if it can be given now.
+    /// Gives what is wanted, if that is possible now.
     fn give(&mut self, want: &mut Self::Want) -> Option<Self::Gift>;
 
-    /// In which of two lines one waits for this. The one does not hold up the other.
+    /// The line in which a waiter for this stands: 0 or 1. The lines do not hold up each other.
     fn line(_want: &Self::Want) -> usize {
         0
     }
 
-    /// Those in a line are about to be looked at, from the first.
+    /// Called before the waiters of a line are looked at, from the first.
     fn begin_pass(&mut self) {}
 
-    /// This one has to wait on. Whether those behind it are looked at all the same.
+    /// Called when a waiter cannot be served. Returns true if those behind it are looked at all the
+    /// same.
     fn passes(&mut self, _want: &Self::Want) -> bool {
         false
     }
 
-    /// Takes back what was given to somebody who has given up. What is left is dropped.
+    /// Takes back what was given to a waiter that has given up. What is left in `gift` is dropped.
     fn take_back(&mut self, _gift: &mut Self::Gift) {}
 
-    /// Takes back what somebody who has given up was given in part.
+    /// Takes back what a waiter that has given up was given in part.
     fn give_up(&mut self, _want: &mut Self::Want) {}
 
-    /// Whether it cannot be told from one that has just been made.
+    /// Returns true if it is in the same state as one that was just made.
     fn is_new(&self) -> bool;
 }
 
-/// Somebody's place in a line.
+/// A waiter's place in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ticket(u64);
 
-/// It was closed: nothing is given any more.
+/// The error of a monitor that is closed: it gives nothing any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is closed")]
 pub struct IsClosed;
 
-/// A resource, and those who wait for what it gives.
+/// A resource, and the waiters for what it gives.
 pub struct Monitor<R: Resource> {
     state: Mutex<State<R>>,
 }
 
 struct State<R: Resource> {
-    /// Gone once it is closed.
+    /// `None` once the monitor is closed.
     resource: Option<R>,
     lines: [VecDeque<Waiter<R>>; 2],
-    /// What has been given and not been fetched.
+    /// What has been given and not fetched yet.
     given: FxHashMap<Ticket, R::Gift>,
     tickets: u64,
 }
@@ -79,7 +79,7 @@ struct Waiter<R: Resource> {
     who: Arc<dyn Listen>,
 }
 
-/// Those who have been served, to be told once nothing is locked.
+/// The listeners of waiters that were served, to be called once nothing is locked.
 type Served = SmallVec<[Arc<dyn Listen>; 2]>;
 
 impl<R: Resource> Monitor<R> {
@@ -90,11 +90,10 @@ impl<R: Resource> Monitor<R> {
         Self { state: Mutex::new(state) }
     }
 
-    /// Looks at it or changes it, then serves those whom the change has helped. What `f` returns is
-    /// dropped with nothing locked.
+    /// Looks at the resource or changes it, then serves the waiters that the change has helped.
+    /// What `f` returns is dropped with nothing locked.
     ///
-    /// # Errors
-    /// If it is closed.
+    /// If the monitor is closed.
     pub fn with<T>(&self, f: impl FnOnce(&mut R) -> T) -> Result<T, IsClosed> {
         let mut state = self.state.lock();
         let result = f(state.resource.as_mut().ok_or(IsClosed)?);
@@ -104,7 +103,7 @@ impl<R: Resource> Monitor<R> {
         Ok(result)
     }
 
-    /// What is wanted, if it is to be had at once and nobody waits for it already.
+    /// Takes what is wanted, if it is there and no waiter stands in line for it.
     pub(super) fn take_now(&self, want: &mut R::Want) -> Result<Option<R::Gift>, IsClosed> {
         let mut state = self.state.lock();
         let State { resource, lines, .. } = &mut *state;
@@ -120,8 +119,8 @@ impl<R: Resource> Monitor<R> {
         Ok(gift)
     }
 
-    /// Takes a place in line; `who` is told once [`fetch`](Self::fetch) has an answer. Whether it has
-    /// one already: then nobody is told.
+    /// Takes a place in line. `who` is called once [`fetch`](Self::fetch) has an answer. Returns
+    /// true if it has one already; then `who` is not called.
     pub(super) fn stand(&self, want: R::Want, who: &Arc<dyn Listen>) -> (Ticket, bool) {
         let mut state = self.state.lock();
         let ticket = Ticket(state.tickets);
@@ -141,7 +140,7 @@ impl<R: Resource> Monitor<R> {
         (ticket, at_once)
     }
 
-    /// What the holder of this ticket has been given, once; `None` if it is to wait on.
+    /// Takes what was given for this ticket; `None` if the waiter has to wait on.
     pub(super) fn fetch(&self, ticket: Ticket) -> Result<Option<R::Gift>, IsClosed> {
         let mut state = self.state.lock();
         match state.given.remove(&ticket) {
@@ -151,7 +150,7 @@ impl<R: Resource> Monitor<R> {
         }
     }
 
-    /// The holder of this ticket gives up: what it was given goes to the next.
+    /// Gives up the wait with this ticket. What was given for it goes to the next waiter.
     pub(super) fn leave(&self, ticket: Ticket) {
         let mut state = self.state.lock();
         let mut gift = state.given.remove(&ticket);
@@ -170,7 +169,7 @@ impl<R: Resource> Monitor<R> {
         tell(served);
     }
 
-    /// Gives nothing any more: all who wait are told so. Returns what it was.
+    /// Closes the monitor, and calls the listeners of all waiters. Returns the resource.
     pub fn close(&self) -> Option<R> {
         let (resource, lines) = {
             let mut state = self.state.lock();
@@ -190,7 +189,7 @@ impl<R: Resource> Monitor<R> {
 }
 
 impl<R: Resource> State<R> {
-    /// Serves whoever can be served. What one takes may make room for another.
+    /// Serves every waiter that can be served. What one takes may make room for another.
     fn serve(&mut self) -> Served {
         let mut served = Served::new();
         loop {
@@ -237,7 +236,7 @@ impl<R: Resource> State<R> {
 
 fn tell(served: Served) {
     for who in served {
-        // One that panics keeps no other from being told.
+        // A listener that panics does not stop the others.
         caught(|| who.settled(0, Status::Finished));
         caught(|| drop(who));
     }

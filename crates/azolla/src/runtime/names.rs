@@ -1,7 +1,7 @@
-//! What is found by name in an engine: queues, locks and the like, whoever asks.
+//! What can be found by name in an engine: queues, locks and the like.
 //!
-//! A name is kept while somebody has a handle on what it names, or that differs from a new one: an
-//! event that was set stays set though nobody holds it, and a million locks leave nothing behind.
+//! A name is kept while there is a handle on what it names, or while that differs from a new one.
+//! So an event that was set stays set without a handle, and a million locks leave nothing behind.
 
 use super::locked::caught;
 use super::monitor::{Monitor, Resource};
@@ -27,7 +27,7 @@ struct Entry {
     handles: usize,
 }
 
-/// A monitor of whatever kind.
+/// A monitor of any kind.
 trait Object: Any + Send + Sync {
     fn close(&self);
     fn is_new(&self) -> bool;
@@ -43,13 +43,13 @@ impl<R: Resource> Object for Monitor<R> {
     }
 }
 
-/// The name belongs to something that holds values of another type.
+/// The error for a name that belongs to something with values of another type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name {name:?} belongs to a {kind} that holds values of another type")]
 pub struct OtherType {
     /// The name.
     pub name: String,
-    /// What it is a name of.
+    /// The kind of thing that it names.
     pub kind: &'static str,
 }
 
@@ -64,11 +64,10 @@ impl Names {
         Self(Arc::new(Mutex::new(Map::default())))
     }
 
-    /// What has this name, made by `make` if nothing has; without a name, something new. Once the
-    /// engine is closed, something that is closed.
+    /// Finds what has this name, and makes it if nothing has. Without a name, makes something new.
+    /// If the engine is closed, returns something that is closed.
     ///
-    /// # Errors
-    /// The name belongs to something of the same kind that holds values of another type.
+    /// If the name belongs to something of the same kind that holds values of another type.
     pub fn find<R: Resource>(
         &self,
         name: Option<&str>,
@@ -112,7 +111,7 @@ impl Names {
         Ok(Named { monitor, name: name.into(), names: self.clone() })
     }
 
-    /// Closes everything that has a name here, and everything that will.
+    /// Closes everything that has a name here, now and later.
     pub(super) fn close(&self) {
         let entries = {
             let mut map = self.0.lock();
@@ -120,7 +119,7 @@ impl Names {
             std::mem::take(&mut map.entries)
         };
         for entry in entries.into_values() {
-            // Values of the user's go with it.
+            // This drops values of the user's.
             caught(|| entry.object.close());
         }
     }
@@ -134,19 +133,19 @@ pub struct Named<R: Resource> {
 }
 
 impl<R: Resource> Named<R> {
-    /// What it is a handle on.
+    /// The monitor behind this handle.
     #[must_use]
     pub fn monitor(&self) -> &Monitor<R> {
         &self.monitor
     }
 
-    /// Its name; one that was given none has one nevertheless.
+    /// Its name. Something that was made without a name has one too.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether there is no other handle on it.
+    /// Returns true if there is no other handle on the same thing.
     #[must_use]
     pub fn is_only_handle(&self) -> bool {
         let mut handles = 0;
@@ -157,14 +156,14 @@ impl<R: Resource> Named<R> {
         handles <= 1
     }
 
-    /// Closes what it is a handle on, and frees the name. Returns what that was.
+    /// Closes the monitor and frees the name. Returns what it guarded.
     pub fn close(&self) -> Option<R> {
         let gone = self.with_entry(|_| true);
         drop(gone);
         self.monitor.close()
     }
 
-    /// Finds its own entry, and takes that out if `f` says so.
+    /// Calls `f` with the handle's own entry, and removes the entry if `f` returns true.
     fn with_entry(&self, f: impl FnOnce(&mut Entry) -> bool) -> Option<Entry> {
         let mut map = self.names.0.lock();
         let MapEntry::Occupied(mut entry) = map.entries.entry(format!("{} {}", R::KIND, self.name))

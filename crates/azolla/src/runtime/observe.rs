@@ -1,7 +1,7 @@
-//! A bounded, lossy stream of what happens, for whoever wants to watch.
+//! A bounded, lossy stream of what happens to tasks.
 //!
-//! Nobody waits for an observer: what does not fit is dropped and counted. While nobody observes,
-//! an observation costs one look at a flag.
+//! No task waits for an observer: an observation that does not fit is dropped and counted. While
+//! there is no stream, an observation costs one load of a flag.
 
 use super::header::{Header, Status};
 use crate::primitives::Mutex;
@@ -11,92 +11,92 @@ use crossbeam_queue::ArrayQueue;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// Something that happened to a task.
+/// One thing that happened to one task.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation {
-    /// When, since the engine was started.
+    /// The time since the engine was started.
     pub at: Duration,
-    /// Which task.
+    /// The task.
     pub task: TaskId,
-    /// What.
+    /// What happened.
     pub what: What,
 }
 
 /// What can happen to a task. Workers are known by [`Worker::number`](super::Worker::number).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// It was submitted, by the task `parent` if it was in one.
+    /// The task was submitted, by the task `parent` if it was submitted inside one.
     Submitted {
         /// The task that submitted it.
         parent: Option<TaskId>,
-        /// What it is found by, if it has a key.
+        /// The key to find it by, if it has one.
         key: Option<Key>,
     },
-    /// All its inputs are there.
+    /// All inputs of the task are there.
     Ready,
-    /// It has begun to run, or to be polled once more.
+    /// The task has begun to run, or to be polled once more.
     Begun {
         /// Where.
         worker: u32,
-        /// Where it comes from.
+        /// Where the task comes from.
         origin: Origin,
     },
-    /// It waits, and lends its slot.
+    /// The task waits and lends its slot.
     Parked {
         /// Where.
         worker: u32,
     },
-    /// It goes on without a slot.
+    /// The task goes on without a slot.
     Seceded {
         /// Where.
         worker: u32,
     },
-    /// It goes on, with a slot.
+    /// The task goes on with a slot.
     Resumed {
         /// Where.
         worker: u32,
     },
-    /// It goes on without a worker, as async work does, or waits to be polled once more.
+    /// The task goes on without a worker, as async work does, or waits to be polled once more.
     Detached {
-        /// Where it has run so far.
+        /// The worker that it ran on so far.
         worker: u32,
     },
-    /// It has failed, and is to be run again.
+    /// The task has failed, and will run again.
     Again {
         /// Where.
         worker: u32,
     },
-    /// It has ended, or was cancelled.
+    /// The task has ended, or was cancelled.
     Ended {
-        /// Where, if it ran to its end on a worker.
+        /// The worker, if the task ran to its end on one.
         worker: Option<u32>,
-        /// How.
+        /// How it ended.
         status: Status,
     },
-    /// It had failed, and is to be run again.
+    /// The task had failed, and will run again since a user retried it.
     Retried,
-    /// Nobody wants it any more, and the engine has let go of it.
+    /// The task is not wanted any more, and the engine has let go of it.
     Dropped,
 }
 
 /// Where a task comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Where it stands in the tree of growth.
+    /// The place of the task in the tree of growth.
     pub lineage: Lineage,
-    /// The branch in which it is counted.
+    /// The branch in which the task is counted.
     pub branch: BranchId,
-    /// How many tasks of its kind this one stands for: it is one of so many.
+    /// The number of tasks that this one stands for, if only one in so many is observed; else 1.
     pub stands_for: u32,
 }
 
 /// The engine's end of the streams.
 pub(super) struct Observer {
     since: Instant,
-    /// `OFF`, `RUNS` or `ALL`: the most that any stream wants.
+    /// `OFF`, `RUNS` or `ALL`: the most that a stream wants.
     on: AtomicU8,
     streams: Mutex<Vec<Weak<Stream>>>,
-    /// How many short tasks were left out.
+    /// The number of short tasks that were left out.
     left_out: AtomicU64,
 }
 
@@ -104,7 +104,7 @@ const OFF: u8 = 0;
 const RUNS: u8 = 1;
 const ALL: u8 = 2;
 
-/// Of short tasks one of so many is observed by those who observe runs.
+/// Streams that want only runs observe one short task of so many.
 const SAMPLE: u32 = 64;
 
 struct Stream {
@@ -114,25 +114,25 @@ struct Stream {
     keeps: Keeps,
 }
 
-/// What a stream keeps that nobody has taken from for too long.
+/// What a stream keeps when it is full.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keeps {
-    /// What came first.
+    /// The first observations.
     First,
-    /// What came last.
+    /// The last observations.
     Last,
 }
 
-/// The watcher's end of the stream. Dropping it ends the observation.
+/// The watcher's end of a stream. Dropping it ends the observation.
 pub struct Observations(Arc<Stream>);
 
 impl Observations {
-    /// Takes all that has been observed since the last time.
+    /// Takes all observations since the last call.
     pub fn take(&self) -> Vec<Observation> {
         std::iter::from_fn(|| self.0.queue.pop()).collect()
     }
 
-    /// How many observations did not fit.
+    /// The number of observations that did not fit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
@@ -161,7 +161,7 @@ impl Observer {
         }
     }
 
-    /// Since the engine was started.
+    /// The time since the engine was started.
     pub(super) fn elapsed(&self) -> Duration {
         self.since.elapsed()
     }
@@ -180,13 +180,13 @@ impl Observer {
         Observations(stream)
     }
 
-    /// Whether anybody observes.
+    /// Returns true if there is a stream.
     pub(super) fn is_on(&self) -> bool {
         self.on.load(Ordering::Relaxed) != OFF
     }
 
-    /// Whether a task that is about to run is to be observed, and if so where it comes from. Called
-    /// with the engine locked.
+    /// If a task that is about to run shall be observed, returns where it comes from. Called with
+    /// the engine locked.
     pub(super) fn look_at<P: Clone>(
         &self,
         scheduler: &Scheduler<P>,
@@ -195,7 +195,8 @@ impl Observer {
         let (number, short) = scheduler.glance(task)?;
         let sampled = short && self.on.load(Ordering::Relaxed) == RUNS;
         if sampled && !number.is_multiple_of(u64::from(SAMPLE)) {
-            // Nobody else counts meanwhile.
+            // Only the thread that holds the engine's lock counts, so this needs no
+            // read-modify-write.
             let left_out = self.left_out.load(Ordering::Relaxed);
             self.left_out.store(left_out + 1, Ordering::Relaxed);
             return None;
@@ -214,21 +215,21 @@ impl Observer {
         Some(Box::new(Origin { lineage: view.lineage, branch: view.branch, stands_for }))
     }
 
-    /// Takes note of something, if anybody wants to know.
+    /// Notes something, if a stream wants it.
     pub(super) fn note(&self, task: TaskId, what: What) {
         if self.is_on() {
             self.tell(self.elapsed(), task, what, RUNS);
         }
     }
 
-    /// As [`note`](Self::note), of something that happened a while ago.
+    /// Notes something that happened at this time.
     pub(super) fn note_at(&self, at: Duration, task: TaskId, what: What) {
         if self.is_on() {
             self.tell(at, task, what, RUNS);
         }
     }
 
-    /// Takes note of an end that is about to show, but where a cancellation came first.
+    /// Notes an end that is about to show. If a cancellation came first, notes that.
     pub(super) fn note_end(
         &self,
         task: TaskId,
@@ -246,7 +247,7 @@ impl Observer {
         }
     }
 
-    /// Takes note of something that only those want to know who observe everything.
+    /// Notes something that only streams of everything want.
     pub(super) fn note_all(&self, task: TaskId, what: What) {
         if self.on.load(Ordering::Relaxed) == ALL {
             self.tell(self.elapsed(), task, what, ALL);

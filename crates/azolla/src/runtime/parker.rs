@@ -44,7 +44,7 @@ impl Parker {
         Self { state: AtomicU8::new(EMPTY), lock, condvar, is_worker }
     }
 
-    /// Leaves the token. Two tokens that nobody has taken are one.
+    /// Leaves the token. A second token before the thread has taken the first adds nothing.
     pub(crate) fn unpark(&self) {
         if self.state.swap(TOLD, Ordering::AcqRel) == ASLEEP {
             self.wakes();

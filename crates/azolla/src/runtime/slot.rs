@@ -24,7 +24,7 @@ union Place<T, W, E> {
     empty: (),
     work: ManuallyDrop<W>,
     value: ManuallyDrop<T>,
-    failed: ManuallyDrop<Box<Failed<T, W, E>>>,
+    failed: ManuallyDrop<Box<FirstFailure<T, W, E>>>,
 }
 
 const EMPTY: u32 = 0;
@@ -34,7 +34,7 @@ const VALUE: u32 = 3;
 const FAILED: u32 = 4;
 
 /// The outcome of a task whose first attempt failed. It is boxed, since few tasks fail.
-struct Failed<T, W, E> {
+struct FirstFailure<T, W, E> {
     error: E,
     /// `None` while the task runs again.
     work: Mutex<Option<W>>,
@@ -146,7 +146,7 @@ impl<T, W, E> Slot<T, W, E> {
             }
             Err(error) => {
                 let work = Mutex::new(work.or(here));
-                let failed = Box::new(Failed { error, work, later: OnceLock::new() });
+                let failed = Box::new(FirstFailure { error, work, later: OnceLock::new() });
                 // SAFETY: the place is empty now, and `BUSY` makes it this thread's.
                 unsafe { (*place).failed = ManuallyDrop::new(failed) };
                 self.header.set_slot(BUSY, FAILED);
@@ -185,7 +185,7 @@ impl<T, W, E> Slot<T, W, E> {
         }
     }
 
-    fn failed(&self) -> Option<&Failed<T, W, E>> {
+    fn failed(&self) -> Option<&FirstFailure<T, W, E>> {
         // SAFETY: the place holds a failure, and a failure stays.
         (self.header.slot() == FAILED).then(|| unsafe { &**(*self.place.get()).failed })
     }

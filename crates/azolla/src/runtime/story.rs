@@ -1,5 +1,5 @@
-//! What has happened to single tasks: the latest of all that has been observed, kept until somebody
-//! asks for one of them.
+//! The stories of single tasks: keeps the latest observations of all tasks, and picks out those of
+//! the tasks that are asked for.
 
 use super::engine::Engine;
 use super::job::Job;
@@ -8,7 +8,7 @@ use azolla_core::{Key, TaskId};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
-/// Remembers what has happened, from when it is made: the latest 100,000 observations.
+/// Remembers what happens to tasks, from when it is made: the latest 100,000 observations.
 pub struct Story {
     observations: Observations,
     kept: VecDeque<Observation>,
@@ -18,16 +18,17 @@ pub struct Story {
 const MOST: usize = if cfg!(test) { 100 } else { 100_000 };
 
 impl Story {
-    /// Begins to remember what happens in an engine. It costs every task a few hundred nanoseconds
-    /// until this is dropped.
+    /// Begins to remember what happens in an engine. Each task costs a few hundred nanoseconds more
+    /// until the `Story` is dropped.
     #[must_use]
     pub fn begin<J: Job + ?Sized>(engine: &Engine<J>) -> Self {
         let observations = engine.observe_all(MOST, Keeps::Last);
         Self { observations, kept: VecDeque::new() }
     }
 
-    /// What is remembered of tasks, in order, each with the place in `asked` of what it was asked by:
-    /// the task's id, or the key that it had when it was submitted, or both.
+    /// What is remembered of the tasks in `asked`, in order of time. A task is asked for by its id,
+    /// by the key that it was submitted with, or by both. Each observation comes with the task's
+    /// place in `asked`.
     pub fn of(&mut self, asked: &[(Option<Key>, Option<TaskId>)]) -> Vec<(usize, Observation)> {
         self.remember();
         let (mut places, mut wanted) = (FxHashMap::default(), FxHashMap::default());
@@ -50,7 +51,7 @@ impl Story {
         self.kept.extend(self.observations.take());
         let surplus = self.kept.len().saturating_sub(MOST);
         self.kept.drain(..surplus);
-        // What several threads have seen comes in a little out of order.
+        // Observations of several threads come a little out of order.
         self.kept.make_contiguous().sort_by_key(|seen| seen.at);
     }
 }

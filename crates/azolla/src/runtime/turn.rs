@@ -1,41 +1,36 @@
-//! One wait for what a monitor guards: blocking, in a task or outside, awaited on any executor, or
-//! told to a listener.
+//! One wait for what a monitor guards. It may block a thread, lend the slot of a task, be awaited
+//! on any executor, or call a listener.
 
-use super::header::Status;
 use super::job::Job;
 use super::listeners::Listen;
 use super::monitor::{IsClosed, Resource, Ticket};
 use super::names::Named;
+use super::shared_waker::SharedWaker;
 use super::wait::{Latch, Patience, WaitError};
 use super::worker::Worker;
-use crate::primitives::Mutex;
 use azolla_core::Wait;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-/// A wait that has not ended. Dropping it gives it up: nobody is held up by it, and what it had been
-/// handed goes to the next.
+/// A wait that has not ended. Dropping it gives the wait up: what it was handed already goes to the
+/// next waiter.
 #[must_use = "what is not waited for is not taken"]
 pub struct Turn<R: Resource> {
     of: Named<R>,
     want: Option<R::Want>,
     ticket: Option<Ticket>,
-    waker: Option<Arc<Wakes>>,
+    waker: Option<Arc<SharedWaker>>,
 }
-
-/// Wakes whichever executor polled last.
-struct Wakes(Mutex<Option<Waker>>);
 
 impl<R: Resource> Turn<R> {
     pub(crate) fn new(of: Named<R>, want: R::Want) -> Self {
         Self { of, want: Some(want), ticket: None, waker: None }
     }
 
-    /// What is wanted, if it is to be had without waiting.
+    /// Takes what is wanted, if that needs no waiting.
     ///
-    /// # Errors
-    /// It is closed.
+    /// If the monitor is closed.
     pub fn now(&mut self) -> Result<Option<R::Gift>, IsClosed> {
         match (self.ticket, &mut self.want) {
             (Some(ticket), _) => {
@@ -56,8 +51,8 @@ impl<R: Resource> Turn<R> {
         }
     }
 
-    /// Stands in line. `who` is told once [`now`](Self::now) has an answer; true: it has one
-    /// already, and nobody will be told.
+    /// Takes a place in line. `who` is called once [`now`](Self::now) has an answer. Returns true
+    /// if it has one already; then `who` is not called.
     pub fn stand(&mut self, who: &Arc<dyn Listen>) -> bool {
         let Some(want) = self.want.take() else { return false };
         let (ticket, at_once) = self.of.monitor().stand(want, who);
@@ -65,11 +60,10 @@ impl<R: Resource> Turn<R> {
         at_once
     }
 
-    /// Blocks until what is wanted has been given. `worker` is the one whose task waits, or `None`
-    /// outside tasks.
+    /// Blocks until the monitor gives what is wanted. `worker` is the worker whose task waits, or
+    /// `None` outside tasks.
     ///
-    /// # Errors
-    /// As [`WaitError`] says; [`WaitError::Closed`] also if this alone was closed.
+    /// As [`WaitError`] says. [`WaitError::Closed`] also if only the monitor was closed.
     pub fn wait<J: Job + ?Sized + 'static, E>(
         mut self,
         worker: Option<&mut Worker<J>>,
@@ -86,7 +80,7 @@ impl<R: Resource> Turn<R> {
             }
         };
         let result = match worker.filter(|worker| worker.current().is_some()) {
-            // For nothing that the engine knows of.
+            // The task waits for no task, so the list is empty.
             Some(worker) => {
                 let wait = Wait { tasks: Arc::default(), all: false };
                 worker.wait(&latch, wait, stand, patience)
@@ -97,9 +91,9 @@ impl<R: Resource> Turn<R> {
             }
         };
         match result {
-            // Whoever interrupts gets no answer: it goes to the next.
+            // A caller that interrupts gets no answer: what it was given goes to the next waiter.
             Err(WaitError::Interrupted(error)) => Err(WaitError::Interrupted(error)),
-            // What has been given in the last moment counts.
+            // What was given at the last moment counts.
             result => match self.now() {
                 Ok(Some(gift)) => Ok(gift),
                 Ok(None) => Err(result.err().unwrap_or(WaitError::Closed)),
@@ -119,7 +113,7 @@ impl<R: Resource> Drop for Turn<R> {
     }
 }
 
-// Nothing in it is ever pinned.
+// Nothing in a turn is ever pinned.
 impl<R: Resource> Unpin for Turn<R> {}
 
 impl<R: Resource> Future for Turn<R> {
@@ -131,26 +125,19 @@ impl<R: Resource> Future for Turn<R> {
             if let Some(answer) = this.now().transpose() {
                 return Poll::Ready(answer);
             }
-            let waker = Arc::new(Wakes(Mutex::new(Some(context.waker().clone()))));
-            let listener: Arc<dyn Listen> = Arc::<Wakes>::clone(&waker);
+            let waker = SharedWaker::new();
+            waker.set(context.waker());
+            waker.expect_one();
+            let listener: Arc<dyn Listen> = Arc::<SharedWaker>::clone(&waker);
             this.waker = Some(waker);
             if !this.stand(&listener) {
                 return Poll::Pending;
             }
         } else if let Some(waker) = &this.waker {
-            // In this order: an answer that comes after the look wakes the new waker.
-            let old = waker.0.lock().replace(context.waker().clone());
-            drop(old);
+            // The waker is replaced before the look below: an answer that comes after that look
+            // wakes the new one.
+            waker.set(context.waker());
         }
         this.now().transpose().map_or(Poll::Pending, Poll::Ready)
-    }
-}
-
-impl Listen for Wakes {
-    fn settled(&self, _token: usize, _status: Status) {
-        let waker = self.0.lock().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! What a dashboard may ask of an engine, whatever its tasks are made of.
 //!
-//! Counts are exact. Tasks are looked up by walks in portions: the lock is never held for long, and
-//! keys are asked for outside it.
+//! Counts are exact. Tasks are looked up by walks in portions, so that the lock is never held for
+//! long. Jobs are asked for their keys outside the lock.
 
 use super::engine::Engine;
 use super::held::Held;
@@ -12,13 +12,13 @@ use rustc_hash::FxHashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An engine, seen from outside. What it tells may be outdated a moment later.
+/// An engine, seen from outside. What it returns may be outdated a moment later.
 pub trait Watch: Send + Sync {
-    /// How much of what there is, and the tree of growth.
+    /// Counts, and the tree of growth.
     fn overview(&self) -> Overview;
 
-    /// One portion of a walk over all tasks that are kept: those that the filter lets through.
-    /// Begin at 0; go on at [`Tasks::next`].
+    /// One portion of a walk over all tasks that are kept: those that the filter lets through. A
+    /// walk begins at 0 and goes on at [`Tasks::next`].
     fn tasks(&self, filter: &Filter, from: usize) -> Tasks;
 
     /// One task, if it is kept.
@@ -27,37 +27,39 @@ pub trait Watch: Send + Sync {
     /// What a task needs, and what needs it.
     fn kin(&self, task: TaskId) -> Kin;
 
-    /// How many bytes the results take that are held, as a sample shows; with another `turn`
-    /// another sample.
-    fn held(&self, turn: usize) -> Held;
+    /// The bytes that the kept results take, estimated from a sample. Another `round` takes another
+    /// sample.
+    fn held(&self, round: usize) -> Held;
 
-    /// As [`Engine::observe_runs`].
+    /// Does the same as [`Engine::observe_runs`].
     fn observe_runs(&self, capacity: usize) -> Observations;
 
-    /// The tasks that have failed while somebody observed, and what with, where that can be said.
+    /// Takes the tasks that have failed while a stream observed, with their errors in words, if
+    /// known.
     fn failures(&self) -> Vec<(TaskInfo, Option<String>)>;
 
-    /// Puts a failed task among those that [`failures`](Self::failures) gives. Whether there was one.
+    /// Adds a failed task to those that [`failures`](Self::failures) returns. Returns false if
+    /// there is no such task.
     fn show_failure(&self, task: TaskId) -> bool;
 
-    /// Cancels a task, and all unfinished ones that have grown from it if `subtree`. Returns how
-    /// many tasks that were.
+    /// Cancels a task, and with `subtree` all unfinished tasks that have grown from it. Returns the
+    /// number of these tasks.
     fn cancel(&self, task: TaskId, subtree: bool) -> usize;
 
-    /// Whether nothing is begun any more.
+    /// Returns true if the engine begins nothing any more.
     fn is_closing(&self) -> bool;
 }
 
-/// How much of what there is.
+/// An engine's counts, and its tree of growth.
 #[derive(Clone, Debug)]
 pub struct Overview {
-    /// When this was, since the engine was started.
+    /// The time of these counts, since the engine was started.
     pub at: Duration,
-    /// How many tasks may run at once.
+    /// The number of tasks that may run at once.
     pub slots: usize,
-    /// Of the tasks that began while somebody observed, how many were too short to be shown each.
+    /// The number of tasks that began while a stream observed, and were too short to be shown each.
     pub left_out: u64,
-    /// How many tasks and workers.
+    /// The numbers of tasks and workers.
     pub counts: Counts,
     /// Ready tasks by priority, highest first.
     pub queue: Vec<(f64, usize)>,
@@ -66,14 +68,13 @@ pub struct Overview {
 }
 
 /// All tasks of one function that have grown from those of another; see
-/// [`Branch`](azolla_core::Branch).
 #[derive(Clone, Debug)]
 pub struct BranchInfo {
     /// The number of the branch that it hangs on.
     pub parent: u32,
     /// The name of the function.
     pub name: Arc<str>,
-    /// From which branch how many of its tasks have grown: from itself, too.
+    /// The branches from which its tasks have grown, itself included, each with a number of tasks.
     pub grown_from: Vec<(u32, u64)>,
     /// Tasks that ended with a result.
     pub finished: u64,
@@ -81,18 +82,18 @@ pub struct BranchInfo {
     pub failed: u64,
     /// Tasks that will have no result.
     pub cancelled: u64,
-    /// How long tasks of this function took, wherever they grew.
+    /// The times that tasks of this function took, in whatever branch.
     pub durations: Durations,
 }
 
 impl BranchInfo {
-    /// How many tasks there have been.
+    /// The number of tasks that there have been.
     #[must_use]
     pub fn submitted(&self) -> u64 {
         self.grown_from.iter().map(|(_, count)| count).sum()
     }
 
-    /// How many have ended.
+    /// The number of tasks that have ended.
     #[must_use]
     pub fn settled(&self) -> u64 {
         self.finished + self.failed + self.cancelled
@@ -110,40 +111,40 @@ pub struct TaskInfo {
     pub name: Arc<str>,
     /// The span to which it belongs.
     pub span: Option<String>,
-    /// Where it stands, and where it comes from.
+    /// Its state, and where it comes from.
     pub view: TaskView,
-    /// Whether it has begun and not ended: of short tasks the scheduler hears late.
+    /// True if it has begun and not ended. The scheduler hears of short tasks late, this does not.
     pub running: bool,
 }
 
-/// Which tasks a walk gives.
+/// The tasks that a walk returns.
 #[derive(Clone, Debug)]
 pub enum Filter {
     /// Those of one branch of the tree of growth.
     Branch(BranchId),
-    /// Those that the task of this number has submitted.
+    /// Those that the task with this number has submitted.
     Parent(u64),
-    /// The one that has this number.
+    /// The one with this number.
     Number(u64),
     /// Those that have failed.
     Failed,
-    /// Those whose key has this in it.
+    /// Those whose key contains this.
     Key(String),
 }
 
 /// A portion of a walk.
 #[derive(Clone, Debug)]
 pub struct Tasks {
-    /// What the filter let through.
+    /// The tasks that the filter let through.
     pub tasks: Vec<TaskInfo>,
-    /// Where to go on; `None` when that was all.
+    /// Where the walk goes on; `None` at its end.
     pub next: Option<usize>,
 }
 
-/// What a task needs, and what needs it: those that are kept, a hundred of each at the most.
+/// What a task needs, and what needs it: the tasks that are kept, at most a hundred of each.
 #[derive(Clone, Debug, Default)]
 pub struct Kin {
-    /// The tasks whose results it needs. Known until it has ended.
+    /// The tasks whose results it needs. Known only until it has ended.
     pub inputs: Vec<TaskInfo>,
     /// The tasks that need its result, as long as it has not ended.
     pub dependents: Vec<TaskInfo>,
@@ -151,7 +152,7 @@ pub struct Kin {
 
 /// How many tasks are looked at in one hold of the lock.
 const PORTION: usize = 1024;
-/// The most relatives of one task that are told.
+/// The most inputs, and the most dependents, that are returned.
 const RELATIVES: usize = 100;
 
 type Found<J> = Vec<(TaskId, TaskView, Arc<J>)>;
@@ -220,8 +221,8 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
         Kin { inputs: told(&inputs), dependents: told(&dependents) }
     }
 
-    fn held(&self, turn: usize) -> Held {
-        self.sample_held(turn)
+    fn held(&self, round: usize) -> Held {
+        self.sample_held(round)
     }
 
     fn observe_runs(&self, capacity: usize) -> Observations {
@@ -316,7 +317,7 @@ impl<J: Job + ?Sized + 'static> Engine<J> {
         })
     }
 
-    /// Those of these tasks that are kept, and how they stand.
+    /// Those of these tasks that are kept, with their states.
     #[must_use]
     pub fn look_up(&self, ids: &[TaskId]) -> Vec<(TaskId, TaskView, Arc<J>)> {
         self.with(|locked| {
@@ -328,7 +329,7 @@ impl<J: Job + ?Sized + 'static> Engine<J> {
         })
     }
 
-    /// With the keys, which are asked for with nothing locked.
+    /// Describes tasks. Asks them for their keys with nothing locked.
     fn told(&self, found: Found<J>) -> Vec<TaskInfo> {
         let mut told = Vec::new();
         if found.is_empty() {

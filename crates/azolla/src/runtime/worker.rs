@@ -55,7 +55,7 @@ pub(super) struct Current<J: ?Sized> {
     told: bool,
     /// The task runs without a slot.
     pub(super) seceded: bool,
-    /// If somebody observes it: what the first observation tells of it.
+    /// Set if the task is observed: what its first observation says of it.
     seen: Option<Box<Origin>>,
 }
 
@@ -341,8 +341,8 @@ impl<J: Job + ?Sized> Hand<J> {
         if self.current.is_some() { Pulled::Some } else { Pulled::Nothing { doze } }
     }
 
-    /// The average time of the tasks in `finished`, in nanoseconds; 0 while a task is in the middle
-    /// of running, whose time is added up in `spent`. The result is for [`tell`](Self::tell). It
+    /// The average time of the tasks in `finished`, in nanoseconds, for [`tell`](Self::tell). If none
+    /// has finished and one is in the middle of running, returns 0 and keeps its time in `spent`. It
     /// asks the clock, so it is called before the lock is taken.
     pub(super) fn took(&mut self) -> u64 {
         let now = now();

@@ -9,9 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
-/// A task of whatever type, as the engine knows it.
+/// A task of any type, as the engine knows it.
 pub trait Task: Job<Failure = Error> {
-    /// Runs the closure and stores what comes of it, or polls the future once.
+    /// Runs the closure and stores its outcome, or polls the future once.
     fn run(self: Arc<Self>) -> Outcome;
 
     /// This task as an `Arc<dyn Typed<T>>` for its own `T`, in a box.
@@ -20,26 +20,27 @@ pub trait Task: Job<Failure = Error> {
 
 /// A task with a result of this type.
 pub(crate) trait Typed<T>: Task {
-    /// What the last attempt came to, if it has ended.
+    /// The outcome of the last attempt, if it has ended.
     fn outcome(&self) -> Option<Result<&T, &Error>>;
 
-    /// The result, if there is one. It stays, even if the task is cancelled afterwards.
+    /// The result, if there is one. It stays even if the task is cancelled afterwards.
     fn value(&self) -> Option<&T>;
 }
 
-/// How a closure is called: once, or as often as it takes. Or how a future is polled.
+/// The work of a task: a closure that can be called once, or again and again, or a future.
 pub(crate) trait Work<T>: Send + Sized {
-    /// `cell` is the one that it was taken out of. Pending: the task is suspended.
+    /// Calls the closure or polls the future. The work was taken out of `cell`. `Pending` means
+    /// that the task is suspended.
     fn call<N: 'static>(&mut self, cell: &Arc<Cell<T, Self, N>>) -> Poll<Result<T, Failure>>
     where
         Self: Sized;
 
-    /// Whether it has been called and cannot be again.
+    /// Returns true if the work was done once and cannot be done again.
     fn is_spent(&self) -> bool {
         false
     }
 
-    /// An attempt has failed: what belongs to it alone goes.
+    /// Drops what belongs to the attempt that has failed.
     fn end_attempt(&mut self) {}
 }
 
@@ -71,18 +72,19 @@ impl<T, F: Fn() -> Result<T, Failure> + Send> Work<T> for Repeat<F> {
     }
 }
 
-/// A task that gives a `T`, does `W`, and is called after `F`.
+/// A task with the result `T` and the work `W`, named after the type `F`.
 pub(crate) struct Cell<T, W, F> {
     slot: Slot<T, W, Error>,
-    /// The key that the user gave. Without one it is made of the name of `F` and the id.
+    /// The key that the user gave. Without one, the key is made of the name of `F` and the task's
+    /// id.
     key: Option<Box<UserKey>>,
     function: PhantomData<fn() -> F>,
 }
 
-/// A key that somebody has given. Few tasks have one: it takes no more than a pointer here.
+/// A key that the user gave. Few tasks have one, so it is boxed and takes one pointer in the cell.
 struct UserKey(String);
 
-// The closure or the result comes to this.
+// The closure or the result adds to this.
 #[cfg(all(target_pointer_width = "64", not(azolla_shuttle)))]
 const _: () = assert!(size_of::<Cell<(), Once<fn()>, ()>>() == 56 + 8 + 8);
 
@@ -91,7 +93,7 @@ impl<T, W, F> Cell<T, W, F> {
         Self::of(Slot::with_work(work, retries), key)
     }
 
-    /// One that has its result already.
+    /// A task that has its result already.
     pub(crate) fn holding(value: T, key: Option<String>) -> Self {
         let slot = Slot::empty();
         slot.store(Ok(value), None);
@@ -111,7 +113,7 @@ where
 {
     /// Runs or polls the task once.
     fn attempt(self: &Arc<Self>) -> Outcome {
-        // The closure is taken out while it runs: user code never runs under a lock.
+        // The closure is taken out while it runs, so user code never runs under a lock.
         let Some(mut work) = self.slot.take_work() else { return Outcome::Failed };
         if work.is_spent() {
             let again = self.slot.before_last().cloned();
@@ -132,9 +134,11 @@ where
             }
         };
         if result.is_ok() {
-            // The closure may own what others wait to get back: it goes before the result shows.
+            // The closure may own something that other threads wait for, so it is dropped before
+            // the result shows.
             caught(|| drop(work));
-            // A task cancelled meanwhile may have an outcome already; this one is nobody's then.
+            // If the task was cancelled meanwhile it may have an outcome already. Then this one is
+            // dropped.
             caught(|| self.slot.store(result, None));
             return Outcome::Done;
         }
@@ -157,7 +161,8 @@ where
     /// Puts the work back until the task is run again.
     fn put_back(&self, work: W) {
         self.slot.put_back(work);
-        // Whoever cancels says so before looking for the work: one of the two finds it.
+        // A thread that cancels sets the status before it looks for the work, and this thread puts
+        // the work back before it looks at the status. So one of the two finds the work.
         if self.header().status() == Status::Cancelled {
             caught(|| self.discard());
         }

@@ -1,4 +1,5 @@
-//! Several clients of one engine: who of them is there, and what becomes of the work of one that leaves.
+//! Several clients of one engine: which of them are open, and what becomes of a client's work when
+//! the client leaves.
 
 use crate::client::{Client, ClientInner};
 use crate::primitives::Mutex;
@@ -10,17 +11,17 @@ pub(crate) struct Cluster(Mutex<Clients>);
 
 #[derive(Default)]
 struct Clients {
-    /// Those that have not left, oldest first.
+    /// The clients that have not left, oldest first.
     open: Vec<(u32, Weak<ClientInner>)>,
     numbers: u32,
-    /// The last has left: nobody joins any more.
+    /// The last client has left, so no client can join any more.
     closed: bool,
 }
 
 /// A client's place in its cluster.
 pub(crate) struct Membership {
     pub(crate) cluster: Arc<Cluster>,
-    /// Counted from 0; its tasks carry it.
+    /// The client's number, from 0. Its tasks carry it in their headers.
     pub(crate) number: u32,
     has_left: AtomicBool,
 }
@@ -30,8 +31,8 @@ impl Membership {
         self.has_left.load(Ordering::Acquire)
     }
 
-    /// Leaves. Whether it was the last, or that had left before; `None` if this has left before and
-    /// others have not.
+    /// Leaves the cluster. Returns `Some(true)` if all clients have left now, `Some(false)` if
+    /// others are open, and `None` if this client had left before and others are open.
     pub(crate) fn leave(&self) -> Option<bool> {
         let mut clients = self.cluster.0.lock();
         clients.open.retain(|(number, _)| *number != self.number);
@@ -46,7 +47,8 @@ impl Cluster {
         Arc::new(Self(Mutex::new(Clients::default())))
     }
 
-    /// Has one more client join, which `make` makes; in a cluster that is closed, one that has left.
+    /// Has one more client join, which `make` makes. In a closed cluster the new client counts as
+    /// one that has left.
     pub(crate) fn join(
         self: &Arc<Self>,
         make: impl FnOnce(Membership) -> Arc<ClientInner>,
@@ -55,7 +57,8 @@ impl Cluster {
             let mut clients = self.0.lock();
             let number = clients.numbers;
             clients.numbers += 1;
-            // A place that is held meanwhile: the last to leave is the last all the same.
+            // The place is held while the client is made, so that another client that leaves now is
+            // not the last.
             if !clients.closed {
                 clients.open.push((number, Weak::new()));
             }
@@ -71,7 +74,7 @@ impl Cluster {
         shared
     }
 
-    /// The client with this number, or the latest if that has left; none if all have.
+    /// The client with this number, or the latest one if that has left. `None` if all have left.
     pub(crate) fn client(&self, number: u32) -> Option<Client> {
         let clients = self.0.lock();
         let own = clients.open.iter().find(|(other, _)| *other == number);
@@ -85,13 +88,14 @@ impl Cluster {
 }
 
 impl Client {
-    /// Another client of the same threads. Both find tasks by the keys that either has given, names of
-    /// queues, locks and the like are shared, and futures of the one are inputs for the other.
+    /// Another client on the same threads. Both find tasks by the keys that either has given. They
+    /// share the names of queues, locks and the like, and take each other's futures as inputs.
     ///
-    /// Each is closed for itself: that cancels what was submitted through it, and what has grown from
-    /// that, unless the other has submitted the same key or depends on it; and nothing can be submitted
-    /// through it any more. It does not wait for what runs: the last one to be closed does. (A clone is
-    /// no other client, but another handle on the same.)
+    /// Each client is closed on its own. Closing cancels the tasks that were submitted through it
+    /// and what has grown from them, except tasks whose key the other client has submitted too, or
+    /// that the other's tasks depend on. After that nothing can be submitted through it. Closing
+    /// waits for running tasks only if it closes the last client. (A clone is not another client,
+    /// but another handle on the same.)
     ///
     /// ```
     /// let client = azolla::Client::builder().threads_per_worker(2).build()?;

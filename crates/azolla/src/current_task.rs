@@ -1,4 +1,4 @@
-//! The task in which one is.
+//! The task that runs on the present thread.
 
 use crate::cell::Task;
 use crate::runner::threads::{name_of, with_worker};
@@ -7,7 +7,7 @@ use azolla_core::{GroupId, TaskId};
 use std::fmt;
 use std::sync::Arc;
 
-/// The task in which this is called, async ones included while they are polled; `None` outside tasks.
+/// The task in which this is called, also while an async task is polled; `None` outside tasks.
 ///
 /// ```
 /// let client = azolla::Client::builder().threads_per_worker(1).build()?;
@@ -36,45 +36,46 @@ pub struct CurrentTask {
 }
 
 impl CurrentTask {
-    /// Its key: what was given as `key`, or the function's name and a number.
+    /// The task's key: the one that was given, or the function's name and a number.
     #[must_use]
     pub fn key(&self) -> String {
         self.task.key()
     }
 
-    /// The name of its function, by which tasks are counted.
+    /// The name of the task's function, by which tasks are counted.
     #[must_use]
     pub fn name(&self) -> String {
         self.task.name()
     }
 
-    /// A small number that no other task that runs at the same time has here.
+    /// A small number. No other task that runs at the same time on this client's threads has the
+    /// same.
     #[must_use]
     pub fn worker(&self) -> u32 {
         self.worker
     }
 
-    /// The name of the worker that runs it: see [`Builder::worker`](crate::Builder::worker).
+    /// The name of the worker that runs the task; see [`Builder::worker`](crate::Builder::worker).
     #[must_use]
     pub fn worker_name(&self) -> String {
         name_of(self.group)
     }
 
-    /// How urgent it is, and so what it submits unless that says otherwise; 0 if it was cancelled
-    /// and nobody wants it.
+    /// The task's priority, which tasks that it submits inherit. It is 0 if the task was cancelled
+    /// and is not wanted any more.
     #[must_use]
     pub fn priority(&self) -> f64 {
         self.engine.view(self.id).map_or(0.0, |view| view.priority.number())
     }
 
-    /// How many generations below a task that was submitted outside tasks.
+    /// The number of generations between this task and one that was submitted outside tasks.
     #[must_use]
     pub fn depth(&self) -> u32 {
         self.engine.view(self.id).map_or(0, |view| view.lineage.depth)
     }
 
-    /// Whether its result is nobody's any more, since it was cancelled or the client is closed: what
-    /// takes long can ask now and then, and come to an end.
+    /// Returns true if the result is not wanted any more, since the task was cancelled or the
+    /// client is closed. A long task can ask now and then, and end early.
     ///
     /// ```
     /// use std::thread::yield_now;

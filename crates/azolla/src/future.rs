@@ -1,4 +1,4 @@
-//! Futures: handles on results that will be there.
+//! Futures: handles on results that tasks will have.
 
 use crate::cell::{Task, Typed};
 use crate::error::Error;
@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 
 /// The result that a task will have.
 ///
-/// Futures are inputs of further tasks, can be waited for, awaited on any executor, and cloned.
-/// When the last one on a task goes, so does the wish that the task be run: a task that is still
-/// queued and that nothing else depends on is dropped. The result is shared, so it needs neither
-/// `Clone` nor anything else but `Send + Sync`.
+/// A future can be waited for, awaited on any executor, cloned, and given to further tasks as an
+/// input. When the last future on a task goes, the task is not wanted any more: if it is still
+/// queued and no other task depends on it, it is dropped. The result is shared, so it needs only
+/// `Send + Sync`, and no `Clone`.
 ///
 /// ```
 /// let client = azolla::Client::builder().threads_per_worker(2).build()?;
@@ -37,7 +37,7 @@ pub struct Future<T> {
 }
 
 impl<T: Send + Sync + 'static> Future<T> {
-    /// The future that a submission has made: the task counts one already.
+    /// The first future on a task that was just submitted. The header counts one future already.
     pub(crate) fn new(cell: Arc<dyn Typed<T>>, engine: Arc<Engine<dyn Task>>) -> Self {
         Self { cell, engine }
     }
@@ -50,28 +50,27 @@ impl<T: Send + Sync + 'static> Future<T> {
         &self.engine
     }
 
-    /// The task's key: what was given as `key`, or the function's name and a number.
+    /// The task's key: the one that was given, or the function's name and a number.
     #[must_use]
     pub fn key(&self) -> String {
         self.cell.key()
     }
 
-    /// What there is to see now.
+    /// The task's status now.
     #[must_use]
     pub fn status(&self) -> Status {
         self.cell.header().status()
     }
 
-    /// Whether the task has ended, however it did.
+    /// Returns true if the task has ended, with or without a result.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.status() != Status::Pending
     }
 
-    /// The result, once it is there. Inside a task this lends the task's slot meanwhile.
+    /// Waits for the result. Inside a task this lends the task's slot meanwhile.
     ///
-    /// # Errors
-    /// The task's error, or that waiting would never end.
+    /// The task's error, or an error which says that the wait would never end.
     ///
     /// ```
     /// # let client = azolla::Client::builder().threads_per_worker(1).build()?;
@@ -83,16 +82,16 @@ impl<T: Send + Sync + 'static> Future<T> {
         self.result_by(None)
     }
 
-    /// As [`result`](Self::result), for at most as long as this.
+    /// Waits as [`result`](Self::result) does, but gives up after this time.
     ///
     /// # Errors
     /// [`Error::TimedOut`] too.
     pub fn result_timeout(&self, timeout: Duration) -> Result<&T, Error> {
-        // A time too far to be told is never.
+        // A time that is too far away to be expressed is never reached.
         self.result_by(now().checked_add(timeout))
     }
 
-    /// The result, if it is there already, or why there is none; `None` while the task has not ended.
+    /// Returns the result or the error, or `None` while the task has not ended.
     ///
     /// ```
     /// # let client = azolla::Client::builder().threads_per_worker(1).build()?;
@@ -108,8 +107,8 @@ impl<T: Send + Sync + 'static> Future<T> {
         self.now()
     }
 
-    /// As [`result`](Self::result), as what `.await` gives: it reads as a `&T`, and outlives the
-    /// future.
+    /// Waits as [`result`](Self::result) does. The [`Value`] reads as a `&T` and outlives the
+    /// future; `.await` gives the same.
     ///
     /// # Errors
     /// As for [`result`](Self::result).
@@ -131,13 +130,14 @@ impl<T: Send + Sync + 'static> Future<T> {
             if let Some(outcome) = self.now() {
                 return outcome;
             }
-            // A failure that is seen here may have been taken back for another attempt.
+            // The loop goes round again if the task has failed and was taken up for another attempt
+            // meanwhile.
             let task: Arc<dyn Task> = self.cell();
             wait_for(&[task], Until::All, deadline)?;
         }
     }
 
-    /// What the task has come to, if it has ended.
+    /// The task's outcome, if it has ended.
     pub(crate) fn now(&self) -> Option<Result<&T, Error>> {
         match self.status() {
             Status::Pending => None,
@@ -148,20 +148,22 @@ impl<T: Send + Sync + 'static> Future<T> {
         }
     }
 
-    /// Cancels the task and all that depends on it. If it runs, it goes on, for nobody.
+    /// Cancels the task and all tasks that depend on it. A task that runs goes on, but its result
+    /// is dropped.
     pub fn cancel(&self) {
         let task: Arc<dyn Task> = self.cell();
         self.engine.cancel(&*task);
     }
 
-    /// Runs a failed task again, after the failed tasks that it depended on. Does nothing to any
-    /// other. A closure that can be called only once is not called again: it fails as before.
+    /// Runs a failed task again, after the failed tasks that it depended on. Does nothing to a task
+    /// that has not failed. A closure that can be called only once is not called again; it fails as
+    /// before.
     pub fn retry(&self) {
         let task: Arc<dyn Task> = self.cell();
         self.engine.retry(&*task);
     }
 
-    /// Lets the task run to its end though no future is left.
+    /// Has the task run to its end even if no future is left.
     pub fn forget(self) {
         let task: Arc<dyn Task> = self.cell();
         self.engine.keep(&*task);
@@ -169,14 +171,14 @@ impl<T: Send + Sync + 'static> Future<T> {
 }
 
 impl<T> Future<T> {
-    /// No longer has `completions` told of this task.
+    /// Removes `completions` from the task's listeners.
     pub(crate) fn unlisten(&self, completions: &Arc<Completions<dyn Task>>) {
         let listener: Arc<dyn Listen> = Arc::<Completions<dyn Task>>::clone(completions);
         self.cell.header().unlisten(&listener);
     }
 }
 
-/// Waits for tasks, lending the slot if this is inside one.
+/// Waits for tasks. Inside a task this lends the slot.
 pub(crate) fn wait_for(
     tasks: &[Arc<dyn Task>],
     until: Until,
@@ -191,7 +193,7 @@ pub(crate) fn wait_for(
     })
 }
 
-/// Inside a task, runs what it waits for on its own stack, as far as that can run.
+/// Inside a task, runs the tasks that it waits for on its own stack, as far as they can run.
 fn run_while_waiting(tasks: &[Arc<dyn Task>]) -> Result<(), Error> {
     let nested = with_worker(|worker| match worker {
         Some(worker) => worker.nest::<Infallible>(tasks),
@@ -205,7 +207,7 @@ fn run_while_waiting(tasks: &[Arc<dyn Task>]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The error of a wait, by its proper name.
+/// Turns the error of a wait into the user's error.
 pub(crate) fn told(worker: Option<&mut Worker<dyn Task>>, error: WaitError<Infallible>) -> Error {
     match error {
         WaitError::Closed if worker.is_some_and(|worker| worker.engine().is_broken()) => {
@@ -237,7 +239,7 @@ impl<T> fmt::Debug for Future<T> {
     }
 }
 
-/// A result that an awaited future has given: it reads as a `&T`, and keeps the result alive.
+/// A result that reads as a `&T`, and keeps itself alive: what an awaited future gives.
 pub struct Value<T>(pub(crate) Future<T>);
 
 impl<T> Clone for Value<T> {
@@ -315,14 +317,14 @@ pub(crate) struct AwaitingAll<'a, T> {
     waker: Option<Arc<SharedWaker>>,
 }
 
-/// The results, or the first failure in order, if all or one are there.
+/// The results if all are there, or the first failure in order if there is one.
 pub(crate) fn gathered<'a, T: Send + Sync + 'static>(
     futures: &[&'a Future<T>],
 ) -> Option<Result<Vec<&'a T>, Error>> {
     let failed =
         |future: &&Future<T>| matches!(future.status(), Status::Failed | Status::Cancelled);
     if let Some(failed) = futures.iter().find(|future| failed(future)) {
-        // Pending again if it has been retried this very moment.
+        // The task is pending again if it was retried at this moment.
         return failed.now().map(|outcome| outcome.map(|_| Vec::new())).filter(Result::is_err);
     }
     futures.iter().map(|future| future.now()).collect()

@@ -1,8 +1,8 @@
 //! The work of an async task: a future that the workers poll.
 //!
-//! It is polled by one worker at a time, since it is taken out of its cell for that, and holds the
-//! worker's slot only meanwhile. A waker knows the task weakly: one that is kept for longer keeps
-//! nothing, and wakes nothing.
+//! A worker takes the future out of its cell, polls it, and puts it back. So one worker at a time
+//! polls it, and the task holds a slot only while it is polled. A waker holds the task weakly: a
+//! waker that is kept for long keeps no task alive, and does nothing when the task is gone.
 
 use crate::cell::{Cell, Failure, Once, Repeat, Task, Work};
 use crate::runner::threads::with_worker;
@@ -14,21 +14,21 @@ use std::task::{Context, Poll, Wake, Waker};
 
 pub(crate) struct Polled<M, F: Future, T> {
     make: M,
-    /// The future of the attempt that is under way.
+    /// The future of the present attempt.
     future: Option<Pin<Box<F>>>,
     waker: Option<Waker>,
     engine: Weak<Engine<dyn Task>>,
-    /// What the future's output stands for.
+    /// Turns the future's output into the task's outcome.
     result: fn(F::Output) -> Result<T, Failure>,
 }
 
-/// What makes the future of each attempt.
+/// Makes the future of each attempt.
 pub(crate) trait Make<F>: Send {
     fn make(&mut self) -> F;
     fn is_spent(&self) -> bool;
 }
 
-/// Nothing does: the user has.
+/// There is nothing to make: the user gave the future itself, for the only attempt.
 pub(crate) struct NoMaker;
 
 impl<F> Make<F> for NoMaker {
@@ -108,7 +108,7 @@ where
     }
 }
 
-/// What a waker of a task does.
+/// A waker of an async task.
 struct Wakes {
     engine: Weak<Engine<dyn Task>>,
     task: Weak<dyn Task>,

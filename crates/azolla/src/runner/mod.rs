@@ -1,4 +1,4 @@
-//! How a ready task is run.
+//! How ready tasks are run.
 
 mod by_hand;
 pub(crate) mod threads;

@@ -1,4 +1,4 @@
-//! Rust closures on the client's own threads.
+//! The runner of the Rust interface: it runs closures on the client's own threads.
 
 #[cfg(feature = "tracing")]
 pub(crate) use super::traced::run;
@@ -24,7 +24,7 @@ pub(crate) fn current_owner() -> Option<Client> {
     let (first, cluster) = RUNNER.with(|runner| {
         let runner = runner.borrow();
         let (first, cluster) = runner.as_ref()?.owner.get()?;
-        // Mostly there is but one.
+        // Mostly there is only one client.
         let first = if number == 0 { first.upgrade() } else { None };
         let suffices = first.as_ref().is_some_and(|first| !first.membership.has_left());
         Some((first.map(Client), if suffices { None } else { cluster.upgrade() }))
@@ -32,14 +32,14 @@ pub(crate) fn current_owner() -> Option<Client> {
     cluster.and_then(|cluster| cluster.client(number)).or(first)
 }
 
-/// Calls `f` with the worker whose task runs on this thread: `None` outside tasks.
+/// Calls `f` with the worker whose task runs on this thread, or with `None` outside tasks.
 pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&mut Worker<dyn Task>>) -> R) -> R {
     let mut f = Some(f);
     let mut call = |worker: Option<&mut Worker<dyn Task>>| {
         f.take().expect("it is called once")(worker.filter(|worker| worker.current().is_some()))
     };
-    // Already borrowed means that the worker itself is at work on this thread, say dropping a
-    // value whose destructor has led here. That is outside tasks too.
+    // If the worker is borrowed already, the worker itself is at work on this thread, for example
+    // it drops a value whose destructor has led here. That counts as outside tasks.
     let inside = WORKER
         .try_with(|worker| worker.try_borrow_mut().ok().map(|mut worker| call(worker.as_mut())));
     match inside {
@@ -48,22 +48,23 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&mut Worker<dyn Task>>) -> R)
     }
 }
 
-/// Starts threads, and joins them in the end.
+/// The client's threads: starts them, and joins them at the end.
 #[derive(Clone, Default)]
 pub(crate) struct Threads(pub(super) Arc<Inner>);
 
 #[derive(Default)]
 pub(super) struct Inner {
     running: Mutex<Vec<JoinHandle<()>>>,
-    /// Workers that have no thread, if they are moved by hand.
+    /// The workers without threads, if a program runs them by hand.
     pub(super) by_hand: OnceLock<Mutex<Vec<Worker<dyn Task>>>>,
-    /// Whose threads they are: the first client's, and all of its cluster's. Weak: a task must not keep its own client from ending.
+    /// The owners of the threads: the first client, and its cluster. Weak, since a task must not
+    /// keep its own client open.
     owner: OnceLock<(Weak<ClientInner>, Weak<Cluster>)>,
-    /// What users call the groups of slots, by their numbers.
+    /// The names of the workers, as users know them, by the numbers of their groups.
     workers: OnceLock<Vec<String>>,
 }
 
-/// What users call the worker whose thread this is.
+/// The name that users gave the worker whose thread this is.
 pub(crate) fn name_of(group: GroupId) -> String {
     let name = |runner: &Inner| runner.workers.get()?.get(usize::from(group.0)).cloned();
     RUNNER.with(|runner| runner.borrow().as_deref().and_then(name)).unwrap_or_default()
@@ -80,7 +81,7 @@ impl Runner<dyn Task> for Threads {
         let inner = Arc::clone(&self.0);
         let handle = thread::Builder::new().name(name).spawn(move || work(worker, &inner))?;
         let mut running = self.0.running.lock();
-        // Those that have ended are not kept till the end.
+        // Handles of threads that have ended are dropped here.
         running.retain(|handle| !is_finished(handle));
         running.push(handle);
         Ok(())
@@ -88,7 +89,7 @@ impl Runner<dyn Task> for Threads {
 }
 
 impl Threads {
-    /// Those of workers with these names, numbered in this order.
+    /// Threads for workers with these names, numbered in this order.
     pub(crate) fn of_workers(names: Vec<String>) -> Self {
         let threads = Self::default();
         let _ = threads.0.workers.set(names);
@@ -105,20 +106,21 @@ impl Threads {
         let _ = self.0.owner.set((Arc::downgrade(owner), cluster));
     }
 
-    /// Waits for all threads to end, except the one that asks.
+    /// Waits until all threads have ended, except the calling one.
     pub(crate) fn join(&self) {
         if let Some(kept) = self.0.by_hand.get() {
             drop(std::mem::take(&mut *kept.lock()));
         }
         loop {
-            // One that is in the middle of starting another is joined before the other is.
+            // A thread that is about to start another is joined first, so the other's handle is
+            // there in the next round.
             let handles = std::mem::take(&mut *self.0.running.lock());
             if handles.is_empty() {
                 return;
             }
             for handle in handles {
                 if handle.thread().id() != thread::current().id() {
-                    // A thread only panics if the engine has broken, and everybody is told so.
+                    // A thread panics only if the engine has broken down, which every future shows.
                     let _ = handle.join();
                 }
             }
@@ -126,7 +128,7 @@ impl Threads {
     }
 }
 
-/// The life of a worker's thread.
+/// The main function of a worker's thread.
 fn work(worker: Worker<dyn Task>, runner: &Arc<Inner>) {
     enter(worker, runner);
     while let Some(sleeper) = work_off() {
@@ -141,12 +143,12 @@ pub(super) fn enter(worker: Worker<dyn Task>, runner: &Arc<Inner>) {
     WORKER.with(|own| own.replace(Some(worker)));
 }
 
-/// Takes the worker from its thread.
+/// Takes the worker off this thread.
 pub(super) fn leave() -> Option<Worker<dyn Task>> {
     WORKER.with(RefCell::take)
 }
 
-/// Runs what there is to run, until the worker is to sleep; `None` if it is to end.
+/// Runs tasks until the worker has to sleep. Returns `None` if the worker ends.
 pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
     let mut next = with_own(next)?;
     loop {
@@ -164,7 +166,7 @@ pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
     }
 }
 
-/// What to do next, with the job if that is to run one.
+/// What to do next, with the job if there is one to run.
 fn next(worker: &mut Worker<dyn Task>) -> (Next<dyn Task>, Option<Arc<dyn Task>>) {
     (worker.next_task(), worker.job().map(Arc::clone))
 }

@@ -1,18 +1,18 @@
 //! Tasks as `tracing` sees them.
 //!
-//! Each run of a task is a span `task` with its key and its function's name, and in it events tell of
-//! its beginning and its end; what the task itself traces is within. All have the target `azolla` and
-//! the level DEBUG, but for failures, which are warnings. Keys are made only if somebody asks: without a
-//! subscriber a task costs one look at a number.
+//! Each run of a task is a span `task` with the task's key and its function's name. Events in the
+//! span tell of the beginning and the end, and what the task itself traces lies in it too. All have
+//! the target `azolla` and the level DEBUG, except failures, which are warnings. Without a
+//! subscriber no key is made, and a task costs one look at a number.
 
 use crate::cell::Task;
 use azolla_core::Outcome;
 use std::sync::Arc;
 use tracing::{Level, debug, debug_span, enabled, warn};
 
-/// Runs a task, in a span if anybody wants one.
+/// Runs a task, in a span if a subscriber wants one.
 pub(crate) fn run(job: Arc<dyn Task>) -> Outcome {
-    // The events of failures are asked for by all who ask for those of level DEBUG.
+    // A subscriber to DEBUG gets warnings too, so this one check covers both.
     if enabled!(target: "azolla", Level::WARN) { run_in_span(job) } else { job.run() }
 }
 

@@ -10,19 +10,19 @@ use std::future::Future as StdFuture;
 use std::sync::Arc;
 
 impl Client {
-    /// Submits a future. The workers poll it, each time that it is woken, and its output is the
+    /// Submits a future. The workers poll it each time that it is woken, and its output is the
     /// task's result.
     ///
-    /// It holds a slot only while it is polled: any number of futures can wait at the same time. It
-    /// may be woken from any thread, and brings with it what wakes it (a timer, a socket of some
-    /// runtime's, a channel): azolla has no such things of its own. One that was woken is polled
-    /// before anything of its priority begins that has not; one that has woken itself while it was
-    /// polled, so as to let others go first, is polled after all that is ready.
+    /// A future holds a slot only while it is polled, so any number of them can wait at the same
+    /// time. It may be woken from any thread. It brings its own sources of wake-ups (a runtime's
+    /// timers and sockets, a channel): azolla has none. A future that was woken is polled before
+    /// any task of its priority that has not begun. One that woke itself while it was polled, to
+    /// let other tasks go first, is polled after all that is ready.
     ///
-    /// Cancelling the task, or letting its last future go, drops what was submitted, at the next
-    /// `.await` if it is just being polled; [`forget`](Future::forget) has it run to its end. A
-    /// panic fails the task. Inside, futures of azolla's are awaited rather than waited for: that
-    /// keeps no thread. Tasks that await each other in a circle are not found out.
+    /// Cancelling the task, or dropping its last future, drops the submitted future; if it is just
+    /// being polled, at the next `.await`. [`forget`](Future::forget) has it run to its end. A
+    /// panic fails the task. Inside, await azolla's futures rather than wait for them: that keeps
+    /// no thread. Tasks that await each other in a circle are not detected.
     ///
     /// ```
     /// let client = azolla::Client::builder().threads_per_worker(2).build()?;
@@ -63,8 +63,8 @@ impl Client {
         self.task().try_submit_async(future)
     }
 
-    /// Submits a closure that makes a future of the results of other futures, once they are there.
-    /// It is given [`Value`](crate::Value)s, for the future that it makes outlives the call.
+    /// Submits a closure that makes a future out of the results of other futures, once they are
+    /// there. The closure is given [`Value`](crate::Value)s, since the future outlives the call.
     ///
     /// ```
     /// let client = azolla::Client::builder().threads_per_worker(1).build()?;

@@ -1,4 +1,4 @@
-//! The client: where work is submitted.
+//! The client, through which tasks are submitted.
 
 use crate::cell::{Cell, Failure, Once, Repeat, Task, Typed, Work};
 use crate::cluster::{Cluster, Membership};
@@ -18,8 +18,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::{fmt, io, thread};
 
-/// Runs tasks on threads of its own. Clones are handles on the same client; when the last one
-/// goes, what is queued is cancelled, what runs is waited for, and the threads end.
+/// Runs tasks on threads of its own. Clones are handles on the same client. When the last one goes,
+/// the client cancels what is queued, waits for what runs, and ends its threads.
 ///
 /// ```
 /// let client = azolla::Client::builder().threads_per_worker(2).build()?;
@@ -37,7 +37,7 @@ pub(crate) struct ClientInner {
     pub(crate) membership: Membership,
 }
 
-/// How a client is to be; see [`Client::builder`].
+/// The description of a client; see [`Client::builder`].
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     threads: Option<usize>,
@@ -45,8 +45,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// How many tasks run at once on the one worker that a client has unless it is given others by
-    /// [`worker`](Self::worker). By default, as many as there are processors.
+    /// Sets how many tasks run at once on the only worker of a client that has no
+    /// [`worker`](Self::worker) of its own. The default is the number of processors.
     #[must_use]
     pub fn threads_per_worker(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
@@ -100,7 +100,7 @@ impl Client {
         Self::builder().build()
     }
 
-    /// A client to be described, then built.
+    /// Begins to describe a client, to be built then.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
@@ -115,20 +115,20 @@ impl Client {
         Ok(Self(first))
     }
 
-    /// Of a client made by [`Builder::by_hand`]: runs all that is ready, on this thread. What waits in a task would wait
-    /// for ever.
+    /// Runs all that is ready on this thread, for a client made by [`Builder::by_hand`]. A wait
+    /// inside a task would never end.
     #[doc(hidden)]
     pub fn turn(&self) {
         self.0.threads.run_by_hand();
     }
 
-    /// A task to be described, then submitted: priority, key, retries.
+    /// Begins to describe a task: priority, key, retries. Then it is submitted.
     #[must_use]
     pub fn task(&self) -> TaskBuilder<'_> {
         TaskBuilder { client: self, priority: None, key: None, placing: None }
     }
 
-    /// Submits a closure. Its result is whatever it returns.
+    /// Submits a closure. The task's result is what the closure returns.
     pub fn submit<T, F>(&self, function: F) -> Future<T>
     where
         T: Send + Sync + 'static,
@@ -167,7 +167,7 @@ impl Client {
         self.task().map(function, items)
     }
 
-    /// As [`map`](Self::map), with a closure that may fail.
+    /// Submits as [`map`](Self::map) does, with a closure that may fail.
     pub fn try_map<X, T, E, F>(
         &self,
         function: F,
@@ -182,7 +182,7 @@ impl Client {
         self.task().try_map(function, items)
     }
 
-    /// As [`submit_with`](Self::submit_with), with a closure that may fail.
+    /// Submits as [`submit_with`](Self::submit_with) does, with a closure that may fail.
     pub fn try_submit_with<I, T, E, F>(&self, inputs: I, function: F) -> Future<T>
     where
         I: Inputs,
@@ -193,10 +193,10 @@ impl Client {
         self.task().try_submit_with(inputs, function)
     }
 
-    /// The results of all these futures, in their order.
+    /// Waits for the results of all these futures, and returns them in the order of the futures.
     ///
-    /// Inside a task, which runs what it waits for on its own stack, it waits until all have ended;
-    /// outside, a failure ends the wait at once.
+    /// Outside tasks, a failure ends the wait at once. Inside a task, which runs what it waits for
+    /// on its own stack, the wait goes on until all have ended.
     ///
     /// # Errors
     /// The error of one that failed.
@@ -211,7 +211,7 @@ impl Client {
             if let Some(outcome) = gathered(&futures) {
                 return outcome;
             }
-            // One that fails this very moment is among them: it ends the wait.
+            // A task that fails at this moment is in the list, and ends the wait.
             let pending: Vec<Arc<dyn Task>> = futures
                 .iter()
                 .filter(|future| future.status() != Status::Finished)
@@ -221,7 +221,7 @@ impl Client {
         }
     }
 
-    /// As [`gather`](Self::gather), to be awaited on any executor.
+    /// Gathers as [`gather`](Self::gather) does, to be awaited on any executor.
     ///
     /// # Errors
     /// The error of one that failed, as soon as one has.
@@ -232,7 +232,7 @@ impl Client {
         AwaitingAll::new(futures.into_iter().collect()).await
     }
 
-    /// Runs those of these tasks that have failed again; see [`Future::retry`].
+    /// Runs again those of these tasks that have failed; see [`Future::retry`].
     pub fn retry<'a, T: Send + Sync + 'static>(
         &self,
         futures: impl IntoIterator<Item = &'a Future<T>>,
@@ -242,7 +242,7 @@ impl Client {
         }
     }
 
-    /// Cancels all these tasks, and what depends on them.
+    /// Cancels all these tasks, and all tasks that depend on them.
     pub fn cancel<'a, T: Send + Sync + 'static>(
         &self,
         futures: impl IntoIterator<Item = &'a Future<T>>,
@@ -266,8 +266,8 @@ impl Client {
         }
     }
 
-    /// Begins to observe what happens to tasks: up to `capacity` observations are kept until they
-    /// are taken, and those beyond that are dropped and counted.
+    /// Begins to observe what happens to tasks. Up to `capacity` observations are kept until they
+    /// are taken; those beyond that are dropped and counted.
     ///
     /// ```
     /// use azolla::watch::What;
@@ -284,7 +284,8 @@ impl Client {
         self.0.engine.observe(capacity)
     }
 
-    /// What a dashboard needs. It does not keep the client open, though its memory.
+    /// The view that a dashboard needs. It keeps the engine's memory, but does not keep the client
+    /// open.
     #[must_use]
     pub fn watch(&self) -> Arc<dyn Watch> {
         Arc::<Engine<dyn Task>>::clone(&self.0.engine)
@@ -305,9 +306,9 @@ impl Client {
         self.0.engine.slots()
     }
 
-    /// Cancels what is queued, and waits for what runs. Every wait on what was cancelled ends.
-    /// Dropping the last handle does the same. Where there is [another](Self::another) client, that
-    /// goes on.
+    /// Cancels what is queued, and waits for what runs. Every wait for a cancelled task ends.
+    /// Dropping the last handle does the same. If there is [another](Self::another) client, that
+    /// one goes on.
     pub fn close(&self) {
         self.0.close();
     }
@@ -363,7 +364,7 @@ pub struct Counters {
     pub live: u64,
     /// The most that were live at once.
     pub peak_live: u64,
-    /// Tasks kept, ended ones that somebody wants included.
+    /// Tasks that are kept, including ended ones that are still wanted.
     pub kept: u64,
     /// The client's threads.
     pub threads: u64,
@@ -387,16 +388,16 @@ pub fn current_client() -> Option<Client> {
     crate::runner::threads::current_owner()
 }
 
-/// Lets the task in which this is called run on without a slot: another task begins in its place.
-/// Outside tasks, and for a task that has seceded, it does nothing.
+/// Lets the calling task run on without a slot, so that another task can begin in its place. Does
+/// nothing outside tasks, or if the task has seceded already.
 ///
-/// # Errors
-/// [`Error::Closed`], or that there is no thread to take over the slot.
+/// [`Error::Closed`], or an error which says that there is no thread to take over the slot.
 pub fn secede() -> Result<(), Error> {
     with_worker(|worker| worker.map_or(Ok(()), |worker| Ok(worker.secede().map(drop)?)))
 }
 
-/// Waits for a slot for a task that has seceded, ahead of tasks not yet begun.
+/// Waits until the calling task, which has seceded, has a slot again. It comes before tasks that
+/// have not begun.
 ///
 /// # Errors
 /// [`Error::Closed`].
@@ -414,8 +415,8 @@ pub struct TaskBuilder<'c> {
 }
 
 impl<'c> TaskBuilder<'c> {
-    /// How urgent it is: higher goes first. Without this, a task takes the priority of the task
-    /// that submits it, and 0 outside tasks.
+    /// Sets how urgent the task is: higher goes first. By default a task takes the priority of the
+    /// task that submits it, and 0 outside tasks.
     ///
     /// # Panics
     /// If it is NaN.
@@ -425,7 +426,7 @@ impl<'c> TaskBuilder<'c> {
         self
     }
 
-    /// The key to find the task under. Where a task with this key is kept already, submitting gives
+    /// Sets the key to find the task by. If a task with this key is kept already, submitting gives
     /// a future on that task, whatever the function.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
@@ -433,8 +434,8 @@ impl<'c> TaskBuilder<'c> {
         self
     }
 
-    /// How often a failed task is run again before it counts as failed. The closure must be one
-    /// that can be called again.
+    /// Sets how often the task runs again before it counts as failed. The closure must be one that
+    /// can be called again.
     #[must_use]
     pub fn retries(self, retries: u32) -> RetryingBuilder<'c> {
         RetryingBuilder { task: self, retries }
@@ -527,7 +528,7 @@ impl<'c> TaskBuilder<'c> {
         }))
     }
 
-    /// `F` is what the task is called after.
+    /// Submits a task, which is named after `F`.
     pub(crate) fn submit_work<T, W, F>(
         mut self,
         work: W,
@@ -603,7 +604,8 @@ impl<'c> TaskBuilder<'c> {
             Ok(constraint) => constraint,
             Err(error) => return works.map(|_| self.failed((*error).clone())).collect(),
         };
-        // Futures from the first moment: should the caller's iterator panic, none is left behind.
+        // The futures are made at once: if the caller's iterator panics, no task is left behind
+        // without one.
         let mut futures: Vec<Future<T>> = Vec::with_capacity(works.size_hint().0);
         let submissions = works.enumerate().map(|(number, work)| {
             let key = self.key.as_ref().map(|prefix| format!("{prefix}-{number}"));
@@ -630,7 +632,7 @@ impl<'c> TaskBuilder<'c> {
         futures
     }
 
-    /// A future on the task that had the key already; the job counts one for it.
+    /// A future on the task that had the key already. The header counts this future already.
     pub(crate) fn existing<T: Send + Sync + 'static>(&self, job: Arc<dyn Task>) -> Future<T> {
         let engine = &self.client.0.engine;
         job.header().add_client(self.client.0.membership.number);
@@ -647,7 +649,7 @@ impl<'c> TaskBuilder<'c> {
     }
 }
 
-/// A task to be submitted that is run again when it fails; see [`TaskBuilder::retries`].
+/// A task that runs again when it fails; see [`TaskBuilder::retries`].
 #[derive(Clone)]
 pub struct RetryingBuilder<'c> {
     pub(crate) task: TaskBuilder<'c>,
@@ -722,7 +724,7 @@ pub(crate) fn kind<F: 'static>() -> u64 {
     hasher.finish()
 }
 
-/// The task that runs on this thread, if it is this engine's.
+/// The task that runs on this thread, if it belongs to this engine.
 pub(crate) fn parent(engine: &Arc<Engine<dyn Task>>) -> Option<azolla_core::TaskId> {
     with_worker(|worker| {
         let worker = worker.filter(|worker| Arc::ptr_eq(worker.engine(), engine))?;

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::runtime::{IsClosed, Named, Names, Resource, Turn};
 use std::time::Duration;
 
-/// A flag, not set at first. Whoever waits goes on when it is set, even if it is cleared at once.
+/// A flag that starts as not set. All who wait go on when it is set, even if it is cleared at once.
 ///
 /// ```
 /// use azolla::sync::Event;
@@ -21,7 +21,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Event(Named<Flag>);
 
-/// Whether an event is set.
+/// The state of an event.
 pub struct Flag(bool);
 
 impl Resource for Flag {
@@ -93,7 +93,7 @@ impl Event {
         self.0.monitor().with(|flag| flag.0 = true)
     }
 
-    /// Clears it: those who come from now on wait.
+    /// Clears the event: a wait that begins from now on blocks.
     ///
     /// # Errors
     /// The client is closed.
@@ -101,7 +101,7 @@ impl Event {
         self.0.monitor().with(|flag| flag.0 = false)
     }
 
-    /// Whether it is set.
+    /// Returns true if the event is set.
     ///
     /// # Errors
     /// The client is closed.
@@ -109,7 +109,7 @@ impl Event {
         self.0.monitor().with(|flag| flag.0)
     }
 
-    /// A wait for it to be set, for those who wait in ways of their own.
+    /// A wait for the event to be set, for callers that wait in their own way.
     pub fn turn_to_go(&self) -> Turn<Flag> {
         Turn::new(self.0.clone(), ())
     }

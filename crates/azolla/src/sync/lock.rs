@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::runtime::{IsClosed, Names};
 use std::time::Duration;
 
-/// One at a time. A lock and a semaphore of the same name are the same thing.
+/// A lock: one holder at a time. A lock and a semaphore of the same name are the same thing.
 ///
 /// ```
 /// use azolla::sync::Lock;
@@ -43,7 +43,7 @@ impl Lock {
         self.0.name()
     }
 
-    /// Locks it, once it is free, until what this returns is dropped.
+    /// Waits until the lock is free, and locks it until the lease is dropped.
     ///
     /// # Errors
     /// [`Error::Closed`], or what else can end a wait in a task.
@@ -67,7 +67,7 @@ impl Lock {
         self.0.acquire_async().await
     }
 
-    /// Whether somebody holds it.
+    /// Returns true if the lock is held.
     ///
     /// # Errors
     /// It is closed.

@@ -1,10 +1,10 @@
 //! What tasks and others share and wait for: [`Queue`], [`Variable`], [`Lock`], [`MultiLock`],
 //! [`Semaphore`] and [`Event`].
 //!
-//! All are handles, cheap to clone and to move into tasks; those made with the same name on the same
-//! client are handles on the same thing. A task that waits for one lends its slot meanwhile. Those
-//! who wait are served in the order in which they came, and every wait ends when the client is
-//! closed. The methods whose names end in `_async` are for `async` code, on any executor.
+//! All are handles, cheap to clone and to move into tasks. Handles made with the same name on the
+//! same client refer to the same thing. A task that waits for one lends its slot meanwhile. Waits
+//! are served in the order in which they came, and every wait ends when the client is closed.
+//! Methods whose names end in `_async` are for `async` code, on any executor.
 //!
 //! ```
 //! use azolla::sync::{Lock, Queue};
@@ -45,7 +45,7 @@ use crate::runtime::{Patience, Resource, Turn};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-/// Blocks until it is this turn's.
+/// Blocks until the turn is served.
 fn block<R: Resource>(turn: Turn<R>, deadline: Option<Instant>) -> Result<R::Gift, Error> {
     with_worker(|mut worker| {
         let patience: Patience<'_, Infallible> = Patience { deadline, interrupt: None };
@@ -53,7 +53,8 @@ fn block<R: Resource>(turn: Turn<R>, deadline: Option<Instant>) -> Result<R::Gif
     })
 }
 
-/// When that long from now is; a time too far to be told is never.
+/// The time that is this far from now; `None`, which is never, if it is too far away to be
+/// expressed.
 fn after(timeout: Duration) -> Option<Instant> {
     now().checked_add(timeout)
 }

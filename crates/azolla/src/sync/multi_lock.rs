@@ -7,8 +7,8 @@ use rustc_hash::FxHashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Several locks, taken all at once: no order among them can make two that want several wait for each
-/// other. Their names are their own, apart from those of single locks.
+/// Several locks that are taken all at once, so that two tasks that want several cannot block each
+/// other, in whatever order they name them. Their names are separate from those of single locks.
 ///
 /// ```
 /// use azolla::sync::MultiLock;
@@ -30,11 +30,11 @@ pub struct MultiLock {
 #[derive(Default)]
 pub struct Holds {
     held: FxHashSet<Arc<str>>,
-    /// What those further ahead in line wait for.
+    /// The names that waiters further ahead in line want.
     wanted: FxHashSet<Arc<str>>,
 }
 
-/// So many of these.
+/// A request for this number of these names.
 pub struct Wanted {
     names: Arc<[Arc<str>]>,
     number: usize,
@@ -106,7 +106,7 @@ impl MultiLock {
         &self.names
     }
 
-    /// Locks all, once all are free, until what this returns is dropped.
+    /// Waits until all locks are free, and locks them until the lease is dropped.
     ///
     /// # Errors
     /// [`Error::Closed`], or what else can end a wait in a task.
@@ -122,7 +122,7 @@ impl MultiLock {
         block(self.turn_to_acquire(self.names.len()), after(timeout)).map(|names| self.lease(names))
     }
 
-    /// Locks so many of them, once so many are free.
+    /// Waits until `number` of the locks are free, and locks that many.
     ///
     /// # Errors
     /// As for [`acquire`](Self::acquire).
@@ -143,8 +143,8 @@ impl MultiLock {
         Ok(self.lease(names))
     }
 
-    /// A wait for so many of them, for those who wait in ways of their own: what it gives is to be
-    /// made a [`lease`](Self::lease) of.
+    /// A wait for `number` of the locks, for callers that wait in their own way. They make a
+    /// [`lease`](Self::lease) of what it gives.
     pub fn turn_to_acquire(&self, number: usize) -> Turn<Holds> {
         Turn::new(self.all.clone(), Wanted { names: Arc::clone(&self.names), number })
     }
@@ -165,7 +165,7 @@ impl MultiLease {
 
 impl Drop for MultiLease {
     fn drop(&mut self) {
-        // Of those that are closed there is nothing to give back.
+        // A closed monitor takes nothing back.
         let _ = self.all.monitor().with(|holds| holds.take_back(&mut self.names));
     }
 }

@@ -1,4 +1,4 @@
-//! `Queue`: values on their way from those who find them to those who want them.
+//! `Queue`: values on their way from producers to consumers.
 
 use super::{after, block};
 use crate::error::Error;
@@ -6,7 +6,8 @@ use crate::runtime::{IsClosed, Named, Names, OtherType, Resource, Turn};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Values on their way, first in, first out. Futures may be among them: what is in a queue is kept.
+/// A queue of values, first in, first out. Futures may be among them: a future in a queue keeps its
+/// task.
 ///
 /// ```
 /// use azolla::sync::Queue;
@@ -31,7 +32,7 @@ pub struct Items<T> {
     maxsize: usize,
 }
 
-/// To put one, or to get so many.
+/// A request to put one value in, or to take a number of values out.
 pub enum Want<T> {
     Put(Option<T>),
     Get { number: usize, got: Vec<T> },
@@ -51,7 +52,7 @@ impl<T: Send + 'static> Resource for Items<T> {
                 self.items.extend(item.take());
                 Some(Vec::new())
             }
-            // Bit by bit, for the queue may have no room for so many.
+            // The values are taken bit by bit, since the queue may not have room for all at once.
             Want::Get { number, got } => {
                 let more = (*number - got.len()).min(self.items.len());
                 got.extend(self.items.drain(..more));
@@ -88,7 +89,7 @@ impl<T: Send + 'static> Queue<T> {
         Self::bounded(client, 0)
     }
 
-    /// A queue of its own. While it holds `maxsize` values, those who put wait; 0 is no limit.
+    /// A queue of its own. While it holds `maxsize` values, a `put` waits; 0 is no limit.
     #[must_use]
     pub fn bounded(client: impl AsRef<Names>, maxsize: usize) -> Self {
         let found = client.as_ref().find(None, || Items { items: VecDeque::new(), maxsize });
@@ -110,7 +111,7 @@ impl<T: Send + 'static> Queue<T> {
         self.0.name()
     }
 
-    /// Whether nobody else has this queue.
+    /// Returns true if there is no other handle on this queue.
     #[must_use]
     pub fn is_only_handle(&self) -> bool {
         self.0.is_only_handle()
@@ -176,7 +177,7 @@ impl<T: Send + 'static> Queue<T> {
         block(self.turn_to_get(number), None)
     }
 
-    /// All values that are there now.
+    /// Takes all values that are there now.
     ///
     /// # Errors
     /// The client is closed.
@@ -184,7 +185,7 @@ impl<T: Send + 'static> Queue<T> {
         self.0.monitor().with(|items| items.items.drain(..).collect())
     }
 
-    /// How many values are there now.
+    /// The number of values that are there now.
     ///
     /// # Errors
     /// The client is closed.
@@ -192,7 +193,7 @@ impl<T: Send + 'static> Queue<T> {
         self.0.monitor().with(|items| items.items.len())
     }
 
-    /// Whether no value is there now.
+    /// Returns true if no value is there now.
     ///
     /// # Errors
     /// The client is closed.
@@ -200,12 +201,12 @@ impl<T: Send + 'static> Queue<T> {
         self.len().map(|number| number == 0)
     }
 
-    /// A wait to put a value in, for those who wait in ways of their own.
+    /// A wait to put a value in, for callers that wait in their own way.
     pub fn turn_to_put(&self, value: T) -> Turn<Items<T>> {
         Turn::new(self.0.clone(), Want::Put(Some(value)))
     }
 
-    /// A wait for so many values, for those who wait in ways of their own.
+    /// A wait for `number` values, for callers that wait in their own way.
     pub fn turn_to_get(&self, number: usize) -> Turn<Items<T>> {
         Turn::new(self.0.clone(), Want::Get { number, got: Vec::new() })
     }

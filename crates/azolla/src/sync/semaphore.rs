@@ -123,7 +123,7 @@ impl Semaphore {
         Ok(self.lease())
     }
 
-    /// How many leases are taken.
+    /// The number of leases that are taken.
     ///
     /// # Errors
     /// It is closed.
@@ -136,8 +136,8 @@ impl Semaphore {
         self.0.close().map_or(0, |leases| leases.taken)
     }
 
-    /// A wait for a lease, for those who wait in ways of their own: what it gives is to be made a
-    /// [`lease`](Self::lease) of.
+    /// A wait for a lease, for callers that wait in their own way. They make a
+    /// [`lease`](Self::lease) of what it gives.
     pub fn turn_to_acquire(&self) -> Turn<Leases> {
         Turn::new(self.0.clone(), ())
     }
@@ -150,7 +150,7 @@ impl Semaphore {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Of one that is closed there is nothing to give back.
+        // A closed semaphore takes nothing back.
         let _ = self.0.0.monitor().with(|leases| leases.taken -= 1);
     }
 }

@@ -6,7 +6,7 @@ use crate::runtime::{IsClosed, Named, Names, OtherType, Resource, Turn};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One value that all can see and set, once it was set. A future in it is kept.
+/// One value that all can see and set. A future in it keeps its task.
 ///
 /// ```
 /// use azolla::sync::Variable;
@@ -69,7 +69,7 @@ impl<T: Send + Sync + 'static> Variable<T> {
         self.0.monitor().with(|setting| setting.0.replace(value)).map(drop)
     }
 
-    /// What it is set to, once it is.
+    /// Waits until the variable is set, and returns its value.
     ///
     /// # Errors
     /// [`Error::Closed`], or what else can end a wait in a task.
@@ -93,7 +93,7 @@ impl<T: Send + Sync + 'static> Variable<T> {
         Ok(self.turn_to_get().await?)
     }
 
-    /// Makes it one that was never set.
+    /// Clears the variable, as if it had never been set.
     ///
     /// # Errors
     /// The client is closed.
@@ -101,7 +101,7 @@ impl<T: Send + Sync + 'static> Variable<T> {
         self.0.monitor().with(|setting| setting.0.take()).map(drop)
     }
 
-    /// A wait for its value, for those who wait in ways of their own.
+    /// A wait for the value, for callers that wait in their own way.
     pub fn turn_to_get(&self) -> Turn<Setting<T>> {
         Turn::new(self.0.clone(), ())
     }

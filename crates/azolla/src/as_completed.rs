@@ -63,13 +63,13 @@ impl<T: Send + Sync + 'static> AsCompleted<T> {
         self.pending.len()
     }
 
-    /// Whether none is to come.
+    /// Returns true if none is to come.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// Whether the next one is there already.
+    /// Returns true if the next one is there already.
     #[must_use]
     pub fn has_ready(&self) -> bool {
         self.completions.ready() > 0

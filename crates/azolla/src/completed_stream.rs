@@ -55,7 +55,7 @@ impl<T: Send + Sync + 'static> CompletedStream<T> {
         self.endings.remaining()
     }
 
-    /// Whether the next one is there already.
+    /// Returns true if the next one is there already.
     #[must_use]
     pub fn has_ready(&self) -> bool {
         self.endings.has_ready()
@@ -114,7 +114,7 @@ impl<T: Send + Sync + 'static> Stream for CompletedStream<T> {
 }
 
 impl<T: Send + Sync + 'static> FusedStream for CompletedStream<T> {
-    /// Whether it ends unless something is added.
+    /// Returns true if the stream ends unless a future is added.
     fn is_terminated(&self) -> bool {
         self.endings.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What can go wrong between a task and whoever wants its result.
+//! What can go wrong between a task and the thread that wants its result.
 
 use std::error::Error as StdError;
 use std::sync::Arc;

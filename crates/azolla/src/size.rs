@@ -1,4 +1,4 @@
-//! How many bytes a result takes, where its type tells: for whoever watches.
+//! The bytes that a result takes, where its type tells, for dashboards.
 
 use std::any::Any;
 

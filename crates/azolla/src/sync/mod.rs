@@ -16,7 +16,7 @@
 //!     let _lease = holds.acquire()?;
 //!     puts.put(42)
 //! });
-//! assert_eq!(found.get()?, 42); // whoever comes first waits for the other
+//! assert_eq!(found.get()?, 42); // this thread waits for the task, if the task comes later
 //! task.result()?.clone()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

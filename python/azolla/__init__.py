@@ -28,13 +28,13 @@ from azolla._base.errors import (
     Reschedule,
     WaitCycleError,
 )
-from azolla._base.futures import futures_of
 from azolla._client.as_completed import as_completed
 from azolla._client.client import Client
 from azolla._client.executor import ClientExecutor
 from azolla._client.functions import (
     DoneAndNotDoneFutures,
     fire_and_forget,
+    futures_of,
     get_client,
     get_worker,
     rejoin,

@@ -8,7 +8,8 @@ import gc
 from typing import Any
 
 import pytest
-from azolla import Client, ClosedClientError, FutureCancelledError, _await, as_completed, get_client, wait
+from azolla import Client, ClosedClientError, FutureCancelledError, as_completed, get_client, wait
+from azolla._run import awaiting as _await
 from conftest import Gate
 
 ASYNCHRONOUS: dict[str, Any] = {

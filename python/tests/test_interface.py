@@ -213,7 +213,7 @@ PROMISED: dict[str, dict[str, str]] = {
         "group_by": "test_progress::test_groups_are_named_by_a_function_of_the_key",
     },
     "other functions": {
-        "futures_of": "example:azolla._base.futures.futures_of",
+        "futures_of": "example:azolla._client.functions.futures_of",
         "get_task_stream": "test_task_stream::test_what_tasks_grow_is_there_too",
         "get_task_metadata": "test_task_stream::test_metadata_of_what_was_submitted_within",
         "performance_report": "test_page::test_the_report_is_one_file",

@@ -2,31 +2,19 @@
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from azolla._azolla import Core, Future
 
-if TYPE_CHECKING:
-    from azolla._azolla import _Client as Client
 
-
-def futures_of(o: Any, client: "Client | None" = None) -> list[Future[Any]]:
-    """The futures in `o`, which is nested as for `gather`.
-
-    Args:
-        o: A future, containers of futures, or a Dask collection.
-        client: Only those of this client.
-
-    >>> one, two = client.map(abs, [-1, -2])
-    >>> futures_of({"numbers": [one, 2, (two,)]}) == [one, two]
-    True
-    """
+def futures_in(o: Any) -> list[Future[Any]]:
+    """The futures in `o`, which is nested as for `gather`, or a Dask collection."""
     futures = collection_futures(o)
     if futures is None:
         if isinstance(o, Iterable) and not isinstance(o, (list, tuple, set, frozenset, dict, str, bytes)):
             o = list(o)
         futures = Core._futures(o)
-    return futures if client is None else [future for future in futures if future.client is client]
+    return futures
 
 
 def collection_futures(obj: Any) -> list[Future[Any]] | None:

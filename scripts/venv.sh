@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv, or brings it up to date with requirements-dev.txt. `make` calls it; nothing need be installed before.
+# Makes .venv with what builds the extension, in the version that requirements-dev.txt names. `make` calls it; nothing
+# need be installed before.
 #   PYTHON   the interpreter to use; without it, the first of python3, python3.14 ... python3.11 that is new enough
 set -eu
 cd "$(dirname "$0")/.."
@@ -52,5 +53,5 @@ if ! usable; then
     say "making .venv with $("$python" --version)"
     "$python" -m venv --clear .venv
 fi
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+.venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^maturin==' requirements-dev.txt)"
 printf '%s\n' "$PWD" > .venv/made-in

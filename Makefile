@@ -31,18 +31,15 @@ help: ## what can be made
 
 # --- What people come for
 
-# The example is built where the extension is, whose azolla it shares.
-QUICK_RUST = env CARGO_TARGET_DIR=$(TARGET)/maturin cargo
-
 demo: extension ## the evolving workflow in Python and in Rust, on real files (FOLDER=...), then the seed's
 	@folder="$(FOLDER)"; \
 	: "$${folder:=$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')}"; \
 	set -e; \
 	step() { $(VENV)/bin/python scripts/step.py "$$@"; }; \
-	step "build the Rust example" $(LIMIT) $(QUICK_RUST) build $(LOCKED) --profile quick -p azolla --example evolving_workflow; \
+	step "build the Rust example" $(LIMIT) cargo build $(LOCKED) --profile quick -p azolla --example evolving_workflow; \
 	step "Python: examples/evolving_workflow.py on $$folder" $(LIMIT) $(VENV)/bin/python examples/evolving_workflow.py "$$folder"; \
 	step "Rust: examples/evolving_workflow.rs on $$folder" $(LIMIT) \
-		$(QUICK_RUST) run $(LOCKED) --quiet --profile quick -p azolla --example evolving_workflow -- "$$folder"; \
+		cargo run $(LOCKED) --quiet --profile quick -p azolla --example evolving_workflow -- "$$folder"; \
 	step "Python: examples/seed_workflow.py" $(LIMIT) $(VENV)/bin/python examples/seed_workflow.py
 
 test: test-rust test-models test-python ## everything: Rust, the shuttle models, Python

@@ -1,4 +1,17 @@
-"""`Client`: where work is submitted."""
+"""`Client`: where work is submitted.
+
+Dask's client is one class of some hundred methods, and ours must have them all. Here stand the client's life, which client
+is current, and how work is submitted, cancelled and retried. The rest comes from bases, one for each capability. A base
+keeps no state and overrides nothing, so a reader can take each alone:
+
+- `Transfer` gathers results and scatters data.
+- `Collections` runs Dask's collections, and `Executors` makes `concurrent.futures` executors.
+- `Sharing` holds what all clients of a cluster have in common.
+- `Watching` tells what the cluster does and has done.
+
+They are bases rather than objects of their own because a user calls all of it on the client. An object behind each would
+need every signature and docstring twice.
+"""
 
 import asyncio
 import concurrent.futures
@@ -22,35 +35,19 @@ from azolla._base.time import Timeout, seconds
 from azolla._client.collections import Collections
 from azolla._client.executor import Executors
 from azolla._client.transfer import Transfer, listed
-from azolla._cluster.datasets import Datasets
-from azolla._cluster.everywhere import Everywhere
 from azolla._cluster.local import JOIN, LocalCluster, find, refuse
-from azolla._cluster.notes import Metadata
+from azolla._cluster.sharing import Sharing
 from azolla._run import awaiting as _await
 from azolla._run.current import active, current, defaults
 from azolla._run.helper_threads import CallbackThread
-from azolla._watch.introspection import Introspection
-from azolla._watch.profile import Profiled
-from azolla._watch.story import Stories
-from azolla._watch.task_stream import TaskStream
+from azolla._watch.watching import Watching
 
 R = TypeVar("R")
 
 _numbers = count(1)
 
 
-class Client(
-    Transfer,
-    Collections,
-    Executors,
-    Datasets,
-    Metadata,
-    Everywhere,
-    Introspection,
-    Stories,
-    TaskStream,
-    Profiled,
-):
+class Client(Transfer, Collections, Executors, Sharing, Watching):
     """Runs functions on the workers of a cluster, and gives futures on their results.
 
     Args:

@@ -1,4 +1,4 @@
-"""How tasks run: the loop of a worker's thread, coroutines on event loops, and who is told when tasks begin and end.
+"""How tasks run: the loop of a worker thread, coroutines on event loops, and the listeners told of begins and ends.
 
-It imports `_base`, and the native module.
+This package imports only `_base` and the native module.
 """

@@ -1,4 +1,8 @@
-"""Waiting on event loops, and tasks that are coroutines."""
+"""Waits on event loops, and tasks that are coroutines.
+
+A wait works on any loop: it makes a future of that loop, which the engine's listener completes. A coroutine task runs
+on the loop of its cluster, where `begin` starts it and `_drive` reports how it ended.
+"""
 
 import asyncio
 import concurrent.futures
@@ -23,14 +27,17 @@ _current: ContextVar[Running | None] = ContextVar("azolla_task", default=None)
 
 
 def current_task() -> Running | None:
-    """The coroutine task in whose context this runs; not in the child of a fork, where it has nobody to tell."""
+    """Returns the coroutine task in whose context this runs, or None.
+
+    It returns None in the child of a fork too: the engine that the task would report to stayed in the parent.
+    """
     running = _current.get()
     return None if running is None or running.forked else running
 
 
 @contextlib.contextmanager
 def in_task(running: Running | None) -> Iterator[None]:
-    """Has what is begun within belong to a task, if one is given."""
+    """Makes `running` the current task within a `with` statement. With None it changes nothing."""
     if running is None:
         yield
         return
@@ -42,14 +49,14 @@ def in_task(running: Running | None) -> Iterator[None]:
 
 
 def wake(waiter: "asyncio.Future[None]") -> None:
-    """Ends a wait on a loop's future, unless it has been given up."""
+    """Completes the loop's future that a waiter awaits. Does nothing if the waiter has cancelled it."""
     if not waiter.done():
         waiter.set_result(None)
 
 
 def wait_for(future: Future[Any]) -> Generator[Any, None, Any]:
-    """What `await future` does, on whatever loop is running."""
-    while not future.done():  # one that failed may be pending again, having been retried
+    """Implements `await future`, on the loop that is running."""
+    while not future.done():  # a retry may have made a failed future pending again
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
         listening = future._listen(loop, partial(wake, waiter))
@@ -61,16 +68,19 @@ def wait_for(future: Future[Any]) -> Generator[Any, None, Any]:
 
 
 async def later(future: Future[Any], method: str, timeout: Any) -> Any:
-    """`result`, `exception` or `traceback` of a future, where blocking would block the loop."""
+    """Awaits a future's end, then returns what its `method` (`result`, `exception` or `traceback`) returns.
+
+    Those methods hand this coroutine to callers on an event loop, which must not block.
+    """
     async with asyncio.timeout(None if timeout is None else seconds(timeout)):
         await ended(future)
     return {"result": future._now, "exception": future._exception, "traceback": future._traceback}[method]()
 
 
 class Ready(Coroutine[Any, Any, T]):
-    """What an asynchronous caller gets for something that is done already: awaiting it gives the value at once.
+    """An awaitable whose value is there already: asynchronous callers get one from a method that has finished its work.
 
-    Unlike a coroutine function's, it may be dropped without a warning, for nothing is left undone then.
+    A caller may drop it. Python then warns of no coroutine that was never awaited, and no work is lost.
     """
 
     def __init__(self, value: T) -> None:
@@ -91,13 +101,16 @@ class Ready(Coroutine[Any, Any, T]):
 
 
 def answer(client: Any, value: Any, asynchronous: bool | None = None) -> Any:
-    """What a client's method returns that has nothing to wait for: the value, or where callers await, that."""
+    """Returns what a client's method that need not wait gives its caller: the value, or an awaitable of it.
+
+    The caller gets an awaitable if `asynchronous` is true, or if it is None and the client's callers here must await.
+    """
     return Ready(value) if asynchronous or (asynchronous is None and client._async_here()) else value
 
 
 async def ended(future: Future[Any]) -> None:
-    """Waits until a future has ended, however it does."""
-    while not future.done():  # one that failed may be pending again, having been retried
+    """Waits until a future has finished, failed or been cancelled."""
+    while not future.done():  # a retry may have made a failed future pending again
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
         listening = future._listen(loop, partial(wake, waiter))
@@ -114,17 +127,17 @@ def begin(
     context: Context | None,
     listeners: Listeners,
 ) -> "asyncio.Task[None]":
-    """Runs a task's coroutine on the loop that calls this."""
+    """Starts a task's coroutine. Must be called on the loop that is to run it."""
     context = context.copy() if context is not None else Context()
     context.run(_current.set, running)
     task = loop.create_task(_drive(coroutine, running, listeners), context=context)
-    # Cancelling the azolla task cancels the coroutine; once it has ended this does nothing.
+    # Cancelling the azolla task cancels the coroutine. After the coroutine has ended, `cancel` does nothing.
     running.on_end(loop, task.cancel)
     return task
 
 
 def coroutine_frames(loop: asyncio.AbstractEventLoop) -> list[tuple[Any, list[FrameType]]]:
-    """The coroutine tasks on a loop: their keys, and the frames in which they are, the outermost first."""
+    """Returns the key and the stack of each coroutine task on a loop. A stack begins with its outermost frame."""
     stacks = []
     for task in asyncio.all_tasks(loop):
         driver = task.get_coro()
@@ -142,7 +155,7 @@ def coroutine_frames(loop: asyncio.AbstractEventLoop) -> list[tuple[Any, list[Fr
 
 
 def close_unbegun(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Closes a coroutine that nobody will run."""
+    """Closes a coroutine that was never started, so that Python does not warn about it."""
     if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
         coroutine.close()
 
@@ -155,7 +168,7 @@ async def _drive(coroutine: Coroutine[Any, Any, Any], running: Running, listener
             _leave.child(error)
         if listeners:
             _transitions.coroutine_ended(listeners, running.key, "error", error, coroutine)
-        # Whatever it is, it is the task's: the loop goes on.
+        # Every exception belongs to the task, even SystemExit: it must not reach the loop, which goes on.
         running.failed(error)
     else:
         if running.forked:
@@ -172,12 +185,15 @@ def run_for(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> "asyncio.Task[None]":
-    """Calls a coroutine function on the loop that calls this, for somebody on another thread."""
+    """Calls `func` on this loop, for a thread that waits for `answer`. Must be called on the loop.
+
+    `func` may return an awaitable, which is then awaited. Cancelling `answer` cancels the call.
+    """
     task = loop.create_task(_answer(answer, func, args, kwargs))
 
     def cancelled(answer: "concurrent.futures.Future[Any]") -> None:
         if answer.cancelled():
-            with contextlib.suppress(RuntimeError):  # the loop was closed just now
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
                 loop.call_soon_threadsafe(task.cancel)
 
     answer.add_done_callback(cancelled)
@@ -196,7 +212,7 @@ async def _answer(
         error = raised
     if os.getpid() != process:
         _leave.child(error)
-    # Whoever asked may have given up meanwhile, or been told that the client is closed.
+    # `answer` may be settled already: the caller gave up, or learnt that the client is closed.
     with contextlib.suppress(concurrent.futures.InvalidStateError):
         if isinstance(error, asyncio.CancelledError):
             answer.cancel()
@@ -204,4 +220,4 @@ async def _answer(
             answer.set_exception(error)
         else:
             answer.set_result(result)
-    del error  # its traceback leads back here
+    del error  # its traceback refers to this frame, and the frame would refer to it

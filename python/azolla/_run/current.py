@@ -1,4 +1,4 @@
-"""Which client is current: the one of the task that runs here, or one that somebody has made so."""
+"""Finds the current client: the running task's, else the one set by `as_current`, else the latest default client."""
 
 import weakref
 from contextvars import ContextVar
@@ -10,14 +10,14 @@ from azolla._run import awaiting as _await
 if TYPE_CHECKING:
     from azolla._azolla import _Client as Client
 
-#: The open clients that may be found by `Client.current()`, by number, the latest last. A dictionary, because to copy
-#: one is a single step for other threads.
+#: The default clients, by number, the latest last: `Client.current()` falls back on them. It is a dictionary because
+#: copying one is a single step, which no other thread can interrupt.
 defaults: "dict[int, weakref.ref[Client]]" = {}
 active: "ContextVar[weakref.ref[Client] | None]" = ContextVar("azolla_client", default=None)
 
 
 def current(allow_global: bool = True) -> "Client":
-    """As `Client.current`."""
+    """Implements `Client.current`."""
     client = current_or_none(allow_global)
     if client is None:
         raise ValueError("no client is open" if allow_global else "no client is current here")
@@ -25,8 +25,8 @@ def current(allow_global: bool = True) -> "Client":
 
 
 def current_or_none(allow_global: bool = True) -> "Client | None":
-    """As `Client.current`, with None where there is none."""
-    # A thread's task comes first: it runs in a context that may have come from a coroutine task.
+    """Does what `Client.current` does, but returns None if no client is current."""
+    # The thread's task comes before the context's: a coroutine task may have submitted it, and handed its context down.
     client: Client | None = _azolla.thread_client()
     if client is not None:
         return client

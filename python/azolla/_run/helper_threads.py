@@ -1,6 +1,7 @@
-"""The client's two helper threads, started when first needed: its event loop, and its done-callbacks.
+"""The two helper threads: `LoopThread` runs a cluster's event loop, `CallbackThread` calls a client's done-callbacks.
 
-Nothing here holds a lock: a finalizer may run at any point, on any thread, and may come back to the client.
+Each thread starts when it is first needed. The code here holds no lock: a finalizer may run at any point, on any
+thread, and may call into the client. Single-step operations on counters, dictionaries and queues do instead.
 """
 
 import asyncio
@@ -19,24 +20,24 @@ from azolla._base.errors import ClosedClientError
 
 
 class LoopThread:
-    """A thread that runs an event loop, once it is started."""
+    """A thread that runs an event loop once it has been started."""
 
     def __init__(self, name: str, begin: Callable[[], None]) -> None:
         self.loop = asyncio.new_event_loop()
         self._begin = begin
         self._stopping = False
         self._starts, self._numbers = count(), count()
-        #: What to do about each thing posted if the loop comes to its end before it does.
+        #: The `give_up` callbacks of posted work that has not ended, by number. Each is called if the loop ends first.
         self._posted: dict[int, Callable[[], object]] = {}
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
     def ident(self) -> int | None:
-        """What Python knows the thread by, once it has been started."""
+        """Python's identifier of the thread; None before the thread has been started."""
         return self._thread.ident
 
     def start(self) -> None:
-        """Starts the thread; a second time does nothing."""
+        """Starts the thread. Only the first call has an effect."""
         if next(self._starts) > 0:
             return
         try:
@@ -52,7 +53,10 @@ class LoopThread:
         self._give_up()
 
     def post(self, begin: Callable[[], "asyncio.Task[Any]"], give_up: Callable[[], object]) -> None:
-        """Has `begin` called on the loop, to give a task; or `give_up`, if that task does not come to its end."""
+        """Has the loop call `begin`, which must return an asyncio task.
+
+        If the loop ends before that task does, `give_up` is called instead, on the thread that notices.
+        """
         number = next(self._numbers)
         self._posted[number] = give_up
 
@@ -64,18 +68,18 @@ class LoopThread:
 
         try:
             self.loop.call_soon_threadsafe(run)
-        except RuntimeError:  # it was closed just now
+        except RuntimeError:  # the loop has just been closed
             self._give_up()
             raise ClosedClientError("the client is closed") from None
 
     def _give_up(self) -> None:
         while self._posted:
-            with contextlib.suppress(KeyError):  # another thread gives up too
+            with contextlib.suppress(KeyError):  # another thread has emptied the dictionary meanwhile
                 self._posted.popitem()[1]()
 
     def _run(self) -> None:
         self._begin()
-        del self._begin  # it leads to the client, which may be dropped before its loop ends
+        del self._begin  # it refers to the cluster, which may be dropped before its loop ends
         asyncio.set_event_loop(self.loop)
         try:
             self.loop.run_forever()
@@ -93,27 +97,27 @@ class LoopThread:
         if tasks:
             _, pending = self.loop.run_until_complete(asyncio.wait(tasks, timeout=0.5))
             for task in pending:
-                # It goes with the client, as was said when that was closed; nobody needs to be told again.
+                # The task is abandoned with its cluster: closing said so. asyncio need not log it once more.
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
 
     def is_current(self) -> bool:
-        """Whether this is called on the loop's own thread."""
+        """Returns true on the loop's own thread."""
         return threading.current_thread() is self._thread
 
     def stop(self, timeout: float) -> None:
-        """Stops the loop, and waits for its thread for so many seconds."""
+        """Stops the loop, and waits up to `timeout` seconds for its thread to end."""
         self._stopping = True
-        with contextlib.suppress(RuntimeError):  # it was closed just now
+        with contextlib.suppress(RuntimeError):  # the loop has just been closed
             self.loop.call_soon_threadsafe(self.loop.stop)
         if not self.is_current() and self._thread.ident is not None:
             self._thread.join(timeout)
-            # What blocks the loop may block it for ever.
+            # A callback may block the loop for ever: its waiters must not wait for it.
             self._give_up()
 
 
 class CallbackThread:
-    """A thread that calls done-callbacks, one after the other."""
+    """A thread that calls a client's done-callbacks, one after the other."""
 
     def __init__(self, name: str) -> None:
         self._queue: queue.SimpleQueue[tuple[Callable[[Any], object], Any] | None] = queue.SimpleQueue()
@@ -121,7 +125,7 @@ class CallbackThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def post(self, function: Callable[[Any], object], future: Any) -> None:
-        """Has `function(future)` called."""
+        """Has the thread call `function(future)`. The first call starts the thread."""
         self._queue.put((function, future))
         if next(self._starts) == 0:
             try:
@@ -148,32 +152,35 @@ class CallbackThread:
         if os.getpid() != process:
             _leave.child(error)
         if error is not None:
-            # As for any callback with nobody to tell: shown, and the next one is called.
+            # No caller could catch the error. It is reported, and the thread goes on with the next callback.
             _show(_Unraisable(type(error), error, error.__traceback__, "Exception in a done-callback", function))
         return True
 
     def stop(self, timeout: float) -> None:
-        """Ends the thread once what was posted has been called, and waits for it for so many seconds."""
+        """Ends the thread after the callbacks posted so far, and waits up to `timeout` seconds for it to end."""
         self._queue.put(None)
         if threading.current_thread() is not self._thread and self._thread.ident is not None:
             self._thread.join(timeout)
 
 
 def _show(args: "_Unraisable") -> None:
-    """Gives it to `sys.unraisablehook`; in place of the interpreter's own, which takes nothing of ours, does as that does."""
+    """Reports an error through `sys.unraisablehook`.
+
+    The interpreter's own hook accepts only its own argument class, so this prints what that hook would print.
+    """
     try:
         if sys.unraisablehook is not sys.__unraisablehook__:
             sys.unraisablehook(args)
             return
     except BaseException as error:
         args = _Unraisable(type(error), error, error.__traceback__, "Exception in", sys.unraisablehook)
-    with contextlib.suppress(BaseException):  # there may be no stderr, and no words for the error
+    with contextlib.suppress(BaseException):  # there may be no stderr, and a `__repr__` may raise
         print(f"{args.err_msg}: {args.object!r}", file=sys.stderr)  # noqa: T201
         traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 class _Unraisable:
-    """What `sys.unraisablehook` takes; its own class cannot be made from Python."""
+    """The argument of `sys.unraisablehook`. Python code cannot construct the interpreter's own class for it."""
 
     def __init__(self, exc_type: Any, exc_value: Any, exc_traceback: Any, err_msg: str | None, object: Any) -> None:
         self.exc_type = exc_type

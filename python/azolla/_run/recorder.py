@@ -1,6 +1,6 @@
-"""What runs, and what has run lately: recorded while somebody wants to know.
+"""Records which tasks run and which have run lately, while at least one reader has asked for it.
 
-Nothing here holds a lock: a finalizer may run at any point, on any thread, and may come back to the client.
+The code here holds no lock: a finalizer may run at any point, on any thread, and may call into the client.
 """
 
 import asyncio
@@ -17,83 +17,83 @@ from azolla._base import annotations as _annotations
 from azolla._base.errors import Reschedule
 from azolla._run.transitions import Listeners
 
-#: How many runs that have ended are kept, the latest.
+#: How many ended runs are kept. The oldest go first.
 _MOST = 100_000
 
 
 class Run(NamedTuple):
-    """A task that runs."""
+    """A task that is running."""
 
     key: Any
-    #: The number of the thread on which it began.
+    #: The number of the worker thread on which the task began.
     number: int
     annotations: dict[str, Any]
-    #: Seconds since 1970; None if that was before anything was recorded.
+    #: Seconds since 1970; None if the task began before the recording did.
     start: float | None
 
 
 class Ended(NamedTuple):
-    """A run that has ended. Such as began before anything was recorded are left out: nobody could say when."""
+    """A run that has ended. Runs that began before the recording did are left out, since their start is unknown."""
 
     place: int
     run: Run
     start: float
     stop: float
-    #: What Python knows the thread by.
+    #: Python's identifier of the thread on which the run ended.
     thread: int
     #: `"OK"`, `"error"`, `"cancelled"` or `"rescheduled"`.
     status: str
-    #: Of the result, if there is one.
+    #: The result's class; None if the run failed.
     type: "type | None"
     nbytes: int
-    #: The exception in words, if there is one.
+    #: The exception's `repr`; empty if the run succeeded.
     error: str
 
 
 class Recorder:
-    """Keeps what runs and what has run, while anybody wants it: a listener of a cluster's tasks."""
+    """A listener that keeps a cluster's running tasks and its latest ended runs, while a reader wants them."""
 
     def __init__(self, listeners: Listeners) -> None:
         self._listeners = listeners
         self._wanted_by: set[object] = set()
         self._places = count()
-        #: By the threads, or the coroutines, that run them.
+        #: The running tasks, by the identifier of their thread, or by the `id` of their coroutine.
         self.running: dict[int, Run] = {}
         self.rows: deque[Ended] = deque(maxlen=_MOST)
 
     def want(self, who: object) -> None:
-        """Records from now on."""
+        """Starts the recording on behalf of the reader `who`."""
         self._wanted_by.add(who)
         self._listeners[None] = self
 
     def want_no_more(self, who: object) -> None:
-        """Records no longer, unless others want it; then what was recorded goes."""
+        """Withdraws the reader `who`. When the last reader has gone, the recording stops and its records are dropped."""
         self._wanted_by.discard(who)
         if not self._wanted_by:
             self._listeners.pop(None, None)
             self.running.clear()
             self.rows.clear()
-            if self._wanted_by:  # somebody came meanwhile
+            if self._wanted_by:  # another thread has called `want` meanwhile
                 self._listeners[None] = self
 
     def next_place(self) -> int:
-        """What ends from now on comes after this place."""
+        """Returns a place in the record: every run that ends from now on gets a higher one."""
         return next(self._places)
 
-    # --- What a cluster's tasks tell
+    # --- The listener's methods, called on the tasks' threads
 
     def begun(self, key: Any, number: int, context: Context) -> None:
-        """The task of this key has begun on this thread."""
+        """Notes that the task of this key has begun on this thread."""
         self.running[threading.get_ident()] = Run(key, number, _annotations.of(context), time.time())
 
     def detached(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """The task on this thread goes on on the cluster's event loop."""
+        """Notes that the task on this thread continues as a coroutine on the cluster's event loop."""
         run = self.running.pop(threading.get_ident(), None)
         if run is not None:
             self.running[id(coroutine)] = run
 
     def ended(self, key: Any, finish: str, outcome: object, coroutine: Coroutine[Any, Any, Any] | None = None) -> None:
-        """The task on this thread, or the coroutine, has come to its end."""
+        """Notes that a task has ended: the one on this thread, or the given coroutine's."""
         run = self.running.pop(threading.get_ident() if coroutine is None else id(coroutine), None)
         if run is None or run.start is None:
             return
@@ -114,11 +114,11 @@ class Recorder:
 
 
 def size(value: object) -> int:
-    """How many bytes a result takes, by what it says of itself or Python does."""
+    """Returns how many bytes a result takes: its own `nbytes` if that is an int, else what `sys.getsizeof` says."""
     try:
         size = getattr(value, "nbytes", None)
         return size if isinstance(size, int) else sys.getsizeof(value)
-    except Exception:  # what an object says of itself is the user's code
+    except Exception:  # `nbytes` and `__sizeof__` may be the user's code, and raise
         return 0
 
 

@@ -1,6 +1,7 @@
-"""Who is told when tasks begin and when they have ended: plugins, and what records runs.
+"""Tells listeners when tasks begin and when they end. The listeners are worker plugins and the recorder of runs.
 
-They are told on the tasks' own threads. While there is nobody, it costs a task a look at an empty dictionary.
+A worker thread calls them itself, around the task; for a coroutine's end, the event loop's thread does. Without
+listeners a task pays for one look at an empty dictionary.
 """
 
 import sys
@@ -14,27 +15,29 @@ from azolla import _azolla
 
 
 class Listener(Protocol):
-    """One who is told."""
+    """An object whose methods are called as tasks begin and end."""
 
     def begun(self, key: Any, number: int, context: Context) -> object:
-        """The task of this key has begun on this thread, which is the one of this number."""
+        """Called when the task of this key begins on this thread. `number` is the worker thread's number."""
 
     def detached(self, coroutine: Coroutine[Any, Any, Any]) -> object:
-        """The task on this thread has given a coroutine, and goes on on the cluster's event loop."""
+        """Called when the task on this thread has returned a coroutine, which continues on the cluster's event loop."""
 
     def ended(
         self, key: Any, finish: str, outcome: object, coroutine: Coroutine[Any, Any, Any] | None = None
     ) -> object:
-        """A task has ended with a result (`"memory"`) or an exception (`"error"`): that on this thread, or if one is
-        given, that of the coroutine."""
+        """Called when a task has ended, with a result (`"memory"`) or an exception (`"error"`) as its `outcome`.
+
+        It is the task of `coroutine` if one is given, and otherwise the task on this thread.
+        """
 
 
-#: By the names of plugins; what azolla records has none.
+#: The listeners. A plugin stands under its name, the recorder under None.
 Listeners: TypeAlias = dict[str | None, Listener]
 
 
 def begun(listeners: Listeners, context: Context) -> None:
-    """Tells that the task on this thread has begun, in this context."""
+    """Tells the listeners that the task on this thread has begun, in this context."""
     task = _azolla.thread_task()
     if task is not None:
         key, number = task
@@ -42,7 +45,7 @@ def begun(listeners: Listeners, context: Context) -> None:
 
 
 def returned(listeners: Listeners, result: object) -> None:
-    """Tells that the task on this thread has returned."""
+    """Tells the listeners that the call of the task on this thread has returned."""
     if isinstance(result, CoroutineType):
         _tell(listeners, lambda listener: listener.detached(result))
     else:
@@ -50,14 +53,14 @@ def returned(listeners: Listeners, result: object) -> None:
 
 
 def raised(listeners: Listeners, error: BaseException) -> None:
-    """Tells that the task on this thread has raised."""
+    """Tells the listeners that the call of the task on this thread has raised."""
     _ended(listeners, "error", error)
 
 
 def coroutine_ended(
     listeners: Listeners, key: Any, finish: str, outcome: object, coroutine: Coroutine[Any, Any, Any]
 ) -> None:
-    """Tells that a coroutine task has ended."""
+    """Tells the listeners that a coroutine task has ended."""
     _tell(listeners, lambda listener: listener.ended(key, finish, outcome, coroutine))
 
 
@@ -68,17 +71,17 @@ def _ended(listeners: Listeners, finish: str, outcome: object) -> None:
 
 
 def _tell(listeners: Listeners, tell: Callable[[Listener], object]) -> None:
-    # To copy a dictionary's values is a single step for other threads.
+    # Copying a dictionary's values is a single step, so another thread cannot change them midway.
     for listener in list(listeners.values()):
         try:
             tell(listener)
         except Exception:
-            # As for any callback with nobody to tell: shown, and the task goes on.
+            # No caller could catch the error. It is reported, and the task goes on.
             sys.excepthook(*sys.exc_info())
 
 
 class PluginListener:
-    """Calls a plugin's `transition`."""
+    """A listener that calls a plugin's `transition`."""
 
     def __init__(self, transition: Callable[..., object]) -> None:
         self._transition = transition
@@ -87,7 +90,7 @@ class PluginListener:
         return self._transition(key, "ready", "executing")
 
     def detached(self, coroutine: Coroutine[Any, Any, Any]) -> object:
-        """It is still executing."""
+        """Does nothing: to a plugin, the task is still executing."""
 
     def ended(
         self, key: Any, finish: str, outcome: object, coroutine: Coroutine[Any, Any, Any] | None = None
@@ -96,5 +99,5 @@ class PluginListener:
 
 
 def thread_of(number: int, threads: "set[threading.Thread]") -> int | None:
-    """What Python knows a worker's thread by."""
+    """Returns Python's identifier of the worker thread that has this number, or None if it has ended."""
     return next((thread.ident for thread in list(threads) if thread.name == f"azolla-{number}"), None)

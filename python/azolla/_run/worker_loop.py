@@ -1,7 +1,7 @@
-"""The workers' threads.
+"""The loop of a worker thread: it takes a call from the engine, makes it, and hands the result back.
 
-The loop is Python so that no native frame ever lies below the user's code: a thread that wakes while the interpreter
-ends is taken down cleanly only then. The engine hands out calls and takes results.
+The loop is written in Python so that no native frame ever lies below the user's code. When the interpreter ends, it
+takes down every thread that wakes; it can do so cleanly only where no native frame is on the thread's stack.
 """
 
 import threading
@@ -13,14 +13,14 @@ from azolla._run.transitions import Listeners
 
 
 def start(threads: set[threading.Thread], listeners: Listeners, worker: Worker) -> None:
-    """Starts a thread for a worker, and keeps it in `threads` while it lives."""
+    """Starts a thread for a worker. `threads` holds the thread while it lives."""
     name, args = f"azolla-{worker.number}", (threads, listeners, worker)
     thread = threading.Thread(target=_work, args=args, name=name, daemon=True)
     threads.add(thread)
     try:
         _leave.start(thread)
     except BaseException:
-        # Ctrl-C may come when the thread has begun already: it adds itself.
+        # Ctrl-C may have interrupted the wait for a thread that runs already. That thread adds itself in `_work`.
         threads.discard(thread)
         raise
 
@@ -42,12 +42,13 @@ def _work(threads: set[threading.Thread], listeners: Listeners, worker: Worker) 
 
 
 def _run_some(worker: Worker, listeners: Listeners) -> bool:
-    # A function of its own, so that nothing of a task is held while the next is waited for.
+    # A function of its own: when it returns, its locals are gone, and the wait for the next task keeps none of this
+    # one's objects alive.
     task = worker.next()
     if task is None:
         return False
-    # `while True` jumps back where `while task is not None` would loop by its condition: CPython 3.11 adapts code to
-    # what it does only where it enters a function or jumps back.
+    # `while True` compiles to an unconditional jump back, `while task is not None` to a conditional one. CPython 3.11
+    # specialises code only when it enters a function or jumps back unconditionally.
     while True:
         run, call, kwargs = task
         del task
@@ -56,7 +57,8 @@ def _run_some(worker: Worker, listeners: Listeners) -> bool:
         try:
             result = run(*call) if kwargs is None else run(*call, **kwargs)
         except BaseException as error:
-            # The error leads to this frame, and the collector does not see the call.
+            # The error's traceback refers to this frame, and the garbage collector does not see the call's tuple: a
+            # cycle through both would never be collected.
             del run, call, kwargs
             if listeners and not worker.forked:
                 _transitions.raised(listeners, error)
@@ -65,7 +67,7 @@ def _run_some(worker: Worker, listeners: Listeners) -> bool:
         del run, call, kwargs
         if listeners and not worker.forked:
             _transitions.returned(listeners, result)
-        # The next one, if it is at hand.
+        # The engine returns the next call if one is ready now.
         task = worker.done(result)
         del result
         if task is None:

@@ -1,5 +1,5 @@
 """`LocalCluster`: its workers, and what it keeps for all of its clients (plugins, datasets, notes, the dashboard).
 
-With them are the parts of `Client` that reach these. It imports `_run` and what is below. `Client` lies above: clusters
-make clients by the class that `_client/client.py` gives them.
+The parts of `Client` that use these are here too. This package imports `_run` and the packages that `_run` imports. It
+cannot import `Client`, which imports it; `_client/client.py` therefore hands `LocalCluster` the class of its clients.
 """

@@ -1,7 +1,7 @@
-"""The dashboard: the client's page, traces and reports.
+"""The dashboard of a cluster: its server's thread, traces and reports.
 
-The server's thread is a Python thread whose loop is Python, since errors are put into words here: that runs code of the
-user's, below which no native frame may lie.
+The native server runs on a Python thread, and the thread's loop is written in Python. That loop formats the exceptions
+of failed tasks, which may run the user's code, and no native frame may lie below the user's code.
 """
 
 import os
@@ -16,7 +16,7 @@ from azolla._run.current import current
 
 
 class Dashboarded:
-    """What a cluster has of a dashboard."""
+    """The part of `LocalCluster` that opens, runs and closes its dashboard."""
 
     name: str
     _dashboard: Dashboard | None = None
@@ -149,12 +149,12 @@ def _serve(dashboard: Dashboard) -> None:
 
 
 def _serve_for_a_while(dashboard: Dashboard) -> bool:
-    # A function of its own, so that no exception is held while the next is waited for.
+    # A function of its own: when it returns, its locals are gone, and no exception stays alive while the server waits.
     failed = dashboard.run()
     if failed is None:
         return False
     for task, error in failed:
-        # What is no valid text may be in it all the same.
+        # The text may hold lone surrogates, which are no valid UTF-8.
         dashboard.add_error(task, _in_words(error).encode(errors="replace").decode())
     return True
 
@@ -164,5 +164,5 @@ def _in_words(error: BaseException | str) -> str:
         return error
     try:
         return "".join(traceback.format_exception(error))
-    except BaseException as another:  # its own __str__ may raise anything
+    except BaseException as another:  # the exception's own `__str__` may raise anything
         return f"{type(error).__qualname__}, which cannot be put into words: {type(another).__qualname__}"

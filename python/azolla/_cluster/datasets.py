@@ -10,7 +10,7 @@ _MISSING: Any = object()
 
 
 class _Cluster(Protocol):
-    """What of a cluster is used here."""
+    """The part of a cluster that this module uses."""
 
     _datasets: dict[Any, Any]
 
@@ -18,7 +18,7 @@ class _Cluster(Protocol):
 
 
 class Datasets(Core):
-    """What a client does with datasets. The cluster holds what is published until it is taken back."""
+    """The part of `Client` that publishes datasets. The cluster holds a dataset until it is unpublished."""
 
     cluster: _Cluster
 
@@ -60,7 +60,7 @@ class Datasets(Core):
             held = keeper._adopt(value)
             if override:
                 datasets[name] = held
-            elif datasets.setdefault(name, held) is not held:  # another thread was first
+            elif datasets.setdefault(name, held) is not held:  # another thread has published under the name meanwhile
                 raise KeyError(f"Dataset {name} already exists")
         return answer(self, None)
 

@@ -1,4 +1,4 @@
-"""What is done on every worker beside its tasks: functions, plugins, modules, and beginning anew."""
+"""The parts of `Client` that act on every worker, beside its tasks: calls, plugins, uploaded modules and restarts."""
 
 import asyncio
 import contextlib
@@ -58,7 +58,7 @@ class WorkerPlugin:
 
 
 class _Cluster(Protocol):
-    """What of a cluster is used here."""
+    """The part of a cluster that this module uses."""
 
     name: str
     _datasets: dict[Any, Any]
@@ -73,7 +73,7 @@ class _Cluster(Protocol):
 
 
 class Everywhere(Core):
-    """What a client does on every worker."""
+    """The part of `Client` that acts on every worker."""
 
     cluster: _Cluster
     sync: Any
@@ -182,7 +182,7 @@ class Everywhere(Core):
             await self._unregister(name)
         self.cluster._plugins[name] = plugin
         transition = getattr(plugin, "transition", None)
-        # The base's own does nothing, and each call of it would take time.
+        # The base class's `transition` does nothing, so calling it for each task would only cost time.
         if transition is not None and getattr(transition, "__func__", None) is not WorkerPlugin.transition:
             self.cluster._listeners[name] = PluginListener(transition)
         try:
@@ -224,7 +224,7 @@ class Everywhere(Core):
         self.cluster._listeners.pop(name, None)
         return self.cluster._plugins.pop(name, None)
 
-    # --- Modules, and beginning anew
+    # --- Modules and restarts
 
     def upload_file(self, filename: str | os.PathLike[str], load: bool = True) -> Any:
         """Makes a module importable for tasks: they run in this process, so its folder is put on `sys.path`.
@@ -329,7 +329,7 @@ async def _everywhere(
 
 
 async def _call(worker: Worker | None, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """Calls a function for a worker on a thread of its own, or a coroutine function on this loop."""
+    """Calls a function for a worker: on a new thread, or, for a coroutine function, on this loop."""
     if worker is not None and _takes(function, "dask_worker"):
         kwargs = kwargs | {"dask_worker": worker}
     context = contextvars.copy_context()
@@ -353,11 +353,11 @@ async def _call(worker: Worker | None, function: Callable[..., Any], args: Any, 
         try:
             result = context.run(function, *args, **kwargs)
         except BaseException as raised:
-            # An event loop lets no future raise it.
+            # asyncio allows no future to raise StopIteration.
             error = RuntimeError(f"{raised!r}") if isinstance(raised, StopIteration) else raised
         if os.getpid() != process:
             _leave.child(error)
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and the waiting call with it
             loop.call_soon_threadsafe(settle, error, result)
 
     _leave.start(threading.Thread(target=call, name="azolla-run", daemon=True))
@@ -367,7 +367,7 @@ async def _call(worker: Worker | None, function: Callable[..., Any], args: Any, 
 def _takes(function: Callable[..., Any], name: str) -> bool:
     try:
         return name in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some builtins have none
+    except (TypeError, ValueError):  # some builtins have no signature
         return False
 
 
@@ -380,7 +380,10 @@ def _modules(path: Path) -> list[str]:
 
 
 def tear_down(cluster: _Cluster, patience: float) -> None:
-    """Takes the plugins away from a cluster that closes, and waits for that for so many seconds."""
+    """Calls the plugins' `teardown` for a cluster that closes, and waits up to `patience` seconds for them to return.
+
+    When the interpreter ends, the plugins are only forgotten: no thread could be started to call them.
+    """
     plugins = [cluster._plugins.pop(name) for name in list(cluster._plugins)]
     calls = [
         partial(plugin.teardown, worker)

@@ -1,4 +1,8 @@
-"""`LocalCluster`: the workers, and the event loop, that clients share."""
+"""`LocalCluster`: the workers and the event loop that its clients share.
+
+The engine and its scheduling are native (`ClusterCore`). This class starts the threads, finds workers and clients by
+name, and ends them all in order: when it is closed, when it is dropped, when the interpreter ends.
+"""
 
 import asyncio
 import atexit
@@ -40,14 +44,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger("azolla")
 
 _numbers = count(1)
-#: The open clusters by number. A dictionary, because to copy one is a single step for other threads.
+#: The open clusters, by number. It is a dictionary because copying one is a single step, which no other thread can
+#: interrupt.
 _clusters: "dict[int, weakref.ref[LocalCluster]]" = {}
 
-#: How long closing waits for threads that run something, in seconds. They end with the process.
+#: How long closing waits for busy threads, in seconds. A thread that is busy longer is left to end with the process.
 JOIN = 1.0
 
-#: Arguments of Dask's `LocalCluster` and `Client` that mean something only between processes or machines, and why
-#: they are refused.
+#: The arguments of Dask's `LocalCluster` and `Client` that have a meaning only between processes or machines. The
+#: error that refuses one gives the reason that stands here.
 ELSEWHERE = {
     "host": "everything happens in this process, and nothing listens on a network",
     "ip": "everything happens in this process, and nothing listens on a network",
@@ -67,12 +72,12 @@ ELSEWHERE = {
     "extensions": "there is no scheduler process to extend",
 }
 
-#: Arguments of theirs that ask for what is so in any case: without a log, a network or processes to talk to.
+#: The arguments of theirs that are accepted and have no effect, since there is no log, network or process to set up.
 SO_ANYWAY = ("silence_logs", "heartbeat_interval", "direct_to_workers", "connection_limit")
 
 
 class _Stoppable(Protocol):
-    """What the cluster has stopped, and waited for, when it ends."""
+    """An object with a thread that the cluster stops when it ends."""
 
     def stop(self, patience: float) -> None: ...
 
@@ -145,18 +150,18 @@ class LocalCluster(Dashboarded, ClusterCore):
         self._started, self._memory = time.time(), _memory()
         self._threads: set[threading.Thread] = set()
         self._helpers: dict[str, Any] = {}
-        #: Until when its threads are waited for once it is closed, on the clock of `time.monotonic`.
+        #: When closing stops waiting for the threads, on the clock of `time.monotonic`.
         self._deadline = math.inf
         #: The clients that have joined and not left, the latest last.
         self._clients: dict[int, weakref.ref[Client]] = {}
         self._workers = {worker: Worker(self, worker, threads, amounts[worker]) for worker in range(workers)}
-        #: What was asked for that no worker can give, each told once.
+        #: The constraints that no worker can meet and that a warning has named: each is warned of once.
         self._unrunnable: set[str] = set()
-        #: What is published, by names; what is noted; the workers' plugins, by names.
+        #: The published datasets by name, the metadata and events, and the workers' plugins by name.
         self._datasets: dict[Any, Any] = {}
         self._notes = Notes()
         self._plugins: dict[str, Any] = {}
-        #: Who is told when tasks begin and end; among them at times what records it.
+        #: The listeners that are told when tasks begin and end: the plugins, and at times the recorder.
         self._listeners: Listeners = {}
         self._recorder = Recorder(self._listeners)
         start = partial(_worker.start, self._threads, self._listeners)
@@ -200,7 +205,7 @@ class LocalCluster(Dashboarded, ClusterCore):
     def _end(self, patience: float) -> None:
         if self._forked:
             return
-        # One that ends it again, or at the same time, waits no longer than the first does.
+        # A second call, or a call on another thread, waits no longer than the first.
         deadline = self._deadline = min(self._deadline, time.monotonic() + patience)
         tear_down(self, patience)
         _clusters.pop(self._number, None)
@@ -215,7 +220,8 @@ class LocalCluster(Dashboarded, ClusterCore):
         loop_thread: LoopThread | None = self._helpers.get("loop")
         if loop_thread is not None:
             loop_thread.stop(max(0.0, deadline - time.monotonic()))
-        # Twice: one that another is just starting cannot be joined before that one has been.
+        # Twice: a thread cannot be joined before it has started, and the worker thread that is starting it may be
+        # among the threads joined in the first round.
         for thread in list(self._threads) * 2:
             if thread is not threading.current_thread():
                 with contextlib.suppress(RuntimeError):
@@ -248,7 +254,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         if not self._closed:
             _clusters.pop(self._number, None)
             self._close()
-            # Their threads hold nothing of the cluster; nobody waits for them here.
+            # The threads hold no reference to the cluster and end by themselves. A finalizer must not wait for them.
             loop_thread: LoopThread | None = self._helpers.get("loop")
             if loop_thread is not None:
                 loop_thread.stop(0.0)
@@ -258,7 +264,7 @@ class LocalCluster(Dashboarded, ClusterCore):
 
     # --- Clients
 
-    #: `Client`, which lies above, and puts itself here when it is imported.
+    #: The class `Client`. Its module imports this one, and sets the attribute when it is imported.
     _client_class: "ClassVar[type[Client]]"
 
     def get_client(self) -> "Client":
@@ -271,14 +277,14 @@ class LocalCluster(Dashboarded, ClusterCore):
         return self._client_class(self)
 
     def _open_clients(self) -> "Iterator[Client]":
-        """The clients that have not left, the latest first."""
+        """Iterates over the clients that have not left, the latest first."""
         for reference in reversed(list(self._clients.values())):
             client = reference()
             if client is not None:
                 yield client
 
     def _client_for_tasks(self) -> "Client":
-        """The client for a task whose own has left: the latest, or the cluster's own."""
+        """Returns a client for a task whose submitting client has left: the latest open one, else the cluster's own."""
         own = self._helpers.get("client")
         for client in self._open_clients():
             if client is not own and not client._closed:
@@ -286,7 +292,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         return self._own_client()
 
     def _own_client(self) -> "Client":
-        """The client that holds what is published, whoever published it."""
+        """Returns the cluster's own client. It holds the futures in published datasets, even after a publisher leaves."""
         if "client" not in self._helpers:
             self._helpers.setdefault("client", self._client_class(self, set_as_default=False))
         own: Client = self._helpers["client"]
@@ -323,7 +329,7 @@ class LocalCluster(Dashboarded, ClusterCore):
                 made.discard()
         thread.start()
         if self._closed:
-            thread.stop(0.0)  # the one who closed it may not have seen it
+            thread.stop(0.0)  # the closing thread may have looked before the loop was made
             raise ClosedClientError("the client is closed")
         return thread
 
@@ -336,7 +342,7 @@ class LocalCluster(Dashboarded, ClusterCore):
             coroutine.close()
             raise
 
-    # --- What there is
+    # --- Workers and addresses
 
     @property
     def scheduler_address(self) -> str:
@@ -357,7 +363,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         return dict(self._workers)
 
     def _worker(self, name: Any) -> Worker:
-        """The worker that has this name or address."""
+        """Returns the worker that has this name or address."""
         for worker in self._workers.values():
             if name in (worker.name, worker.address, str(worker.name)):
                 return worker
@@ -366,12 +372,12 @@ class LocalCluster(Dashboarded, ClusterCore):
         )
 
     def _worker_of(self, thread: int) -> Worker:
-        """The worker of the thread that has this number."""
+        """Returns the worker that owns the thread of this number; the first worker if there is no such thread."""
         worker = self._worker_number(thread)
         return self._workers[worker if worker is not None else 0]
 
     def _numbers_of(self, workers: Any) -> list[int]:
-        """The numbers of the workers that have these names or addresses; there may be none of some."""
+        """Returns the numbers of the workers that have these names or addresses. Unknown names are left out."""
         if isinstance(workers, str | int | Worker):
             workers = [workers]
         if not isinstance(workers, Iterable):
@@ -384,7 +390,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         return [worker.name for worker in known if names & {worker.name, worker.address, str(worker.name)}]
 
     def _warn_unrunnable(self, workers: Any, resources: Any) -> None:
-        """Tells, once, that no worker can ever run tasks that are submitted with these."""
+        """Warns, once for each combination, that no worker can ever run tasks submitted with these constraints."""
         asked = {"workers": workers, "resources": resources}
         what = ", ".join(f"{name}={value!r}" for name, value in asked.items() if value is not None)
         if what not in self._unrunnable:
@@ -414,7 +420,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         }
 
     def _worker_info(self, worker: Worker) -> dict[str, Any]:
-        # What is limited is no worker's memory: as with Dask, that is a limit of 0.
+        # No worker's memory is limited. Dask writes that as a limit of 0.
         return {
             "type": "Worker",
             "id": worker.name,
@@ -464,15 +470,15 @@ class LocalCluster(Dashboarded, ClusterCore):
 
 
 def _memory() -> int:
-    """How many bytes of memory this process can have: the machine's, or its container's."""
+    """Returns how many bytes of memory this process can have: the machine's, or the limit of its container."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):  # no container, or one that may have all
+    with contextlib.suppress(OSError, ValueError):  # no such file without a container; "max" where it has no limit
         return min(machine, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return machine
 
 
 def find(address: str) -> LocalCluster:
-    """The open cluster of this process that has this address."""
+    """Returns the open cluster of this process that has this address."""
     for reference in list(_clusters.values()):
         cluster = reference()
         if cluster is not None and cluster.scheduler_address == address:
@@ -481,7 +487,7 @@ def find(address: str) -> LocalCluster:
 
 
 def refuse(what: str, unknown: dict[str, Any]) -> None:
-    """Raises for arguments that are none, or that mean nothing in one process."""
+    """Raises an error for unknown arguments, and for Dask's arguments that have no meaning in one process."""
     strange = [argument for argument in unknown if argument not in ELSEWHERE and argument not in SO_ANYWAY]
     if strange:
         raise TypeError(f"{what}() has no argument {', '.join(map(repr, strange))}")
@@ -501,7 +507,7 @@ def _positive(name: str, value: int | None, default: int) -> int:
 
 
 def _of_each(resources: Any, workers: int) -> list[dict[str, float]]:
-    """The resources of each of so many workers."""
+    """Returns the resources of each worker: a list is taken as it is, one mapping applies to every worker."""
     each = resources if isinstance(resources, list | tuple) else [resources or {}] * workers
     if len(each) != workers:
         raise ValueError(f"resources are given for {len(each)} workers, and there are {workers}")
@@ -519,7 +525,10 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _at_exit() -> None:
-    """Refuses new work, cancels the queues, ends all waits, and gives running tasks a moment."""
+    """Closes all clusters when the interpreter ends.
+
+    Every cluster first refuses new work, cancels what is queued and ends all waits. Then running tasks get a moment.
+    """
     _leave.ending = True
     clusters = [cluster for cluster in [reference() for reference in list(_clusters.values())] if cluster is not None]
     for cluster in clusters:
@@ -528,13 +537,13 @@ def _at_exit() -> None:
     deadline = time.monotonic() + JOIN
     for cluster in clusters:
         cluster._end(max(0.0, deadline - time.monotonic()))
-    # One that was dropped may just be closing, on whatever thread the collector found it: its threads must not be in
-    # the middle of calling back into Python when the interpreter goes.
+    # A cluster that was dropped may still be closing, on the thread where the garbage collector ran. None of its threads
+    # may be in the middle of a call into Python when the interpreter goes.
     _leave.join(deadline)
 
 
 def _after_fork() -> None:
-    """In the child of a fork the parent's clusters are dead, before anything of theirs is touched."""
+    """Runs first in the child of a fork, and marks the parent's clusters as dead before anything touches them."""
     _azolla.after_fork()
     _clusters.clear()
 

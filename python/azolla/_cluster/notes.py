@@ -17,10 +17,10 @@ _EVENTS = 100_000
 
 
 class Notes:
-    """What a cluster keeps of metadata and events."""
+    """The metadata and events that a cluster keeps."""
 
     def __init__(self) -> None:
-        # Held for a few steps of dictionaries, with no code of users in between.
+        # Held only for a few steps on dictionaries.
         self.lock = threading.Lock()
         self.metadata: dict[Any, Any] = {}
         self.events: dict[str, deque[tuple[float, Any]]] = defaultdict(lambda: deque(maxlen=_EVENTS))
@@ -34,7 +34,7 @@ class Notes:
 
 
 class _Cluster(Protocol):
-    """What of a cluster is used here."""
+    """The part of a cluster that this module uses."""
 
     _notes: Notes
 
@@ -42,7 +42,7 @@ class _Cluster(Protocol):
 
 
 class Metadata(Core):
-    """What a client does with metadata, events and topics."""
+    """The part of `Client` that reads and writes metadata and events, and subscribes to topics."""
 
     cluster: _Cluster
     _handlers: dict[str, Callable[[Any], object]]
@@ -92,7 +92,7 @@ class Metadata(Core):
                         raise KeyError(name)
                     return answer(self, default)
                 at = at[name]
-            # What is given away does not change with the cluster's own.
+            # A copy: the caller's value must not change when the cluster's does.
             value = _copied(at)
         return answer(self, value)
 
@@ -158,7 +158,7 @@ class Metadata(Core):
 
 
 def listen(client: Any, topic: str, event: tuple[float, Any]) -> None:
-    """Tells a client of an event, if it wants to know."""
+    """Hands an event to the client's handler for the topic, if it has one."""
     handler = client._handlers.get(topic)
     if handler is not None:
         client._post_callback(partial(_handle, client, handler), event)

@@ -1,4 +1,4 @@
-"""`Worker`: what tasks and plugins see of the worker that they are on."""
+"""`Worker`: the object by which tasks and plugins see the worker that they are on."""
 
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,12 +9,12 @@ from azolla._run import awaiting as _await
 if TYPE_CHECKING:
     from azolla._azolla import _Client as Client
 
-#: The worker on which `Client.run` or a plugin has this called.
+#: The worker for which the running call of `Client.run`, or of a plugin's method, is made.
 here: "ContextVar[Worker | None]" = ContextVar("azolla_worker", default=None)
 
 
 class _Cluster(Protocol):
-    """What a worker knows of its cluster."""
+    """The part of a cluster that a worker uses."""
 
     def _address(self, of: str) -> str: ...
     def _client_for_tasks(self) -> "Client": ...
@@ -79,7 +79,7 @@ class Worker:
 
 
 def current() -> "Worker | None":
-    """The worker of the task in which this is called, or for which `Client.run` or a plugin has it called."""
+    """Returns the worker of the calling task, else the one for which `Client.run` or a plugin is called, else None."""
     task, running = _azolla.thread_task(), _await.current_task()
     if task is None and running is None:
         return here.get()

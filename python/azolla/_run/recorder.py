@@ -33,7 +33,7 @@ class Run(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A run that has ended. Runs that began before the recording did are left out, since their start is unknown."""
+    """A run that has ended. Runs that began before the recording are left out, since their start is unknown."""
 
     place: int
     run: Run
@@ -67,7 +67,7 @@ class Recorder:
         self._listeners[None] = self
 
     def want_no_more(self, who: object) -> None:
-        """Withdraws the reader `who`. When the last reader has gone, the recording stops and its records are dropped."""
+        """Withdraws the reader `who`. After the last reader the recording stops, and its records are dropped."""
         self._wanted_by.discard(who)
         if not self._wanted_by:
             self._listeners.pop(None, None)

@@ -1,4 +1,4 @@
-"""What knows no cluster, no client and no task: errors, names, lengths of time, how the process ends.
+"""The modules that know no cluster, client or task: errors, names, durations, and the ends of a process.
 
-It imports nothing of azolla but the native module `azolla._azolla`.
+Of azolla, this package imports only the native module `azolla._azolla`.
 """

@@ -1,7 +1,7 @@
-"""What is noted on tasks: annotations, and the spans made of them.
+"""The annotations of tasks, and the spans made of them.
 
-They are a context variable, and a task runs in the context of whoever submits it: so what a task grows has them too.
-Those that are given by Dask's own `dask.annotate` count as well.
+The annotations are a context variable. A task runs in a copy of the context that submitted it, so the tasks that it
+submits have its annotations too. Annotations made with Dask's own `dask.annotate` count as well.
 """
 
 import contextlib
@@ -26,15 +26,15 @@ def get_annotations() -> dict[str, Any]:
 
 
 def current() -> dict[str, Any] | None:
-    """The annotations here, as tasks keep them: nobody changes them."""
+    """Returns the annotations of the current context. Tasks keep the same dictionary, so it must not be changed."""
     own, theirs = _own.get(), _dasks()
     given = theirs.get() if theirs is not None else None
-    # `annotate` sets both: where they differ, Dask's is the inner one.
+    # `annotate` sets both variables. Where they differ, `dask.annotate` was entered later, and is the inner one.
     return own if not given else {**own, **given} if own else given
 
 
 def of(context: Context) -> dict[str, Any]:
-    """The annotations in a context."""
+    """Returns the annotations in a given context."""
     own, theirs = context.get(_own), _dasks()
     given = context.get(theirs) if theirs is not None else None
     return {**(own or {}), **(given or {})}
@@ -100,5 +100,5 @@ def span(*tags: str) -> Iterator[str]:
 
 
 def _dasks() -> "ContextVar[dict[str, Any] | None] | None":
-    """Dask's own variable, if the program has loaded Dask."""
+    """Returns Dask's own context variable, if the program has loaded Dask."""
     return getattr(sys.modules.get("dask.base"), "_annotations", None)

@@ -1,4 +1,4 @@
-"""The futures in what users pass."""
+"""Finds the futures inside the values that users pass."""
 
 import sys
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from azolla._azolla import Core, Future
 
 
 def futures_in(o: Any) -> list[Future[Any]]:
-    """The futures in `o`, which is nested as for `gather`, or a Dask collection."""
+    """Returns the futures in `o`, which is nested as for `gather`, or is a Dask collection."""
     futures = collection_futures(o)
     if futures is None:
         if isinstance(o, Iterable) and not isinstance(o, (list, tuple, set, frozenset, dict, str, bytes)):
@@ -18,8 +18,8 @@ def futures_in(o: Any) -> list[Future[Any]]:
 
 
 def collection_futures(obj: Any) -> list[Future[Any]] | None:
-    """The futures in a Dask collection; None: it is none."""
-    if "dask" not in sys.modules:  # then it cannot be
+    """Returns the futures in a Dask collection, or None if `o` is no Dask collection."""
+    if "dask" not in sys.modules:  # no collection can exist before Dask is loaded
         return None
     from dask._task_spec import Alias
     from dask.base import is_dask_collection

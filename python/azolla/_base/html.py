@@ -1,4 +1,4 @@
-"""What clients, clusters and futures look like in a notebook."""
+"""The HTML by which a notebook shows clients, clusters and futures."""
 
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class _Client(Protocol):
-    """What is shown of a client."""
+    """The part of a client that is shown."""
 
     name: str
 
@@ -21,7 +21,7 @@ class _Client(Protocol):
 
 
 class _Cluster(Protocol):
-    """What is shown of a cluster."""
+    """The part of a cluster that is shown."""
 
     name: str
     _memory: int
@@ -37,7 +37,7 @@ class _Cluster(Protocol):
 
 
 def future(future: "Future[Any]") -> str:
-    """A future's status, type and key."""
+    """Returns a table of a future's status, type and key."""
     kind = future.type
     rows = {"Future": str(future.key), "status": str(future.status)}
     if kind is not None:
@@ -46,7 +46,7 @@ def future(future: "Future[Any]") -> str:
 
 
 def client(client: _Client) -> str:
-    """A client's address and size."""
+    """Returns a table of a client's address and size."""
     info = client.scheduler_info()
     rows = {
         "Client": client.name,
@@ -60,7 +60,7 @@ def client(client: _Client) -> str:
 
 
 def cluster(cluster: _Cluster) -> str:
-    """A cluster's address and size."""
+    """Returns a table of a cluster's address and size."""
     workers = cluster.workers.values()
     rows = {
         "LocalCluster": cluster.name,
@@ -74,7 +74,7 @@ def cluster(cluster: _Cluster) -> str:
 
 
 def size(number: int) -> str:
-    """A number of bytes, for people.
+    """Returns a number of bytes as text for people.
 
     >>> from azolla._base.html import size
     >>> size(1023), size(25_000_000_000)
@@ -86,7 +86,7 @@ def size(number: int) -> str:
     return f"{number} B"
 
 
-#: Notebooks set tables their own way.
+#: Notebooks style tables themselves; this overrides it.
 _LEFT = ' style="text-align:left"'
 
 

@@ -1,4 +1,4 @@
-"""The ends of the interpreter and of forked children, as far as threads are concerned."""
+"""The end of the interpreter and of forked children, as it concerns azolla's threads."""
 
 import atexit
 import os
@@ -8,15 +8,15 @@ import time
 import weakref
 from typing import NoReturn
 
-#: The interpreter is coming to its end: a thread that is started now would never run.
+#: True once the interpreter is ending: a thread started from then on would never run.
 ending = False
 
-#: All threads that were started, but for those abandoned. A cluster that nobody has any more cannot tell of its own.
+#: All threads that were started and not abandoned. They stand here because a cluster that was dropped cannot name its.
 _started: "weakref.WeakSet[threading.Thread]" = weakref.WeakSet()
 
 
 def start(thread: threading.Thread) -> None:
-    """Starts a thread, unless the interpreter is coming to its end."""
+    """Starts a thread. Raises RuntimeError if the interpreter is ending."""
     if ending:
         raise RuntimeError("the interpreter is coming to its end: no thread can be started")
     _started.add(thread)
@@ -24,21 +24,22 @@ def start(thread: threading.Thread) -> None:
 
 
 def abandon(threads: set[threading.Thread]) -> None:
-    """Says that these have been waited for long enough."""
+    """Removes threads from those that `join` waits for: their cluster has waited for them long enough."""
     _started.difference_update(list(threads))
 
 
 def join(deadline: float) -> None:
-    """Waits until all threads have ended but those abandoned, or until the deadline (of `time.monotonic`)."""
+    """Waits until all threads that were not abandoned have ended, or until the deadline (of `time.monotonic`)."""
     for thread in list(_started):
         if thread.is_alive():
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def child(error: BaseException | None) -> NoReturn:
-    """Ends the child of a fork that was made on one of azolla's threads, as if its main program had ended so.
+    """Ends the child of a fork that was made on one of azolla's threads, as if the child's main program had ended.
 
-    That thread is all there is in the child. What lay below the task waits for work that never comes.
+    That thread is the child's only one. The child must end here: azolla's frames below the task would go back to an
+    engine whose other threads stayed in the parent.
     """
     code: object = 0
     try:

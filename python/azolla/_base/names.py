@@ -1,10 +1,10 @@
-"""What tasks are called after."""
+"""The names of tasks, made from their functions."""
 
 import functools
 
 
 def function_name(function: object) -> str:
-    """The name that begins the keys of a function's tasks; the same that Dask uses, where it is a plain name."""
+    """Returns the name that begins the keys of a function's tasks. A plain function's is the one that Dask uses."""
     while isinstance(function, functools.partial):
         function = function.func
     if isinstance(function, type):

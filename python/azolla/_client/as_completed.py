@@ -109,7 +109,7 @@ class _Completions(Endings, Generic[T, Item]):
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._seconds_left):
             while True:
-                # Whoever shares this may have taken the last one.
+                # Another coroutine that iterates over this object may have taken the last future.
                 if self.is_empty():
                     raise StopAsyncIteration
                 waiter = loop.create_future()
@@ -134,7 +134,7 @@ class _Completions(Endings, Generic[T, Item]):
             try:
                 raise error
             finally:
-                del error  # or the exception would hold this frame, and the frame the exception
+                del error  # breaks the cycle of the exception, its traceback and this frame
         return future, (type(error), error, future._traceback())
 
 
@@ -183,7 +183,7 @@ class as_completed(_Completions[T, Future[T]]):  # a class, but called like Dask
         *,
         timeout: Timeout = None,
     ) -> "as_completed[T]": ...
-    # What iterates over pairs is an `as_completed` too; that its items are others can only be said this way.
+    # With results an `as_completed` yields pairs. Its type parameters can say so only through `__new__`.
     @overload
     def __new__(  # type: ignore[misc]
         cls,

@@ -112,7 +112,8 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
             "threads_per_worker": threads_per_worker,
             "processes": processes,
             "resources": resources,
-            # One that joins a cluster shows that one's dashboard, unless it is told of another.
+            # `_joined` refuses a dashboard address; the default is no request for one. The client then shows the
+            # cluster's dashboard.
             "dashboard_address": None if address is not None and dashboard_address == ":8787" else dashboard_address,
             "memory_limit": memory_limit,
         }
@@ -231,11 +232,11 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         if not self._closed:
             self._forget()
             self._close()
-            # Its thread holds nothing of the client; nobody waits for it here.
+            # The callback thread holds no reference to the client and ends by itself. A finalizer must not wait for it.
             self._callback_thread.stop(0.0)
 
     def __dask_tokenize__(self) -> tuple[str, int]:
-        # So that a function of a notebook that names its client has a pure key all the same.
+        # A notebook's function often refers to its client as a global. With this digest its tasks still get pure keys.
         return ("azolla.Client", self._number)
 
     def __reduce__(self) -> Any:
@@ -345,7 +346,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         begin = partial(_await.run_for, answer, thread.loop, func, args, kwargs)
         with _await.in_task(_azolla.thread_running()):
             thread.post(begin, partial(_refuse, answer))
-        # In a task this is a wait like any other: the slot is lent meanwhile.
+        # In a task this is a wait like any other: the task lends its slot meanwhile.
         lent = _azolla.secede()
         try:
             limit = None if callback_timeout is None else seconds(callback_timeout)
@@ -354,7 +355,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
             answer.cancel()
             raise
         finally:
-            del answer  # an exception's traceback leads here
+            del answer  # it holds an exception whose traceback refers to this frame
             if lent:
                 _azolla.rejoin()
 
@@ -369,14 +370,15 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         def map(self, func, *iterables, key=None, batch_size=None, **options):
             if batch_size is None and all(type(iterable) in _PLAIN for iterable in iterables):
                 return super().map(func, *iterables, key=key, **options)
-            # Others may run code of the user's when they are iterated over: the engine's frames must not lie below it.
+            # Iterating over any other type may run the user's code. It is done here, since no native frame may lie
+            # below the user's code.
             size = _PORTION if batch_size is None else _whole("batch_size", batch_size)
             rows, futures, listed = zip(*iterables, strict=False), [], isinstance(key, list)
             while portion := list(islice(rows, size)):
                 own = key[len(futures) : len(futures) + len(portion)] if listed else key
                 futures += super().map(func, *_columns(iterables, portion), key=own, **options)
             if not futures or (listed and len(key) > len(futures)):
-                # Nothing more to submit, but arguments that may be wrong.
+                # Nothing is left to submit. The engine's half still checks the arguments, and the number of keys.
                 futures += super().map(
                     func, *_columns(iterables, []), key=key[len(futures) :] if listed else key, **options
                 )
@@ -434,7 +436,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
             future._retry()
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
-    # --- What there is
+    # --- The cluster
 
     def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
         """The address, and what there is of workers.
@@ -483,13 +485,13 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         return _html.client(self)
 
 
-# Clusters make clients, and lie below.
+# `LocalCluster.get_client` needs this class, and its module cannot import this one.
 LocalCluster._client_class = Client
 
-#: What is iterated over without running any code but the interpreter's.
+#: The types of iterable whose iteration runs only the interpreter's own code.
 _PLAIN = frozenset({list, tuple, range, dict, set, frozenset, str, bytes})
 
-#: How many tasks are submitted at once: few enough for the first to begin early.
+#: How many tasks `map` submits at once: few enough for the first to begin early.
 _PORTION = 256
 
 
@@ -521,7 +523,7 @@ def _refuse(answer: "concurrent.futures.Future[Any]") -> None:
 
 
 def _joined(address: Any, given: dict[str, Any]) -> LocalCluster:
-    """The cluster that is named, or is given itself."""
+    """Returns the cluster to join: `address` itself, or the open cluster that has this address."""
     unexpected = [name for name in given if given[name] is not None]
     if unexpected:
         raise ValueError(f"a cluster that is there already takes no {', '.join(unexpected)}: give that to LocalCluster")

@@ -1,7 +1,8 @@
 """Dask's collections on a client: `get`, `compute` and `persist`.
 
-A Dask graph becomes tasks in the order that `dask.order` gives: among tasks of one priority the engine begins the one
-that was submitted first, so what keeps Dask's memory low does here too, below the user's own priorities.
+The tasks of a Dask graph are submitted in the order that `dask.order` gives. Among tasks of equal priority the engine
+begins the one submitted first, so that order keeps memory low here as it does in Dask. The user's own priorities
+outrank it.
 """
 
 import copy
@@ -13,7 +14,7 @@ from azolla._azolla import Core, Future
 from azolla._base.annotations import get_annotations
 from azolla._base.errors import FutureCancelledError
 
-#: Arguments of `submit` that a graph's tasks can have, each its own: by `dask.annotate`.
+#: The arguments of `submit` that `dask.annotate` can set for each task of a graph.
 _ANNOTATIONS = ("allow_other_workers", "priority", "resources", "retries", "workers")
 
 
@@ -184,7 +185,7 @@ class Collections(Core):
 
 
 class _Tasks:
-    """A graph on its way into a client: each key's value or future, once it is added."""
+    """Submits a graph to a client, node by node, and keeps the value or the future of each key added so far."""
 
     def __init__(
         self, client: Core, nodes: Any, wanted: set[Any], annotations: dict[Any, Any], options: dict[str, Any]
@@ -192,11 +193,11 @@ class _Tasks:
         self._client, self._nodes, self._wanted = client, nodes, wanted
         self._annotations = annotations
         self._options = {name: value for name, value in options.items() if value is not None}
-        #: What is annotated here and differs from key to key.
+        #: The annotations of the calling context that are functions of the key.
         self._by_key = {
             name: value for name, value in get_annotations().items() if callable(value) and name in _ANNOTATIONS
         }
-        #: Data of the graph goes into the calls that need it.
+        #: Data in the graph, by key. It becomes no task: the calls that need it carry it.
         self._values: dict[Any, Any] = {}
         self._futures: dict[Any, Future[Any]] = {}
 
@@ -225,7 +226,7 @@ class _Tasks:
 
     def _future(self, key: Any) -> Future[Any]:
         if key not in self._futures:
-            # It is in no graph: what was persisted, or submitted, before.
+            # The graph lacks this key: it names a task that was persisted or submitted earlier.
             future: Future[Any] = Future(key, self._client)  # type: ignore[arg-type]
             if future.status == "lost":
                 if key in self._wanted:
@@ -241,7 +242,7 @@ class _Tasks:
 
 
 class _Call:
-    """What a graph's task calls."""
+    """The function of a graph's task: it evaluates the node with the task's inputs."""
 
     def __init__(self, node: Any, values: dict[Any, Any], name: str) -> None:
         self.__name__ = name
@@ -252,12 +253,12 @@ class _Call:
         return node({**self._values, **inputs})
 
 
-# A future that a delayed call was given as it is stays in the graph as an argument; Dask's graphs look for those of its
-# own kind alone.
+# A future passed to a delayed call stays in the graph as a plain argument: Dask's graphs recognise only futures of
+# Dask's own kind. The two functions below find such futures and fill in their results.
 
 
 def _held(node: Any) -> list[Future[Any]]:
-    """The futures among a node's arguments, those in nodes and containers among them included."""
+    """Returns the futures among a node's arguments, including those inside nested nodes and containers."""
     from dask._task_spec import DataNode, Task
 
     if isinstance(node, Future):
@@ -276,7 +277,7 @@ def _held(node: Any) -> list[Future[Any]]:
 
 
 def _filled(node: Any, results: dict[int, Any]) -> Any:
-    """The node with results in place of futures."""
+    """Returns the node with results in place of futures. `results` are keyed by the `id` of the future."""
     from dask._task_spec import DataNode, Task
 
     if isinstance(node, Future):
@@ -296,7 +297,7 @@ def _filled(node: Any, results: dict[int, Any]) -> Any:
 
 
 def _graph(dsk: Any, wanted: set[Any]) -> tuple[Any, dict[Any, Any]]:
-    """The nodes that are needed, and what `dask.annotate` has said of them: values by key, by name."""
+    """Returns the nodes needed for `wanted`, and their `dask.annotate` values: by annotation name, then by key."""
     from dask._task_spec import convert_legacy_graph, cull
     from dask.utils import ensure_dict
 

@@ -16,7 +16,7 @@ from azolla._base.names import function_name
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: What may be said once of all that an executor submits.
+#: The options of `submit` that an executor can apply to every task it submits.
 _OPTIONS = frozenset({"allow_other_workers", "fifo_timeout", "priority", "pure", "resources", "retries", "workers"})
 
 
@@ -40,8 +40,8 @@ class Executors(Core):
         return ClientExecutor(self, **options)
 
 
-# A ThreadPoolExecutor, because that is what it stands in for: asyncio takes nothing else as a loop's default executor,
-# and `adaptive` asks nothing else for its number of threads. Of the pool's own threads and queue none is used.
+# It derives from ThreadPoolExecutor because it stands in for one: asyncio accepts no other class as a loop's default
+# executor, and `adaptive` asks no other class for its number of threads. The pool's own threads and queue stay unused.
 class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
     """An executor of `concurrent.futures` on a client. `Client.get_executor` makes them.
 
@@ -121,7 +121,7 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
 class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
     """A future of `concurrent.futures` that stands for a task of a client."""
 
-    #: The task's own future: what can cancel it. None once it has ended.
+    #: The azolla future of the task, by which the task is cancelled. None once the task has ended.
     _task: Any = None
 
     def cancel(self) -> bool:
@@ -144,14 +144,14 @@ class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
             return super().exception(timeout)
 
     def _begin(self) -> bool:
-        """Whether the call may go on; a cancellation is told to those who wait, once."""
+        """Returns true if the call may run. The first call after a cancellation notifies the waiters."""
         with self._condition:
             if self._state in (PENDING, CANCELLED):
                 return self.set_running_or_notify_cancel()
             return self._state == RUNNING
 
     def _end(self, result: Any = None, error: BaseException | None = None) -> None:
-        # Nothing comes of it if the client was closed meanwhile.
+        # The future is settled already if the client was closed meanwhile. The outcome is then dropped.
         with contextlib.suppress(concurrent.futures.InvalidStateError):
             if error is not None:
                 self.set_exception(error)
@@ -159,7 +159,7 @@ class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
                 self.set_result(result)
 
     def _settle(self, task: Any) -> None:
-        """The task has ended, however that came: the call itself may never have been made."""
+        """Settles this future after its task has ended. The task may have ended before it made the call."""
         self._task = None
         if self.done():
             return
@@ -175,7 +175,7 @@ class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
 
 
 class _Call:
-    """What the task calls: the function, and the future that is told."""
+    """The function of the task: it makes the user's call and settles the executor's future."""
 
     def __init__(self, answer: ExecutorFuture[Any], function: Any, name: str | None = None) -> None:
         if not callable(function):
@@ -189,13 +189,13 @@ class _Call:
         try:
             result = self._function(*args, **kwargs)
         finally:
-            del args, kwargs  # a traceback would hold them
+            del args, kwargs  # an exception's traceback would keep them alive
         if isinstance(result, CoroutineType):
             return self._drive(result)
         self._answer._end(result)
         return None
 
-    # What it raises is told once the task has ended (`_settle`): it may be tried again.
+    # An exception is not reported here: the task may be retried. `_settle` reports it once the task has ended.
     async def _drive(self, coroutine: Any) -> None:
         self._answer._end(await coroutine)
 
@@ -206,7 +206,7 @@ def _identity(value: Any) -> Any:
 
 @contextlib.contextmanager
 def slot_lent() -> Iterator[None]:
-    """Has the task that waits within take no slot meanwhile. Outside tasks it does nothing."""
+    """Lends the slot of the calling task while a `with` statement waits. Outside tasks it does nothing."""
     lent = _azolla.secede()
     try:
         yield

@@ -1,4 +1,4 @@
-"""What may be called with no client in hand: inside tasks, and on futures."""
+"""The functions that need no client as an argument: those for use inside tasks, and those on futures."""
 
 import asyncio
 from collections.abc import Iterable

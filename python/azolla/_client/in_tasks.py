@@ -1,4 +1,4 @@
-"""What Dask has for use inside tasks, besides `get_client` and `secede`: `worker_client`, `print` and `warn`."""
+"""Dask's functions for use inside tasks, besides `get_client` and `secede`: `worker_client`, `print` and `warn`."""
 
 import builtins
 import contextlib

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Transfer(Core):
-    """What a client does to move values."""
+    """The part of `Client` that moves values: `gather` and `scatter`."""
 
     @overload
     def gather(
@@ -118,7 +118,7 @@ class Transfer(Core):
                 gathering.close()
         return self._gathered(futures, errors)
 
-    # To be told apart by the type of the container, or the lack of one: they overlap of course.
+    # The overloads differ in the type of the container, or in having none. They overlap, which cannot be avoided.
     @overload
     def scatter(
         self,
@@ -242,6 +242,6 @@ class Transfer(Core):
 
 
 def listed(futures: Any) -> Any:
-    """Futures in a container that can be looked through twice."""
-    # Iterators are drawn here: the engine's frames must not lie below a generator's.
+    """Returns the futures in a container that can be iterated over twice."""
+    # Iterators are drawn here because no native frame may lie below a generator's.
     return list(futures) if isinstance(futures, Iterator) else futures

@@ -1,4 +1,4 @@
-"""What tasks and others share by its name, `Queue`, `Variable`, `Event` and locks; and actors.
+"""Objects that tasks and threads share by name (`Queue`, `Variable`, `Event` and the locks), and actors.
 
-It imports `_client` and what is below. Of azolla's folders this is the uppermost.
+This package imports `_client`, and the packages that `_client` imports. No other package of azolla imports it.
 """

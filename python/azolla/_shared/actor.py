@@ -79,13 +79,14 @@ class Actor:
         """
         return self._future.client
 
-    # Only what is not found otherwise comes here. Methods are kept where they are found the next time.
+    # Python calls this only for attributes that it does not find. A method is then stored on the object, where Python
+    # finds it the next time.
     def __getattr__(self, name: str) -> Any:
         cls, future = self._cls, self._future
         try:
             of_class = getattr(cls, name)
         except AttributeError:
-            if name.startswith("__"):  # a protocol that it does not have
+            if name.startswith("__"):  # Python asks for a protocol, which the proxy does not have
                 raise AttributeError(f"the actor {future.key} has no {name}") from None
             of_class = None
         if callable(of_class):
@@ -128,7 +129,7 @@ class Actor:
         return Actor, (self._cls, None, self.key)
 
     def __dask_tokenize__(self) -> Any:
-        # It changes: no call with it is equal to another.
+        # An actor's state changes, so no call with an actor equals another: each digest is unique.
         return self._future.__dask_tokenize__()
 
     def __repr__(self) -> str:
@@ -136,7 +137,7 @@ class Actor:
 
 
 def proxy(cls: type, future: Future[Any]) -> Actor:
-    """What a future on an actor gives. `future` is another one on it."""
+    """Returns the `Actor` that stands for a future's result. `future` is a further future on the same task."""
     actor = Actor.__new__(Actor)
     actor.__dict__.update(_cls=cls, _future=future)
     return actor
@@ -147,16 +148,17 @@ def _method(cls: type, future: Future[Any], name: str, wrapped: Any) -> Method:
 
 
 def caller() -> Callable[..., Any]:
-    """What makes the calls of one actor, on the workers' threads."""
+    """Returns the function by which worker threads make the calls of one actor."""
     return _Turns().call
 
 
 class _Turns:
-    """Sees to it that the calls of one actor run one at a time, those that are coroutines included.
+    """Makes the calls of one actor run one at a time, coroutines included.
 
-    The engine gives the calls to workers one after the other; one that has turned out to be a coroutine is then no more
-    a worker's. As long as there are such, whoever runs holds a lease: a call on a worker from its beginning to its end,
-    a coroutine from one `await` to the next, the first stretch in the turn of its call.
+    The engine hands the calls to workers one after the other. A call that returns a coroutine leaves its worker, and
+    continues on the event loop. While such coroutines exist, the running call holds a lease. A call on a worker holds
+    it from beginning to end; a coroutine holds it from one `await` to the next. For its first stretch a coroutine takes
+    over the lease of its own call.
     """
 
     __slots__ = ("coroutines", "lease")
@@ -175,7 +177,8 @@ class _Turns:
             if type(result) is not types.CoroutineType:
                 return result
             if held is None:
-                # No coroutine is there to hold it, nor can there be another before this call is over.
+                # The wait returns at once: no coroutine exists to hold the lease, and none can begin before this call
+                # is over.
                 held = _Lease(self)
                 held.wait()
             stretches = _alone(_Coroutine(self, result, held))
@@ -187,7 +190,7 @@ class _Turns:
 
 
 class _Lease:
-    """The right to run, given back by `release`, or when this goes."""
+    """The right of one call to run. It is given back by `release`, or when the object is dropped."""
 
     __slots__ = ("_core", "_held")
 
@@ -215,7 +218,7 @@ class _Lease:
 
 
 class _Coroutine:
-    """A call's coroutine, from its first stretch to its end."""
+    """A call's coroutine with its lease, until the coroutine ends."""
 
     __slots__ = ("coroutine", "lease", "turns")
 
@@ -228,7 +231,7 @@ class _Coroutine:
         self.lease.release()
 
     def __del__(self) -> None:
-        # Cancelled before it has begun, perhaps.
+        # The task may have been cancelled before the coroutine began.
         _await.close_unbegun(self.coroutine)
         self.end()
 
@@ -242,7 +245,7 @@ async def _alone(call: _Coroutine) -> Any:
 
 @types.coroutine
 def _stretches(coroutine: Coroutine[Any, Any, Any], lease: _Lease) -> Generator[Any, Any, Any]:
-    """Runs a coroutine, and lets others run where it awaits."""
+    """Runs a coroutine. It releases the lease at each `await`, and takes it again before the coroutine continues."""
     go_on: Callable[[Any], Any] = coroutine.send
     value: Any = None
     while True:
@@ -267,5 +270,5 @@ def _stretches(coroutine: Coroutine[Any, Any, Any], lease: _Lease) -> Generator[
                 coroutine.close()
                 raise
             except BaseException as error:
-                # It is for the coroutine, once it may run.
+                # The coroutine gets this exception (a cancellation, say) as soon as it holds the lease again.
                 go_on, value = coroutine.throw, error

@@ -1,4 +1,4 @@
-"""What `Queue`, `Variable`, `Lock`, `MultiLock`, `Semaphore` and `Event` have in common: a name, a client, and waits."""
+"""The common base of `Queue`, `Variable`, `Lock`, `MultiLock`, `Semaphore` and `Event`: a name, a client, and waits."""
 
 import asyncio
 import uuid
@@ -33,7 +33,7 @@ class Shared(Generic[C]):
 
     def _bind(self, client: Client) -> C:
         self._core = self._make(client)
-        # Weak: what a queued task is called with must not keep its own client.
+        # The reference is weak: an argument of a queued task must not keep that task's own client alive.
         self._client = weakref.ref(client)
         return self._core
 
@@ -58,20 +58,20 @@ class Shared(Generic[C]):
         return self._bind(client)
 
     def _awaits(self) -> bool:
-        """Whether the caller gets awaitables."""
+        """Returns true if the caller must get awaitables."""
         client = self.client
         return client is not None and client._async_here()
 
     def _answer(self, value: Any) -> Any:
-        """What an operation that is done at once returns."""
+        """Returns the value of an operation that did not wait, or an awaitable of it if the caller must await."""
         return _await.Ready(value) if self._awaits() else value
 
     def _take(self, turn: Turn, timeout: Timeout) -> Any:
-        """Waits, however the client waits."""
+        """Waits for the turn: blocks, or returns an awaitable if the caller must await."""
         return later(turn, timeout) if self._awaits() else turn.wait(timeout)
 
     def _try(self, turn: Turn, timeout: Timeout) -> Any:
-        """As `_take`, with False once the time is up."""
+        """Does what `_take` does, but gives False instead of a TimeoutError."""
         if self._awaits():
             return _later_or_false(turn, timeout)
         try:
@@ -93,7 +93,7 @@ class Shared(Generic[C]):
 
 
 class ContextManager(Shared[C]):
-    """What can be acquired and released, by `with` and `async with`."""
+    """The base of what `with` and `async with` acquire and release."""
 
     def _acquire(self) -> Turn:
         raise NotImplementedError
@@ -119,12 +119,12 @@ class ContextManager(Shared[C]):
 
 
 def text(name: Any) -> str:
-    """A name as the engine knows it: one that is no text is never the same as one that is."""
+    """Returns the text by which the engine knows a name. The text of a non-string name never equals a string name."""
     return name if isinstance(name, str) else f"\0{type(name).__name__} {name!r}"
 
 
 def patience(blocking: bool, timeout: Timeout) -> Timeout:
-    """How long `acquire` waits."""
+    """Returns how long `acquire` waits: 0 if it must not block, else its timeout."""
     if blocking:
         return timeout
     if timeout is not None:
@@ -133,7 +133,7 @@ def patience(blocking: bool, timeout: Timeout) -> Timeout:
 
 
 async def later(turn: Turn, timeout: Timeout) -> Any:
-    """Waits on whatever loop is running. Given up, the wait hands on what it was given."""
+    """Waits for a turn on the running loop. A cancelled wait passes on whatever it was given in the last moment."""
     loop = asyncio.get_running_loop()
     waiter = loop.create_future()
     try:
@@ -142,7 +142,7 @@ async def later(turn: Turn, timeout: Timeout) -> Any:
                 async with asyncio.timeout(None if timeout is None else seconds(timeout)):
                     await waiter
             except TimeoutError:
-                answer = turn.now()  # what has come in the last moment counts
+                answer = turn.now()  # the turn may have come at the very moment of the timeout
                 if answer is None:
                     raise TimeoutError("the time was up") from None
                 return answer[0]

@@ -1,4 +1,4 @@
-"""What can be seen of a cluster's work: the stacks and sizes of tasks, their runs and stories, profiles, progress.
+"""Views of a cluster's work: the stacks and sizes of tasks, their runs and stories, profiles, progress.
 
-Most of it is parts of `Client`. It imports `_cluster` and what is below.
+Most of the classes are parts of `Client`. This package imports `_cluster`, and the packages that `_cluster` imports.
 """

@@ -1,4 +1,4 @@
-"""What a client tells of its cluster: which tasks there are, where they run, and what they hold."""
+"""The part of `Client` that describes its cluster: the tasks, where they run, and the results that they hold."""
 
 import importlib.metadata
 import linecache
@@ -20,17 +20,17 @@ from azolla._run.recorder import size
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
 
-#: The states of tasks that a worker's thread has begun and not ended.
+#: The states of tasks that are on a worker's thread: begun, and not ended.
 _ON_THREADS = ("executing", "parked", "long-running")
 
-#: What lies below every task on a worker's thread.
+#: The code of the frame that lies directly below every task on a worker's thread.
 _TASKS = _worker._run_some.__code__
 
 _PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
 class Introspection(Core):
-    """What a client tells of its cluster."""
+    """The part of `Client` that describes its cluster."""
 
     cluster: "LocalCluster"
 
@@ -130,7 +130,7 @@ class Introspection(Core):
             if state in _ON_THREADS and number is not None and (wanted is None or key in wanted):
                 frame = sys._current_frames().get(threads.get(f"azolla-{number}") or 0)
                 lines = _lines(own_frames(frame))
-                # A task may have ended meanwhile, and its thread be in another.
+                # The task may have ended meanwhile, and its thread may be running another.
                 if lines and self._still_there(key, number):
                     stacks.setdefault(self.cluster._worker_of(number).address, {})[key] = lines
         for key, frames in self._coroutines():
@@ -141,7 +141,7 @@ class Introspection(Core):
     def _coroutines(self) -> Iterator[tuple[Any, list[FrameType]]]:
         loop = self.cluster._helpers.get("loop")
         if loop is not None:
-            # One of them may be at work just now, and have called what is no coroutine.
+            # One coroutine may be running just now, inside ordinary functions. The thread's stack shows those too.
             at_work = own_frames(sys._current_frames().get(loop.ident or 0), whole=True)
             for key, frames in coroutine_frames(loop.loop):
                 if frames:
@@ -204,7 +204,7 @@ class Introspection(Core):
             workers = [workers]
         return [self.cluster._worker(worker).address for worker in workers]
 
-    # --- What one process cannot answer
+    # --- Questions that have no answer within one process
 
     def get_worker_logs(self, n: int | None = None, workers: Any = None, nanny: bool = False) -> Never:
         """There are none.
@@ -273,7 +273,7 @@ class Introspection(Core):
 
 
 def function_of(key: Any) -> str:
-    """What the key of a task begins with: the function's name, where nothing else was given."""
+    """Returns the beginning of a task's key: the function's name, unless the user has given a key."""
     text = str(key[0] if isinstance(key, tuple) and key else key)
     name, dash, digest = text.rpartition("-")
     if dash and len(digest) == 32 and all(digit in "0123456789abcdef" for digit in digest):
@@ -283,7 +283,10 @@ def function_of(key: Any) -> str:
 
 
 def own_frames(frame: FrameType | None, whole: bool = False) -> list[FrameType]:
-    """A task's own frames, outermost first: ours are left out, and unless the `whole` thread is asked for, its too."""
+    """Returns the user's frames of a task's stack, outermost first.
+
+    azolla's own frames are left out. So are the frames below the task, unless `whole` asks for the whole thread.
+    """
     frames = []
     while frame is not None:
         frames.append(frame)

@@ -1,4 +1,4 @@
-"""Figures of task streams and profiles. They take Bokeh, which is loaded when a figure is asked for."""
+"""Figures of task streams and profiles, drawn with Bokeh. This module is imported only when a figure is asked for."""
 
 import os
 import zlib
@@ -14,7 +14,10 @@ from azolla._watch.introspection import function_of
 
 
 def task_stream(rows: Iterable[dict[str, Any]]) -> Any:
-    """What ran when: a bar a run, a line a thread. Each function has its colour; what failed is black."""
+    """Draws which tasks ran when: one bar per run, one line per thread.
+
+    A run's colour depends on the name of its function. Failed runs are black.
+    """
     rows = list(rows)
     lanes = list(dict.fromkeys(f"{row['worker']} {row['thread']}" for row in rows))
     names = [function_of(row["key"]) for row in rows]
@@ -44,7 +47,7 @@ def task_stream(rows: Iterable[dict[str, Any]]) -> Any:
 
 
 def flames(tree: dict[str, Any], interval: float) -> Any:
-    """A profile: what a function calls stands above it, as wide as the time that it took."""
+    """Draws a profile: a function's callees stand above it. The width of each is the time that it took."""
     columns: dict[str, list[Any]] = {
         name: [] for name in ("left", "right", "bottom", "top", "name", "file", "line", "took", "share", "color")
     }
@@ -80,7 +83,7 @@ def flames(tree: dict[str, Any], interval: float) -> Any:
 
 
 def save(plot: Any, filename: str | os.PathLike[str], title: str, resources: Any) -> None:
-    """Writes a figure as a page."""
+    """Writes a figure to a file, as an HTML page."""
     output_file(filename, title=title)
     _save(plot, filename=filename, title=title, resources=resources)
 

@@ -1,6 +1,6 @@
-"""Where tasks spend their time: a statistical profile, as Dask's, of samples of the stacks of the workers' threads.
+"""A statistical profile of where tasks spend their time, like Dask's, from samples of the workers' stacks.
 
-Nothing here holds a lock: a finalizer may run at any point, on any thread, and may come back to the client.
+The code here holds no lock: a finalizer may run at any point, on any thread, and may call into the client.
 """
 
 import linecache
@@ -23,16 +23,17 @@ from azolla._watch.task_stream import begin, plots
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
 
-#: How often stacks are looked at, in seconds, and how many of them count of each: as Dask does.
+#: The time between two samples in seconds, and the greatest depth of a sampled stack. Dask has the same values.
 _INTERVAL = 0.01
 _DEEPEST = 100
-#: What is told apart in time: a second each, the last hour.
+#: Samples are kept in cycles of one second, for the last hour.
 _CYCLE = 1.0
 _CYCLES = 3600
 
-#: A stack: code and lines, the task's own function first.
+#: A stack: pairs of code and line number, the task's own function first.
 _Stack = tuple[tuple[CodeType, int], ...]
-#: How often which stack was seen, by the thread's number (None: the event loop) and the name of the task's function.
+#: How often each stack was seen. The key is the thread's number (None for the event loop), the name of the task's
+#: function, and the stack.
 _Samples = dict[tuple[int | None, str, _Stack], int]
 
 #: A node of the tree: Dask's dictionary.
@@ -40,7 +41,7 @@ Node = dict[str, Any]
 
 
 class Profiled(Core):
-    """What a client tells of where tasks spend their time."""
+    """The part of `Client` that profiles tasks."""
 
     cluster: "LocalCluster"
 
@@ -114,13 +115,13 @@ class Profiled(Core):
 
 
 class Profiler:
-    """Looks at stacks, on a thread of its own, until it is told to stop or its cluster is gone."""
+    """Samples stacks on a thread of its own, until it is stopped or its cluster is closed or dropped."""
 
     def __init__(self, cluster: "LocalCluster") -> None:
         self._recorder: Recorder = cluster._recorder
         self._cluster = weakref.ref(cluster)
         self._stopped = threading.Event()
-        #: The last cycles: when each began, and what was seen in it.
+        #: The latest cycles: when each began, and its samples.
         self._cycles: deque[tuple[float, _Samples]] = deque(maxlen=_CYCLES)
         self._thread = threading.Thread(target=self._run, name=f"{cluster.name}-profile", daemon=True)
 
@@ -128,13 +129,13 @@ class Profiler:
         _leave.start(self._thread)
 
     def stop(self, patience: float) -> None:
-        """Ends the thread, and waits for it for so many seconds."""
+        """Stops the thread, and waits up to `patience` seconds for it to end."""
         self._stopped.set()
         if self._thread is not threading.current_thread() and self._thread.ident is not None:
             self._thread.join(patience)
 
     def seen(self, start: float | None, stop: float | None) -> Iterable[tuple[tuple[int | None, str, _Stack], int]]:
-        """What was seen in the cycles between these times."""
+        """Iterates over the samples of the cycles between these times."""
         for began, samples in list(self._cycles):
             if (start is None or began + _CYCLE > start) and (stop is None or began <= stop):
                 yield from list(samples.items())
@@ -145,7 +146,7 @@ class Profiler:
                 return
 
     def _look(self) -> bool:
-        # A function of its own, so that no frame is held between two looks.
+        # A function of its own: when it returns, its locals are gone, and no frame stays alive until the next sample.
         cluster = self._cluster()
         if cluster is None or cluster._closed:
             return False
@@ -164,7 +165,7 @@ class Profiler:
 
     def _count(self, number: int | None, name: str, frames: list[FrameType]) -> None:
         if not frames:
-            return  # it has ended just now
+            return  # the task has just ended
         stack = tuple((frame.f_code, frame.f_lineno or 0) for frame in frames[:_DEEPEST])
         now = time.time()
         if not self._cycles or now >= self._cycles[-1][0] + _CYCLE:
@@ -212,7 +213,7 @@ def _add(root: Node, stack: _Stack, times: int) -> None:
 
 
 def merged(trees: list[Node]) -> Node:
-    """The trees in one."""
+    """Returns the sum of several trees."""
     sum_of = _node(trees[0]["identifier"], trees[0]["description"])
     for tree in trees:
         sum_of["count"] += tree["count"]

@@ -14,10 +14,10 @@ from azolla._azolla import Future
 from azolla._base import leave as _leave
 from azolla._base.futures import futures_in
 
-#: How often the bar is drawn, in seconds.
+#: The shortest time between two drawings of the bar, in seconds.
 _INTERVAL = 0.1
 _WIDTH = 24
-#: The most groups that are shown by name: the largest.
+#: How many groups are shown by name. The largest are.
 _GROUPS = 20
 
 
@@ -62,12 +62,12 @@ def progress(
 
 
 class _Counts:
-    """How many futures of each group have ended, and failed, of how many."""
+    """Counts, for each group, the futures that have ended, those among them without a result, and all."""
 
     def __init__(self, futures: Any, name: Callable[[Any], str], left_out: set[int]) -> None:
         self._futures, self._name, self._left_out = futures, name, left_out
         self._begin = time.monotonic()
-        #: How long it took to count them the last time: a million take a while, and are counted less often.
+        #: How long the last count took, in seconds. The more it takes, the less often the futures are counted.
         self._took = 0.0
 
     def now(self) -> dict[str, list[int]]:
@@ -83,7 +83,7 @@ class _Counts:
         return groups
 
     def wait(self) -> bool:
-        """Whether some have not ended after a moment."""
+        """Waits a moment for the futures, and returns true if some have not ended."""
         pending: list[Future[Any]] = [future for future in futures_in(self._futures) if not future.done()]
         if pending:
             try:
@@ -93,7 +93,7 @@ class _Counts:
         return any(not future.done() for future in futures_in(self._futures))
 
     def times(self) -> str:
-        """How long it has taken, and what is known of the rest."""
+        """Returns how much time has passed, and an estimate of the time left if there is one."""
         elapsed = f"{time.monotonic() - self._begin:.1f} s"
         pending = [future for future in futures_in(self._futures) if not future.done()]
         client = pending[0].client if pending else None
@@ -109,7 +109,7 @@ class _Counts:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """Returns a number of seconds as text for people.
 
     >>> from azolla._watch.progress import duration
     >>> duration(0.004), duration(3.21), duration(75), duration(7400)
@@ -124,7 +124,7 @@ def duration(seconds: float) -> str:
 
 
 def prefix(key: Any) -> str:
-    """The name that a key begins with: what stands before its digest or number.
+    """Returns the name that a key begins with: the part before its digest or number.
 
     >>> from azolla._watch.progress import prefix
     >>> prefix("inc-0123456789abcdef0123456789abcdef"), prefix(("sum-0123abcd", 0)), prefix("mine")
@@ -142,7 +142,7 @@ def _draw_in_console(counts: _Counts) -> None:
             more = counts.wait()
             line = _line(counts.now(), counts.times())
             if sys.stdout.isatty():
-                # One that wraps could not be drawn over.
+                # A line that wraps could not be overwritten.
                 line = line[: shutil.get_terminal_size().columns - 1]
             sys.stdout.write(f"\r{line:{before}}")
             sys.stdout.flush()
@@ -168,7 +168,7 @@ def _largest(groups: dict[str, list[int]]) -> list[tuple[str, int, int, int]]:
 
 
 def _draw_in_notebook(counts: _Counts) -> None:
-    # Display handles are drawn by every front end; widgets need an extension of it, and show no more.
+    # Every front end draws display handles. Widgets would need an extension and show nothing more.
     from IPython.display import HTML, display
 
     shown: Any = display(HTML(_bars(counts.now(), counts.times())), display_id=True)  # type: ignore[no-untyped-call]
@@ -183,7 +183,7 @@ def _draw_in_notebook(counts: _Counts) -> None:
     _leave.start(threading.Thread(target=draw, name="azolla-progress", daemon=True))
 
 
-#: As on the dashboard, and legible on light and dark pages: finished, failed.
+#: The colours of finished and failed futures: the dashboard's, legible on light and on dark pages.
 _FINISHED, _FAILED = "#2e8b57", "#d9534f"
 
 

@@ -1,4 +1,4 @@
-"""What has happened to single tasks: their transitions, with the times, told as Dask tells them."""
+"""The stories of single tasks: their transitions and the times of these, in the form that Dask gives them."""
 
 import time
 from collections.abc import Iterable
@@ -10,10 +10,11 @@ from azolla._run.awaiting import answer
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
 
-#: Who tells, the key, how the task stood, how it stands now, nothing, what made it so, and when.
+#: Where the transition was made (the scheduler or a worker's address), the task's key, the state before, the state
+#: after, an empty dictionary (Dask's recommendations), the cause, and the time.
 Row = tuple[str, Any, str | None, str, dict[Any, Any], str, float | None]
 
-#: What the engine observes: how the task stands then, in Dask's words where there is one, and what made it so.
+#: The engine's observations. Each gives the task's new state, in Dask's word where Dask has one, and the cause.
 _TOLD = {
     "submitted": ("waiting", "submitted"),
     "ready": ("queued", "inputs-there"),
@@ -30,12 +31,12 @@ _TOLD = {
     "dropped": ("forgotten", "not-wanted"),
 }
 
-#: The words of `_tasks` that are others here.
+#: The states of `_tasks` that a story names differently.
 _STATES = {"ready": "queued", "executing": "processing"}
 
 
 class Stories(Core):
-    """What a client tells of single tasks."""
+    """The part of `Client` that tells the stories of single tasks."""
 
     cluster: "LocalCluster"
 
@@ -76,7 +77,7 @@ class Stories(Core):
 
     def _told(self, keys: list[Any]) -> list[Row]:
         elapsed, seen, kept = self._story(keys)
-        # The same each time, so that what is told of one thing is.
+        # It is computed once and kept, so that every story gives the same time for the same transition.
         began: float = self.cluster._helpers.setdefault("began", time.time() - elapsed)
         stands: dict[int, str] = {}
         rows: list[Row] = []

@@ -1,4 +1,4 @@
-"""What has run when, on which thread: Dask's task stream, of what was recorded."""
+"""Dask's task stream: which tasks have run when, and on which thread, from the recorded runs."""
 
 import pickle
 import time
@@ -22,7 +22,7 @@ _UNFINISHED = ("waiting", "ready", "executing", "parked", "long-running", "corou
 
 
 class TaskStream(Core):
-    """What a client tells of what has run."""
+    """The part of `Client` that lists the recorded runs."""
 
     cluster: "LocalCluster"
 
@@ -169,7 +169,7 @@ class get_task_metadata:
         runs = [run for run in list(cluster._recorder.rows) if run.place > self._place]
         cluster._recorder.want_no_more(self)
         self.metadata, self.state = {}, {}
-        # Attempts come one after the other: the last one counts.
+        # A task's attempts come in their order, so the last one overwrites those before it.
         for run in runs:
             if run.run.key not in self._before and run.status in ("OK", "error"):
                 self.state[run.run.key] = "memory" if run.status == "OK" else "erred"
@@ -180,7 +180,7 @@ class get_task_metadata:
                     "annotations": run.run.annotations,
                 }
         for key, state, _, _ in client._tasks():
-            if state in _UNFINISHED:  # it failed, and runs again
+            if state in _UNFINISHED:  # the task failed, and is to run again
                 self.state.pop(key, None)
                 self.metadata.pop(key, None)
             elif state == "erred" and key not in self._before:
@@ -195,7 +195,7 @@ class get_task_metadata:
 
 
 def begin(client: Any, who: object) -> None:
-    """Records from now on what runs. What runs already is known from now on, but not when it began."""
+    """Starts the recording for `who`. Tasks that are running already are noted, with an unknown start."""
     recorder = client.cluster._recorder
     recorder.want(who)
     for key, state, number, _ in client._tasks():
@@ -206,7 +206,7 @@ def begin(client: Any, who: object) -> None:
 
 
 def rows(cluster: "LocalCluster", runs: Iterable[Ended]) -> list[dict[str, Any]]:
-    """Runs as Dask tells of them."""
+    """Returns runs as rows in Dask's form."""
     return [_row(run, cluster._worker_of(run.run.number).address) for run in runs]
 
 
@@ -224,7 +224,7 @@ def _row(run: Ended, worker: str) -> dict[str, Any]:
         return {**row, "exception_text": run.error}
     try:
         pickled = pickle.dumps(run.type)
-    except Exception:  # such as a class that a function has made
+    except Exception:  # not every class can be pickled: one defined in a function, for example
         pickled = None
     return {**row, "nbytes": run.nbytes, "type": pickled, "typename": _typename(run.type)}
 
@@ -244,7 +244,7 @@ def _with_figure(rows: list[dict[str, Any]], plot: bool | str, filename: str, re
 
 
 def plots() -> ModuleType:
-    """What makes figures."""
+    """Returns the module that draws figures. Raises ImportError if Bokeh is not installed."""
     try:
         from azolla._watch import plots as _plots
     except ImportError as error:

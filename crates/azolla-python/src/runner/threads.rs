@@ -1,4 +1,4 @@
-//! The runner of Python threads: it has Python start a thread for each worker that the engine wants.
+//! The runner of Python threads: it asks Python to start a thread for each worker that the engine wants.
 
 use super::worker::PyWorker;
 use crate::session::owner::Owner;
@@ -13,7 +13,7 @@ pub(crate) struct Threads {
     /// Takes a [`PyWorker`] and starts a thread for it.
     pub(crate) start: Py<PyAny>,
     pub(crate) owner: Owner,
-    /// What a signal handler has raised while a thread was being started.
+    /// The exception that a signal handler raised while a thread was being started.
     pub(crate) interrupt: Arc<Mutex<Option<PyErr>>>,
 }
 
@@ -31,7 +31,7 @@ impl Runner<PyJob> for Threads {
         let worker = locked.take();
         drop(locked);
         if worker.is_none() {
-            // The thread has begun: it is only the wait for it that was broken off.
+            // The thread has taken its worker and runs. The signal only interrupted the wait for its start.
             *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             return Ok(());
         }
@@ -39,7 +39,7 @@ impl Runner<PyJob> for Threads {
     }
 
     fn asking(&self, f: &mut dyn FnMut()) {
-        // Keys are Python's: attached once for all of them.
+        // `f` reads keys, which are Python objects. The thread attaches once for all of them.
         let _ = Python::try_attach(|_| f());
     }
 }

@@ -1,7 +1,7 @@
-//! The worker of one Python thread: hands out calls, takes results.
+//! The worker of one Python thread: it hands calls to the thread's loop and takes their results.
 //!
-//! The thread's loop is Python (`azolla/_run/worker_loop.py`), so that no native frame ever lies below the
-//! user's code.
+//! The loop is written in Python (`azolla/_run/worker_loop.py`), so that no native frame ever lies below
+//! the user's code.
 
 use crate::future::handle::value;
 use crate::future::running::Running;
@@ -25,14 +25,15 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 thread_local! {
-    /// Dropped by [`PyWorker::end`] alone, as the thread's worker is.
+    /// This thread's empty context. It is dropped only by [`PyWorker::end`] or [`check_empty`], never by the
+    /// thread's own end: a thread that the interpreter takes down must not come back to Python.
     static EMPTY: RefCell<Option<ManuallyDrop<Empty>>> = const { RefCell::new(None) };
 }
 
 /// The worker of one thread: hands out calls, takes results.
 #[pyclass(frozen, name = "Worker", module = "azolla._azolla")]
 pub(crate) struct PyWorker {
-    /// Until the thread takes it, or its start has failed.
+    /// The engine's worker, until the thread takes it or its start fails.
     waiting: Arc<Mutex<Option<Worker<PyJob>>>>,
     number: u32,
     owner: Owner,
@@ -40,26 +41,26 @@ pub(crate) struct PyWorker {
     rest: Mutex<Rest>,
 }
 
-/// A context in which nothing is set, for tasks that were submitted from such a one: used until a task
-/// sets something.
+/// A context in which no variable is set. Tasks that were submitted from such a context share it, one after
+/// the other, until a task sets a variable in it.
 struct Empty {
     context: Py<PyAny>,
-    /// Its method.
+    /// The context's bound method `run`.
     run: Py<PyAny>,
 }
 
-/// What a worker is to do that has nothing to run.
+/// What the worker does before it asks for the next task.
 enum Rest {
-    /// Ask for a task.
+    /// Nothing: it asks at once.
     None,
-    /// Sleep first.
+    /// It sleeps first.
     Sleep(Sleeper<PyJob>),
-    /// Come to an end.
+    /// It ends instead.
     End,
 }
 
-/// A call as the loop makes it: a context's `run`, the function with its arguments, and if there are any, those
-/// by name.
+/// A call as the loop makes it: a context's `run`, the function with its positional arguments, and its
+/// keyword arguments if it has any.
 type Task<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
 
 impl PyWorker {
@@ -144,7 +145,7 @@ impl PyWorker {
                 worker.finish(Outcome::Done);
                 finished
             })?;
-            // What the task has held may have finalizers: they run here, between two tasks.
+            // The call's objects may have finalizers. They run here, between two tasks.
             drop(finished);
         }
         self.next_at_hand(py)
@@ -165,7 +166,8 @@ impl PyWorker {
 }
 
 impl PyWorker {
-    /// The next call to make. None: there is none now, or none any more, as `rest` says.
+    /// Returns the next call to make. `None` means that no task is ready, or that the worker must end;
+    /// `rest` then says which.
     fn next_at_hand<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
         loop {
             let next = |worker: &mut Worker<PyJob>| {
@@ -185,7 +187,7 @@ impl PyWorker {
         }
     }
 
-    /// The call has returned a coroutine: it runs on the cluster's event loop, and takes no slot.
+    /// Hands the coroutine that a call has returned to the cluster's event loop, where it takes no slot.
     fn detach(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = coroutine.py();
         let (Some(cluster), Some(job)) = (self.cluster(), own(Worker::detach)?) else {
@@ -204,8 +206,8 @@ impl PyWorker {
     }
 }
 
-/// The call of the current task, with futures replaced by their results. `None`: that has failed, and so
-/// has the task.
+/// Returns the call of the current task, with futures replaced by their results. If the replacing fails, the
+/// task fails, and this returns `None`.
 fn prepare<'py>(py: Python<'py>, call: Option<(Call, bool)>) -> PyResult<Option<Task<'py>>> {
     let outcome = match call.map(|(call, has_futures)| task(py, call, has_futures)) {
         Some(Ok(task)) => return Ok(Some(task)),
@@ -219,7 +221,7 @@ fn prepare<'py>(py: Python<'py>, call: Option<(Call, bool)>) -> PyResult<Option<
     Ok(None)
 }
 
-/// A call as the loop makes it, with futures replaced by their results.
+/// Returns a call as the loop makes it, with futures replaced by their results.
 fn task<'py>(py: Python<'py>, call: Call, has_futures: bool) -> PyResult<Task<'py>> {
     let run = match &call.context {
         Some(context) => {
@@ -243,7 +245,7 @@ fn task<'py>(py: Python<'py>, call: Call, has_futures: bool) -> PyResult<Task<'p
     Ok((run, whole, kwargs))
 }
 
-/// `run` of a context in which nothing is set.
+/// Returns `run` of this thread's empty context, which is made if there is none.
 fn run_in_empty(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     static CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let run = |empty: &ManuallyDrop<Empty>| empty.run.bind(py).clone();
@@ -257,9 +259,9 @@ fn run_in_empty(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     Ok(run)
 }
 
-/// After a task: a context in which it has set something is no other's.
+/// Drops the thread's empty context if the task that has ended set a variable in it.
 fn check_empty(py: Python<'_>) -> PyResult<()> {
-    // To ask for its length runs no code of anybody's.
+    // A context's length is read without running any user code.
     let length = |empty: &ManuallyDrop<Empty>| empty.context.bind(py).len();
     let length = EMPTY.with_borrow(|empty| empty.as_ref().map_or(Ok(0), length))?;
     if length > 0 {

@@ -1,7 +1,7 @@
-//! The object that Python's `Client` extends: it finds its session, and tasks by their keys.
+//! The class that Python's `Client` extends. It finds the client's session, and tasks by their keys.
 //!
-//! It lies below the future, for an unpickled future asks it for its task. Its methods for Python are
-//! in `face`.
+//! The class is here, and not in `face`, because an unpickled future asks it for its task. Its methods for
+//! Python are in `face`.
 
 use super::shared::Shared;
 use crate::task::job::PyJob;
@@ -22,7 +22,7 @@ impl Core {
         self.shared.get().map(Shared::here).ok_or_else(never)
     }
 
-    /// The job that has this key, with one more future on it.
+    /// Returns the job that has this key, and counts one more future on it.
     pub(crate) fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Arc<PyJob>>> {
         let shared = self.shared()?;
         Ok(match parse(key, shared.cluster.number)? {

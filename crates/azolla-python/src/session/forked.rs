@@ -1,11 +1,11 @@
-//! What the child of a fork forgets: Python calls this in the child, before anything else runs there.
+//! Makes the child of a fork forget its parent's clusters. Python calls this first in the child.
 
 use super::{owner, thread};
 use crate::interpreter::forks;
 use pyo3::prelude::*;
 
 /// Called in the child of every fork: the parent's clients are dead there.
-// Their threads are gone, and their locks may be held by nobody for ever.
+// The parent's threads do not exist in the child, so a lock that one of them held is never released.
 #[pyfunction]
 pub(crate) fn after_fork() {
     forks::one_more();

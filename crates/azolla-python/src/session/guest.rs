@@ -1,5 +1,5 @@
-//! What a client must let go of when it leaves before its cluster ends: the jobs that its futures
-//! hold, wherever they are, and the waits for those.
+//! A client that leaves before its cluster ends. When it leaves, it releases the jobs that its futures
+//! hold, and ends the waits for them.
 
 use crate::task::job::PyJob;
 use azolla::runtime::{Listen, Status};
@@ -7,18 +7,18 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// A client that leaves before its cluster ends must let go of what its futures hold, wherever they
-/// are.
+/// The jobs and the waits of a client that may leave before its cluster ends. Its futures may be anywhere
+/// in the program, so the jobs that they hold are counted here.
 pub(super) struct Guest {
     left: AtomicBool,
-    /// The jobs by their places in memory, and how many futures of the client there are on each;
-    /// `None` once it has left. Nothing of Python is touched while this is locked.
+    /// The jobs by their addresses, each with the number of the client's futures on it; `None` once the
+    /// client has left. No Python object is touched while this is locked.
     held: Mutex<Option<HashMap<usize, Held>>>,
-    /// Who waits for the ends of jobs, and is told when the client leaves; `None` once it has left.
+    /// The listeners that are told when the client leaves; `None` once it has left.
     listeners: Mutex<Option<Vec<Listener>>>,
 }
 
-/// Somebody who waits, and what to tell them.
+/// A listener, and the token that it gets.
 type Listener = (Weak<dyn Listen>, usize);
 
 pub(super) struct Held {
@@ -39,7 +39,7 @@ impl Guest {
         self.left.load(Ordering::Acquire)
     }
 
-    /// There is one more future on a job. False if the client has left.
+    /// Counts one more future on a job. Returns false if the client has left.
     pub(super) fn remember(&self, job: &Arc<PyJob>) -> bool {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(held) = &mut *held else { return false };
@@ -48,8 +48,8 @@ impl Guest {
         true
     }
 
-    /// There is one future less on a job; `last` gets what was held for it, if there is none any more.
-    /// False if the client has left, and with it all its futures.
+    /// Counts one future fewer on a job. After the last one, `last` gets the entry, which the caller drops
+    /// when nothing is locked. Returns false if the client has left, and has released all its futures.
     pub(super) fn let_go(&self, job: &Arc<PyJob>, last: &mut Option<Held>) -> bool {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(held) = &mut *held else { return false };
@@ -63,7 +63,7 @@ impl Guest {
         true
     }
 
-    /// Has `who` told when the client leaves: at once if it has.
+    /// Has `who` told when the client leaves, or at once if it has left.
     pub(super) fn listen_for_leaving(&self, who: &Arc<dyn Listen>, token: usize) {
         let mut locked = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(listeners) = &mut *locked {
@@ -77,7 +77,7 @@ impl Guest {
         }
     }
 
-    /// Leaves the cluster, and returns what the client's futures have held until now.
+    /// Marks the client as gone, tells the listeners, and returns the jobs that its futures held.
     pub(super) fn leave(&self) -> impl Iterator<Item = Held> + use<> {
         self.left.store(true, Ordering::Release);
         let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).take();

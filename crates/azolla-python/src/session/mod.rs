@@ -1,6 +1,7 @@
-//! Who uses the engine: a cluster, its clients, and what each Python thread is at work on.
+//! The users of the engine: a cluster, its clients, and the work of each Python thread.
 //!
-//! It may know tasks. It knows no future: a client counts the futures on a job, and never sees one.
+//! This module may use `task`. It does not use `future`: a client counts the futures on a job, and never
+//! sees one.
 
 pub(crate) mod core;
 pub(crate) mod forked;

@@ -1,5 +1,5 @@
-//! What a cluster and its clients share, what a client and its futures do, and whether they may be
-//! used.
+//! `Cluster` and `Shared`: the native state of a cluster, and of a client with its futures. Both check
+//! whether they may still be used.
 
 use super::guest::{Guest, Held};
 use super::thread;
@@ -16,13 +16,14 @@ pub(crate) struct Cluster {
     pub(crate) engine: Arc<Engine<PyJob>>,
     /// A weak reference to the cluster object.
     object: Py<PyAny>,
-    /// A random number that veils the ids in its tasks' keys.
+    /// A random number that veils the ids in the keys of the cluster's tasks.
     pub(crate) number: u128,
-    /// How many forks this process had seen when it was made.
+    /// How many forks lay behind this process when the cluster was made.
     forks: u64,
     /// Its clients, by the numbers that their tasks carry.
     clients: Mutex<Vec<Weak<Shared>>>,
-    /// What has happened to its tasks, once somebody has asked. Not waited for with the GIL held.
+    /// The record of what happens to the tasks, once a caller has asked for it. No thread may wait for this
+    /// lock while it holds the GIL.
     pub(crate) story: Mutex<Option<Story>>,
 }
 
@@ -34,13 +35,13 @@ pub(crate) struct Shared {
     client: Py<PyAny>,
     /// The number that its tasks carry.
     pub(crate) number: u32,
-    /// Made with `asynchronous=True`: its blocking calls give awaitables.
+    /// True for a client made with `asynchronous=True`: its blocking calls return awaitables.
     pub(crate) asynchronous: Arc<AtomicBool>,
-    /// What the futures of a client hold whose cluster goes on without it; `None` for a client that
-    /// takes its cluster along.
+    /// The jobs that the client's futures hold, for a client that may leave its cluster; `None` for a client
+    /// that closes its cluster with itself.
     guest: Option<Guest>,
-    /// For such a guest: the same client, as tasks use it. A task may go on when the client has left,
-    /// for another that wants its result: what it has submitted and waits for is not let go of.
+    /// For such a guest: the same client as tasks use it, which never leaves. A task may go on after its
+    /// client has left, because another client wants its result. The task's own futures must stay alive.
     in_tasks: Option<Arc<Shared>>,
 }
 
@@ -54,17 +55,17 @@ impl Cluster {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this is another process than the one that made it.
+    /// Returns true if this process is not the one that made the cluster.
     pub(crate) fn is_forked(&self) -> bool {
         self.forks != forks::forks()
     }
 
-    /// That its locks may be touched.
+    /// Returns an error in the child of a fork, where the cluster's locks must not be touched.
     pub(crate) fn check_process(&self) -> PyResult<()> {
         forks::check_forks(self.forks)
     }
 
-    /// That work may be submitted.
+    /// Returns an error if no work may be submitted. Its message names the operation `what`.
     pub(crate) fn check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
         self.check_process()?;
         if self.engine.is_broken() {
@@ -80,13 +81,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// The cluster object; None once it is gone.
+    /// Returns the cluster object, or Python's None once it is gone.
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.object.bind(py).call0()
     }
 
-    /// The client for a task that the client of this number has submitted: that one, or if it has
-    /// left, whichever the cluster says. None once all are gone.
+    /// Returns the client for a task that the client of this number has submitted. If that client has left,
+    /// the cluster object chooses another. Returns Python's None once the cluster object is gone too.
     pub(crate) fn client_of<'py>(
         &self,
         py: Python<'py>,
@@ -103,12 +104,12 @@ impl Cluster {
         if object.is_none() { Ok(object) } else { object.call_method0("_client_for_tasks") }
     }
 
-    /// Whether this is the thread of its event loop.
+    /// Returns true on the thread of the cluster's event loop.
     pub(crate) fn is_on_loop(&self) -> bool {
         thread::is_loop_of(&self.engine)
     }
 
-    /// Makes this thread the one of its event loop.
+    /// Marks this thread as the one that runs the cluster's event loop.
     pub(crate) fn set_loop_thread(&self) {
         thread::set_loop_of(&self.engine);
     }
@@ -142,8 +143,8 @@ impl Shared {
         shared
     }
 
-    /// What whoever calls has to do with: a task, also one on the cluster's event loop, with a client
-    /// that does not leave.
+    /// Returns the client as the caller must use it. Inside a task of this cluster, and on its event loop,
+    /// that is `in_tasks`, which never leaves; elsewhere it is `self`.
     pub(crate) fn here(self: &Arc<Self>) -> &Arc<Self> {
         match &self.in_tasks {
             Some(in_tasks) if self.cluster.is_on_loop() || thread::is_in_task_of(&self.engine) => {
@@ -153,53 +154,53 @@ impl Shared {
         }
     }
 
-    /// Whether this is another process than the one that made it.
+    /// Returns true if this process is not the one that made the client.
     pub(crate) fn is_forked(&self) -> bool {
         self.cluster.is_forked()
     }
 
-    /// That its locks may be touched.
+    /// Returns an error in the child of a fork, where the client's locks must not be touched.
     pub(crate) fn check_process(&self) -> PyResult<()> {
         self.cluster.check_process()
     }
 
-    /// That work may be submitted.
+    /// Returns an error if no work may be submitted, or if the client has left.
     pub(crate) fn check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
         self.cluster.check_open(py, what)?;
         if self.has_left() { Err(closed(py, what)) } else { Ok(()) }
     }
 
-    /// The client object; None once it is gone.
+    /// Returns the client object, or Python's None once it is gone.
     pub(crate) fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.client.bind(py).call0()
     }
 
-    /// Whether blocking calls from here must give awaitables: the client is asynchronous, or this
-    /// is the thread of its cluster's event loop.
+    /// Returns true if a blocking call must return an awaitable here: the client is asynchronous, or this is
+    /// the thread of its cluster's event loop.
     pub(crate) fn is_async_here(&self) -> bool {
         self.asynchronous.load(Ordering::Relaxed) || self.cluster.is_on_loop()
     }
 
-    /// Whether the client was closed while its cluster goes on.
+    /// Returns true if the client was closed while its cluster goes on.
     pub(crate) fn has_left(&self) -> bool {
         self.guest.as_ref().is_some_and(Guest::has_left)
     }
 
-    /// Whether it may leave before its cluster ends.
+    /// Returns true if the client may leave before its cluster ends.
     pub(crate) fn is_guest(&self) -> bool {
         self.guest.is_some()
     }
 
-    /// There is one more future of this client on a job. False if the client has left: then there
-    /// is to be none.
+    /// Counts one more future of this client on a job. Returns false if the client has left: the caller must
+    /// then make no live future.
     pub(crate) fn remember(&self, job: &Arc<PyJob>) -> bool {
         self.guest.as_ref().is_none_or(|guest| guest.remember(job))
     }
 
-    /// There is one future less of this client on a job, and the engine is told if it was the last
-    /// of all. After leaving there is none of them any more.
+    /// Counts one future of this client fewer on a job, and tells the engine if it was the job's last. After
+    /// the client has left this does nothing: leaving has counted all its futures off.
     pub(crate) fn let_go(&self, job: &Arc<PyJob>) {
-        // After a fork the lock may be held for ever, and nobody is to be told.
+        // In a forked child the lock may be held for ever, and the engine runs only in the parent.
         if self.is_forked() {
             return;
         }
@@ -210,16 +211,16 @@ impl Shared {
             return;
         }
         self.remove_futures(job, 1);
-        drop(last); // with nothing locked: Python's objects may go with it
+        drop(last); // with nothing locked: it may drop Python objects
     }
 
-    /// Has `who` told when the job settles, or the client leaves; perhaps of both.
+    /// Has `who` told when the job settles and when the client leaves. It may be told of both.
     pub(crate) fn listen(&self, job: &PyJob, who: &Arc<dyn Listen>, token: usize) {
         job.header().listen(who, token);
         self.listen_for_leaving(who, token);
     }
 
-    /// Has `who` told when the client leaves: at once if it has.
+    /// Has `who` told when the client leaves, or at once if it has left.
     pub(crate) fn listen_for_leaving(&self, who: &Arc<dyn Listen>, token: usize) {
         if let Some(guest) = &self.guest {
             guest.listen_for_leaving(who, token);

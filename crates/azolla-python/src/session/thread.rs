@@ -1,6 +1,6 @@
-//! What this thread is at work on: its worker with the task that runs, or a cluster's event loop.
+//! The work of this thread: its worker with the running task, or a cluster's event loop.
 //!
-//! The thread knows its engine, and no cluster.
+//! It is known by its engine; `owner` knows the cluster.
 
 use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Worker};
@@ -12,10 +12,10 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 thread_local! {
-    /// Dropped by [`end`] alone: a thread that the interpreter's end takes down must not come back to
-    /// the engine, and through it to Python.
+    /// This thread's worker. Only [`end`] drops it: a thread that the interpreter takes down as it ends must
+    /// not come back to the engine, and through it to Python.
     static WORKER: RefCell<Option<ManuallyDrop<Worker<PyJob>>>> = const { RefCell::new(None) };
-    /// The engine whose client's event loop runs on this thread, by address.
+    /// The address of the engine whose cluster's event loop runs on this thread; 0 if none does.
     static LOOP_OF: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -29,11 +29,11 @@ pub(crate) fn end() {
     drop(WORKER.take().map(ManuallyDrop::into_inner));
 }
 
-/// In the child of a fork this thread is no worker's: its engine must not be touched.
+/// Detaches this thread from its worker in the child of a fork, where the engine must not be touched.
 pub(super) fn abandon() {
     let _ = WORKER.try_with(|worker| {
         if let Ok(mut worker) = worker.try_borrow_mut() {
-            // Not dropped: that would tell the engine.
+            // `ManuallyDrop` keeps the worker from being dropped, which would tell the engine.
             *worker = None;
         }
     });
@@ -48,14 +48,14 @@ pub(crate) fn own<R>(f: impl FnOnce(&mut Worker<PyJob>) -> R) -> PyResult<R> {
     })
 }
 
-/// Calls `f` with the worker whose task runs on this thread: `None` outside tasks.
+/// Calls `f` with the worker whose task runs on this thread, or with `None` outside tasks.
 pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&mut Worker<PyJob>>) -> R) -> R {
     let mut f = Some(f);
     let mut call = |worker: Option<&mut Worker<PyJob>>| {
         f.take().expect("it is called once")(worker.filter(|worker| worker.current().is_some()))
     };
-    // Already borrowed means that the worker itself is at work on this thread, say dropping an
-    // object whose finalizer has led here. That is outside tasks too.
+    // If the worker is borrowed already, its own code runs on this thread: it drops an object, say, whose
+    // finalizer has called this. That too is outside tasks.
     let inside = WORKER.try_with(|worker| {
         worker.try_borrow_mut().ok().map(|mut worker| call(worker.as_deref_mut()))
     });
@@ -65,7 +65,7 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&mut Worker<PyJob>>) -> R) ->
     }
 }
 
-/// The task that runs on this thread: its id and job.
+/// Returns the id and the job of the task that runs on this thread.
 pub(crate) fn current_task() -> Option<(TaskId, Arc<PyJob>)> {
     with_worker(|worker| {
         let worker = worker?;

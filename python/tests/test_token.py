@@ -170,8 +170,8 @@ SAME = {
     "deques": (lambda: collections.deque([1, 2]), lambda: collections.deque([1, 2])),
     "arrays of the standard library": (lambda: array.array("d", [1]), lambda: array.array("d", [1])),
     "memory views": (lambda: memoryview(b"abc"), lambda: memoryview(b"xabc")[1:]),
-    "memory views with steps": (lambda: memoryview(b"abcd"), lambda: memoryview(b"a-b-c-d")[::2]),
-    "large memory": (lambda: memoryview(bytes(300_000)), lambda: memoryview(bytes(600_000))[::2]),
+    "memory views with equal steps": (lambda: memoryview(b"a-b-c-d")[::2], lambda: memoryview(b"a+b+c+d")[::2]),
+    "large memory": (lambda: memoryview(bytes(300_000)), lambda: memoryview(bytes(300_000))),
     "partials": (lambda: functools.partial(pow, 2), lambda: functools.partial(pow, 2)),
     "bound methods": (lambda: Plain(a=1).method, lambda: Plain(a=1).method),
     "bound methods of builtins": (lambda: [1, 2].index, lambda: [1, 2].index),
@@ -183,6 +183,9 @@ SAME = {
 }
 
 DIFFERENT = {
+    # A function can tell them apart: by their strides, and by what may be written to.
+    "memory views with steps": (lambda: memoryview(b"abcd"), lambda: memoryview(b"a-b-c-d")[::2]),
+    "memory that may be written to": (lambda: memoryview(b"abcd"), lambda: memoryview(bytearray(b"abcd"))),
     "int, bool": (1, True),
     "int, float": (1, 1.0),
     "false, none": (False, None),
@@ -368,11 +371,11 @@ class TestNumPy:
         grid = np.arange(12.0).reshape(3, 4)
         return {
             "arrays": (grid, grid.copy()),
-            "orders of memory": (grid, np.asfortranarray(grid)),
+            "orders of memory": (np.asfortranarray(grid), np.asfortranarray(grid.copy())),
             "strides": (np.arange(5), np.arange(10)[::2] // 2),
-            "large, strides": (np.arange(0, 100_000, 2), np.arange(100_000)[::2]),
-            "large, broadcast": (np.zeros((300, 300)), np.broadcast_to(0.0, (300, 300))),
-            "large, orders": (np.ones((300, 300)), np.ones((300, 300), order="F")),
+            "large, strides": (np.arange(100_000)[::2], np.arange(100_000)[::2]),
+            "large, broadcast": (np.broadcast_to(0.0, (300, 300)), np.broadcast_to(0.0, (300, 300))),
+            "large, orders": (np.ones((300, 300), order="F"), np.ones((300, 300), order="F")),
             "dates": (np.array(["2020-01-01"], "M8[D]"), np.array(["2020-01-01"], "M8[D]")),
             "texts": (np.array(["a", "bc"]), np.array(["a", "bc"])),
             "objects": (np.array([{1, 2}, "a"], object), np.array([{2, 1}, "a"], object)),
@@ -388,6 +391,11 @@ class TestNumPy:
     def different(self, np):
         return {
             "elements": (np.arange(3), np.array([0, 1, 3])),
+            "orders of memory": (np.ones((3, 4)), np.ones((3, 4), order="F")),
+            "strides": (np.arange(0, 10, 2), np.arange(10)[::2]),
+            "large, strides": (np.arange(0, 100_000, 2), np.arange(100_000)[::2]),
+            "large, broadcast": (np.zeros((300, 300)), np.broadcast_to(0.0, (300, 300))),
+            "large, orders": (np.ones((300, 300)), np.ones((300, 300), order="F")),
             "types": (np.zeros(2, "i8"), np.zeros(2, "f8")),
             "byte orders": (np.zeros(2, "<i4"), np.zeros(2, ">i4")),
             "units of time": (np.zeros(2, "M8[s]"), np.zeros(2, "M8[ms]")),

@@ -11,9 +11,8 @@ use crate::session::shared::Shared;
 use crate::submit::map::map;
 use crate::submit::options::Options;
 use crate::task::job::{Name, PyJob};
-use crate::task::key::{Named, parse};
+use crate::task::key::{parse, pure};
 use azolla::runtime::Job;
-use azolla_core::Key;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -187,18 +186,20 @@ impl Core {
         let function = value.get_type().qualname()?.unbind();
         let (name, key) = if let Some(key) = key {
             let named = parse(&key, shared.cluster.number)?;
-            (Name::Given(key.unbind()), Some(named))
+            if let Some(task) = shared.impure_task(&key, &named)
+                && let Some(job) = shared.engine.find_task(task)
+            {
+                return Ok(Future::new(py, job, Arc::clone(shared)));
+            }
+            (Name::Given(key.unbind()), Some(named.key))
         } else if hash
             && let Some(digest) =
                 crate::token::value_token(py, &value, &crate::submit::one::future_digest)?
         {
-            (Name::Pure { function, digest }, Some(Named::Key(Key::from_digest(digest))))
+            let key = pure(&function.bind(py).to_string_lossy(), digest);
+            (Name::Pure { function, digest }, Some(key))
         } else {
             (Name::Impure { function }, None)
-        };
-        let key = match key {
-            Some(Named::Key(key)) => Some(key),
-            _ => None,
         };
         let job = Arc::new(PyJob::done(value.unbind(), name, shared.number));
         let existing = shared.engine.put(Arc::clone(&job), key);

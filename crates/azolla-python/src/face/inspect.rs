@@ -3,7 +3,7 @@
 use crate::interpreter::observed;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
-use crate::task::key::{Named, parse};
+use crate::task::key::parse;
 use azolla::runtime::{self, Job, Status, What};
 use azolla_core::{State, TaskView};
 use pyo3::prelude::*;
@@ -61,7 +61,13 @@ pub(crate) fn story<'py>(
     keys: &[Bound<'py, PyAny>],
 ) -> PyResult<Story<'py>> {
     let (engine, number) = (&shared.engine, shared.cluster.number);
-    let named = keys.iter().map(|key| parse(key, number)).collect::<PyResult<Vec<_>>>()?;
+    // A task that is gone is told of by its id: its key can no more be compared.
+    let named = keys.iter().map(|key| {
+        let named = parse(key, number)?;
+        let gone = named.impure().filter(|task| engine.look_up(&[*task]).is_empty());
+        Ok((named.key, shared.impure_task(key, &named).or(gone)))
+    });
+    let named = named.collect::<PyResult<Vec<_>>>()?;
     let (elapsed, seen, kept, parents) = py.detach(|| {
         // Where the engine is asked, others' code may run: the story is not locked then.
         if story_of(shared).is_none() {
@@ -71,8 +77,8 @@ pub(crate) fn story<'py>(
         let asked: Vec<_> = named
             .iter()
             .map(|named| match named {
-                Named::Key(key) => (Some(*key), engine.task_of(*key)),
-                Named::Task(task) => (None, Some(*task)),
+                (_, Some(task)) => (None, Some(*task)),
+                (key, None) => (Some(*key), engine.task_of(*key)),
             })
             .collect();
         // Before the story, so that what it does not tell of was so before it began.

@@ -4,8 +4,10 @@
 //! the fields of dataclasses, nested up to a depth of 100. What holds no future is passed as it is.
 
 use super::handle::Future;
+use crate::interpreter::imports::python;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
 };
@@ -79,7 +81,7 @@ pub(crate) fn replace_at<'py>(
         }
         Container::Dataclass(fields) => {
             let mut copy = None;
-            for name in fields.keys() {
+            for name in names_of(&fields)? {
                 let Ok(item) = value.getattr(name.cast()?) else { continue };
                 let Some(new) = replace_at(&item, by, depth - 1)? else { continue };
                 if copy.is_none() {
@@ -113,6 +115,22 @@ fn each<'py>(
         new_items.push(new.unwrap_or(item));
     }
     Ok(changed.then_some(new_items))
+}
+
+/// The names of a dataclass's fields. Its `__dataclass_fields__` also lists class variables, which are no part of
+/// an instance, and the arguments of `__init__` alone.
+pub(crate) fn names_of<'py>(fields: &Bound<'py, PyDict>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    static FIELD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = fields.py();
+    let of_instances = python(py, &FIELD, "dataclasses", "_FIELD")?;
+    let mut names = Vec::with_capacity(fields.len());
+    for (name, field) in fields.iter() {
+        let kind = field.getattr_opt(intern!(py, "_field_type"))?;
+        if kind.is_none_or(|kind| kind.is(of_instances)) {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 pub(crate) enum Container<'a, 'py> {

@@ -5,7 +5,6 @@
 
 use super::shared::Shared;
 use crate::task::job::PyJob;
-use crate::task::key::{Named, parse};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::sync::{Arc, OnceLock};
@@ -24,10 +23,6 @@ impl Core {
 
     /// Returns the job that has this key, and counts one more future on it.
     pub(crate) fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Arc<PyJob>>> {
-        let shared = self.shared()?;
-        Ok(match parse(key, shared.cluster.number)? {
-            Named::Key(key) => shared.engine.find(key),
-            Named::Task(task) => shared.engine.find_task(task),
-        })
+        self.shared()?.find(key)
     }
 }

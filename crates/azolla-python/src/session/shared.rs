@@ -6,7 +6,9 @@ use super::thread;
 use crate::interpreter::forks;
 use crate::interpreter::imports::error;
 use crate::task::job::PyJob;
+use crate::task::key::{Named, parse};
 use azolla::runtime::{Engine, Job, Listen, Story};
+use azolla_core::TaskId;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -168,6 +170,22 @@ impl Shared {
     pub(crate) fn check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
         self.cluster.check_open(py, what)?;
         if self.has_left() { Err(closed(py, what)) } else { Ok(()) }
+    }
+
+    /// Returns the impure task that has exactly this key, if it is kept.
+    pub(crate) fn impure_task(&self, key: &Bound<'_, PyAny>, named: &Named) -> Option<TaskId> {
+        let task = named.impure()?;
+        let (_, _, job) = self.engine.look_up(&[task]).pop()?;
+        job.key(key.py()).eq(key).is_ok_and(|same| same).then_some(task)
+    }
+
+    /// Returns the job that has this key, and counts one more future on it.
+    pub(crate) fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Arc<PyJob>>> {
+        let named = parse(key, self.cluster.number)?;
+        Ok(match self.impure_task(key, &named) {
+            Some(task) => self.engine.find_task(task),
+            None => self.engine.find(named.key),
+        })
     }
 
     /// Returns the client object, or Python's None once it is gone.

@@ -4,7 +4,7 @@
 //! `future/nested.rs` says what is looked into.
 
 use crate::future::handle::Future;
-use crate::future::nested::{Container, DEPTH, container, members, replace_at};
+use crate::future::nested::{Container, DEPTH, container, members, names_of, replace_at};
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
 use pyo3::exceptions::PyValueError;
@@ -52,7 +52,7 @@ fn find_at(
         Container::FrozenSet(set) => members(set)?.into_iter().try_for_each(&mut each),
         Container::Dict(dict) => dict.values().iter().try_for_each(&mut each),
         Container::Dataclass(fields) => {
-            for name in fields.keys() {
+            for name in names_of(&fields)? {
                 if let Ok(item) = value.getattr(name.cast()?) {
                     each(item)?;
                 }

@@ -35,32 +35,24 @@ pub(crate) fn map<'py>(
         Futures { shared, all: Vec::with_capacity(zipped.size_hint().min(1 << 16)), places: None };
     let mut portion: Vec<Submission<PyJob>> = Vec::new();
     let mut number = 0;
-    loop {
-        let next = zipped.next_call(function)?;
-        let ended = next.is_none();
-        if let Some(call) = next {
-            let key = keys.at(number)?;
-            number += 1;
-            // Every task has its own keywords: one that changes them changes nobody else's.
-            let kwargs = kwargs.as_ref().map(|kwargs| kwargs.copy()).transpose()?;
-            portion.push(common.task(call, kwargs, key.as_ref())?);
+    while let Some(call) = zipped.next_call(function)? {
+        let key = keys.at(number)?;
+        number += 1;
+        if let Some(job) = common.impure(key.as_ref())? {
+            futures.submit(py, &mut portion)?;
+            futures.add(py, job, true)?;
+            continue;
         }
-        if ended || portion.len() == PORTION {
-            let mut jobs: Vec<_> = portion.iter().map(|one| Arc::clone(&one.payload)).collect();
-            let taken = shared.engine.submit_all(portion.drain(..));
-            let some_taken = !taken.is_empty();
-            for (place, job) in taken {
-                jobs[place] = job;
-            }
-            for job in jobs {
-                futures.add(py, job, some_taken)?;
-            }
-        }
-        if ended {
-            keys.check_length(number)?;
-            return Ok(futures.all);
+        // Every task has its own keywords: one that changes them changes nobody else's.
+        let kwargs = kwargs.as_ref().map(|kwargs| kwargs.copy()).transpose()?;
+        portion.push(common.task(call, kwargs, key.as_ref())?);
+        if portion.len() == PORTION {
+            futures.submit(py, &mut portion)?;
         }
     }
+    futures.submit(py, &mut portion)?;
+    keys.check_length(number)?;
+    Ok(futures.all)
 }
 
 /// The futures of one `map`: calls that are one task, since they are equal, have the same.
@@ -72,6 +64,17 @@ struct Futures<'a, 'py> {
 }
 
 impl<'py> Futures<'_, 'py> {
+    /// Submits these, and adds their futures.
+    fn submit(&mut self, py: Python<'py>, portion: &mut Vec<Submission<PyJob>>) -> PyResult<()> {
+        let mut jobs: Vec<_> = portion.iter().map(|one| Arc::clone(&one.payload)).collect();
+        let taken = self.shared.engine.submit_all(portion.drain(..));
+        let some_taken = !taken.is_empty();
+        for (place, job) in taken {
+            jobs[place] = job;
+        }
+        jobs.into_iter().try_for_each(|job| self.add(py, job, some_taken))
+    }
+
     fn add(&mut self, py: Python<'py>, job: Arc<PyJob>, some_taken: bool) -> PyResult<()> {
         if some_taken && self.places.is_none() {
             let mut places = FxHashMap::default();

@@ -10,7 +10,7 @@ use crate::interpreter::imports::python;
 use crate::session::shared::Shared;
 use crate::session::thread::{current_task, is_loop_thread};
 use crate::task::job::{Call, Name, PyJob};
-use crate::task::key::{Named, parse};
+use crate::task::key::{parse, pure};
 use crate::task::names::{function_name, short_repr};
 use crate::token::FunctionToken;
 use azolla::runtime::{Job, Submission, watch_all};
@@ -130,10 +130,6 @@ impl<'a, 'py> Common<'a, 'py> {
         if self.actor {
             job.set_caller(crate::future::actor::caller(self.py)?);
         }
-        let key = match key {
-            Some(Named::Key(key)) => Some(key),
-            _ => None,
-        };
         Ok(Submission {
             payload: Arc::new(job),
             key,
@@ -152,18 +148,18 @@ impl<'a, 'py> Common<'a, 'py> {
         call: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
         key: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<(Name, Option<Named>)> {
+    ) -> PyResult<(Name, Option<Key>)> {
         if let Some(key) = key {
             let named = parse(key, self.shared.cluster.number)?;
-            return Ok((Name::Given(key.clone().unbind()), Some(named)));
+            return Ok((Name::Given(key.clone().unbind()), Some(named.key)));
         }
         let function = self.name.clone().unbind();
         if let Some(token) = &self.token
             && let Some(digest) = token.call(self.py, call, kwargs, &future_digest)?
         {
             let digest = if self.prefixed { self.with_prefix(digest) } else { digest };
-            let named = Named::Key(Key::from_digest(digest));
-            return Ok((Name::Pure { function, digest }, Some(named)));
+            let key = pure(&self.name.to_string_lossy(), digest);
+            return Ok((Name::Pure { function, digest }, Some(key)));
         }
         Ok((Name::Impure { function }, None))
     }
@@ -171,6 +167,14 @@ impl<'a, 'py> Common<'a, 'py> {
     fn with_prefix(&self, digest: u128) -> u128 {
         let name = self.name.to_string_lossy();
         xxhash_rust::xxh3::xxh3_128(&[&digest.to_le_bytes(), name.as_bytes()].concat())
+    }
+
+    /// Returns the impure task that has this key, and counts one more future on it. The engine knows no key of it.
+    pub(super) fn impure(&self, key: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Arc<PyJob>>> {
+        let Some(key) = key else { return Ok(None) };
+        let named = parse(key, self.shared.cluster.number)?;
+        let task = self.shared.impure_task(key, &named);
+        Ok(task.and_then(|task| self.shared.engine.find_task(task)))
     }
 
     /// Submits one call, and returns a future on it: on the task that has its key, if there is one.
@@ -181,10 +185,7 @@ impl<'a, 'py> Common<'a, 'py> {
         key: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Future>> {
         let engine = &self.shared.engine;
-        if let Some(key) = key
-            && let Named::Task(task) = parse(key, self.shared.cluster.number)?
-            && let Some(job) = engine.find_task(task)
-        {
+        if let Some(job) = self.impure(key)? {
             return Future::object(self.py, job, Arc::clone(self.shared));
         }
         let submission = self.task(call, kwargs, key)?;

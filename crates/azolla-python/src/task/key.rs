@@ -11,12 +11,28 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// What a key given by the user names.
-pub(crate) enum Named {
-    /// Whatever task has this key.
-    Key(Key),
-    /// An impure task of this cluster.
-    Task(TaskId),
+/// What a key that the user gives may name.
+pub(crate) struct Named {
+    /// What a task is found by that was submitted under this key.
+    pub(crate) key: Key,
+    /// The impure task whose id the key ends in, if it reads so. Its own key may begin otherwise, and then
+    /// this key is not its.
+    task: Option<TaskId>,
+}
+
+impl Named {
+    /// Returns the impure task whose key this may be.
+    pub(crate) fn impure(&self) -> Option<TaskId> {
+        self.task
+    }
+}
+
+/// Returns what a pure task is found by: all of its key counts, the function's name too.
+pub(crate) fn pure(function: &str, digest: u128) -> Key {
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(&xxh3_128(function.as_bytes()).to_le_bytes());
+    bytes[16..].copy_from_slice(&digest.to_le_bytes());
+    Key::from_digest(xxh3_128(&bytes))
 }
 
 /// The key of an impure task: reversible, and written like a UUID.
@@ -41,18 +57,20 @@ fn veil(_py: Python<'_>, engine: u32) -> u128 {
     veils.get(&engine).copied().unwrap_or_default()
 }
 
-/// Understands a key. An error says what keys may be.
+/// Understands a key.
+///
+/// # Errors
+/// A `TypeError` that says what keys may be.
 pub(crate) fn parse(key: &Bound<'_, PyAny>, cluster: u128) -> PyResult<Named> {
+    let mut task = None;
     if let Ok(text) = key.cast::<PyString>() {
         let text = text.to_string_lossy();
-        if let Some(digest) = pure_digest(&text) {
-            return Ok(Named::Key(Key::from_digest(digest)));
+        if let Some((function, digest)) = pure_parts(&text) {
+            return Ok(Named { key: pure(function, digest), task });
         }
-        if let Some(task) = impure_id(&text, cluster) {
-            return Ok(Named::Task(task));
-        }
+        task = impure_id(&text, cluster);
     }
-    digest(key).map(|digest| Named::Key(Key::from_digest(digest)))
+    Ok(Named { key: Key::from_digest(digest(key)?), task })
 }
 
 /// A digest of the key itself: keys that differ only in their types, as `1` and `"1"` do, differ.
@@ -62,11 +80,11 @@ pub(crate) fn digest(key: &Bound<'_, PyAny>) -> PyResult<u128> {
     Ok(xxh3_128(&bytes))
 }
 
-/// The digest at the end of a pure task's key.
-fn pure_digest(key: &str) -> Option<u128> {
-    let (_, digest) = key.rsplit_once('-')?;
+/// Splits a pure task's key into the function's name and the digest of the call.
+fn pure_parts(key: &str) -> Option<(&str, u128)> {
+    let (function, digest) = key.rsplit_once('-')?;
     let hex = digest.len() == 32 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    hex.then(|| u128::from_str_radix(digest, 16).ok()).flatten()
+    if hex { Some((function, u128::from_str_radix(digest, 16).ok()?)) } else { None }
 }
 
 fn impure_id(key: &str, cluster: u128) -> Option<TaskId> {

@@ -27,14 +27,14 @@ impl<'py> Walk<'_, 'py> {
         }
     }
 
-    /// Writes an array: type, shape, and the elements in C's order, however they lie in memory.
+    /// Writes an array: type, layout, and the elements in C's order.
     fn array(&mut self, array: &Bound<'py, PyAny>) -> Hashed<bool> {
         let py = self.py;
         let dtype = array.getattr(intern!(py, "dtype"))?;
         let Some(name) = plain(&dtype)? else { return self.records(array, &dtype) };
         self.out.tag(Tag::Array);
         self.text(&name)?;
-        self.shape(array)?;
+        self.layout(array)?;
         self.elements(array)?;
         Ok(true)
     }
@@ -49,9 +49,19 @@ impl<'py> Walk<'_, 'py> {
         }
         self.out.tag(Tag::Array);
         self.value(dtype)?;
-        self.shape(array)?;
+        self.layout(array)?;
         self.elements(array)?;
         Ok(true)
+    }
+
+    /// Writes what a function can tell of an array beside its elements: shape, strides, and whether it may be
+    /// written to. `ravel(order="K")` of two arrays that are equal gives different results if their strides differ.
+    fn layout(&mut self, array: &Bound<'py, PyAny>) -> Hashed {
+        let py = self.py;
+        self.shape(array)?;
+        self.value(&array.getattr(intern!(py, "strides"))?)?;
+        let flags = array.getattr(intern!(py, "flags"))?;
+        self.value(&flags.getattr(intern!(py, "writeable"))?)
     }
 
     fn shape(&mut self, array: &Bound<'py, PyAny>) -> Hashed {
@@ -95,6 +105,8 @@ impl<'py> Walk<'_, 'py> {
         self.out.tag(Tag::MemoryView);
         self.value(&view.getattr(intern!(py, "format"))?)?;
         self.shape(view)?;
+        self.value(&view.getattr(intern!(py, "strides"))?)?;
+        self.value(&view.getattr(intern!(py, "readonly"))?)?;
         let size: usize = view.getattr(intern!(py, "nbytes"))?.extract()?;
         if size <= PIECE || !view.getattr(intern!(py, "c_contiguous"))?.is_truthy()? {
             return self.copied(view);

@@ -59,6 +59,13 @@ def test_a_key_that_reads_as_a_gone_tasks_is_a_key_all_the_same(client: Client) 
     assert again.result() == 1
 
 
+def test_texts_that_are_no_unicode_are_different_keys(client: Client) -> None:
+    texts = ["\ud800", "\ud801", "\ufffd", f"\ud800-{HASH}", f"\udfff-{HASH}", f"\ufffd-{HASH}"]
+    futures = [client.submit(int, str(number), key=text) for number, text in enumerate(texts)]
+    assert client.gather(futures) == list(range(6))
+    assert [Future(text, client).result() for text in texts] == list(range(6))
+
+
 def test_scattered_values_and_calls_of_one_digest_are_apart(client: Client) -> None:
     data = client.scatter(np.arange(3))
     other = client.submit(int, "5", key="sum-" + data.key.rpartition("-")[2])

@@ -186,9 +186,7 @@ impl Core {
         let function = value.get_type().qualname()?.unbind();
         let (name, key) = if let Some(key) = key {
             let named = parse(&key, shared.cluster.number)?;
-            if let Some(task) = shared.impure_task(&key, &named)
-                && let Some(job) = shared.engine.find_task(task)
-            {
+            if let Some(job) = shared.find_impure(&named) {
                 return Ok(Future::new(py, job, Arc::clone(shared)));
             }
             (Name::Given(key.unbind()), Some(named.key))

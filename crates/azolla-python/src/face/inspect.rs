@@ -64,8 +64,8 @@ pub(crate) fn story<'py>(
     // A task that is gone is told of by its id: its key can no more be compared.
     let named = keys.iter().map(|key| {
         let named = parse(key, number)?;
-        let gone = named.impure().filter(|task| engine.look_up(&[*task]).is_empty());
-        Ok((named.key, shared.impure_task(key, &named).or(gone)))
+        let gone = named.ends_in.filter(|task| engine.look_up(&[*task]).is_empty());
+        Ok((named.key, shared.impure_task(&named).or(gone)))
     });
     let named = named.collect::<PyResult<Vec<_>>>()?;
     let (elapsed, seen, kept, parents) = py.detach(|| {

@@ -172,20 +172,22 @@ impl Shared {
         if self.has_left() { Err(closed(py, what)) } else { Ok(()) }
     }
 
-    /// Returns the impure task that has exactly this key, if it is kept.
-    pub(crate) fn impure_task(&self, key: &Bound<'_, PyAny>, named: &Named) -> Option<TaskId> {
-        let task = named.impure()?;
+    /// Returns the impure task that has exactly this key, if it is kept. The engine knows no key of it.
+    pub(crate) fn impure_task(&self, named: &Named<'_>) -> Option<TaskId> {
+        let task = named.ends_in?;
         let (_, _, job) = self.engine.look_up(&[task]).pop()?;
-        job.key(key.py()).eq(key).is_ok_and(|same| same).then_some(task)
+        job.has_impure_key(&named.given).then_some(task)
+    }
+
+    /// Returns the job of that task, and counts one more future on it.
+    pub(crate) fn find_impure(&self, named: &Named<'_>) -> Option<Arc<PyJob>> {
+        self.engine.find_task(self.impure_task(named)?)
     }
 
     /// Returns the job that has this key, and counts one more future on it.
     pub(crate) fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Arc<PyJob>>> {
         let named = parse(key, self.cluster.number)?;
-        Ok(match self.impure_task(key, &named) {
-            Some(task) => self.engine.find_task(task),
-            None => self.engine.find(named.key),
-        })
+        Ok(self.find_impure(&named).or_else(|| self.engine.find(named.key)))
     }
 
     /// Returns the client object, or Python's None once it is gone.

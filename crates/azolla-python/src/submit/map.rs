@@ -36,16 +36,16 @@ pub(crate) fn map<'py>(
     let mut portion: Vec<Submission<PyJob>> = Vec::new();
     let mut number = 0;
     while let Some(call) = zipped.next_call(function)? {
-        let key = keys.at(number)?;
+        let named = common.named(keys.at(number)?.as_ref())?;
         number += 1;
-        if let Some(job) = common.impure(key.as_ref())? {
+        if let Some(job) = named.as_ref().and_then(|named| shared.find_impure(named)) {
             futures.submit(py, &mut portion)?;
             futures.add(py, job, true)?;
             continue;
         }
         // Every task has its own keywords: one that changes them changes nobody else's.
         let kwargs = kwargs.as_ref().map(|kwargs| kwargs.copy()).transpose()?;
-        portion.push(common.task(call, kwargs, key.as_ref())?);
+        portion.push(common.task(call, kwargs, named.as_ref())?);
         if portion.len() == PORTION {
             futures.submit(py, &mut portion)?;
         }

@@ -10,7 +10,7 @@ use crate::interpreter::imports::python;
 use crate::session::shared::Shared;
 use crate::session::thread::{current_task, is_loop_thread};
 use crate::task::job::{Call, Name, PyJob};
-use crate::task::key::{parse, pure};
+use crate::task::key::{Named, parse, pure};
 use crate::task::names::{function_name, short_repr};
 use crate::token::FunctionToken;
 use azolla::runtime::{Job, Submission, watch_all};
@@ -104,14 +104,14 @@ impl<'a, 'py> Common<'a, 'py> {
         &self,
         call: Bound<'py, PyTuple>,
         kwargs: Option<Bound<'py, PyDict>>,
-        key: Option<&Bound<'py, PyAny>>,
+        named: Option<&Named<'py>>,
     ) -> PyResult<Submission<PyJob>> {
         let mut inputs = Vec::new();
         find_in_call(&call, self.shared, &mut inputs)?;
         if let Some(kwargs) = &kwargs {
             find(kwargs.as_any(), self.shared, &mut inputs)?;
         }
-        let (name, key) = self.name(&call, kwargs.as_ref(), key)?;
+        let (name, key) = self.name(&call, kwargs.as_ref(), named)?;
         hide_call(&call);
         let call = Call {
             call: call.unbind(),
@@ -147,11 +147,10 @@ impl<'a, 'py> Common<'a, 'py> {
         &self,
         call: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
-        key: Option<&Bound<'py, PyAny>>,
+        named: Option<&Named<'py>>,
     ) -> PyResult<(Name, Option<Key>)> {
-        if let Some(key) = key {
-            let named = parse(key, self.shared.cluster.number)?;
-            return Ok((Name::Given(key.clone().unbind()), Some(named.key)));
+        if let Some(named) = named {
+            return Ok((Name::Given(named.given.clone().unbind()), Some(named.key)));
         }
         let function = self.name.clone().unbind();
         if let Some(token) = &self.token
@@ -169,12 +168,9 @@ impl<'a, 'py> Common<'a, 'py> {
         xxhash_rust::xxh3::xxh3_128(&[&digest.to_le_bytes(), name.as_bytes()].concat())
     }
 
-    /// Returns the impure task that has this key, and counts one more future on it. The engine knows no key of it.
-    pub(super) fn impure(&self, key: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Arc<PyJob>>> {
-        let Some(key) = key else { return Ok(None) };
-        let named = parse(key, self.shared.cluster.number)?;
-        let task = self.shared.impure_task(key, &named);
-        Ok(task.and_then(|task| self.shared.engine.find_task(task)))
+    /// Understands the key that the user gives one of the calls.
+    pub(super) fn named(&self, key: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Named<'py>>> {
+        key.map(|key| parse(key, self.shared.cluster.number)).transpose()
     }
 
     /// Submits one call, and returns a future on it: on the task that has its key, if there is one.
@@ -184,13 +180,13 @@ impl<'a, 'py> Common<'a, 'py> {
         kwargs: Option<Bound<'py, PyDict>>,
         key: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Future>> {
-        let engine = &self.shared.engine;
-        if let Some(job) = self.impure(key)? {
+        let named = self.named(key)?;
+        if let Some(job) = named.as_ref().and_then(|named| self.shared.find_impure(named)) {
             return Future::object(self.py, job, Arc::clone(self.shared));
         }
-        let submission = self.task(call, kwargs, key)?;
+        let submission = self.task(call, kwargs, named.as_ref())?;
         let job = Arc::clone(&submission.payload);
-        let existing = engine.submit(submission);
+        let existing = self.shared.engine.submit(submission);
         Future::object(self.py, existing.unwrap_or(job), Arc::clone(self.shared))
     }
 }

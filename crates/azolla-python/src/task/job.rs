@@ -221,6 +221,13 @@ impl PyJob {
         }
     }
 
+    /// Returns true if the task's key is made of its id, and is this text.
+    pub(crate) fn has_impure_key(&self, key: &Bound<'_, PyAny>) -> bool {
+        let text = key.cast::<PyString>().ok().and_then(|text| text.to_cow().ok());
+        matches!(self.key_is, KeyIs::Impure)
+            && text.is_some_and(|text| text == self.key_text(key.py()))
+    }
+
     pub(crate) fn key_text(&self, py: Python<'_>) -> String {
         let named = self.named.bind(py).to_string();
         match self.key_is {

@@ -11,20 +11,14 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// What a key that the user gives may name.
-pub(crate) struct Named {
+/// A key that the user gives, and what it may name.
+pub(crate) struct Named<'py> {
+    /// The key itself.
+    pub(crate) given: Bound<'py, PyAny>,
     /// What a task is found by that was submitted under this key.
     pub(crate) key: Key,
-    /// The impure task whose id the key ends in, if it reads so. Its own key may begin otherwise, and then
-    /// this key is not its.
-    task: Option<TaskId>,
-}
-
-impl Named {
-    /// Returns the impure task whose key this may be.
-    pub(crate) fn impure(&self) -> Option<TaskId> {
-        self.task
-    }
+    /// The impure task whose id the key ends in, if it reads so. That task's own key may begin otherwise.
+    pub(crate) ends_in: Option<TaskId>,
 }
 
 /// Returns what a pure task is found by: all of its key counts, the function's name too.
@@ -61,16 +55,17 @@ fn veil(_py: Python<'_>, engine: u32) -> u128 {
 ///
 /// # Errors
 /// A `TypeError` that says what keys may be.
-pub(crate) fn parse(key: &Bound<'_, PyAny>, cluster: u128) -> PyResult<Named> {
-    let mut task = None;
-    if let Ok(text) = key.cast::<PyString>() {
-        let text = text.to_string_lossy();
-        if let Some((function, digest)) = pure_parts(&text) {
-            return Ok(Named { key: pure(function, digest), task });
-        }
-        task = impure_id(&text, cluster);
-    }
-    Ok(Named { key: Key::from_digest(digest(key)?), task })
+pub(crate) fn parse<'py>(given: &Bound<'py, PyAny>, cluster: u128) -> PyResult<Named<'py>> {
+    // Text that is no proper UTF-8 is nobody's but the user's.
+    let text = given.cast::<PyString>().ok().and_then(|text| text.to_cow().ok());
+    let (key, ends_in) = match text.as_deref() {
+        Some(text) => match pure_parts(text) {
+            Some((function, digest)) => (pure(function, digest), None),
+            None => (Key::from_digest(digest(given)?), impure_id(text, cluster)),
+        },
+        None => (Key::from_digest(digest(given)?), None),
+    };
+    Ok(Named { given: given.clone(), key, ends_in })
 }
 
 /// A digest of the key itself: keys that differ only in their types, as `1` and `"1"` do, differ.
@@ -105,7 +100,15 @@ fn write(key: &Bound<'_, PyAny>, bytes: &mut Vec<u8>) -> PyResult<()> {
         bytes.extend(content);
     };
     if let Ok(text) = key.cast::<PyString>() {
-        tagged(b's', text.to_string_lossy().as_bytes());
+        match text.to_cow() {
+            Ok(text) => tagged(b's', text.as_bytes()),
+            // Lone surrogates: all of them are shown alike, and each is another text.
+            Err(_) => {
+                let arguments = (text, "utf-8", "surrogatepass");
+                let bytes = text.py().get_type::<PyString>().call_method1("encode", arguments)?;
+                tagged(b'u', bytes.cast::<PyBytes>()?.as_bytes());
+            }
+        }
     } else if let Ok(content) = key.cast::<PyBytes>() {
         tagged(b'b', content.as_bytes());
     } else if key.is_instance_of::<PyInt>() || key.is_instance_of::<PyFloat>() {

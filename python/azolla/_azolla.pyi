@@ -72,14 +72,14 @@ class Future(Generic[_T_co]):
     """The result that a task will have.
 
     Futures come from `Client.submit`, `Client.map` and `Client.scatter`. Given as arguments to other tasks they stand
-    for their results. A result is kept while a future on it lives, or a task that needs it.
+    for their results. The result is kept as long as a future on it lives, or a task that needs it.
 
     Two futures on one task are different objects, neither equal nor of equal hash. Pickled, a future is its key;
     unpickled, it belongs to the current client.
 
     Where blocking would block an event loop (on the client's own loop, and with `Client(asynchronous=True)`), `result`,
-    `exception` and `traceback` return awaitables. Type checkers are told of the blocking kind alone; `await future`
-    is the same everywhere.
+    `exception` and `traceback` return awaitables. The stubs tell type checkers of the blocking kind alone; `await
+    future` is the same everywhere.
 
     Args:
         key: The key of a task.
@@ -97,8 +97,8 @@ class Future(Generic[_T_co]):
     def key(self) -> Any:
         """The key of the task: its name in the client.
 
-        It is what was given as `key=`. Otherwise it is text: the function's name, then the digest of the call or, for
-        an impure one, something unique.
+        It is the `key=` of the submission, if there was one. Otherwise it is text: the function's name, then the digest
+        of a pure call, or something unique for an impure one.
 
         >>> client.submit(pow, 2, 10, key="kibi").key
         'kibi'
@@ -108,7 +108,8 @@ class Future(Generic[_T_co]):
 
     @property
     def client(self) -> Client | None:
-        """The client that has the task; None if it is gone, or there was none where the future was unpickled.
+        """The client that has the task; None if the client is gone, or the future was unpickled where there was no
+        client.
 
         >>> client.submit(pow, 2, 10).client is client
         True
@@ -118,8 +119,8 @@ class Future(Generic[_T_co]):
     def status(self) -> _Status | None:
         """How the task stands: `"pending"`, `"finished"`, `"error"`, `"cancelled"` or `"lost"`.
 
-        Pending are tasks that wait or run. A future that was released reads cancelled, and one made from a key that no
-        task has reads lost. None: the future was unpickled where there was no client.
+        A task that waits or runs is pending. A future that was released reads cancelled, and a future made from a key
+        that no task has reads lost. The status is None where the future was unpickled without a client.
 
         >>> future = client.submit(int, "seven")
         >>> future.exception()
@@ -140,7 +141,7 @@ class Future(Generic[_T_co]):
         """
 
     def done(self) -> bool:
-        """Whether the task has ended, however it did: a future that failed or was cancelled is done too.
+        """Returns True once the task has ended, in whatever way: a future that failed or was cancelled is done too.
 
         >>> future = client.submit(pow, 2, 10)
         >>> _ = wait(future)
@@ -149,7 +150,7 @@ class Future(Generic[_T_co]):
         """
 
     def cancelled(self) -> bool:
-        """Whether the task was cancelled, or this future released.
+        """Returns True if the task was cancelled, or this future was released.
 
         >>> future = client.submit(pow, 2, 10)
         >>> future.release()
@@ -158,12 +159,12 @@ class Future(Generic[_T_co]):
         """
 
     def result(self, timeout: _Timeout = None) -> _T_co:
-        """The result, waited for; or the exception that the task raised, raised again.
+        """Waits for the task, and returns its result or raises the exception that the task raised.
 
         The exception is the one that the task raised, with its traceback, its cause and its notes, and a note that
         names the task. A task whose input failed has that input's exception.
 
-        Called in a task, this takes no slot while it waits. Ctrl-C ends the wait and leaves the task alone.
+        A task that calls this takes no slot while it waits. Ctrl-C ends the wait and leaves the task alone.
 
         Args:
             timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
@@ -183,7 +184,8 @@ class Future(Generic[_T_co]):
         """
 
     def exception(self, timeout: _Timeout = None) -> BaseException | None:
-        """The exception that the task raised, waited for; None if it succeeded, was cancelled, or is released.
+        """Waits for the task, and returns the exception that it raised; None if it succeeded, was cancelled, or was
+        released.
 
         Args:
             timeout: As for `result`.
@@ -198,7 +200,7 @@ class Future(Generic[_T_co]):
         """
 
     def traceback(self, timeout: _Timeout = None) -> TracebackType | None:
-        """The traceback of the exception that the task raised, waited for; None if it succeeded.
+        """Waits for the task, and returns the traceback of the exception that it raised; None if it succeeded.
 
         It begins with the task's own function. An exception from native code has none.
 
@@ -217,8 +219,8 @@ class Future(Generic[_T_co]):
     def cancel(self, reason: str | None = None, msg: str | None = None, force: bool = False) -> None:
         """Cancels the task and what depends on it.
 
-        A task that runs goes on to its end, for nobody; a coroutine is cancelled at its next `await`. A task that has
-        ended is cancelled too, and its result goes; what depended on it and has ended keeps its own.
+        A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`. A
+        task that has ended is cancelled too, and its result goes; what depended on it and has ended keeps its own.
 
         Args:
             reason: Taken as Dask takes it.
@@ -256,7 +258,7 @@ class Future(Generic[_T_co]):
     def release(self) -> None:
         """Lets go of the task, as dropping the future does; from then on the future reads cancelled.
 
-        A task that nobody wants any more is not run, and its result not kept.
+        When no future and no other task needs the task any more, it does not run, and its result is not kept.
 
         >>> future = client.submit(pow, 2, 10)
         >>> future.release()
@@ -266,10 +268,10 @@ class Future(Generic[_T_co]):
         """
 
     def add_done_callback(self, fn: Callable[[Future[_T_co]], object]) -> None:
-        """Has `fn(future)` called once the task has ended, however it ends; at once if it has.
+        """Calls `fn(future)` once the task has ended, in whatever way; at once if it has ended.
 
-        Callbacks run one after the other on a thread of the client's. What one raises is shown by
-        `sys.unraisablehook`, and nothing else.
+        Callbacks run one after the other on a thread of the client. When a callback raises, `sys.unraisablehook` shows
+        the exception, and nothing else happens.
 
         Args:
             fn: What to call.
@@ -282,7 +284,8 @@ class Future(Generic[_T_co]):
         """
 
     def __await__(self) -> Generator[Any, None, _T_co]:
-        """The result, or the task's exception raised, as from `result`, on whatever event loop is running.
+        """Awaits the task on the running event loop, whichever it is. Gives what `result` gives: the result, or the
+        task's exception raised.
 
         >>> import asyncio
         >>> async def main():
@@ -305,8 +308,8 @@ class Future(Generic[_T_co]):
 
 @final
 class ActorFuture(Future[_T_co]):
-    """The result that a call of an actor's method will have. It is a `Future` like any other, but that a call is made
-    though no future on it is left, and never made again.
+    """The result that a call of an actor's method will have. It is a `Future` like any other, with two differences: the
+    call is made even if no future on it is left, and it is never made again.
 
     >>> class Counter:
     ...     n = 0
@@ -569,7 +572,7 @@ class Endings:
         """
 
     def has_ready(self) -> bool:
-        """Whether the next future would come at once.
+        """Returns True if the next future would come at once.
 
         >>> endings = as_completed(client.map(abs, [-1, -2]))
         >>> [_, _] = endings
@@ -578,7 +581,7 @@ class Endings:
         """
 
     def is_empty(self) -> bool:
-        """Whether no future is still to come.
+        """Returns True if no future is still to come.
 
         >>> as_completed([]).is_empty()
         True
@@ -639,7 +642,7 @@ class Running:
 
     @property
     def client(self) -> Client:
-        """The client whose task it is."""
+        """The client that submitted the task."""
 
     @property
     def key(self) -> Any:
@@ -647,20 +650,20 @@ class Running:
 
     @property
     def worker(self) -> int:
-        """The number of the worker that it is on."""
+        """The number of the worker that the task is on."""
 
     @property
     def forked(self) -> bool:
-        """Whether this is the child of a fork that the task has made."""
+        """True in the child of a fork that the task has made."""
 
     def done(self, result: Any) -> None:
-        """The task has returned this."""
+        """Ends the task with this result."""
 
     def failed(self, error: BaseException) -> None:
-        """The task has raised this."""
+        """Ends the task with this exception, or queues it again for a retry."""
 
     def on_end(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
-        """Calls `loop.call_soon_threadsafe(callback)` when the task ends, or is cancelled."""
+        """Calls `loop.call_soon_threadsafe(callback)` when the task ends or is cancelled."""
 
 @final
 class Observations:
@@ -701,7 +704,7 @@ def thread_running() -> Running | None:
     """The task on this thread, as an event loop knows those that run there; None outside tasks."""
 
 def wait(futures: Iterable[Future[Any]], timeout: _Timeout = None, first: bool = False) -> None:
-    """Blocks until these futures have ended, or the first of them."""
+    """Blocks until all of these futures have ended, or the first of them."""
 
 def thread_task() -> tuple[Any, int] | None:
     """The key of the task on this thread, and the number of the worker that runs it; None outside tasks."""

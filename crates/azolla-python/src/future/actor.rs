@@ -1,4 +1,4 @@
-//! What a future on an actor gives: not the state, but an `Actor` that has the state's methods called.
+//! What a future on an actor gives: not the state itself, but an `Actor`, which calls the state's methods.
 //!
 //! `submit/actor.rs` makes those calls. The other half of both is Python (`azolla/_shared/actor.py`).
 
@@ -11,13 +11,13 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use std::sync::Arc;
 
-/// What makes the calls of an actor that is to be submitted: a method of its `Turns`.
+/// Returns the function that makes an actor's calls: a method of a new `Turns`.
 pub(crate) fn caller(py: Python<'_>) -> PyResult<Py<PyAny>> {
     static CALLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     python(py, &CALLER, "azolla._shared.actor", "caller")?.call0().map(Bound::unbind)
 }
 
-/// What a future on an actor gives: an `Actor`, which has a future of its own.
+/// Makes the `Actor` for a future on an actor. The `Actor` has a future of its own.
 pub(crate) fn proxy<'py>(
     py: Python<'py>,
     state: &Bound<'py, PyAny>,
@@ -33,7 +33,7 @@ pub(crate) fn proxy<'py>(
     python(py, &PROXY, "azolla._shared.actor", "proxy")?.call1((state.get_type(), future))
 }
 
-/// The error for an actor that is gone.
+/// Makes the error for an actor that is gone.
 pub(crate) fn lost(py: Python<'_>, job: &PyJob, why: &str) -> PyErr {
     let message = format!("the actor {} is gone: {why}", job.key_text(py));
     error(py, "ActorLostError", &message)

@@ -35,8 +35,8 @@ impl Endings {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The future that has this token; none if it was forgotten. Whoever takes the last one sends
-    /// away the others that wait here.
+    /// Takes the future that has this token; None if it was forgotten. The thread that takes the last future sends away
+    /// the other threads that wait here.
     fn taken(&self, token: usize) -> Option<Py<Future>> {
         let mut pending = self.pending();
         let future = pending.futures.remove(&token)?;
@@ -62,11 +62,11 @@ impl Endings {
 }
 
 impl Endings {
-    /// Tasks that go on for long are not to remember every iterator that they were in.
+    /// Takes the listener off these futures. A long task would otherwise remember every iterator that it was ever in.
     fn unlisten(&self, futures: &HashMap<usize, Py<Future>>) {
         let listener: Arc<dyn Listen> = Arc::<Completions<PyJob>>::clone(&self.completions);
         for future in futures.values().map(Py::get) {
-            // After a fork nothing is heard any more, and the locks may be held for ever.
+            // After a fork, no task reports its end any more, and the locks may be held for ever.
             if future.shared().is_ok_and(|shared| !shared.is_forked())
                 && let Some(job) = future.live()
             {
@@ -126,7 +126,7 @@ impl Endings {
         Ok(())
     }
 
-    /// The next that has ended, once there is one; StopIteration if none is to come.
+    /// Waits for the next future that ends, and returns it. Raises StopIteration if none is to come.
     fn _next(&self, py: Python<'_>) -> PyResult<Py<Future>> {
         check_forks(self.forks)?;
         loop {
@@ -145,14 +145,14 @@ impl Endings {
         }
     }
 
-    /// The next that has ended, or None.
+    /// Returns the next future that has ended, or None.
     fn _try_next(&self) -> PyResult<Option<Py<Future>>> {
         check_forks(self.forks)?;
         Ok(self.taken_now())
     }
 
-    /// The next that has ended; or None, and `loop.call_soon_threadsafe(callback)` when there may
-    /// be one.
+    /// Returns the next future that has ended. If there is none yet, returns None, and calls
+    /// `loop.call_soon_threadsafe(callback)` when there may be one.
     fn _next_or_listen(
         &self,
         r#loop: Py<PyAny>,
@@ -165,7 +165,8 @@ impl Endings {
                 return Ok(Some(future));
             }
             let Some(token) = self.completions.next_or_listen(&listener) else {
-                // The last one may have been taken in between: nobody would tell then.
+                // Another thread may have taken the last future in between. Then no other call would wake this
+                // listener.
                 if self.is_empty() {
                     self.completions.send_away();
                 }
@@ -189,13 +190,13 @@ impl Endings {
         pending.futures.len() + pending.ended.len()
     }
 
-    /// Whether the next future would come at once.
+    /// Returns True if the next future would come at once.
     fn has_ready(&self) -> PyResult<bool> {
         check_forks(self.forks)?;
         Ok(self.completions.ready() > 0 || !self.pending().ended.is_empty())
     }
 
-    /// Whether no future is still to come.
+    /// Returns True if no future is still to come.
     fn is_empty(&self) -> bool {
         self.count() == 0
     }

@@ -1,5 +1,5 @@
-//! What is called when a task has ended: a user's callback on the client's thread for them, or
-//! something on an event loop.
+//! What is called when a task has ended: a user's callback on the client's callback thread, or a function on an event
+//! loop.
 
 use super::handle::Future;
 use crate::interpreter::forks::check_forks;
@@ -35,7 +35,7 @@ impl Listen for Callback {
     }
 }
 
-/// Something to call on an event loop when a task has ended.
+/// A function to call on an event loop when a task has ended.
 pub(crate) struct LoopCallback {
     pub(crate) r#loop: Py<PyAny>,
     pub(crate) callback: Py<PyAny>,
@@ -44,7 +44,7 @@ pub(crate) struct LoopCallback {
 impl Listen for LoopCallback {
     fn settled(&self, _token: usize, _status: Status) {
         Python::try_attach(|py| {
-            // The only error is that the loop is closed: then nobody waits on it any more.
+            // The only possible error is that the loop is closed. Then no coroutine waits on it any more.
             let _ = self.r#loop.call_method1(
                 py,
                 intern!(py, "call_soon_threadsafe"),
@@ -54,7 +54,7 @@ impl Listen for LoopCallback {
     }
 }
 
-/// Holds a listener in place; `close` takes it back.
+/// A listener on a job. `close` takes it off.
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct Listening {
     pub(super) job: Arc<PyJob>,

@@ -1,4 +1,4 @@
-//! `gather`: results for futures, in whatever they are nested.
+//! `gather`: replaces futures by their results, in whatever containers they are nested.
 
 use super::callbacks::LoopCallback;
 use super::handle::{Future, raise, value};
@@ -14,7 +14,7 @@ use pyo3::types::PyList;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// What to do with futures that have no result.
+/// What `gather` does with a future that has no result.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Errors {
     Raise,
@@ -33,8 +33,8 @@ impl Errors {
     }
 }
 
-/// Waits for the futures in `futures`, and returns the same with their results in place. `shared`
-/// is the client that is asked.
+/// Waits for the futures in `futures`, and returns the same containers with the results in their places. `shared` is
+/// the client that gathers.
 pub(crate) fn gather<'py>(
     futures: &Bound<'py, PyAny>,
     errors: Errors,
@@ -55,9 +55,9 @@ pub(crate) fn gather<'py>(
     results(futures, errors)
 }
 
-/// The results of jobs that have ended.
+/// Returns the results of jobs that have ended.
 fn values<'py>(py: Python<'py>, jobs: &[Arc<PyJob>]) -> PyResult<Bound<'py, PyAny>> {
-    // Straight into the list: a vector between would be as long.
+    // The results go straight into the list: a vector in between would be as long.
     let mut failed = None;
     let value = |job| {
         value(py, job).unwrap_or_else(|error| {
@@ -69,12 +69,12 @@ fn values<'py>(py: Python<'py>, jobs: &[Arc<PyJob>]) -> PyResult<Bound<'py, PyAn
     failed.map_or_else(|| Ok(values.into_any()), Err)
 }
 
-/// The jobs of all futures in here.
+/// Returns the jobs of all futures in these containers.
 pub(crate) fn jobs(futures: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyJob>>> {
     listed(futures)?.map_or_else(|| nested(futures), Ok)
 }
 
-/// The same, of what is mostly gathered: a list of nothing but futures.
+/// Does the same for the most common case: a list that holds nothing but futures.
 fn listed(futures: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Arc<PyJob>>>> {
     let Ok(list) = futures.cast_exact::<PyList>() else { return Ok(None) };
     let mut jobs = Vec::with_capacity(list.len());
@@ -85,11 +85,11 @@ fn listed(futures: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Arc<PyJob>>>> {
     Ok(Some(jobs))
 }
 
-/// The same, of anything.
+/// Does the same for any nesting.
 fn nested(futures: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyJob>>> {
     let py = futures.py();
     let mut jobs = Vec::new();
-    // The results are put in place later: this walk changes nothing.
+    // `results` puts the results in place later. This walk changes nothing.
     replace_by(futures, &mut |future| {
         jobs.push(future.get().job(py)?);
         Ok(Some(future.clone().into_any()))
@@ -97,7 +97,7 @@ fn nested(futures: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyJob>>> {
     Ok(jobs)
 }
 
-/// Raises the error of one that has failed or was cancelled, if there is one.
+/// Raises the error of the first job that failed or was cancelled, if there is one.
 pub(crate) fn raise_first_failure(py: Python<'_>, jobs: &[Arc<PyJob>]) -> PyResult<()> {
     for job in jobs {
         match job.header().status() {
@@ -115,7 +115,7 @@ pub(crate) fn raise_first_failure(py: Python<'_>, jobs: &[Arc<PyJob>]) -> PyResu
     Ok(())
 }
 
-/// The same nesting with results in place of futures, all of which have ended.
+/// Returns the same nesting with results in the place of futures. All futures must have ended.
 pub(crate) fn results<'py>(
     futures: &Bound<'py, PyAny>,
     errors: Errors,
@@ -131,7 +131,7 @@ pub(crate) fn results<'py>(
     Ok(new.unwrap_or_else(|| futures.clone()))
 }
 
-/// A wait of an event loop for several jobs. `close` breaks it off.
+/// An event loop's wait for several jobs. `close` breaks it off.
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct Gathering {
     jobs: Vec<Arc<PyJob>>,
@@ -148,7 +148,7 @@ struct Countdown {
 }
 
 impl Gathering {
-    /// None if there is nothing to wait for.
+    /// Begins to listen. Returns None if there is nothing to wait for.
     pub(crate) fn begin(
         shared: &Shared,
         jobs: Vec<Arc<PyJob>>,

@@ -1,6 +1,6 @@
-//! What a `Future` is: a handle on a job, which the job counts, with the client that has it.
+//! What a `Future` is: a handle on a job, together with the client that has the job. The job counts its handles.
 //!
-//! The handle neither waits nor calls back: its methods for Python are in `methods`.
+//! The handle does not wait, and calls nothing back. The methods that Python calls are in `methods`.
 
 use crate::interpreter::imports::error;
 use crate::session::shared::Shared;
@@ -12,9 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The result that a task will have.
 ///
-/// Futures come from `Client.submit`, `Client.map` and `Client.scatter`. Given as arguments to other
-/// tasks they stand for their results. A result is kept while a future on it lives, or a task that
-/// needs it.
+/// Futures come from `Client.submit`, `Client.map` and `Client.scatter`. Given as arguments to other tasks they stand
+/// for their results. The result is kept as long as a future on it lives, or a task that needs it.
 #[pyclass(frozen, subclass, weakref, generic, module = "azolla")]
 pub(crate) struct Future {
     pub(super) shared: Option<Arc<Shared>>,
@@ -22,15 +21,15 @@ pub(crate) struct Future {
 }
 
 pub(super) enum Handle {
-    /// One of those counted by the job.
+    /// The job counts this handle.
     Live(Arc<PyJob>),
-    /// Let go of, or never there.
+    /// The future was released, or never had a job.
     Gone(Box<Gone>),
 }
 
 pub(super) struct Gone {
     pub(super) key: Py<PyAny>,
-    /// What `status` says.
+    /// What `Future.status` returns.
     pub(super) status: Option<&'static str>,
     pub(super) job: Weak<PyJob>,
 }
@@ -42,14 +41,14 @@ impl Handle {
 }
 
 impl Future {
-    /// The future that a submission has made: the job counts one already.
+    /// Makes the future for a job that has counted it already.
     pub(crate) fn new(py: Python<'_>, job: Arc<PyJob>, shared: Arc<Shared>) -> Self {
-        // Two on one job are both in the collector's sight.
+        // When two futures stand on one job, the collector must see both.
         job.hidden.show(py);
         let handle = if shared.remember(&job) {
             Handle::Live(job)
         } else {
-            // Closed just now by another thread.
+            // Another thread closed the client just now.
             if job.header().remove_future() {
                 shared.engine.release(job.header());
             }
@@ -58,7 +57,8 @@ impl Future {
         Self { shared: Some(shared), handle: Mutex::new(handle) }
     }
 
-    /// The object that stands for a job, as [`new`](Self::new) makes it.
+    /// Makes the Python object for a job, as [`new`](Self::new) makes the future. It hides the object from the
+    /// collector while it is the only future on a pending job.
     pub(crate) fn object(
         py: Python<'_>,
         job: Arc<PyJob>,
@@ -79,7 +79,7 @@ impl Future {
         })
     }
 
-    /// The job, unless the future was released, or its client has left.
+    /// Returns the job, unless the future was released or its client has left the cluster.
     pub(crate) fn live(&self) -> Option<Arc<PyJob>> {
         if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
             return None;
@@ -90,7 +90,7 @@ impl Future {
         }
     }
 
-    /// The job, unless the future was released.
+    /// Returns the job. A future that was released raises `FutureCancelledError`.
     pub(crate) fn job(&self, py: Python<'_>) -> PyResult<Arc<PyJob>> {
         self.shared()?.check_process()?;
         self.live().ok_or_else(|| {
@@ -107,7 +107,7 @@ impl Future {
         Ok(job.key(py))
     }
 
-    /// What `status` says, in a forked child what it said last.
+    /// Returns the status. In a forked child, that is the status at the fork.
     pub(super) fn last_status(&self) -> Option<&'static str> {
         if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
             return Some("cancelled");
@@ -125,7 +125,7 @@ impl Future {
     }
 }
 
-/// One future fewer on this job.
+/// Gives up one handle on its job.
 pub(super) fn let_go(shared: Option<&Shared>, handle: &Handle) {
     if let (Some(shared), Handle::Live(job)) = (shared, handle) {
         job.hidden.forget();
@@ -140,7 +140,7 @@ impl Drop for Future {
     }
 }
 
-/// The result of a job that has ended, or its error raised.
+/// Returns the result of a job that has ended, or raises its error.
 pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, PyAny>> {
     match (job.header().status(), job.outcome()) {
         (Status::Finished, Some(Ok(value))) => Ok(value.bind(py).clone()),
@@ -153,11 +153,11 @@ pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, Py
     }
 }
 
-/// The very exception that the task raised, as it was when the task ended.
+/// Returns the exception object that the task raised, in the state that it had when the task ended.
 pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
     match failure {
         Failure::Engine(message) => error(py, "EngineError", message),
-        // However often it is raised, the traceback does not grow.
+        // The traceback stays as long as it was, however often the exception is raised.
         Failure::Raised(raised) => {
             crate::interpreter::raised::note(raised);
             raised.error(py)

@@ -1,4 +1,4 @@
-//! What Python calls on a `Future`, and what those methods share: waiting, results, awaitables.
+//! The methods of `Future` for Python, and what they share: waiting, results and awaitables.
 
 use super::actor::proxy;
 use super::callbacks::{Callback, Listening, LoopCallback};
@@ -16,12 +16,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 impl Future {
-    /// The result of a future that has ended.
+    /// Returns the result of a future that has ended.
     pub(crate) fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.result_of(py, &self.job(py)?)
     }
 
-    /// The result of this future's job, which has ended: of an actor, what its methods are called by.
+    /// Returns the result of this future's job, which has ended. For an actor, it returns the proxy that calls the
+    /// actor's methods.
     fn result_of<'py>(&self, py: Python<'py>, job: &Arc<PyJob>) -> PyResult<Bound<'py, PyAny>> {
         let value = value(py, job)?;
         match (job.caller(), &self.shared) {
@@ -30,8 +31,8 @@ impl Future {
         }
     }
 
-    /// The result for a task that was submitted with this future, which may have been released since: while
-    /// such a task is to run, its inputs are kept.
+    /// Returns the result for a task that was submitted with this future. The future may have been released since: the
+    /// engine keeps the inputs of a task until the task has run.
     pub(crate) fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
             Handle::Live(job) => Some(Arc::clone(job)),
@@ -43,11 +44,11 @@ impl Future {
         }
     }
 
-    /// Waits for the end, however the client waits.
+    /// Blocks until the task has ended.
     fn wait(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Arc<PyJob>> {
         let job = self.job(py)?;
         let deadline = wait::deadline(timeout)?;
-        // One that failed may be pending again by now, having been retried.
+        // The loop is for a retry: a task that failed may be pending again by now.
         while job.header().status() == Status::Pending {
             let guest = self.shared.as_deref().filter(|shared| shared.is_guest());
             wait::wait(py, std::slice::from_ref(&job), Until::All, deadline, guest)?;
@@ -55,7 +56,7 @@ impl Future {
         Ok(job)
     }
 
-    /// As `wait`; a future that was released has ended.
+    /// Blocks as `wait` does. A future that was released counts as ended.
     fn wait_if_live(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         self.shared()?.check_process()?;
         if self.live().is_some() {
@@ -64,7 +65,7 @@ impl Future {
         Ok(())
     }
 
-    /// None, or where callers await, something to await.
+    /// Returns None, or an awaitable of None where callers await.
     fn ready<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static READY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let none = py.None().into_bound(py);
@@ -76,7 +77,7 @@ impl Future {
         }
     }
 
-    /// Where the caller must not block: a coroutine that calls `method` when this has ended.
+    /// Where the caller must not block, returns a coroutine that calls `method` once this future has ended.
     fn later<'py>(
         &self,
         this: &Bound<'py, Self>,
@@ -95,7 +96,7 @@ impl Future {
 
 #[pymethods]
 impl Future {
-    /// Dask's graphs name what such objects stand for by their keys.
+    /// Tells Dask that in a graph such an object stands for the result of its key.
     #[classattr]
     fn __dask_future__() -> bool {
         true
@@ -137,8 +138,7 @@ impl Future {
         self.key_object(py)
     }
 
-    /// The client that has the task; None if it is gone, or there was none where the future was
-    /// unpickled.
+    /// The client that has the task; None if the client is gone, or the future was unpickled where there was no client.
     #[getter]
     fn client<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.shared.as_ref().map(|shared| shared.client(py)).transpose()
@@ -147,7 +147,7 @@ impl Future {
     /// How the task stands: `"pending"`, `"finished"`, `"error"`, `"cancelled"` or `"lost"`.
     #[getter]
     fn status(&self) -> PyResult<Option<&'static str>> {
-        // A program that polls it would go on for ever.
+        // Without this check, a forked child that polls the status would poll for ever.
         if let Some(shared) = &self.shared {
             shared.check_process()?;
         }
@@ -166,20 +166,20 @@ impl Future {
         }
     }
 
-    /// Whether the task has ended, however it did: a future that failed or was cancelled is done too.
+    /// Returns True once the task has ended, in whatever way: a future that failed or was cancelled is done too.
     fn done(&self) -> PyResult<bool> {
         Ok(self.status()? != Some("pending"))
     }
 
-    /// Whether the task was cancelled, or this future released.
+    /// Returns True if the task was cancelled, or this future was released.
     fn cancelled(&self) -> PyResult<bool> {
         Ok(self.status()? == Some("cancelled"))
     }
 
-    /// The result, waited for; or the exception that the task raised, raised again.
+    /// Waits for the task, and returns its result or raises the exception that the task raised.
     ///
-    /// `timeout` is in seconds, or a `timedelta`, or text such as `"500ms"`; when it is up, a
-    /// TimeoutError is raised. Called in a task, this takes no slot while it waits.
+    /// `timeout` is in seconds, or a `timedelta`, or text such as `"500ms"`; when it is up, a TimeoutError is raised. A
+    /// task that calls this takes no slot while it waits.
     #[pyo3(signature = (timeout=None))]
     fn result<'py>(
         this: &Bound<'py, Self>,
@@ -193,7 +193,8 @@ impl Future {
         future.result_of(py, &future.wait(py, timeout.as_ref())?)
     }
 
-    /// The exception that the task raised, waited for; None if it succeeded, was cancelled, or is released.
+    /// Waits for the task, and returns the exception that it raised; None if it succeeded, was cancelled, or was
+    /// released.
     #[pyo3(signature = (timeout=None))]
     fn exception<'py>(
         this: &Bound<'py, Self>,
@@ -208,7 +209,7 @@ impl Future {
         Ok(future._exception(py))
     }
 
-    /// The traceback of the exception that the task raised, waited for; None if it succeeded.
+    /// Waits for the task, and returns the traceback of the exception that it raised; None if it succeeded.
     #[pyo3(signature = (timeout=None))]
     fn traceback<'py>(
         this: &Bound<'py, Self>,
@@ -225,7 +226,7 @@ impl Future {
 
     /// Cancels the task and what depends on it.
     ///
-    /// A task that runs goes on to its end, for nobody; a coroutine is cancelled at its next `await`.
+    /// A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`.
     #[pyo3(signature = (reason=None, msg=None, force=false))]
     fn cancel<'py>(
         &self,
@@ -264,7 +265,7 @@ impl Future {
 
     /// Lets go of the task, as dropping the future does; from then on the future reads cancelled.
     ///
-    /// A task that nobody wants any more is not run, and its result not kept.
+    /// When no future and no other task needs the task any more, it does not run, and its result is not kept.
     fn release(&self, py: Python<'_>) {
         let Some(job) = self.live() else { return };
         let gone = Handle::gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job));
@@ -275,9 +276,9 @@ impl Future {
         let_go(self.shared.as_deref(), &before);
     }
 
-    /// Has `fn(future)` called once the task has ended, however it ends; at once if it has.
+    /// Calls `fn(future)` once the task has ended, in whatever way; at once if it has ended.
     ///
-    /// Callbacks run one after the other on a thread of the client's.
+    /// Callbacks run one after the other on a thread of the client.
     fn add_done_callback(this: &Bound<'_, Self>, r#fn: Bound<'_, PyAny>) -> PyResult<()> {
         let py = this.py();
         let future = this.get();
@@ -297,13 +298,14 @@ impl Future {
         Ok(())
     }
 
-    /// The result, or the task's exception raised, as from `result`, on whatever event loop is running.
+    /// Awaits the task on the running event loop, whichever it is. Gives what `result` gives: the result, or the task's
+    /// exception raised.
     fn __await__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         static AWAIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         python(this.py(), &AWAIT, "azolla._run.awaiting", "wait_for")?.call1((this,))
     }
 
-    /// Calls `loop.call_soon_threadsafe(callback)` when the task ends, at once if it has.
+    /// Calls `loop.call_soon_threadsafe(callback)` when the task ends, or at once if it has ended.
     fn _listen(
         &self,
         py: Python<'_>,
@@ -316,12 +318,12 @@ impl Future {
         Ok(Listening { job, listener, forks: forks() })
     }
 
-    /// The value, error or cancellation of a task that has ended, as `result()` gives it.
+    /// What `result()` returns or raises, for a task that has ended.
     fn _now<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.value(py)
     }
 
-    /// `exception()` of a future that has ended.
+    /// What `exception()` returns, for a future that has ended.
     fn _exception<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         let job = self.live().filter(|job| job.header().status() == Status::Failed);
         match job.as_ref().and_then(|job| job.outcome()) {
@@ -330,7 +332,7 @@ impl Future {
         }
     }
 
-    /// `traceback()` of a future that has ended.
+    /// What `traceback()` returns, for a future that has ended.
     fn _traceback<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         let job = self.live();
         match job.as_ref().and_then(|job| job.outcome()) {
@@ -343,9 +345,9 @@ impl Future {
         }
     }
 
-    /// Shows the collector what the only future on a task keeps alive: the result of one that is
-    /// done, the exception of one that has failed and the call that a retry would make. What a
-    /// task needs that is still to run, or more than one future keeps, is not the future's to show.
+    /// Shows the collector what the only future on a task keeps alive. Of a finished task that is the result. Of a
+    /// failed task it is the exception, and the call that a retry would make. What a task needs that is still to run,
+    /// and what several futures keep alive, is not for one future to show.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.handle.try_lock().as_deref() {
             Ok(Handle::Live(job)) if job.header().has_one_future() => job.traverse(&visit),
@@ -359,8 +361,8 @@ impl Future {
         Ok((this.get_type().into_any(), (this.get().key_object(this.py())?,)))
     }
 
-    /// What a digest of the future is made of: its key stands for its result, unless that is an actor,
-    /// which changes.
+    /// What a digest of the future is made of. The key stands for the result. An actor changes, so a future on an actor
+    /// gets a new number each time.
     fn __dask_tokenize__<'py>(
         &self,
         py: Python<'py>,

@@ -1,6 +1,7 @@
-//! `Future`, and every way to wait for one: blocking, on an event loop, for several, in order of ending.
+//! `Future`, and every way to wait for one: blocking, on an event loop, for several at once, in the order in which they
+//! end.
 //!
-//! It may know tasks and the session. It knows neither how a task is submitted nor who runs it.
+//! This folder may use tasks and the session. It does not know how a task is submitted, nor which worker runs it.
 
 pub(crate) mod actor;
 pub(crate) mod as_completed;

@@ -1,7 +1,7 @@
-//! Futures in whatever they are nested, to be replaced by something else.
+//! Finds futures in nested containers, and replaces them.
 //!
-//! Looked into are lists, tuples, named tuples, sets, frozensets, the values of dictionaries and
-//! the fields of dataclasses, nested up to a depth of 100. What holds no future is passed as it is.
+//! It looks into lists, tuples, named tuples, sets, frozensets, the values of dictionaries and the fields of
+//! dataclasses, down to a depth of 100. A value that holds no future stays the same object.
 
 use super::handle::Future;
 use crate::interpreter::imports::python;
@@ -14,11 +14,11 @@ use pyo3::types::{
 
 pub(crate) const DEPTH: u32 = 100;
 
-/// What a future is replaced by; `None` drops it from lists, and leaves None elsewhere.
+/// Says what replaces a future. `None` drops the future from a list, and puts None in its place elsewhere.
 pub(crate) type Replace<'a, 'py> =
     dyn FnMut(&Bound<'py, Future>) -> PyResult<Option<Bound<'py, PyAny>>> + 'a;
 
-/// `value` with its futures replaced by what `by` says; `None` if there are none.
+/// Returns `value` with its futures replaced as `by` says; `None` if it holds none.
 pub(crate) fn replace_by<'py>(
     value: &Bound<'py, PyAny>,
     by: &mut Replace<'_, 'py>,
@@ -87,7 +87,7 @@ pub(crate) fn replace_at<'py>(
                 if copy.is_none() {
                     copy = Some(py.import("copy")?.call_method1("copy", (value,))?);
                 }
-                // Past the class's own `__setattr__`, which refuses where it is frozen.
+                // This goes around the class's own `__setattr__`, which refuses if the dataclass is frozen.
                 let object = py.get_type::<PyAny>();
                 object.call_method1(intern!(py, "__setattr__"), (copy.as_ref(), name, new))?;
             }
@@ -96,12 +96,12 @@ pub(crate) fn replace_at<'py>(
     }
 }
 
-/// All at once: another thread may change the set while they are gone through.
+/// Copies the members in one step: another thread may change the set during a walk.
 pub(crate) fn members<'py>(set: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     set.try_iter()?.collect()
 }
 
-/// The items with their futures replaced; `None` if there were none.
+/// Returns the items with their futures replaced; `None` if there were none.
 fn each<'py>(
     items: impl Iterator<Item = Bound<'py, PyAny>>,
     by: &mut Replace<'_, 'py>,
@@ -117,8 +117,8 @@ fn each<'py>(
     Ok(changed.then_some(new_items))
 }
 
-/// The names of a dataclass's fields. Its `__dataclass_fields__` also lists class variables, which are no part of
-/// an instance, and the arguments of `__init__` alone.
+/// Returns the names of a dataclass's fields. Its `__dataclass_fields__` also lists class variables and arguments of
+/// `__init__` alone; neither is part of an instance.
 pub(crate) fn names_of<'py>(fields: &Bound<'py, PyDict>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     static FIELD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = fields.py();
@@ -140,7 +140,7 @@ pub(crate) enum Container<'a, 'py> {
     Set(&'a Bound<'py, PySet>),
     FrozenSet(&'a Bound<'py, PyFrozenSet>),
     Dict(&'a Bound<'py, PyDict>),
-    /// By its `__dataclass_fields__`.
+    /// A dataclass instance, with its `__dataclass_fields__`.
     Dataclass(Bound<'py, PyDict>),
 }
 
@@ -173,8 +173,8 @@ pub(crate) fn container<'a, 'py>(value: &'a Bound<'py, PyAny>) -> PyResult<Conta
     })
 }
 
-/// Whether this is one of the most common values, which hold nothing. Asking any other whether it is
-/// a dataclass takes as long as all the rest.
+/// Returns true for the most common types, which hold no futures. It spares them the question whether they are
+/// dataclasses, which takes as long as all the other checks together.
 fn is_plain(value: &Bound<'_, PyAny>) -> bool {
     value.is_exact_instance_of::<PyInt>()
         || value.is_exact_instance_of::<PyString>()

@@ -1,4 +1,4 @@
-//! A coroutine's task while it runs on the cluster's event loop: the loop reports its end here.
+//! A coroutine's task while it runs on the cluster's event loop. The loop reports the task's end here.
 
 use super::callbacks::LoopCallback;
 use crate::session::shared::Cluster;
@@ -15,7 +15,7 @@ use std::time::Instant;
 pub(crate) struct Running {
     pub(crate) job: Arc<PyJob>,
     pub(crate) cluster: Arc<Cluster>,
-    /// The number of the worker on whose thread it began.
+    /// The number of the worker whose thread began the task.
     worker: u16,
     since: Instant,
 }
@@ -28,7 +28,7 @@ impl Running {
 
 #[pymethods]
 impl Running {
-    /// The client whose task it is.
+    /// The client that submitted the task.
     #[getter]
     fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.cluster.client_of(py, self.job.client())
@@ -40,19 +40,19 @@ impl Running {
         self.job.key(py)
     }
 
-    /// The number of the worker that it is on.
+    /// The number of the worker that the task is on.
     #[getter]
     fn worker(&self) -> u16 {
         self.worker
     }
 
-    /// Whether this is the child of a fork that the task has made.
+    /// True in the child of a fork that the task has made.
     #[getter]
     fn forked(&self) -> bool {
         self.cluster.is_forked()
     }
 
-    /// The task has returned this.
+    /// Ends the task with this result.
     fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
         drop(self.job.finish(result));
@@ -60,10 +60,10 @@ impl Running {
         Ok(())
     }
 
-    /// The task has raised this.
+    /// Ends the task with this exception, or queues it again for a retry.
     pub(crate) fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
-        // A call that is a coroutine has given up its turn, and gets no other.
+        // An actor's call that is a coroutine has given up its turn, and gets no second one.
         match fail(&self.job, &error, !self.job.is_actor_call)? {
             Outcome::Again => self.cluster.engine.again_detached(&self.job),
             _ => self.cluster.engine.finish_detached(&self.job, true, self.since.elapsed()),
@@ -71,7 +71,7 @@ impl Running {
         Ok(())
     }
 
-    /// Calls `loop.call_soon_threadsafe(callback)` when the task ends, or is cancelled.
+    /// Calls `loop.call_soon_threadsafe(callback)` when the task ends or is cancelled.
     fn on_end(&self, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
         let listener: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });

@@ -1,4 +1,4 @@
-//! Blocking: without the GIL, answering Ctrl-C, and lending the slot inside a task.
+//! How a thread blocks: it gives up the GIL and answers Ctrl-C. Inside a task it lends its slot.
 
 use crate::interpreter::imports::error;
 use crate::session::owner::is_between_tasks;
@@ -13,7 +13,7 @@ use pyo3::types::{PyFloat, PyInt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Waits for jobs. `guest`: whose futures they are, if that client may leave meanwhile.
+/// Waits for jobs. `guest` is the client that has the futures, if that client may leave the cluster during the wait.
 pub(crate) fn wait(
     py: Python<'_>,
     jobs: &[Arc<PyJob>],
@@ -39,8 +39,8 @@ pub(crate) fn wait(
     result.map_err(|error| exception(py, error))
 }
 
-/// Waits for the next completion. `None`: all that waited have been sent away, `since` that number
-/// of times.
+/// Waits for the next completion. Returns `None` when all waiting threads were sent away since the caller read `since`,
+/// the count of such times.
 pub(crate) fn next(
     py: Python<'_>,
     completions: &Completions<PyJob>,
@@ -58,19 +58,18 @@ pub(crate) fn next(
     result.map_err(|error| exception(py, error))
 }
 
-/// What ends the waits of a client that leaves its cluster.
+/// The error that ends a wait when the client leaves its cluster.
 pub(crate) fn left() -> PyErr {
     let message = "the client was closed during the wait";
     Python::try_attach(|py| error(py, "FutureCancelledError", message))
         .unwrap_or_else(|| PyRuntimeError::new_err(message))
 }
 
-/// How long a finalizer may wait between two tasks without a time-out.
+/// How long a finalizer that runs between two tasks may wait when it sets no timeout.
 const BETWEEN_TASKS: Duration = Duration::from_secs(1);
 
-/// What breaks off a wait outside tasks: a signal, on the main thread. And the wait of a finalizer
-/// that runs between two tasks of a worker ends some time, for it may be the one that holds up what
-/// it waits for.
+/// What breaks off a wait outside tasks. On the main thread, that is a signal. A finalizer that runs between two tasks
+/// of a worker also has a limit: it may itself hold up what it waits for.
 pub(crate) fn outside(deadline: Option<Instant>) -> impl FnMut() -> PyResult<()> {
     let limit = (deadline.is_none() && is_between_tasks()).then(|| Instant::now() + BETWEEN_TASKS);
     move || {
@@ -80,7 +79,7 @@ pub(crate) fn outside(deadline: Option<Instant>) -> impl FnMut() -> PyResult<()>
                  may hold up what it waits for",
             ));
         }
-        // When the interpreter ends there are no signals any more, and nobody to be told.
+        // When the interpreter is ending there are no signals any more, and no Python code to report to.
         Python::try_attach(|py| py.check_signals()).unwrap_or(Ok(()))
     }
 }
@@ -105,7 +104,7 @@ pub(crate) fn exception(py: Python<'_>, wait_error: WaitError<PyErr>) -> PyErr {
     }
 }
 
-/// When a time-out given by a user is up: seconds, a `timedelta`, or text such as `"500ms"`.
+/// Returns when a user's timeout is up. It is given in seconds, as a `timedelta`, or as text such as `"500ms"`.
 pub(crate) fn deadline(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Instant>> {
     static SECONDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let Some(timeout) = timeout.filter(|timeout| !timeout.is_none()) else { return Ok(None) };
@@ -124,7 +123,7 @@ pub(crate) fn deadline(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<In
     if seconds.is_nan() {
         return Err(PyTypeError::new_err("a timeout is a number of seconds, not NaN"));
     }
-    // Longer than anybody lives is for ever.
+    // A timeout too long for a `Duration` is no timeout.
     let Ok(duration) = Duration::try_from_secs_f64(seconds.max(0.0)) else { return Ok(None) };
     Ok(Instant::now().checked_add(duration))
 }

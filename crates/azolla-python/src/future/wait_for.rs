@@ -1,4 +1,4 @@
-//! `wait` as Python calls it: for several futures, or for the first of them.
+//! `wait` as Python calls it: for all of several futures, or for the first of them.
 
 use super::handle::Future;
 use super::wait::{deadline, wait};
@@ -6,7 +6,7 @@ use azolla::runtime::Until;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// Blocks until these futures have ended, or the first of them.
+/// Blocks until all of these futures have ended, or the first of them.
 #[pyfunction]
 #[pyo3(name = "wait", signature = (futures, timeout=None, first=false))]
 pub(crate) fn wait_for(
@@ -16,7 +16,7 @@ pub(crate) fn wait_for(
 ) -> PyResult<()> {
     let deadline = deadline(timeout.as_ref())?;
     let until = if first { Until::First } else { Until::All };
-    // Those that were released have ended.
+    // A released future counts as ended.
     let mut jobs = Vec::new();
     let mut guest = None;
     for future in futures.try_iter()? {

@@ -761,21 +761,21 @@ class Dashboard:
 
 @final
 class Turn:
-    """A wait for something shared. It is given up when it is closed or dropped."""
+    """A wait for something shared. Closing or dropping it gives the wait up."""
 
     def wait(self, timeout: _Timeout = None) -> Any:
-        """Blocks until it has what is wanted."""
+        """Blocks until the wait has its result, and returns the result."""
 
     def now(self) -> tuple[Any] | None:
-        """A tuple of what is wanted, if that is to be had at once; else None."""
+        """Returns a tuple of the result, if the wait has it at once; else None."""
 
     def stand(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> bool:
-        """Stands in line, and calls `loop.call_soon_threadsafe(callback)` once `now` has an answer. True: it has one
-        already.
+        """Stands in line, and calls `loop.call_soon_threadsafe(callback)` once `now` has an answer. Returns True if it
+        has one already.
         """
 
     def close(self) -> None:
-        """Gives the wait up: what it was given in the last moment goes to the next."""
+        """Gives the wait up. What it was given in the last moment goes to the next wait in line."""
 
 @final
 class QueueCore:
@@ -783,19 +783,19 @@ class QueueCore:
 
     def __new__(cls, client: Core, name: str, maxsize: int) -> Self: ...
     def put(self, value: object) -> Turn:
-        """A wait to put this in."""
+        """Returns a wait to put this value in."""
 
     def get(self) -> Turn:
-        """A wait for the next."""
+        """Returns a wait for the next item."""
 
     def get_many(self, number: int) -> Turn:
-        """A wait for a list of so many."""
+        """Returns a wait for a list of `number` items."""
 
     def take_all(self) -> list[Any]:
-        """All that are there."""
+        """Takes out all items, and returns them."""
 
     def qsize(self) -> int:
-        """How many are there."""
+        """Returns the number of items."""
 
     def close(self) -> None:
         """Empties the queue if this is the only handle on it."""
@@ -806,13 +806,13 @@ class VariableCore:
 
     def __new__(cls, client: Core, name: str) -> Self: ...
     def set(self, value: object) -> None:
-        """Sets it."""
+        """Sets the value."""
 
     def get(self) -> Turn:
-        """A wait for the value."""
+        """Returns a wait for the value."""
 
     def delete(self) -> None:
-        """Makes it one that was never set."""
+        """Takes the value away, as if the variable had never been set."""
 
 @final
 class EventCore:
@@ -820,44 +820,44 @@ class EventCore:
 
     def __new__(cls, client: Core, name: str) -> Self: ...
     def wait(self) -> Turn:
-        """A wait for it to be set, which gives True."""
+        """Returns a wait for the event to be set. The wait gives True."""
 
     def set(self) -> None:
-        """Sets it."""
+        """Sets the event."""
 
     def clear(self) -> None:
-        """Clears it."""
+        """Clears the event."""
 
     def is_set(self) -> bool:
-        """Whether it is set."""
+        """Returns True if the event is set."""
 
 @final
 class SemaphoreCore:
-    """The native half of `Semaphore` and `Lock`. The leases that it has acquired go with it."""
+    """The native half of `Semaphore` and `Lock`. When it is dropped, it gives back the leases that it has acquired."""
 
     def __new__(cls, client: Core, name: str, max_leases: int) -> Self: ...
     def acquire(self) -> Turn:
-        """A wait for a lease, which gives True."""
+        """Returns a wait for a lease. The wait gives True."""
 
     def release(self) -> bool:
         """Gives back the oldest lease of this handle."""
 
     def value(self) -> int:
-        """How many leases are taken, whoever has them."""
+        """Returns how many leases are taken, on all handles together."""
 
     def close(self) -> int:
-        """Ends all waits, and frees the name. How many leases were taken."""
+        """Ends all waits, and frees the name. Returns how many leases were taken."""
 
 @final
 class MultiLockCore:
-    """The native half of `MultiLock`. What it has locked is free when it goes."""
+    """The native half of `MultiLock`. When it is dropped, it frees what it has locked."""
 
     def __new__(cls, client: Core, names: list[str]) -> Self: ...
     def acquire(self, number: int | None = None) -> Turn:
-        """A wait for so many of the locks, for all if nothing is said, which gives True."""
+        """Returns a wait for `number` of the locks, by default for all of them. The wait gives True."""
 
     def release(self) -> None:
         """Frees what this has locked."""
 
     def locked(self) -> bool:
-        """Whether this has locked something."""
+        """Returns True if this has locked something."""

@@ -17,7 +17,7 @@ impl EventCore {
         Handle::new(client, |shared| Ok(Event::named(shared.engine.names(), name))).map(Self)
     }
 
-    /// A wait for it to be set, which gives True.
+    /// Returns a wait for the event to be set. The wait gives True.
     fn wait(&self) -> PyResult<PyTurn> {
         let event = self.0.get()?;
         let what = event.name().to_owned();
@@ -26,17 +26,17 @@ impl EventCore {
         }))
     }
 
-    /// Sets it.
+    /// Sets the event.
     fn set(&self, py: Python<'_>) -> PyResult<()> {
         self.0.when_open(py, self.0.get()?.name(), Event::set)
     }
 
-    /// Clears it.
+    /// Clears the event.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
         self.0.when_open(py, self.0.get()?.name(), Event::clear)
     }
 
-    /// Whether it is set.
+    /// Returns True if the event is set.
     fn is_set(&self, py: Python<'_>) -> PyResult<bool> {
         self.0.when_open(py, self.0.get()?.name(), Event::is_set)
     }

@@ -1,5 +1,4 @@
-//! What is shared by name: the native halves of `Queue`, `Variable`, `Lock`, `MultiLock`, `Semaphore`
-//! and `Event`.
+//! What programs share by name: the native halves of `Queue`, `Variable`, `Lock`, `MultiLock`, `Semaphore` and `Event`.
 
 mod event;
 mod multi_lock;
@@ -23,8 +22,8 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// A handle, and the client that it was made with. In the child of a fork it is not dropped: the
-/// locks that this would take may be held by nobody for ever.
+/// A shared object, and the client that this handle on it was made with. The child of a fork does not drop the object:
+/// dropping takes locks, and in the child a lock may stay held for ever by a thread that is not there.
 pub(crate) struct Handle<T> {
     shared: Arc<Shared>,
     object: Arc<T>,
@@ -38,7 +37,7 @@ impl<T> Handle<T> {
         Ok(Self { shared: Arc::clone(shared), object })
     }
 
-    /// The handle, if it may be touched.
+    /// Returns the object. In the child of a fork it raises an error.
     fn get(&self) -> PyResult<&T> {
         self.shared.check_process()?;
         Ok(&self.object)
@@ -48,7 +47,7 @@ impl<T> Handle<T> {
         &self.shared
     }
 
-    /// Does what can only fail by closing. `what` it is done to.
+    /// Does an operation that can fail only because its object is closed. `what` names the object in the error.
     fn when_open<V>(
         &self,
         py: Python<'_>,
@@ -62,7 +61,7 @@ impl<T> Handle<T> {
     }
 }
 
-/// The error of what is closed, by itself or with its client.
+/// The error for an object that is closed, by itself or with its client.
 fn closed(py: Python<'_>, shared: &Shared, what: &str) -> PyErr {
     match shared.check_open(py, what) {
         Err(error) => error,

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The native half of `MultiLock`. What it has locked is free when it goes.
+/// The native half of `MultiLock`. When it is dropped, it frees what it has locked.
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct MultiLockCore(Handle<Held>);
 
@@ -28,7 +28,7 @@ impl MultiLockCore {
         Ok(Self(handle))
     }
 
-    /// A wait for so many of the locks, for all if nothing is said, which gives True.
+    /// Returns a wait for `number` of the locks, by default for all of them. The wait gives True.
     #[pyo3(signature = (number=None))]
     fn acquire(&self, number: Option<usize>) -> PyResult<PyTurn> {
         let Held { locks, leases } = self.0.get()?;
@@ -59,7 +59,7 @@ impl MultiLockCore {
         Ok(())
     }
 
-    /// Whether this has locked something.
+    /// Returns True if this has locked something.
     fn locked(&self) -> PyResult<bool> {
         let leases = &self.0.get()?.leases;
         Ok(!leases.lock().unwrap_or_else(PoisonError::into_inner).is_empty())

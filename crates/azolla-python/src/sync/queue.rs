@@ -24,14 +24,14 @@ impl QueueCore {
         Ok(Self(handle))
     }
 
-    /// A wait to put this in.
+    /// Returns a wait to put this value in.
     fn put(&self, value: Bound<'_, PyAny>) -> PyResult<PyTurn> {
         let shared = self.0.shared();
         let turn = self.0.get()?.turn_to_put(Stored::new(value, shared)?);
         Ok(PyTurn::new(shared, self.what(), turn, |py, _| Ok(py.None())))
     }
 
-    /// A wait for the next.
+    /// Returns a wait for the next item.
     fn get(&self) -> PyResult<PyTurn> {
         let turn = self.0.get()?.turn_to_get(1);
         let shared = Arc::clone(self.0.shared());
@@ -41,20 +41,20 @@ impl QueueCore {
         }))
     }
 
-    /// A wait for a list of so many.
+    /// Returns a wait for a list of `number` items.
     fn get_many(&self, number: usize) -> PyResult<PyTurn> {
         let turn = self.0.get()?.turn_to_get(number);
         let shared = Arc::clone(self.0.shared());
         Ok(PyTurn::new(self.0.shared(), self.what(), turn, move |py, got| list(py, got, &shared)))
     }
 
-    /// All that are there.
+    /// Takes out all items, and returns them.
     fn take_all(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let all = self.0.when_open(py, &self.what(), Queue::take_all)?;
         list(py, all, self.0.shared())
     }
 
-    /// How many are there.
+    /// Returns the number of items.
     fn qsize(&self, py: Python<'_>) -> PyResult<usize> {
         self.0.when_open(py, &self.what(), Queue::len)
     }

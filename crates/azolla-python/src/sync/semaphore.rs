@@ -9,7 +9,7 @@ use pyo3::types::PyBool;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The native half of `Semaphore` and `Lock`. The leases that it has acquired go with it.
+/// The native half of `Semaphore` and `Lock`. When it is dropped, it gives back the leases that it has acquired.
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct SemaphoreCore(Handle<Held>);
 
@@ -35,7 +35,7 @@ impl SemaphoreCore {
         Ok(Self(handle))
     }
 
-    /// A wait for a lease, which gives True.
+    /// Returns a wait for a lease. The wait gives True.
     fn acquire(&self) -> PyResult<PyTurn> {
         let Held { semaphore, leases } = self.0.get()?;
         let (turn, what) = (semaphore.turn_to_acquire(), semaphore.name().to_owned());
@@ -60,13 +60,13 @@ impl SemaphoreCore {
         }
     }
 
-    /// How many leases are taken, whoever has them.
+    /// Returns how many leases are taken, on all handles together.
     fn value(&self, py: Python<'_>) -> PyResult<usize> {
         let what = self.0.get()?.semaphore.name();
         self.0.when_open(py, what, |held| held.semaphore.taken())
     }
 
-    /// Ends all waits, and frees the name. How many leases were taken.
+    /// Ends all waits, and frees the name. Returns how many leases were taken.
     fn close(&self) -> PyResult<usize> {
         Ok(self.0.get()?.semaphore.close())
     }

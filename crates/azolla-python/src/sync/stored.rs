@@ -1,4 +1,4 @@
-//! What queues and variables hold: objects as they are, and tasks, which they keep.
+//! What queues and variables hold: an object as it is, or a task, which they keep alive.
 
 use crate::future::handle::Future;
 use crate::session::shared::{Cluster, Shared};
@@ -12,15 +12,15 @@ pub(crate) enum Stored {
     Task(Kept),
 }
 
-/// A task that is kept as by a future, whatever becomes of the one that was put in, and of its
-/// client.
+/// A task that the queue or variable keeps, as a future would. It stays when the future that was put in is released,
+/// and when that future's client is closed.
 pub(crate) struct Kept {
     job: Arc<PyJob>,
     cluster: Arc<Cluster>,
 }
 
 impl Stored {
-    /// A future of another cluster is an object like any other.
+    /// Stores a future of this cluster as its task. A future of another cluster is an object like any other.
     pub(crate) fn new(value: Bound<'_, PyAny>, shared: &Shared) -> PyResult<Self> {
         let own = |future: &&Bound<'_, Future>| {
             let of = future.get().shared();
@@ -38,7 +38,7 @@ impl Stored {
         }
     }
 
-    /// What it is to somebody: a future of their own.
+    /// Returns the object. For a task, it makes a new future that belongs to the client `shared`.
     pub(crate) fn to_python(&self, py: Python<'_>, shared: &Arc<Shared>) -> PyResult<Py<PyAny>> {
         match self {
             Self::Object(object) => Ok(object.clone_ref(py)),
@@ -50,9 +50,9 @@ impl Stored {
     }
 }
 
-/// The job, with one more future on it.
+/// Returns the job, counted by one more handle.
 fn one_more(cluster: &Cluster, job: Arc<PyJob>) -> Arc<PyJob> {
-    // By the engine while it keeps the task, for the last future may be on its way out.
+    // While the engine keeps the task, the engine counts: another thread may be dropping the last future just now.
     let kept = job.header().id().and_then(|task| cluster.engine.find_task(task));
     kept.unwrap_or_else(|| {
         job.header().add_future();

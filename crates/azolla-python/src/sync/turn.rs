@@ -1,4 +1,4 @@
-//! A wait for something shared: blocking, or told to an event loop.
+//! A wait for something shared. A thread blocks on it, or an event loop is called back.
 
 use super::closed;
 use crate::future::callbacks::LoopCallback;
@@ -12,10 +12,10 @@ use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// What a wait gives, as Python sees it.
+/// Turns what a wait gives into a Python object.
 type Finish<G> = Box<dyn FnOnce(Python<'_>, G) -> PyResult<Py<PyAny>> + Send>;
 
-/// A turn of whatever kind.
+/// A turn at any kind of resource.
 trait Waiting: Send {
     fn now(&mut self, py: Python<'_>) -> PyResult<Result<Option<Py<PyAny>>, IsClosed>>;
     fn stand(&mut self, who: &Arc<dyn Listen>) -> bool;
@@ -77,12 +77,12 @@ impl<R: Resource> Waiting for Kind<R> {
     }
 }
 
-/// A wait for something shared. It is given up when it is closed or dropped.
+/// A wait for something shared. Closing or dropping it gives the wait up.
 #[pyclass(frozen, name = "Turn", module = "azolla._azolla")]
 pub(crate) struct PyTurn {
     waiting: Mutex<Option<Box<dyn Waiting>>>,
     shared: Arc<Shared>,
-    /// What is waited for, for messages.
+    /// What the wait is for, in messages.
     what: String,
 }
 
@@ -105,7 +105,7 @@ impl PyTurn {
         PyRuntimeError::new_err("this wait is over")
     }
 
-    /// That its client is still there.
+    /// Raises an error if the client has left, or in the child of a fork.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         self.shared.check_process()?;
         if self.shared.has_left() { self.shared.check_open(py, &self.what) } else { Ok(()) }
@@ -118,7 +118,7 @@ impl PyTurn {
 
 #[pymethods]
 impl PyTurn {
-    /// Blocks until it has what is wanted.
+    /// Blocks until the wait has its result, and returns the result.
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         self.check(py)?;
@@ -139,10 +139,10 @@ impl PyTurn {
         })
     }
 
-    /// A tuple of what is wanted, if that is to be had at once; else None.
+    /// Returns a tuple of the result, if the wait has it at once; else None.
     fn now(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>,)>> {
         self.check(py)?;
-        // Taken out meanwhile: what it gives may lead back to here.
+        // The turn is taken out during the call, since making the result may run code that comes back here.
         let mut waiting = self.take().ok_or_else(Self::over)?;
         let answer = waiting.now(py)?.map_err(|IsClosed| self.closed(py))?;
         if answer.is_none() {
@@ -151,8 +151,8 @@ impl PyTurn {
         Ok(answer.map(|value| (value,)))
     }
 
-    /// Stands in line, and calls `loop.call_soon_threadsafe(callback)` once `now` has an answer. True:
-    /// it has one already.
+    /// Stands in line, and calls `loop.call_soon_threadsafe(callback)` once `now` has an answer. Returns True if it has
+    /// one already.
     fn stand(&self, py: Python<'_>, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<bool> {
         self.check(py)?;
         let who: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
@@ -165,7 +165,7 @@ impl PyTurn {
         Ok(there)
     }
 
-    /// Gives the wait up: what it was given in the last moment goes to the next.
+    /// Gives the wait up. What it was given in the last moment goes to the next wait in line.
     fn close(&self) {
         let waiting = self.take();
         if self.shared.is_forked() {

@@ -23,7 +23,7 @@ impl VariableCore {
         Ok(Self(handle))
     }
 
-    /// Sets it.
+    /// Sets the value.
     fn set(&self, value: Bound<'_, PyAny>) -> PyResult<()> {
         let py = value.py();
         let what = self.0.get()?.name();
@@ -31,7 +31,7 @@ impl VariableCore {
         self.0.when_open(py, what, |variable| variable.set(stored))
     }
 
-    /// A wait for the value.
+    /// Returns a wait for the value.
     fn get(&self) -> PyResult<PyTurn> {
         let variable = self.0.get()?;
         let (turn, shared) = (variable.turn_to_get(), Arc::clone(self.0.shared()));
@@ -41,7 +41,7 @@ impl VariableCore {
         }))
     }
 
-    /// Makes it one that was never set.
+    /// Takes the value away, as if the variable had never been set.
     fn delete(&self, py: Python<'_>) -> PyResult<()> {
         self.0.when_open(py, self.0.get()?.name(), Variable::delete)
     }

@@ -395,27 +395,27 @@ class Core:
             func: What to call.
             *args: What to call it with.
             key: The task's key: text, bytes, a number, or a tuple of such. If the client has a task of that key, the
-                future is on that one, whatever it calls. By default it is made as `pure` says.
+                future is on that task, whatever it calls. By default it is made as `pure` says.
             workers: The workers that may run it, by their names or addresses: one, or several.
-            resources: How much it takes, by their names, of the resources that its worker has (`Client(resources=...)`).
-                It takes them when it begins, and gives them back when it ends. A task that waits keeps them; one that
-                secedes gives them up, and waits for them when it rejoins.
+            resources: How much the task takes, by name, of the resources that its worker has (`Client(resources=...)`).
+                It takes them when it begins, and gives them back when it ends. A task that waits keeps them. A task
+                that secedes gives them up, and waits for them when it rejoins.
             retries: How many times the task runs again if it fails; by default 0.
-            priority: Tasks of higher priority go first. By default a task has that of the task that submits it, and 0
-                if none does.
+            priority: Tasks of higher priority go first. By default a task has the priority of the task that submits it,
+                and 0 if no task submits it.
             fifo_timeout: Taken as Dask takes it.
-            allow_other_workers: Whether `workers` is only a wish: others run the task while none of those has a thread
-                and the resources to spare.
-            actor: Whether the result is a state that stays where it is: the future then gives an `Actor`, whose
+            allow_other_workers: If true, `workers` is only a wish: other workers run the task while none of these has a
+                thread and the resources to spare.
+            actor: If true, the result is a state that stays where it is. The future then gives an `Actor`, whose
                 methods are called there, one at a time. `pure` means nothing then.
             actors: As `actor`.
-            pure: Whether equal calls give equal results. If so (the default), equal calls have equal keys, and are
-                one task while a future on it lives. Pass False for what has effects, or chance in it: every call is a
-                task of its own. So is every call of what cannot be hashed.
+            pure: True, the default, says that equal calls give equal results. Equal calls then have equal keys, and are
+                one task while a future on it lives. Pass False for a function that has effects, or chance in it: then
+                each call is a task of its own. So is each call of which a part cannot be hashed.
             **kwargs: What to call it with, by name.
 
         Raises:
-            TypeError: `func` cannot be called, `key` cannot be one, or `priority` is no number.
+            TypeError: `func` cannot be called, `key` is of no type that a key may have, or `priority` is no number.
             ValueError: `priority` is NaN, `retries` no whole number, or a future among the arguments is another
                 client's.
             FutureCancelledError: A future among the arguments was released. (One that was cancelled cancels the task.)
@@ -423,8 +423,8 @@ class Core:
             NotImplementedError: For arguments that have no meaning here yet.
 
         A task that no worker can ever run, since there is none of its `workers` or none that has enough, stays pending
-        until it is cancelled, as with Dask. It is told once, as a warning of the logger `"azolla"` and as an event of the
-        topic `"no-worker"`.
+        until it is cancelled, as with Dask. azolla reports it once, as a warning of the logger `"azolla"` and as an
+        event of the topic `"no-worker"`.
 
         >>> client.submit(pow, 2, 10).result()
         1024
@@ -474,8 +474,8 @@ class Core:
     ) -> list[Future[_R]]:
         """Submits a task for each item, and returns their futures in the order of the items.
 
-        With several iterables the function is called with an item of each, as many times as the shortest has items.
-        The items may be futures, or hold some.
+        With several iterables, each call of the function gets one item of each. There are as many calls as the shortest
+        iterable has items. The items may be futures, or hold some.
 
         Args:
             func: What to call.
@@ -488,8 +488,8 @@ class Core:
 
         Raises:
             TypeError, ValueError, FutureCancelledError, ClosedClientError, NotImplementedError: As for `submit`.
-            TypeError: There is no iterable, or one that is none.
-            ValueError: The list of keys is not as long as the calls are many.
+            TypeError: There is no iterable, or one of them cannot be iterated over.
+            ValueError: The list of keys is shorter or longer than the number of calls.
 
         >>> client.gather(client.map(pow, [2, 3, 5], [1, 2, 3]))
         [2, 9, 125]
@@ -516,13 +516,13 @@ class Core:
         **kwargs: Any,
     ) -> list[Future[_R]]: ...
     def counters(self) -> dict[str, int]:
-        """How many tasks there are and were, and how many threads.
+        """Returns how many tasks there are and were, and how many threads.
 
         Returns:
-            Of the tasks: `submitted` ever; `settled`, which have ended, however; `live`, which have not, and
-            `peak_live`, the most of them at once; `kept`, the live ones and those whose result somebody wants. Of the
-            live ones: `ready` to run, `running`, and `parked`, which wait without a slot. Of the threads: `threads`
-            that run tasks.
+            Of the tasks: `submitted` ever; `settled`, which have ended in whatever way; `live`, which have not ended,
+            and `peak_live`, the most of them at once; `kept`, the live ones and those whose result a future or another
+            task needs. Of the live ones: `ready` to run, `running`, and `parked`, which wait without a slot. Of the
+            threads: `threads` that run tasks.
 
         >>> futures = client.map(abs, range(-10, 0))
         >>> client.gather(futures[:2])
@@ -689,25 +689,29 @@ def after_fork() -> None:
     """Called in the child of every fork: the parent's clients are dead there."""
 
 def time_left(cluster: ClusterCore) -> tuple[int, tuple[float, float] | None]:
-    """How many tasks of a cluster have not ended, and how many seconds that may take at least and at most; None: unknown."""
+    """Returns how many tasks of a cluster have not ended, and the least and the most seconds that they may take; None
+    if that is unknown.
+    """
 
 def secede() -> bool | None:
-    """Lets the task on this thread run on without a slot. Whether it had one; None outside tasks."""
+    """Lets the task on this thread run on without a slot. Returns True if it had one, and None outside tasks."""
 
 def rejoin() -> bool:
-    """Waits for a slot for the task on this thread. False outside tasks."""
+    """Waits for a slot for the task on this thread. Returns False outside tasks."""
 
 def thread_client() -> Client | None:
-    """The client whose task runs on this thread; None outside tasks."""
+    """Returns the client whose task runs on this thread; None outside tasks."""
 
 def thread_running() -> Running | None:
-    """The task on this thread, as an event loop knows those that run there; None outside tasks."""
+    """Returns the task on this thread, in the form in which an event loop knows the tasks that run on it; None outside
+    tasks.
+    """
 
 def wait(futures: Iterable[Future[Any]], timeout: _Timeout = None, first: bool = False) -> None:
     """Blocks until all of these futures have ended, or the first of them."""
 
 def thread_task() -> tuple[Any, int] | None:
-    """The key of the task on this thread, and the number of the worker that runs it; None outside tasks."""
+    """Returns the key of the task on this thread, and the number of the worker that runs it; None outside tasks."""
 
 def tokenize(*args: Any, **kwargs: Any) -> str:
     """The digest of the arguments: 32 hexadecimal digits, the same for equal arguments in any process.
@@ -731,33 +735,35 @@ def tokenize(*args: Any, **kwargs: Any) -> str:
 
 @final
 class Dashboard:
-    """A dashboard's server: to be run on a thread of its own."""
+    """A dashboard's server. It runs on a thread of its own."""
 
     def __new__(cls, cluster: ClusterCore, address: str, name: str) -> Dashboard: ...
     @property
     def link(self) -> str:
-        """Where to look, with the token."""
+        """The address of the page, with the token."""
 
     def run(self) -> list[tuple[int, BaseException | str]] | None:
-        """Serves for a while; then the tasks that have failed, to be put into words. None: it is closed."""
+        """Serves for a while, then returns the tasks that have failed, so that the caller turns their errors into text.
+        Returns None once the server is closed.
+        """
 
     def add_error(self, task: int, text: str) -> None:
-        """Says what a task has failed with."""
+        """Sets the text of the error that a task has failed with."""
 
     def close(self) -> None:
-        """Ends the server at once, and the thread that runs it soon after."""
+        """Ends the server at once. The thread that runs it ends soon after."""
 
     def start_recording(self) -> None:
-        """Remembers what runs until `stop_recording`."""
+        """Records what runs until `stop_recording`."""
 
     def stop_recording(self) -> None:
         """Ends one recording."""
 
     def trace(self) -> str:
-        """What was recorded: JSON that Perfetto opens."""
+        """Returns what was recorded, as JSON that Perfetto opens."""
 
     def report(self) -> str:
-        """What was recorded: a page."""
+        """Returns what was recorded, as a page."""
 
 @final
 class Turn:

@@ -1,7 +1,7 @@
 //! The Python package's extension module: it converts, calls and raises, and decides nothing.
 //!
-//! The Python half (`python/azolla`) holds what is easier said in Python: the client's life, event
-//! loops, the workers' threads.
+//! The Python half (`python/azolla`) holds what is easier to write in Python: the client's life, event loops, the
+//! workers' threads.
 
 mod face;
 mod future;

@@ -30,8 +30,8 @@ impl Core {
         Self { shared: OnceLock::new() }
     }
 
-    /// Makes this a client of a cluster. `this` is a weak reference to the client; `guest`: the
-    /// cluster goes on when the client is closed.
+    /// Makes this a client of a cluster. `this` is a weak reference to the client. With `guest` the cluster goes on
+    /// when the client is closed.
     fn _join(
         &self,
         py: Python<'_>,
@@ -45,7 +45,7 @@ impl Core {
             .map_err(|_| PyRuntimeError::new_err("this client is started already"))
     }
 
-    /// Lets go of what the futures of a guest hold; its cluster goes on.
+    /// Closes a guest: its futures hold nothing any more, and its cluster goes on.
     fn _leave(&self, py: Python<'_>) {
         if let Some(shared) = self.shared.get()
             && !shared.is_forked()
@@ -66,7 +66,7 @@ impl Core {
         self.shared.get().is_some_and(|shared| shared.is_forked())
     }
 
-    /// That work may be submitted; `what` is who asks.
+    /// Raises an error if no work may be submitted. `what` names the operation in the error.
     fn _check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
         self.shared()?.check_open(py, what)
     }
@@ -77,15 +77,15 @@ impl Core {
         Ok(())
     }
 
-    /// Whether blocking calls from here give awaitables.
+    /// Returns true if blocking calls on this thread return awaitables.
     fn _async_here(&self) -> PyResult<bool> {
         Ok(self.shared()?.is_async_here())
     }
 
     /// Submits a task for each item, and returns their futures in the order of the items.
     ///
-    /// With several iterables the function is called with an item of each, as many times as the
-    /// shortest has items. The items may be futures, or hold some.
+    /// With several iterables, each call of the function gets one item of each. There are as many calls as the shortest
+    /// iterable has items. The items may be futures, or hold some.
     ///
     /// Args:
     ///     func: What to call.
@@ -143,8 +143,8 @@ impl Core {
         gather(&futures, Errors::parse(errors)?, shared)
     }
 
-    /// `gather` for an event loop: None if the wait is over; otherwise, when it is,
-    /// `loop.call_soon_threadsafe(callback)`.
+    /// `gather` for an event loop. Returns None if the wait is over. If not, it calls
+    /// `loop.call_soon_threadsafe(callback)` when it is over.
     fn _gather_listen(
         &self,
         futures: Bound<'_, PyAny>,
@@ -159,7 +159,8 @@ impl Core {
         Ok(Gathering::begin(shared, jobs(&futures)?, errors, callback))
     }
 
-    /// The results in place of futures that have ended; raises the first failure first.
+    /// Returns the results in the places of futures that have ended. Before that it raises the first failure, if
+    /// failures are to be raised.
     fn _gathered<'py>(
         &self,
         futures: Bound<'py, PyAny>,
@@ -172,7 +173,7 @@ impl Core {
         results(&futures, errors)
     }
 
-    /// A future on a value that is there already.
+    /// Returns a future on a value that is there already.
     #[pyo3(signature = (value, key=None, hash=true))]
     fn _scatter(
         &self,
@@ -204,14 +205,14 @@ impl Core {
         Ok(Future::new(py, existing.unwrap_or(job), Arc::clone(shared)))
     }
 
-    /// Runs the task to its end though no future is left.
+    /// Makes the task run to its end even if no future on it is left.
     fn _keep(&self, future: &Bound<'_, Future>) -> PyResult<()> {
         let job = future.get().job(future.py())?;
         self.shared()?.engine.keep(&job);
         Ok(())
     }
 
-    /// How many tasks there are and were, and how many threads.
+    /// Returns how many tasks there are and were, and how many threads.
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let shared = self.shared()?;
         shared.check_process()?;
@@ -230,21 +231,21 @@ impl Core {
         Ok(dict)
     }
 
-    /// Begins to observe; what does not fit in `capacity` is dropped and counted.
+    /// Begins to observe. Observations beyond `capacity` are dropped, and counted.
     fn _observe(&self, capacity: usize) -> PyResult<PyObservations> {
         let shared = self.shared()?;
         shared.check_process()?;
         Ok(PyObservations(shared.engine.observe(capacity)))
     }
 
-    /// Checks every invariant of the scheduler; for tests.
+    /// Checks every invariant of the scheduler. It is for tests.
     fn _check(&self) -> PyResult<()> {
         let shared = self.shared()?;
         shared.check_process()?;
         shared.engine.check().map_err(PyRuntimeError::new_err)
     }
 
-    /// `value` with futures of this client in the places of futures on the same tasks.
+    /// Returns `value` with each future replaced by a future of this client on the same task.
     fn _adopt<'py>(&self, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let shared = self.shared()?;
         let py = value.py();
@@ -266,16 +267,15 @@ impl Core {
         Ok(adopted.unwrap_or(value))
     }
 
-    /// The tasks that the cluster keeps, in rows of key, state, the running thread's number and the
-    /// result.
+    /// Returns the tasks that the cluster keeps, in rows of key, state, the running thread's number and the result.
     fn _tasks<'py>(&self, py: Python<'py>) -> PyResult<Vec<super::inspect::Row<'py>>> {
         let shared = self.shared()?;
         shared.check_process()?;
         Ok(super::inspect::tasks(py, shared))
     }
 
-    /// How long the cluster has been there, what has happened to the tasks of these keys, and how those
-    /// stand that are kept.
+    /// Returns the age of the cluster, what has happened to the tasks of these keys, and the states of those that are
+    /// kept.
     fn _story<'py>(
         &self,
         py: Python<'py>,
@@ -286,7 +286,7 @@ impl Core {
         super::inspect::story(py, shared, &keys)
     }
 
-    /// Cancels every task that is kept, whatever has come of it.
+    /// Cancels every task that is kept, in whatever state it is.
     fn _cancel_all(&self, py: Python<'_>) -> PyResult<()> {
         let shared = self.shared()?;
         shared.check_open(py, "restart")?;
@@ -296,7 +296,7 @@ impl Core {
         Ok(())
     }
 
-    /// The futures in a value, as `gather` looks for them.
+    /// Returns the futures in a value, as `gather` finds them.
     #[staticmethod]
     fn _futures<'py>(value: Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, Future>>> {
         let mut futures = Vec::new();

@@ -1,4 +1,4 @@
-//! The engine's half of `LocalCluster`: it is started and ended here.
+//! The engine's half of `LocalCluster`. This file starts the engine, and ends it.
 
 use crate::runner::threads::Threads;
 use crate::session::shared::Cluster;
@@ -19,7 +19,7 @@ pub(crate) struct ClusterCore {
 fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {
     let message = format!("a cluster's {slots} threads could not be started: {error}");
     match error.into_inner().map(|error| error.downcast::<PyErr>()) {
-        // Ctrl-C is not a reason why threads cannot be started.
+        // Ctrl-C is raised as itself: it says nothing about why threads could not be started.
         Some(Ok(error)) if !error.is_instance_of::<PyException>(py) => *error,
         _ => PyRuntimeError::new_err(message),
     }
@@ -48,9 +48,9 @@ impl ClusterCore {
         Self { cluster: OnceLock::new() }
     }
 
-    /// Starts the engine, with so many threads for each worker and these amounts of resources.
-    /// `start_thread` takes a thread's worker and starts it; `this` is a weak reference to the cluster,
-    /// `number` random.
+    /// Starts the engine. `workers` gives the number of threads and the amounts of resources of each worker.
+    /// `start_thread` takes a thread's worker and starts the thread. `this` is a weak reference to the cluster, and
+    /// `number` is random.
     fn _start(
         &self,
         py: Python<'_>,
@@ -83,7 +83,7 @@ impl ClusterCore {
             .map_err(|_| PyRuntimeError::new_err("this cluster is started already"))
     }
 
-    /// Cancels what has not ended, and has the threads end. Returns at once.
+    /// Cancels the tasks that have not ended, and tells the threads to end. Returns at once.
     fn _close(&self, py: Python<'_>) {
         if let Some(cluster) = self.cluster.get()
             && !cluster.is_forked()
@@ -103,19 +103,19 @@ impl ClusterCore {
         self.cluster.get().is_some_and(|cluster| cluster.is_forked())
     }
 
-    /// That work may be submitted; `what` is who asks.
+    /// Raises an error if no work may be submitted. `what` names the operation in the error.
     fn _check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
         self.cluster()?.check_open(py, what)
     }
 
-    /// The number of the worker whose thread has this number; None: there was no such thread.
+    /// Returns the number of the worker whose thread has this number; None if there was no such thread.
     fn _worker_number(&self, thread: u32) -> PyResult<Option<u16>> {
         let cluster = self.cluster()?;
         cluster.check_process()?;
         Ok(cluster.engine.group_of(thread).map(|group| group.0))
     }
 
-    /// The calling thread runs this cluster's event loop.
+    /// Marks the calling thread as the one that runs this cluster's event loop.
     fn _set_loop_thread(&self) -> PyResult<()> {
         self.cluster()?.set_loop_thread();
         Ok(())

@@ -1,4 +1,4 @@
-//! A client's dashboard. Its thread is Python's, since errors are put into words by Python.
+//! A client's dashboard. It runs on a Python thread, since Python turns errors into text.
 
 use super::cluster::ClusterCore;
 use crate::interpreter::forks::{check_forks, forks};
@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A dashboard's server: to be run on a thread of its own.
+/// A dashboard's server. It runs on a thread of its own.
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct Dashboard {
     server: Mutex<Option<Server>>,
@@ -20,7 +20,7 @@ pub(crate) struct Dashboard {
     forks: u64,
 }
 
-/// A failed task, and its exception if that was raised by it: where the engine has broken, a text.
+/// A failed task and its exception. Where the engine has broken, there is a text in place of the exception.
 type Failed<'py> = (u64, Bound<'py, PyAny>);
 
 #[pymethods]
@@ -40,15 +40,16 @@ impl Dashboard {
         Ok(Self { server, handle, engine, recordings: Mutex::default(), forks: forks() })
     }
 
-    /// Where to look, with the token.
+    /// The address of the page, with the token.
     #[getter]
     fn link(&self) -> &str {
         self.handle.link()
     }
 
-    /// Serves for a while; then the tasks that have failed, to be put into words. None: it is closed.
+    /// Serves for a while, then returns the tasks that have failed, so that the caller turns their errors into text.
+    /// Returns None once the server is closed.
     fn run<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Failed<'py>>>> {
-        // Taken out while it runs: no lock is held meanwhile.
+        // The server is taken out while it runs, so that no lock is held.
         let Some(mut server) = self.lock(&self.server).take() else { return Ok(None) };
         if !py.detach(|| server.run()) {
             return Ok(None);
@@ -67,7 +68,7 @@ impl Dashboard {
         Ok(Some(failed.collect()))
     }
 
-    /// Says what a task has failed with.
+    /// Sets the text of the error that a task has failed with.
     fn add_error(&self, py: Python<'_>, task: u64, text: &str) {
         if let Some(task) = azolla_core::TaskId::from_bits(task)
             && let Some(info) = Watch::task(&*self.engine, task)
@@ -76,14 +77,14 @@ impl Dashboard {
         }
     }
 
-    /// Ends the server at once, and the thread that runs it soon after.
+    /// Ends the server at once. The thread that runs it ends soon after.
     fn close(&self) {
         if check_forks(self.forks).is_ok() {
             self.handle.close();
         }
     }
 
-    /// Remembers what runs until `stop_recording`.
+    /// Records what runs until `stop_recording`.
     fn start_recording(&self, py: Python<'_>) -> PyResult<()> {
         check_forks(self.forks)?;
         let recording = py.detach(|| self.handle.record());
@@ -97,18 +98,19 @@ impl Dashboard {
         recording.map(drop).ok_or_else(|| PyRuntimeError::new_err("nothing is being recorded"))
     }
 
-    /// What was recorded: JSON that Perfetto opens.
+    /// Returns what was recorded, as JSON that Perfetto opens.
     fn trace(&self, py: Python<'_>) -> String {
         py.detach(|| self.handle.trace())
     }
 
-    /// What was recorded: a page.
+    /// Returns what was recorded, as a page.
     fn report(&self, py: Python<'_>) -> String {
         py.detach(|| self.handle.report())
     }
 }
 
-/// How many tasks of a cluster have not ended, and how many seconds that may take at least and at most; None: unknown.
+/// Returns how many tasks of a cluster have not ended, and the least and the most seconds that they may take; None if
+/// that is unknown.
 #[pyfunction]
 pub(crate) fn time_left(
     py: Python<'_>,

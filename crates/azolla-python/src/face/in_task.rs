@@ -1,4 +1,5 @@
-//! What Python asks of the task on its thread: its client, its key, and to go on without a slot.
+//! What Python asks about the task on the calling thread: its client and its key. And what lets that task go on without
+//! a slot.
 
 use crate::future::running::Running;
 use crate::future::wait::exception;
@@ -8,7 +9,7 @@ use azolla::runtime::Worker;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// Lets the task on this thread run on without a slot. Whether it had one; None outside tasks.
+/// Lets the task on this thread run on without a slot. Returns True if it had one, and None outside tasks.
 #[pyfunction]
 pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
     py.detach(|| with_worker(|worker| worker.map(Worker::secede)))
@@ -16,7 +17,7 @@ pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
         .map_err(|error| exception(py, error.never_interrupted()))
 }
 
-/// Waits for a slot for the task on this thread. False outside tasks.
+/// Waits for a slot for the task on this thread. Returns False outside tasks.
 #[pyfunction]
 pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
     py.detach(|| with_worker(|worker| worker.map(Worker::rejoin)))
@@ -24,14 +25,15 @@ pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
         .map_err(|error| exception(py, error.never_interrupted()))
 }
 
-/// The client whose task runs on this thread; None outside tasks.
+/// Returns the client whose task runs on this thread; None outside tasks.
 #[pyfunction]
 pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let Some((_, job)) = current_task() else { return Ok(None) };
     cluster_here().map(|cluster| cluster.client_of(py, job.client())).transpose()
 }
 
-/// The task on this thread, as an event loop knows those that run there; None outside tasks.
+/// Returns the task on this thread, in the form in which an event loop knows the tasks that run on it; None outside
+/// tasks.
 #[pyfunction]
 pub(crate) fn thread_running() -> Option<Running> {
     let (_, job) = current_task()?;
@@ -40,7 +42,7 @@ pub(crate) fn thread_running() -> Option<Running> {
     Some(Running::new(job, cluster, worker))
 }
 
-/// The key of the task on this thread, and the number of the worker that runs it; None outside tasks.
+/// Returns the key of the task on this thread, and the number of the worker that runs it; None outside tasks.
 #[pyfunction]
 pub(crate) fn thread_task(py: Python<'_>) -> PyResult<Option<(Bound<'_, PyAny>, u32)>> {
     let task = with_worker(|worker| {

@@ -1,4 +1,4 @@
-//! What there is to see of tasks: how they stand, where they run, and what they have given.
+//! What a program can see of tasks: their states, where they run, and their results.
 
 use crate::interpreter::observed;
 use crate::session::shared::Shared;
@@ -9,11 +9,11 @@ use azolla_core::{State, TaskView};
 use pyo3::prelude::*;
 use std::sync::{MutexGuard, PoisonError};
 
-/// A task's key, how it stands, the number of the thread that runs it, and its result if it has one.
+/// A task's key, its state, the number of the thread that runs it, and its result if it has one.
 pub(crate) type Row<'py> =
     (Bound<'py, PyAny>, &'static str, Option<u32>, Option<Bound<'py, PyAny>>);
 
-/// The tasks that the cluster keeps.
+/// Returns the tasks that the cluster keeps.
 pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> Vec<Row<'py>> {
     let engine = &shared.engine;
     let tasks = py.detach(|| engine.tasks());
@@ -30,7 +30,7 @@ pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> Vec<Row<'py>> {
 
 fn state(job: &PyJob, view: &TaskView) -> (&'static str, Option<u32>) {
     match view.state {
-        // The end of a short task is told some time after it can be seen.
+        // The worker reports the end of a short task some time after other threads can see it.
         _ if job.header().status() == Status::Finished => ("memory", None),
         State::Waiting { .. } => ("waiting", None),
         State::Ready if view.unrunnable => ("no-worker", None),
@@ -47,21 +47,21 @@ fn state(job: &PyJob, view: &TaskView) -> (&'static str, Option<u32>) {
     }
 }
 
-/// How long the cluster has been there, in seconds; what has been observed of the tasks that were
-/// asked for; and how those stand that are kept.
+/// Three things: the age of the cluster in seconds; what was observed of the tasks that were asked for; and the states
+/// of those tasks that are kept.
 pub(crate) type Story<'py> = (f64, Vec<Seen<'py>>, Vec<(usize, u64, &'static str)>);
 
-/// The place of what was asked for, what was observed, and the key of the task that submitted it.
+/// The place of the task in the question, what was observed, and the key of the task that submitted it.
 type Seen<'py> = (usize, observed::Row, Option<Bound<'py, PyAny>>);
 
-/// What is known of the tasks that have these keys. It begins to be recorded when first asked for.
+/// Returns what is known of the tasks that have these keys. The recording begins at the first such question.
 pub(crate) fn story<'py>(
     py: Python<'py>,
     shared: &Shared,
     keys: &[Bound<'py, PyAny>],
 ) -> PyResult<Story<'py>> {
     let (engine, number) = (&shared.engine, shared.cluster.number);
-    // A task that is gone is told of by its id: its key can no more be compared.
+    // A task that is gone is found by its id, since its key can no longer be compared.
     let named = keys.iter().map(|key| {
         let named = parse(key, number)?;
         let gone = named.ends_in.filter(|task| engine.look_up(&[*task]).is_empty());
@@ -69,7 +69,7 @@ pub(crate) fn story<'py>(
     });
     let named = named.collect::<PyResult<Vec<_>>>()?;
     let (elapsed, seen, kept, parents) = py.detach(|| {
-        // Where the engine is asked, others' code may run: the story is not locked then.
+        // Asking the engine may run code of users. So the story is not locked while the engine is asked.
         if story_of(shared).is_none() {
             let begun = runtime::Story::begin(engine);
             story_of(shared).get_or_insert(begun);
@@ -81,7 +81,7 @@ pub(crate) fn story<'py>(
                 (key, None) => (Some(*key), engine.task_of(*key)),
             })
             .collect();
-        // Before the story, so that what it does not tell of was so before it began.
+        // This comes before the story is read. So a state that the story does not tell of is older than the story.
         let ids = asked.iter().enumerate().filter_map(|(place, (_, task))| Some((place, (*task)?)));
         let kept: Vec<_> = ids
             .flat_map(|(place, task)| engine.look_up(&[task]).pop().map(|found| (place, found)))

@@ -1,6 +1,6 @@
 //! The classes and functions that the Python half calls: `#[pymethods]`, and what they convert.
 //!
-//! It may know every folder but `sync`. No folder knows it.
+//! This folder may use every folder but `sync`. No folder uses it.
 
 pub(crate) mod client;
 pub(crate) mod cluster;

@@ -667,15 +667,15 @@ class Running:
 
 @final
 class Observations:
-    """Holds what has been observed until it is taken."""
+    """Holds what has been observed until the program takes it."""
 
     @property
     def dropped(self) -> int:
         """How many observations did not fit."""
 
     def take(self) -> list[tuple[float, int, str, int | None]]:
-        """All that has been observed since the last time, in rows of seconds since the client began,
-        a number that stands for the task, what happened, and the worker's number if it was on one.
+        """Returns all that has been observed since the last call, in rows: the seconds since the client began, a number
+        that stands for the task, what happened, and the worker's number if it happened on one.
         """
 
 @type_check_only
@@ -683,7 +683,7 @@ class _Closeable:
     def close(self) -> None: ...
 
 def before_collection(phase: str, _info: object) -> None:
-    """Takes the frames off the exceptions that nobody else holds. One of `gc.callbacks`."""
+    """Takes the frames off the exceptions that only their tasks hold. One of `gc.callbacks`."""
 
 def after_fork() -> None:
     """Called in the child of every fork: the parent's clients are dead there."""

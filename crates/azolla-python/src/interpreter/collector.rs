@@ -1,15 +1,14 @@
-//! What Python's garbage collector sees of futures: those in which there is something to find.
+//! Hides futures from Python's garbage collector while the collector could find nothing in them.
 //!
-//! The collector walks all that it knows of again and again, and a program may hold hundreds of
-//! thousands of futures. One on a task that has not ended holds nothing that could lead back to it, and
-//! neither does one on a number or a text. So the one object that stands for a pending task is kept out
-//! of the collector's sight until the task ends with something that has parts, as CPython keeps tuples
-//! of numbers out of it (`_PyTuple_MaybeUntrack`).
+//! The collector walks all objects that it knows, again and again, and a program may hold hundreds of thousands of
+//! futures. A future on a task that has not ended holds nothing that could lead back to the future. Nor does a future
+//! on a number or a text. So the only future on a pending task stays hidden until the task ends with a result that has
+//! parts. CPython hides tuples of numbers in the same way (`_PyTuple_MaybeUntrack`).
 //!
-//! The same goes for the tuples that calls are kept in, of which nobody but the task knows: what is in
-//! one is shown as if the task held it itself.
+//! The tuple that holds a call is hidden too, since only the task refers to it. The collector is shown the items of the
+//! tuple as if the task held them itself.
 //!
-//! All this happens with the GIL held, and so one after the other.
+//! All this happens with the GIL held, so no two threads do it at once.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -19,12 +18,12 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// The one object that stands for a job, while it is out of the collector's sight.
+/// The only future on a job, while it is hidden from the collector; null otherwise.
 #[derive(Default)]
 pub(crate) struct Hidden(AtomicPtr<ffi::PyObject>);
 
 impl Hidden {
-    /// Takes the only object that stands for a pending task, its future, out of the collector's sight.
+    /// Hides the only future on a pending task from the collector.
     pub(crate) fn hide(&self, future: &Bound<'_, PyAny>) {
         debug_assert!(has_parts(future), "the collector knows futures");
         // SAFETY: the object is alive, of a type that the collector knows, and the GIL is held.
@@ -32,33 +31,33 @@ impl Hidden {
         self.0.store(future.as_ptr(), Ordering::Relaxed);
     }
 
-    /// The object goes, or is about to be shown.
+    /// Forgets the hidden future, which is being dropped or about to be shown. Returns it, or null if none was hidden.
     pub(crate) fn forget(&self) -> *mut ffi::PyObject {
-        // Mostly there is none, and a look costs less than an exchange.
+        // Mostly none is hidden, and a load costs less than an exchange.
         if self.0.load(Ordering::Relaxed).is_null() {
             return ptr::null_mut();
         }
         self.0.swap(ptr::null_mut(), Ordering::Relaxed)
     }
 
-    /// Puts it into the collector's sight.
+    /// Shows the hidden future to the collector again.
     pub(crate) fn show(&self, _py: Python<'_>) {
         let hidden = self.forget();
         if !hidden.is_null() {
-            // SAFETY: whoever drops the object forgets it first, with the GIL held, as it is here; so it
-            // is alive. It was taken out of the collector's sight, and nobody else puts it back.
+            // SAFETY: a thread that drops the object calls `forget` first, with the GIL held, and this thread holds the
+            // GIL; so the object is alive. `hide` untracked it, and only this function tracks it again.
             unsafe { ffi::PyObject_GC_Track(hidden.cast()) };
         }
     }
 }
 
-/// Takes the tuple of a call, which must be nobody else's, out of the collector's sight.
+/// Hides the tuple of a call from the collector. Only the task may refer to the tuple.
 pub(crate) fn hide_call(call: &Bound<'_, PyTuple>) {
     // SAFETY: the tuple is alive, of a type that the collector knows, and the GIL is held.
     unsafe { ffi::PyObject_GC_UnTrack(call.as_ptr().cast()) };
 }
 
-/// Shows the collector the tuple of a call, or if it does not see that, what is in it.
+/// Shows the collector the tuple of a call or, if the tuple is hidden, its items.
 pub(crate) fn visit_call(call: &Py<PyTuple>, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
     let tuple = call.as_ptr();
     // SAFETY: the collector runs, and so the GIL is held; the tuple is alive.
@@ -67,14 +66,15 @@ pub(crate) fn visit_call(call: &Py<PyTuple>, visit: &PyVisit<'_>) -> Result<(), 
     if tracked {
         return visit.call(call);
     }
-    // Somebody who runs the call has it too: what is in it is not only the task's.
+    // A worker that runs the call refers to the tuple too. Then the items do not belong to the task alone.
     if refs > 1 {
         return Ok(());
     }
     // SAFETY: as above.
     let length = unsafe { ffi::PyTuple_Size(tuple) };
     for place in 0..length {
-        // SAFETY: the place is within the tuple, which lends the item: it is not let go of here.
+        // SAFETY: the place is within the tuple. The tuple lends the item, so `ManuallyDrop` keeps the reference from
+        // being given up.
         let item = unsafe {
             let item = ffi::PyTuple_GetItem(tuple, place);
             ManuallyDrop::new(Bound::from_owned_ptr(Python::assume_attached(), item).unbind())
@@ -84,7 +84,7 @@ pub(crate) fn visit_call(call: &Py<PyTuple>, visit: &PyVisit<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Whether the collector may find anything in this object.
+/// Returns true if the collector may find anything in this object.
 pub(crate) fn has_parts(object: &Bound<'_, PyAny>) -> bool {
     // SAFETY: an object's type is alive as long as the object.
     let flags = unsafe { ffi::PyType_GetFlags(ffi::Py_TYPE(object.as_ptr())) };

@@ -1,7 +1,7 @@
-//! How many forks lie behind this process.
+//! Counts the forks between this process and the one that first loaded the module.
 //!
-//! A fork's child must not touch the locks of the clients that its parent made, so each of those
-//! notes the number of forks, and compares it before it locks anything.
+//! The child of a fork must not touch the locks of the clients that its parent made. So each client notes the number of
+//! forks when it is made, and compares it before it locks anything.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// How many forks lie between this process and the one that first loaded the module.
+/// Returns that number.
 pub(crate) fn forks() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
 
-/// That this is the process in which [`forks`] gave this number. In a child the locks that may be
-/// held without the GIL must not be touched: a thread that is not there may hold them for ever.
+/// Returns an error if this is not the process in which [`forks`] gave this number. A child must not touch locks that a
+/// thread may hold without the GIL: a thread that does not exist in the child may hold them for ever.
 pub(crate) fn check_forks(made_in: u64) -> PyResult<()> {
     if made_in == forks() {
         return Ok(());
@@ -26,7 +26,7 @@ pub(crate) fn check_forks(made_in: u64) -> PyResult<()> {
     ))
 }
 
-/// Notes that this process is the child of one more fork.
+/// Counts one more fork: this process is the child.
 pub(crate) fn one_more() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }

@@ -1,11 +1,10 @@
-//! What the extension imports from Python: the package's own exceptions, and functions and classes
-//! that it looks up once.
+//! Imports from Python: the package's own exceptions, and functions and classes that the extension looks up once.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
-/// One of the package's own exceptions.
+/// Makes one of the package's own exceptions.
 pub(crate) fn error(py: Python<'_>, name: &str, message: &str) -> PyErr {
     let class = py.import("azolla._base.errors").and_then(|module| module.getattr(name));
     match class.and_then(|class| Ok(class.cast_into::<PyType>()?)) {
@@ -14,7 +13,7 @@ pub(crate) fn error(py: Python<'_>, name: &str, message: &str) -> PyErr {
     }
 }
 
-/// A function or class of the package's Python half, imported once.
+/// Returns a function or class of a Python module. The first call imports it.
 pub(crate) fn python<'py>(
     py: Python<'py>,
     cell: &'static PyOnceLock<Py<PyAny>>,

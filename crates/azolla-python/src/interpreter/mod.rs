@@ -1,8 +1,8 @@
 //! What the extension needs of the Python interpreter itself: forks, imports, the garbage collector,
 //! exceptions and the sizes of objects.
 //!
-//! It knows Python, and no task of ours: it imports no other folder of this crate. What it shows of
-//! tasks, the engine's observations, is numbers.
+//! This folder knows Python, and knows no task of azolla: it imports no other folder of this crate. The engine's
+//! observations are here because they show tasks as numbers.
 
 pub(crate) mod collector;
 pub(crate) mod forks;

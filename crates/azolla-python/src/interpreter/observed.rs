@@ -1,19 +1,19 @@
-//! Observations, for benches and whoever else wants to see what happens.
+//! Observations: rows that tell benchmarks and programs what happens to tasks.
 
 use azolla::runtime::{Observation, Observations, Status, What};
 use pyo3::prelude::*;
 
-/// Holds what has been observed until it is taken.
+/// Holds what has been observed until the program takes it.
 #[pyclass(frozen, name = "Observations", module = "azolla._azolla")]
 pub(crate) struct PyObservations(pub(crate) Observations);
 
-/// Seconds since the client began, the task's number, what happened, and on which worker.
+/// Seconds since the client began, the task's number, what happened, and the worker's number if it happened on one.
 pub(crate) type Row = (f64, u64, &'static str, Option<u32>);
 
 #[pymethods]
 impl PyObservations {
-    /// All that has been observed since the last time, in rows of seconds since the client began,
-    /// a number that stands for the task, what happened, and the worker's number if it was on one.
+    /// Returns all that has been observed since the last call, in rows: the seconds since the client began, a number
+    /// that stands for the task, what happened, and the worker's number if it happened on one.
     fn take(&self) -> Vec<Row> {
         self.0.take().iter().map(row).collect()
     }

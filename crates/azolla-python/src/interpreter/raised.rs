@@ -1,9 +1,9 @@
-//! The exceptions of failed tasks, and what clings to them.
+//! The exceptions of failed tasks, and the frames that raising adds to them.
 //!
-//! To raise an exception writes the frames that it passes through into its traceback, and frames
-//! hold what their variables hold: often the very future that the exception came from. That ring
-//! leads through the engine, where the garbage collector does not see it. So each collection begins
-//! with taking the frames off again, from all exceptions that nobody but their task holds any more.
+//! Raising an exception writes the frames that it passes through into its traceback. Frames hold their variables, and
+//! one of these is often the future that the exception came from. That ring leads through the engine, where the garbage
+//! collector does not see it. So when a collection starts, the frames are taken off again, from every exception that
+//! only its task still holds.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -24,7 +24,7 @@ impl Raised {
         Self { exception, traceback, noted: AtomicBool::new(false) }
     }
 
-    /// What to raise, without the frames that raising it before has added.
+    /// Returns the error to raise, without the frames that raising it earlier has added.
     pub(crate) fn error(&self, py: Python<'_>) -> PyErr {
         self.reset_traceback(py);
         PyErr::from_value(self.exception.bind(py).clone())
@@ -36,40 +36,40 @@ impl Raised {
     }
 }
 
-/// Sets an exception's traceback as the interpreter does, whatever its class says to attributes.
+/// Sets an exception's traceback as the interpreter does. The exception's class has no say in it.
 pub(crate) fn set_traceback(
     exception: &Bound<'_, PyAny>,
     traceback: Option<&Bound<'_, PyTraceback>>,
 ) {
     let none = exception.py().None();
     let traceback = traceback.map_or(none.as_ptr(), |traceback| traceback.as_ptr());
-    // SAFETY: an exception and a traceback or None, which live; and this thread is attached.
+    // SAFETY: the exception lives, as does the traceback or None, and this thread is attached.
     unsafe { ffi::PyException_SetTraceback(exception.as_ptr(), traceback) };
 }
 
-/// Those that have been raised since their frames were last taken off.
+/// The exceptions that have been raised since their frames were last taken off.
 static NOTED: Mutex<Vec<Weak<Raised>>> = Mutex::new(Vec::new());
 
 fn noted() -> std::sync::MutexGuard<'static, Vec<Weak<Raised>>> {
     NOTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes note that this is being raised.
+/// Notes that this exception is being raised.
 pub(crate) fn note(raised: &Arc<Raised>) {
     if !raised.noted.swap(true, Ordering::Relaxed) {
         noted().push(Arc::downgrade(raised));
     }
 }
 
-/// Takes the frames off the exceptions that nobody else holds. One of `gc.callbacks`.
+/// Takes the frames off the exceptions that only their tasks hold. One of `gc.callbacks`.
 #[pyfunction]
 pub(crate) fn before_collection(py: Python<'_>, phase: &str, _info: &Bound<'_, PyAny>) {
     if phase != "start" {
         return;
     }
-    // Frames that go take along what they hold, and that may do anything: nothing is locked then.
+    // Dropping frames drops what they hold, which may run any code. So nothing is locked meanwhile.
     let mut taken = std::mem::take(&mut *noted());
-    // One that a task lets through is the exception of several.
+    // A task that lets an input's exception through has the same exception: several tasks may hold it.
     let mut holders: HashMap<*mut ffi::PyObject, isize> = HashMap::new();
     for raised in taken.iter().filter_map(Weak::upgrade) {
         *holders.entry(raised.exception.as_ptr()).or_default() += 1;
@@ -77,7 +77,7 @@ pub(crate) fn before_collection(py: Python<'_>, phase: &str, _info: &Bound<'_, P
     taken.retain(|raised| {
         let Some(raised) = raised.upgrade() else { return false };
         let exception = raised.exception.as_ptr();
-        // SAFETY: it is an object that lives, and this thread is attached.
+        // SAFETY: the object lives, and this thread is attached.
         if unsafe { ffi::Py_REFCNT(exception) } > holders.get(&exception).copied().unwrap_or(1) {
             return true;
         }

@@ -1,4 +1,4 @@
-//! How many bytes a result takes, of those types that can be asked without running anybody's code.
+//! How many bytes a result takes, for the types that can tell it without running code of users.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -8,16 +8,18 @@ use pyo3::types::{
     PyString, PyTuple,
 };
 
-/// How many members stand for all of a collection, by how deep one may still look below it.
+/// How many members of a collection are looked at, as a sample of them all. The index says how many levels below the
+/// collection may still be looked at.
 const MEMBERS: [u64; 4] = [2, 4, 8, 32];
 
-/// None: it is of a type whose objects may own anything, or would have to run code to tell.
+/// Returns the bytes that a value takes. Returns None for a type whose objects may own anything, or would have to run
+/// code to tell.
 pub(crate) fn bytes_of(value: &Bound<'_, PyAny>) -> Option<u64> {
     within(value, MEMBERS.len())
 }
 
 fn within(value: &Bound<'_, PyAny>, depth: usize) -> Option<u64> {
-    // Exactly these: what is derived from them may have more, and ways of its own to tell.
+    // Exactly these types count. A class derived from one of them may hold more, and may tell its size in its own way.
     let plain = value.is_none()
         || value.is_exact_instance_of::<PyInt>()
         || value.is_exact_instance_of::<PyBool>()
@@ -44,7 +46,7 @@ fn within(value: &Bound<'_, PyAny>, depth: usize) -> Option<u64> {
     Some(own(value)? + members?)
 }
 
-/// Its members, as far as they are looked at, times how many there are.
+/// Returns the mean size of the members that are looked at, times the number of all members.
 fn sampled<'py>(
     len: usize,
     members: impl Iterator<Item = Bound<'py, PyAny>>,
@@ -59,19 +61,19 @@ fn sampled<'py>(
     Some((bytes * len as u64).checked_div(looked_at).unwrap_or(0))
 }
 
-/// What the interpreter says of an object of one of its own types.
+/// Returns what the interpreter says about an object of one of its own types.
 fn own(value: &Bound<'_, PyAny>) -> Option<u64> {
     value.call_method0(intern!(value.py(), "__sizeof__")).ok()?.extract().ok()
 }
 
-/// What an array of NumPy's holds, be it its own or somebody else's.
+/// Returns the bytes that a NumPy array holds, whether it or another object owns them.
 fn array(value: &Bound<'_, PyAny>) -> Option<u64> {
     static ARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
     let array = match ARRAY.get(py) {
         Some(array) => array,
         None => {
-            // Not imported for this: where nobody has, there are no arrays.
+            // NumPy is not imported for this: if no code has imported it, there are no arrays.
             let modules =
                 py.import(intern!(py, "sys")).ok()?.getattr(intern!(py, "modules")).ok()?;
             let found = modules.get_item(intern!(py, "numpy")).ok()?;

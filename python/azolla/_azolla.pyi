@@ -607,34 +607,35 @@ class Endings:
 
 @final
 class Worker:
-    """The worker of one thread: hands out calls, takes results."""
+    """The worker of one thread. It hands out calls, and takes results."""
 
     @property
     def number(self) -> int:
-        """Counted from 0 in each cluster."""
+        """The worker's number, counted from 0 in each cluster."""
 
     @property
     def forked(self) -> bool:
-        """Whether this is the child of a fork that a task has made."""
+        """True in the child of a fork that a task has made."""
 
     def begin(self) -> bool:
-        """Makes the calling thread this worker's. False: it comes too late, and is to end."""
+        """Makes this the worker of the calling thread. Returns False if the thread comes too late, and must end."""
 
     def end(self) -> None:
-        """The worker leaves the engine."""
+        """Makes the worker leave the engine."""
 
     def next(self) -> _Task | None:
-        """The next call to make, once there is one; None: come to an end."""
+        """Waits for the next call to make, and returns it. Returns None if the thread must end."""
 
     def done(self, result: Any) -> _Task | None:
-        """The call has returned this. In the child of a fork that was the whole program: SystemExit.
+        """Ends the call with this result. In the child of a fork the call was the whole program, so this raises
+        SystemExit.
 
-        Gives the next call to make if there is one now. If not, `next` is to be asked for it, when nothing of this
-        task is held any more.
+        Returns the next call to make if there is one now. If there is none, the loop asks `next` for it, after it has
+        let go of everything of this task.
         """
 
     def failed(self, error: BaseException) -> None:
-        """The call has raised this. In the child of a fork it is raised on."""
+        """Ends the call with this exception. In the child of a fork it raises the exception again."""
 
 @final
 class Running:

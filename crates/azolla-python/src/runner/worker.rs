@@ -30,7 +30,7 @@ thread_local! {
     static EMPTY: RefCell<Option<ManuallyDrop<Empty>>> = const { RefCell::new(None) };
 }
 
-/// The worker of one thread: hands out calls, takes results.
+/// The worker of one thread. It hands out calls, and takes results.
 #[pyclass(frozen, name = "Worker", module = "azolla._azolla")]
 pub(crate) struct PyWorker {
     /// The engine's worker, until the thread takes it or its start fails.
@@ -82,7 +82,7 @@ impl PyWorker {
 
 #[pymethods]
 impl PyWorker {
-    /// Makes the calling thread this worker's. False: it comes too late, and is to end.
+    /// Makes this the worker of the calling thread. Returns False if the thread comes too late, and must end.
     fn begin(&self) -> bool {
         let worker = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         let begun = worker.is_some();
@@ -91,26 +91,26 @@ impl PyWorker {
         begun
     }
 
-    /// The worker leaves the engine.
+    /// Makes the worker leave the engine.
     fn end(&self) {
         thread::end();
         set_owner(None);
         drop(EMPTY.take().map(ManuallyDrop::into_inner));
     }
 
-    /// Whether this is the child of a fork that a task has made.
+    /// True in the child of a fork that a task has made.
     #[getter]
     fn forked(&self) -> bool {
         self.is_forked()
     }
 
-    /// Counted from 0 in each cluster.
+    /// The worker's number, counted from 0 in each cluster.
     #[getter]
     fn number(&self) -> u32 {
         self.number
     }
 
-    /// The next call to make, once there is one; None: come to an end.
+    /// Waits for the next call to make, and returns it. Returns None if the thread must end.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
         loop {
             let rest = std::mem::replace(&mut *locked(&self.rest), Rest::None);
@@ -125,10 +125,11 @@ impl PyWorker {
         }
     }
 
-    /// The call has returned this. In the child of a fork that was the whole program: SystemExit.
+    /// Ends the call with this result. In the child of a fork the call was the whole program, so this raises
+    /// SystemExit.
     ///
-    /// Gives the next call to make if there is one now. If not, `next` is to be asked for it, when
-    /// nothing of this task is held any more.
+    /// Returns the next call to make if there is one now. If there is none, the loop asks `next` for it, after it has
+    /// let go of everything of this task.
     fn done<'py>(&self, result: Bound<'py, PyAny>) -> PyResult<Option<Task<'py>>> {
         static COROUTINE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = result.py();
@@ -151,7 +152,7 @@ impl PyWorker {
         self.next_at_hand(py)
     }
 
-    /// The call has raised this. In the child of a fork it is raised on.
+    /// Ends the call with this exception. In the child of a fork it raises the exception again.
     fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
         if self.is_forked() {
             return Err(PyErr::from_value(error));

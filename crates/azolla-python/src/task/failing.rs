@@ -1,5 +1,5 @@
-//! What a task's exception goes through before it is stored: the task is put back for a retry, or the
-//! exception gets a note and loses the frames that are azolla's own.
+//! What happens when a task raises an exception. Either the task is put back for a retry, or the exception gets a note,
+//! loses azolla's own frames, and is stored.
 
 use super::job::{Failure, PyJob};
 use crate::interpreter::imports::python;
@@ -12,8 +12,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTraceback};
 use std::sync::Arc;
 
-/// Stores the error of a call, or uses up a retry.
-/// `may_return`: whether it may be put back for that.
+/// Stores the error of a call, or uses up a retry. The task is put back only if `may_return` is true.
 pub(crate) fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> PyResult<Outcome> {
     static RESCHEDULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = error.py();
@@ -22,13 +21,13 @@ pub(crate) fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> P
         return Ok(Outcome::Again);
     }
     let traceback = users_traceback(error)?;
-    // The frame of the worker would hold the call's arguments.
+    // The worker's own frame would keep the call's arguments alive.
     set_traceback(error, traceback.as_ref());
     let note = format!("in the azolla task {}", job.key_text(py));
     let notes = error.getattr(intern!(py, "__notes__"));
     let noted = notes.is_ok_and(|notes| notes.contains(&note).unwrap_or(false));
     if !noted {
-        // A class may refuse notes; its error counts all the same.
+        // A class may refuse notes. Its error is stored all the same.
         let _ = error.call_method1(intern!(py, "add_note"), (note,));
     }
     let raised = Raised::new(error.clone().unbind(), traceback.map(Bound::unbind));
@@ -40,10 +39,10 @@ pub(crate) fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> P
     Ok(Outcome::Failed)
 }
 
-/// The traceback from the first frame on that is not azolla's own.
+/// Returns the traceback, beginning with the first frame that is not azolla's own.
 fn users_traceback<'py>(error: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTraceback>>> {
     let py = error.py();
-    // By the interpreter's own ways, for the exception's class may have ways of its own.
+    // This asks the interpreter, since the exception's class may have attributes of its own.
     let mut traceback = PyErr::from_value(error.clone()).traceback(py);
     while let Some(first) = &traceback {
         let globals = first.getattr(intern!(py, "tb_frame"))?.getattr(intern!(py, "f_globals"))?;

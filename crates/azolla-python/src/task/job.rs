@@ -1,4 +1,4 @@
-//! A Python task: the call, and the place for what comes of it.
+//! A Python task: its call, and the place for its outcome.
 
 use super::names::function_name;
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
@@ -9,16 +9,16 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
 
-/// What a task has come to.
+/// What a task has ended with.
 pub(crate) type Outcome = Result<Py<PyAny>, Failure>;
 
-/// The same, looked at.
+/// An outcome that is borrowed.
 pub(crate) type Seen<'a> = Result<&'a Py<PyAny>, &'a Failure>;
 
 /// Why a task has no result.
 #[derive(Clone)]
 pub(crate) enum Failure {
-    /// It raised this.
+    /// The task raised this exception.
     Raised(Arc<Raised>),
     /// The engine has broken down.
     Engine(Arc<str>),
@@ -26,16 +26,17 @@ pub(crate) enum Failure {
 
 /// A function, what to call it with, and the context variables to call it in.
 pub(crate) struct Call {
-    /// The function, and after it what to call it with: as `Context.run` takes them.
+    /// The function and its positional arguments, in the order in which `Context.run` takes them.
     pub(crate) call: Py<PyTuple>,
     pub(crate) kwargs: Option<Py<PyDict>>,
-    /// Shared by the tasks of one `map`, so each runs in a copy. None: one in which nothing is set.
+    /// The context. The tasks of one `map` share it, so each task runs in a copy. None stands for a context in which no
+    /// variable is set.
     pub(crate) context: Option<Py<PyAny>>,
     /// For a call of an actor's method: the actor, whose state goes before the arguments.
     pub(crate) state: Option<Arc<PyJob>>,
 }
 
-// What a task takes is what a million of them take.
+// Every byte of a task counts a million times when there are a million tasks.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<PyJob>() <= 136);
 
@@ -56,9 +57,9 @@ impl Call {
     }
 }
 
-/// What a task's key is made of; the key itself is made when somebody asks.
+/// What a task's key is made of. The key itself is made when a caller asks for it.
 pub(crate) enum Name {
-    /// The user's own.
+    /// The key that the user gave.
     Given(Py<PyAny>),
     /// The function's name and the digest of the call.
     Pure { function: Py<PyString>, digest: u128 },
@@ -66,27 +67,27 @@ pub(crate) enum Name {
     Impure { function: Py<PyString> },
 }
 
-/// What a task that has finished lets go of.
+/// What a finished task gives up. The caller drops it when user code may run.
 pub(crate) struct Finished {
     _call: Option<Call>,
-    /// What a cancelled task comes to is nobody's.
+    /// The result, if the task was cancelled before: no caller gets it.
     _refused: Option<Py<PyAny>>,
 }
 
 pub(crate) struct PyJob {
-    /// The call is kept while the task may run (again): gone once it is done or cancelled.
+    /// The call is kept while the task may run, or run again. It is dropped once the task is done or cancelled.
     slot: Slot<Py<PyAny>, Call, Failure>,
     /// The key, or the name of the function.
     named: Py<PyAny>,
-    /// Of a pure call.
+    /// The digest of a pure call.
     digest: [u64; 2],
-    /// The one object that stands for it, unless the collector sees that.
+    /// The only future on the job, while it is hidden from the collector.
     pub(crate) hidden: Hidden,
     rare: Option<Box<Rare>>,
     key_is: KeyIs,
-    /// Some argument is or holds a future, to be replaced by its result.
+    /// True if some argument is a future or holds one. Its result then takes its place.
     pub(crate) has_futures: bool,
-    /// It is a call of an actor's method, and is not made again.
+    /// True for a call of an actor's method, which is never made again.
     pub(crate) is_actor_call: bool,
 }
 
@@ -98,12 +99,12 @@ enum KeyIs {
     Impure,
 }
 
-/// What only some tasks have.
+/// The parts that only some tasks have.
 #[derive(Default)]
 struct Rare {
-    /// The name of the span that it belongs to, if any: those of the spans around it, and its own.
+    /// The name of the span that the task belongs to, if any: the names of the spans around it, then its own.
     span: Option<Py<PyTuple>>,
-    /// For an actor: what its calls are made by.
+    /// For an actor: the function that makes its calls.
     caller: Option<Py<PyAny>>,
 }
 
@@ -141,7 +142,7 @@ impl PyJob {
         }
     }
 
-    /// A task that is done already: data that was given.
+    /// Makes a task that is done already: data that the user gave.
     pub(crate) fn done(value: Py<PyAny>, name: Name, client: u32) -> Self {
         let job = Self::of(Slot::empty(), name, client);
         job.store(Ok(value));
@@ -152,13 +153,13 @@ impl PyJob {
         self.slot.with_the_work(|call| call.clone_ref(py))
     }
 
-    /// Lets go of the call, for it will not be made again.
+    /// Drops the call, since it will not be made again.
     pub(crate) fn forget_call(&self) {
         drop(self.slot.take_work());
     }
 
-    /// Stores the result of the task, as [`store`](Self::store) does, and lets go of its call: runs no
-    /// code of anybody's until what comes back is dropped.
+    /// Stores the result of the task, as [`store`](Self::store) does, and gives up its call. No user code runs until
+    /// the caller drops what this returns.
     #[must_use]
     pub(crate) fn finish(&self, result: Bound<'_, PyAny>) -> Finished {
         let call = self.slot.take_work();
@@ -172,14 +173,14 @@ impl PyJob {
         Finished { _call: call, _refused: None }
     }
 
-    /// Stores what the task has come to. What a cancelled task comes to is nobody's.
+    /// Stores the outcome of the task. The outcome of a cancelled task is dropped.
     pub(crate) fn store(&self, outcome: Outcome) {
         self.slot.store(outcome, None);
     }
 
-    /// For the only future on this task: what goes with it.
+    /// Shows the collector what goes when the only future on this task goes.
     ///
-    /// An exception that dependents share is theirs too, and stays out of the collector's sight.
+    /// An exception that dependents share belongs to them too, and is not shown.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match (self.header().status(), self.outcome()) {
             (Status::Finished, Some(Ok(value))) => visit.call(value),
@@ -198,22 +199,22 @@ impl PyJob {
         self.slot.last()
     }
 
-    /// Makes it an actor, whose calls are made by this.
+    /// Makes the task an actor. `caller` makes the actor's calls.
     pub(crate) fn set_caller(&mut self, caller: Py<PyAny>) {
         self.rare.get_or_insert_default().caller = Some(caller);
     }
 
-    /// For an actor: what its calls are made by.
+    /// For an actor: the function that makes its calls.
     pub(crate) fn caller(&self) -> Option<&Py<PyAny>> {
         self.rare.as_ref()?.caller.as_ref()
     }
 
-    /// The number of the client that submitted it.
+    /// Returns the number of the client that submitted the task.
     pub(crate) fn client(&self) -> u32 {
         self.header().client()
     }
 
-    /// The key as Python sees it.
+    /// Returns the key as Python sees it.
     pub(crate) fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self.key_is {
             KeyIs::Given => self.named.bind(py).clone(),
@@ -291,7 +292,7 @@ impl Job for PyJob {
         let span = self.rare.as_ref()?.span.as_ref()?;
         Python::try_attach(|py| {
             let tags = span.bind(py).iter();
-            // What is no text is not asked for one: that would run its own code.
+            // A tag that is no text is shown as "?": turning it into text would run its own code.
             let tags = tags.map(|tag| match tag.cast::<PyString>() {
                 Ok(tag) => tag.to_string_lossy().into_owned(),
                 Err(_) => String::from("?"),
@@ -307,7 +308,7 @@ impl Job for PyJob {
 
 impl Drop for PyJob {
     fn drop(&mut self) {
-        // Python's objects go with it, and with them whatever their destructors do.
+        // Dropping a job drops Python objects, and their destructors may run any code.
         assert_unlocked();
     }
 }

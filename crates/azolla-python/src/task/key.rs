@@ -1,8 +1,8 @@
-//! Keys: what tasks are found by.
+//! Keys: the names by which tasks are found.
 //!
-//! A key that was given is any hashable Python value of the kinds that Dask allows. A pure task's
-//! key ends in the digest of its call, an impure one's in its id; both are made when asked for and
-//! understood when given back.
+//! A key that the user gives is any hashable Python value of the kinds that Dask allows. A pure task's key ends in the
+//! digest of its call, an impure task's key in its id. Both are made when a program asks for them, and understood when
+//! a program gives them back.
 
 use azolla_core::{Key, TaskId};
 use pyo3::prelude::*;
@@ -15,13 +15,13 @@ use xxhash_rust::xxh3::xxh3_128;
 pub(crate) struct Named<'py> {
     /// The key itself.
     pub(crate) given: Bound<'py, PyAny>,
-    /// What a task is found by that was submitted under this key.
+    /// The engine's key for a task that was submitted under this key.
     pub(crate) key: Key,
-    /// The impure task whose id the key ends in, if it reads so. That task's own key may begin otherwise.
+    /// The impure task whose id the key ends in, if it ends in one. That task's own key may begin differently.
     pub(crate) ends_in: Option<TaskId>,
 }
 
-/// Returns what a pure task is found by: all of its key counts, the function's name too.
+/// Returns the engine's key for a pure task. All of the Python key counts, also the function's name.
 pub(crate) fn pure(function: &str, digest: u128) -> Key {
     let mut bytes = [0; 32];
     bytes[..16].copy_from_slice(&xxh3_128(function.as_bytes()).to_le_bytes());
@@ -29,7 +29,7 @@ pub(crate) fn pure(function: &str, digest: u128) -> Key {
     Key::from_digest(xxh3_128(&bytes))
 }
 
-/// The key of an impure task: reversible, and written like a UUID.
+/// Returns the key of an impure task. It is reversible, and written like a UUID.
 pub(crate) fn impure(py: Python<'_>, function: &str, engine: u32, id: u64) -> String {
     let veiled = veil(py, engine) ^ u128::from(id);
     let text = format!("{veiled:032x}");
@@ -37,11 +37,11 @@ pub(crate) fn impure(py: Python<'_>, function: &str, engine: u32, id: u64) -> St
     format!("{function}-{a}-{b}-{c}-{d}-{e}")
 }
 
-/// By what the ids in the keys of a cluster's tasks are veiled, by the number of its engine. Locked with
-/// the GIL held alone, so that no fork finds it locked.
+/// The number that veils the ids in the keys of a cluster's tasks, by the number of the cluster's engine. A thread
+/// locks it only while it holds the GIL, so no fork finds it locked.
 static VEILS: Mutex<BTreeMap<u32, u128>> = Mutex::new(BTreeMap::new());
 
-/// A cluster has begun whose engine has this number.
+/// Sets the number that veils the ids of the cluster whose engine has this number.
 pub(crate) fn set_veil(_py: Python<'_>, engine: u32, veil: u128) {
     VEILS.lock().unwrap_or_else(PoisonError::into_inner).insert(engine, veil);
 }
@@ -56,7 +56,7 @@ fn veil(_py: Python<'_>, engine: u32) -> u128 {
 /// # Errors
 /// A `TypeError` that says what keys may be.
 pub(crate) fn parse<'py>(given: &Bound<'py, PyAny>, cluster: u128) -> PyResult<Named<'py>> {
-    // Text that is no proper UTF-8 is nobody's but the user's.
+    // azolla makes only keys that are proper UTF-8. Other text is a key of the user's own.
     let text = given.cast::<PyString>().ok().and_then(|text| text.to_cow().ok());
     let (key, ends_in) = match text.as_deref() {
         Some(text) => match pure_parts(text) {
@@ -68,7 +68,8 @@ pub(crate) fn parse<'py>(given: &Bound<'py, PyAny>, cluster: u128) -> PyResult<N
     Ok(Named { given: given.clone(), key, ends_in })
 }
 
-/// A digest of the key itself: keys that differ only in their types, as `1` and `"1"` do, differ.
+/// Returns a digest of the key itself. Keys that differ only in their types, as `1` and `"1"` do, have different
+/// digests.
 pub(crate) fn digest(key: &Bound<'_, PyAny>) -> PyResult<u128> {
     let mut bytes = Vec::new();
     write(key, &mut bytes)?;
@@ -92,7 +93,7 @@ fn impure_id(key: &str, cluster: u128) -> Option<TaskId> {
     TaskId::from_bits(u64::try_from(veiled ^ cluster).ok()?)
 }
 
-/// Writes a key so that different ones differ.
+/// Writes a key so that different keys give different bytes.
 fn write(key: &Bound<'_, PyAny>, bytes: &mut Vec<u8>) -> PyResult<()> {
     let mut tagged = |tag: u8, content: &[u8]| {
         bytes.push(tag);
@@ -102,7 +103,7 @@ fn write(key: &Bound<'_, PyAny>, bytes: &mut Vec<u8>) -> PyResult<()> {
     if let Ok(text) = key.cast::<PyString>() {
         match text.to_cow() {
             Ok(text) => tagged(b's', text.as_bytes()),
-            // Lone surrogates: all of them are shown alike, and each is another text.
+            // The text has lone surrogates. They all look alike when shown, and yet each is another text.
             Err(_) => {
                 let arguments = (text, "utf-8", "surrogatepass");
                 let bytes = text.py().get_type::<PyString>().call_method1("encode", arguments)?;

@@ -1,6 +1,6 @@
-//! What a Python task is made of: its call, its key, its names, and what it comes to.
+//! What a Python task is made of: its call, its key, its names, and its outcome.
 //!
-//! It may know the interpreter. It knows no client and no future.
+//! This folder may use `interpreter`. It knows no client and no future.
 
 pub(crate) mod failing;
 pub(crate) mod job;

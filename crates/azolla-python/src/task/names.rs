@@ -1,4 +1,4 @@
-//! What a task is called after its function, and how a message shows a value that the user gave.
+//! The name that a task gets from its function, and the form in which a message shows a user's value.
 
 use crate::interpreter::imports::python;
 use pyo3::intern;
@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
 
-/// What a function's tasks are called, as Dask calls them.
+/// Returns the name for a function's tasks, the same that Dask uses.
 pub(crate) fn function_name<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
     static NAME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = function.py();

@@ -382,11 +382,11 @@ class Core:
         pure: bool | None = True,
         **kwargs: Any,
     ) -> Future[_R]:
-        """Has `func(*args, **kwargs)` run as a task, and returns a future on its result.
+        """Runs `func(*args, **kwargs)` as a task, and returns a future on its result.
 
         Futures among the arguments, also in lists, tuples, named tuples, sets, the values of dictionaries and the
-        fields of dataclasses, are replaced by their results; the task begins when all are there. A coroutine function
-        (`async def`) runs on the client's event loop, and takes no slot.
+        fields of dataclasses, are replaced by their results; the task begins when all results are there. A coroutine
+        function (`async def`) runs on the client's event loop, and takes no slot.
 
         The task sees the context variables of the caller. It may submit tasks of its own, through `get_client`, and
         wait for them: waiting takes no slot.
@@ -396,7 +396,7 @@ class Core:
             *args: What to call it with.
             key: The task's key: text, bytes, a number, or a tuple of such. If the client has a task of that key, the
                 future is on that task, whatever it calls. By default it is made as `pure` says.
-            workers: The workers that may run it, by their names or addresses: one, or several.
+            workers: The workers that may run the task, by their names or addresses: one, or several.
             resources: How much the task takes, by name, of the resources that its worker has (`Client(resources=...)`).
                 It takes them when it begins, and gives them back when it ends. A task that waits keeps them. A task
                 that secedes gives them up, and waits for them when it rejoins.

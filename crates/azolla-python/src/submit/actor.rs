@@ -1,4 +1,4 @@
-//! Actors: what calling a method of one does. `future/actor.rs` says what a future on one gives.
+//! Actors: what a call of an actor's method does. `future/actor.rs` says what a future on an actor gives.
 //!
 //! The half that reads attributes and gives coroutines their turns is Python (`azolla/_shared/actor.py`).
 
@@ -14,8 +14,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
 
-/// The result that a call of an actor's method will have. It is a `Future` like any other, but that a
-/// call is made though no future on it is left, and never made again.
+/// The result that a call of an actor's method will have. It is a `Future` like any other, with two differences: the
+/// call is made even if no future on it is left, and it is never made again.
 #[pyclass(frozen, extends = Future, module = "azolla")]
 pub(crate) struct ActorFuture;
 
@@ -32,7 +32,7 @@ impl ActorFuture {
     }
 }
 
-/// The state of the actor that this future is on, for its attributes to be read.
+/// Returns the state of the actor that this future is on, so that Python can read its attributes.
 #[pyfunction]
 pub(crate) fn actor_state<'py>(future: &Bound<'py, Future>) -> PyResult<Bound<'py, PyAny>> {
     let py = future.py();
@@ -40,7 +40,7 @@ pub(crate) fn actor_state<'py>(future: &Bound<'py, Future>) -> PyResult<Bound<'p
     value(py, &job)
 }
 
-/// The actor, if it is there still, or to come.
+/// Returns the actor's job, if the actor still exists or is still to be made.
 fn live(py: Python<'_>, future: &Future) -> PyResult<Arc<PyJob>> {
     let shared = future.shared()?;
     shared.check_process()?;
@@ -67,7 +67,7 @@ fn live(py: Python<'_>, future: &Future) -> PyResult<Arc<PyJob>> {
 pub(crate) struct Method {
     actor: Py<Future>,
     name: Py<PyString>,
-    /// What its calls are named: the class and the method.
+    /// The name of its calls: the class and the method.
     label: Py<PyString>,
     kind: u64,
     wrapped: Py<PyAny>,
@@ -97,8 +97,7 @@ impl Method {
         self.wrapped.clone_ref(py)
     }
 
-    /// Has the method called, after the calls before. Futures among the arguments are passed as they
-    /// are.
+    /// Calls the method after the calls that were made before. Futures among the arguments are passed as they are.
     #[pyo3(signature = (*args, **kwargs))]
     fn __call__<'py>(
         &self,

@@ -1,5 +1,4 @@
-//! What `azolla.annotate` has noted: on the tasks that are submitted here, and on the task that
-//! submits them.
+//! The notes that `azolla.annotate` has made: on the tasks that are submitted here, and on the task that submits them.
 
 use crate::interpreter::imports::python;
 use crate::session::thread::current_task;
@@ -7,11 +6,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
-/// What is noted on the tasks that are submitted here, if anything is.
+/// The notes on the tasks that are submitted here, if there are any.
 pub(crate) struct Annotations<'py>(Option<Bound<'py, PyDict>>);
 
 impl<'py> Annotations<'py> {
-    /// They are in the context, so an empty one has none.
+    /// Reads the notes from the context. An empty context has none.
     pub(crate) fn here(py: Python<'py>, has_context: bool) -> PyResult<Self> {
         static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         if !has_context {
@@ -25,7 +24,7 @@ impl<'py> Annotations<'py> {
         self.0.is_none()
     }
 
-    /// The name of the span.
+    /// Returns the name of the span.
     pub(crate) fn span(&self) -> Option<Bound<'py, PyTuple>> {
         let span = self.get("span").ok()??.cast_into::<PyDict>().ok()?;
         span.get_item("name").ok()??.cast_into().ok()
@@ -35,8 +34,9 @@ impl<'py> Annotations<'py> {
         self.0.as_ref().map_or(Ok(None), |noted| noted.get_item(name))
     }
 
-    /// The same, but for what is noted on the task that asks: that holds for itself, not for what it
-    /// grows. (A task on a GPU whose children took GPUs of themselves would wait for itself.)
+    /// Does the same, but leaves out the notes on the task that submits: these hold for that task, and not for the
+    /// tasks that it grows. (If the children of a task on a GPU took a GPU without being told to, the task would wait
+    /// for itself.)
     pub(crate) fn own(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(noted) = self.get(name)?.filter(|noted| !noted.is_none()) else { return Ok(None) };
         let of_task = match notes_of_task(noted.py())? {
@@ -47,7 +47,7 @@ impl<'py> Annotations<'py> {
     }
 }
 
-/// What is noted on the task that runs here.
+/// Returns the notes on the task that runs on this thread.
 fn notes_of_task<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
     static OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let Some((_, job)) = current_task() else { return Ok(None) };

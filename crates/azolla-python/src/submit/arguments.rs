@@ -1,7 +1,7 @@
-//! Futures among a call's arguments: found when it is submitted, replaced by their results when it
+//! Futures among a call's arguments. They are found when the call is submitted, and replaced by their results when it
 //! runs.
 //!
-//! `future/nested.rs` says what is looked into.
+//! `future/nested.rs` says which containers are searched.
 
 use crate::future::handle::Future;
 use crate::future::nested::{Container, DEPTH, container, members, names_of, replace_at};
@@ -21,7 +21,7 @@ pub(crate) fn find(
     find_at(value, shared, inputs, DEPTH)
 }
 
-/// Adds to `inputs` the jobs of the futures among the arguments of a call: what comes after the function.
+/// Adds to `inputs` the jobs of the futures among the arguments of a call. The arguments come after the function.
 pub(crate) fn find_in_call(
     call: &Bound<'_, PyTuple>,
     shared: &Shared,
@@ -62,7 +62,7 @@ fn find_at(
     }
 }
 
-/// The job of a future that may be an input here.
+/// Returns the job of a future. Returns an error if the future cannot be an input of a task of this cluster.
 fn input(future: &Bound<'_, Future>, shared: &Shared) -> PyResult<Arc<PyJob>> {
     let py = future.py();
     let future = future.get();
@@ -79,14 +79,14 @@ fn input(future: &Bound<'_, Future>, shared: &Shared) -> PyResult<Arc<PyJob>> {
     Ok(job)
 }
 
-/// `value` with its futures replaced by their results; `None` if there are none.
+/// Returns `value` with its futures replaced by their results; `None` if it holds none.
 pub(crate) fn replace<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let mut result = |future: &Bound<'py, Future>| future.get().input(future.py()).map(Some);
     replace_at(value, &mut result, DEPTH)
 }
 
-/// A call with the futures among its arguments replaced by their results, if it has some. `first` goes
-/// before the arguments.
+/// Returns a call with the futures among its arguments replaced by their results, if it has some. `first` goes before
+/// the arguments.
 pub(crate) fn replace_in_call<'py>(
     call: &Bound<'py, PyTuple>,
     first: Option<Bound<'py, PyAny>>,

@@ -1,8 +1,9 @@
-//! `Client.submit` as Python calls it: its arguments in an array, the names of those by name beside it.
+//! `Client.submit` as Python calls it. The arguments come in an array, and the names of the keyword arguments in a
+//! tuple beside it.
 //!
-//! For a function that takes `**kwargs` PyO3 asks Python for a tuple and a dictionary, made anew for
-//! each call: with `pure=False` that is a tenth of what a task costs. Here the tuple that a call is kept in
-//! is made at once, and a dictionary only of what the function is to be called with by name.
+//! For a function that takes `**kwargs`, PyO3 has Python make a new tuple and a new dictionary for each call. With
+//! `pure=False` that is a tenth of what a task costs. This code makes at once the tuple in which the call is kept. It
+//! makes a dictionary only if the user's function gets keyword arguments.
 
 use super::one::{Common, Keys};
 use super::options::Options;
@@ -24,43 +25,42 @@ const DOC: &CStr = c"submit($self, func, *args, key=None, workers=None, resource
 fifo_timeout=None, allow_other_workers=None, actor=None, actors=None, pure=True, **kwargs)
 --
 
-Has `func(*args, **kwargs)` run as a task, and returns a future on its result.
+Runs `func(*args, **kwargs)` as a task, and returns a future on its result.
 
-Futures among the arguments, also in lists, tuples, named tuples, sets, the values of
-dictionaries and the fields of dataclasses, are replaced by their results; the task begins when
-all are there. A coroutine function (`async def`) runs on the client's event loop, and takes no
-slot.
+Futures among the arguments, also in lists, tuples, named tuples, sets, the values of dictionaries and the
+fields of dataclasses, are replaced by their results; the task begins when all results are there. A coroutine
+function (`async def`) runs on the client's event loop, and takes no slot.
 
 Args:
     func: What to call.
     *args: What to call it with.
-    key: The task's key. If the client has a task of that key, the future is on that one.
+    key: The task's key. If the client has a task of that key, the future is on that task.
     retries: How many times the task runs again if it fails; by default 0.
-    priority: Tasks of higher priority go first. By default a task has that of the task that
-        submits it, and 0 if none does.
-    workers: The workers that may run it, by their names or addresses: one, or several.
-    allow_other_workers: Whether `workers` is only a wish: others run the task while none of those
-        has a thread and the resources to spare.
-    resources: How much it takes of its worker's resources while it runs, by their names.
-    actor: Whether the result is a state that stays where it is: the future then gives an `Actor`,
-        whose methods are called there, one at a time. `actors` is the same.
-    pure: Whether equal calls give equal results, and so may be one task (the default). Pass
-        False for what has effects, or chance in it.
+    priority: Tasks of higher priority go first. By default a task has the priority of the task that submits
+        it, and 0 if no task submits it.
+    workers: The workers that may run the task, by their names or addresses: one, or several.
+    allow_other_workers: If true, `workers` is only a wish: other workers run the task while none of these has
+        a thread and the resources to spare.
+    resources: How much the task takes, by name, of the resources of its worker while it runs.
+    actor: If true, the result is a state that stays where it is. The future then gives an `Actor`, whose
+        methods are called there, one at a time. `actors` is the same.
+    pure: True, the default, says that equal calls give equal results, and so may be one task. Pass False for
+        a function that has effects, or chance in it.
     **kwargs: What to call it with, by name.
 
 The other arguments are Dask's, and have no meaning here yet.";
 
 /// Makes `submit` a method of the class.
 pub(crate) fn add_submit(core: &Bound<'_, PyType>) -> PyResult<()> {
-    // Once a process, and for as long as that: a method's definition is never let go of.
+    // This runs once a process. A method's definition must live as long as the process.
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
         ml_name: NAME.as_ptr(),
         ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: submit },
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
         ml_doc: DOC.as_ptr(),
     }));
-    // SAFETY: the class is alive, and so is the definition, which says truly how `submit` is called. What
-    // is returned is a new reference, or null with an exception set.
+    // SAFETY: the class and the definition are alive, and the definition describes correctly how `submit` is called.
+    // The call returns a new reference, or null with an exception set.
     let method = unsafe {
         let method = ffi::PyDescr_NewMethod(core.as_type_ptr(), definition);
         Bound::from_owned_ptr_or_err(core.py(), method)?
@@ -68,7 +68,7 @@ pub(crate) fn add_submit(core: &Bound<'_, PyType>) -> PyResult<()> {
     core.setattr("submit", method)
 }
 
-/// Called by Python, which has seen to it that `this` is of the class.
+/// Python calls this, and has checked that `this` is an instance of the class.
 unsafe extern "C" fn submit(
     this: *mut ffi::PyObject,
     arguments: *const *mut ffi::PyObject,
@@ -76,8 +76,8 @@ unsafe extern "C" fn submit(
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     let inside = |py: Python<'_>| {
-        // SAFETY: as Python calls such a method: all that is pointed to is alive until it returns; `count`
-        // arguments are followed by one for each name; `names` is null or a tuple of texts.
+        // SAFETY: Python's calling convention promises this. All pointers stay valid until the call returns; `count`
+        // positional arguments are followed by one argument for each name; `names` is null or a tuple of texts.
         let submitted = catch_unwind(AssertUnwindSafe(|| unsafe {
             let this = Borrowed::from_ptr(py, this);
             let names = Borrowed::from_ptr_or_opt(py, names);
@@ -98,8 +98,8 @@ unsafe extern "C" fn submit(
             |future| future.into_ptr(),
         )
     };
-    // SAFETY: Python has called, and so this thread has the GIL. That holds also while the interpreter
-    // ends, when a finalizer may lead here and `attach` would refuse.
+    // SAFETY: Python has called this function, so this thread has the GIL. That is also true while the interpreter
+    // ends: a finalizer may then lead here, and `attach` would refuse.
     unsafe { Python::attach_unchecked(inside) }
 }
 
@@ -109,7 +109,7 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> PyErr {
     PanicException::new_err((said.unwrap_or("submit() has panicked").to_owned(),))
 }
 
-/// `count` arguments by place, and then those by name.
+/// Submits a call. `arguments` are `count` positional arguments, then the keyword arguments.
 fn call<'py>(
     this: &Bound<'py, PyAny>,
     mut arguments: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,

@@ -12,8 +12,8 @@ use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// How many tasks are prepared before they are submitted: enough to make the engine's lock cheap,
-/// few enough for the first to begin early.
+/// How many tasks are prepared before they are submitted together. It is large enough that the engine's lock costs
+/// little, and small enough that the first tasks begin early.
 const PORTION: usize = 256;
 
 pub(crate) fn map<'py>(
@@ -30,7 +30,7 @@ pub(crate) fn map<'py>(
         return Err(PyTypeError::new_err("map() takes at least one iterable after the function"));
     }
     let mut zipped = Zipped::new(iterables)?;
-    // What an object says of its length may be anything.
+    // An object may report any length, so the reserved memory is bounded.
     let mut futures =
         Futures { shared, all: Vec::with_capacity(zipped.size_hint().min(1 << 16)), places: None };
     let mut portion: Vec<Submission<PyJob>> = Vec::new();
@@ -43,7 +43,7 @@ pub(crate) fn map<'py>(
             futures.add(py, job, true)?;
             continue;
         }
-        // Every task has its own keywords: one that changes them changes nobody else's.
+        // Every task has its own dictionary of keyword arguments, so a task that changes it changes no other task's.
         let kwargs = kwargs.as_ref().map(|kwargs| kwargs.copy()).transpose()?;
         portion.push(common.task(call, kwargs, named.as_ref())?);
         if portion.len() == PORTION {
@@ -55,16 +55,16 @@ pub(crate) fn map<'py>(
     Ok(futures.all)
 }
 
-/// The futures of one `map`: calls that are one task, since they are equal, have the same.
+/// The futures of one `map`. Equal calls are one task, and share one future.
 struct Futures<'a, 'py> {
     shared: &'a Arc<Shared>,
     all: Vec<Bound<'py, Future>>,
-    /// Where the first future on each job is, by the job's place in memory: once two may be on one.
+    /// The place of the first future on each job, by the job's address. It is made once two calls may share a job.
     places: Option<FxHashMap<usize, usize>>,
 }
 
 impl<'py> Futures<'_, 'py> {
-    /// Submits these, and adds their futures.
+    /// Submits these tasks, and adds their futures.
     fn submit(&mut self, py: Python<'py>, portion: &mut Vec<Submission<PyJob>>) -> PyResult<()> {
         let mut jobs: Vec<_> = portion.iter().map(|one| Arc::clone(&one.payload)).collect();
         let taken = self.shared.engine.submit_all(portion.drain(..));
@@ -88,7 +88,8 @@ impl<'py> Futures<'_, 'py> {
             let place = *places.entry(Arc::as_ptr(&job).addr()).or_insert(next);
             if place < next {
                 self.all.push(self.all[place].clone());
-                // The job was given for a future that is not made.
+                // The engine counted one more future on the job. This makes that future and drops it, so the count is
+                // right.
                 drop(Future::new(py, job, Arc::clone(self.shared)));
                 return Ok(());
             }
@@ -98,7 +99,7 @@ impl<'py> Futures<'_, 'py> {
     }
 }
 
-/// The iterables side by side, as long as the shortest.
+/// The iterables side by side. It ends with the shortest.
 struct Zipped<'py> {
     iterators: Vec<Bound<'py, PyIterator>>,
     size: usize,
@@ -116,7 +117,7 @@ impl<'py> Zipped<'py> {
         self.size
     }
 
-    /// The function with the next item of each.
+    /// Returns the function with the next item of each iterable.
     fn next_call(&mut self, function: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let py = function.py();
         if let [only] = &mut self.iterators[..] {
@@ -135,7 +136,7 @@ impl<'py> Zipped<'py> {
     }
 }
 
-/// `key=`: a prefix, or one for each.
+/// `key=`: a prefix, or one key for each call.
 enum KeyOption<'py> {
     None,
     Prefix(Bound<'py, PyString>),

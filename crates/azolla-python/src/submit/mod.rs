@@ -1,6 +1,6 @@
 //! How a call becomes a task: its options, its place, its inputs, and its way into the engine.
 //!
-//! It may know futures, for they are among the arguments. It does not know who runs the task.
+//! This folder may use `future`, since futures are among the arguments. It does not know which worker runs the task.
 
 pub(crate) mod actor;
 mod annotations;

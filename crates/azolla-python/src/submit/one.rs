@@ -1,4 +1,4 @@
-//! One call becomes a task: what `submit` and `map` share.
+//! Makes a task of one call. `submit` and `map` share this.
 
 use super::annotations::Annotations;
 use super::arguments::{find, find_in_call};
@@ -23,11 +23,11 @@ use std::sync::Arc;
 
 /// Where the keys of one `submit` or `map` come from.
 pub(crate) enum Keys<'a, 'py> {
-    /// They are made of the function's name and the call.
+    /// azolla makes them of the function's name and the call.
     Made,
-    /// They are made so, but begin with this.
+    /// azolla makes them in the same way, but they begin with this text in place of the name.
     Prefixed(&'a Bound<'py, PyString>),
-    /// The user gives each.
+    /// The user gives each key.
     Given,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Common<'a, 'py> {
     py: Python<'py>,
     shared: &'a Arc<Shared>,
     name: Bound<'py, PyString>,
-    /// The name is a prefix that was given: then it counts in digests.
+    /// True if the name is a prefix that the user gave. Such a name counts in digests.
     prefixed: bool,
     kind: u64,
     context: Option<Bound<'py, PyAny>>,
@@ -64,11 +64,11 @@ impl<'a, 'py> Common<'a, 'py> {
             return Err(PyTypeError::new_err(message));
         }
         let name = function_name(function)?;
-        // Python keeps a text's hash with it.
+        // Python stores a text's hash with the text, so this is cheap.
         let kind = name.hash()? as u64;
         let context = context(py)?;
         let noted = Annotations::here(py, context.is_some())?;
-        // What a state is like today says nothing of what it will be.
+        // An actor's state changes, so equal calls do not make equal actors.
         let token = match options.pure && !matches!(keys, Keys::Given) && !options.actor {
             true => FunctionToken::of(py, function, &future_digest)?,
             false => None,
@@ -99,7 +99,7 @@ impl<'a, 'py> Common<'a, 'py> {
         })
     }
 
-    /// Makes one task. `call` is the function and its arguments, in a tuple that nobody else has.
+    /// Makes one task. `call` is the function and its arguments, in a tuple to which nothing else refers.
     pub(super) fn task(
         &self,
         call: Bound<'py, PyTuple>,
@@ -142,7 +142,7 @@ impl<'a, 'py> Common<'a, 'py> {
         })
     }
 
-    /// What the task is called, and the key to find it under.
+    /// Returns the name of the task, and the key by which the engine finds it.
     fn name(
         &self,
         call: &Bound<'py, PyTuple>,
@@ -168,12 +168,12 @@ impl<'a, 'py> Common<'a, 'py> {
         xxhash_rust::xxh3::xxh3_128(&[&digest.to_le_bytes(), name.as_bytes()].concat())
     }
 
-    /// Understands the key that the user gives one of the calls.
+    /// Reads the key that the user gives for one of the calls.
     pub(super) fn named(&self, key: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Named<'py>>> {
         key.map(|key| parse(key, self.shared.cluster.number)).transpose()
     }
 
-    /// Submits one call, and returns a future on it: on the task that has its key, if there is one.
+    /// Submits one call, and returns a future on it. If a task has the call's key already, the future is on that task.
     pub(super) fn submit(
         &self,
         call: Bound<'py, PyTuple>,
@@ -191,24 +191,24 @@ impl<'a, 'py> Common<'a, 'py> {
     }
 }
 
-/// A future among a pure call's arguments counts by its key.
+/// Returns the digest of a future among a pure call's arguments: the digest of its key.
 pub(crate) fn future_digest(value: &Bound<'_, PyAny>) -> Option<u128> {
     let job = value.cast::<Future>().ok()?.get().job(value.py()).ok()?;
-    // What an actor is like changes: no call with one is equal to another.
+    // An actor's state changes, so no call with an actor equals another.
     if job.caller().is_some() {
         return None;
     }
     crate::task::key::digest(job.key(value.py()).as_any()).ok()
 }
 
-/// The context variables as they are here; None if nothing is set.
+/// Returns a copy of the current context variables; None if no variable is set.
 pub(crate) fn context(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static COPY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let context = python(py, &COPY_CONTEXT, "contextvars", "copy_context")?.call0()?;
     Ok(if context.len()? > 0 { Some(context) } else { None })
 }
 
-/// The task in which this is called, if it is one of any client's.
+/// Returns the task in which this is called, of whichever client it is.
 pub(crate) fn parent(py: Python<'_>) -> PyResult<Option<TaskId>> {
     static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if let Some((task, _)) = current_task() {

@@ -1,4 +1,4 @@
-//! What `submit` and `map` take besides the call, and how a priority and a number of retries are read.
+//! The options that `submit` and `map` take besides the call, and how a priority and a number of retries are read.
 
 use crate::task::names::short_repr;
 use azolla_core::Priority;
@@ -6,8 +6,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// What a user may say of a task besides its call. The names are Dask's; what is given as None is not
-/// given.
+/// The options of a task. The names are Dask's. An option that is given as None counts as not given.
 pub(crate) struct Options<'py> {
     pub(crate) key: Option<Bound<'py, PyAny>>,
     pub(crate) workers: Option<Bound<'py, PyAny>>,
@@ -16,7 +15,7 @@ pub(crate) struct Options<'py> {
     pub(crate) priority: Option<Bound<'py, PyAny>>,
     pub(crate) allow_other_workers: Option<Bound<'py, PyAny>>,
     pub(crate) pure: bool,
-    /// The result is a state that stays where it is, for its methods to be called.
+    /// If true, the result is a state that stays where it is, and its methods are called there.
     pub(crate) actor: bool,
 }
 
@@ -36,15 +35,15 @@ impl Default for Options<'_> {
 }
 
 impl<'py> Options<'py> {
-    /// Takes an argument that `submit` was given by name. Returns its value if it is no option: the
-    /// function's own.
+    /// Takes an argument that `submit` was given by name. If it is no option but an argument of the function, returns
+    /// its value.
     pub(super) fn take(
         &mut self,
         name: &Bound<'py, PyString>,
         value: Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let given = |value: Bound<'py, PyAny>| Some(value).filter(|value| !value.is_none());
-        // A name that is no proper text is none of these.
+        // A name that is no proper UTF-8 is the name of no option.
         match name.to_cow().as_deref().unwrap_or_default() {
             "key" => self.key = given(value),
             "workers" => self.workers = given(value),
@@ -55,7 +54,7 @@ impl<'py> Options<'py> {
             "actor" | "actors" => self.actor |= value.is_truthy()?,
             "pure" if value.is_none() => self.pure = true,
             "pure" => self.pure = value.extract().map_err(|_| not_bool(&value))?,
-            // It ranks the work of several users of one cluster; here is one.
+            // In Dask it ranks the work of several users of one cluster. Here there is one user.
             "fifo_timeout" => {}
             _ => return Ok(Some(value)),
         }

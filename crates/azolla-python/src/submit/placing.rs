@@ -1,4 +1,4 @@
-//! `workers=`, `resources=` and `allow_other_workers=`: where tasks may run, and what they take.
+//! `workers=`, `resources=` and `allow_other_workers=`: where tasks may run, and which resources they take.
 
 use super::annotations::Annotations;
 use super::options::Options;
@@ -12,14 +12,14 @@ use pyo3::types::{PyMapping, PyString};
 use std::sync::Arc;
 
 impl<'py> Options<'py> {
-    /// Returns the constraint that these options come to. What the user has not said is taken from what is
-    /// noted on tasks here.
+    /// Returns the constraint that these options make. An option that the user has not given comes from the
+    /// annotations.
     pub(super) fn constraint(
         &self,
         shared: &Shared,
         noted: &Annotations<'py>,
     ) -> PyResult<Option<Arc<Constraint>>> {
-        // Mostly nothing is said.
+        // Mostly no option is given.
         if let (Self { workers: None, resources: None, allow_other_workers: None, .. }, true) =
             (self, noted.is_empty())
         {
@@ -55,14 +55,14 @@ impl<'py> Options<'py> {
     }
 }
 
-/// The groups of these workers; names that no worker has are left out.
+/// Returns the groups of these workers. It leaves out names that no worker has.
 fn groups<'py>(shared: &Shared, workers: &Bound<'py, PyAny>) -> PyResult<Vec<GroupId>> {
     let cluster = shared.cluster.object(workers.py())?;
     let numbers = cluster.call_method1(intern!(workers.py(), "_numbers_of"), (workers,))?;
     Ok(numbers.extract::<Vec<u16>>()?.into_iter().map(GroupId).collect())
 }
 
-/// Amounts by the names of resources, as users give them.
+/// Reads amounts by the names of resources, as users give them.
 pub(crate) fn amounts(resources: &Bound<'_, PyAny>) -> PyResult<Vec<(String, f64)>> {
     let wrong = || {
         let given = short_repr(resources);
@@ -83,7 +83,7 @@ pub(crate) fn amounts(resources: &Bound<'_, PyAny>) -> PyResult<Vec<(String, f64
         .collect()
 }
 
-/// Says, once for each such constraint, that these tasks will wait for ever.
+/// Warns that tasks with this constraint will wait for ever. The cluster warns once for each such constraint.
 fn warn<'py>(
     shared: &Shared,
     workers: Option<Bound<'py, PyAny>>,

@@ -715,10 +715,11 @@ def thread_task() -> tuple[Any, int] | None:
     """Returns the key of the task on this thread, and the number of the worker that runs it; None outside tasks."""
 
 def tokenize(*args: Any, **kwargs: Any) -> str:
-    """The digest of the arguments: 32 hexadecimal digits, the same for equal arguments in any process.
+    """Returns the digest of the arguments: 32 hexadecimal digits, the same for equal arguments in any process.
 
-    It is what keys of pure tasks end in: numbers, text, containers, functions (by their code and what it names),
-    arrays of NumPy, whatever has `__dask_tokenize__`, and whatever can be pickled. Values of different types differ.
+    The keys of pure tasks end in such a digest. It covers numbers, text, containers, functions (by their code and what
+    it names), NumPy's arrays, objects that have `__dask_tokenize__`, and objects that can be pickled. Values of
+    different types differ.
 
     Args:
         *args: What to hash.

@@ -1,4 +1,4 @@
-//! Hashes what holds its data as one block of memory: NumPy's arrays and scalars, memory views.
+//! Hashes objects that hold their data as one block of memory: NumPy's arrays and scalars, and memory views.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -7,14 +7,14 @@ use pyo3::types::{PyBytes, PySlice, PyString};
 use super::hasher::Tag;
 use super::walk::{Hashed, Walk};
 
-/// The kinds of NumPy's types whose memory is their value, and whose name says all about them.
+/// The kinds of NumPy's types for which the memory is the value, and the type's name says all about the type.
 const PLAIN: &str = "biufcmMSU";
 
 /// Memory goes to the hasher in pieces of this size.
 const PIECE: usize = 1 << 16;
 
 impl<'py> Walk<'_, 'py> {
-    /// Writes one of NumPy's arrays or scalars; false if the object is neither.
+    /// Writes one of NumPy's arrays or scalars. Returns false if the object is neither.
     pub(super) fn numeric(&mut self, object: &Bound<'py, PyAny>) -> Hashed<bool> {
         let py = self.py;
         let Some(numpy) = self.known.numpy(py)? else { return Ok(false) };
@@ -39,8 +39,7 @@ impl<'py> Walk<'_, 'py> {
         Ok(true)
     }
 
-    /// Writes an array of records, unless they contain references: those are taken apart like any
-    /// object.
+    /// Writes an array of records. Records that contain references are taken apart like any object.
     fn records(&mut self, array: &Bound<'py, PyAny>, dtype: &Bound<'py, PyAny>) -> Hashed<bool> {
         let kind = dtype.getattr(intern!(self.py, "kind"))?;
         let has_objects = dtype.getattr(intern!(self.py, "hasobject"))?.is_truthy()?;
@@ -84,11 +83,11 @@ impl<'py> Walk<'_, 'py> {
         self.pieces(&flat, size, item_size)
     }
 
-    /// Writes one of NumPy's scalars; false if it is one whose memory is not its value.
+    /// Writes one of NumPy's scalars. Returns false if its memory is not its value.
     fn scalar(&mut self, scalar: &Bound<'py, PyAny>) -> Hashed<bool> {
         let py = self.py;
         let dtype = scalar.getattr(intern!(py, "dtype"))?;
-        // Of a subclass of `numpy.float64` the memory is but a part.
+        // An instance of a subclass of `numpy.float64` may hold more than its memory.
         if !dtype.getattr(intern!(py, "type"))?.is(scalar.get_type()) {
             return Ok(false);
         }
@@ -99,7 +98,7 @@ impl<'py> Walk<'_, 'py> {
         Ok(true)
     }
 
-    /// Writes a view of some memory: its format, its shape, and what it shows.
+    /// Writes a view of some memory: its format, its shape, and its contents.
     pub(super) fn memory_view(&mut self, view: &Bound<'py, PyAny>) -> Hashed {
         let py = self.py;
         self.out.tag(Tag::MemoryView);
@@ -115,7 +114,7 @@ impl<'py> Walk<'_, 'py> {
         self.pieces(&bytes, size, 1)
     }
 
-    /// Writes memory that an object hands to pickling as it is.
+    /// Writes memory that an object gives to pickling as it is.
     pub(super) fn pickle_buffer(&mut self, buffer: &Bound<'py, PyAny>) -> Hashed {
         self.out.tag(Tag::Buffer);
         self.memory_view(&buffer.call_method0(intern!(self.py, "raw"))?)
@@ -127,8 +126,8 @@ impl<'py> Walk<'_, 'py> {
         self.blob(copy.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes())
     }
 
-    /// Writes a large object's memory, given as something flat to cut pieces from: all at once
-    /// would be a second copy of all of it, and of a broadcast array one that was never there.
+    /// Writes a large object's memory in pieces, which are cut from a flat view. In one step this would copy all of the
+    /// memory, and of a broadcast array it would make memory that was never there.
     fn pieces(&mut self, flat: &Bound<'py, PyAny>, size: usize, item_size: usize) -> Hashed {
         self.spend(size as u64)?;
         self.out.number(size as u64);
@@ -144,7 +143,7 @@ impl<'py> Walk<'_, 'py> {
     }
 }
 
-/// The name of a type of NumPy's, if that says all about it.
+/// Returns the name of one of NumPy's types, if the name says all about the type.
 fn plain<'py>(dtype: &Bound<'py, PyAny>) -> Hashed<Option<Bound<'py, PyString>>> {
     let py = dtype.py();
     let kind = dtype.getattr(intern!(py, "kind"))?.cast_into::<PyString>().map_err(PyErr::from)?;

@@ -1,5 +1,5 @@
-//! Remembers what was found out about an object that never changes (a code object, a builtin, a
-//! static type) for as long as that object lives, without keeping it alive.
+//! Remembers facts about objects that never change (code objects, builtins, static types). A fact is remembered as long
+//! as its object lives, and does not keep the object alive.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,13 +10,12 @@ use rustc_hash::FxBuildHasher;
 
 /// Facts by the identity of the object that they are about.
 ///
-/// An address alone says nothing once its object is gone, so each entry has a weak reference that
-/// must still lead to the very object that is asked about. Entries of the dead are swept out
-/// whenever the cache has doubled: no callbacks, hence nothing that the garbage collector could
-/// call in the middle of anything.
+/// Once an object is gone, another may have its address. So each entry has a weak reference, which must still lead to
+/// the object that is asked about. Entries of dead objects are swept out whenever the cache has doubled. The weak
+/// references have no callbacks, so the garbage collector calls nothing here at a bad moment.
 ///
-/// The lock is held for a look-up only, never while Python code runs or a Python object is made or
-/// dropped, so whoever waits for it may hold the GIL.
+/// A thread holds the lock for a look-up only, and never while Python code runs or a Python object is made or dropped.
+/// So a thread that waits for the lock may hold the GIL.
 pub(super) struct IdentityCache<T> {
     entries: Mutex<Entries<T>>,
 }
@@ -39,7 +38,7 @@ impl<T: Clone> IdentityCache<T> {
         IdentityCache { entries: Mutex::new(Entries { by_address, sweep_at: FIRST_SWEEP }) }
     }
 
-    /// What is known about this very object.
+    /// Returns what is known about this object.
     #[inline]
     pub(super) fn get(&self, subject: &Bound<'_, PyAny>) -> Option<T> {
         let entries = self.lock();
@@ -51,7 +50,7 @@ impl<T: Clone> IdentityCache<T> {
         facts
     }
 
-    /// Keeps what was found out. An object without weak references is not remembered.
+    /// Keeps facts about an object. An object that allows no weak references is not remembered.
     pub(super) fn insert(&self, subject: &Bound<'_, PyAny>, facts: T) {
         let Ok(reference) = PyWeakrefReference::new(subject) else { return };
         let entry = Entry { subject: reference.unbind(), facts };
@@ -68,7 +67,7 @@ impl<T: Clone> IdentityCache<T> {
 }
 
 impl<T> Entries<T> {
-    /// Takes the dead out once the cache has doubled; the caller drops them when the lock is free.
+    /// Takes out the dead entries once the cache has doubled. The caller drops them after it has freed the lock.
     fn sweep(&mut self, py: Python<'_>) -> Vec<Entry<T>> {
         if self.by_address.len() < self.sweep_at {
             return Vec::new();
@@ -80,7 +79,7 @@ impl<T> Entries<T> {
     }
 }
 
-/// Where an object is. Tells objects apart as long as both are alive.
+/// Returns the address of an object. It tells two objects apart as long as both are alive.
 #[inline]
 pub(super) fn address(object: &Bound<'_, PyAny>) -> usize {
     object.as_ptr() as usize

@@ -1,4 +1,5 @@
-//! Hashes classes: by name where the name leads to them for good, else by what they consist of.
+//! Hashes classes. A class is hashed by its name if the name leads to it for good, and otherwise by what it consists
+//! of.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -8,11 +9,11 @@ use super::cache::IdentityCache;
 use super::hasher::{Tag, Writer};
 use super::walk::{Hashed, Mode, Walk};
 
-/// Set in classes made at run time (`Py_TPFLAGS_HEAPTYPE`); the others are part of compiled code.
+/// Set in classes made at run time (`Py_TPFLAGS_HEAPTYPE`). Other classes are part of compiled code.
 const MADE_AT_RUN_TIME: u64 = 1 << 9;
 
-/// What is in a class's dict but says nothing about it: what others keep there, and where it stands
-/// in a file.
+/// What is in a class's dict but says nothing about the class: what other code stores there, and the class's place in
+/// its file.
 const INCIDENTAL: &[&str] = &[
     "__dict__",
     "__weakref__",
@@ -23,7 +24,7 @@ const INCIDENTAL: &[&str] = &[
     "_abc_impl",
 ];
 
-/// Names of classes that are part of compiled code.
+/// The digests of the names of classes that are part of compiled code.
 static COMPILED: IdentityCache<u128> = IdentityCache::new();
 
 impl<'py> Walk<'_, 'py> {
@@ -47,7 +48,7 @@ impl<'py> Walk<'_, 'py> {
         self.nested(|walk| walk.made_here(class, &path))
     }
 
-    /// Writes what a class consists of: nothing leads back to it for good.
+    /// Writes what a class consists of, since no name leads to it for good.
     fn made_here(&mut self, class: &Bound<'py, PyType>, path: &Bound<'py, PyString>) -> Hashed {
         if self.met(class.as_any()) {
             return Ok(());
@@ -68,7 +69,7 @@ impl<'py> Walk<'_, 'py> {
                 contents.del_item(*name)?;
             }
         }
-        // To ask a class for annotations that it has not gives it none.
+        // Asking a class without annotations for them gives it an empty dict, which must not change the digest.
         let annotations = intern!(self.py, "__annotations__");
         if contents.get_item(annotations)?.is_some_and(|found| !found.is_truthy().unwrap_or(true)) {
             contents.del_item(annotations)?;
@@ -85,7 +86,7 @@ impl<'py> Walk<'_, 'py> {
     }
 }
 
-/// The digest of a compiled class's name; of other classes none.
+/// Returns the digest of a compiled class's name; `None` for other classes.
 fn compiled(class: &Bound<'_, PyType>) -> Hashed<Option<u128>> {
     if let Some(digest) = COMPILED.get(class) {
         return Ok(Some(digest));

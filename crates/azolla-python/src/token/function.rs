@@ -1,8 +1,7 @@
-//! Hashes functions: what their code says, and what that code sees besides its arguments.
+//! Hashes functions: their code, and what the code sees besides its arguments.
 //!
-//! Only what cannot change is remembered: the digest of a code object, the names that it looks up.
-//! What a function defaults to, closes over, carries as attributes or finds in its module is read
-//! again each time.
+//! Only what cannot change is remembered: the digest of a code object, and the names that it looks up. A function's
+//! defaults, closure, attributes and globals are read again each time.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +15,7 @@ use super::hasher::Tag;
 use super::module::Origin;
 use super::walk::{Hashed, Miss, Mode, Walk};
 
-/// What of a code object decides what it does: not its file, its lines, or how it was specialised.
+/// The parts of a code object that decide what it does. Its file, its lines and how it was specialised do not.
 const CODE: &[&str] = &[
     "co_name",
     "co_qualname",
@@ -33,18 +32,18 @@ const CODE: &[&str] = &[
     "co_exceptiontable",
 ];
 
-/// Functions that reach the globals by other ways than naming them.
+/// Functions that reach globals without naming them.
 const REACH_ANYTHING: &[&str] = &["eval", "exec", "globals"];
 
 /// What is known about a code object.
 struct Code {
     digest: u128,
-    /// Found when they are first needed.
+    /// The names are found when they are first needed.
     names: OnceLock<Names>,
 }
 
-/// What a code object and those nested in it look up elsewhere, each name once, in the order of the
-/// code.
+/// The names that a code object and the code objects nested in it look up elsewhere, each name once, in the order of
+/// the code.
 #[derive(Default)]
 struct Names {
     globals: Vec<Py<PyString>>,
@@ -59,7 +58,7 @@ impl<'py> Walk<'_, 'py> {
     pub(super) fn function(&mut self, function: &Bound<'py, PyAny>) -> Hashed {
         let py = self.py;
         let globals = function.getattr(intern!(py, "__globals__"))?;
-        // A subclass may look names up as it pleases.
+        // A subclass of dict may look names up in its own way.
         let globals = globals.cast_into_exact::<PyDict>().map_err(PyErr::from)?;
         let origin = self.origin_of_globals(&globals)?;
         if self.mode == Mode::SortKey && origin.is_none() {
@@ -73,7 +72,7 @@ impl<'py> Walk<'_, 'py> {
             .getattr(intern!(py, "__dict__"))?
             .cast_into::<PyDict>()
             .map_err(PyErr::from)?;
-        // What can lead back to the function itself.
+        // These are the functions that can lead back to themselves.
         if (origin.is_none() || !closure.is_none() || !attributes.is_empty()) && self.met(function)
         {
             return Ok(());
@@ -129,7 +128,7 @@ impl<'py> Walk<'_, 'py> {
         Ok(())
     }
 
-    /// What is known about a code object, found out if it is new.
+    /// Returns what is known about a code object. If the code object is new, this finds it out.
     fn code_facts(&self, code: &Bound<'py, PyAny>) -> Hashed<Arc<Code>> {
         if let Some(facts) = CODES.get(code) {
             return Ok(facts);
@@ -143,8 +142,8 @@ impl<'py> Walk<'_, 'py> {
         Ok(facts)
     }
 
-    /// Writes what a function says about itself to whom it is handed as a value. To call it, this
-    /// makes no difference.
+    /// Writes what a function says about itself. That may matter to a call that gets the function as a value. It makes
+    /// no difference to calling the function.
     fn description(&mut self, function: &Bound<'py, PyAny>) -> Hashed {
         self.out.tag(Tag::Described);
         for name in ["__name__", "__qualname__", "__module__", "__doc__", "__annotations__"] {
@@ -162,8 +161,8 @@ impl<'py> Walk<'_, 'py> {
         Ok(())
     }
 
-    /// Writes what the function finds in its module: of an imported one its name, else what it
-    /// names there.
+    /// Writes what the function finds in its module. For an imported module that is the module's name, otherwise the
+    /// values of the globals that the function names.
     fn globals(
         &mut self,
         origin: Option<Origin<'py>>,
@@ -184,7 +183,7 @@ impl<'py> Walk<'_, 'py> {
                 None if REACH_ANYTHING.contains(&name.bind(self.py).to_str()?) => {
                     return Err(Miss::Refused("a function in it may use any global there is"));
                 }
-                // One of the builtins, or nothing yet.
+                // The name is one of the builtins, or has no value yet.
                 None => self.out.tag(Tag::Absent),
             }
         }

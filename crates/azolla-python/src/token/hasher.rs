@@ -1,10 +1,9 @@
-//! Turns what a walk meets into bytes that cannot be mistaken for something else, and those bytes
-//! into a digest: every thing begins with its tag, and whatever varies in length says its length.
+//! Turns the values that a walk meets into bytes that stand for nothing else, and these bytes into a digest. Every
+//! value begins with its tag, and a value whose length varies writes its length.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-/// Says what the bytes that follow are. No two kinds of thing share a tag, so 1, True and 1.0
-/// differ.
+/// Says what the bytes that follow stand for. No two kinds of value share a tag, so 1, True and 1.0 differ.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 pub(super) enum Tag {
@@ -56,7 +55,7 @@ pub(super) enum Tag {
     Type,
     Class,
     TypeVariable,
-    // Where a function's globals are to be found.
+    // Where a function's globals are found.
     Importable,
     Local,
     Absent,
@@ -70,20 +69,20 @@ pub(super) enum Tag {
     Global,
     Object,
     NewObject,
-    // What stands for something that was written elsewhere.
+    // Marks for what was written elsewhere.
     Again,
     Digest,
     Named,
 }
 
-/// Up to this many bytes are hashed in one go and without allocating; most calls need fewer.
+/// Up to this many bytes are hashed in one call and without allocating. Most calls need fewer.
 const BUFFER: usize = 512;
 
 /// Collects tagged bytes and digests them.
 pub(super) struct Writer {
     buffer: [u8; BUFFER],
     filled: usize,
-    /// What no longer fitted into the buffer. Streaming gives the same digest as one go does.
+    /// The hash of the bytes that no longer fitted into the buffer. Streaming gives the same digest as one call does.
     spilled: Option<Box<Xxh3>>,
 }
 
@@ -120,7 +119,7 @@ impl Writer {
         self.raw(bytes);
     }
 
-    /// Writes bytes as they are: for what has a fixed length, or has said its length already.
+    /// Writes bytes as they are. They have a fixed length, or their length was written before.
     #[inline]
     pub(super) fn raw(&mut self, bytes: &[u8]) {
         match self.buffer.get_mut(self.filled..self.filled + bytes.len()) {
@@ -132,7 +131,7 @@ impl Writer {
         }
     }
 
-    /// The digest of all that was written.
+    /// Returns the digest of all that was written.
     pub(super) fn finish(self) -> u128 {
         let rest = &self.buffer[..self.filled];
         match self.spilled {

@@ -1,4 +1,4 @@
-//! The types and functions of Python that hashing knows by sight, looked up once per process.
+//! The types and functions of Python that hashing knows. They are looked up once per process.
 
 use std::collections::HashMap;
 
@@ -10,12 +10,12 @@ use rustc_hash::FxBuildHasher;
 
 use super::hasher::Tag;
 
-/// What an object of a known exact type is hashed by.
+/// How an object of a known exact type is hashed.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
-    /// There is one such object, which its tag says all about.
+    /// There is one such object, and its tag says all about it.
     Singleton(Tag),
-    /// Values of its attributes, in this order.
+    /// By the values of its attributes, in this order.
     Attributes(Tag, &'static [&'static str]),
     Set(Tag),
     Proxy,
@@ -28,12 +28,12 @@ pub(super) enum Kind {
     Code,
     Cell,
     Module,
-    /// It has no value but being itself, and may be gone and another in its place next time.
+    /// It has no value but its identity. Next time another object may be at its address.
     Identity,
 }
 
 impl Kind {
-    /// Whether the compiler makes constants of this kind.
+    /// Returns true if the compiler makes constants of this kind.
     pub(super) fn is_constant(self) -> bool {
         use Kind::*;
         matches!(
@@ -43,7 +43,7 @@ impl Kind {
     }
 }
 
-/// How to find a type that is known by sight, and what its objects are hashed by.
+/// The known types: where to find each, and how its objects are hashed.
 const KINDS: &[(&str, &str, Kind)] = {
     use Kind::*;
     const DESCRIBED: Kind = Attributes(Tag::Descriptor, &["__objclass__", "__name__"]);
@@ -73,14 +73,14 @@ const KINDS: &[(&str, &str, Kind)] = {
             "partial",
             Attributes(Tag::Partial, &["func", "args", "keywords", "__dict__"]),
         ),
-        // A cache changes when a function is called, not what it gives.
+        // A call changes the cache, but not what the function returns.
         ("functools", "_lru_cache_wrapper", Attributes(Tag::Cached, &["__wrapped__"])),
-        // The lock in it cannot be pickled.
+        // It holds a lock, which cannot be pickled.
         ("functools", "cached_property", Attributes(Tag::CachedProperty, &["func", "attrname"])),
         ("builtins", "property", Attributes(Tag::Property, &["fget", "fset", "fdel"])),
         ("builtins", "staticmethod", Attributes(Tag::StaticMethod, &["__func__"])),
         ("builtins", "classmethod", Attributes(Tag::ClassMethod, &["__func__"])),
-        // Pickled by name only, which says nothing about the ones of a notebook.
+        // Pickling writes only its name, which says nothing about a type variable of a notebook.
         (
             "typing",
             "TypeVar",
@@ -99,16 +99,16 @@ const KINDS: &[(&str, &str, Kind)] = {
     ]
 };
 
-/// A type that is known by sight.
+/// A known type.
 pub(super) struct Sight {
     pub(super) kind: Kind,
     /// The names in `Kind::Attributes`, as Python has them.
     pub(super) attributes: Vec<Py<PyString>>,
-    /// Alive for good, so that nothing else can ever be at its address.
+    /// The type itself. It stays alive, so that no other object can be at its address.
     _ty: Py<PyAny>,
 }
 
-/// What hashing knows by sight.
+/// What hashing knows.
 pub(super) struct Known {
     by_type: HashMap<usize, Sight, FxBuildHasher>,
     function: Py<PyAny>,
@@ -128,7 +128,7 @@ pub(super) struct Numpy {
 static KNOWN: PyOnceLock<Known> = PyOnceLock::new();
 
 impl Known {
-    /// The table of this process, made at the first call.
+    /// Returns the table of this process. The first call makes it.
     #[inline]
     pub(super) fn of(py: Python<'_>) -> PyResult<&'static Known> {
         match KNOWN.get(py) {
@@ -161,24 +161,24 @@ impl Known {
         })
     }
 
-    /// What an object of this exact type is hashed by, if that is known by sight.
+    /// Returns how an object of this exact type is hashed, if the type is known.
     #[inline]
     pub(super) fn sight(&self, object: &Bound<'_, PyAny>) -> Option<&Sight> {
         self.by_type.get(&(object.get_type_ptr() as usize))
     }
 
-    /// Whether this is a function written in Python.
+    /// Returns true if this is a function written in Python.
     #[inline]
     pub(super) fn is_function(&self, object: &Bound<'_, PyAny>) -> bool {
         std::ptr::eq(object.get_type_ptr().cast(), self.function.as_ptr())
     }
 
-    /// Whether this is what pickling makes most objects with.
+    /// Returns true if this is the function with which pickling makes most objects.
     pub(super) fn is_new_object(&self, object: &Bound<'_, PyAny>) -> bool {
         object.is(&self.new_object)
     }
 
-    /// How objects of this type are pickled, where that was registered from outside the type.
+    /// Returns the function that pickles objects of this type, if one was registered from outside the type.
     pub(super) fn reducer<'py>(
         &self,
         ty: &Bound<'py, PyType>,
@@ -186,13 +186,13 @@ impl Known {
         self.dispatch_table.bind(ty.py()).get_item(ty)
     }
 
-    /// `sys.modules`.
+    /// Returns `sys.modules`.
     #[inline]
     pub(super) fn modules<'py>(&self, py: Python<'py>) -> &Bound<'py, PyDict> {
         self.modules.bind(py)
     }
 
-    /// NumPy, if the program has loaded it: an array can only be met then.
+    /// Returns NumPy, if the program has loaded it. Otherwise there are no arrays.
     pub(super) fn numpy(&self, py: Python<'_>) -> PyResult<Option<&Numpy>> {
         if let Some(numpy) = self.numpy.get(py) {
             return Ok(Some(numpy));
@@ -200,7 +200,7 @@ impl Known {
         let Some(module) = self.modules(py).get_item(intern!(py, "numpy"))? else {
             return Ok(None);
         };
-        // Half imported, it has none of these yet: look again next time.
+        // While NumPy is being imported it does not have these yet. The next call looks again.
         let (Ok(array), Ok(scalar)) = (module.getattr("ndarray"), module.getattr("generic")) else {
             return Ok(None);
         };

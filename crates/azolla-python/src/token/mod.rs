@@ -1,9 +1,8 @@
-//! Pure keys: the digest of a call by what is called and with what.
+//! Pure keys: the digest of a call, made of the function and its arguments.
 //!
-//! Equal digests mean that the one call can stand for the other, so a digest that hits wrongly
-//! gives a wrong answer, and one that misses only gives work twice: when in doubt, miss. Nothing
-//! that can change is remembered from one call to the next, and what cannot be hashed at all has no
-//! digest, which is no error.
+//! Equal digests mean that one call can stand for the other. A digest that is wrongly equal gives a wrong answer. A
+//! digest that is wrongly different only makes work be done twice. So when in doubt, digests differ. Nothing that can
+//! change is remembered from one call to the next. A value that cannot be hashed has no digest, which is no error.
 
 mod array;
 mod cache;
@@ -23,23 +22,22 @@ use pyo3::types::{PyDict, PyTuple};
 use hasher::Tag;
 use walk::{Hashed, Miss, Walk};
 
-/// Gives the digest of a future's key, and nothing for what is no future.
+/// Returns the digest of a future's key, and `None` for a value that is no future.
 pub(crate) type FutureKey<'a> = &'a dyn Fn(&Bound<'_, PyAny>) -> Option<u128>;
 
-/// The digest of a function: the first half of that of a call, and made once for calls that are
-/// submitted together.
+/// The digest of a function: the first half of the digest of a call. It is made once for calls that are submitted
+/// together.
 ///
-/// Not to be kept for longer than that: what the function depends on may change.
+/// It must not be kept for longer than that, since what the function depends on may change.
 #[derive(Clone, Copy)]
 pub(crate) struct FunctionToken(u128);
 
 impl FunctionToken {
-    /// Hashes what is called, or gives `None` where that cannot be hashed: the caller then uses an
-    /// impure key.
+    /// Hashes the function. Returns `None` if it cannot be hashed; the caller then uses an impure key.
     ///
     /// # Errors
     ///
-    /// Only what must reach the user: KeyboardInterrupt, SystemExit, what a signal handler raises.
+    /// Only exceptions that must reach the user: KeyboardInterrupt, SystemExit, and what a signal handler raises.
     pub(crate) fn of(
         py: Python<'_>,
         function: &Bound<'_, PyAny>,
@@ -49,8 +47,8 @@ impl FunctionToken {
         Ok(settle(py, digest)?.map(FunctionToken))
     }
 
-    /// The digest of a call of this function, or `None` where an argument cannot be hashed. `call` is
-    /// the function and its arguments.
+    /// Returns the digest of a call of this function, or `None` if an argument cannot be hashed. `call` is the function
+    /// and its arguments.
     ///
     /// # Errors
     ///
@@ -70,7 +68,7 @@ impl FunctionToken {
     }
 }
 
-/// The digest of a value, or `None` where something in it cannot be hashed.
+/// Returns the digest of a value, or `None` if something in it cannot be hashed.
 ///
 /// # Errors
 ///
@@ -83,9 +81,9 @@ pub(crate) fn value_token(
     settle(py, digest(py, Tag::Value, future_key, |walk| walk.value(value)))
 }
 
-/// The digest of the arguments: 32 hexadecimal digits, the same for equal arguments in any process.
+/// Returns the digest of the arguments: 32 hexadecimal digits, the same for equal arguments in any process.
 ///
-/// Raises TypeError for what cannot be hashed.
+/// Raises TypeError for a value that cannot be hashed.
 #[pyfunction]
 #[pyo3(signature = (*args, **kwargs))]
 pub(crate) fn tokenize(
@@ -134,7 +132,7 @@ fn digest<'py>(
     Ok(walk.out.finish())
 }
 
-/// What cannot be hashed is no error, save for what must reach the user.
+/// Turns a miss into `None`, and returns an error only for exceptions that must reach the user.
 fn settle(py: Python<'_>, hashed: Hashed<u128>) -> PyResult<Option<u128>> {
     match hashed {
         Ok(digest) => Ok(Some(digest)),
@@ -142,7 +140,7 @@ fn settle(py: Python<'_>, hashed: Hashed<u128>) -> PyResult<Option<u128>> {
     }
 }
 
-/// What to tell somebody who asked for a digest that there is not.
+/// Makes the error for a caller that has asked for a digest where there is none.
 fn refusal(py: Python<'_>, miss: Miss) -> PyErr {
     match miss {
         Miss::Refused(reason) => PyTypeError::new_err(format!("cannot be hashed: {reason}")),

@@ -1,7 +1,7 @@
-//! Things that go by name: modules, and what can be found again in one.
+//! Hashes by name: modules, and the objects that can be found again in a module.
 //!
-//! A name holds as long as the module is the one that was imported. When it is reloaded, or
-//! imported anew, its specification is another object, and the name stands for something else.
+//! A name is good as long as the module is the one that was imported. When a module is reloaded or imported anew, its
+//! specification is another object, and the name stands for something else.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +21,7 @@ pub(super) struct Origin<'py> {
 }
 
 impl<'py> Walk<'_, 'py> {
-    /// Writes a module, which goes by name.
+    /// Writes a module by its name.
     pub(super) fn module(&mut self, module: &Bound<'py, PyModule>) -> Hashed {
         let origin = self.origin_of_globals(&module.dict())?;
         let origin =
@@ -30,14 +30,14 @@ impl<'py> Walk<'_, 'py> {
         self.origin(&origin)
     }
 
-    /// Writes which module something comes from.
+    /// Writes the module that something comes from.
     pub(super) fn origin(&mut self, origin: &Origin<'py>) -> Hashed {
         self.out.number(origin.generation);
         self.text(&origin.name)
     }
 
-    /// Writes how many times a module that a function imports was seen to be replaced. Whether it
-    /// is loaded yet does not count: the first call loads it.
+    /// Writes how many times this process has seen a module replaced that a function imports. It does not count whether
+    /// the module is loaded yet, since the first call loads it.
     pub(super) fn imports(&mut self, name: &Bound<'py, PyString>) -> Hashed {
         if is_program(name) {
             return Err(Miss::Refused("a function in it may use any global there is"));
@@ -50,7 +50,7 @@ impl<'py> Walk<'_, 'py> {
         Ok(())
     }
 
-    /// The module whose globals these are, if it is imported and not the program itself.
+    /// Returns the module that has these globals, if it is imported and not the program itself.
     pub(super) fn origin_of_globals(
         &self,
         globals: &Bound<'py, PyDict>,
@@ -63,8 +63,7 @@ impl<'py> Walk<'_, 'py> {
         }
     }
 
-    /// Where an object is found under a dotted name in the module that is named, if that is an
-    /// imported one and the object found there is this very one.
+    /// Returns the module of this name, if it is imported and the dotted name `path` leads in it to this same object.
     pub(super) fn origin_of_name(
         &self,
         object: &Bound<'py, PyAny>,
@@ -89,8 +88,8 @@ impl<'py> Walk<'_, 'py> {
         self.origin_of_module(name.clone(), &module.dict())
     }
 
-    /// The module of this name, unless it is the program: what that consists of, a name does not
-    /// tell.
+    /// Returns the module of this name, unless it is the program. The program's name does not tell what the program
+    /// consists of.
     fn imported(&self, name: &Bound<'py, PyString>) -> Hashed<Option<Bound<'py, PyModule>>> {
         if is_program(name) {
             return Ok(None);
@@ -109,23 +108,22 @@ impl<'py> Walk<'_, 'py> {
                 let generation = generation(name.to_str()?, &spec);
                 Ok(Some(Origin { name, generation }))
             }
-            // Made by hand: whoever made it can make another.
+            // The module was made by hand. The code that made it can make another of the same name.
             _ => Ok(None),
         }
     }
 }
 
-/// Whether a module's name is that of the program or notebook itself, where names come to mean
-/// other things.
+/// Returns true if this is the name of the program or notebook itself. There a name may come to mean something else.
 fn is_program(name: &Bound<'_, PyString>) -> bool {
     matches!(name.to_str(), Err(_) | Ok("__main__" | "__mp_main__"))
 }
 
-/// The specification that was last seen of each module, and how many were seen before.
+/// The specification that was last seen of each module, and the number of those that were seen before.
 static GENERATIONS: Mutex<HashMap<String, (Py<PyAny>, u64), FxBuildHasher>> =
     Mutex::new(HashMap::with_hasher(FxBuildHasher));
 
-/// How many times the module of this name was seen to be replaced.
+/// Returns how many times this process has seen the module of this name replaced.
 fn generation(name: &str, spec: &Bound<'_, PyAny>) -> u64 {
     let mut generations = GENERATIONS.lock().unwrap_or_else(PoisonError::into_inner);
     let (generation, replaced) = match generations.get_mut(name) {
@@ -139,7 +137,7 @@ fn generation(name: &str, spec: &Bound<'_, PyAny>) -> u64 {
             (0, None)
         }
     };
-    // Dropping a Python object may run Python code, so not under the lock.
+    // Dropping a Python object may run Python code, so the lock is freed first.
     drop(generations);
     drop(replaced);
     generation

@@ -1,5 +1,5 @@
-//! Hashes objects of all other types: NumPy's by their memory, then by what they say themselves
-//! (`__dask_tokenize__`), then by what pickling would take them apart into.
+//! Hashes objects of all other types. NumPy's objects are hashed by their memory, others by their own
+//! `__dask_tokenize__` if they have it, and the rest by the parts into which pickling takes them apart.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use super::walk::{Hashed, Miss, Walk};
 const HAS_GC: u64 = 1 << 14;
 
 impl<'py> Walk<'_, 'py> {
-    /// Writes an object about whose type nothing is known.
+    /// Writes an object of a type that hashing does not know.
     pub(super) fn object(&mut self, object: &Bound<'py, PyAny>) -> Hashed {
         if self.numeric(object)? {
             return Ok(());
@@ -28,7 +28,7 @@ impl<'py> Walk<'_, 'py> {
         }
     }
 
-    /// Writes what the object says that it is.
+    /// Writes what the object's `__dask_tokenize__` returns.
     fn tokenized(&mut self, object: &Bound<'py, PyAny>, class: &Bound<'py, PyType>) -> Hashed {
         let token = object.call_method0(intern!(self.py, "__dask_tokenize__"))?;
         self.out.tag(Tag::Tokenized);
@@ -36,14 +36,13 @@ impl<'py> Walk<'_, 'py> {
         self.value(&token)
     }
 
-    /// Writes what pickling would take the object apart into, and hashes the parts by the rules
-    /// that hold for all values. Compared with the bytes of a pickle, sets and dicts have no order,
-    /// futures are known for what they are, and a class or function of a notebook is more than its
-    /// name.
+    /// Writes the parts into which pickling would take the object apart. The parts are hashed by the rules for all
+    /// values. Other than in the bytes of a pickle, the order of sets and dicts does not count, futures count by their
+    /// keys, and a class or function of a notebook is more than its name.
     fn taken_apart(&mut self, object: &Bound<'py, PyAny>, class: &Bound<'py, PyType>) -> Hashed {
         let flags: u64 = class.getattr(intern!(self.py, "__flags__"))?.extract()?;
-        // An object that is met again is not gone through again: objects can lead back to
-        // themselves, and in a graph of them there are more paths than one could ever follow.
+        // An object that is met again is not walked again. Objects can lead back to themselves, and a graph of objects
+        // has more paths than a walk could ever follow.
         if flags & HAS_GC != 0 && self.met(object) {
             return Ok(());
         }
@@ -60,8 +59,7 @@ impl<'py> Walk<'_, 'py> {
         }
     }
 
-    /// Writes `(callable, arguments, state, list items, dict items, state setter)`, as the pickle
-    /// protocol has it.
+    /// Writes `(callable, arguments, state, list items, dict items, state setter)`, the tuple of the pickle protocol.
     fn parts(&mut self, parts: &Bound<'py, PyTuple>) -> Hashed {
         self.spend_objects(parts.len())?;
         let callable = parts.get_item(0)?;
@@ -81,7 +79,7 @@ impl<'py> Walk<'_, 'py> {
         Ok(())
     }
 
-    /// Writes what an iterator gives.
+    /// Writes the items that an iterator gives.
     fn items(&mut self, items: &Bound<'py, PyAny>) -> Hashed {
         self.out.tag(Tag::List);
         let mut count = 0u64;
@@ -96,8 +94,8 @@ impl<'py> Walk<'_, 'py> {
         Ok(())
     }
 
-    /// Writes an object that pickles as a name. What a name means in `__main__` changes, so there
-    /// is none for the objects there.
+    /// Writes an object that pickles as a name. In `__main__` a name may come to mean another object, so objects there
+    /// have no digest.
     fn global(&mut self, object: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> Hashed {
         let path = name.to_str()?;
         let module = self.module_of(object, name)?;
@@ -109,14 +107,13 @@ impl<'py> Walk<'_, 'py> {
         self.text(name)
     }
 
-    /// The name of the module that an object is to be found in.
+    /// Returns the name of the module in which an object can be found.
     fn module_of(
         &self,
         object: &Bound<'py, PyAny>,
         name: &Bound<'py, PyString>,
     ) -> Hashed<Bound<'py, PyAny>> {
-        // NumPy's functions do not all say where they are, and to search all modules takes a
-        // millisecond.
+        // Not all of NumPy's functions say in which module they are, and a search of all modules takes a millisecond.
         if let Some(numpy) = self.known.numpy(self.py)?
             && numpy.module.bind(self.py).getattr(name).is_ok_and(|found| found.is(object))
         {

@@ -1,4 +1,4 @@
-//! Hashes values: the plain ones and the builtin containers here, everything else by the rule for
+//! Hashes values. This file has the rules for plain values and builtin containers. Everything else goes to the rule for
 //! its kind.
 
 use pyo3::exceptions::{PyUnicodeEncodeError, PyValueError};
@@ -13,19 +13,19 @@ use super::hasher::Tag;
 use super::known::{Kind, Sight};
 use super::walk::{Hashed, Miss, Mode, Walk};
 
-/// A member of something unordered, and what it is sorted by.
+/// A member of something unordered, with its sort key.
 struct Sorted<'py> {
     key: u128,
-    /// Whether that key says all about the member.
+    /// True if the key says all about the member.
     whole: bool,
     member: Bound<'py, PyAny>,
-    /// In a dict, what the member leads to.
+    /// The value, if the member is a key of a dict.
     value: Option<Bound<'py, PyAny>>,
 }
 
 impl<'py> Walk<'_, 'py> {
-    /// Writes any value. The most frequent types come first; all of these are exact, a subclass is
-    /// an object.
+    /// Writes any value. The most frequent types come first. The types must be exact: an instance of a subclass is
+    /// hashed as an object.
     pub(super) fn value(&mut self, value: &Bound<'py, PyAny>) -> Hashed {
         if let Ok(int) = value.cast_exact::<PyInt>() {
             self.int(int)
@@ -72,13 +72,13 @@ impl<'py> Walk<'_, 'py> {
         tuple.iter_borrowed().skip(from).try_for_each(|item| self.value(&item))
     }
 
-    /// Writes a dict. The order in which its keys came does not count, as it does not for `==`.
+    /// Writes a dict. The order of its keys does not count, as it does not for `==`.
     pub(super) fn dict(&mut self, tag: Tag, dict: &Bound<'py, PyDict>) -> Hashed {
         self.changeable()?;
         self.spend_objects(2 * dict.len())?;
         self.out.tag(tag);
         self.out.number(dict.len() as u64);
-        // All at once: no Python code runs in between that could change the dict.
+        // The items are copied in one step, so that no Python code runs in between and changes the dict.
         let items: Vec<_> = dict.iter().collect();
         match text_keys(&items) {
             Some(order) => order.into_iter().try_for_each(|(key, place)| {
@@ -204,7 +204,7 @@ impl<'py> Walk<'_, 'py> {
         }
     }
 
-    /// Refuses what can change where only constants are to be.
+    /// Refuses values that can change where only constants are allowed.
     #[inline]
     fn changeable(&self) -> Hashed {
         match self.mode {
@@ -214,7 +214,7 @@ impl<'py> Walk<'_, 'py> {
     }
 
     fn set(&mut self, tag: Tag, set: &Bound<'py, PyAny>) -> Hashed {
-        // All at once: no Python code runs in between that could change the set.
+        // The members are copied in one step, so that no Python code runs in between and changes the set.
         let members: Vec<_> = match set.cast_exact::<PySet>() {
             Ok(set) => set.iter().map(|member| (member, None)).collect(),
             Err(_) => set
@@ -230,12 +230,10 @@ impl<'py> Walk<'_, 'py> {
         self.unordered(members)
     }
 
-    /// Writes the members of something unordered in an order that depends on nothing but what they
-    /// are.
+    /// Writes the members of something unordered, in an order that depends on the members alone.
     ///
-    /// Mostly a member's sort key is the digest of all that it is, and stands for it. Where it is
-    /// not, the members are written one after the other, like those of a list, so that what one
-    /// says about having been met before means the same as anywhere else.
+    /// Mostly a member's sort key is the digest of the whole member, and is written in its place. If not, the member
+    /// itself is written, as in a list. A mark that an object was met before then means the same as anywhere else.
     fn unordered(
         &mut self,
         members: Vec<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)>,
@@ -267,8 +265,8 @@ impl<'py> Walk<'_, 'py> {
         Ok(self.join(walk))
     }
 
-    /// Writes what a function closes over. A cell that is empty yet will be filled before the call
-    /// that is hashed next, and that is another digest.
+    /// Writes a variable that a function closes over. A cell may still be empty. If it is filled before the next call
+    /// is hashed, that call has another digest.
     pub(super) fn cell(&mut self, cell: &Bound<'py, PyAny>) -> Hashed {
         match cell.getattr(intern!(self.py, "cell_contents")) {
             Ok(contents) => {
@@ -284,7 +282,7 @@ impl<'py> Walk<'_, 'py> {
     }
 }
 
-/// The order of a dict's items by key, where all keys are text, as they nearly always are.
+/// Returns the order of a dict's items by key if all keys are text, as they nearly always are.
 fn text_keys<'a>(
     items: &'a [(Bound<'_, PyAny>, Bound<'_, PyAny>)],
 ) -> Option<Vec<(&'a str, usize)>> {

@@ -1,5 +1,5 @@
-//! One walk over a value: what it may cost, how deep it may go, what it has met already, and why it
-//! may end without a digest.
+//! One walk over a value: how much it may cost, how deep it may go, what it has met already, and why it may end without
+//! a digest.
 
 use std::collections::HashMap;
 
@@ -15,11 +15,11 @@ use super::known::Known;
 /// Why there is no digest.
 #[derive(Debug)]
 pub(super) enum Miss {
-    /// A rule of ours says no.
+    /// One of the rules here refuses the value.
     Refused(&'static str),
-    /// Python code raised: the object's own code, mostly.
+    /// Python code raised this, mostly the object's own code.
     Raised(PyErr),
-    /// A signal handler raised. That is meant for whoever called us.
+    /// A signal handler raised this. The exception must reach the caller.
     Interrupted(PyErr),
 }
 
@@ -30,7 +30,7 @@ impl From<PyErr> for Miss {
 }
 
 impl Miss {
-    /// Separates what has no digest, which is no error, from what must reach the user (Ctrl-C).
+    /// Returns an error if the exception must reach the user (Ctrl-C), and otherwise the miss, which is no error.
     pub(super) fn or_interrupt(self, py: Python<'_>) -> PyResult<Miss> {
         match self {
             Miss::Interrupted(error) => Err(error),
@@ -40,48 +40,46 @@ impl Miss {
     }
 }
 
-/// What hashing gives: something, or the reason why there is no digest.
+/// What hashing gives: a value, or the reason why there is no digest.
 pub(super) type Hashed<T = ()> = Result<T, Miss>;
 
-/// Levels of nesting. Past that a value is taken to contain itself.
+/// The greatest depth of nesting. A value that is nested deeper is taken to contain itself.
 const MAX_DEPTH: u32 = 100;
 
 /// What looking at one object costs, in the unit of a byte hashed (about a tenth of a nanosecond).
 pub(super) const OBJECT: u64 = 128;
 
-/// What the arguments of a call may cost: seconds, after which the value is probably a small graph
-/// with a very large number of paths.
+/// What the arguments of a call may cost: some seconds. A value that costs more is probably a small graph with a very
+/// large number of paths.
 const ARGUMENTS: u64 = 1 << 34;
 
-/// What a function may cost at each submit for the values that it closes over, defaults to or
-/// names: about a tenth of a millisecond for arrays, and one for small objects. A notebook's
-/// function that names a large table gets impure keys rather than minutes of hashing the table
-/// again and again.
+/// What the values that a function closes over, defaults to or names may cost at each submit. That is about a tenth of
+/// a millisecond for arrays, and a millisecond for small objects. A notebook's function that names a large table gets
+/// impure keys: hashing the table again and again would take minutes.
 const ENVIRONMENT: u64 = 1 << 20;
 
-/// How many containers and objects are passed between two looks for Ctrl-C.
+/// How many containers and objects a walk passes between two checks for Ctrl-C.
 const SIGNALS_EVERY: u32 = 4096;
 
-/// A walk over one value, writing as it goes.
+/// A walk over one value. It writes as it goes.
 pub(super) struct Walk<'a, 'py> {
     pub(super) py: Python<'py>,
     pub(super) known: &'static Known,
     pub(super) future_key: FutureKey<'a>,
     pub(super) out: Writer,
     pub(super) mode: Mode,
-    /// Whether a function is to be hashed with its name, doc and annotations: where it is handed to
-    /// a call as a value, these may matter; where it is what is called, or what that calls, they do
-    /// not.
+    /// True if functions are hashed with their names, docs and annotations. These may matter if a call gets the
+    /// function as a value. They do not matter for the function that is called, nor for the functions that it calls.
     pub(super) describes: bool,
-    /// Whether something was written by its name only, because the mode is `SortKey`.
+    /// True if something was written by its name only, because the mode is `SortKey`.
     pub(super) abridged: bool,
-    /// Whether the budget is that of a function's environment.
+    /// True if the budget is that of a function's environment.
     in_environment: bool,
     depth: u32,
     budget: u64,
     steps: u32,
     met: HashMap<usize, u64, FxBuildHasher>,
-    /// Keeps alive what `met` has the addresses of.
+    /// Keeps alive the objects whose addresses are in `met`.
     kept: Vec<Bound<'py, PyAny>>,
 }
 
@@ -90,8 +88,8 @@ pub(super) struct Walk<'a, 'py> {
 pub(super) enum Mode {
     /// The digest of a value.
     Whole,
-    /// An order among the members of something that has none. Functions and classes go by name:
-    /// members with the same names keep the order in which they come, which can only cause a miss.
+    /// A sort key for a member of something unordered. Functions and classes are written by name. Members with the same
+    /// names keep the order in which they come, which can only cause a miss.
     SortKey,
     /// The digest of a code object, which is remembered: constants only.
     Constants,
@@ -116,8 +114,8 @@ impl<'a, 'py> Walk<'a, 'py> {
         })
     }
 
-    /// A walk that goes on from here under the same limits, but writes a digest of its own. It
-    /// knows nothing of what was met before, so its digest holds wherever it is put.
+    /// Makes a walk that goes on from here under the same limits, but writes a digest of its own. It does not know what
+    /// was met before, so its digest means the same wherever it is written.
     pub(super) fn aside(&self, root: Tag, mode: Mode) -> Self {
         Walk {
             py: self.py,
@@ -136,21 +134,21 @@ impl<'a, 'py> Walk<'a, 'py> {
         }
     }
 
-    /// A walk for what will be remembered, so that its cost counts for nothing. Depth still does.
+    /// Makes a walk for a digest that will be remembered. Its cost does not count, but its depth does.
     pub(super) fn for_constants(&self, root: Tag) -> Self {
         let mut walk = self.aside(root, Mode::Constants);
         (walk.budget, walk.in_environment) = (ARGUMENTS, false);
         walk
     }
 
-    /// Ends a walk begun by `aside`: its costs are this walk's costs.
+    /// Ends a walk that `aside` began. Its cost is added to this walk's.
     pub(super) fn join(&mut self, other: Self) -> (u128, bool) {
         self.budget = other.budget;
         self.steps = other.steps;
         (other.out.finish(), !other.abridged)
     }
 
-    /// Takes an exception to mean that something is not there, unless it must reach the user.
+    /// Turns an exception into `None`: something is not there. An exception that must reach the user stays one.
     pub(super) fn absent<T>(&self, error: PyErr) -> Hashed<Option<T>> {
         Miss::Raised(error).or_interrupt(self.py).map(|_| None).map_err(Miss::Interrupted)
     }
@@ -166,7 +164,7 @@ impl<'a, 'py> Walk<'a, 'py> {
         done
     }
 
-    /// Hashes what a function depends on besides its arguments, which must not cost much.
+    /// Hashes what a function depends on besides its arguments. This must not cost much.
     pub(super) fn environment(&mut self, body: impl FnOnce(&mut Self) -> Hashed) -> Hashed {
         let outside = (self.budget, self.describes, self.in_environment);
         let granted = self.budget.min(ENVIRONMENT);
@@ -178,7 +176,7 @@ impl<'a, 'py> Walk<'a, 'py> {
         done
     }
 
-    /// Accounts for bytes hashed.
+    /// Takes the cost of hashed bytes from the budget.
     #[inline]
     pub(super) fn spend(&mut self, cost: u64) -> Hashed {
         match self.budget.checked_sub(cost) {
@@ -193,7 +191,7 @@ impl<'a, 'py> Walk<'a, 'py> {
         }
     }
 
-    /// Accounts for a container or an object and for its members.
+    /// Takes the cost of a container or an object and of its members from the budget.
     pub(super) fn spend_objects(&mut self, members: usize) -> Hashed {
         self.spend(OBJECT * (members as u64 + 1))?;
         self.steps = self.steps.wrapping_add(1);
@@ -203,8 +201,7 @@ impl<'a, 'py> Walk<'a, 'py> {
         Ok(())
     }
 
-    /// Whether this very object was met before; if so, its number in the order of meeting stands
-    /// for it.
+    /// Returns true if this same object was met before. It then writes the object's number in the order of meeting.
     pub(super) fn met(&mut self, object: &Bound<'py, PyAny>) -> bool {
         let number = self.kept.len() as u64;
         if let Some(&first) = self.met.get(&address(object)) {

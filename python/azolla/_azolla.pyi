@@ -78,8 +78,8 @@ class Future(Generic[_T_co]):
     unpickled, it belongs to the current client.
 
     Where blocking would block an event loop (on the client's own loop, and with `Client(asynchronous=True)`), `result`,
-    `exception` and `traceback` return awaitables. The stubs tell type checkers of the blocking kind alone; `await
-    future` is the same everywhere.
+    `exception` and `traceback` return awaitables. The stubs tell type checkers of the blocking kind alone;
+    `await future` is the same everywhere.
 
     Args:
         key: The key of a task.

@@ -74,7 +74,7 @@ class _Completions(Endings, Generic[T, Item]):
         triple `(type, exception, traceback)`.
 
         Args:
-            block: Whether to wait for one if none has; otherwise the list may be empty.
+            block: If true, wait for one if none has ended; otherwise the list may be empty.
 
         Raises:
             StopIteration, TimeoutError, WaitCycleError, ClosedClientError: As for `next`, if `block`.

@@ -59,8 +59,8 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
             a list of such, one for each worker.
         processes: Must be False so far: worker processes, which are Dask's default, are still to come.
         name: What the client is called.
-        set_as_default: Whether `get_client` and `Client.current` find it.
-        asynchronous: Whether methods that would block give awaitables. Make such a client by
+        set_as_default: If true, `get_client` and `Client.current` find this client.
+        asynchronous: If true, methods that would block return awaitables. Make such a client by
             `await Client(asynchronous=True, processes=False)` or in `async with`.
         dashboard_address: Where the dashboard is to be seen: `":8787"` on this machine alone, `"0.0.0.0:8787"` from others
             too. If the port is taken, it is one of the next; port 0 is any that is free. None for no dashboard.
@@ -249,7 +249,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         """The client of the task in which this is called, of the enclosing `as_current`, or the latest one open.
 
         Args:
-            allow_global: Whether the latest one open counts.
+            allow_global: If true, the latest open client counts too.
 
         Raises:
             ValueError: There is none.
@@ -397,7 +397,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
     ) -> Any:
         """Cancels tasks and what depends on them.
 
-        One that runs goes on to its end, for nobody; a coroutine is cancelled at its next `await`.
+        A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`.
 
         Args:
             futures: Futures, nested as for `gather`.
@@ -459,7 +459,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
     def dashboard_link(self) -> str | None:
         """Where the client's cluster can be watched, in a browser; None without a dashboard.
 
-        Whoever has the link may cancel tasks, for it carries a token.
+        The link carries a token, so everyone who has the link may cancel tasks.
 
         >>> client.dashboard_link.startswith("http://127.0.0.1:")
         True

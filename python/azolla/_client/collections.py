@@ -47,7 +47,7 @@ class Collections(Core):
             keys: A key, or lists of keys.
             workers, allow_other_workers, resources, retries, priority, actors: As for `submit`, for every task.
                 `dask.annotate` says them for some.
-            sync: Whether to wait for the results; otherwise futures are returned.
+            sync: If true, wait for the results; otherwise return futures.
             asynchronous: True gives an awaitable; so does an asynchronous client.
             direct, fifo_timeout, **kwargs: Taken as Dask takes them.
 
@@ -93,10 +93,10 @@ class Collections(Core):
 
         Args:
             collections: A collection, or a list of them; what is none comes back as it is.
-            sync: Whether to wait, and give the results.
-            optimize_graph: Whether Dask optimises the graph first.
+            sync: If true, wait, and return the results.
+            optimize_graph: If true, Dask optimises the graph first.
             workers, allow_other_workers, resources, retries, priority, actors: As for `get`.
-            traverse: Whether to look for collections in containers among the collections.
+            traverse: If true, look for collections in containers among the collections.
             fifo_timeout, **kwargs: Taken as Dask takes them.
 
         >>> import dask
@@ -138,7 +138,7 @@ class Collections(Core):
 
         Args:
             collections: A collection, or a list of them.
-            optimize_graph: Whether Dask optimises the graph first.
+            optimize_graph: If true, Dask optimises the graph first.
             workers, allow_other_workers, resources, retries, priority, actors: As for `get`.
             fifo_timeout, **kwargs: Taken as Dask takes them.
 

@@ -98,8 +98,8 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         """Takes no more work. What was submitted still runs; the client stays open.
 
         Args:
-            wait: Whether to wait until all of it has ended.
-            cancel_futures: Whether to cancel what has not begun.
+            wait: If true, wait until all of it has ended.
+            cancel_futures: If true, cancel the calls that have not begun.
 
         >>> executor = client.get_executor()
         >>> executor.shutdown()

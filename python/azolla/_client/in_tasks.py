@@ -20,7 +20,8 @@ def worker_client(timeout: Timeout = None, separate_thread: bool = True) -> Iter
 
     Args:
         timeout: Taken as Dask takes it; nothing is waited for.
-        separate_thread: Whether to secede on entry, and rejoin at the end. One that has seceded stays so.
+        separate_thread: If true, the task secedes on entry and rejoins at the end. A task that has seceded before stays
+            seceded.
 
     Raises:
         ValueError: This is not called in a task.

@@ -207,7 +207,7 @@ class Transfer(Core):
             workers: Must be None: all data is at hand everywhere.
             broadcast: Taken as Dask takes it; all data is at hand everywhere.
             direct: Taken as Dask takes it.
-            hash: Whether equal values share a key, made of their digest.
+            hash: If true, equal values share a key, made of their digest.
             timeout: Taken as Dask takes it; nothing is waited for.
             asynchronous: True gives an awaitable; so does an asynchronous client.
 

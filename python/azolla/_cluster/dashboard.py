@@ -26,7 +26,7 @@ class Dashboarded:
     def dashboard_link(self) -> str | None:
         """Where the cluster can be watched, in a browser; None without a dashboard.
 
-        Whoever has the link may cancel tasks, for it carries a token.
+        The link carries a token, so everyone who has the link may cancel tasks.
 
         >>> client.cluster.dashboard_link.startswith("http://127.0.0.1:")
         True

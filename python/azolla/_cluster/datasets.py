@@ -28,7 +28,7 @@ class Datasets(Core):
         Args:
             *args: The value, with `name`; or a dictionary of values by their names.
             name: The name.
-            override: Whether a name that is taken is given to the new value.
+            override: If true, a name that is taken goes to the new value.
             **kwargs: Values by their names.
 
         Raises:
@@ -65,7 +65,7 @@ class Datasets(Core):
         return answer(self, None)
 
     def unpublish_dataset(self, name: Any) -> Any:
-        """Takes a dataset back; what nobody else holds of it may go. One that is not there is none.
+        """Takes a dataset back. What only the dataset held may be dropped. A name that is not published is no error.
 
         >>> client.publish_dataset(answer=42)
         >>> client.unpublish_dataset("answer")

@@ -97,7 +97,7 @@ class Everywhere(Core):
                 on the cluster's event loop.
             *args: What to call it with.
             workers: The workers' addresses or names; by default all.
-            wait: Whether to wait for the results; otherwise None is returned.
+            wait: If true, wait for the results; otherwise return None.
             nanny: Must be False: workers are threads, and no process looks after them.
             on_error: `"raise"` raises the first error, `"return"` gives errors as results, `"ignore"` leaves them out.
             **kwargs: What to call it with, by name.
@@ -146,7 +146,8 @@ class Everywhere(Core):
         Args:
             plugin: A `WorkerPlugin`, or whatever has its methods.
             name: Its name; by default its own `name`, or something unique. A plugin that has the name is taken away.
-            idempotent: Whether a plugin that has the name stays instead; by default the plugin's own `idempotent`.
+            idempotent: If true, a plugin that has the name already stays instead; by default the plugin's own
+                `idempotent`.
 
         Raises:
             NotImplementedError: It is a plugin for a scheduler or a nanny.
@@ -231,7 +232,7 @@ class Everywhere(Core):
 
         Args:
             filename: A `.py`, `.zip` or `.egg` file.
-            load: Whether to import it, anew if it was before.
+            load: If true, import it, again if it was imported before.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -260,7 +261,7 @@ class Everywhere(Core):
     def restart(self, timeout: Timeout = None, wait_for_workers: bool = True) -> Any:
         """Cancels all tasks of the cluster, forgets what its clients have published and noted, and sets plugins up anew.
 
-        Tasks that run go on to their ends, for nobody: threads cannot be stopped.
+        Tasks that run go on to their ends, and their results are dropped: threads cannot be stopped.
 
         Args:
             timeout: Taken as Dask takes it.

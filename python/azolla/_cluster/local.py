@@ -95,8 +95,8 @@ class LocalCluster(Dashboarded, ClusterCore):
         processes: Must be False so far: worker processes, which are Dask's default, are still to come.
         resources: What each worker has for its tasks to take, as amounts by names of your choice, say `{"GPU": 2}`; or
             a list of such, one for each worker.
-        asynchronous: Whether `close` is awaitable. Make such a cluster by `await LocalCluster(asynchronous=True,
-            processes=False)` or in `async with`.
+        asynchronous: If true, `close` returns an awaitable. Make such a cluster by
+            `await LocalCluster(asynchronous=True, processes=False)` or in `async with`.
         dashboard_address: Where the dashboard is to be seen: `":8787"` on this machine alone, `"0.0.0.0:8787"` from others
             too. If the port is taken, it is one of the next; port 0 is any that is free. None for no dashboard.
         memory_limit: Must be None, 0 or `"auto"`: the workers share this process and its memory, and none is limited.

@@ -16,10 +16,10 @@ class Actor:
     """An object on a cluster, by which its methods are called.
 
     Made by `client.submit(cls, ..., actor=True)`: the future's result is an `Actor`, on an object that stays where it
-    is. To call a method of it returns an `ActorFuture` at once. The calls of an actor, whoever makes them, run one at a
-    time and in their order; each is a task, which takes a slot while it runs and lends it while it waits. A call has the
-    priority of the actor's task or of the task that makes it, whichever is higher, and goes before newer work of that
-    priority. Futures among the arguments are passed as they are.
+    is. A call of one of its methods returns an `ActorFuture` at once. The calls of an actor run one at a time and in
+    their order, from wherever they are made. Each call is a task, which takes a slot while it runs and lends it while
+    it waits. A call has the priority of the actor's task or of the task that makes it, whichever is higher, and goes
+    before newer work of that priority. Futures among the arguments are passed as they are.
 
     Attributes that are no methods are read through the actor, and give what they are at that moment; for an
     asynchronous client they are awaitable. They are set by the object's own methods alone.

@@ -32,7 +32,7 @@ class Event(Shared[EventCore]):
         return EventCore(client, text(self.name))
 
     def wait(self, timeout: Timeout = None) -> Any:
-        """Waits until it is set: whoever waits then goes on, even if it is cleared at once.
+        """Waits until the event is set. All waits end then, even if the event is cleared at once.
 
         Args:
             timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
@@ -78,7 +78,7 @@ class Event(Shared[EventCore]):
         return self._answer(None)
 
     def is_set(self) -> Any:
-        """Whether it is set.
+        """Returns True if the event is set.
 
         Raises:
             ClosedClientError: The client is closed.

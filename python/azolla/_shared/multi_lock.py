@@ -12,9 +12,9 @@ from azolla._shared.named import ContextManager, patience, text
 class MultiLock(ContextManager[MultiLockCore]):
     """Several locks, taken all at once: no order among them can make two that want several wait for each other.
 
-    The names are apart from those of `Lock`. Waiting in a task takes no slot, and nobody comes before those who wait for
-    the same locks already. With an asynchronous client, and on a client's own loop, `acquire` and `release` return
-    awaitables; `async with` works on any loop.
+    The names are apart from those of `Lock`. A wait in a task takes no slot, and no wait overtakes an earlier one for
+    the same locks. With an asynchronous client, and on a client's own loop, `acquire` and `release` return awaitables;
+    `async with` works on any loop.
 
     Args:
         names: The locks' names.
@@ -80,7 +80,7 @@ class MultiLock(ContextManager[MultiLockCore]):
         return self._answer(self._release())
 
     def locked(self) -> bool:
-        """Whether this object has locked something.
+        """Returns True if this object has locked something.
 
         >>> with MultiLock(["a"]) as lock:
         ...     lock.locked()

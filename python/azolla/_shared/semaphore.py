@@ -107,7 +107,7 @@ class Semaphore(ContextManager[SemaphoreCore]):
         return self._answer(self._release())
 
     def get_value(self) -> Any:
-        """How many leases are taken, whoever has them.
+        """Returns how many leases are taken, on all semaphores of this name together.
 
         >>> semaphore = Semaphore(max_leases=2)
         >>> with semaphore:
@@ -188,7 +188,7 @@ class Lock(Semaphore):
         return super().acquire(patience(blocking, timeout))
 
     def locked(self) -> Any:
-        """Whether somebody holds it.
+        """Returns True if the lock is held.
 
         >>> lock = Lock()
         >>> with lock:

@@ -94,7 +94,7 @@ class Introspection(Core):
 
         Args:
             keys: The keys of tasks; by default all that have a result.
-            summary: Whether to add up the tasks of each function, by its name.
+            summary: If true, add up the tasks of each function, by its name.
 
         >>> data = client.scatter({"data": b"0123456789"})
         >>> client.nbytes(["data"]) == {"data": sys.getsizeof(b"0123456789")}

@@ -68,10 +68,10 @@ class Profiled(Core):
             start: Only what was seen then or later, to the second: seconds since 1970.
             stop: Only what was seen until then.
             workers: The workers' addresses or names; by default all.
-            merge_workers: Whether to add up the workers; otherwise there is a profile for each, by its address.
-            plot: Whether to make a figure as well, which takes Bokeh; `"save"` also writes it.
+            merge_workers: If true, add up the workers; otherwise there is a profile for each worker, by its address.
+            plot: If true, make a figure as well, which takes Bokeh; `"save"` also writes it.
             filename: Where to write the figure: then there is one.
-            server: Whether to show the cluster's event loop instead of its tasks' threads.
+            server: If true, show the cluster's event loop instead of its tasks' threads.
             scheduler: Must be False: the scheduler is native, and has no Python stack.
 
         Returns:

@@ -37,9 +37,9 @@ def progress(
 
     Args:
         *futures: Futures, nested as for `gather`, or Dask collections.
-        notebook: Whether to draw for a notebook; by default, whether this runs in one.
-        multi: In a notebook, whether each group has a bar of its own.
-        complete: Whether those that have ended when this is called count.
+        notebook: If true, draw for a notebook; by default, true if this runs in one.
+        multi: If true, each group has a bar of its own in a notebook.
+        complete: If true, futures that have ended when this is called count too.
         group_by: What makes a group: `"prefix"`, the name of the tasks' function, or a function of a key.
 
     Raises:

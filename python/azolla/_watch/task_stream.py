@@ -44,7 +44,7 @@ class TaskStream(Core):
             start: Only what ended then or later: seconds since 1970; or text such as `"60s"`, so long before now.
             stop: Only what ended before that.
             count: The number of runs: the last, or where `start` alone is given, the first. Nothing, if both are.
-            plot: Whether to make a figure as well, which takes Bokeh; `"save"` also writes it to `filename`.
+            plot: If true, make a figure as well, which takes Bokeh; `"save"` also writes it to `filename`.
             filename: Where to write the figure.
             bokeh_resources: The `bokeh.resources.Resources` for that: by default, from a content delivery network.
 
@@ -79,7 +79,7 @@ class get_task_stream:
 
     Args:
         client: The client whose cluster is meant; by default the current one.
-        plot: Whether to make a figure as well, which takes Bokeh; `"save"` also writes it to `filename`.
+        plot: If true, make a figure as well, which takes Bokeh; `"save"` also writes it to `filename`.
         filename: Where to write the figure.
 
     Attributes:

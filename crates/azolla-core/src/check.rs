@@ -364,7 +364,7 @@ impl<P: Clone> Scheduler<P> {
     }
 }
 
-/// Whether the search has not met a task yet, has it on its path, or has left it for good.
+/// How far the search is with a task: it has not met the task yet, has it on its path, or has left it for good.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Seen {
     Not,

@@ -196,6 +196,6 @@ pub struct Wait {
     /// The tasks that it waits for, of which some may have ended. Empty if it waits for something
     /// that is no task. In an `Arc`, since a task may wait on the same long list again and again.
     pub tasks: Arc<Vec<TaskId>>,
-    /// Whether it needs all of them, or goes on with the first.
+    /// True if it waits for all of them; false if it goes on with the first.
     pub all: bool,
 }

@@ -35,7 +35,7 @@ pub(crate) struct Set {
     uses: usize,
     /// By the number of the group.
     fits: Box<[Fit]>,
-    /// Whether some group fits.
+    /// True if some group fits.
     is_runnable: bool,
     pub(crate) queue: ReadyQueue,
     /// The position of its first ready task in the order.
@@ -44,7 +44,7 @@ pub(crate) struct Set {
     place: usize,
 }
 
-/// Whether a group may run the tasks of a set.
+/// Says if a group may run the tasks of a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fit {
     /// It may not, or its total of some resource is too small.

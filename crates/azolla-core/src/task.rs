@@ -274,8 +274,7 @@ impl Grown {
     }
 }
 
-/// Whether the task is a call of an actor, and the place of what only some tasks have (see
-/// `tasks.rs`).
+/// Says if the task is a call of an actor, and holds the place of the parts that only some tasks have (see `tasks.rs`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rare(u32);
 

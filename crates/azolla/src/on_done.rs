@@ -12,9 +12,9 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// Has a closure called with this future once the task has ended, however it does; at once, if it
     /// has.
     ///
-    /// It runs as a task of its own, ahead of others that are ready, and so may wait for what it
-    /// likes. Only when the client is closed before it has run is it called by whoever closes. Until
-    /// then the task is wanted as if there were another future on it.
+    /// It runs as a task of its own, ahead of others that are ready, and so may wait for what it likes. Only if the
+    /// client is closed before it has run, the thread that closes the client calls it. Until then the task is wanted as
+    /// if there were another future on it.
     ///
     /// ```
     /// use std::sync::mpsc;

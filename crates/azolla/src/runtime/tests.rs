@@ -93,7 +93,7 @@ fn submit(engine: &Engine<Task>) -> Arc<Task> {
     job
 }
 
-/// Whether this is what the worker is to run next.
+/// Returns true if the worker runs this task next.
 fn runs(worker: &mut Worker<Task>, job: &Arc<Task>) -> bool {
     matches!(worker.next_task(), Next::Run)
         && worker.job().is_some_and(|next| Arc::ptr_eq(next, job))

@@ -24,7 +24,7 @@ class _Completions(Endings, Generic[T, Item]):
         """Adds a future.
 
         Raises:
-            TypeError: It is none.
+            TypeError: It is no future.
 
         >>> endings = as_completed()
         >>> endings.add(client.submit(abs, -1))
@@ -37,7 +37,7 @@ class _Completions(Endings, Generic[T, Item]):
         """Adds several futures.
 
         Raises:
-            TypeError: One of them is none.
+            TypeError: One of them is no future.
 
         >>> endings = as_completed()
         >>> endings.update(client.map(abs, [-1, -2]))
@@ -54,10 +54,10 @@ class _Completions(Endings, Generic[T, Item]):
         return self._shown(self._next())
 
     def next(self) -> Item:
-        """The next one, once it has ended.
+        """Waits for the next future that ends, and returns it.
 
         Raises:
-            StopIteration: None is to come.
+            StopIteration: No future is still to come.
             TimeoutError: The time was up.
             WaitCycleError: The task in which this is called would wait for itself.
             ClosedClientError: The client was closed during the wait.
@@ -68,10 +68,10 @@ class _Completions(Endings, Generic[T, Item]):
         return next(self)
 
     def next_batch(self, block: bool = True) -> list[Item]:
-        """All that have ended by now.
+        """Returns all futures that have ended by now.
 
-        With results, those after the first are never raised, lest the batch be lost: a failed one comes with the
-        triple `(type, exception, traceback)`.
+        With results, only the first future's exception is ever raised, so that the batch is not lost. A failed future
+        after it comes with the triple `(type, exception, traceback)`.
 
         Args:
             block: If true, wait for one if none has ended; otherwise the list may be empty.
@@ -90,7 +90,7 @@ class _Completions(Endings, Generic[T, Item]):
         return batch
 
     def batches(self) -> Iterator[list[Item]]:
-        """Iterates over all that have ended each time one is asked for, at least one each time.
+        """Iterates over batches. Each holds all futures that have ended when the batch is asked for, and at least one.
 
         >>> endings = as_completed(client.map(abs, [-1, -2, -3]))
         >>> sum(len(batch) for batch in endings.batches())
@@ -139,18 +139,20 @@ class _Completions(Endings, Generic[T, Item]):
 
 
 class as_completed(_Completions[T, Future[T]]):  # a class, but called like Dask's
-    """Iterates over futures as they end, those that fail or are cancelled included.
+    """Iterates over futures as they end, including those that fail or are cancelled.
 
-    More can be added meanwhile with `add` and `update`, which is what evolving workflows do. The very objects that
-    went in come out; one that was added several times comes as often. Works with `for` and with `async for`, and again
-    after its end once more is added. Several threads may share one: each completion goes to one of them.
+    A program can add more futures meanwhile with `add` and `update`; this is what evolving workflows do. The same
+    objects come out that went in, and one that was added several times comes out as often. It works with `for` and with
+    `async for`. After its end it can go on when more futures are added. Several threads may share one iterator: each
+    completion goes to one of them.
 
     Args:
         futures: The futures to begin with.
         loop: Accepted as Dask accepts it; any loop may iterate.
         with_results: Give pairs `(future, result)`.
         raise_errors: With `with_results`, raise a failed future's exception; otherwise its result is the triple
-            `(type, exception, traceback)`. That of a cancelled one is a `FutureCancelledError`, never raised.
+            `(type, exception, traceback)`. For a cancelled future that is a `FutureCancelledError`, which is never
+            raised.
         timeout: Seconds, a `timedelta`, or text such as `"500ms"`: that long from now, waiting for the next raises
             `TimeoutError`. None for no limit.
 

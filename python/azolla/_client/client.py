@@ -1,8 +1,8 @@
 """`Client`: where work is submitted.
 
-Dask's client is one class of some hundred methods, and ours must have them all. Here stand the client's life, which client
-is current, and how work is submitted, cancelled and retried. The rest comes from bases, one for each capability. A base
-keeps no state and overrides nothing, so a reader can take each alone:
+Dask's client is one class of some hundred methods, and azolla's must have them all. This file holds the client's life,
+which client is current, and how work is submitted, cancelled and retried. The rest comes from bases, one for each
+capability. A base keeps no state and overrides nothing, so a reader can take each alone:
 
 - `Transfer` gathers results and scatters data.
 - `Collections` runs Dask's collections, and `Executors` makes `concurrent.futures` executors.
@@ -51,8 +51,8 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
     """Runs functions on the workers of a cluster, and gives futures on their results.
 
     Args:
-        address: A `LocalCluster`, or the address of one of this process, to join; several clients may. By default the
-            client makes a cluster of its own, with the arguments that are `LocalCluster`'s, and closes it.
+        address: A `LocalCluster` to join, or the address of one in this process; several clients may join it. By
+            default the client makes a cluster of its own, with the arguments that are `LocalCluster`'s, and closes it.
         n_workers: How many workers; by default 1.
         threads_per_worker: How many tasks each runs at once; by default the processors, shared among the workers.
         resources: What each worker has for its tasks to take, as amounts by names of your choice, say `{"GPU": 2}`; or
@@ -62,21 +62,22 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         set_as_default: If true, `get_client` and `Client.current` find this client.
         asynchronous: If true, methods that would block return awaitables. Make such a client by
             `await Client(asynchronous=True, processes=False)` or in `async with`.
-        dashboard_address: Where the dashboard is to be seen: `":8787"` on this machine alone, `"0.0.0.0:8787"` from others
-            too. If the port is taken, it is one of the next; port 0 is any that is free. None for no dashboard.
+        dashboard_address: The dashboard's address: `":8787"` for this machine alone, `"0.0.0.0:8787"` for others too.
+            If the port is taken, the dashboard takes one of the next; port 0 is any free port. None for no dashboard.
         timeout: Taken as Dask takes it: a cluster of this process is there, or is not.
         memory_limit: Must be None, 0 or `"auto"`: no worker's memory is limited.
 
     Raises:
         NotImplementedError: For worker processes, an address in another process, and what has no meaning in this one.
         OSError: No open cluster of this process has the address.
-        TypeError: For an argument that a client does not have, and for numbers of workers or threads that are none.
+        TypeError: For an argument that a client does not have, and for a number of workers or threads that is no
+            number.
         ValueError: For less than one worker or thread, and for a cluster's arguments beside an address.
         ClosedClientError: The cluster given is closed.
 
-    Leaving a `with` statement closes the client, as `close` does. The methods below of which a type checker is told that
-    they return a value return an awaitable on the cluster's own event loop, and of an asynchronous client; with
-    `asynchronous=True` they do anywhere, and the type checker knows.
+    Leaving a `with` statement closes the client, as `close` does. The types say that the methods below return values.
+    On the cluster's own event loop, and with an asynchronous client, they return awaitables. With the argument
+    `asynchronous=True` they return awaitables anywhere, and the types say so.
 
     >>> from azolla import Client
     >>> with Client(processes=False, n_workers=1, threads_per_worker=2) as client:
@@ -153,10 +154,10 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
     def close(self, timeout: Timeout = None) -> Any:
         """Lets go of all that the client's futures hold, and ends the client. Waits on its futures end.
 
-        A client with a cluster of its own closes that: what has not ended is cancelled. Tasks that run are waited for
-        for a second at the most; then they are left to themselves. A client that has joined a cluster leaves it as it
-        is, and there only tasks are cancelled on which no other client has a future. To close a client again does
-        nothing. In a coroutine, an asynchronous client's is awaitable.
+        A client with a cluster of its own closes the cluster: tasks that have not ended are cancelled. It waits a
+        second at the most for tasks that run, and then leaves them to themselves. A client that has joined a cluster
+        leaves it running. There only the tasks are cancelled on which no other client has a future. Closing a client
+        again does nothing. In a coroutine, `close` of an asynchronous client is awaitable.
 
         Args:
             timeout: Taken as Dask takes it.
@@ -246,7 +247,8 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
 
     @classmethod
     def current(cls, allow_global: bool = True) -> "Client":
-        """The client of the task in which this is called, of the enclosing `as_current`, or the latest one open.
+        """Returns the client of the task in which this is called, or of the enclosing `as_current`, or the latest open
+        client.
 
         Args:
             allow_global: If true, the latest open client counts too.
@@ -320,7 +322,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
     ) -> Any:
         """Runs a coroutine function on the cluster's event loop, and waits for its result.
 
-        On that loop itself, and for an asynchronous client, this gives the coroutine instead.
+        On that loop itself, and for an asynchronous client, this returns the coroutine instead.
 
         Args:
             func: The coroutine function.
@@ -423,7 +425,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
             asynchronous: True gives an awaitable; so does an asynchronous client.
 
         Raises:
-            FutureCancelledError: One was released.
+            FutureCancelledError: One of the futures was released.
             ClosedClientError: The client is closed.
 
         >>> failed = client.map(int, ["seven"])
@@ -439,10 +441,10 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
     # --- The cluster
 
     def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
-        """The address, and what there is of workers.
+        """Returns the cluster's address and its workers.
 
         Args:
-            n_workers: How many workers to tell of, the first ones; by default all.
+            n_workers: How many workers to list, from the first on; by default all.
 
         >>> info = client.scheduler_info()
         >>> info["address"].startswith("inproc://")
@@ -457,7 +459,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
 
     @property
     def dashboard_link(self) -> str | None:
-        """Where the client's cluster can be watched, in a browser; None without a dashboard.
+        """The address at which a browser shows the client's cluster; None without a dashboard.
 
         The link carries a token, so everyone who has the link may cancel tasks.
 
@@ -467,7 +469,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         return self.cluster.dashboard_link
 
     def write_trace(self, filename: str | os.PathLike[str]) -> None:
-        """As `LocalCluster.write_trace`: for Perfetto or chrome://tracing.
+        """Writes a trace for Perfetto or chrome://tracing, as `LocalCluster.write_trace` does.
 
         >>> client.write_trace("trace.json")
         """

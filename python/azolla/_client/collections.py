@@ -37,16 +37,16 @@ class Collections(Core):
         actors: Any = None,
         **kwargs: Any,
     ) -> Any:
-        """Runs a Dask graph: what Dask's collections take as their scheduler.
+        """Runs a Dask graph. Dask's collections take this method as their scheduler.
 
-        `dask.config.set(scheduler=client.get)` has arrays, dataframes, delayed calls and xarray computed here. Needs
-        `dask` (`pip install azolla[dask]`).
+        With `dask.config.set(scheduler=client.get)`, arrays, dataframes, delayed calls and xarray compute on this
+        client. It needs `dask` (`pip install azolla[dask]`).
 
         Args:
             dsk: A graph: a dictionary, a `HighLevelGraph`, or an expression that has one.
             keys: A key, or lists of keys.
             workers, allow_other_workers, resources, retries, priority, actors: As for `submit`, for every task.
-                `dask.annotate` says them for some.
+                `dask.annotate` gives them for some tasks only.
             sync: If true, wait for the results; otherwise return futures.
             asynchronous: True gives an awaitable; so does an asynchronous client.
             direct, fifo_timeout, **kwargs: Taken as Dask takes them.
@@ -58,7 +58,7 @@ class Collections(Core):
             KeyError: A key is not in the graph, and no task has it.
             FutureCancelledError: The graph needs a future that is gone.
             ImportError: There is no Dask.
-            Exception: What a task has raised.
+            Exception: The exception that a task has raised.
 
         >>> client.get({"x": 1, "y": (lambda x: x + 1, "x")}, ["x", "y"])
         [1, 2]
@@ -89,10 +89,10 @@ class Collections(Core):
         traverse: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Futures on the results of Dask collections.
+        """Returns futures on the results of Dask collections.
 
         Args:
-            collections: A collection, or a list of them; what is none comes back as it is.
+            collections: A collection, or a list of them; an item that is no collection comes back as it is.
             sync: If true, wait, and return the results.
             optimize_graph: If true, Dask optimises the graph first.
             workers, allow_other_workers, resources, retries, priority, actors: As for `get`.
@@ -134,7 +134,7 @@ class Collections(Core):
         actors: Any = None,
         **kwargs: Any,
     ) -> Any:
-        """Dask collections of the same kind whose parts are futures, being computed.
+        """Returns Dask collections of the same kind, whose parts are futures that are being computed.
 
         Args:
             collections: A collection, or a list of them.

@@ -24,7 +24,7 @@ class Executors(Core):
     """The part of `Client` that makes executors."""
 
     def get_executor(self, **options: Any) -> "ClientExecutor":
-        """This client as an executor of `concurrent.futures`, for whatever asks for one.
+        """Returns this client as an executor of `concurrent.futures`, for libraries that ask for one.
 
         Args:
             **options: Of the arguments of `submit`: `priority`, `retries`, `workers`, `resources`,
@@ -45,10 +45,10 @@ class Executors(Core):
 class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
     """An executor of `concurrent.futures` on a client. `Client.get_executor` makes them.
 
-    Its futures are those of `concurrent.futures`; the work is a client's: azolla's futures among the arguments stand
-    for their results, and coroutine functions run on the client's event loop. `result()` and `exception()` called in a
-    task take no slot while they wait. Done-callbacks must not wait for other futures. To shut it down leaves the client
-    open.
+    Its futures are those of `concurrent.futures`, and its calls are tasks of the client. azolla's futures among the
+    arguments stand for their results, and coroutine functions run on the client's event loop. A task that calls
+    `result()` or `exception()` takes no slot while it waits. Done-callbacks must not wait for other futures. Shutting
+    the executor down leaves the client open.
 
     >>> executor = client.get_executor()
     >>> executor.submit(pow, 2, 10).result()
@@ -67,7 +67,7 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         self._unsettled: set[ExecutorFuture[Any]] = set()
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> "ExecutorFuture[R]":
-        """Has `fn(*args, **kwargs)` run as a task of the client.
+        """Runs `fn(*args, **kwargs)` as a task of the client.
 
         Raises:
             RuntimeError: The executor was shut down.
@@ -95,10 +95,10 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         return submit(_Call(answer, _identity, function_name(fn)), shared, pure=False)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Takes no more work. What was submitted still runs; the client stays open.
+        """Takes no more calls. The calls that were submitted still run, and the client stays open.
 
         Args:
-            wait: If true, wait until all of it has ended.
+            wait: If true, wait until all calls have ended.
             cancel_futures: If true, cancel the calls that have not begun.
 
         >>> executor = client.get_executor()
@@ -125,7 +125,7 @@ class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
     _task: Any = None
 
     def cancel(self) -> bool:
-        """Cancels the call, unless it runs or has ended; as of any future of `concurrent.futures`."""
+        """Cancels the call, unless it runs or has ended, as any future of `concurrent.futures` does."""
         if not super().cancel():
             return False
         self._begin()
@@ -134,12 +134,14 @@ class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
         return True
 
     def result(self, timeout: float | None = None) -> R:
-        """The result, waited for. In a task this takes no slot."""
+        """Waits for the result, and returns it. In a task this takes no slot."""
         with contextlib.nullcontext() if self.done() else slot_lent():
             return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """What the call has raised, waited for; None if it has succeeded. In a task this takes no slot."""
+        """Waits for the call, and returns the exception that it has raised; None if it has succeeded. In a task this
+        takes no slot.
+        """
         with contextlib.nullcontext() if self.done() else slot_lent():
             return super().exception(timeout)
 

@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 def get_client(address: str | None = None, timeout: Timeout = None, resolve_address: bool = True) -> Client:
-    """The client that runs the task in which this is called; outside tasks, the current client.
+    """Returns the client that runs the task in which this is called; outside tasks, the current client.
 
     Args:
-        address: A client of this process by its scheduler's address.
+        address: The address of a client's scheduler in this process.
         timeout: Taken as Dask takes it; nothing is waited for.
         resolve_address: Taken as Dask takes it.
 
@@ -43,7 +43,7 @@ def get_client(address: str | None = None, timeout: Timeout = None, resolve_addr
 
 
 def get_worker() -> Worker:
-    """The worker that runs the task in which this is called.
+    """Returns the worker that runs the task in which this is called.
 
     Raises:
         ValueError: This is not called in a task.
@@ -58,9 +58,9 @@ def get_worker() -> Worker:
 
 
 def secede() -> None:
-    """Lets the task in which this is called run on without a slot, so that another begins in its place.
+    """Lets the task in which this is called run on without a slot, so that another task begins in its place.
 
-    A task that only waits needs not do this: waiting takes no slot. A second time it does nothing.
+    A task that only waits need not do this: waiting takes no slot. A second call does nothing.
 
     Raises:
         ValueError: This is not called in a task.
@@ -76,7 +76,7 @@ def secede() -> None:
 
 
 def rejoin() -> None:
-    """Waits for a slot for a task that has seceded, ahead of tasks not yet begun.
+    """Waits for a slot for a task that has seceded. It comes before tasks that have not begun.
 
     Raises:
         ValueError: This is not called in a task.
@@ -111,8 +111,8 @@ def wait(fs: object, timeout: Timeout = None, return_when: str = "ALL_COMPLETED"
 def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -> Any:
     """Waits until all futures have ended, or one has (`return_when="FIRST_COMPLETED"`).
 
-    A future that failed counts as ended. With an asynchronous client, and on a client's own loop, this is awaitable:
-    type checkers are told of the blocking kind alone.
+    A future that failed counts as ended. With an asynchronous client, and on a client's own loop, this is awaitable;
+    its types describe only the blocking form.
 
     Args:
         fs: Futures, nested as for `gather`.
@@ -169,13 +169,13 @@ def _sorted(futures: list[Future[Any]]) -> DoneAndNotDoneFutures[Any]:
 
 
 def fire_and_forget(obj: Any) -> None:
-    """Has tasks run to their ends though no future on them is left. Their results are not kept.
+    """Makes tasks run to their ends even if no future on them is left. Their results are not kept.
 
     Args:
         obj: A future, or futures nested as for `gather`.
 
     Raises:
-        FutureCancelledError: One was released.
+        FutureCancelledError: One of the futures was released.
 
     >>> from queue import Queue
     >>> letters = Queue()
@@ -190,11 +190,11 @@ def fire_and_forget(obj: Any) -> None:
 
 
 def futures_of(o: Any, client: Client | None = None) -> list[Future[Any]]:
-    """The futures in `o`, which is nested as for `gather`.
+    """Returns the futures in `o`, which is nested as for `gather`.
 
     Args:
         o: A future, containers of futures, or a Dask collection.
-        client: Only those of this client.
+        client: If given, only the futures of this client.
 
     >>> one, two = client.map(abs, [-1, -2])
     >>> futures_of({"numbers": [one, 2, (two,)]}) == [one, two]

@@ -14,9 +14,9 @@ from azolla._client.functions import get_client, get_worker
 
 @contextlib.contextmanager
 def worker_client(timeout: Timeout = None, separate_thread: bool = True) -> Iterator[Client]:
-    """The client that runs the task in which this is called; the task holds no slot within.
+    """Gives the client that runs the task in which this is called. Within the `with` statement the task holds no slot.
 
-    Waiting takes no slot in any case; this is for what else takes long and computes nothing.
+    Waiting takes no slot in any case. This is for other code that takes long and computes nothing.
 
     Args:
         timeout: Taken as Dask takes it; nothing is waited for.
@@ -46,7 +46,7 @@ def worker_client(timeout: Timeout = None, separate_thread: bool = True) -> Iter
 
 
 def print(*args: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:
-    """The builtin `print`. Dask has one that shows in the client what a worker prints: here they share a process.
+    """The builtin `print`. Dask's own `print` shows in the client what a worker prints; here they share a process.
 
     >>> _ = client.submit(print, "from a task").result()
     from a task
@@ -60,12 +60,12 @@ def warn(
     stacklevel: int = 1,
     source: Any = None,
 ) -> None:
-    """`warnings.warn`. Dask has one that shows in the client what a worker warns of: here they share a process.
+    """`warnings.warn`. Dask's own `warn` shows in the client what a worker warns of; here they share a process.
 
     Args:
         message: What to warn of.
         category: The warning's class.
-        stacklevel: Which caller it is attributed to; 1 is the one of this.
+        stacklevel: Which caller the warning is attributed to; 1 is the caller of this function.
         source: The object that was destroyed, for a `ResourceWarning`.
 
     >>> import warnings

@@ -74,22 +74,22 @@ class Transfer(Core):
         asynchronous: bool | None = None,
     ) -> Any: ...
     def gather(self, futures: Any, errors: str = "raise", direct: Any = None, asynchronous: bool | None = None) -> Any:
-        """The results of futures, nested as the futures are.
+        """Returns the results of futures, nested as the futures are.
 
-        Lists, tuples, named tuples, sets, the values of dictionaries and the fields of dataclasses are looked into;
-        what is no future is passed through. Inside a task this takes no slot. On the client's own loop, and for an
-        asynchronous client, it is awaitable.
+        It looks into lists, tuples, named tuples, sets, the values of dictionaries and the fields of dataclasses. Other
+        values pass through unchanged. A task that gathers takes no slot while it waits. On the client's own loop, and
+        for an asynchronous client, `gather` is awaitable.
 
         Args:
             futures: A future, or containers of futures. An iterator is gathered as a list.
-            errors: `"raise"` raises the exception of one that failed, as soon as one has. `"skip"` leaves the failed
-                out of lists, and puts None for them elsewhere.
+            errors: `"raise"` raises the exception of a future that failed, as soon as one has. `"skip"` leaves failed
+                futures out of lists, and puts None in their places elsewhere.
             direct: Taken as Dask takes it; results are always at hand.
             asynchronous: True gives an awaitable in any case.
 
         Raises:
             Exception: Whatever the task raised, with `errors="raise"`.
-            FutureCancelledError: One was cancelled, with `errors="raise"`, or released.
+            FutureCancelledError: A future was cancelled, with `errors="raise"`, or released.
             ValueError: `errors` is neither of the two.
             WaitCycleError: The task in which this is called would wait for itself.
             ClosedClientError: The client was closed during the wait.
@@ -196,11 +196,11 @@ class Transfer(Core):
         timeout: Timeout = None,
         asynchronous: bool | None = None,
     ) -> Any:
-        """Futures on data that is there already.
+        """Returns futures on data that the program has already.
 
         A list, tuple, set or frozenset gives a container of futures of the same type; a dictionary gives one with its
         keys as the futures' keys; an iterator gives a list of futures on its items; anything else is one value, and
-        gives one future. Data that goes into many calls is hashed once this way.
+        gives one future. In this way data that goes into many calls is hashed once.
 
         Args:
             data: The data.
@@ -212,7 +212,7 @@ class Transfer(Core):
             asynchronous: True gives an awaitable; so does an asynchronous client.
 
         Raises:
-            TypeError: A key of the dictionary can be no task's key.
+            TypeError: A key of the dictionary cannot be a task's key.
             ClosedClientError: The client is closed.
             NotImplementedError: `workers` is given.
 

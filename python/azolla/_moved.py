@@ -1,7 +1,6 @@
-"""Where the modules have gone that were in this folder before it had folders: pickles of that time name them.
+"""Finds modules by the names that they had before this folder had folders. Pickles of that time use the old names.
 
-An old name is looked up when something asks for it, which is when such a pickle is loaded; it gives the module itself.
-Nothing else uses the old names.
+An old name is looked up when such a pickle is loaded, and gives the module itself. Nothing else uses the old names.
 """
 
 import sys
@@ -47,7 +46,7 @@ FOLDERS = {
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Imports the new module where the old one is asked for."""
+    """Imports the new module when code asks for the old one."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -60,7 +59,7 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Has the old names found, after all that can be found otherwise."""
+    """Installs the finder after all others, so that it finds only names that they do not."""
     sys.meta_path.append(_Finder())
     for folder, (module, name) in FOLDERS.items():
         setattr(sys.modules[folder], name, getattr(sys.modules[module], name))

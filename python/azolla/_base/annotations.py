@@ -16,7 +16,7 @@ _own: "ContextVar[dict[str, Any] | None]" = ContextVar("azolla_annotations", def
 
 
 def get_annotations() -> dict[str, Any]:
-    """The annotations that tasks submitted here will have; in a task, its own.
+    """Returns the annotations that tasks submitted here will have. In a task, these are the task's own.
 
     >>> with annotate(stage="parse"):
     ...     get_annotations()
@@ -44,14 +44,15 @@ def of(context: Context) -> dict[str, Any]:
 def annotate(**annotations: Any) -> Iterator[None]:
     """Notes something on the tasks that are submitted within a `with` statement, and on what they grow.
 
-    Annotations show in `get_task_stream` and `get_task_metadata`. `priority` and `retries` are also what tasks are
-    submitted with that are given no other. Within another, both count; the inner one wins.
+    Annotations show in `get_task_stream` and `get_task_metadata`. Tasks that are submitted without a `priority` or
+    `retries` of their own take these from the annotations. In nested statements both count, and the inner one wins.
 
     Args:
-        **annotations: Names and values. Any value will do, but for `priority`, a number, and `retries`, a whole one.
+        **annotations: Names and values. A `priority` is a number, and `retries` a whole number; other values may be
+            anything.
 
     Raises:
-        TypeError: The `priority` or `retries` is none.
+        TypeError: The `priority` or `retries` is no such number.
 
     >>> with annotate(stage="parse", priority=10):
     ...     client.submit(get_annotations, pure=False).result()
@@ -78,7 +79,7 @@ def span(*tags: str) -> Iterator[str]:
     it, and of their `ids`, which no other span has.
 
     Args:
-        *tags: The span's name; several make as many spans, one in the other.
+        *tags: The span's name. Several tags make as many spans, each inside the one before.
 
     Yields:
         The span's id.

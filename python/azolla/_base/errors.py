@@ -21,7 +21,7 @@ class AzollaError(Exception):
 
 
 class ClosedClientError(AzollaError):
-    """The client is closed: it takes no work, and waits on it have ended."""
+    """The client is closed. It takes no work, and waits on it have ended."""
 
 
 class EngineError(AzollaError, RuntimeError):
@@ -29,11 +29,11 @@ class EngineError(AzollaError, RuntimeError):
 
 
 class WaitCycleError(AzollaError, RuntimeError):
-    """A task was about to wait for something that waits for it. The message names the tasks' keys."""
+    """A task was about to wait for something that waits for this task. The message names the tasks' keys."""
 
 
 class ActorLostError(AzollaError, RuntimeError):
-    """The actor is gone, for it was cancelled or the client is closed. The message names its key.
+    """The actor is gone, because it was cancelled or the client is closed. The message names its key.
 
     >>> from azolla import ActorLostError
     >>> future = client.submit(list, actor=True, key="words")
@@ -48,12 +48,12 @@ class ActorLostError(AzollaError, RuntimeError):
 class KilledWorker(AzollaError):
     """A task was given up because the workers that ran it died, one after the other.
 
-    Threads do not die without the program: only worker processes raise it.
+    Only worker processes cause it, since a thread does not die without the program.
     """
 
 
 class Reschedule(AzollaError):
-    """Raised by a task to be put back among the ready tasks, and run again. This uses up none of its retries.
+    """A task raises this to be put back among the ready tasks, and to run again. That uses up none of its retries.
 
     >>> from azolla import Reschedule
     >>> tries = []
@@ -72,4 +72,4 @@ class FutureCancelledError(CancelledError):
 
 
 class FuturesCancelledError(CancelledError):
-    """Some of the futures waited for were cancelled. The message names their keys."""
+    """Some of the awaited futures were cancelled. The message names their keys."""

@@ -28,7 +28,7 @@ _UNITS = {
 
 
 def seconds(timeout: object) -> float:
-    """The seconds in a number, a `timedelta`, or a text such as `"500ms"` or `"2 minutes"`.
+    """Returns the seconds in a number, a `timedelta`, or a text such as `"500ms"` or `"2 minutes"`.
 
     >>> from azolla._base.time import seconds
     >>> seconds("500ms"), seconds("2 minutes"), seconds(timedelta(days=1))

@@ -24,7 +24,7 @@ class Dashboarded:
 
     @property
     def dashboard_link(self) -> str | None:
-        """Where the cluster can be watched, in a browser; None without a dashboard.
+        """The address at which a browser shows the cluster; None without a dashboard.
 
         The link carries a token, so everyone who has the link may cancel tasks.
 
@@ -35,10 +35,11 @@ class Dashboarded:
         return None if dashboard is None else dashboard.link
 
     def write_trace(self, filename: str | os.PathLike[str]) -> None:
-        """Writes when which task held which slot, as far as that was recorded, for Perfetto or chrome://tracing.
+        """Writes which task held which slot at what time, as far as that was recorded, for Perfetto or
+        chrome://tracing.
 
-        What runs is recorded while a page of the dashboard is open, and within `performance_report`: the latest 20,000
-        runs, and of functions that take less than some 20 µs one call in 64.
+        The dashboard records while one of its pages is open, and within `performance_report`. It keeps the latest
+        20,000 runs. Of a function that takes less than some 20 µs it records one call in 64.
 
         Args:
             filename: Where to write. The file is JSON, in the Trace Event Format.

@@ -23,7 +23,7 @@ class Datasets(Core):
     cluster: _Cluster
 
     def publish_dataset(self, *args: Any, name: Any = None, override: bool = False, **kwargs: Any) -> Any:
-        """Publishes values under names, for all clients of the cluster. Futures in them are held.
+        """Publishes values under names, for all clients of the cluster. Futures in the values stay alive.
 
         Args:
             *args: The value, with `name`; or a dictionary of values by their names.
@@ -76,7 +76,7 @@ class Datasets(Core):
         return answer(self, None)
 
     def list_datasets(self) -> Any:
-        """The names of what is published.
+        """Returns the names of the published datasets.
 
         >>> client.list_datasets()
         []
@@ -84,14 +84,14 @@ class Datasets(Core):
         return answer(self, list(self.cluster._datasets))
 
     def get_dataset(self, name: Any, default: Any = _MISSING) -> Any:
-        """What is published under a name, with futures of this client.
+        """Returns the dataset that is published under a name, with futures of this client.
 
         Args:
             name: The name.
-            default: What to give if nothing is.
+            default: What to return if nothing is published under the name.
 
         Raises:
-            KeyError: Nothing is, and there is no default.
+            KeyError: Nothing is published under the name, and there is no default.
 
         >>> client.get_dataset("nothing", default=0)
         0
@@ -107,7 +107,7 @@ class Datasets(Core):
 
     @property
     def datasets(self) -> "Published":
-        """What is published, as a mapping.
+        """The published datasets, as a mapping.
 
         >>> client.datasets["answer"] = 42
         >>> dict(client.datasets)

@@ -25,7 +25,7 @@ from azolla._run.transitions import Listeners, PluginListener
 
 
 class WorkerPlugin:
-    """The base of plugins for workers: each method may be left as it is.
+    """The base of plugins for workers. A plugin may leave any method as it is.
 
     >>> class Counts(WorkerPlugin):
     ...     name = "counts"
@@ -41,18 +41,18 @@ class WorkerPlugin:
         """Called on each worker when the plugin is registered. It may be a coroutine function."""
 
     def teardown(self, worker: Worker) -> Any:
-        """Called on each worker when the plugin is taken away, or the cluster closes."""
+        """Called on each worker when the plugin is taken away or the cluster closes."""
 
     def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
-        """Called on a task's own thread when it begins (`"ready"` to `"executing"`) and when it has ended (`"executing"`
-        to `"memory"` or `"error"`); of a coroutine task, the latter on the event loop.
+        """Called on a task's own thread when the task begins (`"ready"` to `"executing"`) and when it has ended
+        (`"executing"` to `"memory"` or `"error"`). The end of a coroutine task is reported on the event loop.
 
-        What it raises is shown, and changes nothing.
+        An exception that it raises is shown, and changes nothing.
 
         Args:
             key: The task's key.
-            start: How the task stood.
-            finish: How it stands now.
+            start: The task's state before.
+            finish: The task's state now.
             **kwargs: Room for more.
         """
 
@@ -106,7 +106,7 @@ class Everywhere(Core):
             The results by the workers' addresses.
 
         Raises:
-            ValueError: There is no such worker, or `on_error` is none of the three.
+            ValueError: There is no such worker, or `on_error` is none of the three texts.
             NotImplementedError: `nanny` is given.
 
         >>> list(client.run(lambda dask_worker: dask_worker.nthreads).values())
@@ -144,15 +144,16 @@ class Everywhere(Core):
         """Sets a plugin up on every worker.
 
         Args:
-            plugin: A `WorkerPlugin`, or whatever has its methods.
-            name: Its name; by default its own `name`, or something unique. A plugin that has the name is taken away.
+            plugin: A `WorkerPlugin`, or any object that has its methods.
+            name: The plugin's name; by default its own `name`, or something unique. A plugin that has the name already
+                is taken away.
             idempotent: If true, a plugin that has the name already stays instead; by default the plugin's own
                 `idempotent`.
 
         Raises:
             NotImplementedError: It is a plugin for a scheduler or a nanny.
             TypeError: It has none of a plugin's methods.
-            Exception: Whatever its `setup` raises.
+            Exception: The exception that its `setup` raises.
 
         >>> class Greets(WorkerPlugin):
         ...     def setup(self, worker):
@@ -200,8 +201,8 @@ class Everywhere(Core):
         """Takes a plugin away from every worker.
 
         Raises:
-            ValueError: There is none of that name.
-            Exception: Whatever its `teardown` raises.
+            ValueError: There is no plugin of that name.
+            Exception: The exception that its `teardown` raises.
 
         >>> _ = client.register_plugin(WorkerPlugin(), name="mine")
         >>> list(client.unregister_worker_plugin("mine").values())
@@ -228,7 +229,8 @@ class Everywhere(Core):
     # --- Modules and restarts
 
     def upload_file(self, filename: str | os.PathLike[str], load: bool = True) -> Any:
-        """Makes a module importable for tasks: they run in this process, so its folder is put on `sys.path`.
+        """Makes a module importable for tasks. They run in this process, so this puts the module's folder on
+        `sys.path`.
 
         Args:
             filename: A `.py`, `.zip` or `.egg` file.
@@ -236,7 +238,7 @@ class Everywhere(Core):
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is a file of another kind, which has nowhere to be uploaded to.
+            ValueError: It is a file of another kind. In this process there is no place to upload it to.
 
         >>> import pathlib, tempfile
         >>> module = pathlib.Path(tempfile.mkdtemp()) / "greetings.py"
@@ -259,7 +261,8 @@ class Everywhere(Core):
         return answer(self, None)
 
     def restart(self, timeout: Timeout = None, wait_for_workers: bool = True) -> Any:
-        """Cancels all tasks of the cluster, forgets what its clients have published and noted, and sets plugins up anew.
+        """Cancels all tasks of the cluster, forgets what its clients have published and noted, and sets plugins up
+        again.
 
         Tasks that run go on to their ends, and their results are dropped: threads cannot be stopped.
 
@@ -283,7 +286,7 @@ class Everywhere(Core):
             await self._register(plugin, name, False)
 
     def wait_for_workers(self, n_workers: int, timeout: Timeout = None) -> Any:
-        """Checks that there are so many workers: they are all there from the beginning, and stay.
+        """Checks that there are this many workers. All workers are there from the beginning, and stay.
 
         Args:
             n_workers: How many.

@@ -85,8 +85,9 @@ class _Stoppable(Protocol):
 class LocalCluster(Dashboarded, ClusterCore):
     """Workers in this process, for any number of clients.
 
-    `Client()` makes a cluster of its own. Made apart, a cluster is there before its clients and after them: they share
-    its workers and, by their keys, its tasks. A task goes on as long as any client holds a future on it.
+    `Client()` makes a cluster of its own. A cluster that is made separately exists before its clients and after them.
+    The clients share its workers and, by their keys, its tasks. A task goes on as long as any client holds a future on
+    it.
 
     Args:
         name: What the cluster is called.
@@ -97,13 +98,14 @@ class LocalCluster(Dashboarded, ClusterCore):
             a list of such, one for each worker.
         asynchronous: If true, `close` returns an awaitable. Make such a cluster by
             `await LocalCluster(asynchronous=True, processes=False)` or in `async with`.
-        dashboard_address: Where the dashboard is to be seen: `":8787"` on this machine alone, `"0.0.0.0:8787"` from others
-            too. If the port is taken, it is one of the next; port 0 is any that is free. None for no dashboard.
+        dashboard_address: The dashboard's address: `":8787"` for this machine alone, `"0.0.0.0:8787"` for others too.
+            If the port is taken, the dashboard takes one of the next; port 0 is any free port. None for no dashboard.
         memory_limit: Must be None, 0 or `"auto"`: the workers share this process and its memory, and none is limited.
 
     Raises:
         NotImplementedError: For worker processes, a limit of memory, and what has no meaning in one process.
-        TypeError: For an argument that a cluster does not have, and for numbers of workers or threads that are none.
+        TypeError: For an argument that a cluster does not have, and for a number of workers or threads that is no
+            number.
         ValueError: For less than one worker or thread.
 
     Leaving a `with` statement closes the cluster, as `close` does.
@@ -181,10 +183,10 @@ class LocalCluster(Dashboarded, ClusterCore):
         return "closed" if self._closed else "running"
 
     def close(self, timeout: Timeout = None) -> Any:
-        """Cancels what has not ended, and ends the cluster and its clients. Waits on their futures end.
+        """Cancels the tasks that have not ended, and ends the cluster and its clients. Waits on their futures end.
 
-        Tasks that run are waited for for a second at the most; then they are left to themselves. To close a cluster
-        again does nothing. In a coroutine, an asynchronous cluster's is awaitable.
+        It waits a second at the most for tasks that run, and then leaves them to themselves. Closing a cluster again
+        does nothing. In a coroutine, `close` of an asynchronous cluster is awaitable.
 
         Args:
             timeout: Taken as Dask takes it.
@@ -268,7 +270,7 @@ class LocalCluster(Dashboarded, ClusterCore):
     _client_class: "ClassVar[type[Client]]"
 
     def get_client(self) -> "Client":
-        """A client of this cluster, which does not close it.
+        """Returns a new client of this cluster. Closing the client does not close the cluster.
 
         >>> with LocalCluster(processes=False) as cluster, cluster.get_client() as other:
         ...     other.submit(abs, -1).result()
@@ -401,7 +403,7 @@ class LocalCluster(Dashboarded, ClusterCore):
 
     @property
     def scheduler_info(self) -> dict[str, Any]:
-        """The address, and what there is of workers, as `Client.scheduler_info` gives it.
+        """The cluster's address and its workers, as `Client.scheduler_info` returns them.
 
         >>> client.cluster.scheduler_info == client.scheduler_info()
         True
@@ -432,16 +434,16 @@ class LocalCluster(Dashboarded, ClusterCore):
         }
 
     def scale(self, n: int = 0, memory: str | None = None, cores: int | None = None) -> None:
-        """Checks that there are `n` workers: their number is fixed when the cluster is made.
+        """Checks that there are `n` workers. Their number is fixed when the cluster is made.
 
         Args:
             n: How many workers.
             memory: Must be None: no worker has memory of its own.
-            cores: How many tasks at once, instead of `n`: as many workers as that takes.
+            cores: How many tasks at once, in place of `n`; it stands for as many workers as that takes.
 
         Raises:
-            NotImplementedError: There are more or fewer. All workers share this process: more of them would bring no
-                processors, and none can be stopped.
+            NotImplementedError: There are more or fewer workers. All of them share this process: more workers would
+                bring no processors, and none can be stopped.
 
         >>> client.cluster.scale(1)
         """

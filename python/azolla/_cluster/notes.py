@@ -53,9 +53,9 @@ class Metadata(Core):
         """Keeps a value for all clients of the cluster.
 
         Args:
-            key: Its name; or a list of names, each of a dictionary within the one before. What is there and no
-                dictionary gives way.
-            value: Whatever it is.
+            key: The value's name; or a list of names, each for a dictionary within the one before. A value on the way
+                that is no dictionary is replaced by one.
+            value: Any value.
 
         >>> client.set_metadata(["run", "owner"], "Ada")
         >>> client.get_metadata("run")
@@ -72,14 +72,14 @@ class Metadata(Core):
         return answer(self, None)
 
     def get_metadata(self, keys: Any, default: Any = _MISSING) -> Any:
-        """What `set_metadata` was given.
+        """Returns a value that `set_metadata` has kept.
 
         Args:
             keys: A name, or a list of names as for `set_metadata`.
-            default: What to give if there is none.
+            default: What to return if there is no such value.
 
         Raises:
-            KeyError: There is none, and no default.
+            KeyError: There is no such value, and no default.
 
         >>> client.get_metadata(["run", "end"], default="not yet")
         'not yet'
@@ -99,11 +99,11 @@ class Metadata(Core):
     # --- Events
 
     def log_event(self, topic: str | list[str] | tuple[str, ...], msg: Any) -> Any:
-        """Logs an event, and tells those who have subscribed to its topic.
+        """Logs an event, and calls the handlers that have subscribed to its topic.
 
         Args:
             topic: The topic, or several.
-            msg: Whatever there is to say.
+            msg: The event itself: any object.
 
         >>> client.log_event("progress", "half done")
         >>> [event for _, event in client.get_events("progress")]
@@ -114,10 +114,10 @@ class Metadata(Core):
         return answer(self, None)
 
     def get_events(self, topic: str | None = None) -> Any:
-        """The events of a topic, as pairs of the time (seconds since 1970) and what was said; the last 100,000.
+        """Returns the last 100,000 events of a topic, as pairs of the time (seconds since 1970) and the message.
 
         Args:
-            topic: The topic. By default those of all topics come in a dictionary.
+            topic: The topic. By default the events of all topics are returned, in a dictionary.
 
         >>> client.get_events("never mentioned")
         ()
@@ -129,7 +129,7 @@ class Metadata(Core):
             return answer(self, tuple(notes.events[topic]) if topic in notes.events else ())
 
     def subscribe_topic(self, topic: str, handler: Callable[[Any], object]) -> None:
-        """Has `handler((time, msg))` called for each event of a topic from now on.
+        """Calls `handler((time, msg))` for each event of a topic from now on.
 
         Handlers run one after the other on the thread that runs the client's done-callbacks; a coroutine function runs
         on the cluster's event loop. A second handler of the client for the same topic takes the place of the first.
@@ -145,7 +145,7 @@ class Metadata(Core):
         self._handlers[topic] = handler
 
     def unsubscribe_topic(self, topic: str) -> None:
-        """Ends what `subscribe_topic` has begun.
+        """Ends a subscription that `subscribe_topic` has begun.
 
         Raises:
             ValueError: The client has no handler for the topic.

@@ -22,7 +22,7 @@ class _Cluster(Protocol):
 
 
 class Worker:
-    """A worker of a cluster. It takes whatever attributes tasks and plugins give it.
+    """A worker of a cluster. Tasks and plugins may set any attributes on it.
 
     >>> worker = client.cluster.workers[0]
     >>> worker.name, worker.nthreads, worker.resources
@@ -44,7 +44,7 @@ class Worker:
 
     @property
     def client(self) -> "Client":
-        """The client whose task asks; outside tasks one of the cluster's."""
+        """The client whose task asks; outside tasks, one of the cluster's clients."""
         client: Client | None = _azolla.thread_client()
         running = _await.current_task()
         if client is None and running is not None:
@@ -52,7 +52,7 @@ class Worker:
         return client if client is not None else self._cluster._client_for_tasks()
 
     def get_current_task(self) -> Any:
-        """The key of the task that asks.
+        """Returns the key of the task that asks.
 
         Raises:
             ValueError: This is not called in a task.
@@ -66,7 +66,7 @@ class Worker:
         return task[0] if task is not None else running.key if running is not None else None
 
     def log_event(self, topic: str | list[str], msg: Any) -> None:
-        """As `Client.log_event`.
+        """Logs an event, as `Client.log_event` does.
 
         >>> client.submit(lambda: get_worker().log_event("found", 3), pure=False).result()
         >>> [event for _, event in client.get_events("found")]

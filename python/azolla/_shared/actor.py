@@ -13,26 +13,27 @@ from azolla._shared import named as _sharing
 
 
 class Actor:
-    """An object on a cluster, by which its methods are called.
+    """Stands for an object on a cluster, and calls the object's methods there.
 
-    Made by `client.submit(cls, ..., actor=True)`: the future's result is an `Actor`, on an object that stays where it
-    is. A call of one of its methods returns an `ActorFuture` at once. The calls of an actor run one at a time and in
+    `client.submit(cls, ..., actor=True)` makes one: the future's result is an `Actor`, for an object that stays where
+    it is. A call of one of its methods returns an `ActorFuture` at once. The calls of an actor run one at a time and in
     their order, from wherever they are made. Each call is a task, which takes a slot while it runs and lends it while
     it waits. A call has the priority of the actor's task or of the task that makes it, whichever is higher, and goes
     before newer work of that priority. Futures among the arguments are passed as they are.
 
-    Attributes that are no methods are read through the actor, and give what they are at that moment; for an
-    asynchronous client they are awaitable. They are set by the object's own methods alone.
+    Other attributes can be read through the actor, which gives their values at that moment; for an asynchronous client
+    they are awaitable. Only the object's own methods can set them.
 
-    An `async def` method begins in its turn. While it awaits other calls run, and it goes on when none does.
+    An `async def` method begins in its turn. While it awaits, other calls run. It goes on when no other call runs.
 
-    The object lives as long as an `Actor` or a future on it, and the calls made of it. When it is gone, because it was
-    cancelled or the client is closed, to use it raises `ActorLostError`. An error in a method is the call's alone.
+    The object lives as long as an `Actor`, a future on it, or a call of it lives. When it is gone, because it was
+    cancelled or the client is closed, using it raises `ActorLostError`. An error in a method is an error of that call
+    alone.
 
     Args:
         cls: The object's class.
         address: Taken as Dask takes it: the workers share one process.
-        key: The key of the task that has made it.
+        key: The key of the task that has made the object.
         worker: Taken as Dask takes it.
 
     >>> class Counter:
@@ -63,7 +64,7 @@ class Actor:
 
     @property
     def key(self) -> Any:
-        """The key of the task that has made it.
+        """The key of the task that has made the object.
 
         >>> client.submit(list, actor=True, key="words").result().key
         'words'
@@ -72,7 +73,7 @@ class Actor:
 
     @property
     def client(self) -> Client | None:
-        """The client on which it is called.
+        """The client that submits the calls.
 
         >>> client.submit(list, actor=True).result().client is client
         True

@@ -9,13 +9,14 @@ from azolla._shared.named import Shared, text
 
 
 class Event(Shared[EventCore]):
-    """A flag to wait for, not set at first.
+    """A flag to wait for. It is not set at first.
 
-    Waiting in a task takes no slot. With an asynchronous client, and on a client's own loop, the methods return
+    A wait in a task takes no slot. With an asynchronous client, and on a client's own loop, the methods return
     awaitables.
 
     Args:
-        name: Events of one name are the same event, for all clients of a cluster. By default one of its own.
+        name: Events of one name are the same event, for all clients of a cluster. By default the event has a name of
+            its own.
         client: By default the current client.
 
     >>> from azolla import Event
@@ -49,7 +50,7 @@ class Event(Shared[EventCore]):
         return self._try(self._bound().wait(), timeout)
 
     def set(self) -> Any:
-        """Sets it: all who wait go on.
+        """Sets the event: all waits end.
 
         Raises:
             ClosedClientError: The client is closed.
@@ -63,7 +64,7 @@ class Event(Shared[EventCore]):
         return self._answer(None)
 
     def clear(self) -> Any:
-        """Clears it: those who come from now on wait.
+        """Clears the event: a wait that begins from now on blocks.
 
         Raises:
             ClosedClientError: The client is closed.

@@ -10,7 +10,8 @@ from azolla._shared.named import ContextManager, patience, text
 
 
 class MultiLock(ContextManager[MultiLockCore]):
-    """Several locks, taken all at once: no order among them can make two that want several wait for each other.
+    """Several locks, taken all at once. So two threads that want several locks cannot end up waiting for each other, in
+    whatever order they name them.
 
     The names are apart from those of `Lock`. A wait in a task takes no slot, and no wait overtakes an earlier one for
     the same locks. With an asynchronous client, and on a client's own loop, `acquire` and `release` return awaitables;
@@ -44,7 +45,7 @@ class MultiLock(ContextManager[MultiLockCore]):
         return self._bound().release()
 
     def acquire(self, blocking: bool = True, timeout: Timeout = None, num_locks: int | None = None) -> Any:
-        """Locks all, or some.
+        """Takes all the locks, or some of them.
 
         Args:
             blocking: False does not wait.
@@ -52,10 +53,10 @@ class MultiLock(ContextManager[MultiLockCore]):
             num_locks: How many of the locks suffice; None for all.
 
         Returns:
-            True; False if they were not to be had in time: then none is locked.
+            True; False if the locks were not free in time, and then none is taken.
 
         Raises:
-            ValueError: A timeout, though it is not to wait; or there are not so many locks.
+            ValueError: A timeout is given with `blocking=False`, or there are fewer locks.
             ClosedClientError: The client is closed.
 
         >>> one, two = MultiLock(["a", "b"]), MultiLock(["b", "c"])
@@ -68,10 +69,10 @@ class MultiLock(ContextManager[MultiLockCore]):
         return self._try(self._bound().acquire(num_locks), limit)
 
     def release(self) -> Any:
-        """Frees what this object has locked.
+        """Frees the locks that this object has taken.
 
         Raises:
-            ValueError: It has locked nothing.
+            ValueError: It has taken no lock.
 
         >>> MultiLock(["a"]).release()
         Traceback (most recent call last):
@@ -80,7 +81,7 @@ class MultiLock(ContextManager[MultiLockCore]):
         return self._answer(self._release())
 
     def locked(self) -> bool:
-        """Returns True if this object has locked something.
+        """Returns True if this object has taken a lock.
 
         >>> with MultiLock(["a"]) as lock:
         ...     lock.locked()

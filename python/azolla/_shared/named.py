@@ -39,7 +39,7 @@ class Shared(Generic[C]):
 
     @property
     def client(self) -> Client | None:
-        """The client, or None if there is none yet, or it is gone.
+        """The client; None if there is no client yet, or the client is gone.
 
         >>> Queue().client is client
         True

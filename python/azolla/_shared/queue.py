@@ -1,4 +1,4 @@
-"""`Queue`: values on their way from those who find them to those who want them."""
+"""`Queue`: values on their way from the tasks that put them in to the tasks that take them out."""
 
 from typing import Any
 
@@ -9,17 +9,18 @@ from azolla._shared.named import Shared, text
 
 
 class Queue(Shared[QueueCore]):
-    """Values on their way, first in, first out, for any number of tasks and others to put in and take out.
+    """Values on their way, first in, first out. Any number of tasks and threads may put values in and take them out.
 
-    A future that is put in keeps its result; taken out, it is a new future on the same task. Any other object comes out
-    as it went in. Waiting in a task takes no slot, and those who wait are served in their order. With an asynchronous
-    client, and on a client's own loop, the methods return awaitables.
+    A future in the queue keeps its result alive; it comes out as a new future on the same task. Any other object comes
+    out as it went in. A wait in a task takes no slot, and waits are served in their order. With an asynchronous client,
+    and on a client's own loop, the methods return awaitables.
 
     Args:
-        name: Queues of one name are the same queue, for all clients of a cluster. By default one of its own.
+        name: Queues of one name are the same queue, for all clients of a cluster. By default the queue has a name of
+            its own.
         client: By default the current client.
-        maxsize: While so many values are in the queue, those who put wait; 0 is no limit. The first to name a queue
-            says.
+        maxsize: While the queue holds this many values, `put` waits; 0 is no limit. The first `Queue` of a name sets
+            it.
 
     >>> from azolla import Queue
     >>> queue = Queue("found")
@@ -61,13 +62,13 @@ class Queue(Shared[QueueCore]):
 
         Args:
             timeout: As for `put`.
-            batch: True takes out all that is there now, in a list, and does not wait; a number takes out so many, once
-                there are so many.
+            batch: True takes out all values that are there now, in a list, and does not wait. A number takes out that
+                many, once there are that many.
 
         Raises:
-            TimeoutError: The time was up. What a batch had got is in the queue again.
+            TimeoutError: The time was up. The values that a batch had taken are in the queue again.
             ClosedClientError: The client is closed.
-            ValueError: A batch of less than none.
+            ValueError: The batch is a negative number.
 
         >>> queue = Queue()
         >>> queue.put(client.submit(abs, -1))
@@ -88,7 +89,7 @@ class Queue(Shared[QueueCore]):
         return self._take(core.get_many(batch), timeout)
 
     def qsize(self) -> Any:
-        """How many values are in the queue.
+        """Returns how many values are in the queue.
 
         >>> queue = Queue()
         >>> queue.put("one")
@@ -98,7 +99,7 @@ class Queue(Shared[QueueCore]):
         return self._answer(self._bound().qsize())
 
     def close(self) -> None:
-        """Lets go of what is in the queue, unless there is another `Queue` of its name.
+        """Drops the values in the queue, unless there is another `Queue` of its name.
 
         >>> queue = Queue()
         >>> queue.put("one")

@@ -10,15 +10,16 @@ from azolla._shared.named import ContextManager, patience, text
 
 
 class Semaphore(ContextManager[SemaphoreCore]):
-    """A limited number of leases, say on the connections of a database.
+    """A limited number of leases, for example on the connections of a database.
 
-    Leases belong to the object that has acquired them, which gives them back when it is dropped; they never run out before.
-    Waiting in a task takes no slot, and those who wait are served in their order. With an asynchronous client, and on a
-    client's own loop, the methods return awaitables; `async with` works on any loop.
+    A lease belongs to the object that has acquired it. The object gives it back when it is dropped, and the lease never
+    runs out before. A wait in a task takes no slot, and waits are served in their order. With an asynchronous client,
+    and on a client's own loop, the methods return awaitables; `async with` works on any loop.
 
     Args:
         max_leases: How many leases there are.
-        name: Semaphores of one name share their leases, for all clients of a cluster. By default one of its own.
+        name: Semaphores of one name share their leases, for all clients of a cluster. By default the semaphore has a
+            name of its own.
         scheduler_rpc: Taken as Dask takes it.
         loop: Taken as Dask takes it.
         client: By default the current client.
@@ -95,7 +96,7 @@ class Semaphore(ContextManager[SemaphoreCore]):
             True.
 
         Raises:
-            RuntimeError: This object has acquired no lease that it has not given back.
+            RuntimeError: This object holds no lease.
 
         >>> semaphore = Semaphore()
         >>> semaphore.acquire(), semaphore.release()
@@ -117,7 +118,8 @@ class Semaphore(ContextManager[SemaphoreCore]):
         return self._answer(self._bound().value())
 
     def close(self) -> Any:
-        """Ends it, for all who have it: waits for a lease raise `RuntimeError`, and its name is free for another.
+        """Ends the semaphore, for every object of its name. Waits for a lease raise `RuntimeError`, and the name is
+        free for another semaphore.
 
         >>> semaphore = Semaphore()
         >>> semaphore.close()
@@ -136,12 +138,13 @@ class Semaphore(ContextManager[SemaphoreCore]):
 
 
 class Lock(Semaphore):
-    """One at a time.
+    """A lock: one holder at a time.
 
-    What is said of `Semaphore` holds; a lock and a semaphore of the same name are the same thing.
+    It works as a `Semaphore` with one lease; a lock and a semaphore of the same name are the same thing.
 
     Args:
-        name: Locks of one name are the same lock, for all clients of a cluster. By default one of its own.
+        name: Locks of one name are the same lock, for all clients of a cluster. By default the lock has a name of its
+            own.
         client: By default the current client.
         scheduler_rpc: Taken as Dask takes it.
         loop: Taken as Dask takes it.
@@ -168,17 +171,17 @@ class Lock(Semaphore):
         super().__init__(1, name, scheduler_rpc, loop, client)
 
     def acquire(self, blocking: bool = True, timeout: Timeout = None) -> Any:  # type: ignore[override]
-        """Locks it, once it is free.
+        """Takes the lock, once it is free.
 
         Args:
             blocking: False does not wait.
             timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
 
         Returns:
-            True; False if it was not to be had in time.
+            True; False if the lock was not free in time.
 
         Raises:
-            ValueError: A timeout, though it is not to wait.
+            ValueError: A timeout is given with `blocking=False`.
             ClosedClientError: The client is closed.
 
         >>> lock = Lock()

@@ -1,4 +1,4 @@
-"""`Variable`: one value that all can see and set."""
+"""`Variable`: one value that all tasks and threads can see and set."""
 
 from typing import Any
 
@@ -11,11 +11,12 @@ from azolla._shared.named import Shared, text
 class Variable(Shared[VariableCore]):
     """One value that all can see and set.
 
-    While a future is what it is set to, that one's result is kept; each `get` gives a new future on the same task. Waiting
-    in a task takes no slot. With an asynchronous client, and on a client's own loop, the methods return awaitables.
+    While the value is a future, its result is kept, and each `get` returns a new future on the same task. A wait in a
+    task takes no slot. With an asynchronous client, and on a client's own loop, the methods return awaitables.
 
     Args:
-        name: Variables of one name are the same variable, for all clients of a cluster. By default one of its own.
+        name: Variables of one name are the same variable, for all clients of a cluster. By default the variable has a
+            name of its own.
         client: By default the current client.
 
     >>> from azolla import Variable
@@ -33,7 +34,7 @@ class Variable(Shared[VariableCore]):
         return VariableCore(client, text(self.name))
 
     def set(self, value: Any, timeout: Timeout = "30 s") -> Any:
-        """Sets it.
+        """Sets the value.
 
         Args:
             value: A future, or anything else.
@@ -50,13 +51,13 @@ class Variable(Shared[VariableCore]):
         return self._answer(None)
 
     def get(self, timeout: Timeout = None) -> Any:
-        """What it is set to, once it is.
+        """Waits until the variable is set, and returns its value.
 
         Args:
             timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up; None for no limit.
 
         Raises:
-            TimeoutError: The time was up, and it was never set.
+            TimeoutError: The time was up, and the variable was not set.
             ClosedClientError: The client is closed.
 
         >>> Variable().get(timeout=0.01)
@@ -66,7 +67,7 @@ class Variable(Shared[VariableCore]):
         return self._take(self._bound().get(), timeout)
 
     def delete(self) -> Any:
-        """Makes it a variable that was never set, for all who have it.
+        """Takes the value away, for every object of its name, as if the variable had never been set.
 
         >>> variable = Variable()
         >>> variable.set(1)

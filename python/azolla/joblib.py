@@ -1,6 +1,6 @@
-"""joblib on azolla: importing this registers the backend `"azolla"`.
+"""joblib on azolla. Importing this registers the backend `"azolla"`.
 
-A client that is made after joblib has been imported does so itself.
+A client that is made after joblib has been imported registers it too.
 
 >>> import azolla.joblib, joblib
 >>> with joblib.parallel_config("azolla"):
@@ -24,12 +24,12 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
     """Runs joblib's batches of calls as tasks of a client.
 
     Args:
-        client: The client; by default the one of the task in which this is called, or else the current one.
-        nesting_level: How many calls of `Parallel` lie around; joblib says it.
+        client: The client; by default the client of the task in which this is called, or else the current client.
+        nesting_level: How many calls of `Parallel` are around this one; joblib passes it.
         priority: The tasks' priority, as for `Client.submit`.
 
     Raises:
-        ValueError: No client is given, and there is none.
+        ValueError: No client is given, and none is current.
     """
 
     default_n_jobs = -1
@@ -46,7 +46,9 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         self._executor: ClientExecutor | None = None
 
     def effective_n_jobs(self, n_jobs: int) -> int:
-        """How many jobs run at once: at the most the client's threads. -1 stands for them all, -2 for all but one."""
+        """Returns how many jobs run at once: at the most the client's threads. -1 stands for them all, -2 for all but
+        one.
+        """
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
         threads = sum(self._client.nthreads().values())
@@ -55,11 +57,11 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         return max(1, threads + 1 + n_jobs) if n_jobs < 0 else min(n_jobs, threads)
 
     def start_call(self) -> None:
-        """A call of `Parallel` begins."""
+        """joblib calls this when a call of `Parallel` begins."""
         self._executor = self._client.get_executor(priority=self._priority)
 
     def stop_call(self) -> None:
-        """A call of `Parallel` ends."""
+        """joblib calls this when a call of `Parallel` ends."""
         self.terminate()
 
     def terminate(self) -> None:
@@ -68,14 +70,14 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
             self._executor.shutdown(wait=False)
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
-        """Cancels what has not begun: a call has failed."""
+        """Cancels the batches that have not begun, since a call has failed."""
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
         if ensure_ready:
             self.start_call()
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Any], Any] | None = None) -> "ExecutorFuture[Any]":
-        """Has a batch run."""
+        """Submits a batch."""
         if self._executor is None:
             self.start_call()
         assert self._executor is not None
@@ -85,16 +87,16 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         return future
 
     def retrieve_result_callback(self, out: "ExecutorFuture[Any]") -> Any:
-        """The results of a batch that has ended, or what it has raised."""
+        """Returns the results of a batch that has ended, or raises its exception."""
         return out.result()
 
     def get_nested_backend(self) -> tuple[Any, None]:
-        """What `Parallel` in a task runs on: the same client, where waiting takes no slot."""
+        """Returns the backend for `Parallel` within a task: the same client, where waiting takes no slot."""
         return AzollaBackend(self._client, (self.nesting_level or 0) + 1, self._priority), None
 
     @contextlib.contextmanager
     def retrieval_context(self) -> Iterator[None]:
-        """Around joblib's wait for results."""
+        """joblib enters this around its wait for results."""
         with slot_lent():
             yield
 

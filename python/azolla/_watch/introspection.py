@@ -35,9 +35,9 @@ class Introspection(Core):
     cluster: "LocalCluster"
 
     def who_has(self, futures: Any = None) -> Any:
-        """Which workers have the results of tasks, by their keys.
+        """Returns the workers that have the results of tasks, by the tasks' keys.
 
-        All workers share this process and its memory: a result that is there is at hand on each of them.
+        All workers share this process and its memory, so each result is at hand on every worker.
 
         Args:
             futures: Futures, nested as for `gather`; by default all tasks that have a result.
@@ -55,7 +55,8 @@ class Introspection(Core):
         return answer(self, there)
 
     def has_what(self, workers: Iterable[str] | None = None) -> Any:
-        """The keys of the results that workers have: all of them, for they share this process and its memory.
+        """Returns the keys of the results that each worker has. Each has them all, since the workers share this process
+        and its memory.
 
         Args:
             workers: The workers' addresses or names; by default all.
@@ -70,10 +71,11 @@ class Introspection(Core):
         return answer(self, {address: list(keys) for address in self._addresses(workers)})
 
     def processing(self, workers: Iterable[str] | None = None) -> Any:
-        """The keys of the tasks that workers have begun, those that wait in the middle included.
+        """Returns the keys of the tasks that each worker has begun, including tasks that wait in the middle.
 
-        Tasks that are ready are no worker's yet: workers take what goes first when they can begin it. Coroutine tasks
-        run on the cluster's event loop, and count as the first worker's, which is also what `get_worker` gives in them.
+        A ready task belongs to no worker yet: a worker takes the first task in the order when it can begin one.
+        Coroutine tasks run on the cluster's event loop. They count as the first worker's, and `get_worker` returns that
+        worker in them.
 
         Args:
             workers: The workers' addresses or names; by default all.
@@ -90,7 +92,8 @@ class Introspection(Core):
         return answer(self, begun)
 
     def nbytes(self, keys: Iterable[Any] | None = None, summary: bool = True) -> Any:
-        """How many bytes results take, by what they say of themselves (`nbytes`) or Python does (`sys.getsizeof`).
+        """Returns how many bytes results take, as they report it themselves (`nbytes`) or Python does
+        (`sys.getsizeof`).
 
         Args:
             keys: The keys of tasks; by default all that have a result.
@@ -109,10 +112,10 @@ class Introspection(Core):
         return answer(self, sizes)
 
     def call_stack(self, futures: Any = None, keys: Iterable[Any] | None = None) -> Any:
-        """Where running tasks are: the lines of their stacks, by worker and key, from the task's own function inwards.
+        """Returns the lines of the stacks of running tasks, by worker and key, from the task's own function inwards.
 
-        A coroutine task stands where it awaits. Tasks that were begun and have no frame of their own yet, or that are in
-        a native function, are left out.
+        The stack of a coroutine task ends where it awaits. The result leaves out tasks that have no frame of their own
+        yet, and tasks that are in a native function.
 
         Args:
             futures: Futures, nested as for `gather`; by default all tasks that run.
@@ -151,7 +154,7 @@ class Introspection(Core):
         return any(other == key and thread == number for other, _, thread, _ in self._tasks())
 
     def get_versions(self, check: bool = False, packages: Iterable[str] | None = None) -> Any:
-        """The versions of Python and of packages. Scheduler, workers and client are one process.
+        """Returns the versions of Python and of packages. Scheduler, workers and client are one process.
 
         Args:
             check: Taken as Dask takes it: there is nothing that could differ.
@@ -179,7 +182,7 @@ class Introspection(Core):
         return answer(self, {"scheduler": own, "workers": dict.fromkeys(self.nthreads(), own), "client": own})
 
     def nthreads(self, workers: Iterable[str] | None = None) -> dict[str, int]:
-        """How many tasks each worker runs at once, by the workers' addresses.
+        """Returns how many tasks each worker runs at once, by the workers' addresses.
 
         Args:
             workers: The workers' addresses or names; by default all.
@@ -190,7 +193,7 @@ class Introspection(Core):
         return {address: self.cluster._worker(address).nthreads for address in self._addresses(workers)}
 
     def ncores(self, workers: Iterable[str] | None = None) -> dict[str, int]:
-        """As `nthreads`.
+        """Returns what `nthreads` returns.
 
         >>> client.ncores() == client.nthreads()
         True
@@ -207,10 +210,10 @@ class Introspection(Core):
     # --- Questions that have no answer within one process
 
     def get_worker_logs(self, n: int | None = None, workers: Any = None, nanny: bool = False) -> Never:
-        """There are none.
+        """There are no such logs.
 
         Raises:
-            NotImplementedError: Workers are threads: what their tasks log goes where this process logs.
+            NotImplementedError: Workers are threads: their tasks log where this process logs.
 
         >>> client.get_worker_logs()
         Traceback (most recent call last):
@@ -219,7 +222,7 @@ class Introspection(Core):
         raise NotImplementedError("get_worker_logs(): workers are threads, and log where this process logs")
 
     def get_scheduler_logs(self, n: int | None = None) -> Never:
-        """There are none.
+        """There are no such logs.
 
         Raises:
             NotImplementedError: The scheduler is native, and writes no log.
@@ -231,7 +234,7 @@ class Introspection(Core):
         raise NotImplementedError("get_scheduler_logs(): the scheduler is native, and writes no log")
 
     def write_scheduler_file(self, scheduler_file: str) -> Never:
-        """Another process could do nothing with it.
+        """There is no such file, since another process could do nothing with it.
 
         Raises:
             NotImplementedError: The cluster cannot be reached from other processes.

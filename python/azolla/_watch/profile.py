@@ -57,27 +57,28 @@ class Profiled(Core):
         server: bool = False,
         scheduler: bool = False,
     ) -> Any:
-        """Where tasks have spent their time since this was first called, by samples of their stacks.
+        """Returns where tasks have spent their time since the first call of this, from samples of their stacks.
 
-        The first call begins the profile, and gives an empty one; it goes on until the cluster is closed, by a thread that
-        looks 100 times a second at the threads that run tasks. The last hour is kept. Of a stack, a hundred frames count;
-        azolla's own are left out. Coroutine tasks have no thread: `server=True` shows the event loop on which they run.
+        The first call begins the profile, and returns an empty one. The profile goes on until the cluster is closed: a
+        thread looks 100 times a second at the threads that run tasks. It keeps the last hour. A stack counts with a
+        hundred frames at the most, and without azolla's own. Coroutine tasks have no thread: `server=True` shows the
+        event loop on which they run.
 
         Args:
-            key: Only tasks of this function: what their keys begin with.
-            start: Only what was seen then or later, to the second: seconds since 1970.
-            stop: Only what was seen until then.
+            key: Only tasks of this function, given as the text with which their keys begin.
+            start: Only samples from this time on, to the second: seconds since 1970.
+            stop: Only samples until this time.
             workers: The workers' addresses or names; by default all.
             merge_workers: If true, add up the workers; otherwise there is a profile for each worker, by its address.
             plot: If true, make a figure as well, which takes Bokeh; `"save"` also writes it.
-            filename: Where to write the figure: then there is one.
+            filename: Where to write the figure. If given, a figure is made.
             server: If true, show the cluster's event loop instead of its tasks' threads.
             scheduler: Must be False: the scheduler is native, and has no Python stack.
 
         Returns:
-            A nested dictionary: `count` is the number of samples, `identifier` and `description` say of which function
-            (its `name`, `filename`, and a `line_number` where it was seen and the `line` that stands there), `children`
-            has by their identifiers the functions that it called. With a figure, a pair of that and the figure.
+            A nested dictionary: `count` is the number of samples, `identifier` and `description` name the function (its
+            `name`, `filename`, and a `line_number` where it was seen and the `line` there), and `children` holds the
+            functions that it called, by their identifiers. With a figure, a pair of the dictionary and the figure.
 
         Raises:
             NotImplementedError: The scheduler's profile is asked for.

@@ -28,12 +28,12 @@ def progress(
     complete: bool = True,
     group_by: Callable[[Any], str] | str = "prefix",
 ) -> None:
-    """Shows how many futures have ended, by name, and how long the rest may take, until all have.
+    """Shows how many futures have ended, by name, and how long the rest may take, until all have ended.
 
-    In a console this returns once they have ended; in a notebook at once, and the bars go on moving. Lists are looked
-    into anew each time, so the total moves as futures are added to them. The time left is a range, from measured
-    durations and measured growth, and is not told where it is unknown; while the client has other work too, only its upper
-    end is.
+    In a console this returns once all have ended. In a notebook it returns at once, and the bars go on moving. It looks
+    into lists again each time, so the total moves as futures are added to them. The time left is a range, from measured
+    durations and measured growth. Where it is unknown it is not shown; while the client has other work too, only its
+    upper end is shown.
 
     Args:
         *futures: Futures, nested as for `gather`, or Dask collections.
@@ -43,8 +43,8 @@ def progress(
         group_by: What makes a group: `"prefix"`, the name of the tasks' function, or a function of a key.
 
     Raises:
-        ValueError: `group_by` is neither.
-        ImportError: `notebook=True`, and there is no IPython.
+        ValueError: `group_by` is neither of the two.
+        ImportError: With `notebook=True`, if there is no IPython.
 
     >>> progress(client.map(abs, range(-10, 0)), notebook=False)  # doctest: +ELLIPSIS
     <BLANKLINE>

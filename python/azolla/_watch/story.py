@@ -41,25 +41,25 @@ class Stories(Core):
     cluster: "LocalCluster"
 
     def story(self, *keys_or_stimuli: Any, on_error: str = "raise") -> Any:
-        """What has happened to tasks: their transitions, with the times.
+        """Returns what has happened to tasks: their transitions, with the times.
 
-        The first call begins the record, which goes on until the cluster is closed, and has the last 100,000
-        transitions. Until then nothing is recorded, so that it costs nothing; afterwards it costs every task some
-        microsecond. Of a task that nothing was recorded of, one row says how it stands, with no time.
+        The first call begins the record, which goes on until the cluster is closed, and holds the last 100,000
+        transitions. Before the first call nothing is recorded, and nothing is paid; afterwards every task pays about a
+        microsecond. For a task without a record, one row gives its state, with no time.
 
         Args:
-            *keys_or_stimuli: Futures, or keys of tasks; whether a future is left or not.
+            *keys_or_stimuli: Futures, or keys of tasks. A key will do even if no future on the task is left.
             on_error: Taken as Dask takes it: there are no other processes that could fail to answer.
 
         Returns:
-            Rows in the order of time, as Dask's are: `"scheduler"` or the worker's address; the key; how the task stood
-            before, and how it stood then; an empty dictionary; what made it so; and the time (seconds since 1970).
-            What is not known is None. The states are Dask's (`waiting`, `queued`, `processing`, `memory`, `erred`,
+            Rows in the order of time, in Dask's form: `"scheduler"` or the worker's address; the key; the state before,
+            and the state after; an empty dictionary; what caused the transition; and the time (seconds since 1970).
+            Unknown values are None. The states are Dask's (`waiting`, `queued`, `processing`, `memory`, `erred`,
             `long-running`, `forgotten`) and azolla's own: `parked` (it waits for others, and its slot is lent),
             `coroutine` (it runs on the event loop) and `cancelled`.
 
         Raises:
-            TypeError: What is given is neither a future nor a key.
+            TypeError: An argument is neither a future nor a key.
             ValueError: `on_error` is neither `"raise"` nor `"ignore"`.
 
         >>> client.story()

@@ -35,24 +35,28 @@ class TaskStream(Core):
         filename: str = "task-stream.html",
         bokeh_resources: Any = None,
     ) -> Any:
-        """What has run since this was first called: the last 100,000 runs, in the order of their ends.
+        """Returns what has run since the first call of this: the last 100,000 runs, in the order of their ends.
 
-        The first call begins the record, as with Dask, and gives nothing; it goes on until the cluster is closed, and costs
-        every task some microseconds. The context manager of the same name, `azolla.get_task_stream`, ends its own.
+        The first call begins the record, as with Dask, and returns nothing. The record goes on until the cluster is
+        closed, and costs every task some microseconds. The context manager of the same name, `azolla.get_task_stream`,
+        ends its own record.
 
         Args:
-            start: Only what ended then or later: seconds since 1970; or text such as `"60s"`, so long before now.
-            stop: Only what ended before that.
-            count: The number of runs: the last, or where `start` alone is given, the first. Nothing, if both are.
+            start: Only runs that ended at this time or later: seconds since 1970; or text such as `"60s"`, that long
+                before now.
+            stop: Only runs that ended before this time.
+            count: The number of runs: the last ones, or the first ones if `start` alone is given. It has no effect if
+                both are given.
             plot: If true, make a figure as well, which takes Bokeh; `"save"` also writes it to `filename`.
             filename: Where to write the figure.
-            bokeh_resources: The `bokeh.resources.Resources` for that: by default, from a content delivery network.
+            bokeh_resources: The `bokeh.resources.Resources` of the file; by default, from a content delivery network.
 
         Returns:
             A dictionary a run: `key`, `worker` (its address), `thread`, `status` (`"OK"`, `"error"`, `"cancelled"` or
             `"rescheduled"`), `startstops` (one, whose `action` is `"compute"`, and that tells `start` and `stop`),
-            `nbytes`, `type` (pickled, if it can be) and `typename` of the result or `exception_text`, `metadata` and `annotations`.
-            An attempt that failed and is repeated is a run of its own. With `plot`, a pair of that and the figure.
+            `nbytes`, `type` (pickled, if it can be) and `typename` of the result or `exception_text`, `metadata` and
+            `annotations`. An attempt that failed and is repeated is a run of its own. With `plot`, a pair of the runs
+            and the figure.
 
         Raises:
             ImportError: A figure is wanted, and there is no Bokeh.
@@ -78,14 +82,14 @@ class get_task_stream:
     """Records what runs within a `with` statement. Works with `async with` as well.
 
     Args:
-        client: The client whose cluster is meant; by default the current one.
+        client: The client whose cluster is recorded; by default the current client.
         plot: If true, make a figure as well, which takes Bokeh; `"save"` also writes it to `filename`.
         filename: Where to write the figure.
 
     Attributes:
-        data: Afterwards, the runs that have ended within, the last 100,000, as `Client.get_task_stream` gives them. Those
-            that had begun before are left out: when was not recorded.
-        figure: Afterwards, the figure, if there is to be one.
+        data: Afterwards, the last 100,000 runs that have ended within, as `Client.get_task_stream` returns them. Runs
+            that had begun before are left out, since their start was not recorded.
+        figure: Afterwards, the figure, if `plot` asks for one.
 
     Raises:
         ValueError: No client is current.
@@ -130,11 +134,12 @@ class get_task_stream:
 
 
 class get_task_metadata:
-    """Records how the tasks end that are submitted within a `with` statement and end there. Works with `async with` too.
+    """Records the ends of tasks that are submitted within a `with` statement and end there. Works with `async with`
+    too.
 
     Attributes:
         metadata: Afterwards, by the tasks' keys, a dictionary of `start_time` and `stop_time` (seconds since 1970), the
-            `worker`'s address and the `annotations`; None for a task that did not run, since what it needs has failed.
+            `worker`'s address and the `annotations`; None for a task that did not run because an input failed.
         state: Afterwards, by the tasks' keys, `"memory"` or `"erred"`.
 
     Raises:

@@ -1,10 +1,9 @@
-//! Who is let in.
+//! Decides which requests the server accepts.
 //!
-//! The server listens on this machine, but a page from elsewhere, opened in a browser here, can send
-//! requests to it as well. So the Host must be one that no other site can have (an address, or
-//! localhost), the Origin must be the Host or what a proxy was asked for, and whatever changes
-//! something needs the token of the link. Whoever shows the token may come by any Host: so a
-//! notebook's proxy can be passed.
+//! The server listens on this machine, but a page from elsewhere, opened in a browser here, can send requests to it as
+//! well. So the Host must be one that no other site can have (an address, or localhost), the Origin must be the Host or
+//! the host that a proxy was asked for, and a request that changes something needs the token of the link. A request
+//! that shows the token may come by any Host, so it can pass a notebook's proxy.
 
 use axum::extract::{Request, State};
 use axum::http::header::{HeaderName, HeaderValue};
@@ -15,12 +14,12 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// What lets whoever has it act.
+/// The token. A request that shows it may change things.
 #[derive(Clone)]
 pub(crate) struct Token(Arc<str>);
 
 impl Token {
-    /// 128 bits that nobody can guess.
+    /// Makes a token of 128 bits that cannot be guessed.
     pub(crate) fn new() -> std::io::Result<Self> {
         let mut bytes = [0; 16];
         std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
@@ -78,7 +77,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("?"))
 }
 
-/// Whether no other site can have this name.
+/// Returns true if no other site can have this name.
 fn is_local(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

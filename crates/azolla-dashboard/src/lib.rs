@@ -1,9 +1,9 @@
 //! Watch a workflow grow: a page in the browser, and the same for machines.
 //!
-//! [`serve`] shows a [`Client`](azolla::Client) on `http://127.0.0.1:8787/status`, or on the next
-//! port that is free. While nobody looks it costs next to nothing: a thread that sleeps. The page
-//! shows what has grown from what, how far it has come and what may still come, what each slot
-//! does, and the errors; docs/dashboard.md tells of the rest, of `/metrics`, `/health` and `/json`.
+//! [`serve`] shows a [`Client`](azolla::Client) on `http://127.0.0.1:8787/status`, or on the next port that is free.
+//! While no page is open it costs next to nothing: a thread that sleeps. The page shows what has grown from what, how
+//! far it has come and what may still come, what each slot does, and the errors; docs/dashboard.md tells of the rest,
+//! of `/metrics`, `/health` and `/json`.
 //!
 //! ```
 //! let client = azolla::Client::builder().threads_per_worker(2).build()?;
@@ -14,7 +14,7 @@
 //!
 //! With the feature `progress`, [`progress()`] shows bars in a console instead.
 //!
-//! Whoever has the link may cancel tasks, for it carries a token; all else is only to be read. The
+//! The link carries a token, so everyone who has the link may cancel tasks. Everything else can only be read. The
 //! server answers on this machine alone unless it is told another address.
 
 mod address;
@@ -86,14 +86,14 @@ impl ServeDashboard for azolla::Client {
     }
 }
 
-/// A client's dashboard. Dropping it ends it, at once, whoever is looking.
+/// A client's dashboard. Dropping it ends it at once, also for pages that are open.
 pub struct Dashboard {
     handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Dashboard {
-    /// Where to look, with the token that lets whoever has it cancel tasks.
+    /// The address of the page, with the token. Everyone who has the token may cancel tasks.
     #[must_use]
     pub fn link(&self) -> &str {
         self.handle.link()
@@ -107,7 +107,7 @@ impl Dashboard {
 }
 
 impl std::fmt::Debug for Dashboard {
-    /// Without the token, which is for those whom the link is given.
+    /// Shows the link without the token, which is meant only for people who are given the link.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let link = self.link().split('?').next();
         f.debug_struct("Dashboard").field("link", &link.unwrap_or_default()).finish_non_exhaustive()

@@ -83,7 +83,7 @@ impl Numbers {
     }
 }
 
-/// In powers of four from a microsecond on: finer ones are of little use to anybody.
+/// Puts the durations into buckets in powers of four from a microsecond on. Finer buckets would be of little use.
 fn buckets(by_power: &[u32]) -> Vec<(f64, u64)> {
     let mut buckets = Vec::new();
     let mut count = 0;

@@ -1,6 +1,6 @@
 //! What the dashboard remembers: the latest runs of tasks, how the numbers went, and the errors.
 //!
-//! It observes only while somebody looks. What it keeps is bounded; what it let go of is counted.
+//! It observes only while a page or a recording watches. What it keeps is bounded, and what it drops is counted.
 
 use crate::process::{Process, Usage};
 use azolla::Status;
@@ -15,7 +15,7 @@ use std::time::Duration;
 const RUNS: usize = 20_000;
 /// The most observations that may wait to be taken, four times a second.
 const CAPACITY: usize = 1 << 16;
-/// The most tasks without a slot that are followed at once: nobody could tell more lanes apart.
+/// The most tasks without a slot that are followed at once: a reader could not tell more lanes apart.
 const LANES: usize = 64;
 /// How many errors are remembered, and how much of the text of each.
 const ERRORS: usize = 100;

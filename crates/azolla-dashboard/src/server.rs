@@ -1,5 +1,5 @@
-//! The server: it listens, looks at the engine four times a second while somebody watches, and
-//! otherwise sleeps.
+//! The server. It listens, looks at the engine four times a second while a page or a recording watches, and otherwise
+//! sleeps.
 //!
 //! It runs on whatever thread calls [`Server::run`], which comes back now and then: so a front end
 //! whose errors take foreign code to put into words can do that in between.
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, watch};
 
-/// How often one looks.
+/// How often the server looks.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// A dashboard's server, to be run on a thread of the caller's.
@@ -127,7 +127,7 @@ impl Server {
 }
 
 impl Handle {
-    /// Where to look, with the token that lets whoever has it cancel tasks.
+    /// The address of the page, with the token. Everyone who has the token may cancel tasks.
     #[must_use]
     pub fn link(&self) -> &str {
         &self.0.link
@@ -139,8 +139,8 @@ impl Handle {
         self.0.turn.notify_one();
     }
 
-    /// Remembers what runs from now until what this returns is dropped, whether anybody looks or
-    /// not: for traces and reports.
+    /// Records what runs, for traces and reports, from now until the returned value is dropped. It records even while
+    /// no page is open.
     #[must_use]
     pub fn record(&self) -> Recording {
         let recording = Recording::new(&self.0);
@@ -251,7 +251,7 @@ impl Shared {
         }
     }
 
-    /// Errors from before somebody looked: of the failed tasks that are kept.
+    /// Finds the errors from before a page was open: those of the failed tasks that are kept.
     fn recall_failures(&self) {
         let mut from = Some(0);
         if self.watch.overview().branches.iter().all(|branch| branch.failed == 0) {

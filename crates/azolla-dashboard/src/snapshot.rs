@@ -82,7 +82,7 @@ struct Branch {
     finished: u64,
     failed: u64,
     cancelled: u64,
-    /// Mean seconds that a task of this function has taken; of one that is polled nobody knows.
+    /// Mean seconds that a task of this function has taken; unknown for a function that is polled.
     mean: Option<f64>,
 }
 
@@ -106,7 +106,7 @@ struct Results {
     known: f64,
     /// How many were looked at.
     looked_at: usize,
-    /// Whether these were all.
+    /// True if these were all.
     all: bool,
 }
 
@@ -301,7 +301,7 @@ pub(crate) struct Details {
 }
 
 impl Details {
-    /// Whether it failed, and nobody has yet said with what.
+    /// Returns true if the task failed and its error is not known yet.
     pub(crate) fn lacks_error(&self) -> bool {
         self.task.state == "error" && self.error.is_none()
     }

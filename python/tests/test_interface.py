@@ -30,6 +30,7 @@ PROMISED: dict[str, dict[str, str]] = {
         "an async context manager": "test_asynchronous::test_a_context_manager",
         "awaitable": "test_asynchronous::test_awaited_and_closed",
         "asynchronous: every method gives an awaitable": "test_asynchronous::test_everything_is_awaited",
+        "asynchronous: only where a loop runs": "test_asynchronous_threads::test_in_a_plain_task",
         "loop": "test_await::test_the_clients_own_loop",
         "sync": "test_await::test_sync",
         "scheduler_info, nthreads, ncores, repr and HTML": "test_client::test_what_it_says_of_itself",

@@ -60,7 +60,8 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         processes: Must be False so far: worker processes, which are Dask's default, are still to come.
         name: What the client is called.
         set_as_default: If true, `get_client` and `Client.current` find this client.
-        asynchronous: If true, methods that would block return awaitables. Make such a client by
+        asynchronous: If true, methods that would block return awaitables wherever an event loop runs on the calling
+            thread; elsewhere (in plain tasks, done-callbacks and `asyncio.to_thread`) they block. Make such a client by
             `await Client(asynchronous=True, processes=False)` or in `async with`.
         dashboard_address: The dashboard's address: `":8787"` for this machine alone, `"0.0.0.0:8787"` for others too.
             If the port is taken, the dashboard takes one of the next; port 0 is any free port. None for no dashboard.
@@ -76,7 +77,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         ClosedClientError: The cluster given is closed.
 
     Leaving a `with` statement closes the client, as `close` does. The types say that the methods below return values.
-    On the cluster's own event loop, and with an asynchronous client, they return awaitables. With the argument
+    On the cluster's own event loop, and with an asynchronous client on any loop, they return awaitables. With the argument
     `asynchronous=True` they return awaitables anywhere, and the types say so.
 
     >>> from azolla import Client
@@ -126,7 +127,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
             self.cluster = _joined(address, given)
         self._number = next(_numbers)
         self.name = name or (self.cluster.name if self._own else f"{self.cluster.name}-{self._number}")
-        self.asynchronous = asynchronous
+        self._asynchronous = asynchronous
         self._handlers: dict[str, Callable[[Any], object]] = {}
         self._callback_thread = CallbackThread(f"{self.name}-callbacks")
         self._join(self.cluster, weakref.ref(self), not self._own)
@@ -151,6 +152,18 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         """
         return "closed" if self._closed else "running"
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the methods that would block give awaitables where this is read.
+
+        An asynchronous client's do on any thread that runs an event loop. In a plain task, in a done-callback and in
+        `asyncio.to_thread` no loop runs, and they block. On the cluster's own event loop every client's give awaitables.
+
+        >>> client.asynchronous
+        False
+        """
+        return self._async_here()
+
     def close(self, timeout: Timeout = None) -> Any:
         """Lets go of all that the client's futures hold, and ends the client. Waits on its futures end.
 
@@ -167,7 +180,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         Traceback (most recent call last):
         azolla.ClosedClientError: submit: the client is closed
         """
-        if self.asynchronous and _running_loop() is not None:
+        if self._asynchronous and _running_loop() is not None:
             return self._close_async()
         self._end(JOIN)
         return None
@@ -179,7 +192,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         >>> client.status
         'closed'
         """
-        if self.asynchronous and _running_loop() is not None:
+        if self._asynchronous and _running_loop() is not None:
             return asyncio.to_thread(self._shut_down)
         self._shut_down()
         return None

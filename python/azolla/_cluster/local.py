@@ -147,7 +147,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         amounts = _of_each(resources, workers)
         self._number = next(_numbers)
         self.name = name or f"azolla-{self._number}"
-        self.asynchronous = asynchronous
+        self._asynchronous = asynchronous
         self._n_workers, self._threads_per_worker = workers, threads
         self._started, self._memory = time.time(), _memory()
         self._threads: set[threading.Thread] = set()
@@ -182,6 +182,15 @@ class LocalCluster(Dashboarded, ClusterCore):
         """
         return "closed" if self._closed else "running"
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether `close` is awaitable where this is read: of an asynchronous cluster, where an event loop runs.
+
+        >>> client.cluster.asynchronous
+        False
+        """
+        return self._asynchronous and _running_loop() is not None
+
     def close(self, timeout: Timeout = None) -> Any:
         """Cancels the tasks that have not ended, and ends the cluster and its clients. Waits on their futures end.
 
@@ -196,7 +205,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         >>> cluster.status
         'closed'
         """
-        if self.asynchronous and _running_loop() is not None:
+        if self._asynchronous and _running_loop() is not None:
             return self._close_async()
         self._end(JOIN)
         return None

@@ -78,8 +78,8 @@ impl Core {
     }
 
     /// Returns true if blocking calls on this thread return awaitables.
-    fn _async_here(&self) -> PyResult<bool> {
-        Ok(self.shared()?.is_async_here())
+    fn _async_here(&self, py: Python<'_>) -> PyResult<bool> {
+        self.shared()?.is_async_here(py)
     }
 
     /// Submits a task for each item, and returns their futures in the order of the items.

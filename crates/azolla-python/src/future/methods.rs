@@ -70,7 +70,7 @@ impl Future {
         static READY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let none = py.None().into_bound(py);
         match &self.shared {
-            Some(shared) if shared.is_async_here() => {
+            Some(shared) if shared.is_async_here(py)? => {
                 python(py, &READY, "azolla._run.awaiting", "Ready")?.call1((none,))
             }
             _ => Ok(none),
@@ -86,7 +86,8 @@ impl Future {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         static LATER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = this.py();
-        if self.shared.as_ref().is_none_or(|shared| !shared.is_async_here()) {
+        let Some(shared) = &self.shared else { return Ok(None) };
+        if !shared.is_async_here(py)? {
             return Ok(None);
         }
         let later = python(py, &LATER, "azolla._run.awaiting", "later")?;

@@ -4,12 +4,13 @@
 use super::guest::{Guest, Held};
 use super::thread;
 use crate::interpreter::forks;
-use crate::interpreter::imports::error;
+use crate::interpreter::imports::{error, python};
 use crate::task::job::PyJob;
 use crate::task::key::{Named, parse};
 use azolla::runtime::{Engine, Job, Listen, Story};
 use azolla_core::TaskId;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -37,7 +38,7 @@ pub(crate) struct Shared {
     client: Py<PyAny>,
     /// The number that its tasks carry.
     pub(crate) number: u32,
-    /// True for a client made with `asynchronous=True`: its blocking calls return awaitables.
+    /// True for a client made with `asynchronous=True`: on an event loop, its blocking calls return awaitables.
     pub(crate) asynchronous: Arc<AtomicBool>,
     /// The jobs that the client's futures hold, for a client that may leave its cluster; `None` for a client
     /// that closes its cluster with itself.
@@ -195,10 +196,14 @@ impl Shared {
         self.client.bind(py).call0()
     }
 
-    /// Returns true if a blocking call must return an awaitable here: the client is asynchronous, or this is
-    /// the thread of its cluster's event loop.
-    pub(crate) fn is_async_here(&self) -> bool {
-        self.asynchronous.load(Ordering::Relaxed) || self.cluster.is_on_loop()
+    /// Returns true if a blocking call must return an awaitable here: on the thread of the cluster's own event
+    /// loop, and, for an asynchronous client, on any thread that runs an event loop. A task's thread and the
+    /// thread of a done-callback run none, so a call of such a client blocks there.
+    pub(crate) fn is_async_here(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.cluster.is_on_loop() {
+            return Ok(true);
+        }
+        Ok(self.asynchronous.load(Ordering::Relaxed) && is_loop_running(py)?)
     }
 
     /// Returns true if the client was closed while its cluster goes on.
@@ -262,6 +267,12 @@ impl Shared {
             }
         }
     }
+}
+
+/// Returns true if an event loop runs on this thread.
+fn is_loop_running(py: Python<'_>) -> PyResult<bool> {
+    static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    Ok(!python(py, &RUNNING, "asyncio", "_get_running_loop")?.call0()?.is_none())
 }
 
 fn closed(py: Python<'_>, what: &str) -> PyErr {

@@ -201,8 +201,8 @@ fn branches(overview: &Overview) -> Vec<Branch> {
     .collect()
 }
 
-/// A run as a row: sequence, slot (below 0: a lane of async work), begun and ended in µs, branch, end, number, parent's number,
-/// for how many it stands, task.
+/// A run as a row: sequence, slot (below 0: a lane of async work), begun and ended in µs, branch, end, number, parent's
+/// number, for how many it stands, task.
 type Row = (u64, i32, u64, u64, u32, &'static str, u64, u64, u32, String);
 
 pub(crate) fn row(run: &Run) -> Row {
@@ -295,7 +295,8 @@ pub(crate) struct Details {
     parent_task: Option<Task>,
     inputs: Vec<Task>,
     dependents: Vec<Task>,
-    /// When it held a slot or ran as async work, as far as that was seen: begun and ended, in seconds, and how it ended.
+    /// When it held a slot or ran as async work, as far as that was seen: begun and ended, in seconds, and how it
+    /// ended.
     runs: Vec<(f64, f64, &'static str)>,
     error: Option<String>,
 }

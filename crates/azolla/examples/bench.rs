@@ -1,8 +1,8 @@
 //! azolla's part of the Rust table of `make bench`.
 //!
-//! `cargo run --release -p azolla --example bench -- WORK=TASKS ...`: each work is warmed up, timed, checks its result, and
-//! prints a line of JSON. `bench/peers` does the same works on rayon and tokio. `threads=1` before a work has it done on one
-//! thread instead of two.
+//! `cargo run --release -p azolla --example bench -- WORK=TASKS ...`: each work is warmed up, timed, checks its result,
+//! and prints a line of JSON. `bench/peers` does the same works on rayon and tokio. `threads=1` before a work has it
+//! done on one thread instead of two.
 
 #![allow(clippy::print_stdout)] // what it is for
 

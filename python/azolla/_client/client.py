@@ -9,8 +9,8 @@ capability. A base keeps no state and overrides nothing, so a reader can take ea
 - `Sharing` holds what all clients of a cluster have in common.
 - `Watching` tells what the cluster does and has done.
 
-They are bases rather than objects of their own because a user calls all of it on the client. An object behind each would
-need every signature and docstring twice.
+They are bases rather than objects of their own because a user calls all of it on the client. An object behind each
+would need every signature and docstring twice.
 """
 
 import asyncio

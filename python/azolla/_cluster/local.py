@@ -303,7 +303,8 @@ class LocalCluster(Dashboarded, ClusterCore):
         return self._own_client()
 
     def _own_client(self) -> "Client":
-        """Returns the cluster's own client. It holds the futures in published datasets, even after a publisher leaves."""
+        """Returns the cluster's own client. It holds the futures in published datasets, also after a publisher leaves.
+        """
         if "client" not in self._helpers:
             self._helpers.setdefault("client", self._client_class(self, set_as_default=False))
         own: Client = self._helpers["client"]
@@ -548,8 +549,8 @@ def _at_exit() -> None:
     deadline = time.monotonic() + JOIN
     for cluster in clusters:
         cluster._end(max(0.0, deadline - time.monotonic()))
-    # A cluster that was dropped may still be closing, on the thread where the garbage collector ran. None of its threads
-    # may be in the middle of a call into Python when the interpreter goes.
+    # A cluster that was dropped may still be closing, on the thread where the garbage collector ran. None of its
+    # threads may be in the middle of a call into Python when the interpreter goes.
     _leave.join(deadline)
 
 

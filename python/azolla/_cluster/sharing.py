@@ -8,7 +8,7 @@ from azolla._cluster.notes import Metadata
 
 
 class Sharing(Datasets, Metadata, Everywhere):
-    """The methods of a client that concern the whole cluster: datasets, metadata and events, and what runs on each worker."""
+    """The methods of a client that concern the whole cluster: datasets, metadata, events, and calls on each worker."""
 
     #: Each base says what it needs of it; `Client` says what it is.
     cluster: Any

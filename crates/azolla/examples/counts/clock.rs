@@ -1,5 +1,5 @@
-//! A clock that stands still, in place of the C library's: how long a task takes decides how many are pulled at once, and
-//! on the real clock that depends on what else the machine does.
+//! A clock that stands still, in place of the C library's: how long a task takes decides how many are pulled at once,
+//! and on the real clock that depends on what else the machine does.
 
 /// Seconds and nanoseconds, as C has them.
 #[repr(C)]

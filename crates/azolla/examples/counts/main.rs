@@ -1,8 +1,8 @@
 //! The works whose instructions `make counts` counts.
 //!
-//! `counts` lists them; `counts WORK N` prepares the same whatever N is, does the work N times, and leaves at once: so the
-//! difference between two runs is the cost of the work alone. The scheduler is driven event by event, the runtime on one
-//! thread, moved by hand, with a clock that stands still: twice the same program takes the same instructions.
+//! `counts` lists them; `counts WORK N` prepares the same whatever N is, does the work N times, and leaves at once: so
+//! the difference between two runs is the cost of the work alone. The scheduler is driven event by event, the runtime
+//! on one thread, moved by hand, with a clock that stands still: twice the same program takes the same instructions.
 
 #![allow(clippy::print_stdout)] // what it is for
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+from collections.abc import Callable
+from types import MappingProxyType
 
 import pytest
 from azolla import Client, LocalCluster
@@ -67,6 +70,48 @@ def test_awaited() -> None:
             await client.unpublish_dataset("x")
             return await future
 
-    import asyncio
-
     assert asyncio.run(main()) == 2
+
+
+def test_several_values_mappings_and_lists_of_names(client: Client) -> None:
+    client.publish_dataset(1, 2, name="pair")
+    client.publish_dataset(MappingProxyType({("a", 1): 3}), b=4)
+    client.publish_dataset()
+    assert client.list_datasets() == [("a", 1), "b", "pair"]
+    assert client.get_dataset(["pair", "b", "no"], default=None) == [(1, 2), 4, None]
+    client.unpublish_dataset([("a", 1), "b", "never there"])
+    assert client.list_datasets() == ["pair"]
+    with pytest.raises(ValueError, match="a value"):
+        client.publish_dataset(name="alone")
+    with pytest.raises(ValueError, match="mapping"):
+        client.publish_dataset([1])
+    with pytest.raises(ValueError, match="mapping"):
+        client.publish_dataset({"x": 1}, {"y": 2})
+    with pytest.raises(ValueError, match="twice"):
+        client.publish_dataset({"x": 1}, x=2)
+
+
+def test_the_mapping_of_an_asynchronous_client() -> None:
+    async def main() -> None:
+        async with Client(processes=False, threads_per_worker=1, asynchronous=True) as client:
+            await client.publish_dataset(x=client.submit(inc, 1), y=3)
+            assert await client.datasets["y"] == 3
+            assert await (await client.datasets["x"]) == 2
+            assert [name async for name in client.datasets] == ["x", "y"]
+            blocking: list[Callable[[], object]] = [
+                lambda: len(client.datasets),
+                lambda: list(client.datasets),
+                lambda: client.datasets.__setitem__("z", 1),
+                lambda: client.datasets.__delitem__("x"),
+                lambda: "x" in client.datasets,
+            ]
+            for ask in blocking:
+                with pytest.raises(TypeError, match="asynchronous"):
+                    ask()
+
+    asyncio.run(main())
+
+
+def test_the_mapping_of_a_blocking_client_is_not_iterated_by_async_for(client: Client) -> None:
+    with pytest.raises(TypeError, match="synchronous"):
+        aiter(client.datasets)

@@ -1,36 +1,92 @@
-"""Finds the futures inside the values that users pass."""
+"""Finds the futures inside the values that users pass: in containers, in Dask's collections, and in both nested."""
 
+import dataclasses
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from azolla._azolla import Core, Future
 
+#: The containers that are looked into, with what gives their items.
+_CONTAINERS: Any = ((dict, dict.values), ((list, tuple, set, frozenset), iter))
+
 
 def futures_in(o: Any) -> list[Future[Any]]:
-    """Returns the futures in `o`, which is nested as for `gather`, or is a Dask collection."""
-    futures = collection_futures(o)
-    if futures is None:
-        if isinstance(o, Iterable) and not isinstance(o, (list, tuple, set, frozenset, dict, str, bytes)):
-            o = list(o)
-        futures = Core._futures(o)
-    return futures
+    """Returns the futures in `o`, each once. It is nested as for `gather`; Dask collections count wherever they stand."""
+    looked_into = isinstance(o, list | tuple | set | frozenset | dict | str | bytes) or hasattr(
+        type(o), "__dask_graph__"
+    )
+    if isinstance(o, Iterable) and not looked_into:
+        o = list(o)
+    futures = Core._futures(o)
+    if "dask" in sys.modules:  # no collection can exist before Dask is loaded
+        for collection in _collections_in(o):
+            futures += _of_collection(collection)
+    return list(dict.fromkeys(futures))
 
 
-def collection_futures(obj: Any) -> list[Future[Any]] | None:
-    """Returns the futures in a Dask collection, or None if `o` is no Dask collection."""
-    if "dask" not in sys.modules:  # no collection can exist before Dask is loaded
-        return None
+def holds_collection(o: Any) -> bool:
+    """Returns true if a value is a Dask collection, or holds one."""
+    return "dask" in sys.modules and any(True for _ in _collections_in(o))
+
+
+def held_futures(node: Any) -> list[Future[Any]]:
+    """Returns the futures among the arguments of a graph's node, including those in nested nodes and containers."""
+    from dask._task_spec import DataNode, Task
+
+    if isinstance(node, Future):
+        return [node]
+    if isinstance(node, Task):
+        parts: Any = (*node.args, *node.kwargs.values())
+    elif isinstance(node, DataNode):
+        parts = (node.value,)
+    elif type(node) is dict:
+        parts = node.values()
+    elif type(node) in (list, tuple, set, frozenset):
+        parts = node
+    else:
+        return []
+    return [future for part in parts for future in held_futures(part)]
+
+
+def _of_collection(collection: Any) -> Iterator[Future[Any]]:
     from dask._task_spec import Alias
+
+    graph = collection.__dask_graph__()
+    for value in dict(graph).values():
+        if isinstance(value, Alias) and value.target not in graph:
+            yield Future(value.target)
+        else:
+            yield from held_futures(value)
+
+
+def _collections_in(o: Any) -> Iterator[Any]:
+    """Iterates over the Dask collections in a value. Visits each container once."""
     from dask.base import is_dask_collection
 
-    if not is_dask_collection(obj):
-        return None
-    futures = []
-    graph = obj.__dask_graph__()
-    for value in graph.values():
-        if isinstance(value, Alias) and value.target not in graph:
-            value = Future(value.target)
-        if isinstance(value, Future):
-            futures.append(value)
-    return futures
+    #: For each class, what gives the items of its instances; `is_dask_collection` for collections, None for the rest.
+    kinds: dict[type, Any] = {Future: None}
+    seen, left = set(), [o]
+    while left:
+        value = left.pop()
+        kind = type(value)
+        if kind not in kinds:
+            kinds[kind] = is_dask_collection if hasattr(kind, "__dask_graph__") else _items_of(kind)
+        items = kinds[kind]
+        if items is None or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if items is not is_dask_collection:
+            left.extend(items(value))
+        elif is_dask_collection(value):
+            yield value
+
+
+def _items_of(kind: type) -> Any:
+    for classes, items in _CONTAINERS:
+        if issubclass(kind, classes):
+            return items
+    if dataclasses.is_dataclass(kind):
+        names = [field.name for field in dataclasses.fields(kind)]
+        return lambda value: [getattr(value, name) for name in names if hasattr(value, name)]
+    return None

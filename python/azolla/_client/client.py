@@ -26,15 +26,15 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar, overload
 
 from azolla import _azolla
-from azolla._azolla import Core, Future
+from azolla._azolla import Core
 from azolla._base import html as _html
 from azolla._base import leave as _leave
 from azolla._base.errors import ClosedClientError
-from azolla._base.futures import collection_futures
+from azolla._base.futures import futures_in
 from azolla._base.time import Timeout, seconds
 from azolla._client.collections import Collections
 from azolla._client.executor import Executors
-from azolla._client.transfer import Transfer, listed
+from azolla._client.transfer import Transfer
 from azolla._cluster.local import JOIN, LocalCluster, find, refuse
 from azolla._cluster.sharing import Sharing
 from azolla._run import awaiting as _await
@@ -426,7 +426,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         >>> [future.status for future in futures]
         ['cancelled', 'cancelled']
         """
-        for future in _all_futures(futures):
+        for future in futures_in(futures):
             future._cancel()
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
@@ -447,7 +447,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         >>> [str(future.exception()) for future in failed]
         ["invalid literal for int() with base 10: 'seven'"]
         """
-        for future in _all_futures(futures):
+        for future in futures_in(futures):
             future._retry()
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
@@ -525,11 +525,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _all_futures(obj: Any) -> list[Future[Any]]:
-    of_collection = collection_futures(obj)
-    return Core._futures(listed(obj)) if of_collection is None else of_collection
 
 
 def _refuse(answer: "concurrent.futures.Future[Any]") -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from azolla._azolla import Core, Future
 from azolla._base.annotations import get_annotations
 from azolla._base.errors import FutureCancelledError
+from azolla._base.futures import held_futures
 
 #: The arguments of `submit` that `dask.annotate` can set for each task of a graph.
 _ANNOTATIONS = ("allow_other_workers", "priority", "resources", "retries", "workers")
@@ -206,7 +207,7 @@ class _Tasks:
         from dask.utils import key_split
 
         node = self._nodes[key]
-        held = _held(node)
+        held = held_futures(node)
         if isinstance(node, DataNode) and held == [node.value]:
             self._futures[key] = node.value
         elif isinstance(node, DataNode) and not held:
@@ -249,31 +250,14 @@ class _Call:
         self._node, self._values = node, values
 
     def __call__(self, inputs: dict[Any, Any], held: list[Any]) -> Any:
-        node = _filled(self._node, dict(zip(map(id, _held(self._node)), held, strict=True))) if held else self._node
+        node = (
+            _filled(self._node, dict(zip(map(id, held_futures(self._node)), held, strict=True))) if held else self._node
+        )
         return node({**self._values, **inputs})
 
 
 # A future passed to a delayed call stays in the graph as a plain argument: Dask's graphs recognise only futures of
-# Dask's own kind. The two functions below find such futures and fill in their results.
-
-
-def _held(node: Any) -> list[Future[Any]]:
-    """Returns the futures among a node's arguments, including those inside nested nodes and containers."""
-    from dask._task_spec import DataNode, Task
-
-    if isinstance(node, Future):
-        return [node]
-    if isinstance(node, Task):
-        parts: Any = (*node.args, *node.kwargs.values())
-    elif isinstance(node, DataNode):
-        parts = (node.value,)
-    elif type(node) is dict:
-        parts = node.values()
-    elif type(node) in (list, tuple, set, frozenset):
-        parts = node
-    else:
-        return []
-    return [future for part in parts for future in _held(part)]
+# Dask's own kind. `held_futures` finds such futures, and the function below fills in their results.
 
 
 def _filled(node: Any, results: dict[int, Any]) -> Any:

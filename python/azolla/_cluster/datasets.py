@@ -1,9 +1,13 @@
 """Datasets: values, and futures, that a cluster's clients publish under names."""
 
-from collections.abc import Iterator, MutableMapping
+import io
+import pickle
+from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
+from importlib import import_module
 from typing import Any, Protocol
 
-from azolla._azolla import Core
+from azolla._azolla import Core, Future
+from azolla._base.futures import holds_collection
 from azolla._run.awaiting import answer
 
 _MISSING: Any = object()
@@ -26,30 +30,23 @@ class Datasets(Core):
         """Publishes values under names, for all clients of the cluster. Futures in the values stay alive.
 
         Args:
-            *args: The value, with `name`; or a dictionary of values by their names.
+            *args: With `name`, the value, or several, which are published as one tuple; or a mapping of values by
+                their names.
             name: The name.
             override: If true, a name that is taken goes to the new value.
             **kwargs: Values by their names.
 
         Raises:
             KeyError: A name is taken, without `override`.
-            ValueError: A value without a name.
+            TypeError: A name that is not hashable.
+            ValueError: A value without a name, a name without a value, or the same name twice.
 
         >>> client.publish_dataset(client.submit(pow, 2, 10), name="kibi")
         >>> client.get_dataset("kibi").result()
         1024
         >>> client.unpublish_dataset("kibi")
         """
-        if name is None and len(args) == 1 and isinstance(args[0], dict):
-            values = args[0] | kwargs
-        elif name is None and args:
-            raise ValueError("publish_dataset() takes a value and its name, or a dictionary of values by their names")
-        elif len(args) > 1:
-            raise ValueError("publish_dataset() takes one value with a name; give several as a dictionary")
-        elif args:
-            values = {name: args[0]} | kwargs
-        else:
-            values = kwargs
+        values = _named(args, name, kwargs)
         self._check_open("publish_dataset")
         datasets = self.cluster._datasets
         taken = [name for name in values if name in datasets]
@@ -57,7 +54,7 @@ class Datasets(Core):
             raise KeyError(f"Dataset {taken[0]} already exists")
         keeper = self.cluster._own_client()
         for name, value in values.items():
-            held = keeper._adopt(value)
+            held = _Pickled(value, keeper) if holds_collection(value) else keeper._adopt(value)
             if override:
                 datasets[name] = held
             elif datasets.setdefault(name, held) is not held:  # another thread has published under the name meanwhile
@@ -65,29 +62,33 @@ class Datasets(Core):
         return answer(self, None)
 
     def unpublish_dataset(self, name: Any) -> Any:
-        """Takes a dataset back. What only the dataset held may be dropped. A name that is not published is no error.
+        """Takes datasets back. What only they held may be dropped. A name that is not published is no error.
+
+        Args:
+            name: The name, or a list of names.
 
         >>> client.publish_dataset(answer=42)
         >>> client.unpublish_dataset("answer")
         >>> client.list_datasets()
         []
         """
-        self.cluster._datasets.pop(name, None)
+        for one in _listed(name):
+            self.cluster._datasets.pop(one, None)
         return answer(self, None)
 
     def list_datasets(self) -> Any:
-        """Returns the names of the published datasets.
+        """Returns the names of the published datasets, in the order of their texts.
 
         >>> client.list_datasets()
         []
         """
-        return answer(self, list(self.cluster._datasets))
+        return answer(self, sorted(self.cluster._datasets, key=str))
 
     def get_dataset(self, name: Any, default: Any = _MISSING) -> Any:
         """Returns the dataset that is published under a name, with futures of this client.
 
         Args:
-            name: The name.
+            name: The name; or a list of names, for a list of datasets.
             default: What to return if nothing is published under the name.
 
         Raises:
@@ -96,18 +97,25 @@ class Datasets(Core):
         >>> client.get_dataset("nothing", default=0)
         0
         """
-        value = self.cluster._datasets.get(name, _MISSING)
-        if value is not _MISSING:
-            value = self._adopt(value)
-        elif default is _MISSING:
-            raise KeyError(f"Dataset {name!r} not found")
-        else:
-            value = default
-        return answer(self, value)
+        values = []
+        for one in _listed(name):
+            value = self.cluster._datasets.get(one, _MISSING)
+            if isinstance(value, _Pickled):
+                value = value.load(self)
+            elif value is not _MISSING:
+                value = self._adopt(value)
+            elif default is _MISSING:
+                raise KeyError(f"Dataset {one!r} not found")
+            else:
+                value = default
+            values.append(value)
+        return answer(self, values if isinstance(name, list) else values[0])
 
     @property
     def datasets(self) -> "Published":
         """The published datasets, as a mapping.
+
+        Where methods give awaitables, an item is one too, and the names come by `async for`.
 
         >>> client.datasets["answer"] = 42
         >>> dict(client.datasets)
@@ -124,25 +132,100 @@ class Published(MutableMapping[Any, Any]):
         self._client = client
 
     def __getitem__(self, name: Any) -> Any:
-        published = self._client.cluster._datasets
-        if name not in published:
-            raise KeyError(f"Dataset {name!r} not found")
-        return self._client._adopt(published[name])
+        return self._client.get_dataset(name)
 
     def __setitem__(self, name: Any, value: Any) -> None:
-        self._client.publish_dataset({name: value})
+        self._check_blocking("datasets[name] = value", "await publish_dataset(value, name=name)")
+        self._client.publish_dataset(value, name=name)
 
     def __delitem__(self, name: Any) -> None:
+        self._check_blocking("del datasets[name]", "await unpublish_dataset(name)")
         del self._client.cluster._datasets[name]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(tuple(self._client.cluster._datasets))
+        self._check_blocking("for name in datasets", "async for name in datasets")
+        return iter(self._names())
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        if not self._client._async_here():
+            raise TypeError("Can't use 'async for' when client is synchronous; please use 'for' instead")
+        return self._one_by_one()
+
+    async def _one_by_one(self) -> AsyncIterator[Any]:
+        for name in self._names():
+            yield name
 
     def __len__(self) -> int:
-        return len(self._client.cluster._datasets)
+        self._check_blocking("len(datasets)", "len(await list_datasets())")
+        return len(self._names())
 
     def __contains__(self, name: object) -> bool:
+        self._check_blocking("name in datasets", "name in await list_datasets()")
         return name in self._client.cluster._datasets
 
     def __repr__(self) -> str:
-        return f"<Datasets: {', '.join(map(str, self)) or 'none'}>"
+        return f"<Datasets: {', '.join(map(str, self._names())) or 'none'}>"
+
+    def _names(self) -> list[Any]:
+        return sorted(self._client.cluster._datasets, key=str)
+
+    def _check_blocking(self, what: str, instead: str) -> None:
+        if self._client._async_here():
+            raise TypeError(f"Can't use '{what}' when client is asynchronous; please use '{instead}' instead")
+
+
+class _Pickled:
+    """A published value that holds Dask collections. Their graphs name futures of the publishing client.
+
+    A collection is immutable, so it is kept pickled, as Dask keeps it. The futures stay outside the pickle: the keeper
+    holds futures on the same tasks, and each client that asks gets the collection with futures of its own.
+    """
+
+    def __init__(self, value: Any, keeper: Core) -> None:
+        cloudpickle: Any = import_module("cloudpickle")  # Dask brings it
+        futures: list[Future[Any]] = []
+
+        class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+            def persistent_id(self, obj: Any) -> int | None:
+                if not isinstance(obj, Future):
+                    return None
+                futures.append(obj)
+                return len(futures) - 1
+
+        data = io.BytesIO()
+        Pickler(data).dump(value)
+        self._data = data.getvalue()
+        self._futures: list[Future[Any]] = keeper._adopt(futures)
+
+    def load(self, client: Core) -> Any:
+        """Returns the value with futures of `client`."""
+        futures: list[Future[Any]] = client._adopt(self._futures)
+
+        class Unpickler(pickle.Unpickler):
+            def persistent_load(self, pid: int) -> Future[Any]:
+                return futures[pid]
+
+        return Unpickler(io.BytesIO(self._data)).load()
+
+
+def _named(args: tuple[Any, ...], name: Any, kwargs: dict[str, Any]) -> dict[Any, Any]:
+    """Returns the values to publish, by name."""
+    if name is not None:
+        if not args:
+            raise ValueError("publish_dataset(value, name=...): with a name there must be a value to publish under it")
+        values = [(name, args[0] if len(args) == 1 else args)]
+    elif not args:
+        values = []
+    elif len(args) == 1 and isinstance(args[0], Mapping):
+        values = list(args[0].items())
+    else:
+        raise ValueError("publish_dataset() takes a value and its name, or a mapping of values by their names")
+    values += kwargs.items()
+    named = dict(values)
+    if len(named) < len(values):
+        raise ValueError("publish_dataset(): the same name is given twice")
+    return named
+
+
+def _listed(name: Any) -> list[Any]:
+    return name if isinstance(name, list) else [name]

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Never
 
 from azolla._azolla import Core
+from azolla._base.futures import futures_in
 from azolla._run import worker_loop as _worker
 from azolla._run.awaiting import answer, coroutine_frames
 from azolla._run.recorder import size
@@ -51,7 +52,7 @@ class Introspection(Core):
         workers = list(self.nthreads())
         there = {key: list(workers) for key, state, _, _ in self._tasks() if state == "memory"}
         if futures is not None:
-            there = {future.key: there.get(future.key, []) for future in Core._futures(futures)}
+            there = {future.key: there.get(future.key, []) for future in futures_in(futures)}
         return answer(self, there)
 
     def has_what(self, workers: Iterable[str] | None = None) -> Any:
@@ -126,7 +127,7 @@ class Introspection(Core):
         """
         wanted = None
         if futures is not None or keys is not None:
-            wanted = {future.key for future in Core._futures(futures)} | set(keys or ())
+            wanted = {future.key for future in futures_in(futures)} | set(keys or ())
         threads = {thread.name: thread.ident for thread in list(self.cluster._threads)}
         stacks: dict[str, dict[Any, list[str]]] = {}
         for key, state, number, _ in self._tasks():

@@ -18,7 +18,6 @@ import concurrent.futures
 import contextlib
 import inspect
 import os
-import sys
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
@@ -31,7 +30,9 @@ from azolla._base import html as _html
 from azolla._base import leave as _leave
 from azolla._base.errors import ClosedClientError
 from azolla._base.futures import futures_in
+from azolla._base.imports import once_imported
 from azolla._base.time import Timeout, seconds
+from azolla._client import dask_scheduler
 from azolla._client.collections import Collections
 from azolla._client.executor import Executors
 from azolla._client.transfer import Transfer
@@ -59,7 +60,8 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
             a list of such, one for each worker.
         processes: Must be False so far: worker processes, which are Dask's default, are still to come.
         name: What the client is called.
-        set_as_default: If true, `get_client` and `Client.current` find this client.
+        set_as_default: If true, `get_client` and `Client.current` find this client, and Dask's collections compute on it:
+            `x.compute()`, `x.persist()`, `dask.compute(x)`.
         asynchronous: If true, methods that would block return awaitables wherever an event loop runs on the calling
             thread; elsewhere (in plain tasks, done-callbacks and `asyncio.to_thread`) they block. Make such a client by
             `await Client(asynchronous=True, processes=False)` or in `async with`.
@@ -135,8 +137,8 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         self.cluster._clients[self._number] = weakref.ref(self)
         if set_as_default:
             defaults[self._number] = weakref.ref(self)
-        if "joblib" in sys.modules:
-            import azolla.joblib  # noqa: F401 (registers the backend)
+            dask_scheduler.use(self._number)
+        once_imported("joblib", _register_joblib)
 
     #: The cluster whose workers run the tasks.
     cluster: LocalCluster
@@ -222,6 +224,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
 
     def _forget(self) -> None:
         defaults.pop(self._number, None)
+        dask_scheduler.leave(self._number)
         self.cluster._clients.pop(self._number, None)
 
     def __enter__(self) -> "Client":
@@ -276,7 +279,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
 
     @contextlib.contextmanager
     def as_current(self) -> Iterator["Client"]:
-        """Makes this the current client within a `with` statement.
+        """Makes this the current client within a `with` statement. There Dask's collections compute on it too.
 
         >>> other = Client(processes=False, threads_per_worker=1, set_as_default=False)
         >>> with other.as_current():
@@ -286,10 +289,12 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         True
         >>> other.close()
         """
-        token = active.set(weakref.ref(self))
+        token, user = active.set(weakref.ref(self)), object()
+        dask_scheduler.use(user)
         try:
             yield self
         finally:
+            dask_scheduler.leave(user)
             active.reset(token)
 
     # --- Event loops
@@ -508,6 +513,10 @@ _PLAIN = frozenset({list, tuple, range, dict, set, frozenset, str, bytes})
 
 #: How many tasks `map` submits at once: few enough for the first to begin early.
 _PORTION = 256
+
+
+def _register_joblib() -> None:
+    import azolla.joblib  # noqa: F401 (registers the backend)
 
 
 def _whole(name: str, value: Any) -> int:

@@ -40,8 +40,8 @@ class Collections(Core):
     ) -> Any:
         """Runs a Dask graph. Dask's collections take this method as their scheduler.
 
-        With `dask.config.set(scheduler=client.get)`, arrays, dataframes, delayed calls and xarray compute on this
-        client. It needs `dask` (`pip install azolla[dask]`).
+        While a client is open, arrays, dataframes, delayed calls and xarray compute on the current client by
+        themselves; `x.compute(scheduler=client)` names another. It needs `dask` (`pip install azolla[dask]`).
 
         Args:
             dsk: A graph: a dictionary, a `HighLevelGraph`, or an expression that has one.
@@ -145,7 +145,7 @@ class Collections(Core):
 
         >>> import dask.array
         >>> ones = client.persist(dask.array.ones(10, chunks=5))
-        >>> int(ones.sum().compute(scheduler=client.get))
+        >>> int(ones.sum().compute())
         10
         """
         dask: Any = import_module("dask")

@@ -417,12 +417,14 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
     ) -> Any:
         """Cancels tasks and what depends on them.
 
-        A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`.
+        A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`. If
+        other clients of the cluster have futures on a task, or on what needs it, the task goes on for them, and only
+        this client's futures on it read cancelled. Futures of other clusters stay as they are.
 
         Args:
             futures: Futures, nested as for `gather`.
             asynchronous: True gives an awaitable; so does an asynchronous client.
-            force: Taken as Dask takes it: there is one client, so cancelling always holds.
+            force: True cancels the tasks for all clients.
             reason: Taken as Dask takes it.
             msg: Taken as Dask takes it.
 
@@ -431,8 +433,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         >>> [future.status for future in futures]
         ['cancelled', 'cancelled']
         """
-        for future in futures_in(futures):
-            future._cancel()
+        self._cancel(futures_in(futures), force)
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
     def retry(self, futures: Any, asynchronous: bool | None = None) -> Any:
@@ -453,7 +454,8 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         ["invalid literal for int() with base 10: 'seven'"]
         """
         for future in futures_in(futures):
-            future._retry()
+            if future.client is None or future.client.cluster is self.cluster:
+                future._retry()
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
     # --- The cluster

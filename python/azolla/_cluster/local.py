@@ -303,8 +303,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         return self._own_client()
 
     def _own_client(self) -> "Client":
-        """Returns the cluster's own client. It holds the futures in published datasets, also after a publisher leaves.
-        """
+        """Returns the cluster's own client. It holds the futures in published datasets, also after a publisher leaves."""
         if "client" not in self._helpers:
             self._helpers.setdefault("client", self._client_class(self, set_as_default=False))
         own: Client = self._helpers["client"]

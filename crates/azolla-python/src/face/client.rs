@@ -45,6 +45,22 @@ impl Core {
             .map_err(|_| PyRuntimeError::new_err("this client is started already"))
     }
 
+    /// Cancels the tasks of these futures for this client, or with `force` for all clients. Futures of other clusters stay
+    /// as they are.
+    fn _cancel(&self, futures: Vec<Bound<'_, Future>>, force: bool) -> PyResult<()> {
+        let shared = self.shared()?;
+        shared.check_process()?;
+        for future in futures {
+            let future = future.get();
+            if future.shared().is_ok_and(|of| Arc::ptr_eq(&of.engine, &shared.engine))
+                && let Some(job) = future.live()
+            {
+                shared.cancel(&job, force);
+            }
+        }
+        Ok(())
+    }
+
     /// Closes a guest: its futures hold nothing any more, and its cluster goes on.
     fn _leave(&self, py: Python<'_>) {
         if let Some(shared) = self.shared.get()

@@ -115,7 +115,7 @@ impl Endings {
             Ok(job) => {
                 self.completions.add(&job, token);
                 let listener: Arc<dyn Listen> = Arc::<Completions<PyJob>>::clone(&self.completions);
-                future.get().shared()?.listen_for_leaving(&listener, token);
+                future.get().shared()?.listen_for_leaving(&listener, token, Some(&job));
             }
             Err(_) => {
                 let mut pending = self.pending();

@@ -45,7 +45,12 @@ pub(crate) fn gather<'py>(
     let is_list = listed.is_some();
     let jobs = listed.map_or_else(|| nested(futures), Ok)?;
     let until = if errors == Errors::Raise { Until::AllOrFailure } else { Until::All };
-    wait::wait(py, &jobs, until, None, Some(shared).filter(|shared| shared.is_guest()))?;
+    let since = shared.epoch();
+    wait::wait(py, &jobs, until, None, Some(shared).filter(|shared| shared.is_one_of_several()))?;
+    // A future that the client has cancelled, for itself alone, raises before those that have not ended.
+    if errors == Errors::Raise && shared.epoch() != since {
+        shared.check_not_dropped(py, &jobs, since)?;
+    }
     if errors == Errors::Raise {
         raise_first_failure(py, &jobs)?;
         if is_list && !jobs.iter().any(|job| job.caller().is_some()) {

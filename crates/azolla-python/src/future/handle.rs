@@ -21,8 +21,9 @@ pub(crate) struct Future {
 }
 
 pub(super) enum Handle {
-    /// The job counts this handle.
-    Live(Arc<PyJob>),
+    /// The job counts this handle. The number is the epoch of the future: by it, the client knows whether it has
+    /// cancelled the future for itself alone.
+    Live(Arc<PyJob>, u32),
     /// The future was released, or never had a job.
     Gone(Box<Gone>),
 }
@@ -45,8 +46,8 @@ impl Future {
     pub(crate) fn new(py: Python<'_>, job: Arc<PyJob>, shared: Arc<Shared>) -> Self {
         // When two futures stand on one job, the collector must see both.
         job.hidden.show(py);
-        let handle = if shared.remember(&job) {
-            Handle::Live(job)
+        let handle = if let Some(epoch) = shared.remember(&job) {
+            Handle::Live(job, epoch)
         } else {
             // Another thread closed the client just now.
             if job.header().remove_future() {
@@ -85,8 +86,8 @@ impl Future {
             return None;
         }
         match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
-            Handle::Live(job) => Some(Arc::clone(job)),
-            Handle::Gone(..) => None,
+            Handle::Live(job, epoch) if !self.was_dropped(job, *epoch) => Some(Arc::clone(job)),
+            _ => None,
         }
     }
 
@@ -99,9 +100,14 @@ impl Future {
         })
     }
 
+    /// Returns true if the client has cancelled this future, and the task goes on for other clients.
+    fn was_dropped(&self, job: &Arc<PyJob>, epoch: u32) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.has_dropped(job, epoch))
+    }
+
     pub(crate) fn key_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
-            Handle::Live(job) => Arc::clone(job),
+            Handle::Live(job, _) => Arc::clone(job),
             Handle::Gone(gone) => return Ok(gone.key.bind(py).clone()),
         };
         Ok(job.key(py))
@@ -115,7 +121,8 @@ impl Future {
         let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         match &*handle {
             Handle::Gone(gone) => gone.status,
-            Handle::Live(job) => Some(match job.header().status() {
+            Handle::Live(job, epoch) if self.was_dropped(job, *epoch) => Some("cancelled"),
+            Handle::Live(job, _) => Some(match job.header().status() {
                 Status::Pending => "pending",
                 Status::Finished => "finished",
                 Status::Failed => "error",
@@ -127,9 +134,9 @@ impl Future {
 
 /// Gives up one handle on its job.
 pub(super) fn let_go(shared: Option<&Shared>, handle: &Handle) {
-    if let (Some(shared), Handle::Live(job)) = (shared, handle) {
+    if let (Some(shared), Handle::Live(job, epoch)) = (shared, handle) {
         job.hidden.forget();
-        shared.let_go(job);
+        shared.let_go(job, *epoch);
     }
 }
 

@@ -35,7 +35,7 @@ impl Future {
     /// engine keeps the inputs of a task until the task has run.
     pub(crate) fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let job = match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
-            Handle::Live(job) => Some(Arc::clone(job)),
+            Handle::Live(job, _) => Some(Arc::clone(job)),
             Handle::Gone(gone) => gone.job.upgrade(),
         };
         match job {
@@ -50,19 +50,21 @@ impl Future {
         let deadline = wait::deadline(timeout)?;
         // The loop is for a retry: a task that failed may be pending again by now.
         while job.header().status() == Status::Pending {
-            let guest = self.shared.as_deref().filter(|shared| shared.is_guest());
+            let guest = self.shared.as_deref().filter(|shared| shared.is_one_of_several());
             wait::wait(py, std::slice::from_ref(&job), Until::All, deadline, guest)?;
+            self.job(py)?; // the client may have cancelled it for itself alone
         }
         Ok(job)
     }
 
     /// Blocks as `wait` does. A future that was released counts as ended.
     fn wait_if_live(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        self.shared()?.check_process()?;
-        if self.live().is_some() {
-            self.wait(py, timeout)?;
+        let shared = self.shared()?;
+        shared.check_process()?;
+        match self.live().map(|_| self.wait(py, timeout)) {
+            Some(Err(error)) if self.live().is_some() || shared.has_left() => Err(error),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Returns None, or an awaitable of None where callers await.
@@ -227,7 +229,8 @@ impl Future {
 
     /// Cancels the task and what depends on it.
     ///
-    /// A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`.
+    /// A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`. If
+    /// other clients of the cluster have futures on the task, it goes on for them, unless `force` is true.
     #[pyo3(signature = (reason=None, msg=None, force=false))]
     fn cancel<'py>(
         &self,
@@ -236,8 +239,8 @@ impl Future {
         msg: Option<Py<PyAny>>,
         force: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = (reason, msg, force);
-        self._cancel()?;
+        let _ = (reason, msg);
+        self._cancel(force)?;
         self.ready(py)
     }
 
@@ -247,11 +250,11 @@ impl Future {
         self.ready(py)
     }
 
-    fn _cancel(&self) -> PyResult<()> {
+    #[pyo3(signature = (force=false))]
+    fn _cancel(&self, force: bool) -> PyResult<()> {
         if let (Some(shared), Some(job)) = (&self.shared, self.live()) {
             shared.check_process()?;
-            shared.engine.cancel(&job);
-            job.forget_call();
+            shared.cancel(&job, force);
         }
         Ok(())
     }
@@ -351,7 +354,7 @@ impl Future {
     /// and what several futures keep alive, is not for one future to show.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.handle.try_lock().as_deref() {
-            Ok(Handle::Live(job)) if job.header().has_one_future() => job.traverse(&visit),
+            Ok(Handle::Live(job, _)) if job.header().has_one_future() => job.traverse(&visit),
             _ => Ok(()),
         }
     }

@@ -13,26 +13,57 @@ use pyo3::types::{PyFloat, PyInt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Waits for jobs. `guest` is the client that has the futures, if that client may leave the cluster during the wait.
+/// Waits for jobs. `several` is the client that has the futures, if its waits may end before the jobs do: it may leave the
+/// cluster, or cancel a future while the job goes on for other clients.
 pub(crate) fn wait(
     py: Python<'_>,
     jobs: &[Arc<PyJob>],
     until: Until,
     deadline: Option<Instant>,
-    guest: Option<&Shared>,
+    several: Option<&Shared>,
+) -> PyResult<()> {
+    let Some(client) = several else { return wait_for_all(py, jobs, until, deadline, None) };
+    let (mut jobs, since) = (jobs.to_vec(), client.epoch());
+    loop {
+        match wait_for_all(py, &jobs, until, deadline, Some((client, since))) {
+            Err(_) if !client.has_left() && is_over(client, &jobs, since) => {
+                // A future that was cancelled has ended.
+                if until != Until::All {
+                    return Ok(());
+                }
+                jobs.retain(|job| !client.has_dropped(job, since));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Returns true if the client has cancelled futures on one of the jobs, for itself alone, since this epoch.
+fn is_over(client: &Shared, jobs: &[Arc<PyJob>], since: u32) -> bool {
+    client.epoch() != since && jobs.iter().any(|job| client.has_dropped(job, since))
+}
+
+fn wait_for_all(
+    py: Python<'_>,
+    jobs: &[Arc<PyJob>],
+    until: Until,
+    deadline: Option<Instant>,
+    several: Option<(&Shared, u32)>,
 ) -> PyResult<()> {
     let result = py.detach(|| {
         with_worker(|worker| {
             let in_task = worker.is_some();
             let mut outside = outside(deadline);
             let mut interrupted = || {
-                if guest.is_some_and(Shared::has_left) {
+                if several.is_some_and(|(client, since)| {
+                    client.has_left() || is_over(client, jobs, since)
+                }) {
                     return Err(left());
                 }
                 if in_task { Ok(()) } else { outside() }
             };
             let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =
-                if in_task && guest.is_none() { None } else { Some(&mut interrupted) };
+                if in_task && several.is_none() { None } else { Some(&mut interrupted) };
             azolla::runtime::wait(worker, jobs, until, Patience { deadline, interrupt })
         })
     });

@@ -23,7 +23,7 @@ pub(crate) fn wait_for(
         let future = future?.cast_into::<Future>()?;
         let shared = future.get().shared()?;
         shared.check_process()?;
-        if guest.is_none() && shared.is_guest() {
+        if guest.is_none() && shared.is_one_of_several() {
             guest = Some(Arc::clone(shared));
         }
         match future.get().live() {

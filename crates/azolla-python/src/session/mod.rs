@@ -6,6 +6,7 @@
 pub(crate) mod core;
 pub(crate) mod forked;
 mod guest;
+mod interest;
 pub(crate) mod owner;
 pub(crate) mod shared;
 pub(crate) mod thread;

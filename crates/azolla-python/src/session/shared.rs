@@ -2,6 +2,7 @@
 //! whether they may still be used.
 
 use super::guest::{Guest, Held};
+use super::interest::{Dropped, Waits};
 use super::thread;
 use crate::interpreter::forks;
 use crate::interpreter::imports::{error, python};
@@ -25,6 +26,8 @@ pub(crate) struct Cluster {
     forks: u64,
     /// Its clients, by the numbers that their tasks carry.
     clients: Mutex<Vec<Weak<Shared>>>,
+    /// More than one client has joined.
+    has_several: AtomicBool,
     /// The record of what happens to the tasks, once a caller has asked for it. No thread may wait for this
     /// lock while it holds the GIL.
     pub(crate) story: Mutex<Option<Story>>,
@@ -46,12 +49,24 @@ pub(crate) struct Shared {
     /// For such a guest: the same client as tasks use it, which never leaves. A task may go on after its
     /// client has left, because another client wants its result. The task's own futures must stay alive.
     in_tasks: Option<Arc<Shared>>,
+    /// The jobs that the client has cancelled for itself alone, and its waits. Tasks and others share them.
+    dropped: Arc<Dropped>,
+    waits: Arc<Waits>,
 }
 
 impl Cluster {
     pub(crate) fn new(engine: Arc<Engine<PyJob>>, object: Py<PyAny>, number: u128) -> Arc<Self> {
         let (clients, story) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { engine, object, number, forks: forks::forks(), clients, story })
+        let has_several = AtomicBool::new(false);
+        Arc::new(Self {
+            engine,
+            object,
+            number,
+            forks: forks::forks(),
+            clients,
+            has_several,
+            story,
+        })
     }
 
     fn clients(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
@@ -129,6 +144,7 @@ impl Shared {
         let mut clients = cluster.clients();
         let number = clients.len() as u32;
         let asynchronous = Arc::new(AtomicBool::new(false));
+        let (dropped, waits) = (Arc::new(Dropped::default()), Arc::new(Waits::new()));
         let one = |client, guest, in_tasks| {
             Arc::new(Self {
                 engine: Arc::clone(&cluster.engine),
@@ -138,11 +154,16 @@ impl Shared {
                 asynchronous: Arc::clone(&asynchronous),
                 guest,
                 in_tasks,
+                dropped: Arc::clone(&dropped),
+                waits: Arc::clone(&waits),
             })
         };
         let in_tasks = guest.then(|| one(client.clone_ref(py), None, None));
         let shared = one(client, guest.then(Guest::new), in_tasks);
         clients.push(Arc::downgrade(&shared));
+        if clients.len() > 1 {
+            cluster.has_several.store(true, Ordering::Release);
+        }
         shared
     }
 
@@ -216,22 +237,56 @@ impl Shared {
         self.guest.is_some()
     }
 
-    /// Counts one more future of this client on a job. Returns false if the client has left: the caller must
-    /// then make no live future.
-    pub(crate) fn remember(&self, job: &Arc<PyJob>) -> bool {
-        self.guest.as_ref().is_none_or(|guest| guest.remember(job))
+    /// Returns true if the cluster has had other clients. Then this client's waits may end before their jobs do.
+    pub(crate) fn is_one_of_several(&self) -> bool {
+        self.guest.is_some() || self.cluster.has_several.load(Ordering::Acquire)
     }
 
-    /// Counts one future of this client fewer on a job, and tells the engine if it was the job's last. After
-    /// the client has left this does nothing: leaving has counted all its futures off.
-    pub(crate) fn let_go(&self, job: &Arc<PyJob>) {
+    /// Counts one more future of this client on a job. Returns the future's epoch, or `None` if the client has left:
+    /// the caller must then make no live future.
+    pub(crate) fn remember(&self, job: &Arc<PyJob>) -> Option<u32> {
+        match &self.guest {
+            Some(guest) => guest.remember(job, &self.dropped),
+            None => Some(self.dropped.epoch()),
+        }
+    }
+
+    /// Returns the epoch of the futures that the client makes now.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.dropped.epoch()
+    }
+
+    /// Returns true if the client has cancelled, for itself alone, a future of this epoch on the job.
+    pub(crate) fn has_dropped(&self, job: &Arc<PyJob>, epoch: u32) -> bool {
+        self.dropped.covers(job, epoch)
+    }
+
+    /// Returns an error if the client has cancelled one of these jobs, for itself alone, since this epoch.
+    pub(crate) fn check_not_dropped(
+        &self,
+        py: Python<'_>,
+        jobs: &[Arc<PyJob>],
+        since: u32,
+    ) -> PyResult<()> {
+        match jobs.iter().find(|job| self.has_dropped(job, since)) {
+            Some(job) => {
+                let message = format!("{}: the task was cancelled", job.key_text(py));
+                Err(error(py, "FutureCancelledError", &message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Counts one future of this client fewer on a job, and tells the engine if it was the job's last. It does nothing
+    /// for a future that was counted off already, when the client left or dropped its interest in the job.
+    pub(crate) fn let_go(&self, job: &Arc<PyJob>, epoch: u32) {
         // In a forked child the lock may be held for ever, and the engine runs only in the parent.
         if self.is_forked() {
             return;
         }
         let mut last = None;
         if let Some(guest) = &self.guest
-            && !guest.let_go(job, &mut last)
+            && !guest.let_go(job, epoch, &self.dropped, &mut last)
         {
             return;
         }
@@ -239,24 +294,90 @@ impl Shared {
         drop(last); // with nothing locked: it may drop Python objects
     }
 
-    /// Has `who` told when the job settles and when the client leaves. It may be told of both.
+    /// Has `who` told when the job settles, and when the client leaves or drops its interest in the job. It may be told
+    /// of two of these.
     pub(crate) fn listen(&self, job: &PyJob, who: &Arc<dyn Listen>, token: usize) {
         job.header().listen(who, token);
-        self.listen_for_leaving(who, token);
+        self.listen_for_leaving(who, token, Some(job));
     }
 
-    /// Has `who` told when the client leaves, or at once if it has left.
-    pub(crate) fn listen_for_leaving(&self, who: &Arc<dyn Listen>, token: usize) {
-        if let Some(guest) = &self.guest {
-            guest.listen_for_leaving(who, token);
+    /// Has `who` told when the client leaves, or at once if it has left; and when it drops its interest in the job.
+    pub(crate) fn listen_for_leaving(
+        &self,
+        who: &Arc<dyn Listen>,
+        token: usize,
+        job: Option<&PyJob>,
+    ) {
+        if self.is_one_of_several() {
+            self.waits.add(who, token, job);
         }
     }
 
     /// Leaves the cluster: the futures of this client hold nothing from now on.
     pub(crate) fn leave(&self) {
         let Some(guest) = &self.guest else { return };
-        for Held { job, futures } in guest.leave() {
+        let held = guest.leave();
+        self.waits.end();
+        for Held { job, futures } in held {
             self.remove_futures(&job, futures);
+        }
+    }
+
+    /// Cancels a job for this client, and what depends on it. What other clients want too goes on for them, unless
+    /// `force` is true.
+    pub(crate) fn cancel(&self, job: &Arc<PyJob>, force: bool) {
+        let several = !force && self.cluster.has_several.load(Ordering::Acquire);
+        let (wanted, others) =
+            if several { self.wanted_by_others(job) } else { Default::default() };
+        if !wanted.iter().any(|one| Arc::ptr_eq(one, job)) {
+            self.engine.cancel(job);
+            job.forget_call();
+            return;
+        }
+        for job in &wanted {
+            self.drop_interest(job);
+        }
+        for job in &others {
+            self.engine.cancel(job);
+            job.forget_call();
+        }
+    }
+
+    /// Has all futures of this client on the job read cancelled, and ends their waits. The job goes on.
+    fn drop_interest(&self, job: &Arc<PyJob>) {
+        // In a task `self` is the client as tasks use it. The client itself has counted the futures.
+        let itself = self.cluster.clients().get(self.number as usize).and_then(Weak::upgrade);
+        let held = match itself.as_ref().and_then(|itself| itself.guest.as_ref()) {
+            Some(guest) => guest.drop_interest(job, &self.dropped),
+            None => {
+                self.dropped.add(job);
+                None
+            }
+        };
+        self.waits.end_those_for(job);
+        self.remove_futures(job, held.map_or(0, |held| held.futures));
+    }
+
+    /// Returns the jobs that go on for other clients when this client cancels `job`, then those that do not. They are
+    /// `job` and what depends on it.
+    fn wanted_by_others(&self, job: &Arc<PyJob>) -> (Vec<Arc<PyJob>>, Vec<Arc<PyJob>>) {
+        let clients: Vec<_> = self.cluster.clients().iter().filter_map(Weak::upgrade).collect();
+        let is_wanted = |job: &Arc<PyJob>| {
+            let of_guests = clients.iter().filter_map(|one| Some(one.guest.as_ref()?.holds(job)));
+            let of_guests: u32 = of_guests.sum();
+            clients.iter().filter(|one| one.number != self.number).any(|other| match &other.guest {
+                Some(guest) => guest.holds(job) > 0,
+                // The client that owns the cluster counts none: the futures that no guest has are its own.
+                None => job.header().futures() > of_guests,
+            })
+        };
+        // What depends on a job that another client has itself goes on with it.
+        if is_wanted(job) {
+            return (vec![Arc::clone(job)], Vec::new());
+        }
+        match job.header().id() {
+            Some(task) => self.engine.part(task, is_wanted),
+            None => Default::default(),
         }
     }
 

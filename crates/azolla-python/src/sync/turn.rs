@@ -160,7 +160,7 @@ impl PyTurn {
         let there = waiting.as_mut().map(|waiting| waiting.stand(&who)).ok_or_else(Self::over)?;
         drop(waiting);
         if !there {
-            self.shared.listen_for_leaving(&who, 0);
+            self.shared.listen_for_leaving(&who, 0, None);
         }
         Ok(there)
     }

@@ -226,6 +226,12 @@ impl Header {
         self.futures.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
+    /// The number of futures.
+    #[must_use]
+    pub fn futures(&self) -> u32 {
+        self.futures.load(Ordering::Acquire)
+    }
+
     /// Returns true if there is exactly one future.
     #[must_use]
     pub fn has_one_future(&self) -> bool {

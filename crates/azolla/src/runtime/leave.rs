@@ -1,11 +1,12 @@
-//! A client leaves an engine that other clients go on using: the tasks that were only its own are
-//! cancelled.
+//! What becomes of the tasks of one client among several. A client leaves the engine: the tasks that were only its own
+//! are cancelled. A client cancels a task: what other clients want is told apart.
 
 use super::engine::{Engine, PORTION};
 use super::header::Header;
 use super::job::Job;
 use azolla_core::{Event, TaskId};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// A task that has not ended.
 struct Unfinished {
@@ -43,6 +44,47 @@ impl<J: Job + ?Sized> Engine<J> {
                 }
             });
         }
+    }
+
+    /// Parts a task and the unfinished tasks that depend on it, at any distance. First come those that are wanted, with
+    /// all that they need; then the others. It looks in portions, while tasks come and go.
+    pub fn part(
+        &self,
+        task: TaskId,
+        is_wanted: impl Fn(&Arc<J>) -> bool,
+    ) -> (Vec<Arc<J>>, Vec<Arc<J>>) {
+        let mut found: FxHashMap<TaskId, (Arc<J>, Vec<TaskId>)> = FxHashMap::default();
+        let mut next = vec![task];
+        while !next.is_empty() {
+            self.with(|locked| {
+                for _ in 0..PORTION {
+                    let Some(id) = next.pop() else { break };
+                    if found.contains_key(&id) {
+                        continue;
+                    }
+                    let Some(job) = locked.payload(id) else { continue };
+                    let dependents = locked.state.scheduler.neighbours(id).1;
+                    next.extend(&dependents);
+                    found.insert(id, (job, dependents));
+                }
+            });
+        }
+        let mut inputs: FxHashMap<TaskId, Vec<TaskId>> = FxHashMap::default();
+        for (id, (_, dependents)) in &found {
+            for dependent in dependents {
+                inputs.entry(*dependent).or_default().push(*id);
+            }
+        }
+        let wanted = found.iter().filter(|(_, (job, _))| is_wanted(job));
+        let mut needed: Vec<TaskId> = wanted.map(|(id, _)| *id).collect();
+        let mut kept = Vec::new();
+        while let Some(id) = needed.pop() {
+            if let Some((job, _)) = found.remove(&id) {
+                kept.push(job);
+                needed.extend(inputs.remove(&id).unwrap_or_default());
+            }
+        }
+        (kept, found.into_values().map(|(job, _)| job).collect())
     }
 
     fn unfinished(&self, theirs: impl Fn(&Header) -> bool) -> FxHashMap<TaskId, Unfinished> {

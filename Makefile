@@ -24,7 +24,7 @@ unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-models test-python counts lint format docs screenshots bench bench-peers extension FORCE
+.PHONY: help demo test test-rust test-models test-python wheels counts lint format docs screenshots bench bench-peers extension FORCE
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -42,7 +42,7 @@ demo: extension ## the evolving workflow in Python and in Rust, on real files (F
 		cargo run $(LOCKED) --quiet --profile quick -p azolla --example evolving_workflow -- "$$folder"; \
 	step "Python: examples/seed_workflow.py" $(LIMIT) $(VENV)/bin/python examples/seed_workflow.py
 
-test: test-rust test-models test-python ## everything: Rust, the shuttle models, Python
+test: test-rust test-models wheels test-python ## everything: Rust, the shuttle models, Python
 
 # azolla-python is tested from Python: a Rust test of it would need a libpython to link, which not every machine has.
 test-rust: $(VENV)/ready ## unit, swarm and documentation tests of the Rust crates
@@ -58,6 +58,9 @@ ifneq ($(wildcard crates/azolla/tests/model.rs),)
 	$(STEP) "build the shuttle models" $(LIMIT) env $(SHUTTLE) --no-run
 	$(STEP) "shuttle models" $(LIMIT) env $(SHUTTLE) $(MODEL)
 endif
+
+wheels: extension ## a wheel for each Python of this machine, and the seed's workflow on it alone
+	$(STEP) "wheels" $(LIMIT) $(VENV)/bin/python scripts/wheels.py $(VENV)/bin/maturin $(TARGET)/maturin $(LOCKED) --profile quick
 
 test-python: $(VENV)/tools extension ## pytest
 	$(STEP) "Python tests" $(LIMIT) $(VENV)/bin/python -m pytest python/tests

@@ -62,6 +62,7 @@ HELD = {
     "test_first_exception_some_already_complete": 1.5,
     "test_first_exception_one_already_failed": 2,
     "test_zero_timeout": 2,
+    "test_future_times_out": 1,
     "test_cancel_futures": 0.1,
 }
 

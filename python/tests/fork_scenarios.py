@@ -10,10 +10,14 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from azolla import Client, Future, as_completed, get_client, wait
+
+# From Python 3.12 on a fork beside threads warns, and to fork beside threads is what these programs are for.
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 #: How long a child may take, in seconds.
 LIMIT = 20.0

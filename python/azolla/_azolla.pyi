@@ -195,8 +195,8 @@ class Future(Generic[_T_co]):
             WaitCycleError: The task in which this is called would wait for itself.
             ClosedClientError: The client was closed during the wait.
 
-        >>> client.submit(divmod, 1, 0).exception()
-        ZeroDivisionError('integer division or modulo by zero')
+        >>> client.submit(int, "x").exception()
+        ValueError("invalid literal for int() with base 10: 'x'")
         """
 
     def traceback(self, timeout: _Timeout = None) -> TracebackType | None:

@@ -30,14 +30,9 @@ def allocated() -> int:
     libc.free(buffer)
     of_all = report[report.rindex("</heap>") :]
 
-    def number(pattern: str) -> int:
-        found = re.search(pattern, of_all)
-        assert found is not None, of_all
-        return int(found[1])
-
-    free = number(r'total type="fast" count="\d+" size="(\d+)"') + number(r'total type="rest" count="\d+" size="(\d+)"')
-    mapped = number(r'total type="mmap" count="\d+" size="(\d+)"')
-    return number(r'system type="current" size="(\d+)"') - free + mapped
+    sizes = {name: int(size) for name, size in re.findall(r'type="(\w+)"(?: count="\d+")? size="(\d+)"', of_all)}
+    # The newest of glibc has no fast bins any more.
+    return sizes["current"] - sizes.get("fast", 0) - sizes["rest"] + sizes["mmap"]
 
 
 def nothing(_: object) -> None:

@@ -69,10 +69,12 @@ impl<'py> Walk<'_, 'py> {
                 contents.del_item(*name)?;
             }
         }
-        // Asking a class without annotations for them gives it an empty dict, which must not change the digest.
-        let annotations = intern!(self.py, "__annotations__");
-        if contents.get_item(annotations)?.is_some_and(|found| !found.is_truthy().unwrap_or(true)) {
-            contents.del_item(annotations)?;
+        // Python gives a class without annotations an empty dict (3.14: None as the function that makes them) when
+        // they are asked for. That must not change the digest.
+        for name in ["__annotations__", "__annotate_func__"] {
+            if contents.get_item(name)?.is_some_and(|found| !found.is_truthy().unwrap_or(true)) {
+                contents.del_item(name)?;
+            }
         }
         self.dict(Tag::Dict, &contents)
     }

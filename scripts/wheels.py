@@ -70,7 +70,9 @@ def try_wheel(python: str, wheel: Path, own: Path) -> None:
     install = [sys.executable, "-m", "pip", "--python", own / "bin/python", "install", "--quiet", "--no-deps"]
     subprocess.run([*install, "--disable-pip-version-check", wheel], check=True)
     workflow = ROOT / "examples/seed_workflow.py"
-    subprocess.run([own / "bin/python", "-I", workflow, "--scale", "0.1"], cwd=own, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [own / "bin/python", "-I", workflow, "--scale", "0.1"], cwd=own, check=True, stdout=subprocess.DEVNULL
+    )
 
 
 if __name__ == "__main__":

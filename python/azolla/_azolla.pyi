@@ -621,24 +621,31 @@ class Worker:
         """True in the child of a fork that a task has made."""
 
     def begin(self) -> bool:
-        """Makes this the worker of the calling thread. Returns False if the thread comes too late, and must end."""
+        """Makes this the worker of the calling thread. Returns False if the thread must end: it comes too late, or its
+        worker has left.
+        """
 
     def end(self) -> None:
         """Makes the worker leave the engine."""
 
+    def rest(self) -> bool:
+        """Waits until there may be a call to make. Returns False if the thread must end."""
+
     def next(self) -> _Task | None:
-        """Waits for the next call to make, and returns it. Returns None if the thread must end."""
+        """Returns the next call to make if there is one now. If there is none, the loop must `rest`."""
 
     def done(self, result: Any) -> _Task | None:
         """Ends the call with this result. In the child of a fork the call was the whole program, so this raises
         SystemExit.
 
-        Returns the next call to make if there is one now. If there is none, the loop asks `next` for it, after it has
-        let go of everything of this task.
+        Returns the next call to make if there is one now. If there is none, the loop lets go of everything of this
+        task, and rests.
         """
 
-    def failed(self, error: BaseException) -> None:
-        """Ends the call with this exception. In the child of a fork it raises the exception again."""
+    def failed(self, error: BaseException) -> bool:
+        """Ends the call with this exception. Returns False if no call is at hand. In the child of a fork it raises the
+        exception again.
+        """
 
 @final
 class Running:

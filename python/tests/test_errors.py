@@ -169,7 +169,28 @@ def test_a_childs_error_goes_through_its_parent(client: Client) -> None:
 
     error = client.submit(parent, key="parent").exception()
     assert type(error) is ValueError
-    assert error.__notes__ == ["in the azolla task child", "in the azolla task parent"]
+    assert error.__notes__ == ["in the azolla task child"], "one note, of the task that raised it"
+    del error
+
+
+def test_an_exception_that_many_tasks_raise_gets_one_note(client: Client) -> None:
+    shared = ValueError("always the same")
+    futures = client.map(fail, [shared] * 200, pure=False)
+    wait(futures)
+    assert len(shared.__notes__) == 1
+    shared.__traceback__ = None
+
+    def waits(futures: list[Future[Any]]) -> None:
+        futures[0].result()
+
+    async def awaits(futures: list[Future[Any]]) -> None:
+        await futures[0]
+
+    child = client.submit(fail, KeyError("own"), key="raises-it")
+    error = client.submit(awaits, [child], key="lets-it-through").exception()
+    assert error.__notes__ == ["in the azolla task raises-it"]
+    error = client.submit(waits, [child], key="lets-it-through-too").exception()
+    assert error.__notes__ == ["in the azolla task raises-it"]
     del error
 
 

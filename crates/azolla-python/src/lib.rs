@@ -15,7 +15,7 @@ mod token;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+#[pymodule(gil_used = true)]
 fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<submit::actor::ActorFuture>()?;
     module.add_class::<submit::actor::Method>()?;

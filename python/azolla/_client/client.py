@@ -365,7 +365,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
         begin = partial(_await.run_for, answer, thread.loop, func, args, kwargs)
         with _await.in_task(_azolla.thread_running()):
-            thread.post(begin, partial(_refuse, answer))
+            thread.post(begin, partial(_refuse, answer), partial(_await.answered, answer))
         # In a task this is a wait like any other: the task lends its slot meanwhile.
         lent = _azolla.secede()
         try:

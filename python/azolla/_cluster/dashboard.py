@@ -8,10 +8,12 @@ import os
 import threading
 import traceback
 import warnings
+from functools import partial
 from typing import Any, cast
 
 from azolla._azolla import ClusterCore, Dashboard
 from azolla._base import leave as _leave
+from azolla._base.threads import LastingThread
 from azolla._run.current import current
 
 
@@ -70,7 +72,7 @@ class Dashboarded:
         except OSError as error:
             warnings.warn(f"the client has no dashboard: {error}", RuntimeWarning, stacklevel=4)
             return
-        thread = threading.Thread(target=_serve, args=(dashboard,), name=f"{self.name}-dashboard", daemon=True)
+        thread = LastingThread(partial(_serve, dashboard), f"{self.name}-dashboard")
         try:
             _leave.start(thread)
         except BaseException:

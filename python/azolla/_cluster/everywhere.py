@@ -1,13 +1,11 @@
 """The parts of `Client` that act on every worker, beside its tasks: calls, plugins, uploaded modules and restarts."""
 
 import asyncio
-import contextlib
 import contextvars
 import importlib
 import inspect
 import os
 import sys
-import threading
 import uuid
 import zipfile
 from collections.abc import Callable, Iterable
@@ -17,10 +15,12 @@ from typing import Any, Protocol
 
 from azolla._azolla import Core
 from azolla._base import leave as _leave
+from azolla._base.threads import LastingThread
 from azolla._base.time import Timeout, seconds
 from azolla._cluster import workers as _workers
 from azolla._cluster.workers import Worker
 from azolla._run.awaiting import answer
+from azolla._run.own_thread import on_own_thread
 from azolla._run.transitions import Listeners, PluginListener
 
 
@@ -338,34 +338,9 @@ async def _call(worker: Worker | None, function: Callable[..., Any], args: Any, 
         kwargs = kwargs | {"dask_worker": worker}
     context = contextvars.copy_context()
     context.run(_workers.here.set, worker)
-    loop = asyncio.get_running_loop()
     if inspect.iscoroutinefunction(function):
-        return await loop.create_task(function(*args, **kwargs), context=context)
-    outcome = loop.create_future()
-
-    def settle(error: BaseException | None, result: Any) -> None:
-        if outcome.cancelled():
-            return
-        if error is not None:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(result)
-
-    def call() -> None:
-        error, result = None, None
-        process = os.getpid()
-        try:
-            result = context.run(function, *args, **kwargs)
-        except BaseException as raised:
-            # asyncio allows no future to raise StopIteration.
-            error = RuntimeError(f"{raised!r}") if isinstance(raised, StopIteration) else raised
-        if os.getpid() != process:
-            _leave.child(error)
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and the waiting call with it
-            loop.call_soon_threadsafe(settle, error, result)
-
-    _leave.start(threading.Thread(target=call, name="azolla-run", daemon=True))
-    return await outcome
+        return await asyncio.get_running_loop().create_task(function(*args, **kwargs), context=context)
+    return await on_own_thread(partial(context.run, function, *args, **kwargs))
 
 
 def _takes(function: Callable[..., Any], name: str) -> bool:
@@ -398,12 +373,14 @@ def tear_down(cluster: _Cluster, patience: float) -> None:
     if not calls or _leave.ending:
         return
 
+    remaining = iter(calls)
+
     def all_of_them() -> None:
-        for call in calls:
+        for call in remaining:
             result = call()
             if inspect.iscoroutine(result):
                 asyncio.run(result)
 
-    thread = threading.Thread(target=all_of_them, name=f"{cluster.name}-teardown", daemon=True)
+    thread = LastingThread(all_of_them, f"{cluster.name}-teardown")
     _leave.start(thread)
     thread.join(patience)

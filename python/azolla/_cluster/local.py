@@ -348,7 +348,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         try:
             thread = self._on_loop()
             begin = partial(_await.begin, thread.loop, coroutine, running, context, self._listeners)
-            thread.post(begin, partial(_await.close_unbegun, coroutine))
+            thread.post(begin, partial(_await.close_unbegun, coroutine), partial(_await.driven, running))
         except BaseException:
             coroutine.close()
             raise

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from azolla._azolla import Core
 from azolla._run.awaiting import answer
+from azolla._run.helper_threads import CallbackThread
 
 _MISSING: Any = object()
 
@@ -46,6 +47,7 @@ class Metadata(Core):
 
     cluster: _Cluster
     _handlers: dict[str, Callable[[Any], object]]
+    _callback_thread: CallbackThread
 
     # --- Metadata
 
@@ -142,6 +144,7 @@ class Metadata(Core):
         'it grows'
         >>> client.unsubscribe_topic("news")
         """
+        self._callback_thread.start()
         self._handlers[topic] = handler
 
     def unsubscribe_topic(self, topic: str) -> None:

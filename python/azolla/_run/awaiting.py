@@ -136,6 +136,16 @@ def begin(
     return task
 
 
+def driven(running: Running, task: "asyncio.Task[None]") -> None:
+    """Ends the azolla task whose coroutine has ended, if that did not do so.
+
+    The asyncio task may have been cancelled before its first step, or an exception may have come up in azolla's own code.
+    """
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    if error is not None:
+        running.failed(error)
+
+
 def coroutine_frames(loop: asyncio.AbstractEventLoop) -> list[tuple[Any, list[FrameType]]]:
     """Returns the key and the stack of each coroutine task on a loop. A stack begins with its outermost frame."""
     stacks = []
@@ -200,6 +210,13 @@ def run_for(
     return task
 
 
+def answered(answer: "concurrent.futures.Future[Any]", task: "asyncio.Task[None]") -> None:
+    """Settles `answer` after its call has ended, if the call did not do so."""
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    if error is not None:
+        _settle(answer, None, error)
+
+
 async def _answer(
     answer: "concurrent.futures.Future[Any]", func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
@@ -212,6 +229,11 @@ async def _answer(
         error = raised
     if os.getpid() != process:
         _leave.child(error)
+    _settle(answer, result, error)
+    del error  # its traceback refers to this frame, and the frame would refer to it
+
+
+def _settle(answer: "concurrent.futures.Future[Any]", result: Any, error: BaseException | None) -> None:
     # `answer` may be settled already: the caller gave up, or learnt that the client is closed.
     with contextlib.suppress(concurrent.futures.InvalidStateError):
         if isinstance(error, asyncio.CancelledError):
@@ -220,4 +242,3 @@ async def _answer(
             answer.set_exception(error)
         else:
             answer.set_result(result)
-    del error  # its traceback refers to this frame, and the frame would refer to it

@@ -17,6 +17,7 @@ from typing import Any
 
 from azolla._base import leave as _leave
 from azolla._base.errors import ClosedClientError
+from azolla._base.threads import LastingThread
 
 
 class LoopThread:
@@ -24,27 +25,24 @@ class LoopThread:
 
     def __init__(self, name: str, begin: Callable[[], None]) -> None:
         self.loop = asyncio.new_event_loop()
-        self._begin = begin
+        self._name = name
+        self._begin: Callable[[], None] | None = begin
         self._stopping = False
-        self._starts, self._numbers = count(), count()
+        self._numbers = count()
         #: The `give_up` callbacks of posted work that has not ended, by number. Each is called if the loop ends first.
         self._posted: dict[int, Callable[[], object]] = {}
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        #: The thread that runs the loop, or was to. The first to enter a thread here starts it.
+        self._threads: dict[None, LastingThread] = {}
 
     @property
     def ident(self) -> int | None:
         """Python's identifier of the thread; None before the thread has been started."""
-        return self._thread.ident
+        thread = self._threads.get(None)
+        return None if thread is None else thread.ident
 
     def start(self) -> None:
-        """Starts the thread. Only the first call has an effect."""
-        if next(self._starts) > 0:
-            return
-        try:
-            _leave.start(self._thread)
-        except BaseException:
-            self.discard()
-            raise
+        """Starts the thread. Only the first call has an effect, unless the system had no thread to give then."""
+        _start_once(self._threads, self._run, self._name)
 
     def discard(self) -> None:
         """Closes a loop whose thread was never started."""
@@ -52,19 +50,28 @@ class LoopThread:
         self.loop.close()
         self._give_up()
 
-    def post(self, begin: Callable[[], "asyncio.Task[Any]"], give_up: Callable[[], object]) -> None:
-        """Has the loop call `begin`, which must return an asyncio task.
+    def post(
+        self,
+        begin: Callable[[], "asyncio.Task[Any]"],
+        give_up: Callable[[], object],
+        ended: Callable[["asyncio.Task[Any]"], object],
+    ) -> None:
+        """Has the loop call `begin`, which must return an asyncio task, and `ended` with that task at its end.
 
         If the loop ends before that task does, `give_up` is called instead, on the thread that notices.
         """
         number = next(self._numbers)
         self._posted[number] = give_up
 
+        def over(task: "asyncio.Task[Any]") -> None:
+            self._posted.pop(number, None)
+            ended(task)
+
         def run() -> None:
             if self._stopping:
                 self._give_up()
             elif number in self._posted:
-                begin().add_done_callback(lambda task: self._posted.pop(number, None))
+                begin().add_done_callback(over)
 
         try:
             self.loop.call_soon_threadsafe(run)
@@ -78,15 +85,22 @@ class LoopThread:
                 self._posted.popitem()[1]()
 
     def _run(self) -> None:
-        self._begin()
-        del self._begin  # it refers to the cluster, which may be dropped before its loop ends
+        # Whatever escapes this function, the thread calls it again.
+        if self.loop.is_closed():
+            return
+        if self._begin is not None:
+            self._begin()
+            self._begin = None  # it refers to the cluster, which may be dropped before its loop ends
         asyncio.set_event_loop(self.loop)
-        try:
+        if self._stopping:
+            self.loop.call_soon(self.loop.stop)  # what escaped may have taken an earlier stop with it
+        while True:
             self.loop.run_forever()
-            self._stopping = True
+            if self._stopping:  # otherwise a callback has stopped the loop
+                break
+        try:
             self._cancel_tasks()
         finally:
-            self._stopping = True
             self.loop.close()
             self._give_up()
 
@@ -103,15 +117,16 @@ class LoopThread:
 
     def is_current(self) -> bool:
         """Returns true on the loop's own thread."""
-        return threading.current_thread() is self._thread
+        return threading.current_thread() is self._threads.get(None)
 
     def stop(self, timeout: float) -> None:
         """Stops the loop, and waits up to `timeout` seconds for its thread to end."""
         self._stopping = True
         with contextlib.suppress(RuntimeError):  # the loop has just been closed
             self.loop.call_soon_threadsafe(self.loop.stop)
-        if not self.is_current() and self._thread.ident is not None:
-            self._thread.join(timeout)
+        thread = self._threads.get(None)
+        if thread is not None and not self.is_current() and thread.ident is not None:
+            thread.join(timeout)
             # A callback may block the loop for ever: its waiters must not wait for it.
             self._give_up()
 
@@ -121,18 +136,19 @@ class CallbackThread:
 
     def __init__(self, name: str) -> None:
         self._queue: queue.SimpleQueue[tuple[Callable[[Any], object], Any] | None] = queue.SimpleQueue()
-        self._starts = count()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._name = name
+        #: The thread, as in `LoopThread`.
+        self._threads: dict[None, LastingThread] = {}
+
+    def start(self) -> None:
+        """Starts the thread, unless it has been started. If the system has no thread to give, a later call tries again."""
+        if not _leave.ending:
+            _start_once(self._threads, self._run, self._name)
 
     def post(self, function: Callable[[Any], object], future: Any) -> None:
-        """Has the thread call `function(future)`. The first call starts the thread."""
+        """Has the thread call `function(future)`."""
         self._queue.put((function, future))
-        if next(self._starts) == 0:
-            try:
-                _leave.start(self._thread)
-            except BaseException:
-                self._starts = count()
-                raise
+        self.start()
 
     def _run(self) -> None:
         while self._call_one():
@@ -159,8 +175,23 @@ class CallbackThread:
     def stop(self, timeout: float) -> None:
         """Ends the thread after the callbacks posted so far, and waits up to `timeout` seconds for it to end."""
         self._queue.put(None)
-        if threading.current_thread() is not self._thread and self._thread.ident is not None:
-            self._thread.join(timeout)
+        thread = self._threads.get(None)
+        if thread is not None and threading.current_thread() is not thread and thread.ident is not None:
+            thread.join(timeout)
+
+
+def _start_once(threads: dict[None, LastingThread], work: Callable[[], object], name: str) -> None:
+    """Starts a thread, unless `threads` holds one that was started. To enter a dictionary is a single step."""
+    if threads:
+        return
+    made = LastingThread(work, name)
+    if threads.setdefault(None, made) is made:
+        try:
+            _leave.start(made)
+        except BaseException:
+            if made.ident is None:  # Ctrl-C may have interrupted the wait for a thread that runs already
+                threads.pop(None)
+            raise
 
 
 def _show(args: "_Unraisable") -> None:

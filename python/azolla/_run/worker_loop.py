@@ -2,20 +2,24 @@
 
 The loop is written in Python so that no native frame ever lies below the user's code. When the interpreter ends, it
 takes down every thread that wakes; it can do so cleanly only where no native frame is on the thread's stack.
+
+Whatever escapes the loop fails the task at hand, if there is one, and the loop begins again on the same thread.
 """
 
 import threading
+from functools import partial
 
 from azolla._azolla import Worker
 from azolla._base import leave as _leave
+from azolla._base.threads import LastingThread, report
 from azolla._run import transitions as _transitions
 from azolla._run.transitions import Listeners
 
 
 def start(threads: set[threading.Thread], listeners: Listeners, worker: Worker) -> None:
     """Starts a thread for a worker. `threads` holds the thread while it lives."""
-    name, args = f"azolla-{worker.number}", (threads, listeners, worker)
-    thread = threading.Thread(target=_work, args=args, name=name, daemon=True)
+    work, escaped = partial(_work, threads, listeners, worker), partial(_escaped, worker)
+    thread = LastingThread(work, f"azolla-{worker.number}", escaped)
     threads.add(thread)
     try:
         _leave.start(thread)
@@ -26,27 +30,28 @@ def start(threads: set[threading.Thread], listeners: Listeners, worker: Worker) 
 
 
 def _work(threads: set[threading.Thread], listeners: Listeners, worker: Worker) -> None:
-    if not worker.begin():
-        return
-    threads.add(threading.current_thread())
-    try:
-        while _run_some(worker, listeners):
-            pass
-    except BaseException as error:
-        if worker.forked:
-            _leave.child(error)
-        raise
-    finally:
+    if worker.begin():
+        threads.add(threading.current_thread())
+        # An exception that another thread sends to a sleeping worker comes up after `rest`, when no task is at hand.
+        while worker.rest():
+            _run_some(worker, listeners)
         worker.end()
-        threads.discard(threading.current_thread())
+    threads.discard(threading.current_thread())
 
 
-def _run_some(worker: Worker, listeners: Listeners) -> bool:
+def _escaped(worker: Worker, error: BaseException) -> None:
+    if worker.forked:
+        _leave.child(error)
+    if not worker.failed(error):
+        report(error)
+
+
+def _run_some(worker: Worker, listeners: Listeners) -> None:
     # A function of its own: when it returns, its locals are gone, and the wait for the next task keeps none of this
     # one's objects alive.
     task = worker.next()
     if task is None:
-        return False
+        return
     # `while True` compiles to an unconditional jump back, `while task is not None` to a conditional one. CPython 3.11
     # specialises code only when it enters a function or jumps back unconditionally.
     while True:
@@ -63,7 +68,7 @@ def _run_some(worker: Worker, listeners: Listeners) -> bool:
             if listeners and not worker.forked:
                 _transitions.raised(listeners, error)
             worker.failed(error)
-            return True
+            return
         del run, call, kwargs
         if listeners and not worker.forked:
             _transitions.returned(listeners, result)
@@ -71,4 +76,4 @@ def _run_some(worker: Worker, listeners: Listeners) -> bool:
         task = worker.done(result)
         del result
         if task is None:
-            return True
+            return

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from azolla._azolla import Core
 from azolla._base import leave as _leave
+from azolla._base.threads import LastingThread
 from azolla._run.awaiting import answer
 from azolla._run.recorder import Recorder
 from azolla._watch.introspection import function_of, own_frames
@@ -124,7 +125,7 @@ class Profiler:
         self._stopped = threading.Event()
         #: The latest cycles: when each began, and its samples.
         self._cycles: deque[tuple[float, _Samples]] = deque(maxlen=_CYCLES)
-        self._thread = threading.Thread(target=self._run, name=f"{cluster.name}-profile", daemon=True)
+        self._thread = LastingThread(self._run, f"{cluster.name}-profile")
 
     def start(self) -> None:
         _leave.start(self._thread)
@@ -183,8 +184,12 @@ def _profiler_of(client: Any) -> Profiler:
         made = Profiler(cluster)
         profiler = cluster._helpers.setdefault("profiler", made)
         if profiler is made:
-            begin(client, "profile")
-            made.start()
+            try:
+                begin(client, "profile")
+                made.start()
+            except BaseException:
+                cluster._helpers.pop("profiler", None)  # the next call tries again
+                raise
     return profiler
 
 

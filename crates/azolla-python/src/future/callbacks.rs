@@ -8,12 +8,27 @@ use crate::task::job::PyJob;
 use azolla::runtime::{Job, Listen, Status};
 use pyo3::intern;
 use pyo3::prelude::*;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A done-callback on its way to the client's callback thread.
 pub(super) struct Callback {
     pub(super) shared: Arc<Shared>,
     pub(super) call: Mutex<Option<(Py<PyAny>, Py<Future>)>>,
+}
+
+/// Starts the client's thread for callbacks, which raises if the system has no thread to give. When a task ends, that
+/// would be too late to tell the caller.
+pub(super) fn begin_callbacks(py: Python<'_>, shared: &Shared) -> PyResult<()> {
+    if !shared.has_callbacks.load(Ordering::Relaxed) {
+        let client = shared.client(py)?;
+        if !client.is_none() {
+            let thread = client.getattr(intern!(py, "_callback_thread"))?;
+            thread.call_method0(intern!(py, "start"))?;
+        }
+        shared.has_callbacks.store(true, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 impl Callback {

@@ -1,7 +1,7 @@
 //! The methods of `Future` for Python, and what they share: waiting, results and awaitables.
 
 use super::actor::proxy;
-use super::callbacks::{Callback, Listening, LoopCallback};
+use super::callbacks::{Callback, Listening, LoopCallback, begin_callbacks};
 use super::handle::{Future, Handle, let_go, raise, value};
 use super::wait;
 use crate::interpreter::forks::forks;
@@ -288,6 +288,7 @@ impl Future {
         let future = this.get();
         let shared = future.shared()?;
         shared.check_process()?;
+        begin_callbacks(py, shared)?;
         let callback = Arc::new(Callback {
             shared: Arc::clone(shared),
             call: Mutex::new(Some((r#fn.unbind(), this.clone().unbind()))),

@@ -8,6 +8,7 @@ use azolla::runtime::{Job, Listen};
 use azolla_core::Outcome;
 use pyo3::prelude::*;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// A task that runs on the cluster's event loop.
@@ -18,11 +19,13 @@ pub(crate) struct Running {
     /// The number of the worker whose thread began the task.
     worker: u16,
     since: Instant,
+    /// The task's end has been reported. Only the first report counts.
+    ended: AtomicBool,
 }
 
 impl Running {
     pub(crate) fn new(job: Arc<PyJob>, cluster: Arc<Cluster>, worker: u16) -> Self {
-        Self { job, cluster, worker, since: Instant::now() }
+        Self { job, cluster, worker, since: Instant::now(), ended: AtomicBool::new(false) }
     }
 }
 
@@ -55,6 +58,9 @@ impl Running {
     /// Ends the task with this result.
     fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
         drop(self.job.finish(result));
         self.cluster.engine.finish_detached(&self.job, false, self.since.elapsed());
         Ok(())
@@ -63,8 +69,11 @@ impl Running {
     /// Ends the task with this exception, or queues it again for a retry.
     pub(crate) fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
         // An actor's call that is a coroutine has given up its turn, and gets no second one.
-        match fail(&self.job, &error, !self.job.is_actor_call)? {
+        match fail(&self.job, &error, !self.job.is_actor_call) {
             Outcome::Again => self.cluster.engine.again_detached(&self.job),
             _ => self.cluster.engine.finish_detached(&self.job, true, self.since.elapsed()),
         }

@@ -10,3 +10,4 @@ pub(crate) mod imports;
 pub(crate) mod observed;
 pub(crate) mod raised;
 pub(crate) mod size;
+pub(crate) mod threads;

@@ -7,6 +7,7 @@ use crate::future::handle::value;
 use crate::future::running::Running;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::interpreter::imports::python;
+use crate::interpreter::threads::at_end_of_thread;
 use crate::session::owner::{Owner, set_owner};
 use crate::session::shared::Cluster;
 use crate::session::thread::{self, own};
@@ -82,20 +83,20 @@ impl PyWorker {
 
 #[pymethods]
 impl PyWorker {
-    /// Makes this the worker of the calling thread. Returns False if the thread comes too late, and must end.
-    fn begin(&self) -> bool {
-        let worker = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let begun = worker.is_some();
-        thread::begin(worker);
-        set_owner(Some(Arc::clone(&self.owner)));
-        begun
+    /// Makes this the worker of the calling thread. Returns False if the thread must end: it comes too late, or its
+    /// worker has left.
+    fn begin(&self, py: Python<'_>) -> PyResult<bool> {
+        if locked(&self.waiting).is_some() {
+            at_end_of_thread(py, leave)?;
+            thread::begin(locked(&self.waiting).take());
+            set_owner(Some(Arc::clone(&self.owner)));
+        }
+        Ok(own(|_| ()).is_ok())
     }
 
     /// Makes the worker leave the engine.
     fn end(&self) {
-        thread::end();
-        set_owner(None);
-        drop(EMPTY.take().map(ManuallyDrop::into_inner));
+        leave();
     }
 
     /// True in the child of a fork that a task has made.
@@ -110,26 +111,32 @@ impl PyWorker {
         self.number
     }
 
-    /// Waits for the next call to make, and returns it. Returns None if the thread must end.
-    fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
-        loop {
-            let rest = std::mem::replace(&mut *locked(&self.rest), Rest::None);
-            match rest {
-                Rest::None => {}
-                Rest::Sleep(sleeper) => py.detach(|| sleeper.sleep()),
-                Rest::End => return Ok(None),
+    /// Waits until there may be a call to make. Returns False if the thread must end.
+    fn rest(&self, py: Python<'_>) -> bool {
+        let rest = std::mem::replace(&mut *locked(&self.rest), Rest::None);
+        match rest {
+            Rest::None => true,
+            Rest::Sleep(sleeper) => {
+                py.detach(|| sleeper.sleep());
+                true
             }
-            if let Some(call) = self.next_at_hand(py)? {
-                return Ok(Some(call));
+            Rest::End => {
+                *locked(&self.rest) = Rest::End;
+                false
             }
         }
+    }
+
+    /// Returns the next call to make if there is one now. If there is none, the loop must `rest`.
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
+        self.next_at_hand(py)
     }
 
     /// Ends the call with this result. In the child of a fork the call was the whole program, so this raises
     /// SystemExit.
     ///
-    /// Returns the next call to make if there is one now. If there is none, the loop asks `next` for it, after it has
-    /// let go of everything of this task.
+    /// Returns the next call to make if there is one now. If there is none, the loop lets go of everything of this
+    /// task, and rests.
     fn done<'py>(&self, result: Bound<'py, PyAny>) -> PyResult<Option<Task<'py>>> {
         static COROUTINE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = result.py();
@@ -152,18 +159,26 @@ impl PyWorker {
         self.next_at_hand(py)
     }
 
-    /// Ends the call with this exception. In the child of a fork it raises the exception again.
-    fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
+    /// Ends the call with this exception. Returns False if no call is at hand. In the child of a fork it raises the
+    /// exception again.
+    fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<bool> {
         if self.is_forked() {
             return Err(PyErr::from_value(error));
         }
         check_empty(error.py())?;
-        let job = own(|worker| worker.job().map(Arc::clone))?;
-        let Some(job) = job else { return Ok(()) };
-        let outcome = fail(&job, &error, true)?;
+        let Ok(Some(job)) = own(|worker| worker.job().map(Arc::clone)) else { return Ok(false) };
+        let outcome = fail(&job, &error, true);
         drop(job);
-        own(|worker| worker.finish(outcome))
+        own(|worker| worker.finish(outcome))?;
+        Ok(true)
     }
+}
+
+/// Makes this thread's worker leave the engine, if it has one.
+fn leave() {
+    thread::end();
+    set_owner(None);
+    drop(EMPTY.take().map(ManuallyDrop::into_inner));
 }
 
 impl PyWorker {
@@ -213,7 +228,7 @@ fn prepare<'py>(py: Python<'py>, call: Option<(Call, bool)>) -> PyResult<Option<
     let outcome = match call.map(|(call, has_futures)| task(py, call, has_futures)) {
         Some(Ok(task)) => return Ok(Some(task)),
         Some(Err(error)) => match own(|worker| worker.job().map(Arc::clone))? {
-            Some(job) => fail(&job, error.into_value(py).bind(py).as_any(), true)?,
+            Some(job) => fail(&job, error.into_value(py).bind(py).as_any(), true),
             None => return Ok(None),
         },
         None => Outcome::Failed,

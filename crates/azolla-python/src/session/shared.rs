@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) number: u32,
     /// True for a client made with `asynchronous=True`: on an event loop, its blocking calls return awaitables.
     pub(crate) asynchronous: Arc<AtomicBool>,
+    /// The client's thread for done-callbacks has been started.
+    pub(crate) has_callbacks: AtomicBool,
     /// The jobs that the client's futures hold, for a client that may leave its cluster; `None` for a client
     /// that closes its cluster with itself.
     guest: Option<Guest>,
@@ -152,6 +154,7 @@ impl Shared {
                 client,
                 number,
                 asynchronous: Arc::clone(&asynchronous),
+                has_callbacks: AtomicBool::new(false),
                 guest,
                 in_tasks,
                 dropped: Arc::clone(&dropped),

@@ -9,49 +9,75 @@ use azolla_core::Outcome;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTraceback};
+use pyo3::types::{PyDict, PyList, PyString, PyTraceback};
 use std::sync::Arc;
 
+/// How the note begins that tells which task has raised an exception.
+const NOTE: &str = "in the azolla task ";
+
 /// Stores the error of a call, or uses up a retry. The task is put back only if `may_return` is true.
-pub(crate) fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> PyResult<Outcome> {
-    static RESCHEDULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+///
+/// Whatever the exception's own code does stays in here: the task ends in any case.
+pub(crate) fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> Outcome {
     let py = error.py();
-    let reschedule = python(py, &RESCHEDULE, "azolla._base.errors", "Reschedule")?;
-    if may_return && (error.is_instance(reschedule)? || job.header().take_retry()) {
-        return Ok(Outcome::Again);
+    if may_return && (asks_for_another_run(error) || job.header().take_retry()) {
+        return Outcome::Again;
     }
-    let traceback = users_traceback(error)?;
+    let traceback = users_traceback(error);
     // The worker's own frame would keep the call's arguments alive.
     set_traceback(error, traceback.as_ref());
-    let note = format!("in the azolla task {}", job.key_text(py));
-    let notes = error.getattr(intern!(py, "__notes__"));
-    let noted = notes.is_ok_and(|notes| notes.contains(&note).unwrap_or(false));
-    if !noted {
-        // A class may refuse notes. Its error is stored all the same.
-        let _ = error.call_method1(intern!(py, "add_note"), (note,));
-    }
+    note(job, error);
     let raised = Raised::new(error.clone().unbind(), traceback.map(Bound::unbind));
     job.hidden.show(py);
     job.store(Err(Failure::Raised(Arc::new(raised))));
     if job.is_actor_call {
         job.forget_call();
     }
-    Ok(Outcome::Failed)
+    Outcome::Failed
+}
+
+/// Returns true for `Reschedule`. This looks at the exception's type, since its `__class__` may be code of its own.
+fn asks_for_another_run(error: &Bound<'_, PyAny>) -> bool {
+    static RESCHEDULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let reschedule = python(error.py(), &RESCHEDULE, "azolla._base.errors", "Reschedule");
+    reschedule.and_then(|class| error.get_type().is_subclass(class)).unwrap_or(false)
+}
+
+/// Notes on an exception that this task has raised it, unless it bears such a note: the first task has raised it, and
+/// others have let it through.
+fn note(job: &PyJob, error: &Bound<'_, PyAny>) {
+    let py = error.py();
+    let is_ours = |note: Bound<'_, PyAny>| {
+        note.cast::<PyString>().is_ok_and(|note| note.to_string_lossy().starts_with(NOTE))
+    };
+    let notes = error.getattr(intern!(py, "__notes__")).ok();
+    let notes = notes.and_then(|notes| notes.cast_into_exact::<PyList>().ok());
+    if !notes.is_some_and(|notes| notes.iter().any(is_ours)) {
+        // A class may refuse notes. Its error is stored all the same.
+        let _ =
+            error.call_method1(intern!(py, "add_note"), (format!("{NOTE}{}", job.key_text(py)),));
+    }
 }
 
 /// Returns the traceback, beginning with the first frame that is not azolla's own.
-fn users_traceback<'py>(error: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTraceback>>> {
+fn users_traceback<'py>(error: &Bound<'py, PyAny>) -> Option<Bound<'py, PyTraceback>> {
     let py = error.py();
     // This asks the interpreter, since the exception's class may have attributes of its own.
     let mut traceback = PyErr::from_value(error.clone()).traceback(py);
-    while let Some(first) = &traceback {
-        let globals = first.getattr(intern!(py, "tb_frame"))?.getattr(intern!(py, "f_globals"))?;
-        let module = globals.call_method1(intern!(py, "get"), (intern!(py, "__name__"),))?;
-        let module = module.cast::<PyString>().map(|name| name.to_string_lossy().into_owned());
-        if !module.is_ok_and(|name| name.starts_with("azolla.")) {
-            break;
-        }
-        traceback = first.getattr(intern!(py, "tb_next"))?.cast_into().ok();
+    while let Some(first) = &traceback
+        && is_azollas(first).unwrap_or(false)
+    {
+        traceback = first.getattr(intern!(py, "tb_next")).ok()?.cast_into().ok();
     }
-    Ok(traceback)
+    traceback
+}
+
+/// Returns true for a frame of azolla's own modules. A function's globals may be of a class of its own, so this asks the
+/// dictionary that they are.
+fn is_azollas(traceback: &Bound<'_, PyTraceback>) -> PyResult<bool> {
+    let py = traceback.py();
+    let globals = traceback.getattr(intern!(py, "tb_frame"))?.getattr(intern!(py, "f_globals"))?;
+    let module = globals.cast::<PyDict>()?.get_item(intern!(py, "__name__"))?;
+    let Some(module) = module else { return Ok(false) };
+    Ok(module.cast::<PyString>().is_ok_and(|name| name.to_string_lossy().starts_with("azolla.")))
 }

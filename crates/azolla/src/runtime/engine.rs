@@ -12,7 +12,7 @@ use super::kind_names::KindNames;
 use super::locked::{After, Locked, State, is_dropping, let_go, set_dropping, set_locked};
 use super::names::Names;
 use super::observe::{Keeps, Observations, Observer, What};
-use super::worker::Worker;
+use super::staff::Vacancies;
 use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering, fence};
 use crate::primitives::{Mutex, MutexGuard};
 use azolla_core::{Counts, Event, GroupId, Key, Outcome, Priority, TaskId, TaskView, WorkerId};
@@ -39,7 +39,8 @@ pub struct Engine<J: Job + ?Sized> {
     pub(super) number: u32,
     names: Names,
     groups: Groups,
-    runner: Box<dyn Runner<J>>,
+    pub(super) runner: Box<dyn Runner<J>>,
+    pub(super) vacancies: Vacancies,
 }
 
 /// The most failed tasks that are kept for a watcher.
@@ -69,6 +70,7 @@ impl<J: Job + ?Sized> Engine<J> {
             names: Names::new(),
             groups,
             runner,
+            vacancies: Vacancies::default(),
         });
         for group in engine.groups.all() {
             for _ in 0..engine.groups.slots_of(group) {
@@ -128,26 +130,6 @@ impl<J: Job + ?Sized> Engine<J> {
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
-    }
-
-    /// Has one more worker join a group, and starts its thread. Does nothing if the engine is
-    /// closing.
-    pub(crate) fn start_worker(self: &Arc<Self>, group: GroupId) -> io::Result<()> {
-        let joined = self.with(|locked| {
-            // Closing wakes all workers that have joined. Nothing would wake one that joins later.
-            if self.is_closing() {
-                return None;
-            }
-            let id = locked.handle(Event::Join(group)).joined?;
-            Some((id, locked.parker(id)))
-        });
-        match joined {
-            // If the runner has no thread for the worker, it drops it, and so the worker leaves.
-            Some((id, parker)) => {
-                self.runner.start(Worker::new(Arc::clone(self), id, group, parker))
-            }
-            None => Ok(()),
-        }
     }
 
     /// Submits a task. If a task with the same key is kept already, returns that one, with one more

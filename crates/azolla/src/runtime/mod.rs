@@ -26,6 +26,7 @@ mod observe;
 mod parker;
 mod shared_waker;
 mod slot;
+mod staff;
 mod story;
 #[cfg(all(test, not(azolla_shuttle)))]
 mod tests;

@@ -1,6 +1,8 @@
 //! The runtime with workers that the test moves by hand: what threads do only once in a while
 //! happens here every time.
 
+mod staff;
+
 use super::*;
 use azolla_core::{GroupId, Key, Outcome};
 use std::convert::Infallible;
@@ -240,33 +242,6 @@ fn when_the_engine_breaks_every_wait_ends_and_says_so() {
     engine.retry(&jobs[0]);
     if jobs[0].header.remove_future() {
         engine.release(&jobs[0].header);
-    }
-    engine.close();
-}
-
-#[test]
-fn a_thread_that_dies_in_a_task_fails_it_and_gives_back_what_it_had_claimed() {
-    let (engine, runner) = engine(1, 2);
-    let mut worker = runner.take().pop().unwrap();
-    for _ in 0..3 {
-        drop(submit(&engine));
-        assert!(matches!(worker.next_task(), Next::Run));
-        worker.finish(Outcome::Done);
-    }
-    let jobs: Vec<_> = (0..20).map(|_| submit(&engine)).collect();
-    assert!(matches!(worker.next_task(), Next::Run));
-    assert!(engine.counts().claimed > 0);
-    drop(worker);
-    assert_eq!(jobs[0].header.status(), Status::Failed);
-    let why = "the thread that ran this task has ended in the middle of it";
-    assert_eq!(jobs[0].failure().as_deref(), Some(why));
-    assert_eq!((engine.counts().claimed, engine.counts().ready), (0, 19));
-    engine.check().unwrap();
-    engine.start_worker(GroupId(0)).unwrap();
-    let mut worker = runner.take().pop().unwrap();
-    for job in &jobs[1..] {
-        assert!(runs(&mut worker, job));
-        worker.finish(Outcome::Done);
     }
     engine.close();
 }

@@ -324,7 +324,10 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
                 Some(Some(cycle)) => {
                     return Err(WaitError::cycle(&cycle));
                 }
-                Some(None) => self.engine.start_worker(self.group).map_err(WaitError::NoThread)?,
+                Some(None) => {
+                    self.engine.fill_vacancies();
+                    self.engine.start_worker(self.group).map_err(WaitError::NoThread)?;
+                }
             }
         }
     }

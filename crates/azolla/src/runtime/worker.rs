@@ -33,7 +33,7 @@ pub(super) struct Hand<J: ?Sized> {
     /// The tasks that wait below the current one on this stack, the lowest first, each with the
     /// nanoseconds that it had held the slot.
     pub(super) below: Vec<(Current<J>, u64)>,
-    finished: Vec<(TaskId, Outcome)>,
+    pub(super) finished: Vec<(TaskId, Outcome)>,
     /// The engine must hear of `finished` before anything else begins.
     tell_now: bool,
     /// When the first task of `finished` began, or when the current task went on after a wait.
@@ -41,11 +41,11 @@ pub(super) struct Hand<J: ?Sized> {
     /// How long the current task had held its slot before that wait, in nanoseconds.
     spent: u64,
     /// The worker has not been woken yet: it joins asleep, without a slot.
-    new: bool,
+    pub(super) new: bool,
     /// The engine has forgotten the worker, and may have given its number to another.
-    retired: bool,
+    pub(super) retired: bool,
     /// Jobs to drop once the engine is not locked.
-    gone: Vec<Arc<J>>,
+    pub(super) gone: Vec<Arc<J>>,
 }
 
 pub(super) struct Current<J: ?Sized> {
@@ -255,40 +255,13 @@ const WHILE: Duration = Duration::from_millis(20);
 impl<J: Job + ?Sized> Sleeper<J> {
     /// Sleeps until there may be something to do.
     pub fn sleep(self) {
+        self.engine.fill_vacancies();
         if self.doze && !self.parker.park_until(Instant::now() + WHILE) {
             self.engine.with(|locked| drop(locked.handle(Event::Stalled(self.worker))));
         } else if self.doze {
             return;
         }
         self.parker.park();
-    }
-}
-
-impl<J: Job + ?Sized> Drop for Worker<J> {
-    fn drop(&mut self) {
-        while let Some(job) = self.job() {
-            job.fail_by_engine("the thread that ran this task has ended in the middle of it");
-            self.finish(Outcome::Failed);
-            self.hand.lift();
-        }
-        let took = self.hand.took();
-        self.engine.with(|locked| {
-            self.hand.tell(locked, self.id, took);
-            // The engine may have handed over the next task of a chain just now. It has not begun,
-            // so another worker runs it.
-            while let Some(Current { task, job, .. }) = self.hand.current.take() {
-                self.hand.gone.push(job);
-                self.hand.finished.push((task, Outcome::Again));
-                self.hand.tell(locked, self.id, 0);
-            }
-            self.hand.give_back(locked);
-            if !self.hand.retired {
-                let answer = locked.handle(Event::Leave(self.id));
-                self.hand.take_back(answer.take_back, locked);
-            }
-        });
-        self.hand.let_go();
-        self.parker.end();
     }
 }
 

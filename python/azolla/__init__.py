@@ -33,6 +33,7 @@ from azolla._client.client import Client
 from azolla._client.executor import ClientExecutor
 from azolla._client.functions import (
     DoneAndNotDoneFutures,
+    default_client,
     fire_and_forget,
     futures_of,
     get_client,
@@ -89,6 +90,7 @@ __all__ = [
     "WorkerPlugin",
     "annotate",
     "as_completed",
+    "default_client",
     "fire_and_forget",
     "futures_of",
     "get_annotations",

@@ -37,6 +37,8 @@ __all__ = [
     "actor_state",
     "after_fork",
     "before_collection",
+    "coroutines_run_here",
+    "in_plain_task",
     "rejoin",
     "secede",
     "thread_client",
@@ -649,7 +651,11 @@ class Worker:
 
 @final
 class Running:
-    """A task that runs on the cluster's event loop."""
+    """A coroutine task, which runs on an event loop."""
+
+    @property
+    def cluster(self) -> int:
+        """The random number of the task's cluster."""
 
     @property
     def client(self) -> Client:
@@ -709,6 +715,12 @@ def secede() -> bool | None:
 
 def rejoin() -> bool:
     """Waits for a slot for the task on this thread. Returns False outside tasks."""
+
+def in_plain_task() -> bool:
+    """Returns true on the thread of a plain task."""
+
+def coroutines_run_here() -> None:
+    """Notes that coroutine tasks run on this thread, on an event loop of the program."""
 
 def thread_client() -> Client | None:
     """Returns the client whose task runs on this thread; None outside tasks."""

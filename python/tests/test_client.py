@@ -153,7 +153,9 @@ def test_one_that_is_not_to_be_the_default() -> None:
             Client.current()
         with client.as_current():
             assert Client.current() is Client.current(allow_global=False) is client
-    with Client(processes=False, threads_per_worker=1) as client:
-        assert Client.current() is client
-        with pytest.raises(ValueError, match="no client"):
-            Client.current(allow_global=False)
+    client = Client(processes=False, threads_per_worker=1)
+    assert Client.current() is client
+    with pytest.raises(ValueError, match="no client"):
+        Client.current(allow_global=False)
+    with client:
+        assert Client.current(allow_global=False) is client

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+import uuid
+from datetime import timedelta
+from typing import Any
 
 import adaptive
 import azolla
@@ -201,10 +204,72 @@ def test_coroutine_functions_run(client: Client) -> None:
 
 
 def test_bad_arguments_are_refused(client: Client) -> None:
-    with pytest.raises(TypeError, match="no argument 'priorty'"):
+    with pytest.raises(TypeError, match="unsupported arguments to ClientExecutor: \\['priorty'\\]"):
         client.get_executor(priorty=1)
     with pytest.raises(TypeError, match="takes a function first"):
         client.get_executor().submit(1)  # type: ignore[arg-type]
+
+
+NAMES = (
+    "key",
+    "workers",
+    "retries",
+    "priority",
+    "pure",
+    "resources",
+    "actor",
+    "func",
+    "self",
+    "fn",
+    "args",
+    "kwargs",
+    "timeout",
+)
+
+
+@pytest.mark.parametrize("pure", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_keywords_are_the_functions_own(client: Client, name: str, pure: bool) -> None:
+    def keywords(**kwargs: Any) -> dict[str, Any]:
+        return kwargs
+
+    executor = client.get_executor(pure=pure)
+    assert executor.submit(keywords, **{name: 1}).result() == {name: 1}
+    # azolla's futures among them are resolved, whatever they are called.
+    assert executor.submit(keywords, **{name: [client.submit(abs, -2)]}).result() == {name: [2]}
+
+
+def test_pure_calls_share_their_task_with_the_clients(client: Client) -> None:
+    def unique(n: int, key: int = 0) -> str:
+        return uuid.uuid4().hex
+
+    executor = client.get_executor(pure=True)
+    future = client.submit(unique, 1)
+    assert executor.submit(unique, 1).result() == future.result()
+    one, two = executor.submit(unique, 1, key=5), executor.submit(unique, 1, key=6)
+    assert one.result() != two.result()
+
+
+def test_timeouts_may_be_text(client: Client, gate: Gate) -> None:
+    executor = client.get_executor()
+    held = executor.submit(gate.hold, 1)
+    for waits in (held.result, held.exception):
+        with pytest.raises(TimeoutError):
+            waits(timeout="10ms")
+    with pytest.raises(TimeoutError):
+        list(executor.map(gate.hold, [2], timeout="10ms"))
+    gate.open()
+    assert list(executor.map(abs, [-1, -2], timeout=timedelta(minutes=2), chunksize=2)) == [1, 2]
+
+
+def test_shutdown_without_waiting_cancels_nothing(one_slot: Client, gate: Gate) -> None:
+    executor = one_slot.get_executor()
+    held, queued = executor.submit(gate.hold, 1), executor.submit(abs, -2)
+    gate.entered()
+    executor.shutdown(wait=False)
+    assert not held.done() and not queued.done()
+    gate.open()
+    assert (held.result(), queued.result()) == (1, 2)
 
 
 # --- What asks for an executor

@@ -9,6 +9,7 @@ from azolla._azolla import Endings, Future
 from azolla._base.errors import FutureCancelledError
 from azolla._base.time import Timeout
 from azolla._run.awaiting import wake
+from azolla._run.lending import pause, turn
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -107,6 +108,8 @@ class _Completions(Endings, Generic[T, Item]):
 
     async def __anext__(self) -> Item:
         loop = asyncio.get_running_loop()
+        if self.has_ready():
+            await turn()
         async with asyncio.timeout(self._seconds_left):
             while True:
                 # Another coroutine that iterates over this object may have taken the last future.
@@ -116,7 +119,7 @@ class _Completions(Endings, Generic[T, Item]):
                 future = self._next_or_listen(loop, partial(wake, waiter))
                 if future is not None:
                     return self._shown(future)
-                await waiter
+                await pause(waiter)
 
     def _shown(self, future: Future[T], raise_errors: bool = True) -> Item:
         if not self.with_results:

@@ -4,6 +4,7 @@ Dask's client is one class of some hundred methods, and azolla's must have them 
 which client is current, and how work is submitted, cancelled and retried. The rest comes from bases, one for each
 capability. A base keeps no state and overrides nothing, so a reader can take each alone:
 
+- `Loops` knows where its calls give awaitables, and on which event loop its coroutines run.
 - `Transfer` gathers results and scatters data.
 - `Collections` runs Dask's collections, and `Executors` makes `concurrent.futures` executors.
 - `Sharing` holds what all clients of a cluster have in common.
@@ -14,32 +15,29 @@ would need every signature and docstring twice.
 """
 
 import asyncio
-import concurrent.futures
 import contextlib
 import inspect
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Never, TypeVar
 
-from azolla import _azolla
 from azolla._azolla import Core
 from azolla._base import html as _html
 from azolla._base import leave as _leave
-from azolla._base.errors import ClosedClientError
 from azolla._base.futures import futures_in
 from azolla._base.imports import once_imported
-from azolla._base.time import Timeout, seconds
+from azolla._base.time import Timeout
 from azolla._client import dask_scheduler
 from azolla._client.collections import Collections
 from azolla._client.executor import Executors
+from azolla._client.loops import Loops
 from azolla._client.transfer import Transfer
 from azolla._cluster.local import JOIN, LocalCluster, find, refuse
 from azolla._cluster.sharing import Sharing
 from azolla._run import awaiting as _await
-from azolla._run.current import active, current, defaults
+from azolla._run.current import current, defaults, enter, leave
 from azolla._run.helper_threads import CallbackThread
 from azolla._watch.watching import Watching
 
@@ -48,7 +46,7 @@ R = TypeVar("R")
 _numbers = count(1)
 
 
-class Client(Transfer, Collections, Executors, Sharing, Watching):
+class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
     """Runs functions on the workers of a cluster, and gives futures on their results.
 
     Args:
@@ -60,8 +58,8 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
             a list of such, one for each worker.
         processes: Must be False so far: worker processes, which are Dask's default, are still to come.
         name: What the client is called.
-        set_as_default: If true, `get_client` and `Client.current` find this client, and Dask's collections compute on it:
-            `x.compute()`, `x.persist()`, `dask.compute(x)`.
+        set_as_default: If true, `get_client`, `Client.current` and Dask find this client: before any other within `with`
+            or `async with`, and elsewhere as long as it is the latest one open.
         asynchronous: If true, methods that would block return awaitables wherever an event loop runs on the calling
             thread; elsewhere (in plain tasks, done-callbacks and `asyncio.to_thread`) they block. Make such a client by
             `await Client(asynchronous=True, processes=False)` or in `async with`.
@@ -135,6 +133,8 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         self._join(self.cluster, weakref.ref(self), not self._own)
         self._set_asynchronous(asynchronous)
         self.cluster._clients[self._number] = weakref.ref(self)
+        self._bind_loop()
+        self._set_as_default = set_as_default
         if set_as_default:
             defaults[self._number] = weakref.ref(self)
             dask_scheduler.use(self._number)
@@ -154,18 +154,6 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         """
         return "closed" if self._closed else "running"
 
-    @property
-    def asynchronous(self) -> bool:
-        """Whether the methods that would block give awaitables where this is read.
-
-        An asynchronous client's do on any thread that runs an event loop. In a plain task, in a done-callback and in
-        `asyncio.to_thread` no loop runs, and they block. On the cluster's own event loop every client's give awaitables.
-
-        >>> client.asynchronous
-        False
-        """
-        return self._async_here()
-
     def close(self, timeout: Timeout = None) -> Any:
         """Lets go of all that the client's futures hold, and ends the client. Waits on its futures end.
 
@@ -182,7 +170,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         Traceback (most recent call last):
         azolla.ClosedClientError: submit: the client is closed
         """
-        if self._asynchronous and _running_loop() is not None:
+        if self._asynchronous and asyncio._get_running_loop() is not None:
             return self._close_async()
         self._end(JOIN)
         return None
@@ -194,7 +182,7 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         >>> client.status
         'closed'
         """
-        if self._asynchronous and _running_loop() is not None:
+        if self._asynchronous and asyncio._get_running_loop() is not None:
             return asyncio.to_thread(self._shut_down)
         self._shut_down()
         return None
@@ -228,21 +216,27 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         self.cluster._clients.pop(self._number, None)
 
     def __enter__(self) -> "Client":
+        if self._set_as_default:
+            enter(self)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        leave(self)
         self._end(JOIN)
 
     def __await__(self) -> Any:
         return self._itself().__await__()
 
     async def _itself(self) -> "Client":
+        self._bind_loop()
         return self
 
     async def __aenter__(self) -> "Client":
-        return self
+        self._bind_loop()
+        return self.__enter__()
 
     async def __aexit__(self, *exc_info: object) -> None:
+        leave(self)
         await self._close_async()
 
     def __del__(self) -> None:
@@ -263,8 +257,10 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
 
     @classmethod
     def current(cls, allow_global: bool = True) -> "Client":
-        """Returns the client of the task in which this is called, or of the enclosing `as_current`, or the latest open
-        client.
+        """Returns the client entered here by `with`, `async with` or `as_current`, or the task's own, or the latest open.
+
+        Each context has its own: a thread or a coroutine does not see what another has entered. A task does not see what
+        was entered where it was submitted.
 
         Args:
             allow_global: If true, the latest open client counts too.
@@ -289,95 +285,14 @@ class Client(Transfer, Collections, Executors, Sharing, Watching):
         True
         >>> other.close()
         """
-        token, user = active.set(weakref.ref(self)), object()
+        user = object()
+        enter(self)
         dask_scheduler.use(user)
         try:
             yield self
         finally:
             dask_scheduler.leave(user)
-            active.reset(token)
-
-    # --- Event loops
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The cluster's own event loop, on which coroutine tasks run. It has a thread of its own.
-
-        Raises:
-            ClosedClientError: The client is closed, and had no loop.
-
-        >>> import asyncio
-        >>> asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "slept"), client.loop).result()
-        'slept'
-        """
-        return self.cluster.loop
-
-    @overload
-    def sync(
-        self,
-        func: Callable[..., Coroutine[Any, Any, R]],
-        *args: Any,
-        asynchronous: Literal[True],
-        callback_timeout: Timeout = None,
-        **kwargs: Any,
-    ) -> Awaitable[R]: ...
-    @overload
-    def sync(
-        self,
-        func: Callable[..., Coroutine[Any, Any, R]],
-        *args: Any,
-        asynchronous: bool | None = None,
-        callback_timeout: Timeout = None,
-        **kwargs: Any,
-    ) -> R: ...
-    def sync(
-        self,
-        func: Callable[..., Coroutine[Any, Any, Any]],
-        *args: Any,
-        asynchronous: bool | None = None,
-        callback_timeout: Timeout = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Runs a coroutine function on the cluster's event loop, and waits for its result.
-
-        On that loop itself, and for an asynchronous client, this returns the coroutine instead.
-
-        Args:
-            func: The coroutine function.
-            *args: What to call it with.
-            asynchronous: True gives the coroutine in any case.
-            callback_timeout: Seconds, a `timedelta`, or text such as `"500ms"`, after which to give up, and to cancel
-                the coroutine; None for no limit.
-            **kwargs: What to call it with, by name.
-
-        Raises:
-            TimeoutError: The time was up.
-            Exception: Whatever the coroutine raises.
-
-        >>> async def total(numbers):
-        ...     return sum([await future for future in client.map(abs, numbers)])
-        >>> client.sync(total, [-1, 2, -3])
-        6
-        """
-        if asynchronous or (asynchronous is None and self._async_here()):
-            return func(*args, **kwargs)
-        thread = self.cluster._on_loop()
-        answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        begin = partial(_await.run_for, answer, thread.loop, func, args, kwargs)
-        with _await.in_task(_azolla.thread_running()):
-            thread.post(begin, partial(_refuse, answer), partial(_await.answered, answer))
-        # In a task this is a wait like any other: the task lends its slot meanwhile.
-        lent = _azolla.secede()
-        try:
-            limit = None if callback_timeout is None else seconds(callback_timeout)
-            return answer.result(limit)
-        except BaseException:
-            answer.cancel()
-            raise
-        finally:
-            del answer  # it holds an exception whose traceback refers to this frame
-            if lent:
-                _azolla.rejoin()
+            leave(self)
 
     def _post_callback(self, function: Callable[[Any], object], future: Any) -> None:
         if not _leave.ending:
@@ -529,18 +444,6 @@ def _whole(name: str, value: Any) -> int:
 
 def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) -> Iterable[Any]:
     return zip(*rows, strict=True) if rows else [()] * len(iterables)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _refuse(answer: "concurrent.futures.Future[Any]") -> None:
-    with contextlib.suppress(concurrent.futures.InvalidStateError):
-        answer.set_exception(ClosedClientError("the client was closed during the call"))
 
 
 def _joined(address: Any, given: dict[str, Any]) -> LocalCluster:

@@ -3,7 +3,9 @@
 import concurrent.futures
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures._base import CANCELLED, PENDING, RUNNING
 from types import CoroutineType
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -12,12 +14,20 @@ from azolla import _azolla
 from azolla._azolla import Core
 from azolla._base.errors import CancelledError, ClosedClientError
 from azolla._base.names import function_name
+from azolla._base.time import Timeout, seconds
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 #: The options of `submit` that an executor can apply to every task it submits.
 _OPTIONS = frozenset({"allow_other_workers", "fifo_timeout", "priority", "pure", "resources", "retries", "workers"})
+
+#: What `submit` takes for itself by name.
+_OWN = frozenset(
+    name
+    for name, parameter in inspect.signature(Core.submit).parameters.items()
+    if parameter.kind != parameter.VAR_KEYWORD
+)
 
 
 class Executors(Core):
@@ -50,6 +60,9 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
     `result()` or `exception()` takes no slot while it waits. Done-callbacks must not wait for other futures. Shutting
     the executor down leaves the client open.
 
+    All arguments of `submit` are the function's own, by name too (`key=`, `priority=`, `pure=`), as the standard library
+    has it. How the tasks run is said once, to `get_executor`. Timeouts may be text, as everywhere in azolla.
+
     >>> executor = client.get_executor()
     >>> executor.submit(pow, 2, 10).result()
     1024
@@ -58,7 +71,7 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
     def __init__(self, client: Core, **options: Any) -> None:
         unknown = sorted(options.keys() - _OPTIONS)
         if unknown:
-            raise TypeError(f"get_executor() has no argument {', '.join(map(repr, unknown))}")
+            raise TypeError(f"unsupported arguments to ClientExecutor: {unknown}")
         client._check_open("get_executor")
         super().__init__(sum(client.nthreads().values()))  # type: ignore[attr-defined]
         self._client = client
@@ -89,10 +102,35 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
 
     def _submit(self, answer: "ExecutorFuture[Any]", fn: Any, args: Any, kwargs: Any) -> Any:
         submit = functools.partial(self._client.submit, **self._options)
+        # The keywords travel in a dictionary: to `submit` some of their names mean something.
         if not self._pure:
-            return submit(_Call(answer, fn), *args, pure=False, **kwargs)
-        shared = submit(fn, *args, pure=True, **kwargs)
-        return submit(_Call(answer, _identity, function_name(fn)), shared, pure=False)
+            return submit(_Call(answer, fn), kwargs, *args, pure=False)
+        if kwargs.keys() & _OWN:
+            shared = submit(_WithKeywords(fn), kwargs, *args, pure=True)
+        else:
+            shared = submit(fn, *args, pure=True, **kwargs)
+        return submit(_Call(answer, _identity, function_name(fn)), {}, shared, pure=False)
+
+    def map(
+        self, fn: Callable[..., R], *iterables: Iterable[Any], timeout: Timeout = None, chunksize: int = 1, **more: Any
+    ) -> Iterator[R]:
+        """Runs `fn` on each item, and iterates over the results in the order of the items.
+
+        Args:
+            fn: The function.
+            *iterables: One for each argument of `fn`.
+            timeout: Seconds, a `timedelta`, or text such as `"500ms"`: how long from now on results may take.
+            chunksize: Accepted, and has no effect: each call is a task.
+            **more: What the standard library's `map` takes beside these.
+
+        Raises:
+            TimeoutError: The time is up before the next result is there.
+            RuntimeError: The executor was shut down.
+
+        >>> list(client.get_executor().map(abs, [-1, -2], timeout="10s"))
+        [1, 2]
+        """
+        return super().map(fn, *iterables, timeout=_limit(timeout), chunksize=chunksize, **more)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more calls. The calls that were submitted still run, and the client stays open.
@@ -124,6 +162,10 @@ class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
     #: The azolla future of the task, by which the task is cancelled. None once the task has ended.
     _task: Any = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiters: list[Any] = _Waiters()
+
     def cancel(self) -> bool:
         """Cancels the call, unless it runs or has ended, as any future of `concurrent.futures` does."""
         if not super().cancel():
@@ -133,17 +175,17 @@ class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
             self._task._cancel()
         return True
 
-    def result(self, timeout: float | None = None) -> R:
+    def result(self, timeout: Timeout = None) -> R:
         """Waits for the result, and returns it. In a task this takes no slot."""
         with contextlib.nullcontext() if self.done() else slot_lent():
-            return super().result(timeout)
+            return super().result(_limit(timeout))
 
-    def exception(self, timeout: float | None = None) -> BaseException | None:
+    def exception(self, timeout: Timeout = None) -> BaseException | None:
         """Waits for the call, and returns the exception that it has raised; None if it has succeeded. In a task this
         takes no slot.
         """
         with contextlib.nullcontext() if self.done() else slot_lent():
-            return super().exception(timeout)
+            return super().exception(_limit(timeout))
 
     def _begin(self) -> bool:
         """Returns true if the call may run. The first call after a cancellation notifies the waiters."""
@@ -185,7 +227,7 @@ class _Call:
         self.__name__ = name or function_name(function)
         self._answer, self._function = answer, function
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, kwargs: dict[str, Any], /, *args: Any) -> Any:
         if not self._answer._begin():
             return None
         try:
@@ -200,6 +242,41 @@ class _Call:
     # An exception is not reported here: the task may be retried. `_settle` reports it once the task has ended.
     async def _drive(self, coroutine: Any) -> None:
         self._answer._end(await coroutine)
+
+
+class _WithKeywords:
+    """A function whose keyword arguments come in a dictionary. Its pure keys are named after the function."""
+
+    def __init__(self, function: Any) -> None:
+        self.__name__ = function_name(function)
+        self._function = function
+
+    def __call__(self, kwargs: dict[str, Any], /, *args: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+    def __dask_tokenize__(self) -> Any:
+        return "azolla.keywords", self._function
+
+
+class _Waiters(list[Any]):
+    """Those who wait for a future by `concurrent.futures.wait` or `as_completed`. In a task their wait lends the slot."""
+
+    def append(self, waiter: Any) -> None:
+        if _azolla.in_plain_task() and type(waiter.event) is threading.Event:
+            waiter.event = _LendingEvent()
+        super().append(waiter)
+
+
+class _LendingEvent(threading.Event):
+    """An event that is waited for without a slot."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with contextlib.nullcontext() if self.is_set() else slot_lent():
+            return super().wait(timeout)
+
+
+def _limit(timeout: Timeout) -> float | None:
+    return None if timeout is None else seconds(timeout)
 
 
 def _identity(value: Any) -> Any:

@@ -14,6 +14,7 @@ from azolla._cluster import workers as _workers
 from azolla._cluster.workers import Worker
 from azolla._run import awaiting as _await
 from azolla._run.current import current_or_none
+from azolla._run.lending import turn
 
 T = TypeVar("T")
 
@@ -39,6 +40,24 @@ def get_client(address: str | None = None, timeout: Timeout = None, resolve_addr
         raise ValueError("no client: this is not called in a task, and no Client is open")
     if address is not None and client.scheduler_info()["address"] != address:
         raise ValueError(f"no client of this process has the address {address!r}")
+    return client
+
+
+def default_client(c: Client | None = None) -> Client:
+    """Returns the current client, as `Client.current` does.
+
+    Args:
+        c: A client that is returned instead.
+
+    Raises:
+        ValueError: No client is open.
+
+    >>> default_client() is client
+    True
+    """
+    client = c if c is not None else current_or_none()
+    if client is None:
+        raise ValueError("No clients found: make a Client first")
     return client
 
 
@@ -138,7 +157,7 @@ def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -
         raise NotImplementedError(f"return_when must be 'ALL_COMPLETED' or 'FIRST_COMPLETED', not {return_when!r}")
     futures = futures_of(fs)
     first = return_when == "FIRST_COMPLETED"
-    clients = {future.client for future in futures}
+    clients = {future.client for future in futures} or {current_or_none()}
     if any(client is not None and client._async_here() for client in clients):
         return _wait_async(futures, timeout, first)
     _azolla.wait(futures, timeout, first)
@@ -146,14 +165,17 @@ def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -
 
 
 async def _wait_async(futures: list[Future[Any]], timeout: Any, first: bool) -> DoneAndNotDoneFutures[Any]:
-    waits = [asyncio.ensure_future(_await.ended(future)) for future in futures]
+    limit = None if timeout is None else seconds(timeout)
+    pending = [future for future in futures if not future.done()]
+    if not pending or (first and len(pending) < len(futures)):
+        await turn()
+        return _sorted(futures)
+    waits = [asyncio.ensure_future(_await.ended(future)) for future in pending]
     try:
-        if waits:
-            when = asyncio.FIRST_COMPLETED if first else asyncio.ALL_COMPLETED
-            limit = None if timeout is None else seconds(timeout)
-            _, pending = await asyncio.wait(waits, timeout=limit, return_when=when)
-            if len(pending) == len(waits) or (pending and not first):
-                raise TimeoutError("the time was up before the futures had ended")
+        when = asyncio.FIRST_COMPLETED if first else asyncio.ALL_COMPLETED
+        _, late = await asyncio.wait(waits, timeout=limit, return_when=when)
+        if len(late) == len(waits) or (late and not first):
+            raise TimeoutError("the time was up before the futures had ended")
     finally:
         for one in waits:
             one.cancel()

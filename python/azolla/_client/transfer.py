@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, overload
 from azolla._azolla import Core, Future
 from azolla._base.time import Timeout
 from azolla._run import awaiting as _await
+from azolla._run.lending import pause, turn
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -113,9 +114,11 @@ class Transfer(Core):
         gathering = self._gather_listen(futures, errors, loop, partial(_await.wake, waiter))
         if gathering is not None:
             try:
-                await waiter
+                await pause(waiter)
             finally:
                 gathering.close()
+        else:
+            await turn()
         return self._gathered(futures, errors)
 
     # The overloads differ in the type of the container, or in having none. They overlap, which cannot be avoided.

@@ -66,8 +66,6 @@ class _Cluster(Protocol):
     _listeners: Listeners
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop: ...
-    @property
     def workers(self) -> dict[int, Worker]: ...
     def _worker(self, name: Any) -> Worker: ...
 
@@ -76,6 +74,7 @@ class Everywhere(Core):
     """The part of `Client` that acts on every worker."""
 
     cluster: _Cluster
+    loop: Any
     sync: Any
 
     # --- Functions
@@ -121,7 +120,7 @@ class Everywhere(Core):
         call = partial(_everywhere, function, args, kwargs, chosen or list(self.cluster.workers.values()), on_error)
         if wait:
             return self.sync(call)
-        asyncio.run_coroutine_threadsafe(call(), self.cluster.loop)
+        asyncio.run_coroutine_threadsafe(call(), self.loop)
         return answer(self, None)
 
     def run_on_scheduler(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -15,7 +15,7 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -23,18 +23,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Never, Protocol
 from urllib.parse import urlsplit
 
 from azolla import _azolla
-from azolla._azolla import ClusterCore, Running
+from azolla._azolla import ClusterCore
 from azolla._base import html as _html
 from azolla._base import leave as _leave
-from azolla._base.errors import ClosedClientError
 from azolla._base.time import Timeout
 from azolla._cluster.dashboard import Dashboarded
 from azolla._cluster.everywhere import tear_down
+from azolla._cluster.loops import Looped
 from azolla._cluster.notes import Notes, listen
 from azolla._cluster.workers import Worker
-from azolla._run import awaiting as _await
 from azolla._run import worker_loop as _worker
-from azolla._run.helper_threads import LoopThread
 from azolla._run.recorder import Recorder
 from azolla._run.transitions import Listeners
 
@@ -82,7 +80,7 @@ class _Stoppable(Protocol):
     def stop(self, patience: float) -> None: ...
 
 
-class LocalCluster(Dashboarded, ClusterCore):
+class LocalCluster(Dashboarded, Looped, ClusterCore):
     """Workers in this process, for any number of clients.
 
     `Client()` makes a cluster of its own. A cluster that is made separately exists before its clients and after them.
@@ -169,6 +167,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         start = partial(_worker.start, self._threads, self._listeners)
         self._start([(threads, has) for has in amounts], start, weakref.ref(self), secrets.randbits(128))
         _clusters[self._number] = weakref.ref(self)
+        self._bind_loop()
         self._open_dashboard(dashboard_address)
 
     # --- The cluster's life
@@ -181,15 +180,6 @@ class LocalCluster(Dashboarded, ClusterCore):
         'running'
         """
         return "closed" if self._closed else "running"
-
-    @property
-    def asynchronous(self) -> bool:
-        """Whether `close` is awaitable where this is read: of an asynchronous cluster, where an event loop runs.
-
-        >>> client.cluster.asynchronous
-        False
-        """
-        return self._asynchronous and _running_loop() is not None
 
     def close(self, timeout: Timeout = None) -> Any:
         """Cancels the tasks that have not ended, and ends the cluster and its clients. Waits on their futures end.
@@ -205,7 +195,7 @@ class LocalCluster(Dashboarded, ClusterCore):
         >>> cluster.status
         'closed'
         """
-        if self._asynchronous and _running_loop() is not None:
+        if self._asynchronous and asyncio._get_running_loop() is not None:
             return self._close_async()
         self._end(JOIN)
         return None
@@ -225,12 +215,11 @@ class LocalCluster(Dashboarded, ClusterCore):
         profiler: _Stoppable | None = self._helpers.get("profiler")
         if profiler is not None:
             profiler.stop(max(0.0, deadline - time.monotonic()))
-        clients = list(self._open_clients())
+        clients, loops = list(self._open_clients()), self._loops()
         for client in clients:
             client._forget()
-        loop_thread: LoopThread | None = self._helpers.get("loop")
-        if loop_thread is not None:
-            loop_thread.stop(max(0.0, deadline - time.monotonic()))
+        for loop in loops:
+            loop.stop(max(0.0, deadline - time.monotonic()))
         # Twice: a thread cannot be joined before it has started, and the worker thread that is starting it may be
         # among the threads joined in the first round.
         for thread in list(self._threads) * 2:
@@ -252,9 +241,11 @@ class LocalCluster(Dashboarded, ClusterCore):
         return self._itself().__await__()
 
     async def _itself(self) -> "LocalCluster":
+        self._bind_loop()
         return self
 
     async def __aenter__(self) -> "LocalCluster":
+        self._bind_loop()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -266,9 +257,8 @@ class LocalCluster(Dashboarded, ClusterCore):
             _clusters.pop(self._number, None)
             self._close()
             # The threads hold no reference to the cluster and end by themselves. A finalizer must not wait for them.
-            loop_thread: LoopThread | None = self._helpers.get("loop")
-            if loop_thread is not None:
-                loop_thread.stop(0.0)
+            for loop in self._loops():
+                loop.stop(0.0)
 
     def __reduce__(self) -> Any:
         raise TypeError("a LocalCluster cannot be pickled; call get_client() in the task instead")
@@ -315,43 +305,6 @@ class LocalCluster(Dashboarded, ClusterCore):
         for client in self._open_clients():
             for each in topics:
                 listen(client, each, event)
-
-    # --- The event loop
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The cluster's own event loop, on which coroutine tasks run. It has a thread of its own.
-
-        Raises:
-            ClosedClientError: The cluster is closed, and had no loop.
-
-        >>> client.cluster.loop is client.loop
-        True
-        """
-        return self._on_loop().loop
-
-    def _on_loop(self) -> LoopThread:
-        self._check_open("the event loop")
-        thread: LoopThread | None = self._helpers.get("loop")
-        if thread is None:
-            made = LoopThread(f"{self.name}-loop", self._set_loop_thread)
-            thread = self._helpers.setdefault("loop", made)
-            if thread is not made:
-                made.discard()
-        thread.start()
-        if self._closed:
-            thread.stop(0.0)  # the closing thread may have looked before the loop was made
-            raise ClosedClientError("the client is closed")
-        return thread
-
-    def _run_coroutine(self, coroutine: Coroutine[Any, Any, Any], running: Running, context: Any) -> None:
-        try:
-            thread = self._on_loop()
-            begin = partial(_await.begin, thread.loop, coroutine, running, context, self._listeners)
-            thread.post(begin, partial(_await.close_unbegun, coroutine), partial(_await.driven, running))
-        except BaseException:
-            coroutine.close()
-            raise
 
     # --- Workers and addresses
 
@@ -526,13 +479,6 @@ def _of_each(resources: Any, workers: int) -> list[dict[str, float]]:
         if not isinstance(has, Mapping) or not all(isinstance(name, str) for name in has):
             raise TypeError(f"resources must be amounts by names, such as {{'GPU': 1}}, not {has!r}")
     return [dict(has) for has in each]
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _at_exit() -> None:

@@ -45,10 +45,8 @@ class Worker:
     @property
     def client(self) -> "Client":
         """The client whose task asks; outside tasks, one of the cluster's clients."""
-        client: Client | None = _azolla.thread_client()
         running = _await.current_task()
-        if client is None and running is not None:
-            client = running.client
+        client: Client | None = running.client if running is not None else _azolla.thread_client()
         return client if client is not None else self._cluster._client_for_tasks()
 
     def get_current_task(self) -> Any:
@@ -60,10 +58,13 @@ class Worker:
         >>> client.submit(lambda: get_worker().get_current_task(), key="who").result()
         'who'
         """
-        running, task = _await.current_task(), _azolla.thread_task()
-        if task is None and running is None:
+        running = _await.current_task()
+        if running is not None:
+            return running.key
+        task = _azolla.thread_task()
+        if task is None:
             raise ValueError("get_current_task() was called outside a task")
-        return task[0] if task is not None else running.key if running is not None else None
+        return task[0]
 
     def log_event(self, topic: str | list[str], msg: Any) -> None:
         """Logs an event, as `Client.log_event` does.
@@ -80,12 +81,13 @@ class Worker:
 
 def current() -> "Worker | None":
     """Returns the worker of the calling task, else the one for which `Client.run` or a plugin is called, else None."""
-    task, running = _azolla.thread_task(), _await.current_task()
-    if task is None and running is None:
+    client: Client | None
+    running = _await.current_task()
+    if running is not None:
+        client = running.client
+        return client.cluster._workers[running.worker] if client is not None else None
+    task = _azolla.thread_task()
+    if task is None:
         return here.get()
-    client: Client | None = _azolla.thread_client() if task is not None else running.client if running else None
-    if client is None:
-        return None
-    if task is not None:
-        return client.cluster._worker_of(task[1])
-    return client.cluster._workers[running.worker] if running else None
+    client = _azolla.thread_client()
+    return client.cluster._worker_of(task[1]) if client is not None else None

@@ -1,7 +1,8 @@
 """Waits on event loops, and tasks that are coroutines.
 
-A wait works on any loop: it makes a future of that loop, which the engine's listener completes. A coroutine task runs
-on the loop of its cluster, where `begin` starts it and `_drive` reports how it ended.
+A wait works on any loop: it makes a future of that loop, which the engine's listener completes. What need not wait
+lets the loop's other coroutines run once. A coroutine task runs on the loop of its client's caller or of its cluster:
+`Call.begin` starts it there, and `_drive` reports how it ended.
 """
 
 import asyncio
@@ -9,39 +10,51 @@ import concurrent.futures
 import contextlib
 import inspect
 import os
+import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextvars import Context, ContextVar
 from functools import partial
 from types import FrameType
 from typing import Any, TypeVar
 
+from azolla import _azolla
 from azolla._azolla import Future, Running
 from azolla._base import leave as _leave
+from azolla._base.errors import ClosedClientError
 from azolla._base.time import seconds
 from azolla._run import transitions as _transitions
+from azolla._run.lending import pause, turn
 from azolla._run.transitions import Listeners
 
 T = TypeVar("T")
 
-_current: ContextVar[Running | None] = ContextVar("azolla_task", default=None)
+#: The coroutine task of a context, and the loop that runs it.
+_current: ContextVar[tuple[Running, asyncio.AbstractEventLoop] | None] = ContextVar("azolla_task", default=None)
 
 
 def current_task() -> Running | None:
     """Returns the coroutine task in whose context this runs, or None.
 
-    It returns None in the child of a fork too: the engine that the task would report to stayed in the parent.
+    A plain task may have got its context from a coroutine task. On its thread this returns None, except on the loop of
+    that coroutine task. It returns None in the child of a fork too: the engine that the task would report to stayed in
+    the parent.
     """
-    running = _current.get()
-    return None if running is None or running.forked else running
+    here = _current.get()
+    if here is None:
+        return None
+    running, loop = here
+    if running.forked or (_azolla.in_plain_task() and asyncio._get_running_loop() is not loop):
+        return None
+    return running
 
 
 @contextlib.contextmanager
-def in_task(running: Running | None) -> Iterator[None]:
-    """Makes `running` the current task within a `with` statement. With None it changes nothing."""
+def in_task(running: Running | None, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Makes `running` the current task on `loop` within a `with` statement. With None it changes nothing."""
     if running is None:
         yield
         return
-    token = _current.set(running)
+    token = _current.set((running, loop))
     try:
         yield
     finally:
@@ -56,12 +69,14 @@ def wake(waiter: "asyncio.Future[None]") -> None:
 
 def wait_for(future: Future[Any]) -> Generator[Any, None, Any]:
     """Implements `await future`, on the loop that is running."""
+    if future.done():
+        yield  # as `turn` does
     while not future.done():  # a retry may have made a failed future pending again
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
         listening = future._listen(loop, partial(wake, waiter))
         try:
-            yield from waiter
+            yield from pause(waiter)
         finally:
             listening.close()
     return future._now()
@@ -72,7 +87,10 @@ async def later(future: Future[Any], method: str, timeout: Any) -> Any:
 
     Those methods hand this coroutine to callers on an event loop, which must not block.
     """
-    async with asyncio.timeout(None if timeout is None else seconds(timeout)):
+    limit = None if timeout is None else seconds(timeout)
+    if future.done():
+        await turn()
+    async with asyncio.timeout(limit):
         await ended(future)
     return {"result": future._now, "exception": future._exception, "traceback": future._traceback}[method]()
 
@@ -80,18 +98,22 @@ async def later(future: Future[Any], method: str, timeout: Any) -> Any:
 class Ready(Coroutine[Any, Any, T]):
     """An awaitable whose value is there already: asynchronous callers get one from a method that has finished its work.
 
-    A caller may drop it. Python then warns of no coroutine that was never awaited, and no work is lost.
+    Awaiting it lets the loop's other coroutines run once. A caller may drop it. Python then warns of no coroutine that was never awaited, and no work is lost.
     """
 
     def __init__(self, value: T) -> None:
         self._value = value
+        self._begun = False
 
     def __await__(self) -> Generator[Any, None, T]:
-        return self._value
         yield
+        return self._value
 
     def send(self, value: Any) -> Any:
-        raise StopIteration(self._value)
+        if self._begun:
+            raise StopIteration(self._value)
+        self._begun = True
+        return None
 
     def throw(self, typ: Any, val: Any = None, tb: Any = None) -> Any:
         raise typ if val is None else val
@@ -115,46 +137,68 @@ async def ended(future: Future[Any]) -> None:
         waiter = loop.create_future()
         listening = future._listen(loop, partial(wake, waiter))
         try:
-            await waiter
+            await pause(waiter)
         finally:
             listening.close()
 
 
-def begin(
-    loop: asyncio.AbstractEventLoop,
-    coroutine: Coroutine[Any, Any, Any],
-    running: Running,
-    context: Context | None,
-    listeners: Listeners,
-) -> "asyncio.Task[None]":
-    """Starts a task's coroutine. Must be called on the loop that is to run it."""
-    context = context.copy() if context is not None else Context()
-    context.run(_current.set, running)
-    task = loop.create_task(_drive(coroutine, running, listeners), context=context)
-    # Cancelling the azolla task cancels the coroutine. After the coroutine has ended, `cancel` does nothing.
-    running.on_end(loop, task.cancel)
-    return task
+class Call:
+    """A coroutine task from the time when its coroutine is there until an end is reported to the engine, once."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], running: Running, listeners: Listeners) -> None:
+        self.coroutine, self.running, self.listeners = coroutine, running, listeners
+        self._over = False
+
+    def begin(self, context: Context | None, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
+        """Starts the coroutine. Must be called on the loop that is to run it."""
+        context = context.copy() if context is not None else Context()
+        context.run(_current.set, (self.running, loop))
+        task = loop.create_task(_drive(self), context=context)
+        # Cancelling the azolla task cancels the coroutine. After the coroutine has ended, `cancel` does nothing.
+        self.running.on_end(loop, task.cancel)
+        return task
+
+    def give_up(self) -> None:
+        """Fails the task: its loop was closed, so its coroutine never ends."""
+        close_unbegun(self.coroutine)
+        self.end("error", RuntimeError("the event loop that ran this coroutine task was closed before the task ended"))
+
+    def ended(self, task: "asyncio.Task[None]") -> None:
+        """Ends the task if its coroutine has ended and did not do so.
+
+        The asyncio task may have been cancelled before its first step, or an exception may have come up in azolla's own
+        code.
+        """
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
+            self.end("error", error)
+
+    def end(self, finish: str, outcome: Any) -> None:
+        """Reports the end: a result (`"memory"`) or an exception (`"error"`). Only the first report counts."""
+        if self._over:
+            return
+        self._over = True
+        if self.listeners:
+            _transitions.coroutine_ended(self.listeners, self.running.key, finish, outcome, self.coroutine)
+        if finish == "error":
+            self.running.failed(outcome)
+        else:
+            self.running.done(outcome)
 
 
-def driven(running: Running, task: "asyncio.Task[None]") -> None:
-    """Ends the azolla task whose coroutine has ended, if that did not do so.
-
-    The asyncio task may have been cancelled before its first step, or an exception may have come up in azolla's own code.
-    """
-    error = asyncio.CancelledError() if task.cancelled() else task.exception()
-    if error is not None:
-        running.failed(error)
-
-
-def coroutine_frames(loop: asyncio.AbstractEventLoop) -> list[tuple[Any, list[FrameType]]]:
-    """Returns the key and the stack of each coroutine task on a loop. A stack begins with its outermost frame."""
-    stacks = []
+def coroutine_frames(loop: asyncio.AbstractEventLoop, cluster: object) -> list[tuple[Any, list[FrameType]]]:
+    """Returns the key and the stack of each coroutine task of a cluster on a loop. A stack begins with its outermost frame."""
+    stacks: list[tuple[Any, list[FrameType]]] = []
     for task in asyncio.all_tasks(loop):
         driver = task.get_coro()
         frame = getattr(driver, "cr_frame", None)
         if frame is None or frame.f_code is not _drive.__code__:
             continue
-        running, inner, frames = frame.f_locals["running"], frame.f_locals["coroutine"], []
+        call: Call = frame.f_locals["call"]
+        running, frames = call.running, []
+        inner: Any = call.coroutine
+        if getattr(running.client, "cluster", None) is not cluster:
+            continue
         while inner is not None:
             frame = getattr(inner, "cr_frame", None) or getattr(inner, "gi_frame", None)
             if frame is not None:
@@ -170,39 +214,38 @@ def close_unbegun(coroutine: Coroutine[Any, Any, Any]) -> None:
         coroutine.close()
 
 
-async def _drive(coroutine: Coroutine[Any, Any, Any], running: Running, listeners: Listeners) -> None:
+async def _drive(call: Call) -> None:
     try:
-        result = await coroutine
+        result = await call.coroutine
     except BaseException as error:
-        if running.forked:
+        if call.running.forked:
             _leave.child(error)
-        if listeners:
-            _transitions.coroutine_ended(listeners, running.key, "error", error, coroutine)
-        # Every exception belongs to the task, even SystemExit: it must not reach the loop, which goes on.
-        running.failed(error)
+        # Every exception belongs to the task, even SystemExit: it must not reach the loop, which goes on. Ctrl-C means
+        # the program too, if this is the loop of its main thread.
+        call.end("error", error)
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
     else:
-        if running.forked:
+        if call.running.forked:
             _leave.child(None)
-        if listeners:
-            _transitions.coroutine_ended(listeners, running.key, "memory", result, coroutine)
-        running.done(result)
+        call.end("memory", result)
 
 
 def run_for(
     answer: "concurrent.futures.Future[Any]",
-    loop: asyncio.AbstractEventLoop,
     func: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
+    loop: asyncio.AbstractEventLoop,
 ) -> "asyncio.Task[None]":
     """Calls `func` on this loop, for a thread that waits for `answer`. Must be called on the loop.
 
-    `func` may return an awaitable, which is then awaited. Cancelling `answer` cancels the call.
+    `func` may return an awaitable, which is then awaited. Cancelling `answer` cancels the call, and so does closing.
     """
     task = loop.create_task(_answer(answer, func, args, kwargs))
 
     def cancelled(answer: "concurrent.futures.Future[Any]") -> None:
-        if answer.cancelled():
+        if answer.cancelled() or isinstance(answer.exception(), ClosedClientError):
             with contextlib.suppress(RuntimeError):  # the loop has just been closed
                 loop.call_soon_threadsafe(task.cancel)
 

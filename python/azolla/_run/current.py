@@ -1,4 +1,8 @@
-"""Finds the current client: the running task's, else the one set by `as_current`, else the latest default client."""
+"""Finds the current client: the one entered here, else the running task's, else the latest default client.
+
+A client is entered by `with`, `async with` and `as_current`, in the context where that is done. A task runs in a copy of
+the context that submitted it; what was entered there does not count in the task, which has a client of its own.
+"""
 
 import weakref
 from contextvars import ContextVar
@@ -13,7 +17,30 @@ if TYPE_CHECKING:
 #: The default clients, by number, the latest last: `Client.current()` falls back on them. It is a dictionary because
 #: copying one is a single step, which no other thread can interrupt.
 defaults: "dict[int, weakref.ref[Client]]" = {}
-active: "ContextVar[weakref.ref[Client] | None]" = ContextVar("azolla_client", default=None)
+
+#: The clients entered in this context, the latest last, each with the task in which it was entered.
+entered: "ContextVar[tuple[tuple[weakref.ref[Client], object], ...]]" = ContextVar("azolla_clients", default=())
+
+
+def enter(client: "Client") -> None:
+    """Makes a client the current one in this context, until `leave`."""
+    entered.set((*entered.get(), (weakref.ref(client), _task_here())))
+
+
+def leave(client: "Client") -> None:
+    """Ends the latest `enter` of this client. What was current before is so again."""
+    # The context may be another than that of `enter`: a framework may set up and tear down in two contexts.
+    stack = entered.get()
+    for place in reversed(range(len(stack))):
+        if stack[place][0]() is client:
+            entered.set(stack[:place] + stack[place + 1 :])
+            return
+
+
+def _task_here() -> object:
+    """Returns what tells the task here from others; None outside tasks."""
+    running = _await.current_task() or _azolla.thread_running()
+    return None if running is None else (running.cluster, running.key)
 
 
 def current(allow_global: bool = True) -> "Client":
@@ -26,16 +53,17 @@ def current(allow_global: bool = True) -> "Client":
 
 def current_or_none(allow_global: bool = True) -> "Client | None":
     """Does what `Client.current` does, but returns None if no client is current."""
-    # The thread's task comes before the context's: a coroutine task may have submitted it, and handed its context down.
-    client: Client | None = _azolla.thread_client()
-    if client is not None:
-        return client
+    client: Client | None
+    stack = entered.get()
+    if stack:
+        task = _task_here()
+        for reference, entered_in in reversed(stack):
+            client = reference() if task is None or task == entered_in else None
+            if client is not None and not client._closed:
+                return client
     running = _await.current_task()
-    if running is not None:
-        return running.client
-    reference = active.get()
-    client = reference() if reference is not None else None
-    if client is not None and not client._closed:
+    client = running.client if running is not None else _azolla.thread_client()
+    if client is not None:
         return client
     if allow_global:
         for reference in reversed(list(defaults.values())):

@@ -52,7 +52,7 @@ class LoopThread:
 
     def post(
         self,
-        begin: Callable[[], "asyncio.Task[Any]"],
+        begin: Callable[[asyncio.AbstractEventLoop], "asyncio.Task[Any]"],
         give_up: Callable[[], object],
         ended: Callable[["asyncio.Task[Any]"], object],
     ) -> None:
@@ -71,7 +71,7 @@ class LoopThread:
             if self._stopping:
                 self._give_up()
             elif number in self._posted:
-                begin().add_done_callback(over)
+                begin(self.loop).add_done_callback(over)
 
         try:
             self.loop.call_soon_threadsafe(run)

@@ -10,6 +10,7 @@ from azolla._azolla import Turn
 from azolla._base.time import Timeout, seconds
 from azolla._client.client import Client
 from azolla._run import awaiting as _await
+from azolla._run import lending
 from azolla._run.current import current_or_none
 
 C = TypeVar("C")
@@ -137,10 +138,12 @@ async def later(turn: Turn, timeout: Timeout) -> Any:
     loop = asyncio.get_running_loop()
     waiter = loop.create_future()
     try:
-        if not turn.stand(loop, partial(_await.wake, waiter)):
+        if turn.stand(loop, partial(_await.wake, waiter)):
+            await lending.turn()
+        else:
             try:
                 async with asyncio.timeout(None if timeout is None else seconds(timeout)):
-                    await waiter
+                    await lending.pause(waiter)
             except TimeoutError:
                 answer = turn.now()  # the turn may have come at the very moment of the timeout
                 if answer is None:

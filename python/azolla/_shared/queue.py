@@ -5,6 +5,7 @@ from typing import Any
 from azolla._azolla import QueueCore
 from azolla._base.time import Timeout
 from azolla._client.client import Client
+from azolla._run.lending import turn
 from azolla._shared.named import Shared, text
 
 
@@ -79,7 +80,8 @@ class Queue(Shared[QueueCore]):
         """
         core = self._bound()
         if batch is True:
-            return self._answer(core.take_all())
+            # The values are taken when the caller awaits, and after it has let others run: a cancelled caller loses none.
+            return _take_all(core) if self._awaits() else core.take_all()
         if batch is False or batch is None:
             return self._take(core.get(), timeout)
         if not isinstance(batch, int):
@@ -111,3 +113,8 @@ class Queue(Shared[QueueCore]):
 
     def __reduce__(self) -> Any:
         return Queue, (self.name, None, self.maxsize)
+
+
+async def _take_all(core: QueueCore) -> list[Any]:
+    await turn()
+    return core.take_all()

@@ -143,11 +143,10 @@ class Introspection(Core):
         return answer(self, stacks)
 
     def _coroutines(self) -> Iterator[tuple[Any, list[FrameType]]]:
-        loop = self.cluster._helpers.get("loop")
-        if loop is not None:
+        for loop in self.cluster._loops():
             # One coroutine may be running just now, inside ordinary functions. The thread's stack shows those too.
             at_work = own_frames(sys._current_frames().get(loop.ident or 0), whole=True)
-            for key, frames in coroutine_frames(loop.loop):
+            for key, frames in coroutine_frames(loop.loop, self.cluster):
                 if frames:
                     yield key, at_work[at_work.index(frames[0]) :] if frames[0] in at_work else frames
 

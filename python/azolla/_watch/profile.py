@@ -153,16 +153,17 @@ class Profiler:
         if cluster is None or cluster._closed:
             return False
         running = list(self._recorder.running.items())
-        loop = cluster._helpers.get("loop")
+        loops = cluster._loops()
         del cluster
         frames = sys._current_frames()
         for where, run in running:
             frame = frames.get(where)
             if frame is not None:
                 self._count(run.number, function_of(run.key), own_frames(frame))
-        frame = frames.get(loop.ident or 0) if loop is not None else None
-        if frame is not None:
-            self._count(None, "", own_frames(frame, whole=True))
+        for loop in loops:
+            frame = frames.get(loop.ident or 0)
+            if frame is not None:
+                self._count(None, "", own_frames(frame, whole=True))
         return True
 
     def _count(self, number: int | None, name: str, frames: list[FrameType]) -> None:

@@ -4,7 +4,7 @@
 use crate::future::running::Running;
 use crate::future::wait::exception;
 use crate::session::owner::cluster_here;
-use crate::session::thread::{current_task, with_worker};
+use crate::session::thread::{current_task, set_callers_loop, with_worker};
 use azolla::runtime::Worker;
 use pyo3::prelude::*;
 use std::sync::Arc;
@@ -23,6 +23,18 @@ pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
     py.detach(|| with_worker(|worker| worker.map(Worker::rejoin)))
         .map_or(Ok(false), |result| result.map(|()| true))
         .map_err(|error| exception(py, error.never_interrupted()))
+}
+
+/// Returns true on the thread of a plain task.
+#[pyfunction]
+pub(crate) fn in_plain_task() -> bool {
+    with_worker(|worker| worker.is_some())
+}
+
+/// Notes that coroutine tasks run on this thread, on an event loop of the program.
+#[pyfunction]
+pub(crate) fn coroutines_run_here() {
+    set_callers_loop();
 }
 
 /// Returns the client whose task runs on this thread; None outside tasks.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// A task that runs on the cluster's event loop.
+/// A coroutine task, which runs on an event loop.
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct Running {
     pub(crate) job: Arc<PyJob>,
@@ -35,6 +35,12 @@ impl Running {
     #[getter]
     fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.cluster.client_of(py, self.job.client())
+    }
+
+    /// The random number of the task's cluster.
+    #[getter]
+    fn cluster(&self) -> u128 {
+        self.cluster.number
     }
 
     /// The task's key.

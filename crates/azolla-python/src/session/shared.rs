@@ -129,6 +129,16 @@ impl Cluster {
         thread::is_loop_of(&self.engine)
     }
 
+    /// Returns true in a coroutine task of this cluster.
+    fn runs_coroutine_here(&self) -> bool {
+        static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        Python::attach(|py| -> PyResult<bool> {
+            let task = python(py, &CURRENT, "azolla._run.awaiting", "current_task")?.call0()?;
+            Ok(!task.is_none() && task.getattr("cluster")?.extract::<u128>()? == self.number)
+        })
+        .unwrap_or(false)
+    }
+
     /// Marks this thread as the one that runs the cluster's event loop.
     pub(crate) fn set_loop_thread(&self) {
         thread::set_loop_of(&self.engine);
@@ -170,15 +180,14 @@ impl Shared {
         shared
     }
 
-    /// Returns the client as the caller must use it. Inside a task of this cluster, and on its event loop,
+    /// Returns the client as the caller must use it. Inside a task of this cluster, and on its own event loop,
     /// that is `in_tasks`, which never leaves; elsewhere it is `self`.
     pub(crate) fn here(self: &Arc<Self>) -> &Arc<Self> {
-        match &self.in_tasks {
-            Some(in_tasks) if self.cluster.is_on_loop() || thread::is_in_task_of(&self.engine) => {
-                in_tasks
-            }
-            _ => self,
-        }
+        let Some(in_tasks) = &self.in_tasks else { return self };
+        let in_task = self.cluster.is_on_loop()
+            || thread::is_in_task_of(&self.engine)
+            || (thread::is_loop_thread() && self.cluster.runs_coroutine_here());
+        if in_task { in_tasks } else { self }
     }
 
     /// Returns true if this process is not the one that made the client.

@@ -17,6 +17,8 @@ thread_local! {
     static WORKER: RefCell<Option<ManuallyDrop<Worker<PyJob>>>> = const { RefCell::new(None) };
     /// The address of the engine whose cluster's event loop runs on this thread; 0 if none does.
     static LOOP_OF: Cell<usize> = const { Cell::new(0) };
+    /// True once coroutine tasks have run on this thread, on an event loop of the program.
+    static CALLERS_LOOP: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Makes this thread the worker's.
@@ -38,6 +40,7 @@ pub(super) fn abandon() {
         }
     });
     LOOP_OF.set(0);
+    CALLERS_LOOP.set(false);
 }
 
 /// Calls `f` with this thread's worker, also between two tasks.
@@ -80,7 +83,7 @@ pub(super) fn is_in_task_of(engine: &Arc<Engine<PyJob>>) -> bool {
 
 /// Returns true if some client's event loop runs on this thread.
 pub(crate) fn is_loop_thread() -> bool {
-    LOOP_OF.get() != 0
+    LOOP_OF.get() != 0 || CALLERS_LOOP.get()
 }
 
 /// Returns true if the event loop of this engine's cluster runs on this thread.
@@ -91,4 +94,9 @@ pub(super) fn is_loop_of(engine: &Arc<Engine<PyJob>>) -> bool {
 /// Makes this thread the one of the event loop of this engine's cluster.
 pub(super) fn set_loop_of(engine: &Arc<Engine<PyJob>>) {
     LOOP_OF.set(Arc::as_ptr(engine).addr());
+}
+
+/// Notes that coroutine tasks run on this thread, on an event loop of the program.
+pub(crate) fn set_callers_loop() {
+    CALLERS_LOOP.set(true);
 }

@@ -201,22 +201,28 @@ pub(crate) fn future_digest(value: &Bound<'_, PyAny>) -> Option<u128> {
     crate::task::key::digest(job.key(value.py()).as_any()).ok()
 }
 
-/// Returns a copy of the current context variables; None if no variable is set.
+/// Returns the context variables as they are here; `None` if a task needs none of them. A task does not need the
+/// clients that were entered here: it has a client of its own.
 pub(crate) fn context(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static COPY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static ENTERED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let context = python(py, &COPY_CONTEXT, "contextvars", "copy_context")?.call0()?;
-    Ok(if context.len()? > 0 { Some(context) } else { None })
+    let needed = match context.len()? {
+        0 => false,
+        1 => !context.contains(python(py, &ENTERED, "azolla._run.current", "entered")?)?,
+        _ => true,
+    };
+    Ok(needed.then_some(context))
 }
 
 /// Returns the task in which this is called, of whichever client it is.
 pub(crate) fn parent(py: Python<'_>) -> PyResult<Option<TaskId>> {
     static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    if let Some((task, _)) = current_task() {
-        return Ok(Some(task));
+    if is_loop_thread() {
+        let running = python(py, &CURRENT, "azolla._run.awaiting", "current_task")?.call0()?;
+        if let Ok(running) = running.cast::<Running>() {
+            return Ok(running.get().job.header().id());
+        }
     }
-    if !is_loop_thread() {
-        return Ok(None);
-    }
-    let running = python(py, &CURRENT, "azolla._run.awaiting", "current_task")?.call0()?;
-    Ok(running.cast::<Running>().ok().and_then(|running| running.get().job.header().id()))
+    Ok(current_task().map(|(task, _)| task))
 }

@@ -1,0 +1,63 @@
+"""How a coroutine waits: others on its loop get a turn, and a plain task that runs the loop lends its slot.
+
+A plain task may run an event loop of its own, by `asyncio.run` for example. While a coroutine on that loop awaits
+something of azolla, the task's thread sleeps in the loop. The task lends its slot from the first such wait until the
+last one has ended. So the slot is free for the tasks that the coroutines wait for.
+"""
+
+import asyncio
+import threading
+import types
+from collections.abc import Generator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from azolla import _azolla
+
+
+@types.coroutine
+def turn() -> Generator[None, Any, None]:
+    """Lets the other coroutines of the loop run. Awaited by whatever need not wait: a loop that polls must not starve them."""
+    yield
+
+
+@types.coroutine
+def pause(waiter: "asyncio.Future[None]") -> Generator[Any, None, None]:
+    """Awaits `waiter`. On the thread of a plain task the task lends its slot meanwhile."""
+    if not _azolla.in_plain_task():
+        yield from waiter
+        return
+    loop = waiter.get_loop()
+    lending = _loops.get(loop)
+    if lending is None:
+        lending = _loops[loop] = _Lending()
+    lending.begin()
+    try:
+        yield from waiter
+    finally:
+        lending.end()
+
+
+class _Lending:
+    """The waits of the coroutines on one loop, while the loop runs on the thread of a plain task."""
+
+    def __init__(self) -> None:
+        self._waits = 0
+        #: The thread whose task has lent its slot for these waits; None if none has.
+        self._lent: int | None = None
+
+    def begin(self) -> None:
+        # A task that has seceded by itself has no slot to lend, and takes none back.
+        if _azolla.secede():
+            self._lent = threading.get_ident()
+        self._waits += 1
+
+    def end(self) -> None:
+        self._waits -= 1
+        # A coroutine that was dropped may end its wait on another thread, by the garbage collector.
+        if self._waits == 0 and self._lent == threading.get_ident():
+            self._lent = None
+            _azolla.rejoin()
+
+
+_loops: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Lending]" = WeakKeyDictionary()

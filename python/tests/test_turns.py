@@ -120,6 +120,18 @@ def test_a_synchronous_client_too(client: Client) -> None:
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
+def test_timers_run_too(client: Client) -> None:
+    async def main() -> None:
+        done = client.submit(abs, -1)
+        done.result()
+        ran = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.001, ran.set)
+        while not ran.is_set():
+            assert await done == 1
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
 def test_what_has_ended_is_never_too_late() -> None:
     async def main() -> None:
         async with Client(processes=False, asynchronous=True, threads_per_worker=1, dashboard_address=None) as client:

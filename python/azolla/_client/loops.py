@@ -43,6 +43,7 @@ class Loops(Core):
         loop = asyncio._get_running_loop() if self._asynchronous else None
         if loop is not None and (self._callers_loop is None or self._callers_loop.loop is not loop):
             self._callers_loop = CallersLoop(loop)
+            self.cluster._has_callers = True
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

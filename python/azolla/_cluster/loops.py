@@ -26,6 +26,9 @@ class Looped(ClusterCore):
     #: The loop that awaited this cluster, if the cluster is asynchronous.
     _awaited_on: asyncio.AbstractEventLoop | None = None
 
+    #: True once a loop has awaited an asynchronous client of this cluster.
+    _has_callers = False
+
     def _open_clients(self) -> "Iterator[Client]":
         raise NotImplementedError
 
@@ -82,7 +85,8 @@ class Looped(ClusterCore):
         """Starts a coroutine task: on the loop that awaited its client, or else on the cluster's own."""
         try:
             call = _await.Call(coroutine, running, self._listeners)
-            begin, client = partial(call.begin, context), running.client
+            begin = partial(call.begin, context)
+            client = running.client if self._has_callers else None
             callers: CallersLoop | None = client._callers_loop if client is not None else None
             if callers is None or not callers.post(begin, call.give_up, call.ended, is_task=True):
                 self._on_loop().post(begin, partial(_await.close_unbegun, coroutine), call.ended)

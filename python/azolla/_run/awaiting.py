@@ -1,7 +1,7 @@
 """Waits on event loops, and tasks that are coroutines.
 
 A wait works on any loop: it makes a future of that loop, which the engine's listener completes. What need not wait
-lets the loop's other coroutines run once. A coroutine task runs on the loop of its client's caller or of its cluster:
+lets the loop's other coroutines run. A coroutine task runs on the loop of its client's caller or of its cluster:
 `Call.begin` starts it there, and `_drive` reports how it ended.
 """
 
@@ -23,7 +23,7 @@ from azolla._base import leave as _leave
 from azolla._base.errors import ClosedClientError
 from azolla._base.time import seconds
 from azolla._run import transitions as _transitions
-from azolla._run.lending import pause, turn
+from azolla._run.lending import others_wait, pause, turn
 from azolla._run.transitions import Listeners
 
 T = TypeVar("T")
@@ -70,7 +70,9 @@ def wake(waiter: "asyncio.Future[None]") -> None:
 def wait_for(future: Future[Any]) -> Generator[Any, None, Any]:
     """Implements `await future`, on the loop that is running."""
     if future.done():
-        yield  # as `turn` does
+        if not others_wait():
+            return future._now()
+        yield
     while not future.done():  # a retry may have made a failed future pending again
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
@@ -98,7 +100,7 @@ async def later(future: Future[Any], method: str, timeout: Any) -> Any:
 class Ready(Coroutine[Any, Any, T]):
     """An awaitable whose value is there already: asynchronous callers get one from a method that has finished its work.
 
-    Awaiting it lets the loop's other coroutines run once. A caller may drop it. Python then warns of no coroutine that was never awaited, and no work is lost.
+    Awaiting it lets the loop's other coroutines run. A caller may drop it. Python then warns of no coroutine that was never awaited, and no work is lost.
     """
 
     def __init__(self, value: T) -> None:
@@ -106,11 +108,12 @@ class Ready(Coroutine[Any, Any, T]):
         self._begun = False
 
     def __await__(self) -> Generator[Any, None, T]:
-        yield
+        if others_wait():
+            yield
         return self._value
 
     def send(self, value: Any) -> Any:
-        if self._begun:
+        if self._begun or not others_wait():
             raise StopIteration(self._value)
         self._begun = True
         return None

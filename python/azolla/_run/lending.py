@@ -8,17 +8,41 @@ last one has ended. So the slot is free for the tasks that the coroutines wait f
 import asyncio
 import threading
 import types
+from asyncio import _get_running_loop as _running_loop
 from collections.abc import Generator
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from azolla import _azolla
 
+#: How many times a coroutine that need not wait goes on at once, while no other is ready. Then the loop looks after its
+#: timers and sockets: to do so each time would cost more than the rest of an `await`.
+_BUDGET = 128
+
+_spent = 0
+
+
+def others_wait() -> bool:
+    """Returns true if a coroutine that need not wait must let the others of its loop run.
+
+    A coroutine that polls would starve them otherwise.
+    """
+    global _spent
+    if getattr(_running_loop(), "_ready", None):
+        return True
+    # Other threads may count at the same time. An increment that is lost delays a turn a little.
+    _spent += 1
+    if _spent < _BUDGET:
+        return False
+    _spent = 0
+    return True
+
 
 @types.coroutine
 def turn() -> Generator[None, Any, None]:
-    """Lets the other coroutines of the loop run. Awaited by whatever need not wait: a loop that polls must not starve them."""
-    yield
+    """Lets the other coroutines of the loop run, if need be. Awaited by whatever need not wait."""
+    if others_wait():
+        yield
 
 
 @types.coroutine

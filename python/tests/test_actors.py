@@ -361,7 +361,7 @@ def test_a_timeout_leaves_the_call_alone(client: Client) -> None:
 def test_calls_go_before_newer_work(gate: Gate) -> None:
     with Client(processes=False, threads_per_worker=1, dashboard_address=None) as client:
         order: list[str] = []
-        actor: Any = client.submit(Notes, order, actor=True).result()
+        actor: Any = client.submit(lambda: Notes(order), actor=True).result()
         blocks = client.submit(gate.hold, pure=False)
         gate.entered()
         newer = client.submit(order.append, "newer", pure=False)

@@ -115,11 +115,12 @@ def test_futures_are_not_resolved_in_keys_and_other_objects(client: Client) -> N
     assert args[1].held is one
 
 
-def test_arguments_without_futures_are_passed_as_they_are(client: Client) -> None:
-    items, pair = [1], Pair(1)
-    args, _ = client.submit(echo, items, pair, pure=False).result()
-    assert args[0] is items
+def test_objects_without_futures_are_passed_as_they_are(client: Client) -> None:
+    array, pair, both = bytearray(b"1"), Pair(1), (1, (2, 3))
+    args, _ = client.submit(echo, array, pair, both, pure=False).result()
+    assert args[0] is array
     assert args[1] is pair
+    assert args[2] is both
 
 
 def test_the_callers_containers_are_left_alone(client: Client) -> None:

@@ -4,7 +4,7 @@ use super::cluster::ClusterCore;
 use crate::future::callbacks::LoopCallback;
 use crate::future::gather::{Errors, Gathering, gather, jobs, raise_first_failure, results};
 use crate::future::handle::Future;
-use crate::future::nested::replace_by;
+use crate::future::nested::{copied, copied_as_it_is, futures_in};
 use crate::interpreter::observed::PyObservations;
 use crate::session::core::Core;
 use crate::session::shared::Shared;
@@ -200,6 +200,8 @@ impl Core {
         let py = value.py();
         let shared = self.shared()?;
         shared.check_open(py, "scatter")?;
+        // A key that says what is in the value holds for a value that stays so.
+        let value = if hash && key.is_none() { copied_as_it_is(&value)? } else { value };
         let function = value.get_type().qualname()?.unbind();
         let (name, key) = if let Some(key) = key {
             let named = parse(&key, shared.cluster.number)?;
@@ -265,7 +267,7 @@ impl Core {
     fn _adopt<'py>(&self, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let shared = self.shared()?;
         let py = value.py();
-        let adopted = replace_by(&value, &mut |future| {
+        copied(&value, &mut |future| {
             let job = future.get().job(py)?;
             let own = std::ptr::eq(
                 Arc::as_ptr(&future.get().shared()?.engine),
@@ -279,8 +281,7 @@ impl Core {
                 }
                 None => Ok(Some(future.clone().into_any())),
             }
-        })?;
-        Ok(adopted.unwrap_or(value))
+        })
     }
 
     /// Returns the tasks that the cluster keeps, in rows of key, state, the running thread's number and the result.
@@ -312,13 +313,19 @@ impl Core {
         Ok(())
     }
 
+    /// Returns a copy of a value, as a submit makes one of each argument.
+    #[staticmethod]
+    fn _copied<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        copied_as_it_is(&value)
+    }
+
     /// Returns the futures in a value, as `gather` finds them.
     #[staticmethod]
     fn _futures<'py>(value: Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, Future>>> {
         let mut futures = Vec::new();
-        replace_by(&value, &mut |future| {
+        futures_in(&value, |future| {
             futures.push(future.clone());
-            Ok(Some(future.clone().into_any()))
+            Ok(())
         })?;
         Ok(futures)
     }

@@ -2,7 +2,7 @@
 
 use super::callbacks::LoopCallback;
 use super::handle::{Future, raise, value};
-use super::nested::replace_by;
+use super::nested::{copied, futures_in};
 use super::wait;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::session::shared::Shared;
@@ -94,10 +94,9 @@ fn listed(futures: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Arc<PyJob>>>> {
 fn nested(futures: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyJob>>> {
     let py = futures.py();
     let mut jobs = Vec::new();
-    // `results` puts the results in place later. This walk changes nothing.
-    replace_by(futures, &mut |future| {
+    futures_in(futures, |future| {
         jobs.push(future.get().job(py)?);
-        Ok(Some(future.clone().into_any()))
+        Ok(())
     })?;
     Ok(jobs)
 }
@@ -125,15 +124,11 @@ pub(crate) fn results<'py>(
     futures: &Bound<'py, PyAny>,
     errors: Errors,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let new = replace_by(futures, &mut |future: &Bound<'py, Future>| match future
-        .get()
-        .value(future.py())
-    {
+    copied(futures, &mut |future: &Bound<'py, Future>| match future.get().value(future.py()) {
         Ok(value) => Ok(Some(value)),
         Err(_) if errors == Errors::Skip => Ok(None),
         Err(error) => Err(error),
-    })?;
-    Ok(new.unwrap_or_else(|| futures.clone()))
+    })
 }
 
 /// An event loop's wait for several jobs. `close` breaks it off.

@@ -6,6 +6,7 @@
 pub(crate) mod actor;
 pub(crate) mod as_completed;
 pub(crate) mod callbacks;
+mod container;
 pub(crate) mod gather;
 pub(crate) mod handle;
 pub(crate) mod methods;

@@ -1,185 +1,249 @@
-//! Finds futures in nested containers, and replaces them.
+//! One walk over containers: it finds the futures in them, and makes copies with something else in their places.
 //!
-//! It looks into lists, tuples, named tuples, sets, frozensets, the values of dictionaries and the fields of
-//! dataclasses, down to a depth of 100. A value that holds no future stays the same object.
+//! `container.rs` says what is looked into. The walk visits each object once, so what is shared in a value is shared in
+//! its copy, and what leads back to itself does so there. It needs no stack, however deep a value is, and sees Ctrl-C.
 
+use super::container::{Change, Kind, Part, is_plain};
 use super::handle::Future;
-use crate::interpreter::imports::python;
-use pyo3::intern;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{
-    PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
-};
+use pyo3::types::{PyDict, PyTuple};
+use rustc_hash::FxHashMap;
+use std::vec::IntoIter;
 
-pub(crate) const DEPTH: u32 = 100;
+/// What a future is replaced by; `None` drops it from lists, and leaves None elsewhere.
+type Replace<'a, 'py> = dyn FnMut(&Bound<'py, Future>) -> PyResult<Option<Bound<'py, PyAny>>> + 'a;
 
-/// Says what replaces a future. `None` drops the future from a list, and puts None in its place elsewhere.
-pub(crate) type Replace<'a, 'py> =
-    dyn FnMut(&Bound<'py, Future>) -> PyResult<Option<Bound<'py, PyAny>>> + 'a;
+/// How many objects the walk passes between two looks for Ctrl-C.
+const SIGNALS_EVERY: u32 = 4096;
 
-/// Returns `value` with its futures replaced as `by` says; `None` if it holds none.
-pub(crate) fn replace_by<'py>(
+/// Returns a copy of `value`, with its futures replaced by what `by` says.
+pub(crate) fn copied<'py>(
     value: &Bound<'py, PyAny>,
     by: &mut Replace<'_, 'py>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    replace_at(value, by, DEPTH)
+) -> PyResult<Bound<'py, PyAny>> {
+    let copy = Walk::copying(by).value(value)?;
+    Ok(copy.unwrap_or_else(|| py_none(value)))
 }
 
-pub(crate) fn replace_at<'py>(
+/// Returns a copy of `value` with the same futures in it.
+pub(crate) fn copied_as_it_is<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    copied(value, &mut |future| Ok(Some(future.clone().into_any())))
+}
+
+/// Calls `each` with the futures in `value`, and copies nothing.
+pub(crate) fn futures_in<'py>(
     value: &Bound<'py, PyAny>,
-    by: &mut Replace<'_, 'py>,
-    depth: u32,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = value.py();
-    if let Ok(future) = value.cast::<Future>() {
-        return Ok(Some(by(future)?.unwrap_or_else(|| py.None().into_bound(py))));
+    mut each: impl FnMut(&Bound<'py, Future>) -> PyResult<()>,
+) -> PyResult<()> {
+    let mut by = |future: &Bound<'py, Future>| {
+        each(future)?;
+        Ok(Some(future.clone().into_any()))
+    };
+    Walk { copies: false, ..Walk::copying(&mut by) }.value(value).map(drop)
+}
+
+/// A walk over one value, or over several that may share what is in them.
+pub(crate) struct Walk<'a, 'py> {
+    by: &'a mut Replace<'a, 'py>,
+    copies: bool,
+    /// The containers met, by their places in memory, each with what stands for it.
+    met: FxHashMap<usize, (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
+    futures: usize,
+    steps: u32,
+}
+
+/// A container that the walk is in.
+struct Inside<'py> {
+    object: Bound<'py, PyAny>,
+    kind: Kind<'py>,
+    /// What stands for the object, unless it is made at the end.
+    shell: Option<Bound<'py, PyAny>>,
+    /// Why it could not be copied.
+    refused: Option<PyErr>,
+    /// How many futures the walk had met before.
+    futures: usize,
+    parts: IntoIter<Part<'py>>,
+    /// Where the part is that the walk has gone into.
+    at: Option<Part<'py>>,
+    changes: Vec<Change<'py>>,
+}
+
+/// What the walk meets.
+enum Met<'py> {
+    /// This stands for it.
+    Known(Option<Bound<'py, PyAny>>),
+    Container(Inside<'py>),
+}
+
+impl<'a, 'py> Walk<'a, 'py> {
+    pub(crate) fn copying(by: &'a mut Replace<'_, 'py>) -> Self {
+        Self { by, copies: true, met: FxHashMap::default(), futures: 0, steps: 0 }
     }
-    if depth == 0 {
-        return Ok(None);
+
+    /// Returns what stands for `value`: the value itself if nothing in it is a container that changes, or a future.
+    pub(crate) fn value(
+        &mut self,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut outer = Vec::new();
+        let mut inside = match self.meet(value)? {
+            Met::Known(new) => return Ok(new),
+            Met::Container(inside) => inside,
+        };
+        loop {
+            let Some((place, item)) = inside.parts.next() else {
+                let made = self.leave(inside)?;
+                inside = match outer.pop() {
+                    Some(parent) => parent,
+                    None => return Ok(Some(made)),
+                };
+                inside.put(Some(made));
+                continue;
+            };
+            let met = self.meet(&item)?;
+            inside.at = Some((place, item));
+            match met {
+                Met::Known(new) => inside.put(new),
+                Met::Container(child) => outer.push(std::mem::replace(&mut inside, child)),
+            }
+        }
     }
-    match container(value)? {
-        Container::None => Ok(None),
-        Container::List(list) => {
-            let mut changed = false;
-            let mut items = Vec::with_capacity(list.len());
-            for item in list.iter() {
-                if let Ok(future) = item.cast::<Future>() {
-                    changed = true;
-                    items.extend(by(future)?);
-                } else {
-                    let new = replace_at(&item, by, depth - 1)?;
-                    changed |= new.is_some();
-                    items.push(new.unwrap_or(item));
+
+    fn meet(&mut self, value: &Bound<'py, PyAny>) -> PyResult<Met<'py>> {
+        if is_plain(value) {
+            return Ok(Met::Known(Some(value.clone())));
+        }
+        if let Ok(future) = value.cast::<Future>() {
+            self.futures += 1;
+            return (self.by)(future).map(Met::Known);
+        }
+        if let Some((_, known)) = self.met.get(&value.as_ptr().addr()) {
+            return Ok(Met::Known(Some(known.clone())));
+        }
+        match Kind::of(value)? {
+            Some(kind) => self.enter(value, kind),
+            None => Ok(Met::Known(Some(value.clone()))),
+        }
+    }
+
+    fn enter(&mut self, object: &Bound<'py, PyAny>, kind: Kind<'py>) -> PyResult<Met<'py>> {
+        let py = object.py();
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps.is_multiple_of(SIGNALS_EVERY) {
+            py.check_signals()?;
+        }
+        let (shell, refused) = match self.copies {
+            true => match kind.shell(object) {
+                Ok(shell) => (shell, None),
+                Err(error) if error.is_instance_of::<PyException>(py) => (None, Some(error)),
+                Err(error) => return Err(error),
+            },
+            false => (None, None),
+        };
+        let stands = if self.copies && refused.is_none() { shell.as_ref() } else { Some(object) };
+        if let Some(stands) = stands {
+            self.met.insert(object.as_ptr().addr(), (object.clone(), stands.clone()));
+        }
+        let parts = kind.parts(shell.as_ref().unwrap_or(object))?;
+        if parts.is_empty() && !kind.is_fixed() {
+            return Ok(Met::Known(stands.cloned()));
+        } else if parts.is_empty() && shell.is_none() {
+            return Ok(Met::Known(Some(object.clone())));
+        }
+        let (object, futures, parts) = (object.clone(), self.futures, parts.into_iter());
+        let changes = Vec::new();
+        Ok(Met::Container(Inside {
+            object,
+            kind,
+            shell,
+            refused,
+            futures,
+            parts,
+            at: None,
+            changes,
+        }))
+    }
+
+    /// Returns what stands for a container whose parts have all been met.
+    fn leave(&mut self, inside: Inside<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let Inside { object, kind, shell, refused, futures, changes, .. } = inside;
+        let place = object.as_ptr().addr();
+        match (shell, refused) {
+            (_, Some(error)) if self.futures > futures => {
+                let class = object.get_type().qualname()?;
+                let message = format!("a {class} holds futures, and cannot be copied: {error}");
+                let wrong = PyTypeError::new_err(message);
+                wrong.set_cause(object.py(), Some(error));
+                Err(wrong)
+            }
+            (_, Some(_)) => Ok(object),
+            (Some(_), None) if changes.is_empty() && kind.is_fixed() => {
+                self.met.insert(place, (object.clone(), object.clone()));
+                Ok(object)
+            }
+            (Some(shell), None) => kind.change(&shell, changes).map(|()| shell),
+            (None, None) => {
+                // What is in a tuple may have led back to it, and so have had it made already.
+                if let Some((_, made)) = self.met.get(&place) {
+                    return Ok(made.clone());
                 }
+                let made = match changes.is_empty() {
+                    true => object.clone(),
+                    false => kind.made(&object, changes)?,
+                };
+                self.met.insert(place, (object, made.clone()));
+                Ok(made)
             }
-            if changed { Ok(Some(PyList::new(py, items)?.into_any())) } else { Ok(None) }
         }
-        Container::Tuple(tuple) => {
-            let Some(items) = each(tuple.iter(), by, depth)? else { return Ok(None) };
-            let new = PyTuple::new(py, items)?.into_any();
-            if value.is_exact_instance_of::<PyTuple>() {
-                return Ok(Some(new));
+    }
+
+    /// Returns a tuple with what stands for its items, but for the first, which is a call's function. `None`: it is the
+    /// same.
+    pub(crate) fn call(
+        &mut self,
+        call: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let mut items: Option<Vec<_>> = None;
+        for (index, item) in call.iter_borrowed().enumerate().skip(1) {
+            let new = self.value(&item)?.unwrap_or_else(|| py_none(&item));
+            if !new.is(item) {
+                items.get_or_insert_with(|| call.iter().collect())[index] = new;
             }
-            value.get_type().call_method1(intern!(py, "_make"), (new,)).map(Some)
         }
-        Container::Set(set) => {
-            let Some(items) = each(members(set)?.into_iter(), by, depth)? else { return Ok(None) };
-            Ok(Some(PySet::new(py, items)?.into_any()))
-        }
-        Container::FrozenSet(set) => {
-            let Some(items) = each(members(set)?.into_iter(), by, depth)? else { return Ok(None) };
-            Ok(Some(PyFrozenSet::new(py, items)?.into_any()))
-        }
-        Container::Dict(dict) => {
-            let Some(values) = each(dict.values().iter(), by, depth)? else { return Ok(None) };
-            let new = PyDict::new(py);
-            for (key, value) in dict.keys().iter().zip(values) {
-                new.set_item(key, value)?;
+        items.map(|items| PyTuple::new(call.py(), items)).transpose()
+    }
+
+    /// Returns keywords with what stands for their values. `None`: they are the same.
+    pub(crate) fn keywords(
+        &mut self,
+        keywords: &Bound<'py, PyDict>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let mut changed = None;
+        for (name, item) in keywords {
+            let new = self.value(&item)?.unwrap_or_else(|| py_none(&item));
+            if !new.is(&item) {
+                let changed = match &changed {
+                    Some(changed) => changed,
+                    None => changed.insert(keywords.copy()?),
+                };
+                changed.set_item(name, new)?;
             }
-            Ok(Some(new.into_any()))
         }
-        Container::Dataclass(fields) => {
-            let mut copy = None;
-            for name in names_of(&fields)? {
-                let Ok(item) = value.getattr(name.cast()?) else { continue };
-                let Some(new) = replace_at(&item, by, depth - 1)? else { continue };
-                if copy.is_none() {
-                    copy = Some(py.import("copy")?.call_method1("copy", (value,))?);
-                }
-                // This goes around the class's own `__setattr__`, which refuses if the dataclass is frozen.
-                let object = py.get_type::<PyAny>();
-                object.call_method1(intern!(py, "__setattr__"), (copy.as_ref(), name, new))?;
-            }
-            Ok(copy)
+        Ok(changed)
+    }
+}
+
+impl<'py> Inside<'py> {
+    /// Notes what stands for the part that the walk has gone into.
+    fn put(&mut self, new: Option<Bound<'py, PyAny>>) {
+        let Some((place, old)) = self.at.take() else { return };
+        if new.as_ref().is_none_or(|new| !new.is(&old)) {
+            self.changes.push((place, new));
         }
     }
 }
 
-/// Copies the members in one step: another thread may change the set during a walk.
-pub(crate) fn members<'py>(set: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    set.try_iter()?.collect()
-}
-
-/// Returns the items with their futures replaced; `None` if there were none.
-fn each<'py>(
-    items: impl Iterator<Item = Bound<'py, PyAny>>,
-    by: &mut Replace<'_, 'py>,
-    depth: u32,
-) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
-    let mut changed = false;
-    let mut new_items = Vec::new();
-    for item in items {
-        let new = replace_at(&item, by, depth - 1)?;
-        changed |= new.is_some();
-        new_items.push(new.unwrap_or(item));
-    }
-    Ok(changed.then_some(new_items))
-}
-
-/// Returns the names of a dataclass's fields. Its `__dataclass_fields__` also lists class variables and arguments of
-/// `__init__` alone; neither is part of an instance.
-pub(crate) fn names_of<'py>(fields: &Bound<'py, PyDict>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    static FIELD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = fields.py();
-    let of_instances = python(py, &FIELD, "dataclasses", "_FIELD")?;
-    let mut names = Vec::with_capacity(fields.len());
-    for (name, field) in fields.iter() {
-        let kind = field.getattr_opt(intern!(py, "_field_type"))?;
-        if kind.is_none_or(|kind| kind.is(of_instances)) {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-pub(crate) enum Container<'a, 'py> {
-    None,
-    List(&'a Bound<'py, PyList>),
-    Tuple(&'a Bound<'py, PyTuple>),
-    Set(&'a Bound<'py, PySet>),
-    FrozenSet(&'a Bound<'py, PyFrozenSet>),
-    Dict(&'a Bound<'py, PyDict>),
-    /// A dataclass instance, with its `__dataclass_fields__`.
-    Dataclass(Bound<'py, PyDict>),
-}
-
-pub(crate) fn container<'a, 'py>(value: &'a Bound<'py, PyAny>) -> PyResult<Container<'a, 'py>> {
-    let py = value.py();
-    if is_plain(value) {
-        return Ok(Container::None);
-    }
-    Ok(if let Ok(list) = value.cast_exact::<PyList>() {
-        Container::List(list)
-    } else if let Ok(tuple) = value.cast::<PyTuple>() {
-        if value.is_exact_instance_of::<PyTuple>() || value.hasattr(intern!(py, "_make"))? {
-            Container::Tuple(tuple)
-        } else {
-            Container::None
-        }
-    } else if let Ok(dict) = value.cast_exact::<PyDict>() {
-        Container::Dict(dict)
-    } else if let Ok(set) = value.cast_exact::<PySet>() {
-        Container::Set(set)
-    } else if let Ok(set) = value.cast_exact::<PyFrozenSet>() {
-        Container::FrozenSet(set)
-    } else {
-        match value.get_type().getattr_opt(intern!(py, "__dataclass_fields__"))? {
-            Some(fields) if fields.is_instance_of::<PyDict>() => {
-                Container::Dataclass(fields.cast_into::<PyDict>()?)
-            }
-            _ => Container::None,
-        }
-    })
-}
-
-/// Returns true for the most common types, which hold no futures. It spares them the question whether they are
-/// dataclasses, which takes as long as all the other checks together.
-fn is_plain(value: &Bound<'_, PyAny>) -> bool {
-    value.is_exact_instance_of::<PyInt>()
-        || value.is_exact_instance_of::<PyString>()
-        || value.is_exact_instance_of::<PyFloat>()
-        || value.is_none()
-        || value.is_exact_instance_of::<PyBytes>()
-        || value.is_exact_instance_of::<PyBool>()
+fn py_none<'py>(like: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
+    like.py().None().into_bound(like.py())
 }

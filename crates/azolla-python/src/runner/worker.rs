@@ -11,7 +11,7 @@ use crate::interpreter::threads::at_end_of_thread;
 use crate::session::owner::{Owner, set_owner};
 use crate::session::shared::Cluster;
 use crate::session::thread::{self, own};
-use crate::submit::arguments::{replace, replace_in_call};
+use crate::submit::arguments::for_run;
 use crate::task::failing::fail;
 use crate::task::job::{Call, PyJob};
 use azolla::runtime::{Next, Sleeper, Worker};
@@ -188,7 +188,7 @@ impl PyWorker {
         loop {
             let next = |worker: &mut Worker<PyJob>| {
                 let next = worker.next_task();
-                (next, worker.job().and_then(|job| Some((job.call(py)?, job.has_futures))))
+                (next, worker.job().and_then(|job| Some((job.call(py)?, job.has_parts))))
             };
             let rest = match own(next)? {
                 (Next::Run, call) => match prepare(py, call)? {
@@ -222,10 +222,10 @@ impl PyWorker {
     }
 }
 
-/// Returns the call of the current task, with futures replaced by their results. If the replacing fails, the
+/// Returns the call of the current task, with results in place of futures. If that fails, the
 /// task fails, and this returns `None`.
 fn prepare<'py>(py: Python<'py>, call: Option<(Call, bool)>) -> PyResult<Option<Task<'py>>> {
-    let outcome = match call.map(|(call, has_futures)| task(py, call, has_futures)) {
+    let outcome = match call.map(|(call, has_parts)| task(py, call, has_parts)) {
         Some(Ok(task)) => return Ok(Some(task)),
         Some(Err(error)) => match own(|worker| worker.job().map(Arc::clone))? {
             Some(job) => fail(&job, error.into_value(py).bind(py).as_any(), true),
@@ -237,8 +237,8 @@ fn prepare<'py>(py: Python<'py>, call: Option<(Call, bool)>) -> PyResult<Option<
     Ok(None)
 }
 
-/// Returns a call as the loop makes it, with futures replaced by their results.
-fn task<'py>(py: Python<'py>, call: Call, has_futures: bool) -> PyResult<Task<'py>> {
+/// Returns a call as the loop makes it.
+fn task<'py>(py: Python<'py>, call: Call, has_parts: bool) -> PyResult<Task<'py>> {
     let run = match &call.context {
         Some(context) => {
             let own = context.bind(py).call_method0(intern!(py, "copy"))?;
@@ -248,15 +248,13 @@ fn task<'py>(py: Python<'py>, call: Call, has_futures: bool) -> PyResult<Task<'p
     };
     let mut whole = call.call.into_bound(py);
     let mut kwargs = call.kwargs.map(|kwargs| kwargs.into_bound(py));
-    if has_futures || call.state.is_some() {
-        let state = call.state.as_ref().map(|actor| value(py, actor)).transpose()?;
-        whole = replace_in_call(&whole, state, has_futures)?;
+    if has_parts {
+        (whole, kwargs) = for_run((whole, kwargs))?;
     }
-    if has_futures
-        && let Some(given) = &kwargs
-        && let Some(new) = replace(given.as_any())?
-    {
-        kwargs = Some(new.cast_into()?);
+    if let Some(actor) = &call.state {
+        let mut items: Vec<_> = whole.iter().collect();
+        items.insert(1, value(py, actor)?);
+        whole = PyTuple::new(py, items)?;
     }
     Ok((run, whole, kwargs))
 }

@@ -1,68 +1,82 @@
-//! Futures among a call's arguments. They are found when the call is submitted, and replaced by their results when it
-//! runs.
+//! The arguments of a call: taken as they are when it is submitted, and again for each time that it runs.
 //!
-//! `future/nested.rs` says which containers are searched.
+//! `future/container.rs` says what is copied, and what is inside is shared. The task keeps the copy that was made at
+//! the submit, with its futures. Each run has a copy of that one, with their results, so a run that changes its
+//! arguments changes nothing for the next.
 
 use crate::future::handle::Future;
-use crate::future::nested::{Container, DEPTH, container, members, names_of, replace_at};
+use crate::future::nested::Walk;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 use std::sync::Arc;
 
-/// Adds to `inputs` the jobs of the futures in `value`.
-pub(crate) fn find(
-    value: &Bound<'_, PyAny>,
-    shared: &Shared,
-    inputs: &mut Vec<Arc<PyJob>>,
-) -> PyResult<()> {
-    find_at(value, shared, inputs, DEPTH)
+/// Keywords that calls have in common, as they are when the calls are submitted.
+#[derive(Default)]
+pub(crate) struct Keywords<'py> {
+    pub(super) all: Option<Bound<'py, PyDict>>,
+    inputs: Vec<Arc<PyJob>>,
+    copied: bool,
 }
 
-/// Adds to `inputs` the jobs of the futures among the arguments of a call. The arguments come after the function.
-pub(crate) fn find_in_call(
-    call: &Bound<'_, PyTuple>,
-    shared: &Shared,
-    inputs: &mut Vec<Arc<PyJob>>,
-) -> PyResult<()> {
-    call.iter_borrowed().skip(1).try_for_each(|item| find_at(&item, shared, inputs, DEPTH - 1))
+/// A call as it is when it is submitted.
+pub(super) struct Taken<'py> {
+    pub(super) call: Bound<'py, PyTuple>,
+    pub(super) kwargs: Option<Bound<'py, PyDict>>,
+    /// The tasks of the futures in it.
+    pub(super) inputs: Vec<Arc<PyJob>>,
+    /// Each run needs a copy of it.
+    pub(super) has_parts: bool,
 }
 
-fn find_at(
-    value: &Bound<'_, PyAny>,
+impl<'py> Keywords<'py> {
+    pub(super) fn take(all: Option<Bound<'py, PyDict>>, shared: &Shared) -> PyResult<Self> {
+        let Some(all) = all else { return Ok(Self::default()) };
+        let mut inputs = Vec::new();
+        let copy = Walk::copying(&mut found(&mut inputs, shared)).keywords(&all)?;
+        Ok(Self { copied: copy.is_some(), all: Some(copy.unwrap_or(all)), inputs })
+    }
+}
+
+/// Takes the arguments of a call: its own, and the keywords that it has in common with others.
+pub(super) fn take<'py>(
+    call: Bound<'py, PyTuple>,
+    kwargs: Option<Bound<'py, PyDict>>,
+    common: &Keywords<'py>,
     shared: &Shared,
-    inputs: &mut Vec<Arc<PyJob>>,
-    depth: u32,
-) -> PyResult<()> {
-    if let Ok(future) = value.cast::<Future>() {
+) -> PyResult<Taken<'py>> {
+    let mut inputs = common.inputs.clone();
+    let mut by = found(&mut inputs, shared);
+    let mut walk = Walk::copying(&mut by);
+    let new_call = walk.call(&call)?;
+    let new_kwargs = match &kwargs {
+        Some(kwargs) => walk.keywords(kwargs)?,
+        None => None,
+    };
+    drop(by);
+    let copied = new_call.is_some() || new_kwargs.is_some() || common.copied;
+    Ok(Taken {
+        call: new_call.unwrap_or(call),
+        kwargs: new_kwargs.or(kwargs).or_else(|| common.all.clone()),
+        has_parts: copied || !inputs.is_empty(),
+        inputs,
+    })
+}
+
+/// Takes a future as it is, and notes its task.
+fn found<'a, 'py>(
+    inputs: &'a mut Vec<Arc<PyJob>>,
+    shared: &'a Shared,
+) -> impl FnMut(&Bound<'py, Future>) -> PyResult<Option<Bound<'py, PyAny>>> + 'a {
+    |future| {
         inputs.push(input(future, shared)?);
-        return Ok(());
-    }
-    if depth == 0 {
-        return Ok(());
-    }
-    let mut each = |item: Bound<'_, PyAny>| find_at(&item, shared, inputs, depth - 1);
-    match container(value)? {
-        Container::None => Ok(()),
-        Container::List(list) => list.iter().try_for_each(&mut each),
-        Container::Tuple(tuple) => tuple.iter().try_for_each(&mut each),
-        Container::Set(set) => members(set)?.into_iter().try_for_each(&mut each),
-        Container::FrozenSet(set) => members(set)?.into_iter().try_for_each(&mut each),
-        Container::Dict(dict) => dict.values().iter().try_for_each(&mut each),
-        Container::Dataclass(fields) => {
-            for name in names_of(&fields)? {
-                if let Ok(item) = value.getattr(name.cast()?) {
-                    each(item)?;
-                }
-            }
-            Ok(())
-        }
+        Ok(Some(future.clone().into_any()))
     }
 }
 
-/// Returns the job of a future. Returns an error if the future cannot be an input of a task of this cluster.
+/// The job of a future that may be an input here.
 fn input(future: &Bound<'_, Future>, shared: &Shared) -> PyResult<Arc<PyJob>> {
     let py = future.py();
     let future = future.get();
@@ -79,30 +93,17 @@ fn input(future: &Bound<'_, Future>, shared: &Shared) -> PyResult<Arc<PyJob>> {
     Ok(job)
 }
 
-/// Returns `value` with its futures replaced by their results; `None` if it holds none.
-pub(crate) fn replace<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let mut result = |future: &Bound<'py, Future>| future.get().input(future.py()).map(Some);
-    replace_at(value, &mut result, DEPTH)
-}
+/// A call and its keywords.
+type Whole<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
 
-/// Returns a call with the futures among its arguments replaced by their results, if it has some. `first` goes before
-/// the arguments.
-pub(crate) fn replace_in_call<'py>(
-    call: &Bound<'py, PyTuple>,
-    first: Option<Bound<'py, PyAny>>,
-    has_futures: bool,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let py = call.py();
-    let mut result = |future: &Bound<'py, Future>| future.get().input(py).map(Some);
-    let mut items = Vec::with_capacity(call.len() + usize::from(first.is_some()));
-    items.push(call.get_item(0)?);
-    items.extend(first);
-    for item in call.iter_borrowed().skip(1) {
-        let new = match has_futures {
-            true => replace_at(&item, &mut result, DEPTH - 1)?,
-            false => None,
-        };
-        items.push(new.unwrap_or_else(|| item.to_owned()));
-    }
-    PyTuple::new(py, items)
+/// Returns a call for one run: with results in place of its futures, and containers that are this run's alone.
+pub(crate) fn for_run<'py>((call, kwargs): Whole<'py>) -> PyResult<Whole<'py>> {
+    let mut result = |future: &Bound<'py, Future>| future.get().input(future.py()).map(Some);
+    let mut walk = Walk::copying(&mut result);
+    let new_call = walk.call(&call)?;
+    let new_kwargs = match &kwargs {
+        Some(kwargs) => walk.keywords(kwargs)?,
+        None => None,
+    };
+    Ok((new_call.unwrap_or(call), new_kwargs.or(kwargs)))
 }

@@ -1,5 +1,6 @@
 //! `map`: one task for each item.
 
+use super::arguments::Keywords;
 use super::one::{Common, Keys};
 use super::options::Options;
 use crate::future::handle::Future;
@@ -29,6 +30,7 @@ pub(crate) fn map<'py>(
     if iterables.is_empty() {
         return Err(PyTypeError::new_err("map() takes at least one iterable after the function"));
     }
+    let keywords = Keywords::take(kwargs, shared)?;
     let mut zipped = Zipped::new(iterables)?;
     // An object may report any length, so the reserved memory is bounded.
     let mut futures =
@@ -43,9 +45,7 @@ pub(crate) fn map<'py>(
             futures.add(py, job, true)?;
             continue;
         }
-        // Every task has its own dictionary of keyword arguments, so a task that changes it changes no other task's.
-        let kwargs = kwargs.as_ref().map(|kwargs| kwargs.copy()).transpose()?;
-        portion.push(common.task(call, kwargs, named.as_ref())?);
+        portion.push(common.task(call, None, &keywords, named.as_ref())?);
         if portion.len() == PORTION {
             futures.submit(py, &mut portion)?;
         }

@@ -1,7 +1,7 @@
 //! Makes a task of one call. `submit` and `map` share this.
 
 use super::annotations::Annotations;
-use super::arguments::{find, find_in_call};
+use super::arguments::{Keywords, Taken, take};
 use super::options::{Options, priority, retries};
 use crate::future::handle::Future;
 use crate::future::running::Running;
@@ -104,13 +104,10 @@ impl<'a, 'py> Common<'a, 'py> {
         &self,
         call: Bound<'py, PyTuple>,
         kwargs: Option<Bound<'py, PyDict>>,
+        keywords: &Keywords<'py>,
         named: Option<&Named<'py>>,
     ) -> PyResult<Submission<PyJob>> {
-        let mut inputs = Vec::new();
-        find_in_call(&call, self.shared, &mut inputs)?;
-        if let Some(kwargs) = &kwargs {
-            find(kwargs.as_any(), self.shared, &mut inputs)?;
-        }
+        let Taken { call, kwargs, inputs, has_parts } = take(call, kwargs, keywords, self.shared)?;
         let (name, key) = self.name(&call, kwargs.as_ref(), named)?;
         hide_call(&call);
         let call = Call {
@@ -126,7 +123,7 @@ impl<'a, 'py> Common<'a, 'py> {
             self.shared.number,
             self.span.as_ref().map(|span| span.clone().unbind()),
         );
-        job.has_futures = !inputs.is_empty();
+        job.has_parts = has_parts;
         if self.actor {
             job.set_caller(crate::future::actor::caller(self.py)?);
         }
@@ -184,7 +181,7 @@ impl<'a, 'py> Common<'a, 'py> {
         if let Some(job) = named.as_ref().and_then(|named| self.shared.find_impure(named)) {
             return Future::object(self.py, job, Arc::clone(self.shared));
         }
-        let submission = self.task(call, kwargs, named.as_ref())?;
+        let submission = self.task(call, kwargs, &Keywords::default(), named.as_ref())?;
         let job = Arc::clone(&submission.payload);
         let existing = self.shared.engine.submit(submission);
         Future::object(self.py, existing.unwrap_or(job), Arc::clone(self.shared))

@@ -85,8 +85,8 @@ pub(crate) struct PyJob {
     pub(crate) hidden: Hidden,
     rare: Option<Box<Rare>>,
     key_is: KeyIs,
-    /// True if some argument is a future or holds one. Its result then takes its place.
-    pub(crate) has_futures: bool,
+    /// True if some argument is a future, or a container that is copied for each run.
+    pub(crate) has_parts: bool,
     /// True for a call of an actor's method, which is never made again.
     pub(crate) is_actor_call: bool,
 }
@@ -137,7 +137,7 @@ impl PyJob {
             hidden: Hidden::default(),
             rare: None,
             key_is,
-            has_futures: false,
+            has_parts: false,
             is_actor_call: false,
         }
     }

@@ -715,7 +715,7 @@ pub(crate) fn turn_away(job: &dyn Task) {
 }
 
 pub(crate) fn digest(key: &str) -> Key {
-    Key::from_digest(xxhash_rust::xxh3::xxh3_128(key.as_bytes()))
+    Key::from_digest(crate::runtime::digest(key.as_bytes()))
 }
 
 pub(crate) fn kind<F: 'static>() -> u64 {

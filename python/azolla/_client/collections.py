@@ -18,6 +18,9 @@ from azolla._base.futures import held_futures
 #: The arguments of `submit` that `dask.annotate` can set for each task of a graph.
 _ANNOTATIONS = ("allow_other_workers", "priority", "resources", "retries", "workers")
 
+#: Types of what stands in a graph and is neither a container nor a future.
+_PLAIN = (str, int, float, bool, bytes, type(None))
+
 
 class Collections(Core):
     """The part of `Client` that is a scheduler of Dask's collections."""
@@ -207,14 +210,14 @@ class _Tasks:
         from dask.utils import key_split
 
         node = self._nodes[key]
-        held = held_futures(node)
-        if isinstance(node, DataNode) and held == [node.value]:
+        if isinstance(node, DataNode) and isinstance(node.value, Future):
             self._futures[key] = node.value
-        elif isinstance(node, DataNode) and not held:
+        elif isinstance(node, DataNode) and not Core._futures(node.value):
+            value = Core._copied(node.value)
             if key in self._wanted:
-                self._futures[key] = self._client._scatter(node.value, key, False)
+                self._futures[key] = self._client._scatter(value, key, False)
             else:
-                self._values[key] = node.value
+                self._values[key] = value
         elif isinstance(node, Alias) and node.target not in self._values:
             self._futures[key] = self._future(node.target)
         else:
@@ -223,7 +226,9 @@ class _Tasks:
             own = {name: by[key] for name, by in self._annotations.items() if key in by and name in _ANNOTATIONS}
             around = {name: value(key) for name, value in self._by_key.items()}
             call = _Call(node, values, key_split(key))
-            self._futures[key] = self._client.submit(call, inputs, held, key=key, **(around | self._options | own))
+            self._futures[key] = self._client.submit(
+                call, inputs, _literals(node), key=key, **(around | self._options | own)
+            )
 
     def _future(self, key: Any) -> Future[Any]:
         if key not in self._futures:
@@ -249,35 +254,55 @@ class _Call:
         self.__name__ = name
         self._node, self._values = node, values
 
-    def __call__(self, inputs: dict[Any, Any], held: list[Any]) -> Any:
-        node = (
-            _filled(self._node, dict(zip(map(id, held_futures(self._node)), held, strict=True))) if held else self._node
-        )
+    def __call__(self, inputs: dict[Any, Any], literals: list[Any]) -> Any:
+        node = _filled(self._node, iter(literals)) if literals else self._node
         return node({**self._values, **inputs})
 
 
-# A future passed to a delayed call stays in the graph as a plain argument: Dask's graphs recognise only futures of
-# Dask's own kind. `held_futures` finds such futures, and the function below fills in their results.
+# What stands in a node's arguments as it is goes through `submit` as an argument: there containers are copied, and
+# futures replaced by their results. (Dask's graphs recognise only futures of Dask's own kind.)
 
 
-def _filled(node: Any, results: dict[int, Any]) -> Any:
-    """Returns the node with results in place of futures. `results` are keyed by the `id` of the future."""
-    from dask._task_spec import DataNode, Task
+def _literals(node: Any) -> list[Any]:
+    """Returns what stands in a node's arguments, and those of the nodes in it, and may be a container or a future."""
+    from dask._task_spec import DataNode, GraphNode
 
-    if isinstance(node, Future):
-        return results[id(node)]
-    if isinstance(node, Task):
-        filled = copy.copy(node)
-        filled.args = tuple(_filled(argument, results) for argument in node.args)
-        filled.kwargs = {name: _filled(argument, results) for name, argument in node.kwargs.items()}
-        return filled
     if isinstance(node, DataNode):
-        return DataNode(node.key, _filled(node.value, results))
-    if type(node) is dict:
-        return {name: _filled(value, results) for name, value in node.items()}
-    if type(node) in (list, tuple, set, frozenset):
-        return type(node)(_filled(value, results) for value in node)
-    return node
+        return _literals(node.value)
+    if isinstance(node, GraphNode) or _is_graph(node):
+        return [literal for part in _parts(node) for literal in _literals(part)]
+    return [] if type(node) in _PLAIN else [node]
+
+
+def _filled(node: Any, literals: Iterator[Any]) -> Any:
+    """Returns the node with these literals in the places of its own."""
+    from dask._task_spec import DataNode, GraphNode, Task
+
+    if isinstance(node, DataNode):
+        return DataNode(node.key, _filled(node.value, literals))
+    if isinstance(node, Task):
+        parts = [_filled(part, literals) for part in _parts(node)]
+        node, count = copy.copy(node), len(node.args)
+        node.args, node.kwargs = tuple(parts[:count]), dict(zip(node.kwargs, parts[count:], strict=True))
+        return node
+    if _is_graph(node):
+        return {key: _filled(inner, literals) for key, inner in node.items()}
+    return node if isinstance(node, GraphNode) or type(node) in _PLAIN else next(literals)
+
+
+def _is_graph(value: Any) -> bool:
+    """Returns true for what Dask makes one node's argument of when it fuses several: a graph of them."""
+    from dask._task_spec import GraphNode
+
+    return type(value) is dict and any(isinstance(part, GraphNode) for part in value.values())
+
+
+def _parts(node: Any) -> Any:
+    from dask._task_spec import Task
+
+    if isinstance(node, Task):
+        return (*node.args, *node.kwargs.values())
+    return node.values() if type(node) is dict else ()
 
 
 def _graph(dsk: Any, wanted: set[Any]) -> tuple[Any, dict[Any, Any]]:

@@ -11,7 +11,7 @@ use crate::session::shared::Shared;
 use crate::submit::map::map;
 use crate::submit::options::Options;
 use crate::task::job::{Name, PyJob};
-use crate::task::key::{parse, pure};
+use crate::task::key::{parse, pure, text_bytes};
 use azolla::runtime::Job;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -213,7 +213,7 @@ impl Core {
             && let Some(digest) =
                 crate::token::value_token(py, &value, &crate::submit::one::future_digest)?
         {
-            let key = pure(&function.bind(py).to_string_lossy(), digest);
+            let key = pure(&text_bytes(function.bind(py))?, digest);
             (Name::Pure { function, digest }, Some(key))
         } else {
             (Name::Impure { function }, None)

@@ -10,7 +10,7 @@ use crate::interpreter::imports::python;
 use crate::session::shared::Shared;
 use crate::session::thread::{current_task, is_loop_thread};
 use crate::task::job::{Call, Name, PyJob};
-use crate::task::key::{Named, parse, pure};
+use crate::task::key::{Named, parse, pure, text_bytes};
 use crate::task::names::{function_name, short_repr};
 use crate::token::FunctionToken;
 use azolla::runtime::{Job, Submission, watch_all};
@@ -36,8 +36,6 @@ pub(crate) struct Common<'a, 'py> {
     py: Python<'py>,
     shared: &'a Arc<Shared>,
     name: Bound<'py, PyString>,
-    /// True if the name is a prefix that the user gave. Such a name counts in digests.
-    prefixed: bool,
     kind: u64,
     context: Option<Bound<'py, PyAny>>,
     retries: u32,
@@ -76,7 +74,6 @@ impl<'a, 'py> Common<'a, 'py> {
         Ok(Self {
             py,
             shared,
-            prefixed: matches!(keys, Keys::Prefixed(_)),
             name: match keys {
                 Keys::Prefixed(prefix) => prefix.clone(),
                 Keys::Made | Keys::Given => name,
@@ -153,16 +150,10 @@ impl<'a, 'py> Common<'a, 'py> {
         if let Some(token) = &self.token
             && let Some(digest) = token.call(self.py, call, kwargs, &future_digest)?
         {
-            let digest = if self.prefixed { self.with_prefix(digest) } else { digest };
-            let key = pure(&self.name.to_string_lossy(), digest);
+            let key = pure(&text_bytes(&self.name)?, digest);
             return Ok((Name::Pure { function, digest }, Some(key)));
         }
         Ok((Name::Impure { function }, None))
-    }
-
-    fn with_prefix(&self, digest: u128) -> u128 {
-        let name = self.name.to_string_lossy();
-        xxhash_rust::xxh3::xxh3_128(&[&digest.to_le_bytes(), name.as_bytes()].concat())
     }
 
     /// Reads the key that the user gives for one of the calls.

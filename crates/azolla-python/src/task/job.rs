@@ -1,9 +1,11 @@
 //! A Python task: its call, and the place for its outcome.
 
+use super::key::text_bytes;
 use super::names::function_name;
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
 use crate::interpreter::raised::Raised;
 use azolla::runtime::{Header, Job, Slot, Status, assert_unlocked};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
@@ -218,28 +220,44 @@ impl PyJob {
     pub(crate) fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self.key_is {
             KeyIs::Given => self.named.bind(py).clone(),
-            KeyIs::Pure | KeyIs::Impure => PyString::new(py, &self.key_text(py)).into_any(),
+            KeyIs::Pure | KeyIs::Impure => self.made_key(py),
         }
+    }
+
+    /// Returns the key that azolla made: the function's name, which may be any text, and an end.
+    fn made_key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        let whole = (self.named.bind(py), self.key_end(py));
+        let whole = py.get_type::<PyString>().call_method1(intern!(py, "__add__"), whole);
+        whole.unwrap_or_else(|_| PyString::new(py, &self.key_text(py)).into_any())
     }
 
     /// Returns true if the task's key is made of its id, and is this text.
     pub(crate) fn has_impure_key(&self, key: &Bound<'_, PyAny>) -> bool {
-        let text = key.cast::<PyString>().ok().and_then(|text| text.to_cow().ok());
-        matches!(self.key_is, KeyIs::Impure)
-            && text.is_some_and(|text| text == self.key_text(key.py()))
+        let same = |key: &Bound<'_, PyString>| {
+            let own = self.made_key(key.py());
+            text_bytes(key).is_ok_and(|key| {
+                own.cast::<PyString>().is_ok_and(|own| text_bytes(own).is_ok_and(|own| own == key))
+            })
+        };
+        matches!(self.key_is, KeyIs::Impure) && key.cast::<PyString>().is_ok_and(same)
     }
 
+    /// Returns the key as it is shown.
     pub(crate) fn key_text(&self, py: Python<'_>) -> String {
-        let named = self.named.bind(py).to_string();
+        self.named.bind(py).to_string() + &self.key_end(py)
+    }
+
+    /// Returns what a key that azolla made ends in.
+    fn key_end(&self, py: Python<'_>) -> String {
         match self.key_is {
-            KeyIs::Given => named,
+            KeyIs::Given => String::new(),
             KeyIs::Pure => {
                 let [high, low] = self.digest;
-                format!("{named}-{high:016x}{low:016x}")
+                format!("-{high:016x}{low:016x}")
             }
             KeyIs::Impure => {
                 let id = self.header().id().map_or(0, |id| id.to_bits());
-                super::key::impure(py, &named, self.header().engine(), id)
+                super::key::impure(py, self.header().engine(), id)
             }
         }
     }

@@ -5,11 +5,12 @@
 //! a program gives them back.
 
 use azolla_core::{Key, TaskId};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyString, PyTuple};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use xxhash_rust::xxh3::xxh3_128;
 
 /// A key that the user gives, and what it may name.
 pub(crate) struct Named<'py> {
@@ -22,19 +23,19 @@ pub(crate) struct Named<'py> {
 }
 
 /// Returns the engine's key for a pure task. All of the Python key counts, also the function's name.
-pub(crate) fn pure(function: &str, digest: u128) -> Key {
+pub(crate) fn pure(function: &[u8], digest: u128) -> Key {
     let mut bytes = [0; 32];
-    bytes[..16].copy_from_slice(&xxh3_128(function.as_bytes()).to_le_bytes());
+    bytes[..16].copy_from_slice(&azolla::runtime::digest(function).to_le_bytes());
     bytes[16..].copy_from_slice(&digest.to_le_bytes());
-    Key::from_digest(xxh3_128(&bytes))
+    Key::from_digest(azolla::runtime::digest(&bytes))
 }
 
-/// Returns the key of an impure task. It is reversible, and written like a UUID.
-pub(crate) fn impure(py: Python<'_>, function: &str, engine: u32, id: u64) -> String {
+/// Returns the end of an impure task's key. It is reversible, and written like a UUID.
+pub(crate) fn impure(py: Python<'_>, engine: u32, id: u64) -> String {
     let veiled = veil(py, engine) ^ u128::from(id);
     let text = format!("{veiled:032x}");
     let (a, b, c, d, e) = (&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]);
-    format!("{function}-{a}-{b}-{c}-{d}-{e}")
+    format!("-{a}-{b}-{c}-{d}-{e}")
 }
 
 /// The number that veils the ids in the keys of a cluster's tasks, by the number of the cluster's engine. A thread
@@ -56,14 +57,16 @@ fn veil(_py: Python<'_>, engine: u32) -> u128 {
 /// # Errors
 /// A `TypeError` that says what keys may be.
 pub(crate) fn parse<'py>(given: &Bound<'py, PyAny>, cluster: u128) -> PyResult<Named<'py>> {
-    // azolla makes only keys that are proper UTF-8. Other text is a key of the user's own.
-    let text = given.cast::<PyString>().ok().and_then(|text| text.to_cow().ok());
-    let (key, ends_in) = match text.as_deref() {
-        Some(text) => match pure_parts(text) {
-            Some((function, digest)) => (pure(function, digest), None),
-            None => (Key::from_digest(digest(given)?), impure_id(text, cluster)),
-        },
-        None => (Key::from_digest(digest(given)?), None),
+    let whole = || digest(given).map(Key::from_digest);
+    let (key, ends_in) = match given.cast::<PyString>() {
+        Ok(text) => {
+            let text = text_bytes(text)?;
+            match pure_parts(&text) {
+                Some((function, digest)) => (pure(function, digest), None),
+                None => (whole()?, impure_id(&text, cluster)),
+            }
+        }
+        Err(_) => (whole()?, None),
     };
     Ok(Named { given: given.clone(), key, ends_in })
 }
@@ -73,18 +76,32 @@ pub(crate) fn parse<'py>(given: &Bound<'py, PyAny>, cluster: u128) -> PyResult<N
 pub(crate) fn digest(key: &Bound<'_, PyAny>) -> PyResult<u128> {
     let mut bytes = Vec::new();
     write(key, &mut bytes)?;
-    Ok(xxh3_128(&bytes))
+    Ok(azolla::runtime::digest(&bytes))
+}
+
+/// Returns a text's bytes. Lone surrogates are written as UTF-8 would if it allowed them: they all look alike when
+/// shown, and yet each is another text.
+pub(crate) fn text_bytes<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
+    if let Ok(text) = text.to_str() {
+        return Ok(Cow::Borrowed(text.as_bytes()));
+    }
+    let py = text.py();
+    let arguments = (text, "utf-8", "surrogatepass");
+    let bytes = py.get_type::<PyString>().call_method1(intern!(py, "encode"), arguments)?;
+    Ok(Cow::Owned(bytes.cast::<PyBytes>()?.as_bytes().to_vec()))
 }
 
 /// Splits a pure task's key into the function's name and the digest of the call.
-fn pure_parts(key: &str) -> Option<(&str, u128)> {
-    let (function, digest) = key.rsplit_once('-')?;
-    let hex = digest.len() == 32 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if hex { Some((function, u128::from_str_radix(digest, 16).ok()?)) } else { None }
+fn pure_parts(key: &[u8]) -> Option<(&[u8], u128)> {
+    let (function, digest) = key.split_at_checked(key.len().checked_sub(33)?)?;
+    let digest = digest.strip_prefix(b"-")?;
+    let hex = digest.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let digest = u128::from_str_radix(str::from_utf8(digest).ok()?, 16).ok()?;
+    hex.then_some((function, digest))
 }
 
-fn impure_id(key: &str, cluster: u128) -> Option<TaskId> {
-    let uuid = key.get(key.len().checked_sub(36)?..)?;
+fn impure_id(key: &[u8], cluster: u128) -> Option<TaskId> {
+    let uuid = str::from_utf8(key.get(key.len().checked_sub(36)?..)?).ok()?;
     let dashes = [8, 13, 18, 23];
     if !dashes.iter().all(|at| uuid.as_bytes()[*at] == b'-') {
         return None;
@@ -93,23 +110,29 @@ fn impure_id(key: &str, cluster: u128) -> Option<TaskId> {
     TaskId::from_bits(u64::try_from(veiled ^ cluster).ok()?)
 }
 
-/// Writes a key so that different keys give different bytes.
+/// Writes a key so that different keys give different bytes. It needs no stack, however deep a key is nested.
 fn write(key: &Bound<'_, PyAny>, bytes: &mut Vec<u8>) -> PyResult<()> {
+    let mut todo = Vec::new();
+    write_one(key, &mut todo, bytes)?;
+    while let Some(key) = todo.pop() {
+        write_one(&key, &mut todo, bytes)?;
+    }
+    Ok(())
+}
+
+/// Writes a key, or what a tuple of keys begins with. What comes after that goes into `todo`, the last first.
+fn write_one<'py>(
+    key: &Bound<'py, PyAny>,
+    todo: &mut Vec<Bound<'py, PyAny>>,
+    bytes: &mut Vec<u8>,
+) -> PyResult<()> {
     let mut tagged = |tag: u8, content: &[u8]| {
         bytes.push(tag);
         bytes.extend((content.len() as u64).to_le_bytes());
         bytes.extend(content);
     };
     if let Ok(text) = key.cast::<PyString>() {
-        match text.to_cow() {
-            Ok(text) => tagged(b's', text.as_bytes()),
-            // The text has lone surrogates. They all look alike when shown, and yet each is another text.
-            Err(_) => {
-                let arguments = (text, "utf-8", "surrogatepass");
-                let bytes = text.py().get_type::<PyString>().call_method1("encode", arguments)?;
-                tagged(b'u', bytes.cast::<PyBytes>()?.as_bytes());
-            }
-        }
+        tagged(b's', &text_bytes(text)?);
     } else if let Ok(content) = key.cast::<PyBytes>() {
         tagged(b'b', content.as_bytes());
     } else if key.is_instance_of::<PyInt>() || key.is_instance_of::<PyFloat>() {
@@ -118,9 +141,9 @@ fn write(key: &Bound<'_, PyAny>, bytes: &mut Vec<u8>) -> PyResult<()> {
         tagged(b'n', whole.as_ref().unwrap_or(key).repr()?.to_string_lossy().as_bytes());
     } else if let Ok(parts) = key.cast::<PyTuple>() {
         tagged(b't', &parts.len().to_le_bytes());
-        for part in parts {
-            write(&part, bytes)?;
-        }
+        let first = todo.len();
+        todo.extend(parts);
+        todo[first..].reverse();
     } else {
         let message = format!(
             "a key is a str, bytes, int, float or a tuple of those, not {}",

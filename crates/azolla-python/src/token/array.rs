@@ -2,7 +2,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PySlice, PyString};
+use pyo3::types::{PyBytes, PyDict, PySlice, PyString, PyType};
 
 use super::hasher::Tag;
 use super::walk::{Hashed, Walk};
@@ -18,13 +18,44 @@ impl<'py> Walk<'_, 'py> {
     pub(super) fn numeric(&mut self, object: &Bound<'py, PyAny>) -> Hashed<bool> {
         let py = self.py;
         let Some(numpy) = self.known.numpy(py)? else { return Ok(false) };
-        if object.get_type().is(&numpy.array) {
+        let class = object.get_type();
+        if class.is(&numpy.array) {
             self.array(object)
+        } else if object.is_instance(numpy.array.bind(py))? {
+            self.derived(object, &class)
         } else if object.is_instance(numpy.scalar.bind(py))? {
             self.scalar(object)
         } else {
             Ok(false)
         }
+    }
+
+    /// Writes an array of a derived class: with what its class has put beside the elements.
+    fn derived(&mut self, array: &Bound<'py, PyAny>, class: &Bound<'py, PyType>) -> Hashed<bool> {
+        self.out.tag(Tag::Derived);
+        self.class(class)?;
+        self.state(array)?;
+        self.layout(array)?;
+        let reduce = intern!(self.py, "__reduce__");
+        let numpy = self.known.numpy(self.py)?.map(|numpy| numpy.array.bind(self.py));
+        let own =
+            numpy.map_or(Ok(true), |base| class.getattr(reduce)?.ne(base.getattr(reduce)?))?;
+        Ok(!own && self.array(array)?)
+    }
+
+    /// Writes an object's attributes, which not every way to pickle it gives.
+    fn state(&mut self, object: &Bound<'py, PyAny>) -> Hashed {
+        let py = self.py;
+        let state = py.get_type::<PyAny>().call_method1(intern!(py, "__getstate__"), (object,))?;
+        // The file of a `memmap` is open in one of its attributes, and named in others.
+        if let Ok(attributes) = state.cast::<PyDict>()
+            && attributes.contains(intern!(py, "_mmap"))?
+        {
+            let rest = attributes.copy()?;
+            rest.del_item(intern!(py, "_mmap"))?;
+            return self.value(rest.as_any());
+        }
+        self.value(&state)
     }
 
     /// Writes an array: type, layout, and the elements in C's order.
@@ -34,6 +65,7 @@ impl<'py> Walk<'_, 'py> {
         let Some(name) = plain(&dtype)? else { return self.records(array, &dtype) };
         self.out.tag(Tag::Array);
         self.text(&name)?;
+        self.metadata(&dtype)?;
         self.layout(array)?;
         self.elements(array)?;
         Ok(true)
@@ -53,14 +85,26 @@ impl<'py> Walk<'_, 'py> {
         Ok(true)
     }
 
-    /// Writes what a function can tell of an array beside its elements: shape, strides, and whether it may be
-    /// written to. `ravel(order="K")` of two arrays that are equal gives different results if their strides differ.
+    /// Writes what a function can tell of an array beside its elements: shape, strides, and flags, which say whether it
+    /// may be written to, and whether its memory is its own. `ravel(order="K")` of two arrays that are equal gives
+    /// different results if their strides differ.
     fn layout(&mut self, array: &Bound<'py, PyAny>) -> Hashed {
         let py = self.py;
         self.shape(array)?;
         self.value(&array.getattr(intern!(py, "strides"))?)?;
         let flags = array.getattr(intern!(py, "flags"))?;
-        self.value(&flags.getattr(intern!(py, "writeable"))?)
+        self.value(&flags.getattr(intern!(py, "writeable"))?)?;
+        // An array that is equal but for this has the same token, and another key: a function can tell the two apart.
+        match self.out.is_secret {
+            true => self.value(&flags.getattr(intern!(py, "owndata"))?),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes what users have noted on a type of elements, if they have.
+    fn metadata(&mut self, dtype: &Bound<'py, PyAny>) -> Hashed {
+        let metadata = dtype.getattr(intern!(self.py, "metadata"))?;
+        if metadata.is_none() { Ok(()) } else { self.value(&metadata) }
     }
 
     fn shape(&mut self, array: &Bound<'py, PyAny>) -> Hashed {
@@ -88,7 +132,11 @@ impl<'py> Walk<'_, 'py> {
         let py = self.py;
         let dtype = scalar.getattr(intern!(py, "dtype"))?;
         // An instance of a subclass of `numpy.float64` may hold more than its memory.
-        if !dtype.getattr(intern!(py, "type"))?.is(scalar.get_type()) {
+        let class = scalar.get_type();
+        if !dtype.getattr(intern!(py, "type"))?.is(&class) {
+            self.out.tag(Tag::Derived);
+            self.class(&class)?;
+            self.state(scalar)?;
             return Ok(false);
         }
         let Some(name) = plain(&dtype)? else { return Ok(false) };
@@ -102,6 +150,7 @@ impl<'py> Walk<'_, 'py> {
     pub(super) fn memory_view(&mut self, view: &Bound<'py, PyAny>) -> Hashed {
         let py = self.py;
         self.out.tag(Tag::MemoryView);
+        self.class(&view.getattr(intern!(py, "obj"))?.get_type())?;
         self.value(&view.getattr(intern!(py, "format"))?)?;
         self.shape(view)?;
         self.value(&view.getattr(intern!(py, "strides"))?)?;

@@ -98,7 +98,7 @@ fn compiled(class: &Bound<'_, PyType>) -> Hashed<Option<u128>> {
         return Ok(None);
     }
     let module = class.module()?;
-    let mut out = Writer::new(Tag::Type);
+    let mut out = Writer::new(Tag::Type, false);
     out.bytes(module.to_str()?.as_bytes());
     out.bytes(class.qualname()?.to_str()?.as_bytes());
     let digest = out.finish();

@@ -111,10 +111,10 @@ impl<'py> Walk<'_, 'py> {
                 "it is a function written in C that does not say where it is from",
             ));
         }
-        let mut walk = self.aside(Tag::Builtin, Mode::Whole);
+        let mut walk = self.for_constants(Tag::Builtin);
         walk.value(&module)?;
         walk.value(&name)?;
-        let (digest, _) = self.join(walk);
+        let digest = walk.out.finish();
         BUILTINS.insert(builtin, digest);
         self.out.tag(Tag::Builtin);
         self.out.digest(digest);

@@ -1,6 +1,7 @@
 //! Turns the values that a walk meets into bytes that stand for nothing else, and these bytes into a digest. Every
 //! value begins with its tag, and a value whose length varies writes its length.
 
+use azolla::runtime::{digest, secret};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// Says what the bytes that follow stand for. No two kinds of value share a tag, so 1, True and 1.0 differ.
@@ -64,6 +65,7 @@ pub(super) enum Tag {
     Future,
     Path,
     Array,
+    Derived,
     Scalar,
     Tokenized,
     Global,
@@ -84,12 +86,14 @@ pub(super) struct Writer {
     filled: usize,
     /// The hash of the bytes that no longer fitted into the buffer. Streaming gives the same digest as one call does.
     spilled: Option<Box<Xxh3>>,
+    /// The digest depends on the process's secret: what has it may be taken for the value.
+    pub(super) is_secret: bool,
 }
 
 impl Writer {
     /// An empty writer whose digest is of the given kind.
-    pub(super) fn new(root: Tag) -> Self {
-        let mut writer = Writer { buffer: [0; BUFFER], filled: 0, spilled: None };
+    pub(super) fn new(root: Tag, is_secret: bool) -> Self {
+        let mut writer = Writer { buffer: [0; BUFFER], filled: 0, spilled: None, is_secret };
         writer.tag(root);
         writer
     }
@@ -135,6 +139,7 @@ impl Writer {
     pub(super) fn finish(self) -> u128 {
         let rest = &self.buffer[..self.filled];
         match self.spilled {
+            None if self.is_secret => digest(rest),
             None => xxh3_128(rest),
             Some(mut hasher) => {
                 hasher.update(rest);
@@ -145,7 +150,9 @@ impl Writer {
 
     #[cold]
     fn spill(&mut self, bytes: &[u8]) {
-        let hasher = self.spilled.get_or_insert_with(|| Box::new(Xxh3::new()));
+        let hasher = self.spilled.get_or_insert_with(|| {
+            Box::new(if self.is_secret { Xxh3::with_secret(*secret()) } else { Xxh3::new() })
+        });
         hasher.update(&self.buffer[..self.filled]);
         hasher.update(bytes);
         self.filled = 0;

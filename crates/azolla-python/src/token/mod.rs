@@ -19,7 +19,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use hasher::Tag;
+use hasher::{Tag, Writer};
 use walk::{Hashed, Miss, Walk};
 
 /// Returns the digest of a future's key, and `None` for a value that is no future.
@@ -43,7 +43,8 @@ impl FunctionToken {
         function: &Bound<'_, PyAny>,
         future_key: FutureKey<'_>,
     ) -> PyResult<Option<Self>> {
-        let digest = digest(py, Tag::Function, future_key, |walk| walk.callee(function));
+        let digest =
+            digest(py, Writer::new(Tag::Function, true), future_key, |walk| walk.callee(function));
         Ok(settle(py, digest)?.map(FunctionToken))
     }
 
@@ -60,7 +61,7 @@ impl FunctionToken {
         kwargs: Option<&Bound<'_, PyDict>>,
         future_key: FutureKey<'_>,
     ) -> PyResult<Option<u128>> {
-        let digest = digest(py, Tag::Call, future_key, |walk| {
+        let digest = digest(py, Writer::new(Tag::Call, true), future_key, |walk| {
             walk.out.digest(self.0);
             walk.arguments(call, 1, kwargs)
         });
@@ -78,7 +79,7 @@ pub(crate) fn value_token(
     value: &Bound<'_, PyAny>,
     future_key: FutureKey<'_>,
 ) -> PyResult<Option<u128>> {
-    settle(py, digest(py, Tag::Value, future_key, |walk| walk.value(value)))
+    settle(py, digest(py, Writer::new(Tag::Value, true), future_key, |walk| walk.value(value)))
 }
 
 /// Returns the digest of the arguments: 32 hexadecimal digits, the same for equal arguments in any process.
@@ -91,7 +92,9 @@ pub(crate) fn tokenize(
     args: &Bound<'_, PyTuple>,
     kwargs: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
-    match digest(py, Tag::Value, &|_| None, |walk| walk.arguments(args, 0, kwargs)) {
+    match digest(py, Writer::new(Tag::Value, false), &|_| None, |walk| {
+        walk.arguments(args, 0, kwargs)
+    }) {
         Ok(digest) => Ok(format!("{digest:032x}")),
         Err(miss) => Err(refusal(py, miss.or_interrupt(py)?)),
     }
@@ -123,11 +126,11 @@ impl<'py> Walk<'_, 'py> {
 /// The digest of what `write` writes.
 fn digest<'py>(
     py: Python<'py>,
-    root: Tag,
+    out: Writer,
     future_key: FutureKey<'_>,
     write: impl FnOnce(&mut Walk<'_, 'py>) -> Hashed,
 ) -> Hashed<u128> {
-    let mut walk = Walk::new(py, future_key, root)?;
+    let mut walk = Walk::new(py, future_key, out)?;
     write(&mut walk)?;
     Ok(walk.out.finish())
 }

@@ -43,11 +43,17 @@ impl<'py> Walk<'_, 'py> {
             self.out.tag(if bool.is_true() { Tag::True } else { Tag::False });
             Ok(())
         } else if let Ok(tuple) = value.cast_exact::<PyTuple>() {
-            self.nested(|walk| walk.tuple(tuple))
+            self.nested(|walk| match has_parts(tuple) && walk.met_container(value) {
+                true => Ok(()),
+                false => walk.tuple(tuple),
+            })
         } else if let Ok(list) = value.cast_exact::<PyList>() {
-            self.nested(|walk| walk.list(list))
+            self.nested(|walk| if walk.met_container(value) { Ok(()) } else { walk.list(list) })
         } else if let Ok(dict) = value.cast_exact::<PyDict>() {
-            self.nested(|walk| walk.dict(Tag::Dict, dict))
+            self.nested(|walk| match walk.met_container(value) {
+                true => Ok(()),
+                false => walk.dict(Tag::Dict, dict),
+            })
         } else if let Ok(bytes) = value.cast_exact::<PyBytes>() {
             self.out.tag(Tag::Bytes);
             self.blob(bytes.as_bytes())
@@ -168,7 +174,14 @@ impl<'py> Walk<'_, 'py> {
                 self.out.tag(tag);
                 sight.attributes.iter().try_for_each(|name| self.value(&value.getattr(name)?))
             }
-            Kind::Set(tag) => self.set(tag, value),
+            Kind::Set(Tag::FrozenSet) => self.frozen(value, |walk| walk.set(Tag::FrozenSet, value)),
+            Kind::Set(tag) => {
+                if self.met_container(value) {
+                    Ok(())
+                } else {
+                    self.set(tag, value)
+                }
+            }
             Kind::Proxy => {
                 let copy = value.call_method0(intern!(self.py, "copy"))?;
                 match copy.cast::<PyDict>() {
@@ -292,4 +305,18 @@ fn text_keys<'a>(
     }
     order.sort_unstable();
     Some(order)
+}
+
+/// Returns true if a tuple holds more than the most common values, which hold nothing. Whether a tuple of such values
+/// is the same twice is chance.
+fn has_parts(tuple: &Bound<'_, PyTuple>) -> bool {
+    tuple.iter_borrowed().any(|item| {
+        let plain = item.is_exact_instance_of::<PyInt>()
+            || item.is_exact_instance_of::<PyString>()
+            || item.is_exact_instance_of::<PyFloat>()
+            || item.is_none()
+            || item.is_exact_instance_of::<PyBytes>()
+            || item.is_exact_instance_of::<PyBool>();
+        !plain
+    })
 }

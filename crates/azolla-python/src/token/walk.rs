@@ -81,10 +81,15 @@ pub(super) struct Walk<'a, 'py> {
     met: HashMap<usize, u64, FxBuildHasher>,
     /// Keeps alive the objects whose addresses are in `met`.
     kept: Vec<Bound<'py, PyAny>>,
+    /// The digests of frozensets, by their addresses. Each mode has its own.
+    digests: HashMap<(usize, Mode), Remembered<'py>, FxBuildHasher>,
 }
 
+/// An object, which is kept alive, its digest, and whether that digest says all about it.
+type Remembered<'py> = (Bound<'py, PyAny>, u128, bool);
+
 /// What a walk is for.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Mode {
     /// The digest of a value.
     Whole,
@@ -96,12 +101,12 @@ pub(super) enum Mode {
 }
 
 impl<'a, 'py> Walk<'a, 'py> {
-    pub(super) fn new(py: Python<'py>, future_key: FutureKey<'a>, root: Tag) -> Hashed<Self> {
+    pub(super) fn new(py: Python<'py>, future_key: FutureKey<'a>, out: Writer) -> Hashed<Self> {
         Ok(Walk {
             py,
             known: Known::of(py)?,
             future_key,
-            out: Writer::new(root),
+            out,
             mode: Mode::Whole,
             describes: true,
             in_environment: false,
@@ -111,17 +116,23 @@ impl<'a, 'py> Walk<'a, 'py> {
             steps: 0,
             met: HashMap::default(),
             kept: Vec::new(),
+            digests: HashMap::default(),
         })
     }
 
     /// Makes a walk that goes on from here under the same limits, but writes a digest of its own. It does not know what
     /// was met before, so its digest means the same wherever it is written.
-    pub(super) fn aside(&self, root: Tag, mode: Mode) -> Self {
+    pub(super) fn aside(&mut self, root: Tag, mode: Mode) -> Self {
+        let digests = std::mem::take(&mut self.digests);
+        Walk { digests, ..self.apart(Writer::new(root, self.out.is_secret), mode) }
+    }
+
+    fn apart(&self, out: Writer, mode: Mode) -> Self {
         Walk {
             py: self.py,
             known: self.known,
             future_key: self.future_key,
-            out: Writer::new(root),
+            out,
             mode,
             describes: self.describes,
             in_environment: self.in_environment,
@@ -131,12 +142,13 @@ impl<'a, 'py> Walk<'a, 'py> {
             steps: self.steps,
             met: HashMap::default(),
             kept: Vec::new(),
+            digests: HashMap::default(),
         }
     }
 
     /// Makes a walk for a digest that will be remembered. Its cost does not count, but its depth does.
     pub(super) fn for_constants(&self, root: Tag) -> Self {
-        let mut walk = self.aside(root, Mode::Constants);
+        let mut walk = self.apart(Writer::new(root, false), Mode::Constants);
         (walk.budget, walk.in_environment) = (ARGUMENTS, false);
         walk
     }
@@ -145,6 +157,7 @@ impl<'a, 'py> Walk<'a, 'py> {
     pub(super) fn join(&mut self, other: Self) -> (u128, bool) {
         self.budget = other.budget;
         self.steps = other.steps;
+        self.digests = other.digests;
         (other.out.finish(), !other.abridged)
     }
 
@@ -212,5 +225,37 @@ impl<'a, 'py> Walk<'a, 'py> {
         self.met.insert(address(object), number);
         self.kept.push(object.clone());
         false
+    }
+
+    /// Returns true if this very container was met before, and then writes that. It makes a key: functions can tell a
+    /// container twice from two that are equal. Tokens are the same for both, so there each path is walked.
+    pub(super) fn met_container(&mut self, container: &Bound<'py, PyAny>) -> bool {
+        self.out.is_secret && self.mode != Mode::Constants && self.met(container)
+    }
+
+    /// Writes what `body` writes about a frozenset. For a key it is written as a digest, which is found only once.
+    pub(super) fn frozen(
+        &mut self,
+        set: &Bound<'py, PyAny>,
+        body: impl FnOnce(&mut Self) -> Hashed,
+    ) -> Hashed {
+        if !self.out.is_secret {
+            return body(self);
+        }
+        let place = (address(set), self.mode);
+        let (digest, whole) = match self.digests.get(&place) {
+            Some((_, digest, whole)) => (*digest, *whole),
+            None => {
+                let mut walk = self.aside(Tag::FrozenSet, self.mode);
+                body(&mut walk)?;
+                let (digest, whole) = self.join(walk);
+                self.digests.insert(place, (set.clone(), digest, whole));
+                (digest, whole)
+            }
+        };
+        self.abridged |= !whole;
+        self.out.tag(Tag::Digest);
+        self.out.digest(digest);
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@
 
 mod attempts;
 mod completions;
+mod digest;
 mod engine;
 mod groups;
 mod header;
@@ -36,6 +37,7 @@ mod watch;
 mod worker;
 
 pub use completions::Completions;
+pub use digest::{Secret, digest, secret};
 pub use engine::Engine;
 pub use groups::{BadAmount, Groups};
 pub use header::{Header, Status};

@@ -392,6 +392,10 @@ class Core:
         fields of dataclasses, are replaced by their results; the task begins when all results are there. A coroutine
         function (`async def`) runs on the client's event loop, and takes no slot.
 
+        The call is as it was at the submit: containers are copied, and what is in them otherwise is shared. Each run
+        has a copy of its own. Containers are lists, tuples, dictionaries, sets, deques, what is derived from these, and
+        objects of dataclasses. An array or a `bytearray` is shared.
+
         The task sees the context variables of the caller. It may submit tasks of its own, through `get_client`, and
         wait for them: waiting takes no slot.
 
@@ -560,6 +564,8 @@ class Core:
     ) -> tuple[float, list[tuple[int, tuple[float, int, str, int | None], Any]], list[tuple[int, int, str]]]: ...
     def _check(self) -> None: ...
     def _observe(self, capacity: int) -> Observations: ...
+    @staticmethod
+    def _copied(value: Any) -> Any: ...
     @staticmethod
     def _futures(value: Any) -> list[Future[Any]]: ...
 

@@ -13,7 +13,6 @@ from typing import Any
 from azolla._azolla import Core, Future
 from azolla._base.annotations import get_annotations
 from azolla._base.errors import FutureCancelledError
-from azolla._base.futures import held_futures
 
 #: The arguments of `submit` that `dask.annotate` can set for each task of a graph.
 _ANNOTATIONS = ("allow_other_workers", "priority", "resources", "retries", "workers")

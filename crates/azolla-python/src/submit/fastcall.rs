@@ -31,6 +31,8 @@ Futures among the arguments, also in lists, tuples, named tuples, sets, the valu
 fields of dataclasses, are replaced by their results; the task begins when all results are there. A coroutine
 function (`async def`) runs on the client's event loop, and takes no slot.
 
+The call is as it was at the submit: containers are copied, and what is in them otherwise is shared.
+
 Args:
     func: What to call.
     *args: What to call it with.

@@ -817,7 +817,7 @@ class Turn:
 class QueueCore:
     """The native half of `Queue`."""
 
-    def __new__(cls, client: Core, name: str, maxsize: int) -> Self: ...
+    def __new__(cls, client: Core, name: str, maxsize: int, own: bool) -> Self: ...
     def put(self, value: object) -> Turn:
         """Returns a wait to put this value in."""
 
@@ -840,7 +840,7 @@ class QueueCore:
 class VariableCore:
     """The native half of `Variable`."""
 
-    def __new__(cls, client: Core, name: str) -> Self: ...
+    def __new__(cls, client: Core, name: str, own: bool) -> Self: ...
     def set(self, value: object) -> None:
         """Sets the value."""
 
@@ -854,7 +854,7 @@ class VariableCore:
 class EventCore:
     """The native half of `Event`."""
 
-    def __new__(cls, client: Core, name: str) -> Self: ...
+    def __new__(cls, client: Core, name: str, own: bool) -> Self: ...
     def wait(self) -> Turn:
         """Returns a wait for the event to be set. The wait gives True."""
 

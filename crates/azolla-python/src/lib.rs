@@ -17,6 +17,9 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = true)]
 fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    interpreter::check_main()?;
+    // If memory is short already, the first submission says so.
+    let _ = interpreter::memory::check();
     module.add_class::<submit::actor::ActorFuture>()?;
     module.add_class::<submit::actor::Method>()?;
     module.add_class::<future::as_completed::Endings>()?;

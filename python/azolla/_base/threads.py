@@ -8,6 +8,13 @@ import contextlib
 import threading
 from collections.abc import Callable
 
+#: Why no thread is started where gevent or eventlet has patched `threading`. Its threads take turns on one thread of the
+#: system, and a worker that waits in native code would hold up all of them.
+_GREEN = (
+    "gevent, eventlet or the like has replaced the threads of this program by its own, which take turns on one thread of the "
+    "system. azolla needs threads of the system: leave them as they are, as gevent.monkey.patch_all(thread=False) does"
+)
+
 
 class LastingThread(threading.Thread):
     """A daemon thread that calls `work` until a call has returned.
@@ -22,8 +29,19 @@ class LastingThread(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._work: Callable[[], object] | None = work
         self._escaped = report if escaped is None else escaped
+        #: The thread of the system that starts this one, and whether this one runs on it.
+        self._starter = 0
+        self._is_green = False
+
+    def start(self) -> None:
+        self._starter = threading.get_native_id()
+        super().start()
+        if self._is_green:
+            raise RuntimeError(_GREEN)
 
     def run(self) -> None:
+        if threading.get_native_id() == self._starter:
+            self._work, self._is_green = None, True
         while self._work is not None:
             try:
                 self._work()

@@ -30,7 +30,7 @@ class Event(Shared[EventCore]):
         super().__init__("event", name, client)
 
     def _make(self, client: Client) -> EventCore:
-        return EventCore(client, text(self.name))
+        return EventCore(client, text(self.name), self._own)
 
     def wait(self, timeout: Timeout = None) -> Any:
         """Waits until the event is set. All waits end then, even if the event is cleared at once.

@@ -22,6 +22,8 @@ class Shared(Generic[C]):
     def __init__(self, kind: str, name: Any, client: Client | None) -> None:
         if name is not None and not isinstance(name, (str, bytes, int, float, tuple)):
             raise TypeError(f"the name of a {kind} is text, not {name!r}")
+        #: The name is made up here, so nothing can find what it names after the last object of that name is gone.
+        self._own = not name
         self.name = name or f"{kind}-{uuid.uuid4().hex}"
         self._client: weakref.ref[Client] | None = None
         self._core: C | None = None

@@ -18,7 +18,7 @@ class Queue(Shared[QueueCore]):
 
     Args:
         name: Queues of one name are the same queue, for all clients of a cluster. By default the queue has a name of
-            its own.
+            its own, and what is in it goes with the last `Queue` of that name.
         client: By default the current client.
         maxsize: While the queue holds this many values, `put` waits; 0 is no limit. The first `Queue` of a name sets
             it.
@@ -37,7 +37,7 @@ class Queue(Shared[QueueCore]):
         super().__init__("queue", name, client)
 
     def _make(self, client: Client) -> QueueCore:
-        return QueueCore(client, text(self.name), max(0, self.maxsize))
+        return QueueCore(client, text(self.name), max(0, self.maxsize), self._own)
 
     def put(self, value: Any, timeout: Timeout = None) -> Any:
         """Puts a value in, once there is room.

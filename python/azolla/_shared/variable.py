@@ -31,7 +31,7 @@ class Variable(Shared[VariableCore]):
         super().__init__("variable", name, client)
 
     def _make(self, client: Client) -> VariableCore:
-        return VariableCore(client, text(self.name))
+        return VariableCore(client, text(self.name), self._own)
 
     def set(self, value: Any, timeout: Timeout = "30 s") -> Any:
         """Sets the value.

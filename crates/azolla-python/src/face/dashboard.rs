@@ -59,7 +59,7 @@ impl Dashboard {
         let failed = failed.iter().filter_map(|job| {
             let task = job.header().id()?.to_bits();
             let error = match job.outcome()? {
-                Err(Failure::Raised(raised)) => raised.exception.bind(py).clone(),
+                Err(Failure::Raised(raised)) => raised.exception().exception.bind(py).clone(),
                 Err(Failure::Engine(why)) => pyo3::types::PyString::new(py, why).into_any(),
                 Ok(_) => return None,
             };

@@ -8,6 +8,7 @@ use crate::task::job::{Failure, PyJob};
 use azolla::runtime::{Job, Status};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The result that a task will have.
@@ -68,6 +69,13 @@ impl Future {
         let object = Bound::new(py, Self::new(py, Arc::clone(&job), shared))?;
         if job.header().has_one_future() && job.header().status() == Status::Pending {
             job.hidden.hide(object.as_any());
+            if job.has_futures {
+                // An input's error may have failed the task just now, without the GIL.
+                fence(Ordering::SeqCst);
+                if job.outcome().is_some() {
+                    job.hidden.show(py);
+                }
+            }
         }
         Ok(object)
     }
@@ -166,8 +174,9 @@ pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
         Failure::Engine(message) => error(py, "EngineError", message),
         // The traceback stays as long as it was, however often the exception is raised.
         Failure::Raised(raised) => {
-            crate::interpreter::raised::note(raised);
-            raised.error(py)
+            let exception = raised.exception();
+            crate::interpreter::raised::note(&exception);
+            exception.error(py)
         }
     }
 }

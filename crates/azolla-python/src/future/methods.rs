@@ -342,6 +342,7 @@ impl Future {
         let job = self.live();
         match job.as_ref().and_then(|job| job.outcome()) {
             Some(Err(Failure::Raised(raised))) => raised
+                .exception()
                 .traceback
                 .as_ref()
                 .map_or_else(|| py.None(), |tb| tb.clone_ref(py).into_any())

@@ -8,19 +8,51 @@
 //! The tuple that holds a call is hidden too, since only the task refers to it. The collector is shown the items of the
 //! tuple as if the task held them itself.
 //!
-//! All this happens with the GIL held, so no two threads do it at once.
+//! All this happens with the GIL held, so no two threads do it at once. Only the engine ends tasks without the GIL: those
+//! that an input's error has failed. Their futures are listed, and shown before the next collection.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
+use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering, fence};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The only future on a job, while it is hidden from the collector; null otherwise.
+/// The only future on a job, while it is hidden from the collector; null otherwise. The lowest bit of the address is set
+/// while the job stands in `LISTED`.
 #[derive(Default)]
 pub(crate) struct Hidden(AtomicPtr<ffi::PyObject>);
+
+/// The addresses of the `Hidden`s whose futures are to be shown. What is listed lives: the future keeps the job, and takes
+/// it off the list before it goes.
+static LISTED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+
+fn listed() -> MutexGuard<'static, BTreeSet<usize>> {
+    LISTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shows the collector the futures on tasks that have failed without the GIL. Called when a collection starts.
+pub(crate) fn show_listed(py: Python<'_>) {
+    let mut listed = listed();
+    for hidden in std::mem::take(&mut *listed) {
+        // SAFETY: what is listed lives. Its future cannot go before the GIL is released.
+        let hidden = unsafe { &*ptr::with_exposed_provenance::<Hidden>(hidden) };
+        track(py, hidden.0.swap(ptr::null_mut(), Ordering::Relaxed));
+    }
+}
+
+/// Tracks a future that `hide` has untracked; null is none.
+fn track(_py: Python<'_>, hidden: *mut ffi::PyObject) {
+    let hidden = hidden.map_addr(|address| address & !1);
+    if !hidden.is_null() {
+        // SAFETY: a thread that drops the object calls `forget` first, with the GIL held, and this thread holds the GIL;
+        // so the object is alive. `hide` untracked it, and its address has just been taken out of its place.
+        unsafe { ffi::PyObject_GC_Track(hidden.cast()) };
+    }
+}
 
 impl Hidden {
     /// Hides the only future on a pending task from the collector.
@@ -31,22 +63,37 @@ impl Hidden {
         self.0.store(future.as_ptr(), Ordering::Relaxed);
     }
 
-    /// Forgets the hidden future, which is being dropped or about to be shown. Returns it, or null if none was hidden.
+    /// Forgets the hidden future, which is being dropped. Returns its place's content, null if none was hidden.
     pub(crate) fn forget(&self) -> *mut ffi::PyObject {
         // Mostly none is hidden, and a load costs less than an exchange.
         if self.0.load(Ordering::Relaxed).is_null() {
             return ptr::null_mut();
         }
-        self.0.swap(ptr::null_mut(), Ordering::Relaxed)
+        let before = self.0.swap(ptr::null_mut(), Ordering::Relaxed);
+        if before.addr() & 1 != 0 {
+            listed().remove(&ptr::from_ref(self).addr());
+        }
+        before
     }
 
     /// Shows the hidden future to the collector again.
-    pub(crate) fn show(&self, _py: Python<'_>) {
-        let hidden = self.forget();
-        if !hidden.is_null() {
-            // SAFETY: a thread that drops the object calls `forget` first, with the GIL held, and this thread holds the
-            // GIL; so the object is alive. `hide` untracked it, and only this function tracks it again.
-            unsafe { ffi::PyObject_GC_Track(hidden.cast()) };
+    pub(crate) fn show(&self, py: Python<'_>) {
+        track(py, self.forget());
+    }
+
+    /// Has the hidden future shown before the next collection. Needs no GIL.
+    pub(crate) fn list(&self) {
+        // The task's outcome is stored before this look, and `hide` stores before it looks at the outcome.
+        fence(Ordering::SeqCst);
+        if self.0.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        let mut listed = listed();
+        let mark = |future: *mut ffi::PyObject| {
+            (!future.is_null()).then(|| future.map_addr(|address| address | 1))
+        };
+        if self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, mark).is_ok() {
+            listed.insert(ptr::from_ref(self).expose_provenance());
         }
     }
 }

@@ -5,25 +5,37 @@
 //! collector does not see it. So when a collection starts, the frames are taken off again, from every exception that
 //! only its task still holds.
 
+use super::collector::show_listed;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
+use pyo3::{PyTraverseError, PyVisit};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// An exception with the traceback that it had when the task ended.
-pub(crate) struct Raised {
+pub(crate) struct Exception {
     pub(crate) exception: Py<PyAny>,
     pub(crate) traceback: Option<Py<PyTraceback>>,
     noted: AtomicBool,
 }
 
-impl Raised {
-    pub(crate) fn new(exception: Py<PyAny>, traceback: Option<Py<PyTraceback>>) -> Self {
-        Self { exception, traceback, noted: AtomicBool::new(false) }
-    }
+/// The exception of one task.
+///
+/// Tasks that let an input's exception through share it at first, since the engine passes it on without the GIL. The
+/// garbage collector counts references, so it can look into an exception only where each task has a reference of its
+/// own. A shared exception gets that when the collector first comes upon it.
+pub(crate) struct Raised {
+    now: Mutex<Arc<Exception>>,
+    /// The collection in which the collector last came upon this, twice its number, and one more if it was let in.
+    seen: AtomicU64,
+}
 
+/// The number of collections that have started.
+static COLLECTIONS: AtomicU64 = AtomicU64::new(1);
+
+impl Exception {
     /// Returns the error to raise, without the frames that raising it earlier has added.
     pub(crate) fn error(&self, py: Python<'_>) -> PyErr {
         self.reset_traceback(py);
@@ -33,6 +45,68 @@ impl Raised {
     fn reset_traceback(&self, py: Python<'_>) {
         let traceback = self.traceback.as_ref().map(|traceback| traceback.bind(py));
         set_traceback(self.exception.bind(py), traceback);
+    }
+
+    fn another(&self, py: Python<'_>) -> Self {
+        let traceback = self.traceback.as_ref().map(|traceback| traceback.clone_ref(py));
+        Self { exception: self.exception.clone_ref(py), traceback, noted: AtomicBool::new(false) }
+    }
+}
+
+impl Raised {
+    pub(crate) fn new(exception: Py<PyAny>, traceback: Option<Py<PyTraceback>>) -> Self {
+        let exception = Exception { exception, traceback, noted: AtomicBool::new(false) };
+        Self { now: Mutex::new(Arc::new(exception)), seen: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn exception(&self) -> Arc<Exception> {
+        Arc::clone(&self.locked())
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Arc<Exception>> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows the collector the exception, unless other tasks share it. Then this task gets references of its own, for the
+    /// next collection.
+    ///
+    /// The collector asks several times, and must always get the same answer. Meanwhile another thread may make a further
+    /// task share the exception, without the GIL. So the first answer in a collection counts for all of it.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let collection = COLLECTIONS.load(Ordering::Relaxed) << 1;
+        let mut seen = self.seen.load(Ordering::Relaxed);
+        if seen & !1 != collection {
+            seen = collection | u64::from(self.is_its_own());
+            self.seen.store(seen, Ordering::Relaxed);
+        }
+        if seen & 1 == 0 {
+            return Ok(());
+        }
+        let now = self.exception();
+        visit.call(&now.exception)?;
+        visit.call(&now.traceback)
+    }
+
+    /// Returns true if no other task shares the exception. Otherwise makes it so, and returns false.
+    fn is_its_own(&self) -> bool {
+        let shared = self.exception();
+        if Arc::strong_count(&shared) == 2 {
+            return true;
+        }
+        // SAFETY: the collector runs, so this thread is attached.
+        let py = unsafe { Python::assume_attached() };
+        let own = Arc::new(shared.another(py));
+        note(&shared);
+        note(&own);
+        let before = std::mem::replace(&mut *self.locked(), own);
+        drop((before, shared)); // no object goes with it: `own` has references to all of them
+        false
+    }
+}
+
+impl Clone for Raised {
+    fn clone(&self) -> Self {
+        Self { now: Mutex::new(self.exception()), seen: AtomicU64::new(0) }
     }
 }
 
@@ -48,14 +122,14 @@ pub(crate) fn set_traceback(
 }
 
 /// The exceptions that have been raised since their frames were last taken off.
-static NOTED: Mutex<Vec<Weak<Raised>>> = Mutex::new(Vec::new());
+static NOTED: Mutex<Vec<Weak<Exception>>> = Mutex::new(Vec::new());
 
-fn noted() -> std::sync::MutexGuard<'static, Vec<Weak<Raised>>> {
+fn noted() -> MutexGuard<'static, Vec<Weak<Exception>>> {
     NOTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Notes that this exception is being raised.
-pub(crate) fn note(raised: &Arc<Raised>) {
+pub(crate) fn note(raised: &Arc<Exception>) {
     if !raised.noted.swap(true, Ordering::Relaxed) {
         noted().push(Arc::downgrade(raised));
     }
@@ -67,6 +141,8 @@ pub(crate) fn before_collection(py: Python<'_>, phase: &str, _info: &Bound<'_, P
     if phase != "start" {
         return;
     }
+    COLLECTIONS.fetch_add(1, Ordering::Relaxed);
+    show_listed(py);
     // Dropping frames drops what they hold, which may run any code. So nothing is locked meanwhile.
     let mut taken = std::mem::take(&mut *noted());
     // A task that lets an input's exception through has the same exception: several tasks may hold it.

@@ -4,8 +4,8 @@
 use super::guest::{Guest, Held};
 use super::interest::{Dropped, Waits};
 use super::thread;
-use crate::interpreter::forks;
 use crate::interpreter::imports::{error, python};
+use crate::interpreter::{forks, memory};
 use crate::task::job::PyJob;
 use crate::task::key::{Named, parse};
 use azolla::runtime::{Engine, Job, Listen, Story};
@@ -85,9 +85,10 @@ impl Cluster {
         forks::check_forks(self.forks)
     }
 
-    /// Returns an error if no work may be submitted. Its message names the operation `what`.
+    /// Returns an error if no work may be submitted, also if memory is short. Its message names the operation `what`.
     pub(crate) fn check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
         self.check_process()?;
+        memory::check()?;
         if self.engine.is_broken() {
             return Err(error(
                 py,

@@ -13,6 +13,7 @@ use crate::task::job::{Call, Name, PyJob};
 use azolla::runtime::{Job, Status, Submission, watch_all};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
 
 /// The result that a call of an actor's method will have. It is a `Future` like any other, with two differences: the
@@ -142,6 +143,11 @@ impl Method {
         });
         let future = Future::new(py, job, Arc::clone(shared));
         Bound::new(py, PyClassInitializer::from(future).add_subclass(ActorFuture))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.actor)?;
+        visit.call(&self.wrapped)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

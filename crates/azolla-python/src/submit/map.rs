@@ -4,10 +4,11 @@ use super::arguments::Keywords;
 use super::one::{Common, Keys};
 use super::options::Options;
 use crate::future::handle::Future;
+use crate::interpreter::memory;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
 use azolla::runtime::Submission;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 use rustc_hash::FxHashMap;
@@ -66,6 +67,10 @@ struct Futures<'a, 'py> {
 impl<'py> Futures<'_, 'py> {
     /// Submits these tasks, and adds their futures.
     fn submit(&mut self, py: Python<'py>, portion: &mut Vec<Submission<PyJob>>) -> PyResult<()> {
+        memory::check()?;
+        self.all
+            .try_reserve(portion.len())
+            .map_err(|error| PyMemoryError::new_err(error.to_string()))?;
         let mut jobs: Vec<_> = portion.iter().map(|one| Arc::clone(&one.payload)).collect();
         let taken = self.shared.engine.submit_all(portion.drain(..));
         let some_taken = !taken.is_empty();

@@ -1,6 +1,6 @@
 //! The native half of `Event`.
 
-use super::{Handle, PyTurn};
+use super::{Handle, PyTurn, names};
 use crate::session::core::Core;
 use azolla::sync::Event;
 use pyo3::prelude::*;
@@ -13,8 +13,8 @@ pub(crate) struct EventCore(Handle<Event>);
 #[pymethods]
 impl EventCore {
     #[new]
-    fn new(client: &Bound<'_, Core>, name: &str) -> PyResult<Self> {
-        Handle::new(client, |shared| Ok(Event::named(shared.engine.names(), name))).map(Self)
+    fn new(client: &Bound<'_, Core>, name: &str, own: bool) -> PyResult<Self> {
+        Handle::new(client, |shared| Ok(Event::named(names(shared, own), name))).map(Self)
     }
 
     /// Returns a wait for the event to be set. The wait gives True.

@@ -17,7 +17,7 @@ pub(crate) use variable::VariableCore;
 
 use crate::session::core::Core;
 use crate::session::shared::Shared;
-use azolla::runtime::IsClosed;
+use azolla::runtime::{IsClosed, Names};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::sync::Arc;
@@ -27,6 +27,13 @@ use std::sync::Arc;
 pub(crate) struct Handle<T> {
     shared: Arc<Shared>,
     object: Arc<T>,
+}
+
+/// Returns the names of a client's cluster. If `own` is true, the name is made up, and what it names goes with its last
+/// handle.
+fn names(shared: &Shared, own: bool) -> Names {
+    let names = shared.engine.names();
+    if own { names.own() } else { names.clone() }
 }
 
 impl<T> Handle<T> {
@@ -41,6 +48,11 @@ impl<T> Handle<T> {
     fn get(&self) -> PyResult<&T> {
         self.shared.check_process()?;
         Ok(&self.object)
+    }
+
+    /// Returns the object, except in the child of a fork.
+    fn in_this_process(&self) -> Option<&T> {
+        (!self.shared.is_forked()).then_some(&*self.object)
     }
 
     fn shared(&self) -> &Arc<Shared> {

@@ -1,12 +1,13 @@
 //! The native half of `Queue`.
 
 use super::stored::Stored;
-use super::{Handle, PyTurn};
+use super::{Handle, PyTurn, names};
 use crate::session::core::Core;
 use crate::session::shared::Shared;
 use azolla::sync::Queue;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
 
 /// The native half of `Queue`.
@@ -16,9 +17,9 @@ pub(crate) struct QueueCore(Handle<Queue<Stored>>);
 #[pymethods]
 impl QueueCore {
     #[new]
-    fn new(client: &Bound<'_, Core>, name: &str, maxsize: usize) -> PyResult<Self> {
+    fn new(client: &Bound<'_, Core>, name: &str, maxsize: usize, own: bool) -> PyResult<Self> {
         let handle = Handle::new(client, |shared| {
-            Queue::named(shared.engine.names(), name, maxsize)
+            Queue::named(names(shared, own), name, maxsize)
                 .map_err(|error| PyRuntimeError::new_err(error.to_string()))
         })?;
         Ok(Self(handle))
@@ -66,6 +67,12 @@ impl QueueCore {
             drop(queue.take_all());
         }
         Ok(())
+    }
+
+    /// Shows the collector what goes when this goes, if it is the only handle.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(queue) = self.0.in_this_process() else { return Ok(()) };
+        queue.each(|stored| stored.traverse(&visit))
     }
 }
 

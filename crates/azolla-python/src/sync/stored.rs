@@ -5,6 +5,7 @@ use crate::session::shared::{Cluster, Shared};
 use crate::task::job::PyJob;
 use azolla::runtime::Job;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
 
 pub(crate) enum Stored {
@@ -35,6 +36,15 @@ impl Stored {
                 }))
             }
             None => Ok(Self::Object(value.unbind())),
+        }
+    }
+
+    /// Shows the collector what goes when this goes.
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Object(object) => visit.call(object),
+            Self::Task(kept) if kept.job.header().has_one_future() => kept.job.traverse(visit),
+            Self::Task(_) => Ok(()),
         }
     }
 

@@ -1,11 +1,12 @@
 //! The native half of `Variable`.
 
 use super::stored::Stored;
-use super::{Handle, PyTurn};
+use super::{Handle, PyTurn, names};
 use crate::session::core::Core;
 use azolla::sync::Variable;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
 
 /// The native half of `Variable`.
@@ -15,9 +16,9 @@ pub(crate) struct VariableCore(Handle<Variable<Stored>>);
 #[pymethods]
 impl VariableCore {
     #[new]
-    fn new(client: &Bound<'_, Core>, name: &str) -> PyResult<Self> {
+    fn new(client: &Bound<'_, Core>, name: &str, own: bool) -> PyResult<Self> {
         let handle = Handle::new(client, |shared| {
-            Variable::named(shared.engine.names(), name)
+            Variable::named(names(shared, own), name)
                 .map_err(|error| PyRuntimeError::new_err(error.to_string()))
         })?;
         Ok(Self(handle))
@@ -44,5 +45,11 @@ impl VariableCore {
     /// Takes the value away, as if the variable had never been set.
     fn delete(&self, py: Python<'_>) -> PyResult<()> {
         self.0.when_open(py, self.0.get()?.name(), Variable::delete)
+    }
+
+    /// Shows the collector what goes when this goes, if it is the only handle.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(variable) = self.0.in_this_process() else { return Ok(()) };
+        variable.each(|stored| stored.traverse(&visit))
     }
 }

@@ -10,7 +10,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyString, PyTraceback};
-use std::sync::Arc;
 
 /// How the note begins that tells which task has raised an exception.
 const NOTE: &str = "in the azolla task ";
@@ -29,7 +28,7 @@ pub(crate) fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> O
     note(job, error);
     let raised = Raised::new(error.clone().unbind(), traceback.map(Bound::unbind));
     job.hidden.show(py);
-    job.store(Err(Failure::Raised(Arc::new(raised))));
+    job.store(Err(Failure::Raised(Box::new(raised))));
     if job.is_actor_call {
         job.forget_call();
     }

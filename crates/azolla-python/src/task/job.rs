@@ -21,7 +21,7 @@ pub(crate) type Seen<'a> = Result<&'a Py<PyAny>, &'a Failure>;
 #[derive(Clone)]
 pub(crate) enum Failure {
     /// The task raised this exception.
-    Raised(Arc<Raised>),
+    Raised(Box<Raised>),
     /// The engine has broken down.
     Engine(Arc<str>),
 }
@@ -180,17 +180,15 @@ impl PyJob {
         self.slot.store(outcome, None);
     }
 
-    /// Shows the collector what goes when the only future on this task goes.
-    ///
-    /// An exception that dependents share belongs to them too, and is not shown.
+    /// Shows the collector what goes when the only future on this task goes: the result, and the errors of all attempts.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.slot.each_error(|failure| match failure {
+            Failure::Raised(raised) => raised.traverse(visit),
+            Failure::Engine(_) => Ok(()),
+        })?;
         match (self.header().status(), self.outcome()) {
             (Status::Finished, Some(Ok(value))) => visit.call(value),
-            (Status::Failed, Some(Err(Failure::Raised(raised)))) => {
-                if Arc::strong_count(raised) == 1 {
-                    visit.call(&raised.exception)?;
-                    visit.call(&raised.traceback)?;
-                }
+            (Status::Failed, _) => {
                 self.slot.with_failed_work(|call| call.traverse(visit)).unwrap_or(Ok(()))
             }
             _ => Ok(()),
@@ -276,6 +274,7 @@ impl Job for PyJob {
 
     fn fail(&self, failure: Failure) {
         self.slot.store(Err(failure), None);
+        self.hidden.list();
     }
 
     fn fail_by_engine(&self, why: &str) {

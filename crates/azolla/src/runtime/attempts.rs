@@ -52,6 +52,16 @@ impl<V, E> Attempts<V, E> {
         Some(outcome.as_ref().map_err(|failed| &failed.error))
     }
 
+    /// Calls `f` with the errors of all attempts, until a call fails.
+    pub(super) fn each_error<X>(&self, mut f: impl FnMut(&E) -> Result<(), X>) -> Result<(), X> {
+        let mut attempt = Some(self);
+        while let Some(failed) = attempt.and_then(Self::failed) {
+            f(&failed.error)?;
+            attempt = failed.next.get();
+        }
+        Ok(())
+    }
+
     /// The error of the attempt before the last.
     pub(super) fn before_last(&self) -> Option<&E> {
         self.current().1.map(|failed| &failed.error)

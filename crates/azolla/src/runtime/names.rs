@@ -2,6 +2,8 @@
 //!
 //! A name is kept while there is a handle on what it names, or while that differs from a new one.
 //! So an event that was set stays set without a handle, and a million locks leave nothing behind.
+//! What was made without a name goes with its last handle in any case, since it could not be found
+//! again.
 
 use super::locked::caught;
 use super::monitor::{Monitor, Resource};
@@ -13,7 +15,11 @@ use std::sync::Arc;
 
 /// The names of one engine.
 #[derive(Clone)]
-pub struct Names(Arc<Mutex<Map>>);
+pub struct Names {
+    map: Arc<Mutex<Map>>,
+    /// What is made through this goes with its last handle.
+    own: bool,
+}
 
 #[derive(Default)]
 struct Map {
@@ -25,6 +31,8 @@ struct Map {
 struct Entry {
     object: Arc<dyn Object>,
     handles: usize,
+    /// It goes with its last handle.
+    own: bool,
 }
 
 /// A monitor of any kind.
@@ -61,7 +69,14 @@ impl AsRef<Names> for Names {
 
 impl Names {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Map::default())))
+        Self { map: Arc::default(), own: false }
+    }
+
+    /// The same names. What is made through them goes with its last handle, as if it had no name: the caller has made up
+    /// the name.
+    #[must_use]
+    pub fn own(&self) -> Self {
+        Self { map: Arc::clone(&self.map), own: true }
     }
 
     /// Finds what has this name, and makes it if nothing has. Without a name, makes something new.
@@ -74,7 +89,8 @@ impl Names {
         make: impl FnOnce() -> R,
     ) -> Result<Named<R>, OtherType> {
         let mut made = Some(Arc::new(Monitor::new(Some(make()))));
-        let mut map = self.0.lock();
+        let own = self.own || name.is_none();
+        let mut map = self.map.lock();
         let name = match name {
             Some(name) => name.to_owned(),
             None => {
@@ -100,7 +116,7 @@ impl Names {
                 let monitor = made.take();
                 if let Some(monitor) = &monitor {
                     let object: Arc<dyn Object> = Arc::<Monitor<R>>::clone(monitor);
-                    entry.insert(Entry { object, handles: 1 });
+                    entry.insert(Entry { object, handles: 1, own });
                 }
                 monitor
             }
@@ -114,7 +130,7 @@ impl Names {
     /// Closes everything that has a name here, now and later.
     pub(super) fn close(&self) {
         let entries = {
-            let mut map = self.0.lock();
+            let mut map = self.map.lock();
             map.closed = true;
             std::mem::take(&mut map.entries)
         };
@@ -156,6 +172,16 @@ impl<R: Resource> Named<R> {
         handles <= 1
     }
 
+    /// Returns true if what this is a handle on goes with it.
+    pub(crate) fn takes_all_along(&self) -> bool {
+        let mut alone = false;
+        self.with_entry(|entry| {
+            alone = entry.own && entry.handles == 1;
+            false
+        });
+        alone
+    }
+
     /// Closes the monitor and frees the name. Returns what it guarded.
     pub fn close(&self) -> Option<R> {
         let gone = self.with_entry(|_| true);
@@ -165,7 +191,7 @@ impl<R: Resource> Named<R> {
 
     /// Calls `f` with the handle's own entry, and removes the entry if `f` returns true.
     fn with_entry(&self, f: impl FnOnce(&mut Entry) -> bool) -> Option<Entry> {
-        let mut map = self.names.0.lock();
+        let mut map = self.names.map.lock();
         let MapEntry::Occupied(mut entry) = map.entries.entry(format!("{} {}", R::KIND, self.name))
         else {
             return None;
@@ -190,7 +216,7 @@ impl<R: Resource> Drop for Named<R> {
     fn drop(&mut self) {
         let gone = self.with_entry(|entry| {
             entry.handles -= 1;
-            entry.handles == 0 && entry.object.is_new()
+            entry.handles == 0 && (entry.own || entry.object.is_new())
         });
         drop(gone);
     }

@@ -168,6 +168,16 @@ impl<T, W, E> Slot<T, W, E> {
         }
     }
 
+    /// Calls `f` with the errors of all attempts, until a call fails.
+    ///
+    /// # Errors
+    /// That of the call.
+    pub fn each_error<X>(&self, mut f: impl FnMut(&E) -> Result<(), X>) -> Result<(), X> {
+        let Some(failed) = self.failed() else { return Ok(()) };
+        f(&failed.error)?;
+        failed.later.get().map_or(Ok(()), |later| later.each_error(f))
+    }
+
     /// The error of the attempt before the last.
     #[must_use]
     pub fn before_last(&self) -> Option<&E> {
@@ -281,6 +291,7 @@ mod test {
     #[test]
     fn work_comes_back_for_each_attempt_until_one_succeeds() {
         let slot = Slot::<Counted, u32, String>::with_work(7, 0);
+        let mut attempts = Vec::new();
         for attempt in ["first", "second", "third"] {
             assert_eq!(slot.with_the_work(|work| *work), Some(7));
             let work = slot.take_work();
@@ -296,6 +307,16 @@ mod test {
             );
             slot.another();
             assert!(slot.last().is_none());
+            attempts.push(attempt);
+            let mut errors = Vec::new();
+            let each = slot.each_error(|error| {
+                errors.push(error.clone());
+                Ok::<_, ()>(())
+            });
+            assert_eq!(
+                (each, errors),
+                (Ok(()), attempts.iter().map(ToString::to_string).collect())
+            );
             assert!(slot.before_last().is_some_and(|error| error.contains(attempt)));
         }
         assert_eq!(slot.take_work(), Some(7));

@@ -117,6 +117,16 @@ impl<T: Send + 'static> Queue<T> {
         self.0.is_only_handle()
     }
 
+    /// Calls `f` with each value that goes when this handle goes, until a call fails. `f` must not use the queue. For
+    /// garbage collectors.
+    #[doc(hidden)]
+    pub fn each<X>(&self, f: impl FnMut(&T) -> Result<(), X>) -> Result<(), X> {
+        if !self.0.takes_all_along() {
+            return Ok(());
+        }
+        self.0.monitor().with(|items| items.items.iter().try_for_each(f)).unwrap_or(Ok(()))
+    }
+
     /// Puts a value in, once there is room.
     ///
     /// # Errors

@@ -60,6 +60,17 @@ impl<T: Send + Sync + 'static> Variable<T> {
         self.0.name()
     }
 
+    /// Calls `f` with the value, if the value goes when this handle goes. `f` must not use the variable. For garbage
+    /// collectors.
+    #[doc(hidden)]
+    pub fn each<X>(&self, f: impl FnMut(&T) -> Result<(), X>) -> Result<(), X> {
+        if !self.0.takes_all_along() {
+            return Ok(());
+        }
+        let each = |setting: &mut Setting<T>| setting.0.iter().map(AsRef::as_ref).try_for_each(f);
+        self.0.monitor().with(each).unwrap_or(Ok(()))
+    }
+
     /// Sets it.
     ///
     /// # Errors

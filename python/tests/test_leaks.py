@@ -1,0 +1,280 @@
+"""What a program lets go of goes, also where the way back leads through the engine: errors, actors, queues, variables."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from azolla import Client, Event, Future, Queue, Variable, get_client, wait
+from conftest import eventually
+
+PROGRAMS: dict[str, Callable[[Client], None]] = {}
+
+
+class Held:
+    """Something that a frame, an actor or a queue holds."""
+
+    def __init__(self) -> None:
+        living.add(self)
+
+
+#: Every `Held` that lives.
+living: weakref.WeakSet[Held] = weakref.WeakSet()
+
+
+def program(run: Callable[[Client], None]) -> Callable[[Client], None]:
+    PROGRAMS[run.__name__] = run
+    return run
+
+
+def none_lives() -> bool:
+    gc.collect()
+    return not living
+
+
+def fail(_: Any = None) -> Any:
+    raise ValueError("it failed")
+
+
+def kept(client: Client, future: Future[Any]) -> None:
+    """Keeps the error of a future in the frame that the error's traceback leads to."""
+    held = Held()
+    try:
+        future.result()
+    except ValueError as raised:
+        error = raised
+    assert error is not None
+    assert held is not None
+
+
+# --- Errors that the caller keeps
+
+
+@program
+def an_error(client: Client) -> None:
+    kept(client, client.submit(fail, pure=False))
+
+
+@program
+def an_error_through_a_dependency(client: Client) -> None:
+    failed = client.submit(fail, pure=False)
+    kept(client, client.submit(fail, failed, pure=False))
+    held, dependents = Held(), client.map(fail, [failed] * 3, pure=False)
+    try:
+        client.gather(dependents)
+    except ValueError as raised:
+        error = raised
+    assert error is not None
+    assert held is not None
+
+
+@program
+def an_error_through_a_chain_of_dropped_futures(client: Client) -> None:
+    future = client.submit(fail, pure=False)
+    for _ in range(5):
+        future = client.submit(fail, future, pure=False)
+    kept(client, future)
+
+
+@program
+def an_error_through_a_dependency_that_failed_before(client: Client) -> None:
+    failed = client.submit(fail, pure=False)
+    wait([failed])
+    kept(client, client.submit(fail, failed, pure=False))
+
+
+@program
+def an_error_through_a_dependency_asked_for(client: Client) -> None:
+    held, future = Held(), client.submit(fail, client.submit(fail, pure=False), pure=False)
+    error = future.exception()
+    assert error is not None
+    try:
+        raise error
+    except ValueError:
+        assert held is not None
+
+
+@program
+def an_error_through_a_dependency_awaited(client: Client) -> None:
+    async def main() -> None:
+        held, future = Held(), client.submit(fail, client.submit(fail, pure=False), pure=False)
+        try:
+            await future
+        except ValueError as raised:
+            error = raised
+        assert error is not None
+        assert held is not None
+
+    asyncio.run(main())
+
+
+@program
+def an_error_of_each_attempt(client: Client) -> None:
+    held, future = Held(), client.submit(fail, pure=False)
+    errors = []
+    for _ in range(3):
+        try:
+            future.result()
+        except ValueError as raised:
+            errors.append(raised)
+        future.retry()
+    wait([future])
+    assert held is not None
+
+
+@program
+def an_error_before_a_success(client: Client) -> None:
+    attempts = iter([True, False])
+
+    def fail_once() -> None:
+        if next(attempts):
+            fail()
+
+    held, future = Held(), client.submit(fail_once, pure=False)
+    try:
+        future.result()
+    except ValueError as raised:
+        error = raised
+    future.retry()
+    assert future.result() is None
+    assert error is not None
+    assert held is not None
+
+
+@program
+def an_error_through_a_parent(client: Client) -> None:
+    def parent() -> Any:
+        return get_client().submit(fail, pure=False).result()
+
+    async def coroutine() -> Any:
+        held, child = Held(), get_client().submit(fail, pure=False)
+        try:
+            return await child
+        except ValueError as raised:
+            error = raised
+            assert held is not None
+            raise error from None
+
+    kept(client, client.submit(parent, pure=False))
+    kept(client, client.submit(coroutine, pure=False))
+
+
+@program
+def an_argument_that_leads_to_the_future_of_a_task_that_an_input_fails(client: Client) -> None:
+    held = Held()
+    future = client.submit(lambda *_: None, client.submit(fail, pure=False), [held], pure=False)
+    held.future = future  # type: ignore[attr-defined]
+    wait([future])
+
+
+# --- Actors
+
+
+class Node:
+    """An actor that can know another."""
+
+    def __init__(self) -> None:
+        self.held = Held()
+        self.other: Any = None
+
+    def meet(self, other: Any) -> None:
+        self.other = other
+
+
+@program
+def actors_that_hold_each_other(client: Client) -> None:
+    actors = [future.result() for future in [client.submit(Node, actor=True) for _ in range(3)]]
+    for one, other in zip(actors, actors[1:] + actors[:1], strict=True):
+        one.meet(other).result()
+
+
+@program
+def an_actor_that_holds_itself_and_a_method_of_its_own(client: Client) -> None:
+    actor = client.submit(Node, actor=True).result()
+    actor.meet([actor, actor.meet]).result()
+
+
+@program
+def actors_that_hold_futures_on_each_other(client: Client) -> None:
+    one, other = (client.submit(Node, actor=True, pure=False) for _ in range(2))
+    one.result().meet(other).result()
+    other.result().meet(one).result()
+
+
+# --- Queues and variables without a name
+
+
+@program
+def a_queue_with_contents(client: Client) -> None:
+    queue = Queue()
+    queue.put(Held())
+    queue.put(client.submit(Held, pure=False))
+    queue.put([Held(), queue])
+
+
+@program
+def queues_that_hold_each_other(client: Client) -> None:
+    queues = Queue(), Queue()
+    queues[0].put((Held(), queues[1]))
+    queues[1].put((Held(), queues[0]))
+
+
+@program
+def a_variable_with_contents(client: Client) -> None:
+    variable = Variable()
+    variable.set(client.submit(Held, pure=False))
+    variable.set([Held(), variable])
+    future = Variable()
+    future.set(client.submit(lambda: [Held(), future], pure=False))
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_nothing_stays(client: Client, name: str) -> None:
+    PROGRAMS[name](client)
+    eventually(none_lives)
+
+
+def test_what_has_a_name_stays_without_a_handle(client: Client) -> None:
+    held = [Held()]
+    Queue("stays").put([held, Queue("stays")])
+    Variable("stays").set([held, Variable("stays")])
+    Event("stays").set()
+    gc.collect()
+    assert Queue("stays").get()[0] is held
+    assert Variable("stays").get(timeout=1)[0] is held
+    assert Event("stays").is_set()
+    Variable("stays").delete()
+
+
+def test_what_has_no_name_is_found_by_the_name_it_got_while_an_object_of_that_name_lives(client: Client) -> None:
+    queue = Queue()
+    queue.put("one")
+    another = Queue(queue.name)
+    del queue
+    assert another.get() == "one"
+    event = Event()
+    event.set()
+    name = event.name
+    assert Event(name).is_set()
+    del event
+    assert not Event(name).is_set()
+
+
+def test_the_collector_takes_nothing_of_a_queue_that_is_in_use(client: Client) -> None:
+    queue, taken = Queue(), []
+
+    def take(queue: Queue) -> None:
+        for _ in range(200):
+            taken.append(queue.get())
+
+    future = client.submit(take, queue, pure=False)
+    for number in range(200):
+        queue.put([number, [number]])
+        gc.collect(0)
+    del queue
+    assert future.result() is None
+    assert taken == [[number, [number]] for number in range(200)]

@@ -201,6 +201,8 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
             self.cluster._end(patience)
         else:
             self._forget()
+            # The futures of a client that has left read cancelled: callbacks that are due come first.
+            self._callback_thread.catch_up(patience)
             self._close()
             self._callback_thread.stop(patience)
 

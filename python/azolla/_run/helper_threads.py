@@ -172,6 +172,14 @@ class CallbackThread:
             _show(_Unraisable(type(error), error, error.__traceback__, "Exception in a done-callback", function))
         return True
 
+    def catch_up(self, timeout: float) -> None:
+        """Waits up to `timeout` seconds until the callbacks posted so far have returned."""
+        thread = self._threads.get(None)
+        if thread is not None and threading.current_thread() is not thread:
+            caught_up = threading.Event()
+            self._queue.put((lambda _: caught_up.set(), None))
+            caught_up.wait(timeout)
+
     def stop(self, timeout: float) -> None:
         """Ends the thread after the callbacks posted so far, and waits up to `timeout` seconds for it to end."""
         self._queue.put(None)

@@ -69,7 +69,7 @@ impl Future {
         let object = Bound::new(py, Self::new(py, Arc::clone(&job), shared))?;
         if job.header().has_one_future() && job.header().status() == Status::Pending {
             job.hidden.hide(object.as_any());
-            if job.has_futures {
+            if job.has_parts {
                 // An input's error may have failed the task just now, without the GIL.
                 fence(Ordering::SeqCst);
                 if job.outcome().is_some() {

@@ -51,7 +51,7 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         """
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        threads = sum(self._client.nthreads().values())
+        threads = self._client.cluster._n_workers * self._client.cluster._threads_per_worker
         if n_jobs is None:
             return threads
         return max(1, threads + 1 + n_jobs) if n_jobs < 0 else min(n_jobs, threads)

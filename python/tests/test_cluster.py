@@ -357,7 +357,7 @@ def test_arguments(arguments: dict[str, Any], error: type[Exception], message: s
 def test_a_given_cluster_has_its_workers(cluster: LocalCluster) -> None:
     with pytest.raises(ValueError, match="n_workers"):
         Client(cluster, n_workers=2)
-    with pytest.raises(TypeError, match="LocalCluster"):
+    with pytest.raises(TypeError, match="Cluster instance"):
         Client(4)  # type: ignore[arg-type]
 
 

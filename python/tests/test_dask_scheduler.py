@@ -111,6 +111,16 @@ def test_the_latest_open_client_counts_and_closing_restores() -> None:
     assert where() is None
 
 
+def test_dask_finds_the_clients_own_get() -> None:
+    before = dask.base.get_scheduler()
+    with Client(processes=False, threads_per_worker=1) as outer:
+        assert dask.base.get_scheduler() == outer.get
+        with Client(processes=False, threads_per_worker=1) as inner:
+            assert dask.base.get_scheduler() == inner.get
+        assert dask.base.get_scheduler() == outer.get
+    assert dask.base.get_scheduler() == before
+
+
 def test_in_any_order_of_closing() -> None:
     one, other = Client(processes=False, threads_per_worker=1), Client(processes=False, threads_per_worker=1)
     one.close()
@@ -151,15 +161,16 @@ def test_tasks_compute_on_their_own_client(gate: Gate) -> None:
         assert other.submit(where, pure=False).result() is other
 
 
-def test_an_asynchronous_client_says_what_to_write() -> None:
+def test_an_asynchronous_client_is_refused_as_dask_refuses_its_own() -> None:
     async def main() -> None:
         async with Client(processes=False, asynchronous=True) as client:
             value = dask.delayed(abs)(-1)
-            with pytest.raises(RuntimeError, match=r"await client\.compute"):
+            with pytest.raises(RuntimeError, match="asynchronous Client"):
                 value.compute()
             with dask.config.set({"admin.async-client-fallback": "sync"}):
-                assert value.compute() == 1
-            assert await client.compute(value.persist()) == 1
+                with pytest.warns(UserWarning, match="asynchronous"):
+                    assert value.compute() == 1
+            assert await client.compute(client.persist(value)) == 1
 
     asyncio.run(main())
 

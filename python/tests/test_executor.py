@@ -204,7 +204,7 @@ def test_coroutine_functions_run(client: Client) -> None:
 
 
 def test_bad_arguments_are_refused(client: Client) -> None:
-    with pytest.raises(TypeError, match="unsupported arguments to ClientExecutor: \\['priorty'\\]"):
+    with pytest.raises(TypeError, match=r"unsupported arguments to ClientExecutor: \['priorty'\]"):
         client.get_executor(priorty=1)
     with pytest.raises(TypeError, match="takes a function first"):
         client.get_executor().submit(1)  # type: ignore[arg-type]

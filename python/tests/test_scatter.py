@@ -12,7 +12,7 @@ Point = namedtuple("Point", "x y")
 
 
 def test_lists_tuples_and_sets_fan_out(client: Client) -> None:
-    for data in ([1, 2], (1, 2), {1, 2}, frozenset([1, 2])):
+    for data in ([1, 2], (1, 2), Point(1, 2), {1, 2}, frozenset([1, 2])):
         futures = client.scatter(data)
         assert type(futures) is type(data)
         assert client.gather(futures) == data
@@ -24,7 +24,11 @@ def test_a_dictionarys_keys_become_the_futures(client: Client) -> None:
     assert client.gather(futures) == {"a": 1, ("b", 0): [2]}
 
 
-@pytest.mark.parametrize("value", [5, "text", None, Point(1, 2), range(3), b"bytes"], ids=str)
+class Several(dict[str, int]):
+    """A class of its own, which a container of futures would not be."""
+
+
+@pytest.mark.parametrize("value", [5, "text", None, Several(a=1), b"bytes"], ids=str)
 def test_anything_else_is_one_value(client: Client, value: object) -> None:
     future = client.scatter(value)
     assert future.result() is value
@@ -65,11 +69,6 @@ def test_as_an_input(client: Client) -> None:
 
 def test_broadcast_and_direct_are_taken(client: Client) -> None:
     assert client.scatter(1, broadcast=True, direct=True, timeout=3).result() == 1
-
-
-def test_named_workers_are_refused(client: Client) -> None:
-    with pytest.raises(NotImplementedError, match="workers"):
-        client.scatter(1, workers=["a"])
 
 
 def test_a_bad_key(client: Client) -> None:

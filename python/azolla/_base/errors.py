@@ -20,8 +20,8 @@ class AzollaError(Exception):
     """The base of azolla's own errors. Cancellations derive from `CancelledError` instead, as in Dask."""
 
 
-class ClosedClientError(AzollaError):
-    """The client is closed. It takes no work, and waits on it have ended."""
+class ClosedClientError(AzollaError, RuntimeError):
+    """The client or its cluster is closed. It takes no work, and waits on it have ended."""
 
 
 class EngineError(AzollaError, RuntimeError):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from azolla._azolla import Core, Future
+from azolla._base.errors import FuturesCancelledError
 
 #: The containers that are looked into, with what gives their items.
 _CONTAINERS: Any = ((dict, dict.values), ((list, tuple, set, frozenset), iter))
@@ -23,6 +24,15 @@ def futures_in(o: Any) -> list[Future[Any]]:
         for collection in _collections_in(o):
             futures += _of_collection(collection)
     return list(dict.fromkeys(futures))
+
+
+def own_futures(o: Any, client: Any) -> list[Future[Any]]:
+    """Returns those of the futures in `o` that are this client's. If some were cancelled, it raises."""
+    futures = [future for future in futures_in(o) if future.client is client]
+    cancelled = [str(future.key) for future in futures if future.cancelled()]
+    if cancelled:
+        raise FuturesCancelledError(f"cancelled: {', '.join(sorted(cancelled))}")
+    return futures
 
 
 def holds_collection(o: Any) -> bool:

@@ -52,7 +52,7 @@ def client(client: _Client) -> str:
         "Client": client.name,
         "Scheduler": info["address"],
         "Workers": str(len(info["workers"])),
-        "Threads": str(sum(client.nthreads().values())),
+        "Threads": str(info["total_threads"]),
         "Memory": size(info["total_memory"]),
         "Status": client.status,
     }

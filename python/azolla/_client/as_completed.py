@@ -103,6 +103,10 @@ class _Completions(Endings, Generic[T, Item]):
             except StopIteration:
                 return
 
+    def __repr__(self) -> str:
+        waiting, done = self._waiting_and_done()
+        return f"<as_completed: waiting={waiting} done={done}>"
+
     def __aiter__(self) -> AsyncIterator[Item]:
         return self
 

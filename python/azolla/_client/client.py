@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import inspect
 import os
+import uuid
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count, islice
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar
 from azolla._azolla import Core
 from azolla._base import html as _html
 from azolla._base import leave as _leave
-from azolla._base.futures import futures_in
+from azolla._base.futures import futures_in, own_futures
 from azolla._base.imports import once_imported
 from azolla._base.time import Timeout
 from azolla._client import dask_scheduler
@@ -127,6 +128,8 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
             self.cluster = _joined(address, given)
         self._number = next(_numbers)
         self.name = name or (self.cluster.name if self._own else f"{self.cluster.name}-{self._number}")
+        #: Tells the client from all others.
+        self.id = f"{type(self).__name__}-{f'{name}-' if name else ''}{uuid.uuid4()}"
         self._asynchronous = asynchronous
         self._handlers: dict[str, Callable[[Any], object]] = {}
         self._callback_thread = CallbackThread(f"{self.name}-callbacks")
@@ -375,6 +378,15 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
                 future._retry()
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
+    def futures_of(self, futures: Any) -> list[Any]:
+        """As the function `futures_of` with `client=` this one.
+
+        >>> one, two = client.map(abs, [-1, -2])
+        >>> client.futures_of({"numbers": [one, two]}) == [one, two]
+        True
+        """
+        return own_futures(futures, self)
+
     # --- The cluster
 
     def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
@@ -457,7 +469,7 @@ def _joined(address: Any, given: dict[str, Any]) -> LocalCluster:
         address._check_open(f"Client({address.name!r})")
         return address
     if not isinstance(address, str):
-        raise TypeError(f"Client() takes a LocalCluster or an address first, not {address!r}")
+        raise TypeError(f"Scheduler address must be a string or a Cluster instance, got {type(address)}")
     if not address.startswith("inproc://"):
         raise NotImplementedError(
             f"Client({address!r}): clusters of other processes cannot be reached yet; leave the address out and pass "

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 from azolla import _azolla
 from azolla._azolla import Future
 from azolla._base.errors import FuturesCancelledError
-from azolla._base.futures import futures_in
+from azolla._base.futures import futures_in, own_futures
 from azolla._base.time import Timeout, seconds
 from azolla._client.client import Client
 from azolla._cluster import workers as _workers
@@ -147,12 +147,15 @@ def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -
         WaitCycleError: The task in which this is called would wait for itself.
         ClosedClientError: The client was closed during the wait.
         NotImplementedError: `return_when` is neither of the two.
+        TypeError: The futures are not given as one container.
 
     >>> futures = client.map(abs, [-1, -2, -3])
     >>> done, not_done = wait(futures)
     >>> len(done), len(not_done)
     (3, 0)
     """
+    if isinstance(timeout, Future):
+        raise TypeError("timeout= is a length of time. wait() expects a list of values: wait([x, y]), not wait(x, y)")
     if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED"):
         raise NotImplementedError(f"return_when must be 'ALL_COMPLETED' or 'FIRST_COMPLETED', not {return_when!r}")
     futures = futures_of(fs)
@@ -215,12 +218,14 @@ def futures_of(o: Any, client: Client | None = None) -> list[Future[Any]]:
     """Returns the futures in `o`, which is nested as for `gather`.
 
     Args:
-        o: A future, containers of futures, or a Dask collection.
+        o: A future, a Dask collection, or containers of them.
         client: If given, only the futures of this client.
+
+    Raises:
+        FuturesCancelledError: With `client`, some of the futures were cancelled or released.
 
     >>> one, two = client.map(abs, [-1, -2])
     >>> futures_of({"numbers": [one, 2, (two,)]}) == [one, two]
     True
     """
-    futures = futures_in(o)
-    return futures if client is None else [future for future in futures if future.client is client]
+    return futures_in(o) if client is None else own_futures(o, client)

@@ -1,21 +1,29 @@
 """`gather` and `scatter`: results out of the cluster, and data into it."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from functools import partial
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from azolla._azolla import Core, Future
 from azolla._base.time import Timeout
 from azolla._run import awaiting as _await
 from azolla._run.lending import pause, turn
 
+if TYPE_CHECKING:
+    from azolla._cluster.local import LocalCluster
+
 K = TypeVar("K")
 T = TypeVar("T")
+
+#: The names or addresses of workers.
+Workers = Iterable[str | int] | str | int | None
 
 
 class Transfer(Core):
     """The part of `Client` that moves values: `gather` and `scatter`."""
+
+    cluster: "LocalCluster"
 
     @overload
     def gather(
@@ -126,7 +134,7 @@ class Transfer(Core):
     def scatter(
         self,
         data: Any,
-        workers: None = None,
+        workers: Workers = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -138,7 +146,7 @@ class Transfer(Core):
     def scatter(  # type: ignore[overload-overlap]
         self,
         data: dict[K, T],
-        workers: None = None,
+        workers: Workers = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -149,7 +157,7 @@ class Transfer(Core):
     def scatter(  # type: ignore[overload-overlap]
         self,
         data: list[T] | Iterator[T],
-        workers: None = None,
+        workers: Workers = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -160,7 +168,7 @@ class Transfer(Core):
     def scatter(  # type: ignore[overload-overlap]
         self,
         data: tuple[T, ...],
-        workers: None = None,
+        workers: Workers = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -171,7 +179,7 @@ class Transfer(Core):
     def scatter(  # type: ignore[overload-overlap]
         self,
         data: set[T],
-        workers: None = None,
+        workers: Workers = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -182,7 +190,7 @@ class Transfer(Core):
     def scatter(
         self,
         data: T,
-        workers: None = None,
+        workers: Workers = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -192,7 +200,7 @@ class Transfer(Core):
     def scatter(
         self,
         data: Any,
-        workers: Any = None,
+        workers: Workers = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -201,13 +209,13 @@ class Transfer(Core):
     ) -> Any:
         """Returns futures on data that the program has already.
 
-        A list, tuple, set or frozenset gives a container of futures of the same type; a dictionary gives one with its
-        keys as the futures' keys; an iterator gives a list of futures on its items; anything else is one value, and
-        gives one future. In this way data that goes into many calls is hashed once.
+        A list, tuple, named tuple, set or frozenset gives a container of futures of the same type; a dictionary gives
+        one with its keys as the futures' keys; a range or an iterator gives a list of futures on its items; anything
+        else is one value, and gives one future. In this way data that goes into many calls is hashed once.
 
         Args:
             data: The data.
-            workers: Must be None: all data is at hand everywhere.
+            workers: The names or addresses of workers. All data is at hand on every worker in any case.
             broadcast: Taken as Dask takes it; all data is at hand everywhere.
             direct: Taken as Dask takes it.
             hash: If true, equal values share a key, made of their digest.
@@ -217,7 +225,7 @@ class Transfer(Core):
         Raises:
             TypeError: A key of the dictionary cannot be a task's key.
             ClosedClientError: The client is closed.
-            NotImplementedError: `workers` is given.
+            ValueError: There is no such worker.
 
         >>> text = client.scatter("a long text, to be searched often")
         >>> client.gather([client.submit(str.find, text, word) for word in ("long", "often")])
@@ -226,7 +234,8 @@ class Transfer(Core):
         'x'
         """
         if workers is not None:
-            raise NotImplementedError("workers= is not supported yet: a client has one kind of worker so far")
+            for worker in [workers] if isinstance(workers, str | int) else workers:
+                self.cluster._worker(worker)  # raises for an unknown one
         futures = self._scattered(data, hash)
         if asynchronous or (asynchronous is None and self._async_here()):
             return _await.Ready(futures)
@@ -237,6 +246,10 @@ class Transfer(Core):
             if None in data:
                 raise TypeError("a dictionary's keys become the futures' keys, and None is no key")
             return {key: self._scatter(value, key, hash) for key, value in data.items()}
+        if isinstance(data, range):
+            data = list(data)
+        if isinstance(data, tuple) and hasattr(data, "_make") and hasattr(data, "_fields"):
+            return data._make(self._scatter(value, None, hash) for value in data)
         if type(data) in (list, tuple, set, frozenset):
             return type(data)(self._scatter(value, None, hash) for value in data)
         if isinstance(data, Iterator):

@@ -232,12 +232,11 @@ class Everywhere(Core):
         `sys.path`.
 
         Args:
-            filename: A `.py`, `.zip` or `.egg` file.
+            filename: A `.py`, `.zip` or `.egg` file. A file of another kind stays where it is: tasks can open it there.
             load: If true, import it, again if it was imported before.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is a file of another kind. In this process there is no place to upload it to.
 
         >>> import pathlib, tempfile
         >>> module = pathlib.Path(tempfile.mkdtemp()) / "greetings.py"
@@ -248,7 +247,7 @@ class Everywhere(Core):
         """
         path = Path(filename).resolve(strict=True)
         if path.suffix not in (".py", ".zip", ".egg"):
-            raise ValueError(f"{path.name}: tasks run in this process and can open the file; only modules are uploaded")
+            return answer(self, None)
         place = str(path.parent if path.suffix == ".py" else path)
         if place not in sys.path:
             sys.path.insert(0, place)

@@ -60,8 +60,12 @@ ELSEWHERE = {
     "security": "nothing goes over a network that could be encrypted",
     "scheduler_file": "a scheduler of another process cannot be reached",
     "worker_class": "workers are threads of this process",
+    "worker_dashboard_address": "workers are threads of this process, and show themselves on the cluster's dashboard",
+    "services": "everything happens in this process, and nothing listens on a network",
+    "worker_services": "everything happens in this process, and nothing listens on a network",
+    "service_kwargs": "everything happens in this process, and nothing listens on a network",
+    "blocked_handlers": "there is no server whose handlers could be blocked",
     "scheduler_kwargs": "the scheduler has no settings",
-    "local_directory": "nothing is kept in files",
     "preload": "workers are threads of this process: what it has imported is there already",
     "nanny": "workers are threads of this process: there is nothing to restart",
     "loop": "a cluster runs its own event loop on a thread of its own; `await` works on any other",
@@ -70,8 +74,20 @@ ELSEWHERE = {
     "extensions": "there is no scheduler process to extend",
 }
 
-#: The arguments of theirs that are accepted and have no effect, since there is no log, network or process to set up.
-SO_ANYWAY = ("silence_logs", "heartbeat_interval", "direct_to_workers", "connection_limit")
+#: The arguments of theirs that are accepted and have no effect, since there is no log, file, network or process to set up.
+SO_ANYWAY = (
+    "connection_limit",
+    "death_timeout",
+    "direct_to_workers",
+    "heartbeat_interval",
+    "local_directory",
+    "preload_argv",
+    "scheduler_sync_interval",
+    "silence_logs",
+)
+
+#: Of the arguments in `ELSEWHERE`, the values that say how it is in one process. They are accepted too.
+AS_IT_IS = {"protocol": ("inproc://", "inproc"), "nanny": (False,), "security": (False,), "scheduler_port": (0,)}
 
 
 class _Stoppable(Protocol):
@@ -456,8 +472,18 @@ def refuse(what: str, unknown: dict[str, Any]) -> None:
     if strange:
         raise TypeError(f"{what}() has no argument {', '.join(map(repr, strange))}")
     for argument, value in unknown.items():
-        if value is not None and argument not in SO_ANYWAY:
+        if argument not in SO_ANYWAY and not _says_nothing(argument, value):
             raise NotImplementedError(f"{what}({argument}=...): {ELSEWHERE[argument]}")
+
+
+def _says_nothing(argument: str, value: Any) -> bool:
+    """Returns true for None, for an empty text or container, and for what is so in one process anyway."""
+    empty = isinstance(value, str | list | tuple | dict | set | frozenset) and not value
+    return (
+        value is None
+        or empty
+        or any(type(value) is type(same) and value == same for same in AS_IT_IS.get(argument, ()))
+    )
 
 
 def _positive(name: str, value: int | None, default: int) -> int:

@@ -1,5 +1,6 @@
 """`MultiLock`: several locks at once, or some of several."""
 
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,6 +34,8 @@ class MultiLock(ContextManager[MultiLockCore]):
         if isinstance(names, str):
             raise TypeError(f"MultiLock takes a list of names, not {names!r}")
         self.names = list(names or [])
+        #: Tells this object from others of its names.
+        self.id = uuid.uuid4().hex
         super().__init__("multi-lock", None, client)
 
     def _make(self, client: Client) -> MultiLockCore:

@@ -6,6 +6,7 @@ import weakref
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from azolla import _azolla
 from azolla._azolla import Turn
 from azolla._base.time import Timeout, seconds
 from azolla._client.client import Client
@@ -20,11 +21,10 @@ class Shared(Generic[C]):
     """Something that tasks and others share, found by its name."""
 
     def __init__(self, kind: str, name: Any, client: Client | None) -> None:
-        if name is not None and not isinstance(name, (str, bytes, int, float, tuple)):
-            raise TypeError(f"the name of a {kind} is text, not {name!r}")
         #: The name is made up here, so nothing can find what it names after the last object of that name is gone.
-        self._own = not name
-        self.name = name or f"{kind}-{uuid.uuid4().hex}"
+        self._own = name is None or name == ""
+        self.name = f"{kind}-{uuid.uuid4().hex}" if self._own else name
+        text(self.name)  # raises for one that cannot be a name
         self._client: weakref.ref[Client] | None = None
         self._core: C | None = None
         client = client or current_or_none()
@@ -55,7 +55,7 @@ class Shared(Generic[C]):
         client = current_or_none()
         if client is None:
             raise RuntimeError(
-                f"this {type(self).__name__} has no client: it was made, or unpickled, where there was none. "
+                f"{type(self)} object not properly initialized: it was made, or unpickled, where there was no client. "
                 "Make a Client first"
             )
         return self._bind(client)
@@ -122,8 +122,29 @@ class ContextManager(Shared[C]):
 
 
 def text(name: Any) -> str:
-    """Returns the text by which the engine knows a name. The text of a non-string name never equals a string name."""
-    return name if isinstance(name, str) else f"\0{type(name).__name__} {name!r}"
+    """Returns the text by which the engine knows a name. The text of a non-string name never equals a string name.
+
+    A name is any hashable object. A list counts as the tuple of its items, as in Dask.
+    """
+    if isinstance(name, str):
+        return name
+    plain = _plain(name)
+    return f"\0{type(plain).__name__} {plain!r}" if _is_simple(plain) else f"\0{_digest(plain)}"
+
+
+def _plain(name: Any) -> Any:
+    return tuple(map(_plain, name)) if type(name) in (list, tuple) else name
+
+
+def _is_simple(name: Any) -> bool:
+    """Returns true if a name's `repr` is the same for equal names alone."""
+    return all(map(_is_simple, name)) if type(name) is tuple else isinstance(name, str | bytes | int | float)
+
+
+def _digest(name: Any) -> str:
+    """Returns a digest of a name of another kind, say an enum's member or a frozenset: equal for equal content."""
+    hash(name)  # what is no key of a dictionary is no name
+    return _azolla.tokenize(name)
 
 
 def patience(blocking: bool, timeout: Timeout) -> Timeout:

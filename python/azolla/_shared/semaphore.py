@@ -1,5 +1,6 @@
 """`Semaphore`: a limited number of leases. `Lock`: one."""
 
+import uuid
 import warnings
 from typing import Any
 
@@ -49,6 +50,8 @@ class Semaphore(ContextManager[SemaphoreCore]):
         if max_leases < 0:
             raise ValueError(f"max_leases is 0 or more, not {max_leases}")
         self.max_leases = max_leases
+        #: Tells this object from others of its name.
+        self.id = uuid.uuid4().hex
         super().__init__(self._KIND, name, client)
 
     _KIND = "semaphore"

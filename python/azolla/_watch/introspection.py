@@ -49,7 +49,7 @@ class Introspection(Core):
         >>> client.who_has([one]) == {"one": list(client.nthreads())}
         True
         """
-        workers = list(self.nthreads())
+        workers = self._addresses(None)
         there = {key: list(workers) for key, state, _, _ in self._tasks() if state == "memory"}
         if futures is not None:
             there = {future.key: there.get(future.key, []) for future in futures_in(futures)}
@@ -179,9 +179,9 @@ class Introspection(Core):
             },
             "packages": {"python": platform.python_version()} | {name: _version(name) for name in names},
         }
-        return answer(self, {"scheduler": own, "workers": dict.fromkeys(self.nthreads(), own), "client": own})
+        return answer(self, {"scheduler": own, "workers": dict.fromkeys(self._addresses(None), own), "client": own})
 
-    def nthreads(self, workers: Iterable[str] | None = None) -> dict[str, int]:
+    def nthreads(self, workers: Iterable[str] | None = None) -> Any:
         """Returns how many tasks each worker runs at once, by the workers' addresses.
 
         Args:
@@ -190,9 +190,10 @@ class Introspection(Core):
         >>> sum(client.nthreads().values())
         2
         """
-        return {address: self.cluster._worker(address).nthreads for address in self._addresses(workers)}
+        threads = {address: self.cluster._worker(address).nthreads for address in self._addresses(workers)}
+        return answer(self, threads)
 
-    def ncores(self, workers: Iterable[str] | None = None) -> dict[str, int]:
+    def ncores(self, workers: Iterable[str] | None = None) -> Any:
         """Returns what `nthreads` returns.
 
         >>> client.ncores() == client.nthreads()

@@ -59,6 +59,7 @@ class Stories(Core):
             `coroutine` (it runs on the event loop) and `cancelled`.
 
         Raises:
+            ClosedClientError: The client is closed.
             TypeError: An argument is neither a future nor a key.
             ValueError: `on_error` is neither `"raise"` nor `"ignore"`.
 
@@ -72,6 +73,7 @@ class Stories(Core):
         """
         if on_error not in ("raise", "ignore"):
             raise ValueError(f"on_error must be 'raise' or 'ignore', not {on_error!r}")
+        self._check_open("story")
         keys = [each.key if isinstance(each, Future) else each for each in keys_or_stimuli]
         return answer(self, self._told(keys))
 

@@ -172,7 +172,7 @@ impl Core {
         shared.check_process()?;
         let errors = Errors::parse(errors)?;
         let callback = LoopCallback { r#loop, callback };
-        Ok(Gathering::begin(shared, jobs(&futures)?, errors, callback))
+        Ok(Gathering::begin(shared, jobs(&futures, errors)?, errors, callback))
     }
 
     /// Returns the results in the places of futures that have ended. Before that it raises the first failure, if
@@ -184,7 +184,7 @@ impl Core {
     ) -> PyResult<Bound<'py, PyAny>> {
         let errors = Errors::parse(errors)?;
         if errors == Errors::Raise {
-            raise_first_failure(futures.py(), &jobs(&futures)?)?;
+            raise_first_failure(futures.py(), &jobs(&futures, errors)?)?;
         }
         results(&futures, errors)
     }

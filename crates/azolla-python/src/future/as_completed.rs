@@ -190,6 +190,13 @@ impl Endings {
         pending.futures.len() + pending.ended.len()
     }
 
+    /// Returns how many futures have not ended, and how many have ended and are still to come.
+    fn _waiting_and_done(&self) -> (usize, usize) {
+        let pending = self.pending();
+        let ready = self.completions.ready().min(pending.futures.len());
+        (pending.futures.len() - ready, ready + pending.ended.len())
+    }
+
     /// Returns True if the next future would come at once.
     fn has_ready(&self) -> PyResult<bool> {
         check_forks(self.forks)?;

@@ -41,9 +41,9 @@ pub(crate) fn gather<'py>(
     shared: &Shared,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = futures.py();
-    let listed = listed(futures)?;
+    let listed = listed(futures, errors)?;
     let is_list = listed.is_some();
-    let jobs = listed.map_or_else(|| nested(futures), Ok)?;
+    let jobs = listed.map_or_else(|| nested(futures, errors), Ok)?;
     let until = if errors == Errors::Raise { Until::AllOrFailure } else { Until::All };
     let since = shared.epoch();
     wait::wait(py, &jobs, until, None, Some(shared).filter(|shared| shared.is_one_of_several()))?;
@@ -75,27 +75,35 @@ fn values<'py>(py: Python<'py>, jobs: &[Arc<PyJob>]) -> PyResult<Bound<'py, PyAn
 }
 
 /// Returns the jobs of all futures in these containers.
-pub(crate) fn jobs(futures: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyJob>>> {
-    listed(futures)?.map_or_else(|| nested(futures), Ok)
+pub(crate) fn jobs(futures: &Bound<'_, PyAny>, errors: Errors) -> PyResult<Vec<Arc<PyJob>>> {
+    listed(futures, errors)?.map_or_else(|| nested(futures, errors), Ok)
+}
+
+/// Returns the job of a future. One that was released raises, or has none if errors are skipped.
+fn job(future: &Bound<'_, Future>, errors: Errors) -> PyResult<Option<Arc<PyJob>>> {
+    let job = future.get().job(future.py());
+    match job {
+        Err(_) if errors == Errors::Skip && future.get().is_released()? => Ok(None),
+        job => job.map(Some),
+    }
 }
 
 /// Does the same for the most common case: a list that holds nothing but futures.
-fn listed(futures: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Arc<PyJob>>>> {
+fn listed(futures: &Bound<'_, PyAny>, errors: Errors) -> PyResult<Option<Vec<Arc<PyJob>>>> {
     let Ok(list) = futures.cast_exact::<PyList>() else { return Ok(None) };
     let mut jobs = Vec::with_capacity(list.len());
     for item in list.iter() {
         let Ok(future) = item.cast::<Future>() else { return Ok(None) };
-        jobs.push(future.get().job(list.py())?);
+        jobs.extend(job(future, errors)?);
     }
     Ok(Some(jobs))
 }
 
 /// Does the same for any nesting.
-fn nested(futures: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyJob>>> {
-    let py = futures.py();
+fn nested(futures: &Bound<'_, PyAny>, errors: Errors) -> PyResult<Vec<Arc<PyJob>>> {
     let mut jobs = Vec::new();
     futures_in(futures, |future| {
-        jobs.push(future.get().job(py)?);
+        jobs.extend(job(future, errors)?);
         Ok(())
     })?;
     Ok(jobs)

@@ -104,8 +104,28 @@ impl Future {
         self.shared()?.check_process()?;
         self.live().ok_or_else(|| {
             let key = self.key_object(py).map_or_else(|_| String::new(), |key| key.to_string());
-            error(py, "FutureCancelledError", &format!("{key}: this future was released"))
+            error(py, "FutureCancelledError", &format!("{key}: {}", self.why_gone()))
         })
+    }
+
+    /// Returns what became of a future that has no job.
+    fn why_gone(&self) -> &'static str {
+        if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
+            return "the client is closed, and its futures with it";
+        }
+        match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+            Handle::Live(..) => "this future was cancelled",
+            Handle::Gone(gone) if gone.status == Some("lost") => {
+                "the client has no task of this key: it is lost, or never was"
+            }
+            Handle::Gone(_) => "this future was released",
+        }
+    }
+
+    /// Returns true if the future was released, or was lost from the beginning. In the child of a fork it raises.
+    pub(crate) fn is_released(&self) -> PyResult<bool> {
+        self.shared()?.check_process()?;
+        Ok(self.live().is_none())
     }
 
     /// Returns true if the client has cancelled this future, and the task goes on for other clients.

@@ -361,6 +361,30 @@ impl Future {
         }
     }
 
+    /// A future of the same client on the same task, whichever client is current.
+    fn __copy__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, future) = (this.py(), this.get());
+        let Some(job) = future.live().filter(|_| this.is_exact_instance_of::<Self>()) else {
+            return Ok(this.clone().into_any());
+        };
+        let shared = future.shared()?;
+        shared.check_process()?;
+        // While the engine keeps the task, the engine counts: another thread may be dropping the last future just now.
+        let kept = job.header().id().and_then(|task| shared.engine.find_task(task));
+        let job = kept.unwrap_or_else(|| {
+            job.header().add_future();
+            job
+        });
+        Ok(Self::object(py, job, Arc::clone(shared))?.into_any())
+    }
+
+    fn __deepcopy__<'py>(
+        this: &Bound<'py, Self>,
+        _memo: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::__copy__(this)
+    }
+
     fn __reduce__<'py>(
         this: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {

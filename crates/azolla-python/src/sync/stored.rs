@@ -3,7 +3,7 @@
 use crate::future::handle::Future;
 use crate::session::shared::{Cluster, Shared};
 use crate::task::job::PyJob;
-use azolla::runtime::Job;
+use azolla::runtime::{Job, Status};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
@@ -30,6 +30,9 @@ impl Stored {
         match value.cast::<Future>().ok().filter(own) {
             Some(future) => {
                 let job = future.get().job(value.py())?;
+                if job.header().status() == Status::Cancelled {
+                    future.get().value(value.py())?; // raises that it was cancelled
+                }
                 Ok(Self::Task(Kept {
                     job: one_more(&shared.cluster, job),
                     cluster: Arc::clone(&shared.cluster),

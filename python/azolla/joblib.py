@@ -23,6 +23,9 @@ from azolla._client.functions import get_client
 class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
     """Runs joblib's batches of calls as tasks of a client.
 
+    As with joblib's own backends, `Parallel` in such a call runs on threads, one by default, and `Parallel` within that
+    runs its calls one after the other. Where nested work is to run on the client, submit it: `get_client().map`.
+
     Args:
         client: The client; by default the client of the task in which this is called, or else the current client.
         nesting_level: How many calls of `Parallel` are around this one; joblib passes it.
@@ -89,10 +92,6 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
     def retrieve_result_callback(self, out: "ExecutorFuture[Any]") -> Any:
         """Returns the results of a batch that has ended, or raises its exception."""
         return out.result()
-
-    def get_nested_backend(self) -> tuple[Any, None]:
-        """Returns the backend for `Parallel` within a task: the same client, where waiting takes no slot."""
-        return AzollaBackend(self._client, (self.nesting_level or 0) + 1, self._priority), None
 
     @contextlib.contextmanager
     def retrieval_context(self) -> Iterator[None]:

@@ -70,12 +70,45 @@ def test_it_nests_without_a_deadlock(one_slot: Client) -> None:
         assert Parallel(n_jobs=2)(delayed(outer)(n) for n in range(4)) == [0, 0, 0, 1]
 
 
+def test_one_level_of_nesting_runs_on_threads_and_the_rest_in_sequence(client: Client) -> None:
+    """What `test_nested_parallelism_limit` of joblib's own tests asks of a backend."""
+
+    def levels(limit: int = 3) -> list[tuple[str, int]]:
+        with Parallel(n_jobs=2) as parallel:
+            here = [(type(parallel._backend).__name__, parallel._backend.nesting_level)]
+            return here if limit == 0 else here + parallel(delayed(levels)(limit - 1) for _ in range(1))[0]
+
+    for context in (joblib.parallel_config, joblib.parallel_backend):
+        with context("azolla", n_jobs=2):
+            assert levels() == [
+                ("AzollaBackend", 0),
+                ("ThreadingBackend", 1),
+                ("SequentialBackend", 2),
+                ("SequentialBackend", 2),
+            ]
+
+
+def test_endless_nesting_is_a_recursion_error(client: Client) -> None:
+    """What `test_thread_bomb_mitigation` of joblib's own tests asks of a backend: no more threads than a few."""
+    most: list[int] = []
+
+    def nest() -> object:
+        most.append(threading.active_count())
+        return Parallel()(delayed(nest)() for _ in range(2))
+
+    before = threading.active_count()
+    with joblib.parallel_config("azolla", n_jobs=2), pytest.raises(RecursionError):
+        nest()
+    assert max(most) < before + 20
+
+
 @pytest.mark.parametrize(
     "imports",
     [
         "import joblib, azolla; Client = azolla.Client",
         "from azolla import Client; import joblib",
         "import azolla.joblib; import joblib; Client = azolla.Client",
+        "from azolla import Client; made = Client(processes=False); import joblib; made.close()",
     ],
 )
 def test_it_is_registered_in_whatever_order_things_are_imported(imports: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -278,3 +279,46 @@ def test_the_collector_takes_nothing_of_a_queue_that_is_in_use(client: Client) -
     del queue
     assert future.result() is None
     assert taken == [[number, [number]] for number in range(200)]
+
+
+# --- Clients that are dropped and not closed
+
+
+async def double(x: int) -> int:
+    return 2 * x
+
+
+def called_back(client: Client) -> None:
+    called = threading.Event()
+    client.submit(abs, -1).add_done_callback(lambda future: called.set())
+    assert called.wait(60)
+
+
+USES: dict[str, Callable[[Client], object]] = {
+    "tasks": lambda client: client.submit(abs, -1).result(),
+    "coroutines": lambda client: client.submit(double, 1).result(),
+    "sync": lambda client: client.sync(double, 1),
+    "loop": lambda client: client.loop,
+    "callbacks": called_back,
+    "profile": lambda client: client.profile(),
+    "actors": lambda client: client.submit(list, actor=True).result().append(1).result(),
+    "topics": lambda client: client.subscribe_topic("topic", print),
+    "run": lambda client: client.run(int),
+    "datasets": lambda client: client.publish_dataset(numbers=[1, 2]),
+    "executors": lambda client: client.get_executor().submit(abs, -1).result(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_client_that_is_dropped_leaves_no_thread(use: str) -> None:
+    before = set(threading.enumerate())
+    client = Client(processes=False, n_workers=1, threads_per_worker=2, set_as_default=False)
+    USES[use](client)
+    assert set(threading.enumerate()) > before
+    del client
+
+    def all_have_ended() -> bool:
+        gc.collect()
+        return set(threading.enumerate()) <= before
+
+    eventually(all_have_ended)

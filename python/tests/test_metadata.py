@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from typing import Any
 
 import pytest
@@ -67,3 +68,47 @@ def test_subscribers_are_told(client: Client) -> None:
     with pytest.raises(ValueError, match="news"):
         client.unsubscribe_topic("news")
     assert heard.empty()
+
+
+class Name:
+    """A name whose hash and equality use the metadata themselves."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.client, self.name = client, name
+
+    def __hash__(self) -> int:
+        self.client.set_metadata("hashed", self.client.get_metadata("hashed", 0) + 1)
+        self.client.log_event("hashed", self.name)
+        return hash(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        self.client.get_events("hashed")
+        return isinstance(other, Name) and self.name == other.name
+
+
+def test_the_code_of_names_may_use_the_metadata(client: Client) -> None:
+    client.set_metadata([Name(client, "outer"), Name(client, "inner")], 1)
+    assert client.get_metadata([Name(client, "outer"), Name(client, "inner")]) == 1
+    assert client.get_metadata([Name(client, "outer"), Name(client, "missing")], 0) == 0
+    client.log_event([Name(client, "topic")], "logged")  # type: ignore[list-item]
+    assert [event for _, event in client.get_events(Name(client, "topic"))] == ["logged"]  # type: ignore[arg-type]
+    assert client.get_metadata("hashed") > 0
+    client.cluster._notes.metadata.clear()
+    client.cluster._notes.events.clear()
+
+
+def test_many_threads_write_metadata_at_once(client: Client) -> None:
+    def write(number: int) -> None:
+        for at in range(50):
+            client.set_metadata(["shared", number, at], at)
+            client.log_event("written", number)
+            client.get_metadata("shared")
+            client.get_events()
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.get_metadata("shared") == {number: {at: at for at in range(50)} for number in range(4)}
+    assert len(client.get_events("written")) == 200

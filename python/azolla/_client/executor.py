@@ -88,10 +88,11 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
             ClosedClientError: The client is closed.
         """
         answer: ExecutorFuture[R] = ExecutorFuture()
-        with self._shutdown_lock:
-            if self._shutdown:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            self._unsettled.add(answer)
+        # Added first, so that a shutdown on another thread sees it. A lock could not be had in a finalizer.
+        self._unsettled.add(answer)
+        if self._shutdown:
+            self._unsettled.discard(answer)
+            raise RuntimeError("cannot schedule new futures after shutdown")
         answer.add_done_callback(self._unsettled.discard)
         try:
             answer._task = task = self._submit(answer, fn, args, kwargs)
@@ -146,9 +147,8 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         Traceback (most recent call last):
         RuntimeError: cannot schedule new futures after shutdown
         """
-        with self._shutdown_lock:
-            self._shutdown = True
-            unsettled = list(self._unsettled)
+        self._shutdown = True
+        unsettled = list(self._unsettled)
         if cancel_futures:
             for answer in unsettled:
                 answer.cancel()

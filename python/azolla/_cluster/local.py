@@ -269,7 +269,8 @@ class LocalCluster(Dashboarded, Looped, ClusterCore):
 
     def __del__(self) -> None:
         self._close_dashboard()
-        if not self._closed:
+        # A client that was dropped with its cluster has closed it, but has stopped no loop.
+        if not self._forked and "_clients" in self.__dict__:  # otherwise the constructor has failed
             _clusters.pop(self._number, None)
             self._close()
             # The threads hold no reference to the cluster and end by themselves. A finalizer must not wait for them.

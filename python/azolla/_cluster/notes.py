@@ -1,8 +1,11 @@
-"""Metadata and events: notes that a cluster's clients and tasks leave for each other."""
+"""Metadata and events: notes that a cluster's clients and tasks leave for each other.
 
-import threading
+The code here holds no lock. Names are the user's objects, whose `__hash__` and `__eq__` may do anything, and a finalizer may
+run at any point. Single-step operations on dictionaries and queues do instead.
+"""
+
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Protocol
@@ -21,16 +24,13 @@ class Notes:
     """The metadata and events that a cluster keeps."""
 
     def __init__(self) -> None:
-        # Held only for a few steps on dictionaries.
-        self.lock = threading.Lock()
         self.metadata: dict[Any, Any] = {}
-        self.events: dict[str, deque[tuple[float, Any]]] = defaultdict(lambda: deque(maxlen=_EVENTS))
+        self.events: dict[str, deque[tuple[float, Any]]] = {}
 
     def log(self, topics: Iterable[str], msg: Any) -> tuple[float, Any]:
         event = (time.time(), msg)
-        with self.lock:
-            for topic in topics:
-                self.events[topic].append(event)
+        for topic in topics:
+            self.events.setdefault(topic, deque(maxlen=_EVENTS)).append(event)
         return event
 
 
@@ -64,13 +64,13 @@ class Metadata(Core):
         {'owner': 'Ada'}
         """
         *path, last = _path(key)
-        with self.cluster._notes.lock:
-            at = self.cluster._notes.metadata
-            for name in path:
-                if not isinstance(at.get(name), dict):
-                    at[name] = {}
-                at = at[name]
-            at[last] = value
+        at = self.cluster._notes.metadata
+        for name in path:
+            within = at.setdefault(name, {})
+            if not isinstance(within, dict):
+                within = at[name] = {}
+            at = within
+        at[last] = value
         return answer(self, None)
 
     def get_metadata(self, keys: Any, default: Any = _MISSING) -> Any:
@@ -86,17 +86,15 @@ class Metadata(Core):
         >>> client.get_metadata(["run", "end"], default="not yet")
         'not yet'
         """
-        with self.cluster._notes.lock:
-            at: Any = self.cluster._notes.metadata
-            for name in _path(keys):
-                if not isinstance(at, dict) or name not in at:
-                    if default is _MISSING:
-                        raise KeyError(name)
-                    return answer(self, default)
-                at = at[name]
-            # A copy: the caller's value must not change when the cluster's does.
-            value = _copied(at)
-        return answer(self, value)
+        at: Any = self.cluster._notes.metadata
+        for name in _path(keys):
+            at = at.get(name, _MISSING) if isinstance(at, dict) else _MISSING
+            if at is _MISSING:
+                if default is _MISSING:
+                    raise KeyError(name)
+                return answer(self, default)
+        # A copy: the caller's value must not change when the cluster's does.
+        return answer(self, _copied(at))
 
     # --- Events
 
@@ -124,11 +122,10 @@ class Metadata(Core):
         >>> client.get_events("never mentioned")
         ()
         """
-        notes = self.cluster._notes
-        with notes.lock:
-            if topic is None:
-                return answer(self, {topic: tuple(events) for topic, events in notes.events.items()})
-            return answer(self, tuple(notes.events[topic]) if topic in notes.events else ())
+        events = self.cluster._notes.events
+        if topic is None:
+            return answer(self, {topic: tuple(logged.copy()) for topic, logged in events.copy().items()})
+        return answer(self, tuple(events[topic].copy()) if topic in events else ())
 
     def subscribe_topic(self, topic: str, handler: Callable[[Any], object]) -> None:
         """Calls `handler((time, msg))` for each event of a topic from now on.
@@ -185,4 +182,4 @@ def _path(key: Any) -> list[Any]:
 
 
 def _copied(value: Any) -> Any:
-    return {name: _copied(item) for name, item in value.items()} if type(value) is dict else value
+    return {name: _copied(item) for name, item in value.copy().items()} if type(value) is dict else value

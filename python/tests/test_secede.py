@@ -120,3 +120,22 @@ def test_in_a_coroutine_task_they_do_nothing(client: Client) -> None:
         return 1
 
     assert client.submit(task).result() == 1
+
+
+class Secedes:
+    """An actor one of whose methods runs for long without a slot."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+
+    def hold(self) -> None:
+        secede()
+        self.gate.hold()
+
+
+def test_an_actors_call_that_secedes_leaves_its_slot_to_other_work(one_slot: Client, gate: Gate) -> None:
+    call = one_slot.submit(Secedes, gate, actor=True).result().hold()
+    gate.entered()
+    assert one_slot.submit(abs, -1).result(PATIENCE) == 1
+    gate.open()
+    assert call.result(PATIENCE) is None

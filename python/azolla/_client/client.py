@@ -247,6 +247,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
     def __del__(self) -> None:
         if not self._closed:
             self._forget()
+            self._set_gone()
             self._close()
             # The callback thread holds no reference to the client and ends by itself. A finalizer must not wait for it.
             self._callback_thread.stop(0.0)

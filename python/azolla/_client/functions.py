@@ -189,7 +189,10 @@ def _sorted(futures: list[Future[Any]]) -> DoneAndNotDoneFutures[Any]:
     done = {future for future in futures if future.done()}
     cancelled = [str(future.key) for future in done if future.cancelled()]
     if cancelled:
-        raise FuturesCancelledError(f"cancelled: {', '.join(sorted(cancelled))}")
+        message = f"cancelled: {', '.join(sorted(cancelled))}"
+        if any(future.client is None for future in done):
+            message += "; their client is gone: nothing refers to the Client any more, which closes it"
+        raise FuturesCancelledError(message)
     return DoneAndNotDoneFutures(done, set(futures) - done)
 
 

@@ -128,7 +128,7 @@ class Semaphore(ContextManager[SemaphoreCore]):
         >>> semaphore.close()
         >>> semaphore.acquire()
         Traceback (most recent call last):
-        RuntimeError: ... is closed
+        RuntimeError: Semaphore ... not known or already closed.
         """
         taken = self._bound().close()
         if taken:

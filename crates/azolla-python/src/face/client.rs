@@ -61,6 +61,15 @@ impl Core {
         Ok(())
     }
 
+    /// Records that the client ends because nothing refers to it any more.
+    fn _set_gone(&self, py: Python<'_>) {
+        if let Some(shared) = self.shared.get()
+            && !shared.is_forked()
+        {
+            shared.set_gone(py);
+        }
+    }
+
     /// Closes a guest: its futures hold nothing any more, and its cluster goes on.
     fn _leave(&self, py: Python<'_>) {
         if let Some(shared) = self.shared.get()

@@ -3,6 +3,7 @@
 //! The handle does not wait, and calls nothing back. The methods that Python calls are in `methods`.
 
 use crate::interpreter::imports::error;
+use crate::session::gone::{WHY, is_gone};
 use crate::session::shared::Shared;
 use crate::task::job::{Failure, PyJob};
 use azolla::runtime::{Job, Status};
@@ -110,8 +111,9 @@ impl Future {
 
     /// Returns what became of a future that has no job.
     fn why_gone(&self) -> &'static str {
-        if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
-            return "the client is closed, and its futures with it";
+        if let Some(shared) = self.shared.as_ref().filter(|shared| shared.has_left()) {
+            let dropped = shared.is_gone();
+            return if dropped { WHY } else { "the client is closed, and its futures with it" };
         }
         match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
             Handle::Live(..) => "this future was cancelled",
@@ -183,7 +185,11 @@ pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, Py
         (Status::Pending, _) => Err(PyValueError::new_err("this future has not ended")),
         _ => {
             let key = job.key_text(py);
-            Err(error(py, "FutureCancelledError", &format!("{key}: the task was cancelled")))
+            let mut message = format!("{key}: the task was cancelled");
+            if is_gone(py, job.header().engine()) {
+                message += &format!(", and {WHY}");
+            }
+            Err(error(py, "FutureCancelledError", &message))
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod core;
 pub(crate) mod forked;
+pub(crate) mod gone;
 mod guest;
 mod interest;
 pub(crate) mod owner;

@@ -1,6 +1,7 @@
 //! `Cluster` and `Shared`: the native state of a cluster, and of a client with its futures. Both check
 //! whether they may still be used.
 
+use super::gone;
 use super::guest::{Guest, Held};
 use super::interest::{Dropped, Waits};
 use super::thread;
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     /// The jobs that the client has cancelled for itself alone, and its waits. Tasks and others share them.
     dropped: Arc<Dropped>,
     waits: Arc<Waits>,
+    /// The client ended because nothing referred to it any more.
+    gone: AtomicBool,
 }
 
 impl Cluster {
@@ -170,6 +173,7 @@ impl Shared {
                 in_tasks,
                 dropped: Arc::clone(&dropped),
                 waits: Arc::clone(&waits),
+                gone: AtomicBool::new(false),
             })
         };
         let in_tasks = guest.then(|| one(client.clone_ref(py), None, None));
@@ -238,6 +242,19 @@ impl Shared {
             return Ok(true);
         }
         Ok(self.asynchronous.load(Ordering::Relaxed) && is_loop_running(py)?)
+    }
+
+    /// Records that the client ends because it was dropped.
+    pub(crate) fn set_gone(&self, py: Python<'_>) {
+        self.gone.store(true, Ordering::Relaxed);
+        if self.guest.is_none() {
+            gone::set_gone(py, self.engine.number());
+        }
+    }
+
+    /// Returns true if the client ended because it was dropped.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
     }
 
     /// Returns true if the client was closed while its cluster goes on.

@@ -77,7 +77,10 @@ impl<T> Handle<T> {
 fn closed(py: Python<'_>, shared: &Shared, what: &str) -> PyErr {
     match shared.check_open(py, what) {
         Err(error) => error,
-        Ok(()) => PyRuntimeError::new_err(format!("{what} is closed")),
+        // Only semaphores are closed by themselves. The words are Dask's.
+        Ok(()) => {
+            PyRuntimeError::new_err(format!("Semaphore `{what}` not known or already closed."))
+        }
     }
 }
 

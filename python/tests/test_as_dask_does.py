@@ -277,3 +277,15 @@ def test_a_copied_actors_future_is_whole(client: Client) -> None:
     words = client.submit(list, actor=True).result()
     answer = words.append("x")
     assert copy.deepcopy(answer).result() is None
+
+
+def test_nothing_is_deleted_by_replicating(client: Client) -> None:
+    client.replicate(client.map(abs, [-1]), n=2)
+    with pytest.raises(ValueError, match="delete data"):
+        client.replicate([], n=0)
+
+
+def test_results_are_at_hand(client: Client) -> None:
+    assert client.direct_to_workers
+    assert not Client(client.cluster, direct_to_workers=False).direct_to_workers
+    assert client.submit(lambda: azolla.get_client().direct_to_workers).result()

@@ -222,3 +222,31 @@ def test_azolla_imports_no_dask() -> None:
     program = "import azolla, sys; azolla.Client(processes=False).close(); print('dask' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=60)
     assert done.stdout == "False\n"
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.n = 0
+
+    def add(self) -> None:
+        self.n += 1
+
+
+def test_some_tasks_of_a_graph_are_actors(client: Client) -> None:
+    """`actors=` names them by collections or keys, through the client and through Dask's own `compute`."""
+
+    def count(n: int, counter: Any) -> None:
+        for _ in range(n):
+            counter.add().result()
+
+    def total(counter: Any, _: Any) -> int:
+        return int(counter.n)
+
+    for compute in (
+        lambda final, counter: final.compute(actors=counter),
+        lambda final, counter: client.compute(final, actors=[counter]).result(),
+        lambda final, counter: client.compute(client.persist(final, actors=(counter.key,))).result(),
+    ):
+        counter = dask.delayed(Counter, pure=False)()
+        counts = [dask.delayed(count, pure=False)(n, counter) for n in range(5)]
+        assert compute(dask.delayed(total, pure=False)(counter, counts), counter) == 10

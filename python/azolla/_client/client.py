@@ -130,6 +130,8 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         self.name = name or (self.cluster.name if self._own else f"{self.cluster.name}-{self._number}")
         #: Tells the client from all others.
         self.id = f"{type(self).__name__}-{f'{name}-' if name else ''}{uuid.uuid4()}"
+        #: Results are at hand, unless the program says otherwise: nothing depends on it.
+        self.direct_to_workers = unknown.get("direct_to_workers") is not False
         self._asynchronous = asynchronous
         self._handlers: dict[str, Callable[[Any], object]] = {}
         self._callback_thread = CallbackThread(f"{self.name}-callbacks")

@@ -49,7 +49,8 @@ class Collections(Core):
             dsk: A graph: a dictionary, a `HighLevelGraph`, or an expression that has one.
             keys: A key, or lists of keys.
             workers, allow_other_workers, resources, retries, priority, actors: As for `submit`, for every task.
-                `dask.annotate` gives them for some tasks only.
+                `dask.annotate` gives them for some tasks only. `actors` may also be a collection, or a list of
+                collections and keys, whose tasks alone are actors.
             sync: If true, wait for the results; otherwise return futures.
             asynchronous: True gives an awaitable; so does an asynchronous client.
             direct, fifo_timeout, **kwargs: Taken as Dask takes them.
@@ -196,6 +197,10 @@ class _Tasks:
         self._client, self._nodes, self._wanted = client, nodes, wanted
         self._annotations = annotations
         self._options = {name: value for name, value in options.items() if value is not None}
+        #: The keys of the tasks that are actors, unless all are, or none.
+        self._actors: frozenset[Any] | None = None
+        if not isinstance(self._options.get("actors", False), bool):
+            self._actors = frozenset(_keys_of(self._options.pop("actors")))
         #: The annotations of the calling context that are functions of the key.
         self._by_key = {
             name: value for name, value in get_annotations().items() if callable(value) and name in _ANNOTATIONS
@@ -224,6 +229,8 @@ class _Tasks:
             inputs = {name: self._future(name) for name in node.dependencies if name not in values}
             own = {name: by[key] for name, by in self._annotations.items() if key in by and name in _ANNOTATIONS}
             around = {name: value(key) for name, value in self._by_key.items()}
+            if self._actors is not None and key in self._actors:
+                own["actor"] = True
             call = _Call(node, values, key_split(key))
             self._futures[key] = self._client.submit(
                 call, inputs, _literals(node), key=key, **(around | self._options | own)
@@ -319,6 +326,15 @@ def _graph(dsk: Any, wanted: set[Any]) -> tuple[Any, dict[Any, Any]]:
                 annotations.setdefault(name, {}).update(said)
     graph = dsk if isinstance(dsk, Mapping) else dsk.__dask_graph__()
     return cull(convert_legacy_graph(ensure_dict(graph)), wanted), annotations
+
+
+def _keys_of(actors: Any) -> Iterator[Any]:
+    """Iterates over the keys that `actors=` names: it is a collection or a key, or a tuple or list of these."""
+    for one in actors if isinstance(actors, tuple | list | set) else (actors,):
+        if hasattr(type(one), "__dask_keys__"):
+            yield from _flat(one.__dask_keys__())
+        else:
+            yield one
 
 
 def _is_container(item: Any) -> bool:

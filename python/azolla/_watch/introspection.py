@@ -271,8 +271,13 @@ class Introspection(Core):
     ) -> Any:
         """Does nothing: all results are at hand on every worker.
 
+        Raises:
+            ValueError: `n` is less than one.
+
         >>> client.replicate([])
         """
+        if n is not None and n < 1:
+            raise ValueError(f"Can not use replicate to delete data: n is {n}")
         return answer(self, None)
 
 

@@ -132,7 +132,7 @@ class Semaphore(ContextManager[SemaphoreCore]):
         """
         taken = self._bound().close()
         if taken:
-            message = f"Closing {type(self).__name__.lower()} {self.name!s} but there remain {taken} unreleased leases"
+            message = f"Closing {type(self).__name__.lower()} {self.name!s} but there remain unreleased leases: {taken}"
             warnings.warn(message, RuntimeWarning, stacklevel=2)
         return self._answer(None)
 

@@ -128,7 +128,7 @@ def test_arguments_that_change_nothing_in_one_process_are_taken() -> None:
         "scheduler_kwargs": {},
         "local_directory": "/somewhere",
         "silence_logs": 30,
-        "worker_dashboard_address": None,
+        "worker_dashboard_address": ":0",
     }
     with LocalCluster(processes=False, dashboard_address=None, **more) as cluster, Client(cluster) as client:
         assert client.submit(abs, -1).result() == 1

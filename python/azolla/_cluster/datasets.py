@@ -185,27 +185,31 @@ class _Pickled:
         cloudpickle: Any = import_module("cloudpickle")  # Dask brings it
         futures: list[Future[Any]] = []
 
-        class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-            def persistent_id(self, obj: Any) -> int | None:
-                if not isinstance(obj, Future):
-                    return None
-                futures.append(obj)
-                return len(futures) - 1
+        def persistent_id(_: Any, obj: Any) -> int | None:
+            if not isinstance(obj, Future):
+                return None
+            futures.append(obj)
+            return len(futures) - 1
 
         data = io.BytesIO()
-        Pickler(data).dump(value)
+        type("Pickler", (cloudpickle.Pickler,), {"persistent_id": persistent_id})(data).dump(value)
         self._data = data.getvalue()
         self._futures: list[Future[Any]] = keeper._adopt(futures)
 
     def load(self, client: Core) -> Any:
         """Returns the value with futures of `client`."""
-        futures: list[Future[Any]] = client._adopt(self._futures)
+        unpickler = _Unpickler(io.BytesIO(self._data))
+        unpickler.futures = client._adopt(self._futures)
+        return unpickler.load()
 
-        class Unpickler(pickle.Unpickler):
-            def persistent_load(self, pid: int) -> Future[Any]:
-                return futures[pid]
 
-        return Unpickler(io.BytesIO(self._data)).load()
+class _Unpickler(pickle.Unpickler):
+    """Puts futures in the places where `_Pickled` has left them out."""
+
+    futures: list[Future[Any]]
+
+    def persistent_load(self, pid: int) -> Future[Any]:
+        return self.futures[pid]
 
 
 def _named(args: tuple[Any, ...], name: Any, kwargs: dict[str, Any]) -> dict[Any, Any]:

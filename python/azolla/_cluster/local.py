@@ -60,7 +60,6 @@ ELSEWHERE = {
     "security": "nothing goes over a network that could be encrypted",
     "scheduler_file": "a scheduler of another process cannot be reached",
     "worker_class": "workers are threads of this process",
-    "worker_dashboard_address": "workers are threads of this process, and show themselves on the cluster's dashboard",
     "services": "everything happens in this process, and nothing listens on a network",
     "worker_services": "everything happens in this process, and nothing listens on a network",
     "service_kwargs": "everything happens in this process, and nothing listens on a network",
@@ -84,6 +83,7 @@ SO_ANYWAY = (
     "preload_argv",
     "scheduler_sync_interval",
     "silence_logs",
+    "worker_dashboard_address",
 )
 
 #: Of the arguments in `ELSEWHERE`, the values that say how it is in one process. They are accepted too.

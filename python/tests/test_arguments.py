@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import dask
 import pytest
-from azolla import Client, Future
+from azolla import Client, Future, annotate
 from conftest import PATIENCE, Gate
 
 
@@ -388,3 +388,41 @@ def test_a_long_walk_sees_signals(client: Client) -> None:
     with pytest.raises(KeyboardInterrupt):
         client.submit(echo, items, pure=False).result()
         raise AssertionError("the walk was deaf")
+
+
+# --- Arguments that have azolla's names
+
+
+def test_any_keyword_is_the_functions_own(client: Client) -> None:
+    def named(*args: Any, **kwargs: Any) -> Any:
+        return args, kwargs
+
+    assert client.submit(named, 1, self=3).result() == ((1,), {"self": 3})
+    assert client.gather(client.map(named, [1], self=3)) == [((1,), {"self": 3})]
+    assert client.gather(client.map(named, iter([1]), self=3)) == [((1,), {"self": 3})]
+    assert list(client.run(named, 1, self=3).values()) == [((1,), {"self": 3})]
+    assert client.run_on_scheduler(named, 1, self=3) == ((1,), {"self": 3})
+
+
+@pytest.mark.parametrize("size", [1, 10**30])
+def test_a_batch_may_be_of_any_size(client: Client, size: int) -> None:
+    assert client.gather(client.map(abs, [-1, -2], batch_size=size)) == [1, 2]
+
+
+@pytest.mark.parametrize("none", [[], (), set(), {}], ids=str)
+def test_no_names_of_workers_are_as_if_nothing_was_said(none: Any) -> None:
+    with Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+        assert client.submit(abs, -1, workers=none).result(PATIENCE) == 1
+        assert client.gather(client.map(abs, [-1, -2], workers=none)) == [1, 2]
+        assert client.get_executor(workers=none).submit(abs, -3).result(PATIENCE) == 3
+        assert client.get({"x": (abs, -4)}, "x", workers=none) == 4
+        assert client.compute(dask.delayed(abs)(-5), workers=none).result(PATIENCE) == 5
+        assert client.scatter(6, workers=none).result() == 6
+        with annotate(workers=none):
+            assert client.submit(abs, -7).result(PATIENCE) == 7
+        both = {worker.address for worker in client.cluster.workers.values()}
+        assert set(client.run(int, workers=none)) == both
+        assert set(client.nthreads(none)) == set(client.has_what(none)) == set(client.processing(none)) == both
+        assert client.profile(workers=none) == client.profile()
+        with pytest.raises(ValueError, match="Only use allow_other_workers"):
+            client.submit(abs, -1, workers=none, allow_other_workers=True)

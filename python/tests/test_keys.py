@@ -1,12 +1,13 @@
 """Keys name one task each: text that differs in any place is another key."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from azolla import Client, Future, get_client
+from azolla import Client, Future, get_client, tokenize
 
 
 def shout(text: str) -> str:
@@ -135,3 +136,113 @@ def test_a_task_finds_by_the_key_it_was_given(client: Client) -> None:
         return inner.result() + get_client().submit(int, "5", key=f"other-{HASH}").result()
 
     assert client.submit(outer, pure=False).result() == 9
+
+
+# --- Data from outside
+
+
+def colliding(begin: int) -> tuple[bytes, bytes]:
+    """Two texts with one XXH3 digest under its public secret, if they come after `begin` other bytes.
+
+    The parts of eight bytes that differ cancel what the secret multiplies by.
+    """
+
+    def made(first: bytes, second: bytes) -> bytes:
+        text = bytearray(b"a" * 1000)
+        text[448:456] = first + b"aa\xc3\x81:&L"
+        text[896:904] = second + b"aaa\xcd\xb4Y1"
+        return bytes(text[begin:])
+
+    return made(b"a", b"b"), made(b"b", b"a")
+
+
+#: How many bytes stand before the data: in a token, in a pure call, and in a key.
+BEFORE_TOKEN, BEFORE_CALL, BEFORE_KEY = 19, 35, 9
+
+
+def test_data_made_to_collide_gives_two_tasks(client: Client) -> None:
+    left, right = colliding(BEFORE_TOKEN)
+    assert tokenize(left) == tokenize(right), "then this test no longer knows how data is hashed"
+    left, right = colliding(BEFORE_CALL)
+    one, other = client.map(bytes.index, [left, right], [b"b", b"b"])
+    assert one.key != other.key
+    assert client.gather([one, other]) == [left.index(b"b"), right.index(b"b")]
+    assert len({future.key for future in client.scatter([left, right])}) == 2
+
+
+@pytest.mark.parametrize("kind", [bytes, bytes.decode])
+def test_keys_made_to_collide_are_two_keys(client: Client, kind: Callable[[bytes], Any]) -> None:
+    left, right = (kind(key) for key in colliding(BEFORE_KEY))
+    one, other = client.submit(abs, -1, key=left), client.submit(abs, -2, key=right)
+    assert client.gather([one, other]) == [1, 2]
+
+
+def test_names_that_are_no_unicode_stay_as_they_are_in_made_keys(client: Client) -> None:
+    def echo(value: int) -> int:
+        return value
+
+    one, other = client.map(echo, [1], key="p\ud800")[0], client.map(echo, [1], key="p\ud801")[0]
+    assert one.key.startswith("p\ud800-") and other.key.startswith("p\ud801-")
+    echo.__name__ = "e\udc00"
+    for pure in (True, False):
+        made = client.submit(echo, 2, pure=pure)
+        assert made.key.startswith("e\udc00-")
+        assert Future(made.key, client).result() == 2
+        assert client.submit(echo, 3, key=made.key).result() == 2
+        assert "e\ufffd" in repr(made) or "e\udc00" in repr(made)
+
+
+class Derived(np.ndarray):  # type: ignore[type-arg]
+    note: Any
+
+
+class Slotted(np.ndarray):  # type: ignore[type-arg]
+    __slots__ = ("note",)
+
+
+class Number(np.float64):
+    note: Any
+
+
+def noted(make: Callable[[], Any], note: Any) -> Any:
+    value = make()
+    value.note = note
+    return value
+
+
+def typed(metadata: dict[str, int], kind: Any = "f8") -> Any:
+    return np.zeros(2, np.dtype(kind, metadata=metadata))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (noted(lambda: np.arange(3.0).view(Derived), 1), noted(lambda: np.arange(3.0).view(Derived), 2)),
+        (noted(lambda: np.arange(3.0).view(Slotted), 1), noted(lambda: np.arange(3.0).view(Slotted), 2)),
+        (np.arange(3.0).view(Derived), np.arange(3.0).view(Slotted)),
+        (np.asfortranarray(np.ones((2, 3))).view(Derived), np.ones((2, 3)).view(Derived)),
+        (noted(lambda: Number(1), 1), noted(lambda: Number(1), 2)),
+        (typed({"unit": 1}), typed({"unit": 2})),
+        (typed({"unit": 1}), np.zeros(2)),
+        (typed({"unit": 1}, [("x", "f8")]), typed({"unit": 2}, [("x", "f8")])),
+        (typed({"unit": 1}, object), typed({"unit": 2}, object)),
+        (typed({"unit": 1}).dtype, typed({"unit": 2}).dtype),
+        (np.arange(6), np.arange(7)[:6]),
+        (np.ma.array([1, 2], hard_mask=True), np.ma.array([1, 2], hard_mask=False)),
+        (memoryview(b"ab"), memoryview(bytearray(b"ab")).toreadonly()),
+    ],
+)
+def test_what_a_function_can_tell_of_an_array_is_in_its_key(client: Client, left: Any, right: Any) -> None:
+    one, other = client.submit(type, left), client.submit(type, right)
+    assert one.key != other.key
+    assert (client.submit(type, left).key, client.submit(type, right).key) == (one.key, other.key)
+
+
+def test_the_same_list_twice_is_another_call_than_two_equal_ones(client: Client) -> None:
+    def grown(first: list[int], second: list[int]) -> list[int]:
+        first.append(1)
+        return second
+
+    both: list[int] = []
+    one, other = client.submit(grown, both, both), client.submit(grown, [], [])
+    assert client.gather([one, other]) == [[1], []]

@@ -52,7 +52,7 @@ impl Builder {
 
 impl TaskBuilder<'_> {
     /// The workers that may run it, by their names. A task that none of them could ever run fails with
-    /// [`Error::NoWorker`].
+    /// [`Error::NoWorker`]. No names are as if this were not called: any worker may run it.
     ///
     /// ```
     /// let client = azolla::Client::builder().worker("left", 1, []).worker("right", 1, []).build()?;
@@ -64,8 +64,9 @@ impl TaskBuilder<'_> {
     /// ```
     #[must_use]
     pub fn workers<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        let names = names.into_iter().map(Into::into).collect();
-        self.placing.get_or_insert_default().workers = Some(names);
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        self.placing.get_or_insert_default().workers =
+            Some(names).filter(|names| !names.is_empty());
         self
     }
 

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import inspect
 import os
+import sys
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -310,7 +311,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
 
     if not TYPE_CHECKING:
 
-        def map(self, func, *iterables, key=None, batch_size=None, **options):
+        def map(self, /, func, *iterables, key=None, batch_size=None, **options):
             if batch_size is None and all(type(iterable) in _PLAIN for iterable in iterables):
                 return super().map(func, *iterables, key=key, **options)
             # Iterating over any other type may run the user's code. It is done here, since no native frame may lie
@@ -456,7 +457,7 @@ def _register_joblib() -> None:
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} must be a whole number, 1 or more, not {value!r}")
-    return value
+    return min(value, sys.maxsize)
 
 
 def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) -> Iterable[Any]:

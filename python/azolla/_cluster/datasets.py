@@ -26,7 +26,7 @@ class Datasets(Core):
 
     cluster: _Cluster
 
-    def publish_dataset(self, *args: Any, name: Any = None, override: bool = False, **kwargs: Any) -> Any:
+    def publish_dataset(self, /, *args: Any, name: Any = None, override: bool = False, **kwargs: Any) -> Any:
         """Publishes values under names, for all clients of the cluster. Futures in the values stay alive.
 
         Args:

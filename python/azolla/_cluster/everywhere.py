@@ -81,6 +81,7 @@ class Everywhere(Core):
 
     def run(
         self,
+        /,
         function: Callable[..., Any],
         *args: Any,
         workers: Iterable[str] | None = None,
@@ -116,14 +117,15 @@ class Everywhere(Core):
         if on_error not in ("raise", "return", "ignore"):
             raise ValueError(f"on_error must be 'raise', 'return' or 'ignore', not {on_error!r}")
         self._check_open("run")
-        chosen = [self.cluster._worker(worker) for worker in workers] if workers is not None else None
+        chosen = [self.cluster._worker(worker) for worker in workers or ()]
+        args, kwargs = Core._copied(args), Core._copied(kwargs)
         call = partial(_everywhere, function, args, kwargs, chosen or list(self.cluster.workers.values()), on_error)
         if wait:
             return self.sync(call)
         asyncio.run_coroutine_threadsafe(call(), self.loop)
         return answer(self, None)
 
-    def run_on_scheduler(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def run_on_scheduler(self, /, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls a function on a thread of its own: the scheduler is in this process, and has no other thread.
 
         Raises:
@@ -135,7 +137,7 @@ class Everywhere(Core):
         if _takes(function, "dask_scheduler"):
             raise NotImplementedError("dask_scheduler: the scheduler is native, and no object that could be passed")
         self._check_open("run_on_scheduler")
-        return self.sync(partial(_call, None, function, args, kwargs))
+        return self.sync(partial(_call, None, function, Core._copied(args), Core._copied(kwargs)))
 
     # --- Plugins
 

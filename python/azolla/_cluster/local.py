@@ -357,8 +357,11 @@ class LocalCluster(Dashboarded, Looped, ClusterCore):
         worker = self._worker_number(thread)
         return self._workers[worker if worker is not None else 0]
 
-    def _numbers_of(self, workers: Any) -> list[int]:
-        """Returns the numbers of the workers that have these names or addresses. Unknown names are left out."""
+    def _numbers_of(self, workers: Any) -> list[int] | None:
+        """Returns the numbers of the workers that have these names or addresses. Unknown names are left out.
+
+        No names at all are as if nothing was said: None.
+        """
         if isinstance(workers, str | int | Worker):
             workers = [workers]
         if not isinstance(workers, Iterable):
@@ -368,6 +371,8 @@ class LocalCluster(Dashboarded, Looped, ClusterCore):
             if not isinstance(name, str | int):
                 raise TypeError(f"workers must be names or addresses of workers, not {name!r}")
         known = self._workers.values()
+        if not names:
+            return None
         return [worker.name for worker in known if names & {worker.name, worker.address, str(worker.name)}]
 
     def _warn_unrunnable(self, workers: Any, resources: Any) -> None:

@@ -202,11 +202,9 @@ class Introspection(Core):
         return self.nthreads(workers)
 
     def _addresses(self, workers: Iterable[str] | None) -> list[str]:
-        if workers is None:
-            return [worker.address for worker in self.cluster.workers.values()]
-        if isinstance(workers, str):
-            workers = [workers]
-        return [self.cluster._worker(worker).address for worker in workers]
+        named = [workers] if isinstance(workers, str) else list(workers or ())
+        chosen = map(self.cluster._worker, named) if named else self.cluster.workers.values()
+        return [worker.address for worker in chosen]
 
     # --- Questions that have no answer within one process
 

@@ -97,8 +97,8 @@ class Profiled(Core):
         """
         if scheduler:
             raise NotImplementedError("profile(scheduler=True): the scheduler is native, and has no Python stack")
-        names = [workers] if isinstance(workers, (str, int)) else workers
-        chosen = self.cluster._workers.values() if names is None else map(self.cluster._worker, names)
+        names = [workers] if isinstance(workers, (str, int)) else list(workers or ())
+        chosen = map(self.cluster._worker, names) if names else self.cluster._workers.values()
         addresses = [worker.address for worker in chosen]
         profiler = _profiler_of(self)
         trees = {address: _root() for address in addresses}

@@ -33,13 +33,14 @@ impl<'py> Options<'py> {
         let resources = given(&self.resources, "resources")?;
         let others = given(&self.allow_other_workers, "allow_other_workers")?;
         let others = others.map_or(Ok(false), |others| others.is_truthy())?;
+        let groups = workers.as_ref().map_or(Ok(None), |workers| groups(shared, workers))?;
+        let workers = workers.filter(|_| groups.is_some());
         if others && workers.is_none() {
             return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));
         }
         if workers.is_none() && resources.is_none() {
             return Ok(None);
         }
-        let groups = workers.as_ref().map(|workers| groups(shared, workers)).transpose()?;
         let amounts = resources.as_ref().map_or_else(|| Ok(Vec::new()), amounts)?;
         let amounts_by_name = amounts.iter().map(|(name, amount)| (name.as_str(), *amount));
         let all = shared.engine.groups();
@@ -56,10 +57,11 @@ impl<'py> Options<'py> {
 }
 
 /// Returns the groups of these workers. It leaves out names that no worker has.
-fn groups<'py>(shared: &Shared, workers: &Bound<'py, PyAny>) -> PyResult<Vec<GroupId>> {
+fn groups<'py>(shared: &Shared, workers: &Bound<'py, PyAny>) -> PyResult<Option<Vec<GroupId>>> {
     let cluster = shared.cluster.object(workers.py())?;
     let numbers = cluster.call_method1(intern!(workers.py(), "_numbers_of"), (workers,))?;
-    Ok(numbers.extract::<Vec<u16>>()?.into_iter().map(GroupId).collect())
+    let numbers: Option<Vec<u16>> = numbers.extract()?;
+    Ok(numbers.map(|numbers| numbers.into_iter().map(GroupId).collect()))
 }
 
 /// Reads amounts by the names of resources, as users give them.

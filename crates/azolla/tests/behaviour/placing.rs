@@ -24,6 +24,8 @@ fn tasks_run_on_the_workers_that_they_name() {
     assert!(client.gather(&places).unwrap().into_iter().all(|place| place == "left"));
     let places = client.task().resource("GPU", 0.5).map(|_: u32| place(), 0..50);
     assert!(client.gather(&places).unwrap().into_iter().all(|place| place == "right"));
+    let nowhere = client.task().workers::<String>([]).map(|n: u32| n, 0..50);
+    assert_eq!(client.gather(&nowhere).unwrap().len(), 50, "no names are as if nothing was said");
     let places = client.map(|_: u32| place(), 0..50);
     let places: BTreeSet<&String> = client.gather(&places).unwrap().into_iter().collect();
     assert!(places.iter().all(|place| ["left", "right"].contains(&place.as_str())));

@@ -172,6 +172,8 @@ class Call:
         The asyncio task may have been cancelled before its first step, or an exception may have come up in azolla's own
         code.
         """
+        if self._over:
+            return
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None:
             self.end("error", error)

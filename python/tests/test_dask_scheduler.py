@@ -224,3 +224,30 @@ def test_nested_clients_of_threads(gate: Gate) -> None:
         thread.start()
         thread.join()
         assert found == [(client, client)]
+
+
+def test_a_persisted_collection_is_awaited() -> None:
+    async def main() -> None:
+        async with Client(processes=False, threads_per_worker=1, asynchronous=True) as client:
+            for collection in (
+                da.ones(4, chunks=2),
+                db.from_sequence([1, 2], npartitions=2),
+                dd.from_pandas(pd.DataFrame({"x": [1, 2]}), npartitions=2),
+                dask.delayed(abs)(-1),
+            ):
+                release = threading.Event()
+                held = client.submit(release.wait, 60, pure=False)  # the only slot is taken meanwhile
+                persisted = client.persist(collection)
+                waiting = asyncio.ensure_future(awaited(persisted))
+                await asyncio.sleep(0)
+                assert not waiting.done()
+                release.set()
+                assert await waiting is persisted
+                assert {future.status for future in futures_of(persisted)} == {"finished"}
+                await held
+
+    asyncio.run(main())
+
+
+async def awaited(collection: Any) -> Any:
+    return await collection

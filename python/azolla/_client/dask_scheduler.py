@@ -5,11 +5,15 @@ Dask asks its setting `scheduler` what to run on. While a default client is open
 When the last of those clients goes, the setting is again what it was.
 """
 
+import asyncio
 import sys
 from importlib import import_module
 from typing import Any
 
+from azolla._azolla import Future
+from azolla._base.futures import futures_in
 from azolla._base.imports import once_imported
+from azolla._run.awaiting import ended
 from azolla._run.current import current_or_none
 
 #: The clients and contexts for which Dask runs its collections here. Each change is a single step, which neither another
@@ -62,7 +66,27 @@ def leave(user: object) -> None:
 
 def _set() -> None:
     global _before
-    settings: dict[str, Any] = import_module("dask").config.config
+    dask: Any = import_module("dask")
+    settings: dict[str, Any] = dask.config.config
     if _users and settings.get("scheduler") is not _setting:
         _before = settings.get("scheduler")
         settings["scheduler"] = _setting
+    _have_collections_awaited(dask.base.DaskMethodsMixin)
+
+
+def _have_collections_awaited(mixin: Any) -> None:
+    """Makes `await x` wait for a persisted collection here too. Dask looks for the futures of its own clients alone."""
+    dasks_own = mixin.__await__
+    if dasks_own.__module__ == __name__:
+        return
+
+    def __await__(self: Any) -> Any:
+        futures = futures_in(self)
+        return _when_ended(self, futures).__await__() if futures else dasks_own(self)
+
+    mixin.__await__ = __await__
+
+
+async def _when_ended(collection: Any, futures: list[Future[Any]]) -> Any:
+    await asyncio.gather(*map(ended, futures))
+    return collection

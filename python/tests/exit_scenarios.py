@@ -534,6 +534,24 @@ def an_async_program_is_cancelled() -> None:
 
 
 @scenario()
+def coroutine_tasks_on_the_callers_loop() -> None:
+    async def work(number: int) -> None:
+        try:
+            await asyncio.sleep(LONG)
+        finally:
+            await asyncio.sleep(0.01)
+
+    async def main() -> None:
+        client = await Client(asynchronous=True, processes=False, n_workers=1, threads_per_worker=2)
+        futures = client.map(work, range(1000))
+        await asyncio.sleep(0.05)
+        leaving()
+        assert futures
+
+    asyncio.run(main())
+
+
+@scenario()
 def coroutine_tasks() -> None:
     async def work(number: int) -> None:
         try:

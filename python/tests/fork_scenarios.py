@@ -171,6 +171,38 @@ def from_a_coroutine_on_the_clients_loop() -> None:
 
 
 @scenario
+def from_a_loop_with_coroutine_tasks() -> None:
+    """The child's copies of the parent's coroutine tasks are dropped there. Nothing reports to the parent's engine."""
+    loop, begun = asyncio.new_event_loop(), asyncio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def main() -> Client:
+        client = await Client(asynchronous=True, processes=False, n_workers=1, threads_per_worker=2)
+        futures.append(client.submit(endless))
+        await begun.wait()
+        return client
+
+    def check() -> None:
+        for task in asyncio.all_tasks(loop):
+            task.get_coro().close()  # as the garbage collector does
+        client._callers_loop.give_up()  # as the end of the loop does
+        a_new_client_works()
+
+    futures: list[Any] = []
+    client: Any = loop.run_until_complete(main())
+    in_child(check, through_the_interpreter=False)
+    loop.run_until_complete(_closed(client))
+    loop.close()
+
+
+async def _closed(client: Client) -> None:
+    await client.close()
+
+
+@scenario
 def from_a_done_callback() -> None:
     with local() as client:
         done = threading.Event()

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar
 from azolla._azolla import Core
 from azolla._base import html as _html
 from azolla._base import leave as _leave
+from azolla._base.arguments import flag, whole
 from azolla._base.futures import futures_in, own_futures
 from azolla._base.imports import once_imported
 from azolla._base.time import Timeout
@@ -133,7 +134,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         self.id = f"{type(self).__name__}-{f'{name}-' if name else ''}{uuid.uuid4()}"
         #: Results are at hand, unless the program says otherwise: nothing depends on it.
         self.direct_to_workers = unknown.get("direct_to_workers") is not False
-        self._asynchronous = asynchronous
+        self._asynchronous = asynchronous = flag("Client(): asynchronous", asynchronous, False)
         self._handlers: dict[str, Callable[[Any], object]] = {}
         self._callback_thread = CallbackThread(f"{self.name}-callbacks")
         self._join(self.cluster, weakref.ref(self), not self._own)
@@ -357,7 +358,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         >>> [future.status for future in futures]
         ['cancelled', 'cancelled']
         """
-        self._cancel(futures_in(futures), force)
+        self._cancel(futures_in(futures), flag("cancel(): force", force, False))
         return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
 
     def retry(self, futures: Any, asynchronous: bool | None = None) -> Any:
@@ -406,7 +407,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         [2]
         """
         info = self.cluster.scheduler_info
-        if n_workers >= 0:
+        if whole("scheduler_info(): n_workers", n_workers) >= 0:
             info["workers"] = dict(islice(info["workers"].items(), n_workers))
         return info
 

@@ -73,7 +73,7 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         if unknown:
             raise TypeError(f"unsupported arguments to ClientExecutor: {unknown}")
         client._check_open("get_executor")
-        cluster = client.cluster  # type: ignore[attr-defined]
+        cluster: Any = client.cluster  # type: ignore[attr-defined]
         super().__init__(cluster._n_workers * cluster._threads_per_worker)
         self._client = client
         self._pure = options.pop("pure", False)

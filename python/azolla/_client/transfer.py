@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from azolla._azolla import Core, Future
+from azolla._base.arguments import flag
 from azolla._base.time import Timeout
 from azolla._run import awaiting as _await
 from azolla._run.lending import pause, turn
@@ -234,8 +235,8 @@ class Transfer(Core):
         'x'
         """
         if workers is not None:
-            for worker in [workers] if isinstance(workers, str | int) else workers:
-                self.cluster._worker(worker)  # raises for an unknown one
+            self.cluster._chosen(workers)  # raises for an unknown one
+        hash = flag("scatter(): hash", hash, True)
         futures = self._scattered(data, hash)
         if asynchronous or (asynchronous is None and self._async_here()):
             return _await.Ready(futures)

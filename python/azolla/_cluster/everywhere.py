@@ -67,7 +67,7 @@ class _Cluster(Protocol):
 
     @property
     def workers(self) -> dict[int, Worker]: ...
-    def _worker(self, name: Any) -> Worker: ...
+    def _chosen(self, workers: Any) -> list[Worker]: ...
 
 
 class Everywhere(Core):
@@ -117,9 +117,8 @@ class Everywhere(Core):
         if on_error not in ("raise", "return", "ignore"):
             raise ValueError(f"on_error must be 'raise', 'return' or 'ignore', not {on_error!r}")
         self._check_open("run")
-        chosen = [self.cluster._worker(worker) for worker in workers or ()]
         args, kwargs = Core._copied(args), Core._copied(kwargs)
-        call = partial(_everywhere, function, args, kwargs, chosen or list(self.cluster.workers.values()), on_error)
+        call = partial(_everywhere, function, args, kwargs, self.cluster._chosen(workers), on_error)
         if wait:
             return self.sync(call)
         asyncio.run_coroutine_threadsafe(call(), self.loop)

@@ -26,6 +26,7 @@ from azolla import _azolla
 from azolla._azolla import ClusterCore
 from azolla._base import html as _html
 from azolla._base import leave as _leave
+from azolla._base.arguments import flag, several
 from azolla._base.time import Timeout
 from azolla._cluster.dashboard import Dashboarded
 from azolla._cluster.everywhere import tear_down
@@ -161,7 +162,7 @@ class LocalCluster(Dashboarded, Looped, ClusterCore):
         amounts = _of_each(resources, workers)
         self._number = next(_numbers)
         self.name = name or f"azolla-{self._number}"
-        self._asynchronous = asynchronous
+        self._asynchronous = flag("LocalCluster(): asynchronous", asynchronous, False)
         self._n_workers, self._threads_per_worker = workers, threads
         self._started, self._memory = time.time(), _memory()
         self._threads: set[threading.Thread] = set()
@@ -351,6 +352,12 @@ class LocalCluster(Dashboarded, Looped, ClusterCore):
         raise ValueError(
             f"there is no worker {name!r}; there are {', '.join(w.address for w in self.workers.values())}"
         )
+
+    def _chosen(self, workers: Any) -> list[Worker]:
+        """Returns the workers that have these names or addresses; all of them if none is named."""
+        one = isinstance(workers, int | Worker) and not isinstance(workers, bool)
+        named = several("workers", [workers] if one else () if workers is None else workers, "names or addresses")
+        return [self._worker(worker) for worker in named] or list(self._workers.values())
 
     def _worker_of(self, thread: int) -> Worker:
         """Returns the worker that owns the thread of this number; the first worker if there is no such thread."""

@@ -179,8 +179,11 @@ class Call:
             self.end("error", error)
 
     def end(self, finish: str, outcome: Any) -> None:
-        """Reports the end: a result (`"memory"`) or an exception (`"error"`). Only the first report counts."""
-        if self._over:
+        """Reports the end: a result (`"memory"`) or an exception (`"error"`). Only the first report counts.
+
+        In the child of a fork there is no engine to hear of it.
+        """
+        if self._over or self.running.forked:
             return
         self._over = True
         if self.listeners:
@@ -224,6 +227,8 @@ async def _drive(call: Call) -> None:
         result = await call.coroutine
     except BaseException as error:
         if call.running.forked:
+            if isinstance(error, GeneratorExit):  # the child drops its copy of a coroutine of the parent
+                raise
             _leave.child(error)
         # Every exception belongs to the task, even SystemExit: it must not reach the loop, which goes on. Ctrl-C means
         # the program too, if this is the loop of its main thread.

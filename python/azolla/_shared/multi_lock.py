@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from azolla._azolla import MultiLockCore, Turn
+from azolla._base.arguments import several
 from azolla._base.time import Timeout
 from azolla._client.client import Client
 from azolla._shared.named import ContextManager, patience, text
@@ -33,7 +34,7 @@ class MultiLock(ContextManager[MultiLockCore]):
     def __init__(self, names: Iterable[Any] | None = None, client: Client | None = None) -> None:
         if isinstance(names, str):
             raise TypeError(f"MultiLock takes a list of names, not {names!r}")
-        self.names = list(names or [])
+        self.names = [] if names is None else several("MultiLock(): names", names, "names")
         #: Tells this object from others of its names.
         self.id = uuid.uuid4().hex
         super().__init__("multi-lock", None, client)

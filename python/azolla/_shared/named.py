@@ -27,6 +27,8 @@ class Shared(Generic[C]):
         text(self.name)  # raises for one that cannot be a name
         self._client: weakref.ref[Client] | None = None
         self._core: C | None = None
+        if client is not None and not isinstance(client, Client):
+            raise TypeError(f"{type(self).__name__}(): client must be a Client, not {client!r}")
         client = client or current_or_none()
         if client is not None:
             self._bind(client)

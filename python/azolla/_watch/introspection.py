@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Never
 
 from azolla._azolla import Core
+from azolla._base.arguments import several
 from azolla._base.futures import futures_in
 from azolla._run import worker_loop as _worker
 from azolla._run.awaiting import answer, coroutine_frames
@@ -104,7 +105,7 @@ class Introspection(Core):
         >>> client.nbytes(["data"]) == {"data": sys.getsizeof(b"0123456789")}
         True
         """
-        wanted = None if keys is None else set(keys)
+        wanted = None if keys is None else set(several("nbytes(): keys", keys, "keys"))
         sizes: dict[Any, int] = {}
         for key, state, _, value in self._tasks():
             if state == "memory" and (wanted is None or key in wanted):
@@ -127,7 +128,9 @@ class Introspection(Core):
         """
         wanted = None
         if futures is not None or keys is not None:
-            wanted = {future.key for future in futures_in(futures)} | set(keys or ())
+            wanted = {future.key for future in futures_in(futures)} | set(
+                several("call_stack(): keys", keys or (), "keys")
+            )
         threads = {thread.name: thread.ident for thread in list(self.cluster._threads)}
         stacks: dict[str, dict[Any, list[str]]] = {}
         for key, state, number, _ in self._tasks():
@@ -202,9 +205,7 @@ class Introspection(Core):
         return self.nthreads(workers)
 
     def _addresses(self, workers: Iterable[str] | None) -> list[str]:
-        named = [workers] if isinstance(workers, str) else list(workers or ())
-        chosen = map(self.cluster._worker, named) if named else self.cluster.workers.values()
-        return [worker.address for worker in chosen]
+        return [worker.address for worker in self.cluster._chosen(workers)]
 
     # --- Questions that have no answer within one process
 

@@ -97,8 +97,7 @@ class Profiled(Core):
         """
         if scheduler:
             raise NotImplementedError("profile(scheduler=True): the scheduler is native, and has no Python stack")
-        names = [workers] if isinstance(workers, (str, int)) else list(workers or ())
-        chosen = map(self.cluster._worker, names) if names else self.cluster._workers.values()
+        chosen = self.cluster._chosen(workers)
         addresses = [worker.address for worker in chosen]
         profiler = _profiler_of(self)
         trees = {address: _root() for address in addresses}

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from azolla._azolla import Core
+from azolla._base.arguments import whole
 from azolla._base.time import seconds
 from azolla._run.awaiting import answer
 from azolla._run.current import current
@@ -73,6 +74,7 @@ class TaskStream(Core):
         runs = list(self.cluster._recorder.rows)
         after, before = _moment(start), _moment(stop)
         runs = [run for run in runs if (after is None or run.stop >= after) and (before is None or run.stop < before)]
+        count = None if count is None else whole("get_task_stream(): count", count)
         if count is not None and not (start is not None and stop is not None):
             runs = runs[:count] if start is not None else runs[max(0, len(runs) - count) :]
         return answer(self, _with_figure(rows(self.cluster, runs), plot, filename, bokeh_resources))

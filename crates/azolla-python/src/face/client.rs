@@ -12,6 +12,7 @@ use crate::submit::map::map;
 use crate::submit::options::Options;
 use crate::task::job::{Name, PyJob};
 use crate::task::key::{parse, pure, text_bytes};
+use crate::task::names::flag;
 use azolla::runtime::Job;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -121,8 +122,13 @@ impl Core {
     ///     batch_size: How many are drawn from the iterables, and submitted, at once; by default 256.
     ///
     /// The other arguments are those of `submit`, for each task.
-    #[pyo3(signature = (func, *iterables, key=None, workers=None, retries=None, resources=None, priority=None,
-        allow_other_workers=None, fifo_timeout=None, actor=None, actors=None, pure=true, batch_size=None, **kwargs))]
+    #[pyo3(
+        signature = (func, *iterables, key=None, workers=None, retries=None, resources=None, priority=None,
+            allow_other_workers=None, fifo_timeout=None, actor=None, actors=None, pure=None, batch_size=None, **kwargs),
+        text_signature = "($self, func, *iterables, key=None, workers=None, retries=None, resources=None, \
+            priority=None, allow_other_workers=None, fifo_timeout=None, actor=None, actors=None, pure=True, \
+            batch_size=None, **kwargs)"
+    )]
     #[allow(clippy::too_many_arguments)] // the signature is Dask's
     fn map<'py>(
         &self,
@@ -137,13 +143,13 @@ impl Core {
         fifo_timeout: Option<Bound<'py, PyAny>>,
         actor: Option<Bound<'py, PyAny>>,
         actors: Option<Bound<'py, PyAny>>,
-        pure: Option<bool>,
+        pure: Option<Bound<'py, PyAny>>,
         batch_size: Option<Bound<'py, PyAny>>,
         kwargs: Option<Bound<'py, PyDict>>,
     ) -> PyResult<Vec<Bound<'py, Future>>> {
         let _ = (fifo_timeout, batch_size); // as in submit; batches are the Python half's
         let actor = is_true(actor)? || is_true(actors)?;
-        let pure = pure.unwrap_or(true);
+        let pure = flag("map(): pure", pure.as_ref(), true)?;
         let options = Options {
             key,
             workers,
@@ -161,7 +167,7 @@ impl Core {
     fn _gather<'py>(
         &self,
         futures: Bound<'py, PyAny>,
-        errors: &str,
+        errors: &Bound<'_, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let shared = self.shared()?;
         shared.check_process()?;
@@ -173,7 +179,7 @@ impl Core {
     fn _gather_listen(
         &self,
         futures: Bound<'_, PyAny>,
-        errors: &str,
+        errors: &Bound<'_, PyAny>,
         r#loop: Py<PyAny>,
         callback: Py<PyAny>,
     ) -> PyResult<Option<Gathering>> {
@@ -189,7 +195,7 @@ impl Core {
     fn _gathered<'py>(
         &self,
         futures: Bound<'py, PyAny>,
-        errors: &str,
+        errors: &Bound<'_, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let errors = Errors::parse(errors)?;
         if errors == Errors::Raise {

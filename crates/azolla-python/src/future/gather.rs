@@ -7,6 +7,7 @@ use super::wait;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
+use crate::task::names::short_repr;
 use azolla::runtime::{Job, Listen, Status, Until};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -22,13 +23,15 @@ pub(crate) enum Errors {
 }
 
 impl Errors {
-    pub(crate) fn parse(text: &str) -> PyResult<Self> {
-        match text {
+    pub(crate) fn parse(errors: &Bound<'_, PyAny>) -> PyResult<Self> {
+        match errors.extract().unwrap_or_default() {
             "raise" => Ok(Self::Raise),
             "skip" => Ok(Self::Skip),
-            _ => Err(PyValueError::new_err(format!(
-                "errors must be 'raise' or 'skip', not {text:?}"
-            ))),
+            _ => {
+                let given = short_repr(errors);
+                let message = format!("errors must be 'raise' or 'skip', not {given}");
+                Err(PyValueError::new_err(message))
+            }
         }
     }
 }

@@ -6,8 +6,11 @@ use super::handle::{Future, Handle, let_go, raise, value};
 use super::wait;
 use crate::interpreter::forks::forks;
 use crate::interpreter::imports::python;
+use crate::session::core::Core;
 use crate::task::job::{Failure, PyJob};
+use crate::task::names::{flag, short_repr};
 use azolla::runtime::{Job, Listen, Status, Until};
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -123,7 +126,11 @@ impl Future {
                 handle: Mutex::new(Handle::gone(key.unbind(), None, Weak::new())),
             });
         }
-        let core = client.cast::<crate::session::core::Core>()?.get();
+        let core = client.cast::<Core>().map_err(|_| {
+            let given = short_repr(&client);
+            PyTypeError::new_err(format!("Future(): client must be a Client, not {given}"))
+        })?;
+        let core = core.get();
         let shared = Arc::clone(core.shared()?);
         shared.check_open(py, "Future()")?;
         Ok(match core.find(&key)? {
@@ -231,16 +238,19 @@ impl Future {
     ///
     /// A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`. If
     /// other clients of the cluster have futures on the task, it goes on for them, unless `force` is true.
-    #[pyo3(signature = (reason=None, msg=None, force=false))]
+    #[pyo3(
+        signature = (reason=None, msg=None, force=None),
+        text_signature = "($self, reason=None, msg=None, force=False)"
+    )]
     fn cancel<'py>(
         &self,
         py: Python<'py>,
         reason: Option<Py<PyAny>>,
         msg: Option<Py<PyAny>>,
-        force: bool,
+        force: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = (reason, msg);
-        self._cancel(force)?;
+        self._cancel(flag("cancel(): force", force.as_ref(), false)?)?;
         self.ready(py)
     }
 

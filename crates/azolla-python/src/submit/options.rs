@@ -1,6 +1,6 @@
 //! The options that `submit` and `map` take besides the call, and how a priority and a number of retries are read.
 
-use crate::task::names::short_repr;
+use crate::task::names::{flag, short_repr};
 use azolla_core::Priority;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -52,19 +52,13 @@ impl<'py> Options<'py> {
             "priority" => self.priority = given(value),
             "allow_other_workers" => self.allow_other_workers = given(value),
             "actor" | "actors" => self.actor |= value.is_truthy()?,
-            "pure" if value.is_none() => self.pure = true,
-            "pure" => self.pure = value.extract().map_err(|_| not_bool(&value))?,
+            "pure" => self.pure = flag("submit(): pure", Some(&value), true)?,
             // In Dask it ranks the work of several users of one cluster. Here there is one user.
             "fifo_timeout" => {}
             _ => return Ok(Some(value)),
         }
         Ok(None)
     }
-}
-
-fn not_bool(value: &Bound<'_, PyAny>) -> PyErr {
-    let given = short_repr(value);
-    PyTypeError::new_err(format!("submit(): pure must be True, False or None, not {given}"))
 }
 
 pub(super) fn priority(priority: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Priority>> {

@@ -1,6 +1,7 @@
 //! The name that a task gets from its function, and the form in which a message shows a user's value.
 
 use crate::interpreter::imports::python;
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -27,4 +28,13 @@ pub(crate) fn short_repr(value: &Bound<'_, PyAny>) -> String {
     } else {
         text.chars().take(77).chain("...".chars()).collect()
     }
+}
+
+/// Returns an argument that is true or false; `default` if it is None or not given. `name` is how an error names it.
+pub(crate) fn flag(name: &str, value: Option<&Bound<'_, PyAny>>, default: bool) -> PyResult<bool> {
+    let Some(value) = value.filter(|value| !value.is_none()) else { return Ok(default) };
+    value.extract().map_err(|_| {
+        let given = short_repr(value);
+        PyTypeError::new_err(format!("{name} must be True, False or None, not {given}"))
+    })
 }

@@ -392,6 +392,13 @@ class LocalCluster(Dashboarded, Looped, ClusterCore):
             logger.warning(message)
             self._log_event("no-worker", {"message": message, **asked})
 
+    def _warn_costly(self, name: str, hashing: float, task: float) -> None:
+        """Warns that it takes longer to hash a pure function at its submit than to run its tasks."""
+        logger.warning(
+            f"to hash {name} takes {hashing * 1e3:.1f} ms at each submit, and its tasks take {task * 1e3:.1f} ms: it names "
+            "or closes over large values. Pass these as futures (scatter), or submit with pure=False"
+        )
+
     @property
     def scheduler_info(self) -> dict[str, Any]:
         """The cluster's address and its workers, as `Client.scheduler_info` returns them.

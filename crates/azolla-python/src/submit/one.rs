@@ -2,6 +2,7 @@
 
 use super::annotations::Annotations;
 use super::arguments::{Keywords, Taken, take};
+use super::costly;
 use super::options::{Options, priority, retries};
 use crate::future::handle::Future;
 use crate::future::running::Running;
@@ -68,7 +69,17 @@ impl<'a, 'py> Common<'a, 'py> {
         let noted = Annotations::here(py, context.is_some())?;
         // An actor's state changes, so equal calls do not make equal actors.
         let token = match options.pure && !matches!(keys, Keys::Given) && !options.actor {
-            true => FunctionToken::of(py, function, &future_digest)?,
+            true => {
+                let began = costly::begin(kind);
+                let (token, is_costly) = FunctionToken::of(py, function, &future_digest)?;
+                if is_costly {
+                    costly::note(kind);
+                }
+                if let Some(began) = began {
+                    costly::end(shared, name.as_any(), kind, began)?;
+                }
+                token
+            }
             false => None,
         };
         Ok(Self {

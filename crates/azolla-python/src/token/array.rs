@@ -76,6 +76,8 @@ impl<'py> Walk<'_, 'py> {
         let kind = dtype.getattr(intern!(self.py, "kind"))?;
         let has_objects = dtype.getattr(intern!(self.py, "hasobject"))?.is_truthy()?;
         if has_objects || !kind.eq("V")? {
+            // Before it is taken apart: that makes a list of all that is in it.
+            self.spend_objects(array.getattr(intern!(self.py, "size"))?.extract()?)?;
             return Ok(false);
         }
         self.out.tag(Tag::Array);

@@ -33,7 +33,8 @@ pub(crate) type FutureKey<'a> = &'a dyn Fn(&Bound<'_, PyAny>) -> Option<u128>;
 pub(crate) struct FunctionToken(u128);
 
 impl FunctionToken {
-    /// Hashes the function. Returns `None` if it cannot be hashed; the caller then uses an impure key.
+    /// Hashes the function. Returns `None` if it cannot be hashed; the caller then uses an impure key. Also returns true
+    /// if the function depends on so much that to hash it takes long.
     ///
     /// # Errors
     ///
@@ -42,10 +43,14 @@ impl FunctionToken {
         py: Python<'_>,
         function: &Bound<'_, PyAny>,
         future_key: FutureKey<'_>,
-    ) -> PyResult<Option<Self>> {
-        let digest =
-            digest(py, Writer::new(Tag::Function, true), future_key, |walk| walk.callee(function));
-        Ok(settle(py, digest)?.map(FunctionToken))
+    ) -> PyResult<(Option<Self>, bool)> {
+        let mut is_costly = false;
+        let digest = digest(py, Writer::new(Tag::Function, true), future_key, |walk| {
+            let done = walk.callee(function);
+            is_costly = walk.is_costly();
+            done
+        });
+        Ok((settle(py, digest)?.map(FunctionToken), is_costly))
     }
 
     /// Returns the digest of a call of this function, or `None` if an argument cannot be hashed. `call` is the function

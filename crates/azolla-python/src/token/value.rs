@@ -190,8 +190,10 @@ impl<'py> Walk<'_, 'py> {
                 }
             }
             Kind::ByteArray => {
+                self.spend(value.len()? as u64)?;
                 self.out.tag(Tag::ByteArray);
-                self.blob(&value.cast::<PyByteArray>().map_err(PyErr::from)?.to_vec())
+                self.out.bytes(&value.cast::<PyByteArray>().map_err(PyErr::from)?.to_vec());
+                Ok(())
             }
             Kind::MemoryView => self.memory_view(value),
             Kind::Buffer => self.pickle_buffer(value),
@@ -227,6 +229,8 @@ impl<'py> Walk<'_, 'py> {
     }
 
     fn set(&mut self, tag: Tag, set: &Bound<'py, PyAny>) -> Hashed {
+        // Before its members are looked at: of a set that is too large nothing is.
+        self.spend_objects(set.len()?)?;
         // The members are copied in one step, so that no Python code runs in between and changes the set.
         let members: Vec<_> = match set.cast_exact::<PySet>() {
             Ok(set) => set.iter().map(|member| (member, None)).collect(),
@@ -237,7 +241,6 @@ impl<'py> Walk<'_, 'py> {
                 .map(|member| (member, None))
                 .collect(),
         };
-        self.spend_objects(members.len())?;
         self.out.tag(tag);
         self.out.number(members.len() as u64);
         self.unordered(members)

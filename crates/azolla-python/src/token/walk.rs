@@ -58,6 +58,9 @@ const ARGUMENTS: u64 = 1 << 34;
 /// impure keys: hashing the table again and again would take minutes.
 const ENVIRONMENT: u64 = 1 << 20;
 
+/// What of that is so much that the time it takes is looked at.
+const COSTLY: u64 = 1 << 17;
+
 /// How many containers and objects a walk passes between two checks for Ctrl-C.
 const SIGNALS_EVERY: u32 = 4096;
 
@@ -187,6 +190,11 @@ impl<'a, 'py> Walk<'a, 'py> {
         (self.budget, self.describes, self.in_environment) =
             (outside.0 - spent, outside.1, outside.2);
         done
+    }
+
+    /// Returns true if what was hashed cost about as much as ten short tasks.
+    pub(super) fn is_costly(&self) -> bool {
+        self.budget < ARGUMENTS - COSTLY
     }
 
     /// Takes the cost of hashed bytes from the budget.

@@ -160,8 +160,9 @@ impl<P: Clone> Scheduler<P> {
             State::Waiting { unfinished } => {
                 let to_come = survey.news[id.index()];
                 ensure!(unfinished > 0, "{id:?} waits for nothing");
+                let is_told_twice = task.rare.may_be_listed() && to_come > unfinished;
                 ensure!(
-                    to_come == unfinished,
+                    to_come == unfinished || is_told_twice || self.is_uncounted(id),
                     "{id:?} waits for {unfinished}, {to_come} will tell"
                 );
             }
@@ -303,6 +304,12 @@ impl<P: Clone> Scheduler<P> {
         for (_, worker) in self.workers.iter() {
             for task in worker.below.iter().map(|(task, _)| *task).chain(worker.task) {
                 self.check_waits_from(task, &mut seen)?;
+            }
+            for (_, wait) in worker.waits().filter(|(_, wait)| wait.all) {
+                for id in wait.tasks.iter() {
+                    let noted = self.tasks.get(*id).is_none_or(|task| task.rare.is_awaited());
+                    ensure!(noted, "{id:?} is waited for, and that is not noted");
+                }
             }
         }
         Ok(())

@@ -135,8 +135,8 @@ impl<P: Clone> Scheduler<P> {
         spare
     }
 
-    /// Returns the tasks that have not begun and that waiters wait for, directly or through
-    /// dependencies.
+    /// Returns the tasks that have not begun and that waiters wait for, directly, through dependencies or
+    /// in an actor's mailbox.
     fn reached_from(&self, waiters: &[Waiter<'_>]) -> Vec<TaskId> {
         let waits = waiters.iter().filter_map(|waiter| waiter.wait);
         let mut reached: Vec<TaskId> = waits.flat_map(|wait| wait.tasks.iter().copied()).collect();
@@ -149,6 +149,7 @@ impl<P: Clone> Scheduler<P> {
                 nodes.push(id);
                 if let State::Waiting { .. } = task.state {
                     reached.extend(task.inputs.iter());
+                    reached.extend(self.call_before(id));
                 }
             }
         }
@@ -200,8 +201,8 @@ impl<P: Clone> Scheduler<P> {
         changed
     }
 
-    /// Returns whether a task that has not begun will: its inputs will end, and some group has
-    /// enough.
+    /// Returns whether a task that has not begun will: its inputs and the call before it will end, and some
+    /// group has enough.
     fn will_begin(
         &self,
         id: TaskId,
@@ -211,7 +212,11 @@ impl<P: Clone> Scheduler<P> {
     ) -> bool {
         let Some(task) = self.tasks.get(id) else { return true };
         if let State::Waiting { .. } = task.state
-            && !task.inputs.iter().all(|input| self.will_end(input, waiters, ends))
+            && !task
+                .inputs
+                .iter()
+                .chain(self.call_before(id))
+                .all(|input| self.will_end(input, waiters, ends))
         {
             return false;
         }

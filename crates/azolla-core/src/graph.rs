@@ -18,8 +18,12 @@ impl<P: Clone> Scheduler<P> {
         let State::Waiting { unfinished } = &mut task.state else { return };
         match news {
             News::Done if *unfinished > 1 => *unfinished -= 1,
+            News::Done if task.rare.may_be_listed() => self.count_again(dependent, effects),
             News::Done => self.set_ready(dependent, effects),
             News::Failed(cause) => {
+                if *unfinished > 1 {
+                    task.rare.set_listed();
+                }
                 let payload = task.payload.clone();
                 effects.push(Effect::Inherit { payload, cause: cause.clone() });
                 self.settle(dependent, State::Failed, effects);

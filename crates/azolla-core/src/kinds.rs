@@ -35,12 +35,14 @@ impl Kinds {
             self.all.resize(at + 1, Measured::default());
         }
         let measured = &mut self.all[at];
-        // A moving average that forgets: the last five count about as much as all before them.
-        measured.mean = match measured.seen {
-            0 => nanoseconds,
-            _ => measured.mean - measured.mean / 8 + nanoseconds / 8,
-        };
-        measured.seen = measured.seen.saturating_add(1);
+        if nanoseconds > 0 {
+            // A moving average that forgets: the last five count about as much as all before them.
+            measured.mean = match measured.seen {
+                0 => nanoseconds,
+                _ => measured.mean - measured.mean / 8 + nanoseconds / 8,
+            };
+            measured.seen = measured.seen.saturating_add(1);
+        }
         measured.durations.add(nanoseconds, what);
     }
 
@@ -58,5 +60,27 @@ impl Kinds {
     /// worker's share, so that the others find something when they come.
     pub(crate) fn batch(ready: usize, slots: usize) -> usize {
         ready.div_ceil(2 * slots.max(1)).clamp(1, MOST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_makes_no_kind_short() {
+        let (mut kinds, kind) = (Kinds::new(), Kind(0));
+        for _ in 0..2 * SEEN {
+            kinds.took(kind, 0, Stretch::Held);
+        }
+        assert!(!kinds.is_short(kind), "nothing was measured");
+        for _ in 0..SEEN {
+            kinds.took(kind, SHORT + 8, Stretch::Held);
+        }
+        for _ in 0..100 {
+            kinds.took(kind, 0, Stretch::Held);
+        }
+        assert!(!kinds.is_short(kind), "long, as far as it was measured");
+        assert_eq!(kinds.durations(kind).total, u64::from(SEEN) * (SHORT + 8));
     }
 }

@@ -51,6 +51,7 @@ extern crate std;
 mod calls;
 mod check;
 mod constraint;
+mod cycles;
 mod deadlock;
 mod durations;
 mod effect;

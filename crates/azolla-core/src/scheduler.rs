@@ -8,6 +8,7 @@ use crate::growth::Growth;
 use crate::holds::Workerless;
 use crate::id::TaskId;
 use crate::kinds::Kinds;
+use crate::on::retry::Reviving;
 use crate::ready::ReadyQueue;
 use crate::sets::Sets;
 use crate::tasks::Tasks;
@@ -37,6 +38,8 @@ pub struct Scheduler<P> {
     /// Failed tasks to run again. They wait until `todo` is empty, so that no old news reaches
     /// them.
     pub(crate) retries: VecDeque<TaskId>,
+    /// How far the first of these has come.
+    pub(crate) reviving: Reviving,
     pub(crate) totals: Totals,
     pub(crate) closing: bool,
     pub(crate) observing: bool,
@@ -76,6 +79,7 @@ impl<P: Clone> Scheduler<P> {
             calls: Calls::default(),
             todo: VecDeque::new(),
             retries: VecDeque::new(),
+            reviving: Reviving::default(),
             totals: Totals::default(),
             closing: false,
             observing: false,

@@ -274,12 +274,18 @@ impl Grown {
     }
 }
 
-/// Says if the task is a call of an actor, and holds the place of the parts that only some tasks have (see `tasks.rs`).
+/// Three facts about a task, and the place of what only some tasks have (see `tasks.rs`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rare(u32);
 
 impl Rare {
+    /// It is a call of an actor.
     const CALL: u32 = 1 << 31;
+    /// A worker's task has begun to wait for this task, and for all others that it waits for.
+    const AWAITED: u32 = 1 << 30;
+    /// It failed because of one input while others had not ended, so these may still list it as a dependent.
+    const LISTED: u32 = 1 << 29;
+    const FACTS: u32 = Self::CALL | Self::AWAITED | Self::LISTED;
 
     pub(crate) fn new(call: bool) -> Self {
         Self(if call { Self::CALL } else { 0 })
@@ -291,12 +297,31 @@ impl Rare {
     }
 
     #[inline]
+    pub(crate) fn is_awaited(self) -> bool {
+        self.0 & Self::AWAITED != 0
+    }
+
+    #[inline]
+    pub(crate) fn set_awaited(&mut self) {
+        self.0 |= Self::AWAITED;
+    }
+
+    #[inline]
+    pub(crate) fn may_be_listed(self) -> bool {
+        self.0 & Self::LISTED != 0
+    }
+
+    pub(crate) fn set_listed(&mut self) {
+        self.0 |= Self::LISTED;
+    }
+
+    #[inline]
     pub(crate) fn place(self) -> Option<usize> {
-        (self.0 & !Self::CALL).checked_sub(1).map(|place| place as usize)
+        (self.0 & !Self::FACTS).checked_sub(1).map(|place| place as usize)
     }
 
     pub(crate) fn set_place(&mut self, place: usize) {
-        self.0 = self.0 & Self::CALL | (place as u32 + 1);
+        self.0 = self.0 & Self::FACTS | (place as u32 + 1);
     }
 }
 

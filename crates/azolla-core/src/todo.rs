@@ -36,8 +36,7 @@ pub(crate) enum News<P> {
 
 impl<P: Clone> Scheduler<P> {
     /// Works off the list until it has made `transitions` transitions. The last item may exceed the
-    /// bound: the inputs of one task lose their wants together, and a task is revived together with
-    /// the failed tasks that it depends on.
+    /// bound: the inputs of one task lose their wants together.
     #[inline]
     pub(crate) fn work_off(&mut self, effects: &mut Vec<Effect<P>>) {
         if self.has_more() {
@@ -50,8 +49,10 @@ impl<P: Clone> Scheduler<P> {
         let mut left = self.transitions;
         while left > 0 {
             let Some(todo) = self.todo.pop_front() else {
-                let Some(task) = self.retries.pop_front() else { return };
-                left = left.saturating_sub(self.revive(task, effects));
+                if self.retries.is_empty() {
+                    return;
+                }
+                left -= self.revive(left, effects);
                 continue;
             };
             match todo {

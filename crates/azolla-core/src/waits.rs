@@ -28,9 +28,8 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use rustc_hash::FxBuildHasher;
-use smallvec::SmallVec;
 
 /// How many slots may be lent before only needed tasks begin.
 pub(crate) const PARKED_CAP: usize = 256;
@@ -208,6 +207,10 @@ impl<P: Clone> Scheduler<P> {
         self.waits.dozer == Some(worker)
     }
 
+    pub(crate) fn is_dozer(&self, worker: WorkerId) -> bool {
+        self.waits.dozer == Some(worker)
+    }
+
     /// The worker has found something to do or has left, so it no longer dozes.
     pub(crate) fn stops_dozing(&mut self, worker: WorkerId) {
         if self.waits.dozer == Some(worker) {
@@ -291,56 +294,6 @@ impl<P: Clone> Scheduler<P> {
         self.waits.needed = needed;
     }
 
-    /// Returns the path of waits from `task` back to itself that `wait` would close, if it would.
-    ///
-    /// Only waits for all of several tasks count. A wait for the first of several may end in
-    /// another way.
-    pub(crate) fn cycle(&self, task: TaskId, wait: &Wait) -> Option<Vec<TaskId>> {
-        // The common case: none of these tasks waits for anything.
-        if self.needs(wait).all(|next| next != task && self.followed(next).is_empty()) {
-            return None;
-        }
-        let mut reached_from: HashMap<TaskId, TaskId, FxBuildHasher> = HashMap::default();
-        let mut reached: Vec<(TaskId, TaskId)> =
-            self.needs(wait).map(|next| (next, task)).collect();
-        while let Some((id, from)) = reached.pop() {
-            if reached_from.contains_key(&id) {
-                continue;
-            }
-            if id == task {
-                reached_from.insert(id, from);
-                return Some(path_back(task, &reached_from));
-            }
-            let next = self.followed(id);
-            if !next.is_empty() {
-                reached_from.insert(id, from);
-                reached.extend(next.into_iter().map(|next| (next, id)));
-            }
-        }
-        None
-    }
-
-    /// Returns the tasks without which this task cannot go on.
-    fn followed(&self, id: TaskId) -> SmallVec<[TaskId; 4]> {
-        let state = self.tasks.get(id).map(|task| (task.state, &task.inputs));
-        let wait = match state {
-            Some((State::Waiting { .. }, inputs)) => {
-                return inputs.iter().chain(self.call_before(id)).collect();
-            }
-            // A detached call goes on only while no other call of its actor runs.
-            Some((State::Detached, _)) => return self.call_before(id).into_iter().collect(),
-            Some((State::Parked { worker }, _)) => {
-                self.workers.get(worker).and_then(|worker| worker.wait_of(id))
-            }
-            // The call is cancelled but still runs, and the next call waits for its end.
-            _ if self.calls.abandoned.contains_key(&id) => {
-                self.workers.iter().find_map(|(_, worker)| worker.wait_of(id))
-            }
-            _ => None,
-        };
-        wait.map_or_else(SmallVec::new, |wait| self.needs(wait).collect())
-    }
-
     /// Turns a wait for the first of a few tasks into a wait for all of one task, if only one of
     /// them is unsettled. Meant for the moment when the wait begins. (Later it would be wrong: once
     /// one task has settled the wait is over, even if its worker has not said so, and no longer
@@ -350,7 +303,8 @@ impl<P: Clone> Scheduler<P> {
             return wait;
         }
         let mut left = wait.tasks.iter().copied().filter(|id| self.is_unsettled(*id));
-        match (left.next(), left.next()) {
+        let only = left.next();
+        match (only, left.find(|other| only != Some(*other))) {
             (Some(only), None) => Wait { tasks: Arc::new(vec![only]), all: true },
             _ => wait,
         }
@@ -362,7 +316,7 @@ impl<P: Clone> Scheduler<P> {
         needed.iter().copied().filter(|id| self.is_unsettled(*id))
     }
 
-    fn is_unsettled(&self, id: TaskId) -> bool {
+    pub(crate) fn is_unsettled(&self, id: TaskId) -> bool {
         self.tasks.get(id).is_some_and(|task| !task.state.is_settled())
     }
 
@@ -371,18 +325,4 @@ impl<P: Clone> Scheduler<P> {
             self.set_state(id, state);
         }
     }
-}
-
-fn path_back(task: TaskId, reached_from: &HashMap<TaskId, TaskId, FxBuildHasher>) -> Vec<TaskId> {
-    let mut path = Vec::new();
-    let mut at = task;
-    while let Some(from) = reached_from.get(&at) {
-        path.push(*from);
-        if *from == task {
-            break;
-        }
-        at = *from;
-    }
-    path.reverse();
-    path
 }

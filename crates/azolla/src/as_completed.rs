@@ -5,7 +5,7 @@ use crate::completed_stream::CompletedStream;
 use crate::error::Error;
 use crate::future::{Future, told};
 use crate::primitives::now;
-use crate::runner::threads::with_worker;
+use crate::runner::threads::with_waiting_worker;
 use crate::runtime::Completions;
 use rustc_hash::FxHashMap;
 use std::convert::Infallible;
@@ -84,7 +84,7 @@ impl<T: Send + Sync + 'static> AsCompleted<T> {
         self.pending.clear();
     }
 
-    /// The next one, as [`next`](Iterator::next) gives it, which does not tell why there is none.
+    /// The next one, as [`next`](Iterator::next) gives it, or why it cannot be waited for.
     ///
     /// # Errors
     /// Inside a task: that the client is closed, or that the wait would never end. Nothing is lost by
@@ -150,24 +150,37 @@ impl<T: Send + Sync + 'static> AsCompleted<T> {
     }
 
     fn next_before(&mut self, deadline: Option<Instant>) -> Result<Option<Future<T>>, Error> {
-        if self.pending.is_empty() {
-            return Ok(None);
+        while !self.pending.is_empty() {
+            let token = with_waiting_worker(|mut worker| {
+                let next =
+                    self.completions.next::<Infallible>(worker.as_deref_mut(), deadline, None);
+                next.map_err(|error| told(worker, error))
+            })?;
+            // One that was given before it had ended has ended now.
+            let next = self.give(token);
+            if next.is_some() {
+                return Ok(next);
+            }
         }
-        let token = with_worker(|mut worker| {
-            let next = self.completions.next::<Infallible>(worker.as_deref_mut(), deadline, None);
-            next.map_err(|error| told(worker, error))
-        })?;
-        Ok(self.give(token))
+        Ok(None)
+    }
+
+    /// One that has not ended, for a task that cannot wait for it: its `result` says why.
+    fn give_pending(&mut self) -> Option<Future<T>> {
+        let token = *self.pending.keys().next()?;
+        self.completions.forget(token);
+        self.give(token)
     }
 }
 
 impl<T: Send + Sync + 'static> Iterator for AsCompleted<T> {
     type Item = Future<T>;
 
-    /// The next one that has ended; `None` when none is left, or, inside a task, when the client is
-    /// closed or the wait would never end.
+    /// The next one that has ended; `None` when none is left. None is left out: inside a task whose client is
+    /// closed, or whose wait would never end, those come that have not ended, and their
+    /// [`result`](Future::result) is the error.
     fn next(&mut self) -> Option<Future<T>> {
-        self.next_before(None).ok().flatten()
+        self.next_before(None).unwrap_or_else(|_| self.give_pending())
     }
 }
 

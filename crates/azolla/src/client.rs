@@ -3,7 +3,7 @@
 use crate::cell::{Cell, Failure, Once, Repeat, Task, Typed, Work};
 use crate::cluster::{Cluster, Membership};
 use crate::error::Error;
-use crate::future::{AwaitingAll, Future, gathered, wait_for};
+use crate::future::{Future, wait_for};
 use crate::inputs::Inputs;
 use crate::placing::{Described, Placing};
 use crate::runner::threads::{Threads, with_worker};
@@ -208,7 +208,7 @@ impl Client {
         let in_task = with_worker(|worker| worker.is_some());
         let until = if in_task { Until::All } else { Until::AllOrFailure };
         loop {
-            if let Some(outcome) = gathered(&futures) {
+            if let Some(outcome) = crate::awaiting::gathered(&futures) {
                 return outcome;
             }
             // A task that fails at this moment is in the list, and ends the wait.
@@ -229,7 +229,7 @@ impl Client {
         &self,
         futures: impl IntoIterator<Item = &'a Future<T>>,
     ) -> Result<Vec<&'a T>, Error> {
-        AwaitingAll::new(futures.into_iter().collect()).await
+        crate::awaiting::all(futures.into_iter().collect()).await
     }
 
     /// Runs again those of these tasks that have failed; see [`Future::retry`].

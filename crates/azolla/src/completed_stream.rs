@@ -2,6 +2,7 @@
 
 use crate::as_completed::AsCompleted;
 use crate::future::Future;
+use crate::lending::Loan;
 use crate::runtime::{Listen, SharedWaker};
 use futures_core::{FusedStream, Stream};
 use std::fmt;
@@ -37,11 +38,12 @@ use std::task::{Context, Poll};
 pub struct CompletedStream<T> {
     endings: AsCompleted<T>,
     waker: Arc<SharedWaker>,
+    loan: Loan,
 }
 
 impl<T: Send + Sync + 'static> CompletedStream<T> {
     pub(crate) fn new(endings: AsCompleted<T>) -> Self {
-        Self { endings, waker: SharedWaker::new() }
+        Self { endings, waker: SharedWaker::new(), loan: Loan::default() }
     }
 
     /// Adds a future. One that is added several times comes as often.
@@ -102,9 +104,18 @@ impl<T: Send + Sync + 'static> Stream for CompletedStream<T> {
         } else {
             this.endings.completions.try_next()
         };
-        match next {
-            Some(token) => Poll::Ready(this.endings.give(token)),
-            None => Poll::Pending,
+        match next.map(|token| this.endings.give(token)) {
+            Some(Some(future)) => {
+                this.loan.end();
+                Poll::Ready(Some(future))
+            }
+            // The iterator that this was has given it already.
+            Some(None) => self.poll_next(context),
+            None => {
+                // It waits for the first of several, so no cycle is found.
+                drop(this.loan.begin(Vec::new));
+                Poll::Pending
+            }
         }
     }
 

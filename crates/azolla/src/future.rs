@@ -2,19 +2,18 @@
 
 use crate::cell::{Task, Typed};
 use crate::error::Error;
+use crate::lending::Polls;
 use crate::primitives::now;
-use crate::runner::threads::{run, with_own, with_worker};
+use crate::runner::threads::{drop_gone, run, with_own, with_waiting_worker, with_worker};
 use crate::runtime::{
-    BROKEN, Completions, Engine, Listen, Patience, SharedWaker, Status, Until, WaitError, Worker,
-    wait,
+    BROKEN, Completions, Engine, Listen, Patience, Status, Until, WaitError, Worker, caught,
+    dropping, wait,
 };
 use std::convert::Infallible;
 use std::fmt;
-use std::future::IntoFuture;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// The result that a task will have.
@@ -32,14 +31,15 @@ use std::time::{Duration, Instant};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Future<T> {
-    cell: Arc<dyn Typed<T>>,
-    engine: Arc<Engine<dyn Task>>,
+    // Taken out only when the future is dropped.
+    pub(crate) cell: ManuallyDrop<Arc<dyn Typed<T>>>,
+    engine: ManuallyDrop<Arc<Engine<dyn Task>>>,
 }
 
 impl<T: Send + Sync + 'static> Future<T> {
     /// The first future on a task that was just submitted. The header counts one future already.
     pub(crate) fn new(cell: Arc<dyn Typed<T>>, engine: Arc<Engine<dyn Task>>) -> Self {
-        Self { cell, engine }
+        Self { cell: ManuallyDrop::new(cell), engine: ManuallyDrop::new(engine) }
     }
 
     pub(crate) fn cell(&self) -> Arc<dyn Typed<T>> {
@@ -188,7 +188,7 @@ pub(crate) fn wait_for(
         run_while_waiting(tasks)?;
     }
     let patience: Patience<'_, Infallible> = Patience { deadline, interrupt: None };
-    with_worker(|mut worker| {
+    with_waiting_worker(|mut worker| {
         wait(worker.as_deref_mut(), tasks, until, patience).map_err(|error| told(worker, error))
     })
 }
@@ -200,9 +200,16 @@ fn run_while_waiting(tasks: &[Arc<dyn Task>]) -> Result<(), Error> {
         None => Ok(None),
     });
     let Some(mut nested) = nested? else { return Ok(()) };
+    let _plain = Polls::set(false);
     while let Some(task) = with_own(|worker| worker.next_nested(&mut nested)).flatten() {
         let outcome = run(task);
-        with_own(|worker| worker.finish_nested(outcome));
+        let ended = with_own(|worker| (worker.finish_nested(outcome), worker.has_gone()));
+        if let Some((ended, has_gone)) = ended {
+            caught(|| drop(ended));
+            if has_gone {
+                drop_gone();
+            }
+        }
     }
     Ok(())
 }
@@ -220,14 +227,22 @@ pub(crate) fn told(worker: Option<&mut Worker<dyn Task>>, error: WaitError<Infal
 impl<T> Clone for Future<T> {
     fn clone(&self) -> Self {
         self.cell.header().add_future();
-        Self { cell: Arc::clone(&self.cell), engine: Arc::clone(&self.engine) }
+        Self { cell: self.cell.clone(), engine: self.engine.clone() }
     }
 }
 
 impl<T> Drop for Future<T> {
     fn drop(&mut self) {
-        if self.cell.header().remove_future() {
-            self.engine.release(self.cell.header());
+        // SAFETY: the future is being dropped, so nothing looks at its fields again.
+        let (cell, engine) =
+            unsafe { (ManuallyDrop::take(&mut self.cell), ManuallyDrop::take(&mut self.engine)) };
+        let task: Arc<dyn Task> = cell;
+        if task.header().remove_future() {
+            // The result may hold the last future on another task, and so on.
+            dropping(move || {
+                engine.release(task.header());
+                drop(task);
+            });
         }
     }
 }
@@ -259,118 +274,5 @@ impl<T: Send + Sync + 'static> Deref for Value<T> {
 impl<T: Send + Sync + fmt::Debug + 'static> fmt::Debug for Value<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
-    }
-}
-
-impl<T: Send + Sync + 'static> IntoFuture for Future<T> {
-    type Output = Result<Value<T>, Error>;
-    type IntoFuture = Awaiting<T>;
-
-    fn into_future(self) -> Awaiting<T> {
-        Awaiting { future: Some(self), waker: None }
-    }
-}
-
-impl<T: Send + Sync + 'static> IntoFuture for &Future<T> {
-    type Output = Result<Value<T>, Error>;
-    type IntoFuture = Awaiting<T>;
-
-    fn into_future(self) -> Awaiting<T> {
-        self.clone().into_future()
-    }
-}
-
-/// What `.await` makes of a [`Future`]; runs on any executor.
-pub struct Awaiting<T> {
-    future: Option<Future<T>>,
-    waker: Option<Arc<SharedWaker>>,
-}
-
-impl<T: Send + Sync + 'static> std::future::Future for Awaiting<T> {
-    type Output = Result<Value<T>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let future = this.future.as_ref().expect("a finished future is not polled again");
-        loop {
-            if let Some(outcome) = future.now() {
-                let outcome = outcome.map(drop);
-                let future = this.future.take().expect("it was there");
-                if let Some(waker) = this.waker.take() {
-                    waker.unlisten(future.cell.header());
-                }
-                return Poll::Ready(outcome.map(|()| Value(future)));
-            }
-            let waker = this.waker.get_or_insert_with(SharedWaker::new);
-            if waker.set(context.waker()) {
-                waker.listen_to(&[future.cell.header()]);
-            } else if !future.is_done() {
-                return Poll::Pending;
-            }
-        }
-    }
-}
-
-/// What [`Client::gather_async`](crate::Client::gather_async) awaits.
-pub(crate) struct AwaitingAll<'a, T> {
-    futures: Vec<&'a Future<T>>,
-    waker: Option<Arc<SharedWaker>>,
-}
-
-/// The results if all are there, or the first failure in order if there is one.
-pub(crate) fn gathered<'a, T: Send + Sync + 'static>(
-    futures: &[&'a Future<T>],
-) -> Option<Result<Vec<&'a T>, Error>> {
-    let failed =
-        |future: &&Future<T>| matches!(future.status(), Status::Failed | Status::Cancelled);
-    if let Some(failed) = futures.iter().find(|future| failed(future)) {
-        // The task is pending again if it was retried at this moment.
-        return failed.now().map(|outcome| outcome.map(|_| Vec::new())).filter(Result::is_err);
-    }
-    futures.iter().map(|future| future.now()).collect()
-}
-
-impl<'a, T: Send + Sync + 'static> AwaitingAll<'a, T> {
-    pub(crate) fn new(futures: Vec<&'a Future<T>>) -> Self {
-        Self { futures, waker: None }
-    }
-}
-
-impl<'a, T: Send + Sync + 'static> std::future::Future for AwaitingAll<'a, T> {
-    type Output = Result<Vec<&'a T>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        loop {
-            if let Some(outcome) = gathered(&this.futures) {
-                return Poll::Ready(outcome);
-            }
-            let waker = this.waker.get_or_insert_with(SharedWaker::new);
-            if !waker.set(context.waker()) {
-                return Poll::Pending;
-            }
-            let headers = this.futures.iter().map(|future| future.cell.header());
-            let pending: Vec<_> =
-                headers.filter(|header| header.status() == Status::Pending).collect();
-            waker.listen_to(&pending);
-        }
-    }
-}
-
-impl<T> Drop for AwaitingAll<'_, T> {
-    fn drop(&mut self) {
-        if let Some(waker) = &self.waker {
-            for future in &self.futures {
-                waker.unlisten(future.cell.header());
-            }
-        }
-    }
-}
-
-impl<T> Drop for Awaiting<T> {
-    fn drop(&mut self) {
-        if let (Some(future), Some(waker)) = (&self.future, &self.waker) {
-            waker.unlisten(future.cell.header());
-        }
     }
 }

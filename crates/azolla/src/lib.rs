@@ -39,6 +39,7 @@
 mod actor;
 mod as_completed;
 mod async_tasks;
+mod awaiting;
 mod cell;
 mod client;
 mod cluster;
@@ -47,6 +48,7 @@ mod current_task;
 mod error;
 mod future;
 mod inputs;
+mod lending;
 mod map_with;
 mod on_done;
 mod placing;
@@ -61,16 +63,19 @@ mod size;
 pub mod sync;
 mod wait;
 pub mod watch;
+mod weak_client;
 
 pub use actor::Actor;
 pub use as_completed::{AsCompleted, as_completed};
+pub use awaiting::Awaiting;
 pub use client::{
     Builder, Client, Counters, RetryingBuilder, TaskBuilder, current_client, rejoin, secede,
 };
 pub use completed_stream::CompletedStream;
 pub use current_task::{CurrentTask, current_task};
 pub use error::Error;
-pub use future::{Awaiting, Future, Value};
+pub use future::{Future, Value};
 pub use inputs::Inputs;
 pub use runtime::{Status, Until};
 pub use wait::{Waited, wait, wait_async, wait_timeout};
+pub use weak_client::WeakClient;

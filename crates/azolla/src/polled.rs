@@ -5,6 +5,7 @@
 //! waker that is kept for long keeps no task alive, and does nothing when the task is gone.
 
 use crate::cell::{Cell, Failure, Once, Repeat, Task, Work};
+use crate::lending::Polls;
 use crate::runner::threads::with_worker;
 use crate::runtime::{Engine, Job};
 use std::future::Future;
@@ -96,6 +97,7 @@ where
             let task: Arc<dyn Task> = Arc::<Cell<T, Self, N>>::clone(cell);
             Arc::new(Wakes { engine: Weak::clone(engine), task: Arc::downgrade(&task) }).into()
         });
+        let _polls = Polls::set(true);
         future.as_mut().poll(&mut Context::from_waker(waker)).map(*result)
     }
 

@@ -13,7 +13,7 @@ use azolla::{Client, Error, Future, as_completed, current_client, rejoin, secede
 use futures_util::StreamExt;
 use shuttle::sync::Mutex;
 use shuttle::thread;
-use std::future::{Future as _, poll_fn};
+use std::future::{Future as _, IntoFuture, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -26,7 +26,7 @@ fn check(threads: usize, model: impl Fn(&Client) + Send + Sync + 'static) {
     let whole = move || {
         let client = Client::builder().threads_per_worker(threads).build().unwrap();
         model(&client);
-        // What was released is told by whoever unlocks next.
+        // A worker may hold the last of a task that it has ended.
         while client.counters().kept > 0 {
             thread::yield_now();
         }
@@ -410,25 +410,112 @@ fn an_end_that_another_task_needs_is_told_before_the_next_begins() {
 }
 
 #[test]
-fn what_is_released_while_the_engine_is_locked_goes_without_anybodys_help() {
-    struct Noted(Arc<Mutex<u32>>);
+fn the_thread_that_drops_the_last_future_drops_what_goes_with_it() {
+    /// Is dropped on the thread that said so.
+    struct Noted(Arc<Mutex<Vec<thread::ThreadId>>>);
     impl Drop for Noted {
         fn drop(&mut self) {
-            *self.0.lock().unwrap() += 1;
+            self.0.lock().unwrap().push(thread::current().id());
         }
     }
     check(1, |client| {
-        let dropped = Arc::new(Mutex::new(0));
-        let values = client.map(Noted, [Arc::clone(&dropped), Arc::clone(&dropped)]);
+        let notes = [(); 2].map(|()| Arc::new(Mutex::new(Vec::new())));
+        let values = client.map(Noted, notes.clone());
         client.gather(&values).unwrap();
+        // The ends of both are reported now.
+        client.submit(|| ()).result().unwrap();
         let [one, two] = <[_; 2]>::try_from(values).unwrap();
-        let other = thread::spawn(move || drop(one));
+        let other = thread::spawn(move || {
+            drop(one);
+            thread::current().id()
+        });
         drop(two);
-        other.join().unwrap();
-        // Nothing is asked of the client meanwhile: that alone would tell it.
-        while *dropped.lock().unwrap() < 2 {
-            thread::yield_now();
+        assert_eq!(*notes[1].lock().unwrap(), [thread::current().id()]);
+        assert_eq!(*notes[0].lock().unwrap(), [other.join().unwrap()]);
+    });
+}
+
+#[test]
+fn a_cascade_is_dropped_by_its_own_thread_though_another_helps() {
+    check(1, |client| {
+        let dropped = Arc::new(Mutex::new(Vec::new()));
+        struct Noted(Arc<Mutex<Vec<thread::ThreadId>>>);
+        impl Drop for Noted {
+            fn drop(&mut self) {
+                self.0.lock().unwrap().push(thread::current().id());
+            }
         }
+        let gate = Arc::new(Mutex::new(()));
+        let root = {
+            let held = gate.lock().unwrap();
+            let pass = Arc::clone(&gate);
+            let root = client.submit(move || drop(pass.lock()));
+            drop(held);
+            root
+        };
+        let wide: Vec<_> = (0..600)
+            .map(|_| {
+                let noted = Noted(Arc::clone(&dropped));
+                client.submit_with(&root, move |()| drop(noted))
+            })
+            .collect();
+        let submits = {
+            let client = client.clone();
+            thread::spawn(move || {
+                drop(client.counters());
+                thread::current().id()
+            })
+        };
+        root.cancel();
+        drop(wide);
+        let submitter = submits.join().unwrap();
+        assert!(!dropped.lock().unwrap().contains(&submitter));
+    });
+}
+
+#[test]
+fn a_task_that_blocks_on_a_future_lends_its_slot() {
+    fn block_on<F: std::future::Future>(future: F) -> F::Output {
+        shuttle::future::block_on(future)
+    }
+    check(1, |client| {
+        let parent = client.submit(|| {
+            let children = self::client().map(|n: u32| n, [1, 2]);
+            let first = block_on(self::client().gather_async(&children)).unwrap().len();
+            first as u32 + *block_on(self::client().submit(|| 3).into_future()).unwrap()
+        });
+        assert_eq!(*parent.result().unwrap(), 5);
+    });
+}
+
+#[test]
+fn a_destructor_waits_between_two_tasks() {
+    struct Waits(Client);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            assert!(self.0.submit(|| ()).result().is_ok());
+        }
+    }
+    check(1, |client| {
+        let held = Waits(client.clone());
+        client.submit(move || held).forget();
+        client.submit(|| ()).result().unwrap();
+    });
+}
+
+#[test]
+fn every_close_waits_for_the_end_and_closes_in_circles_end() {
+    check(1, |client| {
+        let others = [(); 2].map(|()| Client::builder().threads_per_worker(1).build().unwrap());
+        let [one, two] = others.clone();
+        others[0].submit(move || two.close()).forget();
+        others[1].submit(move || one.close()).forget();
+        let closes = others.clone().map(|other| thread::spawn(move || other.close()));
+        others.iter().for_each(Client::close);
+        for close in closes {
+            close.join().unwrap();
+        }
+        client.submit(|| ()).result().unwrap();
     });
 }
 

@@ -112,6 +112,11 @@ impl<P: Clone> Scheduler<P> {
         if task.state != (State::Waiting { unfinished: 1 }) || outranked {
             return None;
         }
+        // It may have been told twice, and wait for more than it counts.
+        let unsettled = |input: &TaskId| self.is_unsettled(*input);
+        if task.rare.may_be_listed() && task.inputs.iter().filter(unsettled).count() > 1 {
+            return None;
+        }
         if let Some(set) = self.tasks.set(task.rare)
             && !self.may_take_over(worker, set, self.tasks.order(task))
         {

@@ -7,7 +7,7 @@ mod finish;
 mod nest;
 mod park;
 mod pull;
-mod retry;
+pub(crate) mod retry;
 mod submit;
 mod wake;
 mod wants;

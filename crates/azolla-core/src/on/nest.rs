@@ -30,6 +30,7 @@ impl<P: Clone> Scheduler<P> {
             return;
         }
         self.set_state_if_running(task, State::Parked { worker: id });
+        self.note_awaited(&wait);
         if let Some(worker) = self.workers.get_mut(id) {
             worker.task = None;
             worker.below.push((task, wait));

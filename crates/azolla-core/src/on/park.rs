@@ -31,6 +31,7 @@ impl<P: Clone> Scheduler<P> {
         if let Some(task) = task {
             self.set_state_if_running(task, State::Parked { worker: id });
         }
+        self.note_awaited(&wait);
         self.workers.set(id, WorkerState::Parked { wait, seceded });
         self.keep_held(id);
         self.waits_changed();

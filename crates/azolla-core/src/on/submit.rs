@@ -99,13 +99,21 @@ impl<P: Clone> Scheduler<P> {
             _ => Some(None),
         });
         match fate {
-            Some(Some(cause)) => {
-                effects.push(Effect::Inherit { payload: task.payload.clone(), cause });
-                self.settle(id, State::Failed, effects);
-            }
+            Some(Some(cause)) => self.inherit(id, cause, unfinished > 0, effects),
             Some(None) => self.cancel(id, effects),
             None if unfinished == 0 => self.set_ready(id, effects),
             None => self.set_state(id, State::Waiting { unfinished: unfinished as u32 }),
         }
+    }
+
+    /// The task fails because this input has. `is_listed`: others have not ended, and list it as a dependent.
+    #[cold]
+    fn inherit(&mut self, id: TaskId, cause: P, is_listed: bool, effects: &mut Vec<Effect<P>>) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        if is_listed {
+            task.rare.set_listed();
+        }
+        effects.push(Effect::Inherit { payload: task.payload.clone(), cause });
+        self.settle(id, State::Failed, effects);
     }
 }

@@ -1,7 +1,7 @@
 //! Calls of actors run one at a time and in their order, whatever becomes of each.
 
 use super::world::{Cell, Shows, ThreadState, World};
-use crate::{Event, Outcome, Wait, WorkerId};
+use crate::{Amount, Constraint, Event, Group, Outcome, ResourceId, Wait, WorkerId};
 use std::sync::Arc;
 use std::vec::Vec;
 
@@ -159,4 +159,25 @@ fn at_the_cap_the_calls_before_a_needed_one_run() {
         run(&mut world, call);
     }
     assert!(others.iter().all(|other| world.cells[*other].shows == Shows::Pending));
+}
+
+/// The waiting task keeps what the call before the awaited one waits for.
+#[test]
+fn a_wait_behind_a_call_that_needs_what_the_waiting_task_keeps_is_refused() {
+    let gpu = ResourceId(0);
+    let one = || Amount::new(1.0).unwrap();
+    let groups = [Group { slots: 2, resources: [(gpu, one())].into() }];
+    let mut world = World::with_groups(&groups, 256);
+    let takes = || Constraint::new(None, false, [(gpu, one())].into());
+    let actor = world.submit(None, None, None, 1, &[]);
+    run(&mut world, actor);
+    let keeps = world.submit_to(takes(), None, None, None, 1, &[]);
+    let on_keeps = begin(&mut world, keeps).unwrap();
+    let (first, second) = (world.call(None, None, actor), world.call(None, None, actor));
+    let on_first = begin(&mut world, first).unwrap();
+    let needs = world.submit_to(takes(), None, None, None, 1, &[]);
+    let wait = wait_for(&world, needs);
+    assert!(world.park(on_first, wait));
+    let wait = wait_for(&world, second);
+    assert!(!world.park(on_keeps, wait));
 }

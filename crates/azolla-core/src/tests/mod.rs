@@ -6,6 +6,7 @@ mod constraints;
 mod order;
 mod promises;
 mod regressions;
+mod reviving;
 mod swarm;
 mod waking;
 mod world;

@@ -2,13 +2,15 @@
 //!
 //! The handle does not wait, and calls nothing back. The methods that Python calls are in `methods`.
 
+use crate::interpreter::gil::one_more_dropped;
 use crate::interpreter::imports::error;
 use crate::session::gone::{WHY, is_gone};
 use crate::session::shared::Shared;
 use crate::task::job::{Failure, PyJob};
-use azolla::runtime::{Job, Status};
+use azolla::runtime::{Job, Status, dropping};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -19,7 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 #[pyclass(frozen, subclass, weakref, generic, module = "azolla")]
 pub(crate) struct Future {
     pub(super) shared: Option<Arc<Shared>>,
-    pub(super) handle: Mutex<Handle>,
+    // Taken out only when the future is dropped.
+    pub(super) handle: ManuallyDrop<Mutex<Handle>>,
 }
 
 pub(super) enum Handle {
@@ -57,7 +60,11 @@ impl Future {
             }
             Handle::gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job))
         };
-        Self { shared: Some(shared), handle: Mutex::new(handle) }
+        Self::with(Some(shared), handle)
+    }
+
+    pub(super) fn with(shared: Option<Arc<Shared>>, handle: Handle) -> Self {
+        Self { shared, handle: ManuallyDrop::new(Mutex::new(handle)) }
     }
 
     /// Makes the Python object for a job, as [`new`](Self::new) makes the future. It hides the object from the
@@ -172,8 +179,16 @@ pub(super) fn let_go(shared: Option<&Shared>, handle: &Handle) {
 
 impl Drop for Future {
     fn drop(&mut self) {
-        let Self { shared, handle } = self;
-        let_go(shared.as_deref(), handle.get_mut().unwrap_or_else(PoisonError::into_inner));
+        // SAFETY: the future is being dropped, so nothing looks at its handle again.
+        let handle = unsafe { ManuallyDrop::take(&mut self.handle) };
+        let handle = handle.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let shared = self.shared.take();
+        // The result may hold the last future on another task, and so on.
+        dropping(move || {
+            let_go(shared.as_deref(), &handle);
+            drop(handle);
+        });
+        one_more_dropped();
     }
 }
 

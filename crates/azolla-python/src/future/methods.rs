@@ -121,10 +121,7 @@ impl Future {
             None => python(py, &CURRENT, "azolla._run.current", "current_or_none")?.call0()?,
         };
         if client.is_none() {
-            return Ok(Self {
-                shared: None,
-                handle: Mutex::new(Handle::gone(key.unbind(), None, Weak::new())),
-            });
+            return Ok(Self::with(None, Handle::gone(key.unbind(), None, Weak::new())));
         }
         let core = client.cast::<Core>().map_err(|_| {
             let given = short_repr(&client);
@@ -135,10 +132,7 @@ impl Future {
         shared.check_open(py, "Future()")?;
         Ok(match core.find(&key)? {
             Some(job) => Self::new(py, job, shared),
-            None => {
-                let handle = Handle::gone(key.unbind(), Some("lost"), Weak::new());
-                Self { shared: Some(shared), handle: Mutex::new(handle) }
-            }
+            None => Self::with(Some(shared), Handle::gone(key.unbind(), Some("lost"), Weak::new())),
         })
     }
 

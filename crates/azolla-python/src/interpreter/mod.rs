@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 
 pub(crate) mod collector;
 pub(crate) mod forks;
+pub(crate) mod gil;
 pub(crate) mod imports;
 pub(crate) mod memory;
 pub(crate) mod observed;

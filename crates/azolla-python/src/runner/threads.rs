@@ -1,6 +1,7 @@
 //! The runner of Python threads: it asks Python to start a thread for each worker that the engine wants.
 
 use super::worker::PyWorker;
+use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
 use crate::task::job::PyJob;
 use azolla::runtime::{Runner, Worker};
@@ -36,6 +37,10 @@ impl Runner<PyJob> for Threads {
             return Ok(());
         }
         Err(io::Error::other(error))
+    }
+
+    fn breathe(&self) {
+        let_others_run();
     }
 
     fn asking(&self, f: &mut dyn FnMut()) {

@@ -10,7 +10,7 @@ use crate::interpreter::imports::python;
 use crate::interpreter::threads::at_end_of_thread;
 use crate::session::owner::{Owner, set_owner};
 use crate::session::shared::Cluster;
-use crate::session::thread::{self, own};
+use crate::session::thread::{self, drop_gone, own};
 use crate::submit::arguments::for_run;
 use crate::task::failing::fail;
 use crate::task::job::{Call, PyJob};
@@ -150,8 +150,7 @@ impl PyWorker {
         } else {
             let finished = own(|worker| {
                 let finished = worker.job().map(|job| job.finish(result));
-                worker.finish(Outcome::Done);
-                finished
+                (finished, worker.finish(Outcome::Done))
             })?;
             // The call's objects may have finalizers. They run here, between two tasks.
             drop(finished);
@@ -169,7 +168,7 @@ impl PyWorker {
         let Ok(Some(job)) = own(|worker| worker.job().map(Arc::clone)) else { return Ok(false) };
         let outcome = fail(&job, &error, true);
         drop(job);
-        own(|worker| worker.finish(outcome))?;
+        drop(own(|worker| worker.finish(outcome))?);
         Ok(true)
     }
 }
@@ -188,9 +187,14 @@ impl PyWorker {
         loop {
             let next = |worker: &mut Worker<PyJob>| {
                 let next = worker.next_task();
-                (next, worker.job().and_then(|job| Some((job.call(py)?, job.has_parts))))
+                let call = worker.job().and_then(|job| Some((job.call(py)?, job.has_parts)));
+                (next, call, worker.has_gone())
             };
-            let rest = match own(next)? {
+            let (next, call, has_gone) = own(next)?;
+            if has_gone {
+                drop_gone()?;
+            }
+            let rest = match (next, call) {
                 (Next::Run, call) => match prepare(py, call)? {
                     Some(call) => return Ok(Some(call)),
                     None => continue,
@@ -233,7 +237,7 @@ fn prepare<'py>(py: Python<'py>, call: Option<(Call, bool)>) -> PyResult<Option<
         },
         None => Outcome::Failed,
     };
-    own(|worker| worker.finish(outcome))?;
+    drop(own(|worker| worker.finish(outcome))?);
     Ok(None)
 }
 

@@ -51,6 +51,14 @@ pub(crate) fn own<R>(f: impl FnOnce(&mut Worker<PyJob>) -> R) -> PyResult<R> {
     })
 }
 
+/// Drops the tasks of which this thread's worker has let go: their finalizers run here, between two tasks.
+pub(crate) fn drop_gone() -> PyResult<()> {
+    while let Some(gone) = own(|worker| worker.next_gone())? {
+        drop(gone);
+    }
+    Ok(())
+}
+
 /// Calls `f` with the worker whose task runs on this thread, or with `None` outside tasks.
 pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&mut Worker<PyJob>>) -> R) -> R {
     let mut f = Some(f);

@@ -188,10 +188,14 @@ fn tasks_from_tasks(times: u64) {
 /// Parents that wait for their ten children, which run on the parent's own stack.
 fn gathered_inside(times: u64) {
     let client = client();
+    let child = |n: u64| n + 1;
+    // So that they are known to be short: others do not run on top.
+    std::mem::forget(client.map(child, 0..10));
+    client.turn();
     let parents = client.map(
-        |children: u64| {
+        move |children: u64| {
             let client = current_client().expect("in a task");
-            let children = client.map(|n: u64| n + 1, 0..children);
+            let children = client.map(child, 0..children);
             client.gather(&children).expect("no failure").into_iter().sum::<u64>()
         },
         (0..times / 10).map(|_| 10),

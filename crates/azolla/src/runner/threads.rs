@@ -1,13 +1,13 @@
 //! The runner of the Rust interface: it runs closures on the client's own threads.
 
+use super::ends::Ends;
 #[cfg(feature = "tracing")]
 pub(crate) use super::traced::run;
 use crate::cell::Task;
 use crate::client::{Client, ClientInner};
 use crate::cluster::Cluster;
-use crate::primitives::thread::{self, JoinHandle};
-use crate::primitives::{Mutex, is_finished, per_thread};
-use crate::runtime::{Next, Runner, Sleeper, Worker};
+use crate::primitives::{Mutex, per_thread, thread};
+use crate::runtime::{Next, Runner, Sleeper, Worker, caught};
 use azolla_core::GroupId;
 use std::cell::RefCell;
 use std::io;
@@ -54,7 +54,7 @@ pub(crate) struct Threads(pub(super) Arc<Inner>);
 
 #[derive(Default)]
 pub(super) struct Inner {
-    running: Mutex<Vec<JoinHandle<()>>>,
+    ends: Arc<Ends>,
     /// The workers without threads, if a program runs them by hand.
     pub(super) by_hand: OnceLock<Mutex<Vec<Worker<dyn Task>>>>,
     /// The owners of the threads: the first client, and its cluster. Weak, since a task must not
@@ -79,11 +79,13 @@ impl Runner<dyn Task> for Threads {
         }
         let name = format!("azolla-{}", worker.number());
         let inner = Arc::clone(&self.0);
-        let handle = thread::Builder::new().name(name).spawn(move || work(worker, &inner))?;
-        let mut running = self.0.running.lock();
-        // Handles of threads that have ended are dropped here.
-        running.retain(|handle| !is_finished(handle));
-        running.push(handle);
+        let alive = self.0.ends.begin();
+        let main = move || {
+            work(worker, &inner);
+            drop((inner, alive));
+        };
+        let handle = thread::Builder::new().name(name).spawn(main)?;
+        self.0.ends.keep(handle);
         Ok(())
     }
 }
@@ -106,25 +108,13 @@ impl Threads {
         let _ = self.0.owner.set((Arc::downgrade(owner), cluster));
     }
 
-    /// Waits until all threads have ended, except the calling one.
+    /// Waits until all threads have ended, except those that wait for the calling one.
     pub(crate) fn join(&self) {
         if let Some(kept) = self.0.by_hand.get() {
             drop(std::mem::take(&mut *kept.lock()));
         }
-        loop {
-            // A thread that is about to start another is joined first, so the other's handle is
-            // there in the next round.
-            let handles = std::mem::take(&mut *self.0.running.lock());
-            if handles.is_empty() {
-                return;
-            }
-            for handle in handles {
-                if handle.thread().id() != thread::current().id() {
-                    // A thread panics only if the engine has broken down, which every future shows.
-                    let _ = handle.join();
-                }
-            }
-        }
+        let own = RUNNER.try_with(|own| own.borrow().as_ref().map(|own| Arc::clone(&own.ends)));
+        self.0.ends.join(own.ok().flatten().as_ref());
     }
 }
 
@@ -150,14 +140,19 @@ pub(super) fn leave() -> Option<Worker<dyn Task>> {
 
 /// Runs tasks until the worker has to sleep. Returns `None` if the worker ends.
 pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
-    let mut next = with_own(next)?;
+    let mut next = with_own(|worker| next(worker, None))?;
     loop {
-        match next {
+        // What the last task leaves goes while the worker is not borrowed.
+        caught(|| drop(next.ended));
+        if next.has_gone {
+            drop_gone();
+        }
+        match (next.what, next.job) {
             (Next::Run, Some(job)) => {
                 let outcome = run(job);
                 next = with_own(|worker| {
-                    worker.finish(outcome);
-                    self::next(worker)
+                    let ended = worker.finish(outcome);
+                    self::next(worker, ended)
                 })?;
             }
             (Next::Sleep(sleeper), _) => return Some(sleeper),
@@ -166,9 +161,43 @@ pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
     }
 }
 
-/// What to do next, with the job if there is one to run.
-fn next(worker: &mut Worker<dyn Task>) -> (Next<dyn Task>, Option<Arc<dyn Task>>) {
-    (worker.next_task(), worker.job().map(Arc::clone))
+/// What a worker's thread does next.
+struct Turn {
+    what: Next<dyn Task>,
+    /// The task to run, if there is one.
+    job: Option<Arc<dyn Task>>,
+    /// The task that has ended.
+    ended: Option<Arc<dyn Task>>,
+    has_gone: bool,
+}
+
+#[inline(always)]
+fn next(worker: &mut Worker<dyn Task>, ended: Option<Arc<dyn Task>>) -> Turn {
+    let what = worker.next_task();
+    Turn { what, job: worker.job().map(Arc::clone), ended, has_gone: worker.has_gone() }
+}
+
+/// Drops the tasks of which this thread's worker has let go.
+#[cold]
+pub(crate) fn drop_gone() {
+    while let Some(gone) = with_own(Worker::next_gone).flatten() {
+        drop(gone);
+    }
+}
+
+/// Calls `f`, which is about to wait, with the worker whose task runs on this thread, or with `None` outside
+/// tasks. Between two tasks, where a destructor waits, the thread first gives its place to another.
+pub(crate) fn with_waiting_worker<R>(f: impl FnOnce(Option<&mut Worker<dyn Task>>) -> R) -> R {
+    let _ = WORKER.try_with(|worker| {
+        if let Ok(mut worker) = worker.try_borrow_mut()
+            && let Some(worker) = &mut *worker
+            && worker.current().is_none()
+        {
+            // Without another thread the destructor waits in this one's place, as it would have.
+            drop(worker.step_aside());
+        }
+    });
+    with_worker(f)
 }
 
 /// Calls `f` with the worker of this thread.

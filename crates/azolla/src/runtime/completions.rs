@@ -111,6 +111,13 @@ impl<J: Job + ?Sized + 'static> Completions<J> {
         job.header().listen(&listener, token);
     }
 
+    /// Leaves a task out of what a worker waits for. Its token still comes when it ends.
+    pub fn forget(&self, token: usize) {
+        let mut state = self.state.lock();
+        state.listed.ended.push(token);
+        state.listed.forget_ended();
+    }
+
     /// Takes the next task that has ended, if there is one now.
     pub fn try_next(&self) -> Option<usize> {
         self.state.lock().ended.pop_front()

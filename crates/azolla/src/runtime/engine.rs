@@ -5,18 +5,19 @@
 //! sleepers, calls listeners and drops payloads. While the lock is held, no user code runs, no
 //! value is dropped and no thread is woken.
 
+use super::garbage::let_go;
 use super::groups::Groups;
 use super::header::{Header, Status};
 use super::job::{Job, Runner, Submission};
 use super::kind_names::KindNames;
-use super::locked::{After, Locked, State, is_dropping, let_go, set_dropping, set_locked};
+use super::locked::{After, Locked, State, set_locked};
 use super::names::Names;
 use super::observe::{Keeps, Observations, Observer, What};
 use super::staff::Vacancies;
-use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering, fence};
+use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering};
 use crate::primitives::{Mutex, MutexGuard};
 use azolla_core::{Counts, Event, GroupId, Key, Outcome, Priority, TaskId, TaskView, WorkerId};
-use crossbeam_queue::{ArrayQueue, SegQueue};
+use crossbeam_queue::ArrayQueue;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -24,9 +25,7 @@ use std::time::Duration;
 
 /// A scheduler, and the workers that it feeds.
 pub struct Engine<J: Job + ?Sized> {
-    state: Mutex<State<J>>,
-    /// Tasks whose last future is gone, of which the scheduler has not heard yet.
-    pub(super) released: SegQueue<TaskId>,
+    pub(super) state: Mutex<State<J>>,
     /// The highest priority that is ready, by group. Workers read it without the lock.
     pub(super) best_ready: Box<[AtomicI64]>,
     pub(super) closing: AtomicBool,
@@ -59,7 +58,6 @@ impl<J: Job + ?Sized> Engine<J> {
         let best_ready = (0..groups.len()).map(|_| best_ready()).collect();
         let engine = Arc::new(Self {
             state: Mutex::new(State::new(groups.as_core())),
-            released: SegQueue::new(),
             best_ready,
             closing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -186,24 +184,13 @@ impl<J: Job + ?Sized> Engine<J> {
         }
     }
 
-    /// Records that the last future on this task is gone. Never waits for the lock.
+    /// Records that the last future on this task is gone. If that is the end of the task, the scheduler lets go
+    /// of it. The caller still has the job, and is to drop it within [`dropping`](super::dropping).
     pub fn release(&self, header: &Header) {
         let Some(task) = header.id() else { return };
-        // If the lock is free, the queue is not needed.
-        let state = if is_dropping(self.number) { None } else { self.state.try_lock() };
-        match state {
-            Some(state) => {
-                let (gone, more) = self.hold(state, |locked| locked.release_one(task));
-                if let Some(job) = gone {
-                    let before = set_dropping(self.number);
-                    let_go(job);
-                    set_dropping(before);
-                }
-                self.go_on(more);
-            }
-            None => self.released.push(task),
+        if let Some(job) = self.with(|locked| locked.release(task)) {
+            let_go(job);
         }
-        self.drain_released();
     }
 
     /// Has the task run to its end even if no future is left.
@@ -296,6 +283,7 @@ impl<J: Job + ?Sized> Engine<J> {
     pub fn again_detached(&self, job: &J) {
         let outcome = Outcome::Again;
         if let Some(task) = job.header().id() {
+            job.header().unbegin();
             self.with(|locked| {
                 drop(locked.handle(Event::Finish { worker: None, task, outcome, took: 0 }));
             });
@@ -393,49 +381,9 @@ impl<J: Job + ?Sized> Engine<J> {
         Priority::from_bits(self.best_ready[usize::from(group.0)].load(Ordering::Relaxed))
     }
 
-    /// Calls `f` with the engine locked, then does what must not be done under the lock.
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Locked<'_, J>) -> R) -> R {
-        let (result, more) = self.hold(self.state.lock_soon(), f);
-        self.go_on(more);
-        self.drain_released();
-        result
-    }
-
-    /// Has the scheduler do what it has left undone, in several holds of the lock, each of bounded
-    /// length. Other threads may take the lock in between.
-    fn go_on(&self, mut more: bool) {
-        while more {
-            more =
-                self.hold(self.state.lock_soon(), |locked| drop(locked.handle(Event::Continue))).1;
-        }
-    }
-
-    /// Tells the scheduler of released tasks until there are none. Every release of the lock is
-    /// followed by this look at the queue, so a task that another thread pushed while the lock was
-    /// held is not forgotten.
-    ///
-    /// Dropping a task may drop the last future on another one, and so on. What this thread pushes
-    /// while it drops tasks is left to the loop below, so a long chain of tasks does not recurse.
-    fn drain_released(&self) {
-        if is_dropping(self.number) {
-            return;
-        }
-        loop {
-            // The fence puts the unlocking, or the push, before this look at the queue in every
-            // thread's eyes. So of a thread that pushes and a thread that unlocks, at least one
-            // finds both the task and the lock free.
-            fence(Ordering::SeqCst);
-            if self.released.is_empty() {
-                return;
-            }
-            let Some(state) = self.state.try_lock() else { return };
-            let more = self.hold(state, |_| ()).1;
-            self.go_on(more);
-        }
-    }
-
+    /// One hold of the lock. Returns true beside the result if the scheduler has left something undone.
     #[inline(always)]
-    fn hold<R>(
+    pub(super) fn hold<R>(
         &self,
         state: MutexGuard<'_, State<J>>,
         f: impl FnOnce(&mut Locked<'_, J>) -> R,
@@ -445,10 +393,9 @@ impl<J: Job + ?Sized> Engine<J> {
         let mut locked = Locked { engine: self, state, after: &mut hold.after };
         let answer = locked.guarded(|locked| {
             let result = f(locked);
-            locked.tell_released();
             locked.publish();
             locked.leave_the_rest();
-            (result, locked.state.scheduler.has_more())
+            (result, locked.state.scheduler.has_more() && !self.is_broken())
         });
         drop(locked);
         set_locked(false);
@@ -469,9 +416,7 @@ impl<J: Job + ?Sized> Drop for Hold<'_, J> {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(after) = self.after.take() {
-            let before = set_dropping(self.engine.number);
             after.carry_out(self.engine);
-            set_dropping(before);
         }
         if !self.whole {
             set_locked(false);
@@ -480,5 +425,5 @@ impl<J: Job + ?Sized> Drop for Hold<'_, J> {
     }
 }
 
-/// The most tasks that are submitted or released in one hold of the lock.
+/// The most tasks that are submitted in one hold of the lock.
 pub(super) const PORTION: usize = 128;

@@ -19,7 +19,6 @@
 //! [README.md](README.md) tells the protocols step by step.
 
 use super::listeners::{Listen, Listener, Listeners};
-use super::locked::caught;
 use crate::primitives::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::primitives::pause;
 use azolla_core::{TaskId, WorkerId};
@@ -277,12 +276,18 @@ impl Header {
 
     /// Makes a failed task pending again.
     pub(crate) fn reset(&self) {
+        self.unbegin();
         self.flags.fetch_and(!(SETTLED | FAILED), Ordering::AcqRel);
     }
 
     /// Marks the task as watched. Returns the status from before.
     pub(crate) fn watch(&self) -> Status {
         status(self.flags.fetch_or(WATCHED, Ordering::AcqRel))
+    }
+
+    /// Records that the task waits in the queue again, for another attempt.
+    pub(crate) fn unbegin(&self) {
+        self.claim.store(0, Ordering::Release);
     }
 
     pub(crate) fn set_claim(&self, worker: WorkerId, begun: bool) {
@@ -348,13 +353,12 @@ impl Header {
     }
 
     pub(crate) fn tell_listeners(&self) {
-        let listeners = self.with_listeners(0, |listeners, _| std::mem::take(listeners));
-        let status = self.status();
-        listeners.each(|Listener { who, token }| {
-            // A listener that panics does not stop the others.
-            caught(|| who.settled(token, status));
-            caught(|| drop(who));
-        });
+        self.take_listeners().tell(self.status());
+    }
+
+    /// Takes the listeners out, to be told later.
+    pub(super) fn take_listeners(&self) -> Listeners {
+        self.with_listeners(0, |listeners, _| std::mem::take(listeners))
     }
 
     /// Sets a flag and calls `f` with the listeners and with the flags from before. No other thread

@@ -67,6 +67,10 @@ pub trait Runner<J: Job + ?Sized>: Send + Sync {
     /// If the system has no thread to give.
     fn start(&self, worker: Worker<J>) -> io::Result<()>;
 
+    /// Called with nothing locked, between two of the steps in which one event is handled that affects many
+    /// tasks. A runner may let other threads go on.
+    fn breathe(&self) {}
+
     /// Calls `f`, which asks many jobs for their keys. A runner may do once, around `f`, what makes
     /// that cheaper.
     fn asking(&self, f: &mut dyn FnMut()) {

@@ -1,6 +1,7 @@
 //! The listeners of a task, which are called when it settles. Most tasks have none or one.
 
 use super::header::Status;
+use super::locked::caught;
 use std::mem;
 use std::sync::Arc;
 use thin_vec::{ThinVec, thin_vec};
@@ -51,10 +52,16 @@ impl Listeners {
         }
     }
 
-    pub(super) fn each(self, mut f: impl FnMut(Listener)) {
+    /// Calls them all.
+    pub(super) fn tell(self, status: Status) {
+        let call = |Listener { who, token }| {
+            // A listener that panics does not stop the others.
+            caught(|| who.settled(token, status));
+            caught(|| drop(who));
+        };
         match self {
-            Self::One(listener) => f(listener),
-            Self::Listed(listed) => listed.into_iter().for_each(f),
+            Self::One(listener) => call(listener),
+            Self::Listed(listed) => listed.into_iter().for_each(call),
         }
     }
 }

@@ -2,18 +2,23 @@
 //! effects that only touch headers. The rest of the effects it collects in [`After`], to be carried
 //! out when the lock is released.
 
-use super::engine::{Engine, PORTION};
+use super::engine::Engine;
+use super::garbage::let_go;
 use super::header::Status;
 use super::job::{Job, Submission};
+use super::listeners::Listeners;
 use super::observe::{Origin, What};
 use super::parker::Parker;
+use crate::primitives::MutexGuard;
 use crate::primitives::atomic::Ordering;
-use crate::primitives::{MutexGuard, per_thread};
+#[cfg(debug_assertions)]
+use crate::primitives::per_thread;
 use azolla_core::{
     Effect, Event, Group, GroupId, Kind, Priority, Refusal, Scheduler, TaskId, WorkerId,
 };
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+#[cfg(debug_assertions)]
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -28,7 +33,11 @@ pub(crate) struct State<J: Job + ?Sized> {
     effects: Vec<Effect<Arc<J>>>,
     /// The tasks that the last event gave to the worker that asked.
     pub(super) runs: Vec<Run<J>>,
-    after: After<J>,
+    pub(super) after: After<J>,
+    /// Tasks that went while a thread helped another one: for that one to drop (see `garbage.rs`).
+    pub(super) left: Vec<Arc<J>>,
+    /// Tasks that went on a worker in the middle of a task: for workers between two tasks.
+    pub(super) orphans: Vec<Arc<J>>,
 }
 
 impl<J: Job + ?Sized> State<J> {
@@ -41,6 +50,8 @@ impl<J: Job + ?Sized> State<J> {
             effects: Vec::new(),
             runs: Vec::new(),
             after: After::new(),
+            left: Vec::new(),
+            orphans: Vec::new(),
         }
     }
 }
@@ -55,8 +66,10 @@ pub(crate) struct Locked<'a, J: Job + ?Sized> {
 /// What must wait until the lock is released.
 pub(super) struct After<J: ?Sized> {
     wake: SmallVec<[Arc<Parker>; 2]>,
-    settled: SmallVec<[Arc<J>; 2]>,
-    trash: SmallVec<[Arc<J>; 2]>,
+    /// The listeners of cancelled tasks that another thread drops.
+    pub(super) told: Vec<Listeners>,
+    pub(super) settled: SmallVec<[Arc<J>; 2]>,
+    pub(super) trash: SmallVec<[Arc<J>; 2]>,
     /// Jobs of kinds that have no name yet.
     unnamed: Vec<(Kind, Arc<J>)>,
 }
@@ -83,20 +96,6 @@ pub(crate) struct Run<J: ?Sized> {
 #[cfg(debug_assertions)]
 per_thread! {
     static LOCKED: Cell<bool> = const { Cell::new(false) };
-}
-
-per_thread! {
-    /// The engine whose tasks this thread is dropping; 0 if none.
-    static DROPPING: Cell<u32> = const { Cell::new(0) };
-}
-
-pub(super) fn is_dropping(engine: u32) -> bool {
-    DROPPING.with(|dropping| dropping.get() == engine)
-}
-
-/// Returns what was set before.
-pub(super) fn set_dropping(engine: u32) -> u32 {
-    DROPPING.with(|dropping| dropping.replace(engine))
 }
 
 /// Panics in debug builds if this thread holds an engine's lock. A front end calls it before it
@@ -310,37 +309,25 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         Arc::clone(&self.state.parkers[worker.0 as usize])
     }
 
+    pub(super) fn wake(&mut self, worker: WorkerId) {
+        let state = &mut *self.state;
+        state.after.wake.push(Arc::clone(&state.parkers[worker.0 as usize]));
+    }
+
     pub(super) fn wake_all(&mut self) {
         let state = &mut *self.state;
         state.after.wake.extend(state.parkers.iter().map(Arc::clone));
     }
 
-    /// Tells the scheduler of the tasks in `released`, at most [`PORTION`] of them.
-    #[inline]
-    pub(super) fn tell_released(&mut self) {
-        if !self.engine.released.is_empty() {
-            for _ in 0..PORTION {
-                let Some(task) = self.engine.released.pop() else { break };
-                self.release(task);
-            }
-            self.carry_out();
-        }
-    }
-
-    /// Tells the scheduler that a task's last future is gone, unless there is a future again. The
-    /// effects stay, to be carried out later.
-    fn release(&mut self, task: TaskId) {
-        if self.state.scheduler.payload(task).is_some_and(|job| !job.header().has_future()) {
-            self.feed(Event::Release(task));
-        }
-    }
-
-    /// Does what [`release`](Self::release) does, and carries out the effects. If the only effect
-    /// is that the task goes, which is the common case, returns its job, to be dropped when nothing
+    /// Tells the scheduler that a task's last future is gone, unless there is a future again. If the only
+    /// effect is that the task goes, which is the common case, returns its job, to be dropped when nothing
     /// is locked.
     #[inline(always)]
-    pub(super) fn release_one(&mut self, task: TaskId) -> Option<Arc<J>> {
-        self.release(task);
+    pub(super) fn release(&mut self, task: TaskId) -> Option<Arc<J>> {
+        if self.state.scheduler.payload(task).is_none_or(|job| job.header().has_future()) {
+            return None;
+        }
+        self.feed(Event::Release(task));
         if let [Effect::Drop(_)] = self.state.effects[..]
             && let Some(Effect::Drop(job)) = self.state.effects.pop()
         {
@@ -437,6 +424,7 @@ impl<J: Job + ?Sized> After<J> {
     fn new() -> Self {
         Self {
             wake: SmallVec::new(),
+            told: Vec::new(),
             settled: SmallVec::new(),
             trash: SmallVec::new(),
             unnamed: Vec::new(),
@@ -444,8 +432,12 @@ impl<J: Job + ?Sized> After<J> {
     }
 
     fn is_empty(&self) -> bool {
-        let Self { wake, settled, trash, unnamed } = self;
-        wake.is_empty() && settled.is_empty() && trash.is_empty() && unnamed.is_empty()
+        let Self { wake, told, unnamed, .. } = self;
+        wake.is_empty() && self.drops_nothing() && told.is_empty() && unnamed.is_empty()
+    }
+
+    pub(super) fn drops_nothing(&self) -> bool {
+        self.settled.is_empty() && self.trash.is_empty()
     }
 
     /// Does what must wait until the lock is released. That may run user code, and a panic in it
@@ -457,6 +449,9 @@ impl<J: Job + ?Sized> After<J> {
         for parker in self.wake.drain(..) {
             parker.unpark();
         }
+        for listeners in self.told.drain(..) {
+            listeners.tell(Status::Cancelled);
+        }
         for job in self.settled.drain(..) {
             job.header().tell_listeners();
             if job.header().status() == Status::Cancelled {
@@ -466,17 +461,6 @@ impl<J: Job + ?Sized> After<J> {
         }
         self.trash.drain(..).for_each(let_go);
     }
-}
-
-/// Drops a task that the scheduler has let go of.
-pub(super) fn let_go<J: Job + ?Sized>(job: Arc<J>) {
-    caught(|| {
-        // A task with a result has no work left.
-        if job.header().status() != Status::Finished {
-            job.discard();
-        }
-        drop(job);
-    });
 }
 
 /// Calls `f`, which may run user code, and swallows a panic in it.

@@ -63,30 +63,52 @@ impl<J: Job + ?Sized> Engine<J> {
     }
 }
 
+impl<J: Job + ?Sized> Worker<J> {
+    /// Makes room for another worker, for a thread that is about to wait between two tasks: a destructor
+    /// waits there. The thread leaves the engine, and ends when it next asks for a task.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub fn step_aside(&mut self) -> io::Result<()> {
+        if !self.hand.retired && !self.engine.is_closing() {
+            self.engine.start_worker(self.group)?;
+            self.leave();
+            self.hand.retired = true;
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        let took = self.hand.took();
+        self.engine.with_hand(&mut self.hand, false, |locked, hand| {
+            hand.tell(locked, self.id, took);
+            // The engine may have handed over the next task of a chain just now. It has not begun,
+            // so another worker runs it.
+            while let Some(current) = hand.current.take() {
+                hand.gone.push(current.job);
+                hand.finished.push((current.task, Outcome::Again));
+                hand.tell(locked, self.id, 0);
+            }
+            hand.give_back(locked);
+            if !hand.retired {
+                let answer = locked.handle(Event::Leave(self.id));
+                hand.take_back(answer.take_back, locked);
+            }
+        });
+    }
+}
+
 impl<J: Job + ?Sized> Drop for Worker<J> {
     fn drop(&mut self) {
         while let Some(job) = self.job() {
             job.fail_by_engine("the thread that ran this task has ended in the middle of it");
-            self.finish(Outcome::Failed);
+            drop(self.finish(Outcome::Failed));
             self.hand.lift();
         }
-        let took = self.hand.took();
-        self.engine.with(|locked| {
-            self.hand.tell(locked, self.id, took);
-            // The engine may have handed over the next task of a chain just now. It has not begun,
-            // so another worker runs it.
-            while let Some(current) = self.hand.current.take() {
-                self.hand.gone.push(current.job);
-                self.hand.finished.push((current.task, Outcome::Again));
-                self.hand.tell(locked, self.id, 0);
-            }
-            self.hand.give_back(locked);
-            if !self.hand.retired {
-                let answer = locked.handle(Event::Leave(self.id));
-                self.hand.take_back(answer.take_back, locked);
-            }
-        });
-        self.hand.let_go();
+        self.leave();
+        while let Some(gone) = self.next_gone() {
+            drop(gone);
+        }
         self.parker.end();
         // A worker that never began was dropped by a runner that had no thread for it.
         if !self.hand.new && !self.hand.retired {

@@ -10,8 +10,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-struct Task {
-    header: Header,
+pub(super) struct Task {
+    pub(super) header: Header,
     failure: Mutex<Option<String>>,
 }
 
@@ -55,14 +55,14 @@ impl Job for Task {
 
 /// Keeps the workers for the test to move; has so many threads to give.
 #[derive(Clone)]
-struct ByHand(Arc<Mutex<(Vec<Worker<Task>>, usize)>>);
+pub(super) struct ByHand(Arc<Mutex<(Vec<Worker<Task>>, usize)>>);
 
 impl ByHand {
     fn with_threads(threads: usize) -> Self {
         Self(Arc::new(Mutex::new((Vec::new(), threads))))
     }
 
-    fn take(&self) -> Vec<Worker<Task>> {
+    pub(super) fn take(&self) -> Vec<Worker<Task>> {
         let mut workers = std::mem::take(&mut self.0.lock().unwrap().0);
         // The first that is asked says that it is asleep, as it was not woken yet.
         for worker in &mut workers {
@@ -84,12 +84,12 @@ impl Runner<Task> for ByHand {
     }
 }
 
-fn engine(slots: usize, threads: usize) -> (Arc<Engine<Task>>, ByHand) {
+pub(super) fn engine(slots: usize, threads: usize) -> (Arc<Engine<Task>>, ByHand) {
     let runner = ByHand::with_threads(threads);
     (Engine::start(Groups::of_slots(slots), Box::new(runner.clone())).unwrap(), runner)
 }
 
-fn submit(engine: &Engine<Task>) -> Arc<Task> {
+pub(super) fn submit(engine: &Engine<Task>) -> Arc<Task> {
     let job = Task::new();
     engine.submit(Submission::new(Arc::clone(&job), 1));
     job
@@ -143,7 +143,7 @@ fn a_retired_worker_leaves_once() {
         for at in (0..workers.len()).rev() {
             let end = loop {
                 match workers[at].next_task() {
-                    Next::Run => workers[at].finish(Outcome::Done),
+                    Next::Run => drop(workers[at].finish(Outcome::Done)),
                     Next::Sleep(_) => break false,
                     Next::End => break true,
                 }

@@ -265,6 +265,7 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         listen: impl FnOnce(),
         mut patience: Patience<'_, E>,
     ) -> Result<(), WaitError<E>> {
+        self.end_loan();
         // The time is taken now: once the slot is lent, another task may begin.
         let at = self.moment();
         self.lend_slot(|worker| Event::Park { worker, wait: wait.clone() })?;
@@ -296,7 +297,7 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
 
     /// Gives up the slot by this event. If no other worker is there to take the slot, starts one
     /// and tries again.
-    fn lend_slot<E>(
+    pub(super) fn lend_slot<E>(
         &mut self,
         event: impl Fn(WorkerId) -> Event<Arc<J>>,
     ) -> Result<(), WaitError<E>> {
@@ -305,12 +306,12 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
                 return Err(WaitError::Closed);
             }
             let took = self.hand.took();
-            let refused = self.engine.with(|locked| {
-                self.hand.tell(locked, self.id, took);
-                self.hand.give_back(locked);
-                self.hand.say_begun(locked, self.id);
+            let refused = self.engine.with_hand(&mut self.hand, true, |locked, hand| {
+                hand.tell(locked, self.id, took);
+                hand.give_back(locked);
+                hand.say_begun(locked, self.id);
                 let answer = locked.handle(event(self.id));
-                self.hand.take_back(answer.take_back, locked);
+                hand.take_back(answer.take_back, locked);
                 match answer.refused {
                     Some(Refusal::Cycle(path)) => Some(Some(cycle(locked, &path))),
                     Some(Refusal::NoSpare) => Some(None),
@@ -318,7 +319,6 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
                     None => None,
                 }
             });
-            self.hand.let_go();
             match refused {
                 None => return Ok(()),
                 Some(Some(cycle)) => {
@@ -337,6 +337,7 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
     ///
     /// If the engine is closing, or the system has no thread for a worker that takes over the slot.
     pub fn secede(&mut self) -> Result<bool, WaitError<std::convert::Infallible>> {
+        self.end_loan();
         let had_slot = self.hand.current.as_ref().is_some_and(|current| !current.seceded);
         if had_slot {
             let at = self.moment();

@@ -8,7 +8,7 @@
 
 use super::engine::Engine;
 use super::job::Job;
-use super::locked::{Locked, Run, caught};
+use super::locked::{Locked, Run};
 use super::observe::{Observer, Origin, What};
 use super::parker::Parker;
 use crate::primitives::now;
@@ -40,12 +40,16 @@ pub(super) struct Hand<J: ?Sized> {
     pub(super) since: Instant,
     /// How long the current task had held its slot before that wait, in nanoseconds.
     spent: u64,
+    /// For how many futures that its thread polls the current task has lent its slot (see `lend.rs`).
+    pub(super) lent: u32,
     /// The worker has not been woken yet: it joins asleep, without a slot.
     pub(super) new: bool,
     /// The engine has forgotten the worker, and may have given its number to another.
     pub(super) retired: bool,
-    /// Jobs to drop once the engine is not locked.
+    /// Claims that are no longer this worker's: one reference on each is to go.
     pub(super) gone: Vec<Arc<J>>,
+    /// Tasks that nothing refers to any more (see `garbage.rs`).
+    pub(super) garbage: Vec<Arc<J>>,
 }
 
 pub(super) struct Current<J: ?Sized> {
@@ -84,9 +88,11 @@ impl<J: Job + ?Sized> Worker<J> {
             tell_now: false,
             since: now(),
             spent: 0,
+            lent: 0,
             new: true,
             retired: false,
             gone: Vec::new(),
+            garbage: Vec::new(),
         };
         Self { engine, id, group, parker, hand }
     }
@@ -126,6 +132,9 @@ impl<J: Job + ?Sized> Worker<J> {
         if std::mem::take(&mut self.hand.new) && !self.engine.is_closing() {
             return self.sleeper(false);
         }
+        if self.hand.retired {
+            return Next::End;
+        }
         loop {
             if self.hand.current.is_none() {
                 self.hand.begin_next(&self.engine, self.id, self.group);
@@ -138,8 +147,9 @@ impl<J: Job + ?Sized> Worker<J> {
             }
             let took = self.hand.took();
             let (worker, group) = (self.id, self.group);
-            let pulled = self.engine.with(|locked| self.hand.pull(locked, worker, group, took));
-            self.hand.let_go();
+            let pulled = self.engine.with_hand(&mut self.hand, false, |locked, hand| {
+                hand.pull(locked, worker, group, took)
+            });
             match pulled {
                 Pulled::Some => {}
                 Pulled::Nothing { doze } => return self.sleeper(doze),
@@ -158,10 +168,11 @@ impl<J: Job + ?Sized> Worker<J> {
 
     /// Ends the current task, whose cell holds the result or error. With [`Outcome::Again`] the
     /// cell holds neither, and the task runs again. With [`Outcome::Suspended`] the task runs again
-    /// once [`Engine::wake`] is called, or at once if that has happened meanwhile.
-    pub fn finish(&mut self, outcome: Outcome) {
-        let Some(current) = self.hand.current.take() else { return };
-        let Current { task, job, seen, .. } = current;
+    /// once [`Engine::wake`] is called, or at once if that has happened meanwhile. Returns the job, to be dropped
+    /// when the worker is not borrowed: that may run the user's destructors, which may wait.
+    pub fn finish(&mut self, outcome: Outcome) -> Option<Arc<J>> {
+        self.end_loan();
+        let Current { task, job, seen, .. } = self.hand.current.take()?;
         let header = job.header();
         self.hand.finished.push((task, outcome));
         if seen.is_some() {
@@ -180,18 +191,22 @@ impl<J: Job + ?Sized> Worker<J> {
             // A failure shows only when the engine has heard of it, since the engine may retry the
             // task at once.
             Outcome::Failed => {
-                let took = self.hand.took();
-                self.engine.with(|locked| {
+                let (took, in_task) = (self.hand.took(), !self.hand.below.is_empty());
+                self.engine.with_hand(&mut self.hand, in_task, |locked, hand| {
                     locked.fail(&job);
-                    self.hand.tell(locked, self.id, took);
+                    hand.tell(locked, self.id, took);
                 });
             }
-            Outcome::Again | Outcome::Suspended => self.hand.tell_now = true,
+            Outcome::Again => {
+                header.unbegin();
+                self.hand.tell_now = true;
+            }
+            Outcome::Suspended => self.hand.tell_now = true,
         }
         if outcome == Outcome::Failed && self.engine.observer.is_on() {
             self.engine.show_failure(&job);
         }
-        caught(|| drop(job));
+        Some(job)
     }
 
     /// Returns true if there is a current task, and notes its beginning.
@@ -225,9 +240,10 @@ impl<J: Job + ?Sized> Worker<J> {
 
     /// Detaches the current task: it goes on elsewhere, and ends by
     pub fn detach(&mut self) -> Option<Arc<J>> {
-        self.engine.with(|locked| {
-            self.hand.say_begun(locked, self.id);
-            if let Some(Current { task, .. }) = self.hand.current {
+        self.end_loan();
+        self.engine.with_hand(&mut self.hand, true, |locked, hand| {
+            hand.say_begun(locked, self.id);
+            if let Some(Current { task, .. }) = hand.current {
                 drop(locked.handle(Event::Detach { worker: self.id, task }));
             }
         });
@@ -320,12 +336,14 @@ impl<J: Job + ?Sized> Hand<J> {
     pub(super) fn took(&mut self) -> u64 {
         let now = now();
         // A test moves workers by hand: its tasks count as short, however busy the machine is.
-        let elapsed = if cfg!(test) { 0 } else { now.duration_since(self.since).as_nanos() as u64 };
+        let elapsed =
+            if cfg!(test) { 1_000 } else { now.duration_since(self.since).as_nanos() as u64 };
         self.since = now;
         self.spent += elapsed;
         match self.finished.len() {
             0 if self.current.is_some() => 0,
-            several => std::mem::take(&mut self.spent) / several.max(1) as u64,
+            // 0 would say that it was not measured.
+            several => (std::mem::take(&mut self.spent) / several.max(1) as u64).max(1),
         }
     }
 
@@ -417,12 +435,6 @@ impl<J: Job + ?Sized> Hand<J> {
             && !std::mem::replace(&mut current.told, true)
         {
             drop(locked.handle(Event::Begun { worker, task: current.task }));
-        }
-    }
-
-    pub(super) fn let_go(&mut self) {
-        for job in self.gone.drain(..) {
-            caught(|| drop(job));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{after, block};
 use crate::error::Error;
+use crate::lending::lending;
 use crate::runtime::{IsClosed, Named, Names, Resource, Turn};
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ impl Event {
     /// # Errors
     /// [`Error::Closed`].
     pub async fn wait_async(&self) -> Result<(), Error> {
-        Ok(self.turn_to_go().await?)
+        Ok(lending(self.turn_to_go()).await?)
     }
 
     /// Sets it: all who wait go on.

@@ -40,14 +40,14 @@ pub use crate::runtime::{IsClosed, Names, OtherType};
 use crate::error::Error;
 use crate::future::told;
 use crate::primitives::now;
-use crate::runner::threads::with_worker;
+use crate::runner::threads::with_waiting_worker;
 use crate::runtime::{Patience, Resource, Turn};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 /// Blocks until the turn is served.
 fn block<R: Resource>(turn: Turn<R>, deadline: Option<Instant>) -> Result<R::Gift, Error> {
-    with_worker(|mut worker| {
+    with_waiting_worker(|mut worker| {
         let patience: Patience<'_, Infallible> = Patience { deadline, interrupt: None };
         turn.wait(worker.as_deref_mut(), patience).map_err(|error| told(worker, error))
     })

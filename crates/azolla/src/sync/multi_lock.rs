@@ -2,6 +2,7 @@
 
 use super::{after, block};
 use crate::error::Error;
+use crate::lending::lending;
 use crate::runtime::{Named, Names, Resource, Turn};
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl MultiLock {
     /// # Errors
     /// [`Error::Closed`].
     pub async fn acquire_async(&self) -> Result<MultiLease, Error> {
-        let names = self.turn_to_acquire(self.names.len()).await?;
+        let names = lending(self.turn_to_acquire(self.names.len())).await?;
         Ok(self.lease(names))
     }
 

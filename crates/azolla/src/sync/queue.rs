@@ -2,6 +2,7 @@
 
 use super::{after, block};
 use crate::error::Error;
+use crate::lending::lending;
 use crate::runtime::{IsClosed, Named, Names, OtherType, Resource, Turn};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -148,7 +149,7 @@ impl<T: Send + 'static> Queue<T> {
     /// # Errors
     /// [`Error::Closed`].
     pub async fn put_async(&self, value: T) -> Result<(), Error> {
-        Ok(self.turn_to_put(value).await.map(drop)?)
+        Ok(lending(self.turn_to_put(value)).await.map(drop)?)
     }
 
     /// The oldest value, once there is one.
@@ -176,7 +177,7 @@ impl<T: Send + 'static> Queue<T> {
     /// # Errors
     /// [`Error::Closed`].
     pub async fn get_async(&self) -> Result<T, Error> {
-        self.turn_to_get(1).await?.pop().ok_or(Error::Closed)
+        lending(self.turn_to_get(1)).await?.pop().ok_or(Error::Closed)
     }
 
     /// The oldest values, once there are so many.

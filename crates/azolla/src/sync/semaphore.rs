@@ -2,6 +2,7 @@
 
 use super::{after, block};
 use crate::error::Error;
+use crate::lending::lending;
 use crate::runtime::{IsClosed, Named, Names, Resource, Turn};
 use std::time::Duration;
 
@@ -119,7 +120,7 @@ impl Semaphore {
     /// # Errors
     /// [`Error::Closed`].
     pub async fn acquire_async(&self) -> Result<Lease, Error> {
-        self.turn_to_acquire().await?;
+        lending(self.turn_to_acquire()).await?;
         Ok(self.lease())
     }
 

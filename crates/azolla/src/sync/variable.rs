@@ -2,6 +2,7 @@
 
 use super::{after, block};
 use crate::error::Error;
+use crate::lending::lending;
 use crate::runtime::{IsClosed, Named, Names, OtherType, Resource, Turn};
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +102,7 @@ impl<T: Send + Sync + 'static> Variable<T> {
     /// # Errors
     /// [`Error::Closed`].
     pub async fn get_async(&self) -> Result<Arc<T>, Error> {
-        Ok(self.turn_to_get().await?)
+        Ok(lending(self.turn_to_get()).await?)
     }
 
     /// Clears the variable, as if it had never been set.

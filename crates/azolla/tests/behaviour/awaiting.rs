@@ -1,7 +1,8 @@
 //! Awaiting, on an executor made by hand.
 
-use crate::{Gate, client, soon};
+use crate::{Gate, assert_empty, client, own, soon};
 use azolla::Error;
+use futures_util::StreamExt;
 use std::future::{Future, IntoFuture};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -18,8 +19,8 @@ impl Wake for Unparks {
     }
 }
 
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
+pub(crate) fn block_on<F: IntoFuture>(future: F) -> F::Output {
+    let mut future = pin!(future.into_future());
     let waker = Waker::from(Arc::new(Unparks(thread::current())));
     loop {
         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -161,4 +162,138 @@ fn gather_async_gives_all_or_the_failure_as_soon_as_it_comes() {
     let error = block_on(client.gather_async([&slow, &bad])).unwrap_err();
     assert!(error.to_string().ends_with("failed: early"), "{error}");
     gate.open();
+}
+
+/// Holds no more than one at once.
+#[derive(Clone, Default)]
+struct Alone(Arc<AtomicU32>);
+
+impl Alone {
+    fn pass(&self) {
+        assert_eq!(self.0.fetch_add(1, Ordering::SeqCst), 0, "two hold the one slot");
+        thread::yield_now();
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_task_that_blocks_on_a_future_lends_its_slot_and_gets_it_back() {
+    let (client, alone) = (client(1), Alone::default());
+    let parents: Vec<_> = (0..20)
+        .map(|n| {
+            let alone = alone.clone();
+            client.submit(move || {
+                alone.pass();
+                let inside = alone.clone();
+                let children = own().map(
+                    move |m: u32| {
+                        inside.pass();
+                        n + m
+                    },
+                    0..3,
+                );
+                let sum = match n % 4 {
+                    0 => children.into_iter().map(|child| *block_on(child).unwrap()).sum(),
+                    1 => block_on(own().gather_async(&children)).unwrap().into_iter().sum(),
+                    2 => block_on(async {
+                        let mut sum = 0;
+                        let mut endings = azolla::as_completed(children).stream();
+                        while let Some(child) = endings.next().await {
+                            sum += *child.await.unwrap();
+                        }
+                        sum
+                    }),
+                    _ => {
+                        let [a, b, c] = <[_; 3]>::try_from(children).unwrap();
+                        let all = async { joined(a, b, c).await };
+                        block_on(all).iter().sum()
+                    }
+                };
+                alone.pass();
+                (sum, 3 * n + 3)
+            })
+        })
+        .collect();
+    for parent in &parents {
+        let (sum, expected) = parent.result().unwrap();
+        assert_eq!(sum, expected);
+    }
+    drop(parents);
+    assert_empty(&client);
+}
+
+/// Polls three at once, as a `join!` does.
+async fn joined(
+    a: azolla::Future<u32>,
+    b: azolla::Future<u32>,
+    c: azolla::Future<u32>,
+) -> Vec<u32> {
+    let mut waiting: Vec<_> = [a, b, c].map(|it| Some(it.into_future())).into();
+    let mut there = Vec::new();
+    std::future::poll_fn(move |context| {
+        for place in &mut waiting {
+            let Some(one) = place else { continue };
+            if let Poll::Ready(value) = Pin::new(one).poll(context) {
+                there.push(*value.unwrap());
+                *place = None;
+            }
+        }
+        let all = there.len() == 3;
+        if all { Poll::Ready(std::mem::take(&mut there)) } else { Poll::Pending }
+    })
+    .await
+}
+
+#[test]
+fn a_task_that_blocks_on_what_is_shared_lends_its_slot() {
+    let client = client(1);
+    let queue = azolla::sync::Queue::new(&client);
+    let (gets, event) = (queue.clone(), azolla::sync::Event::new(&client));
+    let waits = event.clone();
+    let parent = client.submit(move || {
+        let got: u32 = block_on(gets.get_async()).unwrap();
+        block_on(waits.wait_async()).unwrap();
+        got
+    });
+    client.submit(move || queue.put(7).unwrap()).result().unwrap();
+    client.submit(move || event.set()).result().unwrap();
+    assert_eq!(*parent.result().unwrap(), 7);
+}
+
+#[test]
+fn a_task_that_blocks_on_itself_is_told() {
+    let client = client(1);
+    let keyed = client.task().key("self").submit(|| {
+        let me = own().task().key("self").submit(|| true);
+        let cycle = matches!(block_on(me), Err(Error::WaitCycle { .. }));
+        cycle && *block_on(own().submit(|| true)).unwrap()
+    });
+    assert!(*keyed.result().unwrap());
+}
+
+#[test]
+fn a_future_that_is_dropped_pending_lends_no_slot_any_more() {
+    let (client, alone) = (client(1), Alone::default());
+    let gate = Gate::default();
+    for way in 0..3 {
+        let (inside, alone, open) = (alone.clone(), alone.clone(), gate.clone());
+        let parent = client.submit(move || {
+            let child = own().submit(move || inside.pass());
+            let mut waiting = child.clone().into_future();
+            let mut context = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut waiting).poll(&mut context);
+            match way {
+                0 => drop(waiting),
+                // It goes to a thread that is no task's.
+                1 => drop(thread::spawn(move || drop(waiting)).join()),
+                _ => std::mem::forget(waiting),
+            }
+            // An ordinary wait asks for the slot first.
+            child.result().unwrap();
+            alone.pass();
+            open.open();
+        });
+        parent.result().unwrap();
+        gate.pass();
+    }
 }

@@ -1,6 +1,6 @@
 //! Cancelling, at every moment of a task's life.
 
-use crate::{Gate, assert_empty, client};
+use crate::{Gate, assert_empty, client, own, soon};
 use azolla::{Error, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -95,4 +95,41 @@ fn a_dropped_future_drops_the_wish() {
     assert_eq!(calls.load(Ordering::SeqCst), 110);
     drop((busy, output));
     assert_empty(&client);
+}
+
+/// A task waits for another one that has begun and ends only when that wait is over, which `end` brings about.
+fn ends_the_wait(end: impl FnOnce(&azolla::Client, &azolla::Future<()>) + Send + 'static) {
+    let client = client(2);
+    let (begun, gate, shown) = (Gate::default(), Gate::default(), Gate::default());
+    let seen = Arc::new(std::sync::Mutex::new(None));
+    let (begin, pass) = (begun.clone(), gate.clone());
+    let (show, opens, shows) = (shown.clone(), gate.clone(), Arc::clone(&seen));
+    let parent = client.submit(move || {
+        let child = own().submit(move || {
+            begin.open();
+            pass.pass();
+        });
+        *shows.lock().unwrap() = Some(child.clone());
+        show.open();
+        // The child goes on only when the wait for it is over.
+        let result = child.result().cloned();
+        opens.open();
+        result
+    });
+    shown.pass();
+    begun.pass();
+    let child = seen.lock().unwrap().take().unwrap();
+    end(&client, &child);
+    gate.pass();
+    soon("the parent ends", || parent.is_done());
+}
+
+#[test]
+fn the_wait_of_a_task_for_one_that_is_cancelled_while_it_runs_is_over() {
+    ends_the_wait(|_, child| child.cancel());
+}
+
+#[test]
+fn the_wait_of_a_task_for_one_that_runs_is_over_when_the_client_is_closed() {
+    ends_the_wait(|client, _| client.close());
 }

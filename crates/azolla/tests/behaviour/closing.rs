@@ -134,3 +134,100 @@ fn a_result_outlives_its_client() {
     assert_eq!(*done.result().unwrap(), 2);
     assert!(future.is_done() && kept.is_done());
 }
+
+#[test]
+fn a_second_close_waits_for_the_end_too() {
+    let client = client(1);
+    let (begun, gate, ended) = (Gate::default(), Gate::default(), Arc::new(AtomicBool::new(false)));
+    let (begin, pass, end) = (begun.clone(), gate.clone(), Arc::clone(&ended));
+    client
+        .submit(move || {
+            begin.open();
+            pass.pass();
+            end.store(true, Ordering::SeqCst);
+        })
+        .forget();
+    begun.pass();
+    let closes = |client: azolla::Client, ended: Arc<AtomicBool>| {
+        thread::spawn(move || {
+            client.close();
+            assert!(ended.load(Ordering::SeqCst), "a task runs still");
+        })
+    };
+    let first = closes(client.clone(), Arc::clone(&ended));
+    soon("the first closes", || client.submit(|| ()).status() == Status::Cancelled);
+    let rest = [0; 3].map(|_| closes(client.clone(), Arc::clone(&ended)));
+    // They end in any case: that is what the threads assert.
+    for _ in 0..100 {
+        thread::yield_now();
+    }
+    gate.open();
+    first.join().unwrap();
+    for thread in rest {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn clients_that_are_closed_in_each_others_tasks_all_end() {
+    for several in 1..=4 {
+        let clients: Vec<_> = (0..several).map(|_| client(2)).collect();
+        let all_run = Arc::new(std::sync::Barrier::new(several));
+        let closed: Vec<_> = (0..several)
+            .map(|n| {
+                let (next, all_run) = (clients[(n + 1) % several].clone(), Arc::clone(&all_run));
+                let closed = Arc::new(AtomicBool::new(false));
+                let close = Arc::clone(&closed);
+                clients[n]
+                    .submit(move || {
+                        all_run.wait();
+                        next.close();
+                        close.store(true, Ordering::SeqCst);
+                    })
+                    .forget();
+                closed
+            })
+            .collect();
+        soon("every task goes on", || closed.iter().all(|closed| closed.load(Ordering::SeqCst)));
+        clients.iter().for_each(azolla::Client::close);
+    }
+}
+
+#[test]
+fn several_tasks_close_their_own_client_at_once() {
+    let client = client(3);
+    let all_run = Arc::new(std::sync::Barrier::new(3));
+    let ended = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    for _ in 0..3 {
+        let (all_run, ended) = (Arc::clone(&all_run), Arc::clone(&ended));
+        client
+            .submit(move || {
+                let own = own();
+                all_run.wait();
+                own.close();
+                ended.fetch_add(1, Ordering::SeqCst);
+            })
+            .forget();
+    }
+    soon("all have closed it", || ended.load(Ordering::SeqCst) == 3);
+    client.close();
+}
+
+#[test]
+fn a_suspended_task_with_a_weak_handle_does_not_keep_its_client_open() {
+    let client = client(1);
+    let weak = client.downgrade();
+    let held = Arc::new(());
+    let count = Arc::downgrade(&held);
+    let own = weak.clone();
+    let never = client.submit_async(async move {
+        std::future::pending::<()>().await;
+        drop((own.upgrade(), held));
+    });
+    client.submit(|| ()).result().unwrap();
+    assert!(weak.upgrade().is_some());
+    drop(client);
+    assert!(weak.upgrade().is_none());
+    assert!(matches!(never.result(), Err(Error::Cancelled { .. })));
+    assert!(count.upgrade().is_none(), "its future has gone");
+}

@@ -1,7 +1,9 @@
 //! Futures as they end.
 
 use crate::{Gate, client, own};
-use azolla::{Error, as_completed, current_client};
+use azolla::{Error, as_completed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 #[test]
@@ -77,14 +79,56 @@ fn a_growing_crawl() {
 }
 
 #[test]
-fn in_a_task_that_would_wait_for_itself_it_comes_to_an_end() {
+fn in_a_task_that_would_wait_for_itself_none_is_left_out() {
     let client = client(1);
     let keyed = client.task().key("self").submit(|| {
-        let own = own().task().key("self").submit(|| 0_usize);
-        let other = current_client().unwrap().submit(|| 0_usize);
-        let mut endings = as_completed([own, other]);
-        let first = endings.next().is_some();
-        usize::from(first) + endings.remaining() + 10 * endings.by_ref().count()
+        let me = own().task().key("self").submit(|| 0_usize);
+        let other = own().submit(|| 7_usize);
+        let (mut ended, mut cycles) = (0, 0);
+        let mut endings = as_completed([me.clone(), other, me]);
+        for future in endings.by_ref() {
+            match future.result() {
+                Ok(7) => ended += 1,
+                Err(Error::WaitCycle { .. }) => cycles += 1,
+                result => panic!("{result:?}"),
+            }
+        }
+        assert_eq!((ended, cycles, endings.remaining()), (1, 2, 0));
+        // It goes on as ever, and one that was given does not come again.
+        endings.add(own().submit(|| 8));
+        endings.map(|future| *future.result().unwrap()).sum::<usize>()
     });
-    assert_eq!(*keyed.result().unwrap(), 2);
+    assert_eq!(*keyed.result().unwrap(), 8);
+}
+
+#[test]
+fn in_a_task_of_a_client_that_is_closed_none_is_left_out() {
+    let client = client(2);
+    let (begun, gate, counted) = (Gate::default(), Gate::default(), Gate::default());
+    let (begin, pass, tell) = (begun.clone(), gate.clone(), counted.clone());
+    let seen = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&seen);
+    client
+        .submit(move || {
+            let runs = own().submit(move || {
+                begin.open();
+                pass.pass();
+            });
+            let rest = own().map(|_: u32| (), 0..3);
+            for future in as_completed(rest.into_iter().chain([runs])) {
+                drop(future.result());
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            tell.open();
+        })
+        .forget();
+    begun.pass();
+    let closes = {
+        let client = client.clone();
+        std::thread::spawn(move || client.close())
+    };
+    counted.pass();
+    gate.open();
+    closes.join().unwrap();
+    assert_eq!(seen.load(Ordering::SeqCst), 4);
 }

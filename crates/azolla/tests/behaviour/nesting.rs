@@ -3,23 +3,9 @@
 use crate::client;
 use azolla::{Error, Future, current_client, rejoin, secede};
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
 
 fn here() -> azolla::Client {
     current_client().expect("a task")
-}
-
-#[test]
-fn what_a_task_waits_for_runs_on_its_own_thread() {
-    let client = client(1);
-    let parent = client.submit(|| {
-        let children = here().map(|_: u32| thread::current().id(), 0..1_000);
-        let ran_on = here().gather(&children).unwrap().into_iter().copied().collect::<Vec<_>>();
-        (thread::current().id(), ran_on)
-    });
-    let (own, ran_on) = parent.result().unwrap();
-    assert!(ran_on.iter().all(|other| other == own));
-    assert_eq!(client.counters().threads, 1, "no thread had to take over");
 }
 
 #[test]

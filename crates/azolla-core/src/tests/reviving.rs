@@ -1,0 +1,187 @@
+//! Retries of very many tasks, and waits above very many: each takes few steps.
+
+use super::world::{Cell, CellState, Shows, World};
+use crate::cycles::FOLLOWED;
+use crate::{Effect, Event, Input, Kind, Outcome, State, Submission, Wait, WorkerId};
+use std::sync::Arc;
+use std::vec;
+use std::vec::Vec;
+
+const W0: WorkerId = WorkerId(0);
+const MANY: usize = 20_000;
+
+/// Submits past the checks of the world, which walk everything each time.
+fn submit(world: &mut World, inputs: &[Cell]) -> Cell {
+    let cell = world.cells.len();
+    world.cells.push(CellState::new(inputs));
+    let input = |cell: &Cell| Input { task: world.id(*cell), there: false };
+    let submission = Submission {
+        payload: cell,
+        key: None,
+        priority: None,
+        parent: None,
+        kind: Kind(0),
+        constraint: None,
+        inputs: inputs.iter().map(input).collect(),
+        call: false,
+    };
+    let mut effects = vec![];
+    world.scheduler.handle(Event::Submit(submission), &mut effects);
+    let Effect::Submitted(id) = effects[0] else { panic!() };
+    world.cells[cell].id = Some(id);
+    cell
+}
+
+/// Handles an event past the checks. Returns the most effects of one call, and all of them.
+fn handle(world: &mut World, event: Event<Cell>) -> (usize, Vec<Effect<Cell>>) {
+    let mut effects = vec![];
+    world.scheduler.handle(event, &mut effects);
+    let mut most = effects.len();
+    while world.scheduler.has_more() {
+        let before = effects.len();
+        world.scheduler.handle(Event::Continue, &mut effects);
+        most = most.max(effects.len() - before);
+    }
+    (most, effects)
+}
+
+fn finish(world: &mut World, cell: Cell, outcome: Outcome) -> (usize, Vec<Effect<Cell>>) {
+    if !matches!(state(world, cell), State::Running { .. }) {
+        handle(world, Event::Pull(W0));
+    }
+    let State::Running { worker } = state(world, cell) else { panic!("it does not run") };
+    let task = world.id(cell);
+    handle(world, Event::Finish { worker: Some(worker), task, outcome, took: 100_000 })
+}
+
+fn state(world: &World, cell: Cell) -> State {
+    world.scheduler.state(world.id(cell)).unwrap()
+}
+
+#[test]
+fn a_long_chain_is_revived_in_portions() {
+    let mut world = World::new(1, 256);
+    let first = submit(&mut world, &[]);
+    let mut last = first;
+    for _ in 0..MANY {
+        last = submit(&mut world, &[last]);
+    }
+    finish(&mut world, first, Outcome::Failed);
+    assert_eq!(state(&world, last), State::Failed);
+    let event = Event::Retry(world.id(last));
+    let (most, effects) = handle(&mut world, event);
+    assert!(most <= 256, "{most} transitions in one call");
+    let resets = effects.iter().filter(|effect| matches!(effect, Effect::Reset(_))).count();
+    assert_eq!(resets, MANY + 1);
+    world.scheduler.check().unwrap();
+    assert_eq!(state(&world, last), State::Waiting { unfinished: 1 });
+    assert_eq!(state(&world, first), State::Ready);
+}
+
+#[test]
+fn what_happens_while_a_chain_is_revived_counts() {
+    for what in 0..4 {
+        let mut world = World::new(1, 256);
+        let first = submit(&mut world, &[]);
+        let slow = submit(&mut world, &[]);
+        let mut chain = vec![submit(&mut world, &[first, slow])];
+        for _ in 0..600 {
+            chain.push(submit(&mut world, &[*chain.last().unwrap()]));
+        }
+        finish(&mut world, first, Outcome::Failed);
+        let last = *chain.last().unwrap();
+        let mut effects = vec![];
+        world.scheduler.handle(Event::Retry(world.id(last)), &mut effects);
+        assert!(world.scheduler.has_more(), "it takes several calls");
+        world.scheduler.check().unwrap();
+        let event = match what {
+            0 => Event::Cancel(world.id(chain[300])),
+            1 => Event::Release(world.id(last)),
+            2 => Event::Pull(W0),
+            _ => Event::Close,
+        };
+        world.scheduler.handle(event, &mut effects);
+        world.scheduler.check().unwrap();
+        while world.scheduler.has_more() {
+            world.scheduler.handle(Event::Continue, &mut effects);
+            world.scheduler.check().unwrap();
+        }
+        let shown = world.scheduler.state(world.id(last));
+        match what {
+            0 | 3 => assert_eq!(shown, Some(State::Cancelled)),
+            1 => assert_eq!(shown, None),
+            _ => assert_eq!(shown, Some(State::Waiting { unfinished: 1 })),
+        }
+    }
+}
+
+#[test]
+fn many_dependents_are_retried_in_as_many_steps() {
+    let mut world = World::new(2, 256);
+    let (fails, slow) = (submit(&mut world, &[]), submit(&mut world, &[]));
+    handle(&mut world, Event::Pull(W0));
+    handle(&mut world, Event::Pull(WorkerId(1)));
+    let dependents: Vec<Cell> = (0..MANY).map(|_| submit(&mut world, &[fails, slow])).collect();
+    finish(&mut world, fails, Outcome::Failed);
+    for cell in &dependents {
+        let event = Event::Retry(world.id(*cell));
+        let mut effects = vec![];
+        world.scheduler.handle(event, &mut effects);
+        assert!(effects.len() <= 2 && !world.scheduler.has_more());
+    }
+    world.scheduler.check().unwrap();
+    // Each is told twice by the slow one, and is ready once.
+    finish(&mut world, slow, Outcome::Done);
+    world.scheduler.check().unwrap();
+    assert!(dependents.iter().all(|cell| matches!(state(&world, *cell), State::Waiting { .. })));
+    finish(&mut world, fails, Outcome::Done);
+    world.scheduler.check().unwrap();
+    assert!(dependents.iter().all(|cell| state(&world, *cell) == State::Ready));
+}
+
+#[test]
+fn a_task_told_twice_by_one_input_waits_for_the_others() {
+    let mut world = World::new(1, 256);
+    let inputs: Vec<Cell> = (0..5).map(|_| world.submit(None, None, None, 0, &[])).collect();
+    let joins = world.submit(None, None, None, 0, &inputs);
+    for _ in 0..3 {
+        world.next(W0);
+        world.finish(W0, Outcome::Failed, 100_000);
+        assert_eq!(world.cells[joins].shows, Shows::Failed);
+        world.event(Event::Retry(world.id(joins)));
+    }
+    for _ in &inputs {
+        assert_eq!(world.cells[joins].shows, Shows::Pending);
+        assert!(matches!(state(&world, joins), State::Waiting { .. }));
+        world.next(W0);
+        world.finish(W0, Outcome::Done, 100_000);
+    }
+    assert!(matches!(state(&world, joins), State::Ready | State::Running { .. }));
+}
+
+#[test]
+fn a_task_polls_what_depends_on_very_many_without_a_look_at_them() {
+    let mut world = World::new(1, 256);
+    let polls = submit(&mut world, &[]);
+    handle(&mut world, Event::Pull(W0));
+    let after = submit(&mut world, &[polls]);
+    let mut last = submit(&mut world, &[]);
+    for _ in 0..MANY {
+        last = submit(&mut world, &[last]);
+    }
+    submit(&mut world, &[after, last]);
+    FOLLOWED.set(0);
+    handle(&mut world, Event::Join(crate::GroupId(0)));
+    let wait = Wait { tasks: Arc::new([world.id(last)].into()), all: true };
+    for times in 0..10 {
+        let (_, effects) = handle(&mut world, Event::Park { worker: W0, wait: wait.clone() });
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Refused(_))), "{times}");
+        handle(&mut world, Event::Resume(W0));
+        assert_eq!(state(&world, polls), State::Parked { worker: W0 });
+        // The other worker was granted the slot, finds that it is wanted back, and sleeps.
+        handle(&mut world, Event::Pull(WorkerId(1)));
+        assert_eq!(state(&world, polls), State::Running { worker: W0 });
+    }
+    assert!(FOLLOWED.get() < 100, "{} tasks were looked at", FOLLOWED.get());
+    world.scheduler.check().unwrap();
+}

@@ -1,0 +1,141 @@
+"""Futures and graphs that go: in a loop, however deep, and without stopping other threads."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from azolla import Client, Future, wait
+
+LIMIT = 60
+LONG = 30_000
+WIDE = 50_000
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with Client(threads_per_worker=2, processes=False, dashboard_address=None) as client:
+        yield client
+
+
+class Link:
+    """A result that holds the future of the task that goes on."""
+
+    def __init__(self, following: Future[Any]) -> None:
+        self.following = following
+
+
+class Box:
+    """What is in it is no argument of the task."""
+
+    def __init__(self, inside: Future[Any]) -> None:
+        self.inside = inside
+
+
+def in_an_object(box: Box) -> Link:
+    return Link(box.inside)
+
+
+def itself(box: Box) -> Future[Any]:
+    return box.inside
+
+
+@pytest.mark.parametrize("result", [in_an_object, itself])
+def test_a_long_chain_of_results_is_dropped(client: Client, result: Callable[[Box], Any]) -> None:
+    held: Any = client.submit(int, pure=False)
+    for _ in range(LONG):
+        held = client.submit(result, Box(held), pure=False)
+    wait(held, LIMIT)
+    # On a thread that has little stack.
+    box = [held]
+    del held
+    size = threading.stack_size(256 * 1024)
+    try:
+        thread = threading.Thread(target=box.clear)
+        thread.start()
+    finally:
+        threading.stack_size(size)
+    thread.join()
+    assert client.submit(int, pure=False).result(LIMIT) == 0
+
+
+@contextmanager
+def counts_turns() -> Iterator[list[int]]:
+    """Counts how often another thread has its turn meanwhile."""
+    turns, over, begun = [0], threading.Event(), threading.Event()
+
+    def take_turns() -> None:
+        while not over.is_set():
+            turns[0] += 1
+            begun.set()
+            time.sleep(0)  # gives the GIL back, so that each turn needs another thread to let go of it
+
+    thread = threading.Thread(target=take_turns)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    begun.wait(LIMIT)
+    try:
+        yield turns
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+
+
+def test_one_cancel_of_a_wide_graph_lets_other_threads_go_on(client: Client) -> None:
+    gate = threading.Event()
+    root = client.submit(gate.wait, pure=False)
+    wide = client.map(lambda _, n: n, [root] * WIDE, range(WIDE), pure=False)
+    with counts_turns() as turns:
+        before = turns[0]
+        root.cancel()
+        taken = turns[0] - before
+    assert taken > 10, f"{taken} turns during one cancel of {WIDE} tasks"
+    gate.set()
+    assert wide[-1].cancelled()
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_dropping_very_many_futures_lets_other_threads_go_on(client: Client, ended: bool) -> None:
+    gate = threading.Event()
+    held = [client.submit(gate.wait, pure=False) for _ in range(0 if ended else 2)]
+    futures = client.map(abs, range(WIDE), pure=False)
+    if ended:
+        client.gather(futures)
+    with counts_turns() as turns:
+        before = turns[0]
+        futures.clear()
+        taken = turns[0] - before
+    assert taken > 10, f"{taken} turns during one drop of {WIDE} futures"
+    gate.set()
+    del held
+
+
+def test_a_task_that_waits_for_its_retry_does_not_run(client: Client) -> None:
+    gates = [threading.Event() for _ in range(3)]
+    begun = threading.Event()
+
+    def blocks() -> None:
+        begun.set()
+        gates[0].wait(LIMIT)
+
+    with Client(threads_per_worker=1, processes=False, dashboard_address=None) as single:
+        tried: list[Future[Any]] = []
+
+        def fails_once() -> int:
+            if not tried:
+                tried.append(single.submit(blocks, priority=10, pure=False))
+                raise ValueError("not yet")
+            return 1
+
+        future = single.submit(fails_once, retries=1, pure=False)
+        assert begun.wait(LIMIT)
+        assert "running" not in repr(future)
+        gates[0].set()
+        assert future.result(LIMIT) == 1

@@ -206,6 +206,9 @@ impl<'a, 'py> Walk<'a, 'py> {
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let mut items: Option<Vec<_>> = None;
         for (index, item) in call.iter_borrowed().enumerate().skip(1) {
+            if is_plain(&item) {
+                continue;
+            }
             let new = self.value(&item)?.unwrap_or_else(|| py_none(&item));
             if !new.is(item) {
                 items.get_or_insert_with(|| call.iter().collect())[index] = new;
@@ -221,6 +224,9 @@ impl<'a, 'py> Walk<'a, 'py> {
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let mut changed = None;
         for (name, item) in keywords {
+            if is_plain(&item) {
+                continue;
+            }
             let new = self.value(&item)?.unwrap_or_else(|| py_none(&item));
             if !new.is(&item) {
                 let changed = match &changed {

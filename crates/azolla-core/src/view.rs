@@ -17,6 +17,10 @@ pub struct Counts {
     pub submitted: u64,
     /// Tasks that have ended, with a result, an error or a cancellation.
     pub settled: u64,
+    /// Of these: tasks that ended with an error.
+    pub failed: u64,
+    /// Of these: tasks that were cancelled.
+    pub cancelled: u64,
     /// Tasks submitted and not ended.
     pub live: u64,
     /// The most that were live at once.
@@ -64,9 +68,12 @@ impl<P: Clone> Scheduler<P> {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let tally = self.workers.tally();
+        let sum = |f: fn(&Branch) -> u64| self.growth.branches.iter().map(f).sum();
         Counts {
             submitted: self.totals.submitted,
             settled: self.totals.settled,
+            failed: sum(|branch| branch.failed),
+            cancelled: sum(|branch| branch.cancelled),
             live: self.totals.live,
             peak_live: self.totals.peak_live,
             kept: self.tasks.len(),

@@ -103,6 +103,10 @@ pub(crate) fn gathered<'a, T: Send + Sync + 'static>(
     let failed =
         |future: &&Future<T>| matches!(future.status(), Status::Failed | Status::Cancelled);
     if let Some(failed) = futures.iter().find(|future| failed(future)) {
+        // The caller is told of one failure. It has asked for all, and is told of no other.
+        for future in futures {
+            future.cell.header().see_failure();
+        }
         // The task is pending again if it was retried at this moment.
         return failed.now().map(|outcome| outcome.map(|_| Vec::new())).filter(Result::is_err);
     }

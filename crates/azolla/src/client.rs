@@ -259,6 +259,8 @@ impl Client {
         Counters {
             submitted: counts.submitted,
             settled: counts.settled,
+            failed: counts.failed,
+            cancelled: counts.cancelled,
             live: counts.live,
             peak_live: counts.peak_live,
             kept: counts.kept as u64,
@@ -360,6 +362,10 @@ pub struct Counters {
     pub submitted: u64,
     /// Tasks that have ended, however.
     pub settled: u64,
+    /// Of these, tasks that ended with an error, their own or that of an input.
+    pub failed: u64,
+    /// Of these, tasks that were cancelled.
+    pub cancelled: u64,
     /// Tasks submitted and not ended.
     pub live: u64,
     /// The most that were live at once.

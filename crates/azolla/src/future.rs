@@ -59,13 +59,17 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// The task's status now.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.cell.header().status()
+        let status = self.cell.header().status();
+        if status == Status::Failed {
+            self.cell.header().see_failure();
+        }
+        status
     }
 
     /// Returns true if the task has ended, with or without a result.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.status() != Status::Pending
+        self.cell.header().is_settled()
     }
 
     /// Waits for the result. Inside a task this lends the task's slot meanwhile.
@@ -142,6 +146,7 @@ impl<T: Send + Sync + 'static> Future<T> {
         match self.status() {
             Status::Pending => None,
             Status::Cancelled => Some(Err(Error::Cancelled { key: self.key() })),
+            // `status` has noted that a failure is seen.
             Status::Finished | Status::Failed => {
                 self.cell.outcome().map(|outcome| outcome.map_err(Error::clone))
             }

@@ -199,6 +199,8 @@ def _sorted(futures: list[Future[Any]]) -> DoneAndNotDoneFutures[Any]:
 def fire_and_forget(obj: Any) -> None:
     """Makes tasks run to their ends even if no future on them is left. Their results are not kept.
 
+    If one fails, the logger `"azolla"` says so, with the task's key, its call and the exception.
+
     Args:
         obj: A future, or futures nested as for `gather`.
 

@@ -8,7 +8,6 @@ import asyncio
 import atexit
 import contextlib
 import gc
-import logging
 import math
 import os
 import secrets
@@ -31,6 +30,7 @@ from azolla._base.time import Timeout
 from azolla._cluster.dashboard import Dashboarded
 from azolla._cluster.everywhere import tear_down
 from azolla._cluster.loops import Looped
+from azolla._cluster.logs import Logging
 from azolla._cluster.notes import Notes, listen
 from azolla._cluster.workers import Worker
 from azolla._run import worker_loop as _worker
@@ -39,8 +39,6 @@ from azolla._run.transitions import Listeners
 
 if TYPE_CHECKING:
     from azolla._azolla import _Client as Client
-
-logger = logging.getLogger("azolla")
 
 _numbers = count(1)
 #: The open clusters, by number. It is a dictionary because copying one is a single step, which no other thread can
@@ -97,7 +95,7 @@ class _Stoppable(Protocol):
     def stop(self, patience: float) -> None: ...
 
 
-class LocalCluster(Dashboarded, Looped, ClusterCore):
+class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
     """Workers in this process, for any number of clients.
 
     `Client()` makes a cluster of its own. A cluster that is made separately exists before its clients and after them.
@@ -172,7 +170,6 @@ class LocalCluster(Dashboarded, Looped, ClusterCore):
         #: The clients that have joined and not left, the latest last.
         self._clients: dict[int, weakref.ref[Client]] = {}
         self._workers = {worker: Worker(self, worker, threads, amounts[worker]) for worker in range(workers)}
-        #: The constraints that no worker can meet and that a warning has named: each is warned of once.
         self._unrunnable: set[str] = set()
         #: The published datasets by name, the metadata and events, and the workers' plugins by name.
         self._datasets: dict[Any, Any] = {}
@@ -246,6 +243,7 @@ class LocalCluster(Dashboarded, Looped, ClusterCore):
         _leave.abandon(self._threads)
         for client in clients:
             client._callback_thread.stop(max(0.0, deadline - time.monotonic()))
+        self._stop_logging(max(0.0, deadline - time.monotonic()))
         self._join_dashboard(max(0.0, deadline - time.monotonic()))
 
     def __enter__(self) -> "LocalCluster":
@@ -277,6 +275,7 @@ class LocalCluster(Dashboarded, Looped, ClusterCore):
             # The threads hold no reference to the cluster and end by themselves. A finalizer must not wait for them.
             for loop in self._loops():
                 loop.stop(0.0)
+            self._stop_logging(0.0)
 
     def __reduce__(self) -> Any:
         raise TypeError("a LocalCluster cannot be pickled; call get_client() in the task instead")
@@ -381,23 +380,6 @@ class LocalCluster(Dashboarded, Looped, ClusterCore):
         if not names:
             return None
         return [worker.name for worker in known if names & {worker.name, worker.address, str(worker.name)}]
-
-    def _warn_unrunnable(self, workers: Any, resources: Any) -> None:
-        """Warns, once for each combination, that no worker can ever run tasks submitted with these constraints."""
-        asked = {"workers": workers, "resources": resources}
-        what = ", ".join(f"{name}={value!r}" for name, value in asked.items() if value is not None)
-        if what not in self._unrunnable:
-            self._unrunnable.add(what)
-            message = f"no worker of this cluster can run tasks with {what}: they wait until they are cancelled"
-            logger.warning(message)
-            self._log_event("no-worker", {"message": message, **asked})
-
-    def _warn_costly(self, name: str, hashing: float, task: float) -> None:
-        """Warns that it takes longer to hash a pure function at its submit than to run its tasks."""
-        logger.warning(
-            f"to hash {name} takes {hashing * 1e3:.1f} ms at each submit, and its tasks take {task * 1e3:.1f} ms: it names "
-            "or closes over large values. Pass these as futures (scatter), or submit with pure=False"
-        )
 
     @property
     def scheduler_info(self) -> dict[str, Any]:

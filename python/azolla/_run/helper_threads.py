@@ -132,7 +132,7 @@ class LoopThread:
 
 
 class CallbackThread:
-    """A thread that calls a client's done-callbacks, one after the other."""
+    """A thread that makes calls one after the other: a client's done-callbacks, a cluster's log."""
 
     def __init__(self, name: str) -> None:
         self._queue: queue.SimpleQueue[tuple[Callable[[Any], object], Any] | None] = queue.SimpleQueue()
@@ -144,6 +144,10 @@ class CallbackThread:
         """Starts the thread, unless it has been started. If the system has no thread to give, a later call tries again."""
         if not _leave.ending:
             _start_once(self._threads, self._run, self._name)
+
+    def waiting(self) -> int:
+        """Returns how many calls wait for their turn."""
+        return self._queue.qsize()
 
     def post(self, function: Callable[[Any], object], future: Any) -> None:
         """Has the thread call `function(future)`."""
@@ -169,7 +173,7 @@ class CallbackThread:
             _leave.child(error)
         if error is not None:
             # No caller could catch the error. It is reported, and the thread goes on with the next callback.
-            _show(_Unraisable(type(error), error, error.__traceback__, "Exception in a done-callback", function))
+            _show(_Unraisable(type(error), error, error.__traceback__, "Exception in a callback", function))
         return True
 
     def catch_up(self, timeout: float) -> None:

@@ -253,6 +253,8 @@ impl Core {
         let dict = PyDict::new(py);
         dict.set_item("submitted", counts.submitted)?;
         dict.set_item("settled", counts.settled)?;
+        dict.set_item("failed", counts.failed)?;
+        dict.set_item("cancelled", counts.cancelled)?;
         dict.set_item("live", counts.live)?;
         dict.set_item("peak_live", counts.peak_live)?;
         dict.set_item("kept", counts.kept)?;

@@ -117,6 +117,10 @@ pub(crate) fn raise_first_failure(py: Python<'_>, jobs: &[Arc<PyJob>]) -> PyResu
     for job in jobs {
         match job.header().status() {
             Status::Failed | Status::Cancelled => {
+                // The caller is told of one failure. It has asked for all, and is told of no other.
+                for job in jobs {
+                    job.header().see_failure();
+                }
                 if let Some(Err(failure)) = job.outcome()
                     && job.header().status() == Status::Failed
                 {

@@ -150,6 +150,15 @@ impl Future {
         Ok(job.key(py))
     }
 
+    /// Records that a caller sees that the task has failed, if it has.
+    pub(super) fn see_failure(&self) {
+        if let Some(job) = self.live()
+            && job.header().status() == Status::Failed
+        {
+            job.header().see_failure();
+        }
+    }
+
     /// Returns the status. In a forked child, that is the status at the fork.
     pub(super) fn last_status(&self) -> Option<&'static str> {
         if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
@@ -196,7 +205,10 @@ impl Drop for Future {
 pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, PyAny>> {
     match (job.header().status(), job.outcome()) {
         (Status::Finished, Some(Ok(value))) => Ok(value.bind(py).clone()),
-        (Status::Failed, Some(Err(failure))) => Err(raise(py, failure)),
+        (Status::Failed, Some(Err(failure))) => {
+            job.header().see_failure();
+            Err(raise(py, failure))
+        }
         (Status::Pending, _) => Err(PyValueError::new_err("this future has not ended")),
         _ => {
             let key = job.key_text(py);

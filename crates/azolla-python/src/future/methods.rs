@@ -70,6 +70,11 @@ impl Future {
         }
     }
 
+    /// Returns an error in the child of a fork, where a program that polls would poll for ever.
+    fn check_process(&self) -> PyResult<()> {
+        self.shared.as_ref().map_or(Ok(()), |shared| shared.check_process())
+    }
+
     /// Returns None, or an awaitable of None where callers await.
     fn ready<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static READY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -151,10 +156,8 @@ impl Future {
     /// How the task stands: `"pending"`, `"finished"`, `"error"`, `"cancelled"` or `"lost"`.
     #[getter]
     fn status(&self) -> PyResult<Option<&'static str>> {
-        // Without this check, a forked child that polls the status would poll for ever.
-        if let Some(shared) = &self.shared {
-            shared.check_process()?;
-        }
+        self.check_process()?;
+        self.see_failure();
         Ok(self.last_status())
     }
 
@@ -172,12 +175,14 @@ impl Future {
 
     /// Returns True once the task has ended, in whatever way: a future that failed or was cancelled is done too.
     fn done(&self) -> PyResult<bool> {
-        Ok(self.status()? != Some("pending"))
+        self.check_process()?;
+        Ok(self.last_status() != Some("pending"))
     }
 
     /// Returns True if the task was cancelled, or this future was released.
     fn cancelled(&self) -> PyResult<bool> {
-        Ok(self.status()? == Some("cancelled"))
+        self.check_process()?;
+        Ok(self.last_status() == Some("cancelled"))
     }
 
     /// Waits for the task, and returns its result or raises the exception that the task raised.
@@ -334,6 +339,7 @@ impl Future {
 
     /// What `exception()` returns, for a future that has ended.
     fn _exception<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.see_failure();
         let job = self.live().filter(|job| job.header().status() == Status::Failed);
         match job.as_ref().and_then(|job| job.outcome()) {
             Some(Err(failure)) => raise(py, failure).into_value(py).into_bound(py).into_any(),
@@ -343,6 +349,7 @@ impl Future {
 
     /// What `traceback()` returns, for a future that has ended.
     fn _traceback<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.see_failure();
         let job = self.live();
         match job.as_ref().and_then(|job| job.outcome()) {
             Some(Err(Failure::Raised(raised))) => raised
@@ -410,6 +417,7 @@ impl Future {
     fn __repr__(this: &Bound<'_, Self>) -> PyResult<String> {
         let (py, name) = (this.py(), this.get_type().name()?);
         let this = this.get();
+        this.see_failure();
         let mut text = format!("<{name}: ");
         let begun = this.live().is_some_and(|job| job.header().is_running());
         text += if begun { "running" } else { this.last_status().unwrap_or("no client") };

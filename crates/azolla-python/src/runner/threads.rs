@@ -3,11 +3,14 @@
 use super::worker::PyWorker;
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
-use crate::task::job::PyJob;
-use azolla::runtime::{Runner, Worker};
+use crate::session::shared::Cluster;
+use crate::task::job::{Failure, PyJob};
+use azolla::runtime::{Job, Runner, Worker};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Starts Python threads.
 pub(crate) struct Threads {
@@ -43,8 +46,29 @@ impl Runner<PyJob> for Threads {
         let_others_run();
     }
 
+    fn unseen(&self, job: &Arc<PyJob>) {
+        let cluster = self.owner.get().and_then(Weak::upgrade);
+        let _ = Python::try_attach(|py| report(py, &*cluster?, job).ok());
+    }
+
     fn asking(&self, f: &mut dyn FnMut()) {
         // `f` reads keys, which are Python objects. The thread attaches once for all of them.
         let _ = Python::try_attach(|_| f());
     }
+}
+
+/// Hands a failure that no caller will see to the cluster object, which logs it on a thread of its own.
+fn report(py: Python<'_>, cluster: &Cluster, job: &PyJob) -> PyResult<()> {
+    let cluster = cluster.object(py)?;
+    let error = match job.outcome() {
+        Some(Err(Failure::Raised(raised))) => raised.exception.bind(py).clone(),
+        Some(Err(Failure::Engine(why))) => PyString::new(py, why).into_any(),
+        _ => return Ok(()),
+    };
+    let call = job.call(py).map(|call| (call.call, call.kwargs));
+    let unseen = (job.key_text(py), job.name(), call, error);
+    if !cluster.is_none() {
+        cluster.call_method1(intern!(py, "_log_unseen"), unseen)?;
+    }
+    Ok(())
 }

@@ -5,3 +5,4 @@ mod ends;
 pub(crate) mod threads;
 #[cfg(feature = "tracing")]
 mod traced;
+mod unseen;

@@ -88,6 +88,10 @@ impl Runner<dyn Task> for Threads {
         self.0.ends.keep(handle);
         Ok(())
     }
+
+    fn unseen(&self, job: &Arc<dyn Task>) {
+        super::unseen::report(&**job);
+    }
 }
 
 impl Threads {

@@ -189,7 +189,7 @@ impl<J: Job + ?Sized> Engine<J> {
     pub fn release(&self, header: &Header) {
         let Some(task) = header.id() else { return };
         if let Some(job) = self.with(|locked| locked.release(task)) {
-            let_go(job);
+            let_go(Some(self), job);
         }
     }
 

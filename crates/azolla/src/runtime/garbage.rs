@@ -87,10 +87,16 @@ fn drop_what_waits() {
 }
 
 /// Drops a task that the scheduler has let go of, or that was cancelled. Called with nothing locked.
-pub fn let_go<J: Job + ?Sized>(job: Arc<J>) {
+pub fn let_go<J: Job + ?Sized>(engine: Option<&Engine<J>>, job: Arc<J>) {
     caught(|| {
         // A task with a result has no work left.
         if job.header().status() != Status::Finished {
+            if let Some(engine) = engine
+                && job.header().failed_unseen()
+                && !engine.is_broken()
+            {
+                caught(|| engine.runner().unseen(&job));
+            }
             job.discard();
         }
         drop(job);
@@ -227,7 +233,9 @@ impl<J: Job + ?Sized> Worker<J> {
     pub fn next_gone(&mut self) -> Option<Gone<J>> {
         let claim = self.hand.gone.pop().map(|job| (job, false));
         let (job, whole) = claim.or_else(|| Some((self.hand.garbage.pop()?, true)))?;
-        Some(Gone { job: Some(job), whole })
+        let is_told = whole && job.header().failed_unseen();
+        let engine = is_told.then(|| Arc::clone(self.engine()));
+        Some(Gone { job: Some(job), whole, engine })
     }
 }
 
@@ -236,12 +244,14 @@ pub struct Gone<J: Job + ?Sized> {
     job: Option<Arc<J>>,
     /// The scheduler has let go of the task too.
     whole: bool,
+    /// The engine, if its runner is to be told that the task failed.
+    engine: Option<Arc<Engine<J>>>,
 }
 
 impl<J: Job + ?Sized> Drop for Gone<J> {
     fn drop(&mut self) {
         match self.job.take() {
-            Some(job) if self.whole => let_go(job),
+            Some(job) if self.whole => let_go(self.engine.as_deref(), job),
             job => caught(|| drop(job)),
         }
     }

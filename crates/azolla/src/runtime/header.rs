@@ -35,6 +35,8 @@ const WOKEN: u32 = 64;
 const YIELDS: u32 = 128;
 /// A thread is reading or changing the listeners.
 const LOCKED: u32 = 256;
+/// If the task fails, a caller has seen that, or other tasks pass it on.
+const SEEN: u32 = 512;
 
 /// More than one client has submitted the task: set beside the number of the first.
 const SEVERAL_CLIENTS: u32 = 1 << 31;
@@ -277,7 +279,18 @@ impl Header {
     /// Makes a failed task pending again.
     pub(crate) fn reset(&self) {
         self.unbegin();
-        self.flags.fetch_and(!(SETTLED | FAILED), Ordering::AcqRel);
+        self.flags.fetch_and(!(SETTLED | FAILED | SEEN), Ordering::AcqRel);
+    }
+
+    /// Records that a caller has seen that the task failed, or needs not see it: the runner will not
+    /// hear of it. Returns true if that was recorded before.
+    pub fn see_failure(&self) -> bool {
+        self.flags.fetch_or(SEEN, Ordering::Relaxed) & SEEN != 0
+    }
+
+    /// Returns true if the task has failed, and no caller has seen that.
+    pub(crate) fn failed_unseen(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & (CANCELLED | FAILED | SEEN) == FAILED
     }
 
     /// Marks the task as watched. Returns the status from before.

@@ -71,6 +71,11 @@ pub trait Runner<J: Job + ?Sized>: Send + Sync {
     /// tasks. A runner may let other threads go on.
     fn breathe(&self) {}
 
+    /// A task has failed, and no caller will see that: it has no future any more and no dependent,
+    /// and nothing has asked for its error. Called with nothing locked, on the thread that let go of
+    /// the task.
+    fn unseen(&self, _job: &Arc<J>) {}
+
     /// Calls `f`, which asks many jobs for their keys. A runner may do once, around `f`, what makes
     /// that cheaper.
     fn asking(&self, f: &mut dyn FnMut()) {

@@ -176,6 +176,11 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     if let Some(failure) = cause.failure() {
                         payload.fail(failure);
                     }
+                    // The first dependent carries the failure on: of each failure the runner hears
+                    // once at most.
+                    if cause.header().see_failure() {
+                        payload.header().see_failure();
+                    }
                     payload.header().settle_quietly(Status::Failed);
                     note_end(self.engine, &*payload);
                     state.after.settled.push(payload);
@@ -459,7 +464,7 @@ impl<J: Job + ?Sized> After<J> {
             }
             caught(|| drop(job));
         }
-        self.trash.drain(..).for_each(let_go);
+        self.trash.drain(..).for_each(|job| let_go(Some(engine), job));
     }
 }
 

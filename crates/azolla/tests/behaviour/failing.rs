@@ -1,6 +1,6 @@
 //! Failures: what is said, where it arrives, and that nothing else is harmed.
 
-use crate::{Dropped, Gate, client, own, soon};
+use crate::{Dropped, Gate, assert_empty, client, own, soon};
 use azolla::{Error, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -134,5 +134,84 @@ fn an_iterator_that_panics_in_map_leaves_nothing() {
         client.map(|n: i32| n, items);
     }));
     assert!(mapped.is_err());
-    crate::assert_empty(&client);
+    assert_empty(&client);
+}
+
+/// The programs of the test below, each of which leaves a failure that nothing shows.
+fn leaves_a_failure(how: &str) {
+    let client = client(1);
+    match how {
+        "forgotten" => client.task().key("moss").try_submit(|| Err::<(), _>("too dry")).forget(),
+        "dropped" => {
+            let (gate, entered) = (Gate::default(), Gate::default());
+            let (held, enters) = (gate.clone(), entered.clone());
+            let work = move || -> Result<(), &str> {
+                enters.open();
+                held.pass();
+                Err("too dry")
+            };
+            let future = client.task().key("moss").try_submit(work);
+            entered.pass();
+            drop(future);
+            gate.open();
+        }
+        "passed on" => {
+            let bad = client.task().key("moss").try_submit(|| Err::<(), _>("too dry"));
+            for _ in 0..3 {
+                client.submit_with(&bad, |()| ()).forget();
+            }
+        }
+        "seen" => {
+            let bad = client.task().key("moss").try_submit(|| Err::<(), _>("too dry"));
+            assert!(bad.result().is_err());
+            let others: Vec<_> =
+                (0..3).map(|_| client.try_submit(|| Err::<(), _>("too dry"))).collect();
+            assert!(client.gather(&others).is_err());
+        }
+        _ => panic!("no such program"),
+    }
+    assert_empty(&client);
+}
+
+/// What a process of its own writes: the standard error output belongs to all tests of this one.
+fn said_by(how: &str) -> String {
+    let test = "failing::a_failure_that_no_future_shows_is_said_once";
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture"]).env("AZOLLA_LEAVES_A_FAILURE", how);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_failure_that_no_future_shows_is_said_once() {
+    if let Ok(how) = std::env::var("AZOLLA_LEAVES_A_FAILURE") {
+        return leaves_a_failure(&how);
+    }
+    let once = |text: &str| text.matches("task moss failed: too dry").count() == 1;
+    for how in ["forgotten", "dropped"] {
+        let said = said_by(how);
+        assert!(said.contains("no future shows that task moss (moss) has failed"), "{said}");
+        assert!(once(&said), "{said}");
+    }
+    let said = said_by("passed on");
+    assert!(once(&said), "{said}");
+    assert!(!said_by("seen").contains("no future shows"));
+}
+
+#[test]
+fn counters_tell_of_failures_and_cancellations() {
+    let client = client(1);
+    let bad = client.try_submit(|| "x".parse::<i32>());
+    let after = client.submit_with(&bad, |n| n + 1);
+    assert!(after.result().is_err());
+    let gate = Gate::default();
+    let held = gate.clone();
+    let running = client.submit(move || held.pass());
+    client.submit(|| 1).cancel();
+    gate.open();
+    running.result().unwrap();
+    soon("all have ended", || client.counters().live == 0);
+    let counters = client.counters();
+    assert_eq!((counters.settled, counters.failed, counters.cancelled), (4, 2, 1));
 }

@@ -1,0 +1,100 @@
+"""What a cluster logs by itself: failures that no caller will see, and tasks that no worker can run.
+
+A logging handler is the user's code, and the text of an exception and of arguments is made by the user's code too. So
+failures are logged on a thread of their own, which starts when the first is there.
+"""
+
+import contextlib
+import logging
+import reprlib
+from typing import Any
+
+from azolla._run.helper_threads import CallbackThread
+
+logger = logging.getLogger("azolla")
+
+#: The most failures that wait to be logged. What comes on top is counted.
+MOST = 1000
+
+#: A failure: the task's key, its function's name, the arguments by place and by name if they are still there, and the
+#: exception, or a text where the engine has broken down.
+Unseen = tuple[str, str, tuple[tuple[Any, ...], dict[str, Any] | None] | None, BaseException | str]
+
+
+class Logging:
+    """The part of `LocalCluster` that logs."""
+
+    name: str
+    _helpers: dict[str, Any]
+    #: The constraints that no worker can meet and that a warning has named: each is warned of once.
+    _unrunnable: set[str]
+
+    def _log_event(self, topic: str, msg: Any) -> None:
+        raise NotImplementedError
+
+    def _warn_unrunnable(self, workers: Any, resources: Any) -> None:
+        """Warns, once for each combination, that no worker can ever run tasks submitted with these constraints."""
+        asked = {"workers": workers, "resources": resources}
+        what = ", ".join(f"{name}={value!r}" for name, value in asked.items() if value is not None)
+        if what not in self._unrunnable:
+            self._unrunnable.add(what)
+            message = f"no worker of this cluster can run tasks with {what}: they wait until they are cancelled"
+            logger.warning(message)
+            self._log_event("no-worker", {"message": message, **asked})
+
+    def _warn_costly(self, name: str, hashing: float, task: float) -> None:
+        """Warns that it takes longer to hash a pure function at its submit than to run its tasks."""
+        logger.warning(
+            f"to hash {name} takes {hashing * 1e3:.1f} ms at each submit, and its tasks take {task * 1e3:.1f} ms: it names "
+            "or closes over large values. Pass these as futures (scatter), or submit with pure=False"
+        )
+
+    def _log_unseen(self, *unseen: Any) -> None:
+        """Logs a failure that no future shows and nothing has asked for."""
+        thread: CallbackThread | None = self._helpers.setdefault("log", CallbackThread(f"{self.name}-log"))
+        if thread is None:
+            return  # the cluster is closed
+        if thread.waiting() >= MOST:
+            self._helpers["log_left_out"] = self._helpers.get("log_left_out", 0) + 1
+            return
+        # No thread can be started any more when the interpreter is ending.
+        with contextlib.suppress(RuntimeError):
+            thread.post(_log_unseen, unseen)
+
+    def _stop_logging(self, patience: float) -> None:
+        thread: CallbackThread | None = self._helpers.get("log")
+        self._helpers["log"] = None
+        if thread is not None:
+            left_out = self._helpers.pop("log_left_out", 0)
+            if left_out:
+                thread.post(_log_left_out, left_out)
+            thread.stop(patience)
+
+
+def _log_unseen(unseen: Unseen) -> None:
+    key, name, call, error = unseen
+    what = f"{name}(...)" if call is None else f"{name}({_arguments(*call)})"
+    if isinstance(error, str):
+        logger.error("task %s failed, and no future shows it: %s\n%s", key, what, error)
+    else:
+        exc_info = (type(error), error, error.__traceback__)
+        logger.error("task %s failed, and no future shows it: %s", key, what, exc_info=exc_info)
+
+
+def _log_left_out(count: int) -> None:
+    logger.error("%d more tasks failed, and no future shows it: there were too many at once to log each", count)
+
+
+def _arguments(call: tuple[Any, ...], kwargs: dict[str, Any] | None) -> str:
+    """Returns the arguments as a call shows them, cut short."""
+    shown = [_short(argument) for argument in call[1:]]
+    shown += [f"{name}={_short(argument)}" for name, argument in (kwargs or {}).items()]
+    text = ", ".join(shown)
+    return text if len(text) <= 500 else f"{text[:500]}..."
+
+
+def _short(value: Any) -> str:
+    try:
+        return reprlib.repr(value)
+    except BaseException:  # the value's own `__repr__` may raise anything
+        return f"<{type(value).__name__}>"

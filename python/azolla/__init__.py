@@ -29,6 +29,7 @@ from azolla._base.errors import (
     WaitCycleError,
 )
 from azolla._client.as_completed import as_completed
+from azolla._client.awaited import AsyncClient
 from azolla._client.client import Client
 from azolla._client.executor import ClientExecutor
 from azolla._client.functions import (
@@ -64,6 +65,7 @@ __all__ = [
     "Actor",
     "ActorFuture",
     "ActorLostError",
+    "AsyncClient",
     "AzollaError",
     "BaseActorFuture",
     "CancelledError",

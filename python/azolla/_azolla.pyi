@@ -124,6 +124,9 @@ class Future(Generic[_T_co]):
         A task that waits or runs is pending. A future that was released reads cancelled, and a future made from a key
         that no task has reads lost. The status is None where the future was unpickled without a client.
 
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
+
         >>> future = client.submit(int, "seven")
         >>> future.exception()
         ValueError("invalid literal for int() with base 10: 'seven'")
@@ -145,6 +148,9 @@ class Future(Generic[_T_co]):
     def done(self) -> bool:
         """Returns True once the task has ended, in whatever way: a future that failed or was cancelled is done too.
 
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
+
         >>> future = client.submit(pow, 2, 10)
         >>> _ = wait(future)
         >>> future.done()
@@ -153,6 +159,9 @@ class Future(Generic[_T_co]):
 
     def cancelled(self) -> bool:
         """Returns True if the task was cancelled, or this future was released.
+
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
 
         >>> future = client.submit(pow, 2, 10)
         >>> future.release()
@@ -231,6 +240,9 @@ class Future(Generic[_T_co]):
             msg: Taken as Dask takes it.
             force: True cancels the task for all clients.
 
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
+
         >>> future = client.submit(pow, 2, 10)
         >>> future.cancel()
         >>> future.status
@@ -280,6 +292,10 @@ class Future(Generic[_T_co]):
         Args:
             fn: What to call.
 
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
+            ValueError: The future was unpickled where there was no client.
+
         >>> from queue import Queue
         >>> seen = Queue()
         >>> client.submit(pow, 2, 10).add_done_callback(lambda future: seen.put(future.result()))
@@ -310,6 +326,7 @@ class Future(Generic[_T_co]):
     def __deepcopy__(self, _memo: Any) -> Self: ...
     def _retry(self) -> None: ...
     def _exception(self) -> BaseException | None: ...
+    def _words(self) -> tuple[str, str | None]: ...
     def _traceback(self) -> TracebackType | None: ...
 
 @final
@@ -529,10 +546,13 @@ class Core:
         """Returns how many tasks there are and were, and how many threads.
 
         Returns:
-            Of the tasks: `submitted` ever; `settled`, which have ended in whatever way; `live`, which have not ended,
-            and `peak_live`, the most of them at once; `kept`, the live ones and those whose result a future or another
-            task needs. Of the live ones: `ready` to run, `running`, and `parked`, which wait without a slot. Of the
-            threads: `threads` that run tasks.
+            Of the tasks: `submitted` ever; `settled`, which have ended in whatever way, and of these `failed` and
+            `cancelled`; `live`, which have not ended, and `peak_live`, the most of them at once; `kept`, the live ones and
+            those whose result a future or another task needs. Of the live ones: `ready` to run, `running`, and `parked`,
+            which wait without a slot. Of the threads: `threads` that run tasks.
+
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
 
         >>> futures = client.map(abs, range(-10, 0))
         >>> client.gather(futures[:2])
@@ -589,6 +609,9 @@ class Endings:
     def has_ready(self) -> bool:
         """Returns True if the next future would come at once.
 
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
+
         >>> endings = as_completed(client.map(abs, [-1, -2]))
         >>> [_, _] = endings
         >>> endings.has_ready()
@@ -604,6 +627,9 @@ class Endings:
 
     def clear(self) -> None:
         """Forgets all futures that are still to come.
+
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
 
         >>> endings = as_completed(client.map(abs, [-1, -2]))
         >>> endings.clear()
@@ -771,7 +797,7 @@ def tokenize(*args: Any, **kwargs: Any) -> str:
 class Dashboard:
     """A dashboard's server. It runs on a thread of its own."""
 
-    def __new__(cls, cluster: ClusterCore, address: str, name: str) -> Dashboard: ...
+    def __new__(cls, cluster: ClusterCore, address: str, name: str, private: bool) -> Dashboard: ...
     @property
     def link(self) -> str:
         """The address of the page, with the token."""

@@ -51,13 +51,15 @@ def test_a_context_manager() -> None:
     assert asyncio.run(run()).status == "closed"
 
 
-def test_a_client_that_is_not_asynchronous_in_async_with() -> None:
+def test_a_client_that_is_not_asynchronous_in_async_with(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
-        async with Client(processes=False, threads_per_worker=1) as client:
+        client = await Client(processes=False, threads_per_worker=1)
+        async with client:
             assert client.submit(inc, 1).result() == 2
         assert client.status == "closed"
 
     asyncio.run(run())
+    assert [record.levelname for record in caplog.records if "asynchronous=True" in record.message] == ["WARNING"] * 2
 
 
 def test_an_asynchronous_one_in_with() -> None:

@@ -134,7 +134,7 @@ def test_what_it_says_of_itself() -> None:
         for shown in (repr(client), repr(client.cluster), client._repr_html_(), client.cluster._repr_html_()):
             assert info["address"] in shown
             assert " GiB" in shown or " MiB" in shown
-            assert str(client.dashboard_link) in shown.replace("&amp;", "&")
+            assert str(client.dashboard_link).partition("?")[0] in shown
 
 
 def test_arguments_that_ask_for_what_is_so_anyway() -> None:

@@ -92,7 +92,7 @@ def test_repr(client: Client, gate: Gate) -> None:
     client.gather(busy)
     bad = client.submit(fail, key="bad")
     assert bad.exception() is not None
-    assert repr(bad) == "<Future: error, key: bad>"
+    assert repr(bad) == "<Future: error, exception: ValueError('no'), key: bad>"
     bad.cancel()
     assert repr(bad) == "<Future: cancelled, key: bad>"
 

@@ -218,6 +218,13 @@ def test_a_failure_that_was_seen_is_not_logged(
     records.none_so_far(client)
 
 
+def test_a_failure_that_goes_while_another_is_raised_leaves_that_alone(client: Client, records: Records) -> None:
+    # The futures go as the exception leaves `result`, and with them what failed beside the first.
+    with pytest.raises(ValueError):
+        client.submit(sum, client.map(fail, range(9), pure=False), pure=False).result()
+    assert "no future shows it" in records.next()[0]
+
+
 def test_another_attempt_is_another_failure(client: Client, records: Records) -> None:
     future = client.submit(fail, "no", key="one")
     assert future.exception() is not None
@@ -254,9 +261,7 @@ def test_what_cannot_be_put_into_words_is_logged_all_the_same(client: Client, re
     assert len(records.next()[0]) < 600
 
 
-def test_failures_that_are_too_many_are_counted(
-    records: Records, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failures_that_are_too_many_are_counted(records: Records, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "MOST", 3)
     emit = records.emit
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, assert_type
 
 from azolla import (
+    AsyncClient,
     Client,
     DoneAndNotDoneFutures,
     Future,
@@ -141,14 +142,35 @@ def waiting(client: Client) -> None:
 
 async def awaiting() -> bytes:
     async with Client(processes=False, asynchronous=True) as client:
-        assert_type(client, Client)
+        assert_type(client, AsyncClient)
+        itself: Client = client
+        assert itself is client
         future = client.submit(fetch, "a")
         assert_type(await future, bytes)
+        assert_type(await client.gather(future), bytes)
+        assert_type(await client.gather([future, future]), list[bytes])
+        assert_type(await client.gather({"a": future}), dict[str, bytes])
+        assert_type(await client.gather([future], errors="skip"), list[bytes])
+        assert_type(await client.scatter("a"), Future[str])
+        assert_type(await client.scatter([1]), list[Future[int]])
+        assert_type(await client.sync(fetch, "a"), bytes)
+        await client.cancel(client.map(len, ["a"]))
+        await client.run(len, "a")
         async for ended in as_completed([future]):
             assert_type(ended, Future[bytes])
         # What blocks elsewhere is said to be awaitable where the call says so itself.
         both: list[bytes] = await client.gather([future, future], asynchronous=True)
+        await awaited_itself()
         return both[0]
+
+
+async def awaited_itself() -> None:
+    made: Client = await Client(processes=False, asynchronous=True)
+    await made.close()
+    client = await Client(processes=False, asynchronous=True, set_as_default=False)
+    assert_type(client, AsyncClient)
+    assert_type(await client.gather(client.map(parse, ["a"])), list[list[float]])
+    await client.close()
 
 
 def main() -> None:

@@ -121,6 +121,12 @@ impl<P: Clone> Scheduler<P> {
         }
         let settled = growth.branches.iter().map(Branch::settled).sum::<u64>();
         ensure!(settled == totals.settled, "{settled} ended by branch, {} in all", totals.settled);
+        for branch in &growth.branches {
+            ensure!(!branch.is_to_forget(), "{branch:?} ought to have forgotten half");
+        }
+        for edge in &growth.edges {
+            ensure!(edge.lately <= edge.count, "{edge:?}: more lately than ever");
+        }
         let grown = growth.edges.iter().map(|edge| edge.count).sum::<u64>();
         ensure!(grown == totals.submitted, "{grown} by branch, {} in all", totals.submitted);
         Ok(())

@@ -41,6 +41,10 @@ pub struct Branch {
     pub failed: u64,
     /// Tasks that were cancelled.
     pub cancelled: u64,
+    /// Tasks that ended lately: about the last eighth to quarter of all, and at least the last 32.
+    pub lately: u64,
+    /// When so many have ended lately, half of them are forgotten.
+    forget_at: u64,
 }
 
 /// How many tasks have grown from one branch into another, or into itself.
@@ -54,6 +58,8 @@ pub struct Edge {
     pub to: BranchId,
     /// How many.
     pub count: u64,
+    /// How many while those of [`Branch::lately`] ended in the branch that they grew from.
+    pub lately: u64,
 }
 
 pub(crate) struct Growth {
@@ -64,6 +70,9 @@ pub(crate) struct Growth {
     last: usize,
 }
 
+/// The fewest tasks that are enough to be half forgotten.
+const LATELY: u64 = 64;
+
 /// The most edges, which also bounds the branches. A larger tree would be of no use to a reader.
 const MOST: usize = 1000;
 const _: () = assert!(MOST < 1 << 16, "a task keeps the number of its branch in 16 bits");
@@ -71,8 +80,8 @@ const _: () = assert!(MOST < 1 << 16, "a task keeps the number of its branch in 
 impl Growth {
     pub(crate) fn new() -> Self {
         let kind = Kind(u32::MAX);
-        let branch = Branch { parent: BranchId::ROOT, kind, finished: 0, failed: 0, cancelled: 0 };
-        let rest = Edge { from: BranchId::ROOT, kind, to: BranchId::REST, count: 0 };
+        let branch = Branch::new(BranchId::ROOT, kind);
+        let rest = Edge { from: BranchId::ROOT, kind, to: BranchId::REST, count: 0, lately: 0 };
         Self {
             branches: vec![branch.clone(), branch],
             edges: vec![rest],
@@ -89,6 +98,7 @@ impl Growth {
             edge = &mut self.edges[self.last];
         }
         edge.count += 1;
+        edge.lately += 1;
         edge.to
     }
 
@@ -100,11 +110,10 @@ impl Growth {
             return 0;
         }
         let to = self.above(from, kind).unwrap_or_else(|| {
-            let parent = from;
-            self.branches.push(Branch { parent, kind, finished: 0, failed: 0, cancelled: 0 });
+            self.branches.push(Branch::new(from, kind));
             BranchId(self.branches.len() as u32 - 1)
         });
-        self.edges.push(Edge { from, kind, to, count: 0 });
+        self.edges.push(Edge { from, kind, to, count: 0, lately: 0 });
         self.index.insert((from, kind), self.edges.len() as u32 - 1);
         self.edges.len() - 1
     }
@@ -124,6 +133,23 @@ impl Growth {
     /// A task of this branch has ended.
     pub(crate) fn ended(&mut self, branch: BranchId, how: State) {
         *self.count(branch, how) += 1;
+        let ended = &mut self.branches[branch.0 as usize];
+        ended.lately += 1;
+        if ended.lately == ended.forget_at {
+            self.forget_half(branch);
+        }
+    }
+
+    /// Forgets half of what has ended lately in this branch, and of what has grown from it meanwhile. So
+    /// what is left shows whether it still grows.
+    #[cold]
+    fn forget_half(&mut self, from: BranchId) {
+        let branch = &mut self.branches[from.0 as usize];
+        branch.lately /= 2;
+        branch.forget_at = LATELY.max(branch.settled() / 4);
+        for edge in self.edges.iter_mut().filter(|edge| edge.from == from) {
+            edge.lately /= 2;
+        }
     }
 
     /// Takes back the count of a task that had ended so.
@@ -147,6 +173,16 @@ impl Growth {
 }
 
 impl Branch {
+    fn new(parent: BranchId, kind: Kind) -> Self {
+        let (finished, failed, cancelled) = (0, 0, 0);
+        Self { parent, kind, finished, failed, cancelled, lately: 0, forget_at: LATELY }
+    }
+
+    /// Returns true if it has too much in mind that ended lately, which must never be.
+    pub(crate) fn is_to_forget(&self) -> bool {
+        self.lately >= self.forget_at
+    }
+
     /// Returns how many of its tasks have ended.
     #[must_use]
     pub fn settled(&self) -> u64 {

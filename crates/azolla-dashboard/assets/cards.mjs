@@ -96,7 +96,7 @@ function Row(row) {
   const { name, submitted, finished, failed, cancelled, mean } = row;
   return html`<li data-name=${name}>
     <span class="name" title=${name}>${name}</span>
-    <span class="of">${count(finished + failed + cancelled)} / ${count(submitted)}${failed > 0 && html` <b class="bad">${count(failed)} failed</b>`}</span>
+    <span class="of">${count(finished + failed + cancelled)} / ${count(submitted)}${failed > 0 && html` · <b class="bad">${count(failed)} failed</b>`}</span>
     <span class="mean" title="how long one takes, in the mean">${duration(mean)}</span>
     <${Bar} ...${row} /></li>`;
 }

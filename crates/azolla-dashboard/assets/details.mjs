@@ -2,7 +2,7 @@
 
 import { Component, h } from "preact";
 import htm from "htm";
-import { Listed, Task } from "tree";
+import { Listed, Task, call } from "tree";
 import { duration } from "format";
 
 const html = htm.bind(h);
@@ -41,7 +41,7 @@ function What({ task, act, show, load }) {
   const parent = task.parent_task;
   return html`<h2>${task.key}</h2>
     <dl>
-      <dt>function</dt><dd>${task.name}</dd>
+      <dt>function</dt><dd>${call(task)}</dd>
       ${task.span && html`<dt>span</dt><dd id="span">${task.span}</dd>`}
       <dt>state</dt><dd id="state" class=${task.state === "error" ? "bad" : ""}>${task.state}</dd>
       <dt>priority</dt><dd>${task.priority}</dd>

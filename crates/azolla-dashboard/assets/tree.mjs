@@ -3,7 +3,7 @@
 import { Component, h } from "preact";
 import htm from "htm";
 import { Bar } from "cards";
-import { colour, count } from "format";
+import { colour, count, duration } from "format";
 
 const html = htm.bind(h);
 
@@ -79,12 +79,19 @@ export class Listed extends Component {
   }
 }
 
+// Its function, and what that was called with as long as that is there.
+export function call({ name, arguments: given }) {
+  return given === null ? name : `${name}(${given})`;
+}
+
 // One task, and below it, when unfolded, those that it has submitted.
 export class Task extends Component {
   render({ task, load, show }, { open }) {
     return html`<li><div class="task">
       ${load && html`<button type="button" class="fold" aria-expanded=${!!open} aria-label=${`${open ? "fold" : "unfold"} ${task.key}`} onClick=${() => this.setState({ open: !open })}>${open ? "▾" : "▸"}</button>`}
       <button type="button" class="key" onClick=${() => show(task.task)} title=${task.key}>${task.key}</button>
+      <span class="call dim" title=${call(task)}>${call(task)}</span>
+      ${task.seconds !== null && html`<span class="took dim" title="how long it has run">${duration(task.seconds)}</span>`}
       <span class=${task.state === "error" ? "bad" : "dim"}>${task.state}</span></div>
       ${open && html`<${Listed} query=${`parent=${task.number}`} none="Nothing that it has submitted is kept" load=${load} show=${show} />`}</li>`;
   }

@@ -3,10 +3,11 @@
 //! The tree of growth is taken as a branching process. How many tasks each one grows, and how long
 //! each takes, is what has been measured so far. The low end assumes that nothing more grows and
 //! times are on their low side; the high end that what has not ended grows as what has ended did,
-//! both with two standard errors on top. What cannot be told is not told: a function of which no
+//! both with two standard errors on top. If what has ended lately grew less than what ended before,
+//! that counts: so the end of growth is seen when it comes. What cannot be told is not told: a function of which no
 //! task has ended yet, or growth that has no end at the rates measured.
 
-use azolla::watch::{BranchInfo, Overview};
+use azolla::watch::{BranchInfo, Grown, Overview};
 use serde::Serialize;
 
 /// From at least to at most.
@@ -113,15 +114,25 @@ fn measure(branch: &BranchInfo) -> Measured {
 fn rates(branches: &[BranchInfo]) -> Vec<(usize, usize, f64)> {
     let mut rates = Vec::new();
     for (to, branch) in branches.iter().enumerate() {
-        for (from, count) in &branch.grown_from {
-            let (from, count) = (*from as usize, *count as f64);
-            let ended = branches[from].settled() as f64;
-            if from != 0 && ended > 0.0 {
-                rates.push((from, to, (count + 2.0 * count.sqrt()) / ended));
+        for Grown { from, count, lately } in &branch.grown_from {
+            let from = *from as usize;
+            let (ended, ended_lately) = (branches[from].settled(), branches[from].lately);
+            if from != 0 && ended > 0 {
+                // Where growth has come to its end, what ended lately shows that before all does.
+                let rate = at_most(*count, ended).min(at_most(*lately, ended_lately));
+                rates.push((from, to, rate));
             }
         }
     }
     rates
+}
+
+/// How many have grown from each that has ended, and two standard errors of it.
+fn at_most(grown: u64, ended: u64) -> f64 {
+    match ended {
+        0 => f64::INFINITY,
+        _ => (grown as f64 + 2.0 * (grown.max(1) as f64).sqrt()) / ended as f64,
+    }
 }
 
 /// Which branches tasks may still come to be in.
@@ -174,9 +185,12 @@ mod tests {
         if finished > 0 {
             durations.by_power[each.ilog2() as usize] = finished as u32;
         }
-        let (name, grown_from) = (name.into(), grown_from.to_vec());
-        let (failed, cancelled) = (0, 0);
-        BranchInfo { parent: 0, name, grown_from, finished, failed, cancelled, durations }
+        // As it went all the time, so it went lately.
+        let grown =
+            |(from, count): &(u32, u64)| Grown { from: *from, count: *count, lately: *count };
+        let (name, grown_from) = (name.into(), grown_from.iter().map(grown).collect());
+        let (failed, cancelled, lately) = (0, 0, finished);
+        BranchInfo { parent: 0, name, grown_from, finished, failed, cancelled, lately, durations }
     }
 
     fn overview(branches: Vec<BranchInfo>) -> Overview {
@@ -223,6 +237,19 @@ mod tests {
         overview.counts.detached = 100;
         let seen = estimate(&overview).seconds.unwrap();
         assert!(seen.low == 0.0 && (each..3.0 * each).contains(&seen.high), "{seen:?}");
+    }
+
+    #[test]
+    fn growth_that_has_stopped_is_seen() {
+        let none = branch("", &[], 0, 1);
+        // Each task grew one and more, until the last quarter grew none.
+        let mut crawl = branch("crawl", &[(0, 1), (1, 1000)], 800, 1000);
+        assert!(estimate(&overview(vec![none.clone(), crawl.clone()])).tasks.is_none());
+        (crawl.lately, crawl.grown_from[1].lately) = (200, 0);
+        let seen = estimate(&overview(vec![none, crawl]));
+        let tasks = seen.tasks.unwrap();
+        assert!(tasks.low == 1001.0 && (1001.0..1010.0).contains(&tasks.high), "{tasks:?}");
+        assert!(seen.seconds.is_some() && seen.unknown.is_none());
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! the host that a proxy was asked for, and a request that changes something needs the token of the link. A request
 //! that shows the token may come by any Host, so it can pass a notebook's proxy.
 
+use crate::connections::Seat;
+use crate::server::Shared;
 use axum::extract::{Request, State};
 use axum::http::header::{HeaderName, HeaderValue};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -13,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use std::io::Read;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The token. A request that shows it may change things.
 #[derive(Clone)]
@@ -43,35 +46,64 @@ impl Token {
 const TOKEN: &str = "x-azolla-token";
 const FORWARDED: &str = "x-forwarded-host";
 
-pub(crate) async fn gate(State(token): State<Token>, request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let in_query = request.uri().query().unwrap_or("").split('&');
-    let in_query = in_query.filter_map(|pair| pair.strip_prefix("token="));
-    let in_header = text(headers, &HeaderName::from_static(TOKEN));
-    let acts = request.method() != Method::GET && request.method() != Method::HEAD;
-    // A link can be followed from anywhere: what acts needs the header.
-    let known = in_header.is_some_and(|given| token.is(given))
-        || (!acts && in_query.into_iter().any(|given| token.is(given)));
-    let host = text(headers, &header::HOST).unwrap_or("");
-    // What the page is made of is the same everywhere, and is asked for without the token.
-    let public = request.uri().path().starts_with("/assets/");
-    if !known && !public && !is_local(host) {
-        return refuse("this host name is not known here: open the link that the client printed");
+pub(crate) async fn gate(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Some(seat) = request.extensions().get::<Seat>() {
+        seat.touch();
     }
-    // A proxy may say by which name it was asked; a page of another site cannot.
-    let asked = text(headers, &HeaderName::from_static(FORWARDED));
-    if let Some(origin) = text(headers, &header::ORIGIN)
-        && origin.split_once("://").is_none_or(|(_, of)| of != host && Some(of) != asked)
-    {
-        return refuse("requests from other sites are not answered");
-    }
-    if acts && !known {
-        return refuse("that needs the token of the link that the client printed");
+    let reading_needs_token = shared.reading_needs_token.load(Ordering::Acquire);
+    if let Err(why) = may_pass(&shared.token, &request, reading_needs_token) {
+        return refuse(why);
     }
     let mut response = next.run(request).await;
     protect(response.headers_mut());
     response
 }
+
+/// Returns why a request is refused, if it is.
+fn may_pass(
+    token: &Token,
+    request: &Request,
+    reading_needs_token: bool,
+) -> Result<(), &'static str> {
+    let headers = request.headers();
+    let in_query = request.uri().query().unwrap_or("").split('&');
+    let in_query = in_query.filter_map(|pair| pair.strip_prefix("token="));
+    let in_header = text(headers, &HeaderName::from_static(TOKEN));
+    let acts = request.method() != Method::GET && request.method() != Method::HEAD;
+    // A link can be followed from anywhere, so what acts needs the header.
+    let known = in_header.is_some_and(|given| token.is(given))
+        || (!acts && in_query.into_iter().any(|given| token.is(given)));
+    let host = text(headers, &header::HOST).unwrap_or("");
+    // These files are the same in every program, so they tell nothing. Modules are imported without the token.
+    let public = request.uri().path().starts_with("/assets/");
+    if !known && !public && !is_local(host) {
+        return Err("this host name is not known here: open the client's dashboard_link");
+    }
+    let says = |name, value| text(headers, &HeaderName::from_static(name)) == Some(value);
+    // A person who follows the link from another site comes so too.
+    let follows_link =
+        known && !acts && says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document");
+    if says("sec-fetch-site", "cross-site") && !follows_link {
+        return Err(OTHER_SITES);
+    }
+    // A proxy may name the host that it was asked for. A page of another site cannot.
+    let asked = text(headers, &HeaderName::from_static(FORWARDED));
+    if let Some(origin) = text(headers, &header::ORIGIN)
+        && origin.split_once("://").is_none_or(|(_, of)| of != host && Some(of) != asked)
+    {
+        return Err(OTHER_SITES);
+    }
+    if (acts || reading_needs_token && !public) && !known {
+        return Err("that needs the token: open the client's dashboard_link");
+    }
+    Ok(())
+}
+
+const OTHER_SITES: &str = "requests from other sites are not answered";
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("?"))

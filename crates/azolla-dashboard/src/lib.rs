@@ -19,6 +19,7 @@
 
 mod address;
 mod assets;
+mod connections;
 mod estimate;
 mod gate;
 mod metrics;

@@ -294,7 +294,8 @@ mod tests {
         let branch = |name: String| azolla::watch::BranchInfo {
             parent: 0,
             name: name.into(),
-            grown_from: vec![(0, 2)],
+            grown_from: vec![azolla::watch::Grown { from: 0, count: 2, lately: 2 }],
+            lately: 1,
             finished: 1,
             failed: 0,
             cancelled: 0,

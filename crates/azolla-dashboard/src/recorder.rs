@@ -17,9 +17,8 @@ const RUNS: usize = 20_000;
 const CAPACITY: usize = 1 << 16;
 /// The most tasks without a slot that are followed at once: a reader could not tell more lanes apart.
 const LANES: usize = 64;
-/// How many errors are remembered, and how much of the text of each.
+/// How many errors are remembered.
 const ERRORS: usize = 100;
-const ERROR_TEXT: usize = 20_000;
 /// How many moments of the numbers are remembered.
 const MOMENTS: usize = 1_200;
 
@@ -177,16 +176,7 @@ impl Recorder {
     pub(crate) fn add_error(&mut self, task: &TaskInfo, text: &str) {
         let task_id = crate::snapshot::id(task.task);
         self.errors.retain(|error| error.task != task_id);
-        let mut text = text.to_owned();
-        if text.len() > ERROR_TEXT {
-            let mut end = ERROR_TEXT;
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            let all = text.len();
-            text.truncate(end);
-            text.push_str(&format!("\n… cut here: {all} bytes in all"));
-        }
+        let text = crate::snapshot::cut(text);
         let key = crate::snapshot::shortened(&task.key);
         let name = crate::snapshot::shortened(&task.name);
         self.errors_seen += 1;

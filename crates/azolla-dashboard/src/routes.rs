@@ -1,20 +1,22 @@
 //! What is answered where. docs/dashboard.md tells users.
 
+use crate::connections::Seat;
 use crate::server::{Recording, Shared};
-use crate::snapshot::{Details, Task, details, parse_id, rows};
+use crate::snapshot::{Details, Task, details, listed, parse_id, rows};
 use crate::{assets, gate, metrics, report, trace};
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 use azolla::watch::BranchId;
 use azolla::watch::{Filter, TaskInfo};
-use futures_util::stream::{Stream, unfold};
+use futures_util::stream::{StreamExt, unfold};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 type Dashboard = State<Arc<Shared>>;
@@ -35,7 +37,7 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
         .route("/json/tasks", get(tasks))
         .route("/json/task/{id}", get(task))
         .route("/json/cancel/{id}", post(cancel))
-        .layer(middleware::from_fn_with_state(shared.token.clone(), gate::gate))
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), gate::gate))
         .with_state(Arc::clone(shared))
 }
 
@@ -53,9 +55,31 @@ fn missing(what: &str) -> Response {
 /// The most runs that one message brings.
 const MOST_RUNS: usize = 2_000;
 
+/// The most event streams at once. A page has one.
+const MOST_STREAMS: usize = 32;
+
+/// One of the event streams.
+struct Place(Arc<Shared>);
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let place = Self(Arc::clone(shared));
+        let before = shared.streams.fetch_add(1, Ordering::AcqRel);
+        (before < MOST_STREAMS).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// What a page has been told.
 struct Told {
     shared: Arc<Shared>,
+    _place: Place,
+    seat: Seat,
     /// While this lives one looks.
     _watching: Recording,
     snapshots: tokio::sync::watch::Receiver<(u64, Arc<str>)>,
@@ -65,8 +89,15 @@ struct Told {
 }
 
 /// First what is remembered, then what is new, four times a second.
-async fn events(State(shared): Dashboard) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(shared): Dashboard, Extension(seat): Extension<Seat>) -> Response {
+    let Some(_place) = Place::take(&shared) else {
+        let why = "too many pages are open: close one\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], why)
+            .into_response();
+    };
     let told = Told {
+        _place,
+        seat,
         _watching: Recording::new(&shared),
         snapshots: shared.latest.subscribe(),
         shared,
@@ -76,10 +107,13 @@ async fn events(State(shared): Dashboard) -> Sse<impl Stream<Item = Result<Event
     };
     let stream = unfold(told, |mut told| async move {
         told.snapshots.changed().await.ok()?;
+        // A reader that takes nothing in is not asked for more, and loses its connection.
+        told.seat.touch();
         let event = Event::default().data(told.next());
-        Some((Ok(event), told))
+        Some((event, told))
     });
-    Sse::new(stream).keep_alive(KeepAlive::default())
+    let stream = stream.map(Ok::<_, Infallible>);
+    Sse::new(stream).keep_alive(KeepAlive::default()).into_response()
 }
 
 impl Told {
@@ -202,12 +236,12 @@ async fn tasks(State(shared): Dashboard, Query(which): Query<Which>) -> Response
         && Instant::now() < until
     {
         let found = shared.watch.tasks(&filter, from);
-        tasks.extend(found.tasks.iter().map(Task::from));
+        tasks.extend(found.tasks);
         next = found.next;
         // Others are answered in between.
         tokio::task::yield_now().await;
     }
-    json(&Found { tasks, next })
+    json(&Found { tasks: listed(&tasks, &shared.recorder()), next })
 }
 
 async fn task(State(shared): Dashboard, Path(id): Path<String>) -> Response {

@@ -6,7 +6,7 @@
 
 use crate::recorder::Recorder;
 use crate::snapshot::{Snapshot, snapshot};
-use crate::{address, gate, report, routes, trace};
+use crate::{address, connections, gate, report, routes, trace};
 use azolla::watch::{Filter, Held, Overview, TaskInfo, Watch};
 use std::io;
 use std::net::TcpListener;
@@ -40,6 +40,10 @@ pub(crate) struct Shared {
     held: Mutex<Option<(Instant, usize, Held)>>,
     /// How many look: pages and recordings.
     watchers: AtomicUsize,
+    /// How many event streams are open.
+    pub(crate) streams: AtomicUsize,
+    /// What is only read needs the token too.
+    pub(crate) reading_needs_token: AtomicBool,
     changed: Notify,
     turn: Notify,
     closed: AtomicBool,
@@ -68,6 +72,8 @@ impl Server {
             recorder: Mutex::default(),
             held: Mutex::default(),
             watchers: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+            reading_needs_token: AtomicBool::new(false),
             changed: Notify::new(),
             turn: Notify::new(),
             closed: AtomicBool::new(false),
@@ -118,7 +124,7 @@ impl Server {
                 let _context = runtime.enter();
                 tokio::net::TcpListener::from_std(listener)?
             };
-            runtime.spawn(async move { axum::serve(listener, routes).await });
+            runtime.spawn(connections::serve(listener, routes));
             runtime.spawn(Arc::clone(&self.shared).look_while_watched());
         }
         self.runtime = Some(runtime);
@@ -131,6 +137,19 @@ impl Handle {
     #[must_use]
     pub fn link(&self) -> &str {
         &self.0.link
+    }
+
+    /// From now on the server answers what is only read, too, to those alone who bring the token of the
+    /// [link](Self::link).
+    ///
+    /// ```
+    /// let client = azolla::Client::builder().threads_per_worker(1).build()?;
+    /// let dashboard = azolla_dashboard::serve(&client, ":0")?;
+    /// dashboard.handle().require_token();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn require_token(&self) {
+        self.0.reading_needs_token.store(true, Ordering::Release);
     }
 
     /// Ends the server at once. Its port is free when [`Server::run`] has returned false.
@@ -149,9 +168,8 @@ impl Handle {
         recording
     }
 
-    /// Adds an error to those that are shown, for front ends that put errors into words themselves:
-    /// with [`Engine::take_failures`](azolla::runtime::Engine::take_failures) after each
-    /// [`Server::run`].
+    /// Adds an error to those that are shown. For front ends that put errors into words themselves: after each
+    /// [`Server::run`] they take the tasks that have failed from their engine.
     pub fn add_error(&self, task: &TaskInfo, text: &str) {
         self.0.recorder().add_error(task, text);
     }

@@ -1,10 +1,12 @@
 //! What the page and other programs are told, as JSON. The forms are documented in docs/dashboard.md.
 
 use crate::estimate::{Estimate, estimate};
-use crate::recorder::{Moment, Recorder, Run};
-use azolla::watch::{BranchInfo, Held, Kin, Overview, TaskInfo};
+use crate::recorder::{End, Moment, Recorder, Run};
+use azolla::watch::{Held, Kin, Overview, TaskInfo};
 use azolla::watch::{State, TaskId};
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
+use std::time::Duration;
 
 /// The most characters of a key or a name that are told.
 const TEXT: usize = 500;
@@ -29,6 +31,18 @@ pub(crate) fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
+}
+
+/// The most bytes of an error's text that are remembered.
+const ERROR_TEXT: usize = 20_000;
+
+/// An error's text, cut before it is copied: one that is too long may be very long.
+pub(crate) fn cut(text: &str) -> String {
+    if text.len() <= ERROR_TEXT {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(ERROR_TEXT);
+    format!("{}\n… cut here: {} bytes in all", &text[..end], text.len())
 }
 
 #[derive(Serialize)]
@@ -128,7 +142,6 @@ pub(crate) fn snapshot(
     closing: bool,
 ) -> Snapshot {
     let c = &overview.counts;
-    let sum = |f: fn(&BranchInfo) -> u64| overview.branches.iter().map(f).sum();
     let started = c.ready + c.claimed + c.busy + c.parked + c.seceded + c.detached;
     Snapshot {
         at: overview.at.as_secs_f64(),
@@ -151,9 +164,9 @@ pub(crate) fn snapshot(
             seceded: c.seceded,
             detached: c.detached,
             workers: c.workers,
-            finished: sum(|branch| branch.finished),
-            failed: sum(|branch| branch.failed),
-            cancelled: sum(|branch| branch.cancelled),
+            finished: c.settled.saturating_sub(c.failed + c.cancelled),
+            failed: c.failed,
+            cancelled: c.cancelled,
         },
         queue: overview.queue.iter().map(|(at, count)| (at.to_string(), *count)).collect(),
         branches: branches(overview),
@@ -184,13 +197,13 @@ fn branches(overview: &Overview) -> Vec<Branch> {
     let told = all.iter().enumerate().skip(1).filter(|(_, branch)| branch.submitted() > 0);
     told.map(|(id, branch)| {
         let seen: u64 = branch.durations.by_power.iter().map(|count| u64::from(*count)).sum();
-        let own = branch.grown_from.iter().filter(|(from, _)| hangs_on(*from, id as u32));
+        let own = branch.grown_from.iter().filter(|grown| hangs_on(grown.from, id as u32));
         Branch {
             id,
             parent: branch.parent,
             name: shortened(&branch.name),
             submitted: branch.submitted(),
-            recursive: own.map(|(_, count)| count).sum(),
+            recursive: own.map(|grown| grown.count).sum(),
             finished: branch.finished,
             failed: branch.failed,
             cancelled: branch.cancelled,
@@ -206,7 +219,6 @@ fn branches(overview: &Overview) -> Vec<Branch> {
 type Row = (u64, i32, u64, u64, u32, &'static str, u64, u64, u32, String);
 
 pub(crate) fn row(run: &Run) -> Row {
-    use crate::recorder::End;
     let end = match run.end {
         End::Running => "running",
         End::Finished => "finished",
@@ -240,6 +252,10 @@ pub(crate) struct Task {
     task: String,
     key: String,
     name: String,
+    /// The arguments of its call, cut short; null once they are gone.
+    arguments: Option<String>,
+    /// For how long it has held a slot or run without one, in seconds, as far as that was seen; null if not.
+    seconds: Option<f64>,
     span: Option<String>,
     state: &'static str,
     /// How many were submitted before it, counted from 1.
@@ -258,6 +274,8 @@ impl From<&TaskInfo> for Task {
             task: id(info.task),
             key: shortened(&info.key),
             name: shortened(&info.name),
+            arguments: info.arguments.as_deref().map(shortened),
+            seconds: None,
             span: info.span.as_deref().map(shortened),
             state: match info.view.state {
                 State::Claimed { .. } if info.running => "running",
@@ -270,6 +288,21 @@ impl From<&TaskInfo> for Task {
             branch: info.view.branch.0,
         }
     }
+}
+
+/// Tasks for a list, each with how long it has run.
+pub(crate) fn listed(found: &[TaskInfo], recorder: &Recorder) -> Vec<Task> {
+    let now = recorder.moments.back().map_or(Duration::ZERO, |at| Duration::from_secs_f64(at.at));
+    let mut ran: FxHashMap<TaskId, Duration> = FxHashMap::default();
+    let wanted: FxHashSet<TaskId> = found.iter().map(|info| info.task).collect();
+    for run in recorder.runs.iter().chain(recorder.open()) {
+        if wanted.contains(&run.task) && run.end != End::Woken {
+            let ended = if run.end == End::Running { now.max(run.begun) } else { run.ended };
+            *ran.entry(run.task).or_default() += ended - run.begun;
+        }
+    }
+    let seconds = |info: &TaskInfo| ran.get(&info.task).map(Duration::as_secs_f64);
+    found.iter().map(|info| Task { seconds: seconds(info), ..Task::from(info) }).collect()
 }
 
 fn state(state: State) -> &'static str {
@@ -333,6 +366,14 @@ pub(crate) fn details(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_before_it_is_copied() {
+        let long = "ä".repeat(1_000_000);
+        let cut = cut(&long);
+        assert!(cut.starts_with("ää") && cut.ends_with("… cut here: 2000000 bytes in all"));
+        assert!(cut.capacity() < 2 * ERROR_TEXT);
+    }
 
     #[test]
     fn an_id_is_read_as_it_was_written() {

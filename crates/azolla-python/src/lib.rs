@@ -3,6 +3,8 @@
 //! The Python half (`python/azolla`) holds what is easier to write in Python: the client's life, event loops, the
 //! workers' threads.
 
+include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
+
 mod face;
 mod future;
 mod interpreter;

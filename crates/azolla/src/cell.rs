@@ -209,14 +209,7 @@ where
     }
 
     fn error(&self) -> Option<String> {
-        let error = self.failure()?;
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text.push_str(&format!("\ncaused by: {cause}"));
-            source = cause.source();
-        }
-        Some(text)
+        Some(self.failure()?.in_words())
     }
 
     fn size(&self) -> Option<u64> {

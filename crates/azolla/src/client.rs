@@ -2,6 +2,7 @@
 
 use crate::cell::{Cell, Failure, Once, Repeat, Task, Typed, Work};
 use crate::cluster::{Cluster, Membership};
+use crate::counters::Counters;
 use crate::error::Error;
 use crate::future::{Future, wait_for};
 use crate::inputs::Inputs;
@@ -255,17 +256,7 @@ impl Client {
     /// How many tasks there are and were.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let counts = self.0.engine.counts();
-        Counters {
-            submitted: counts.submitted,
-            settled: counts.settled,
-            failed: counts.failed,
-            cancelled: counts.cancelled,
-            live: counts.live,
-            peak_live: counts.peak_live,
-            kept: counts.kept as u64,
-            threads: counts.workers as u64,
-        }
+        self.0.engine.counts().into()
     }
 
     /// Begins to observe what happens to tasks. Up to `capacity` observations are kept until they
@@ -352,28 +343,6 @@ impl fmt::Debug for Client {
             .field("live", &counters.live)
             .finish()
     }
-}
-
-/// How many tasks there are and were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Tasks ever submitted.
-    pub submitted: u64,
-    /// Tasks that have ended, however.
-    pub settled: u64,
-    /// Of these, tasks that ended with an error, their own or that of an input.
-    pub failed: u64,
-    /// Of these, tasks that were cancelled.
-    pub cancelled: u64,
-    /// Tasks submitted and not ended.
-    pub live: u64,
-    /// The most that were live at once.
-    pub peak_live: u64,
-    /// Tasks that are kept, including ended ones that are still wanted.
-    pub kept: u64,
-    /// The client's threads.
-    pub threads: u64,
 }
 
 /// The client that runs the task in which this is called; `None` outside tasks.

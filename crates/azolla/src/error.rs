@@ -1,6 +1,7 @@
 //! What can go wrong between a task and the thread that wants its result.
 
 use std::error::Error as StdError;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 /// Why there is no result. Cheap to clone: all who wait for a failed task share its error.
@@ -107,6 +108,43 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Returns the error with its causes, cut where it is longer than a reader can use. What is cut is never
+    /// put together.
+    pub(crate) fn in_words(&self) -> String {
+        let mut words = Words(String::new());
+        let mut source = StdError::source(self);
+        // It fails once the words are cut.
+        let mut written = write!(words, "{self}");
+        while let (Ok(()), Some(cause)) = (written, source) {
+            written = write!(words, "\ncaused by: {cause}");
+            source = cause.source();
+        }
+        words.0
+    }
+}
+
+/// A text that takes no more once it is long enough.
+struct Words(String);
+
+/// The most bytes of an error in words.
+const WORDS: usize = 20_000;
+
+impl Write for Words {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = WORDS.saturating_sub(self.0.len());
+        if text.len() <= room {
+            self.0.push_str(text);
+            return Ok(());
+        }
+        if room > 0 {
+            self.0.push_str(&text[..text.floor_char_boundary(room)]);
+            self.0.push_str("\n… cut here");
+        }
+        Err(fmt::Error)
+    }
+}
+
 impl<E> From<crate::runtime::WaitError<E>> for Error {
     fn from(error: crate::runtime::WaitError<E>) -> Self {
         use crate::runtime::WaitError;
@@ -116,5 +154,39 @@ impl<E> From<crate::runtime::WaitError<E>> for Error {
             WaitError::Closed => Self::Closed,
             WaitError::NoThread(error) => Self::NoThread(Arc::new(error)),
         }
+    }
+}
+
+#[cfg(all(test, not(azolla_shuttle)))]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// An error with a long text, which counts the parts of it that it was asked for.
+    #[derive(Debug)]
+    struct Long(AtomicUsize);
+
+    impl fmt::Display for Long {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            for _ in 0..1_000_000 {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                f.write_str("ä long line ")?;
+            }
+            Ok(())
+        }
+    }
+
+    impl StdError for Long {}
+
+    #[test]
+    fn words_end_where_they_are_cut() {
+        let long = Arc::new(Long(AtomicUsize::new(0)));
+        let source: Arc<dyn StdError + Send + Sync> = long.clone();
+        let text = Error::Failed { key: "moss".into(), source }.in_words();
+        assert!(text.starts_with("task moss failed: ä long line") && text.ends_with("… cut here"));
+        assert!(text.len() < WORDS + 100 && long.0.load(Ordering::Relaxed) < WORDS);
+        let key = "moss".into();
+        let short = Error::Failed { key, source: Arc::new(fmt::Error) }.in_words();
+        assert!(short.contains("\ncaused by: "), "{short}");
     }
 }

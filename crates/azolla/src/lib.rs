@@ -44,6 +44,7 @@ mod cell;
 mod client;
 mod cluster;
 mod completed_stream;
+mod counters;
 mod current_task;
 mod error;
 mod future;
@@ -68,10 +69,9 @@ mod weak_client;
 pub use actor::Actor;
 pub use as_completed::{AsCompleted, as_completed};
 pub use awaiting::Awaiting;
-pub use client::{
-    Builder, Client, Counters, RetryingBuilder, TaskBuilder, current_client, rejoin, secede,
-};
+pub use client::{Builder, Client, RetryingBuilder, TaskBuilder, current_client, rejoin, secede};
 pub use completed_stream::CompletedStream;
+pub use counters::Counters;
 pub use current_task::{CurrentTask, current_task};
 pub use error::Error;
 pub use future::{Future, Value};

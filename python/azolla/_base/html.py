@@ -39,7 +39,10 @@ class _Cluster(Protocol):
 def future(future: "Future[Any]") -> str:
     """Returns a table of a future's status, type and key."""
     kind = future.type
-    rows = {"Future": str(future.key), "status": str(future.status)}
+    key, exception = future._words()
+    rows = {"Future": key, "status": str(future.status)}
+    if exception is not None:
+        rows["exception"] = exception
     if kind is not None:
         rows["type"] = kind.__qualname__
     return _table(rows)
@@ -86,6 +89,11 @@ def size(number: int) -> str:
     return f"{number} B"
 
 
+def without_token(link: str | None) -> str | None:
+    """Returns a dashboard's link as it is shown where it may be kept. Without its token it is good for looking alone."""
+    return None if link is None else link.partition("?")[0]
+
+
 #: Notebooks style tables themselves; this overrides it.
 _LEFT = ' style="text-align:left"'
 
@@ -94,6 +102,7 @@ def _table(rows: dict[str, str], dashboard: str | None = None) -> str:
     cells = "".join(
         f"<tr><th{_LEFT}>{escape(name)}</th><td{_LEFT}>{escape(value)}</td></tr>" for name, value in rows.items()
     )
+    dashboard = without_token(dashboard)
     if dashboard is not None:
         link = f'<a href="{escape(dashboard)}" target="_blank" rel="noopener">{escape(dashboard)}</a>'
         cells += f"<tr><th{_LEFT}>Dashboard</th><td{_LEFT}>{link}</td></tr>"

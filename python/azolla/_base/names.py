@@ -1,6 +1,11 @@
-"""The names of tasks, made from their functions."""
+"""Names: of tasks, made from their functions; of arguments that were meant; of a class's methods."""
 
+import difflib
 import functools
+from collections.abc import Iterable
+from typing import TypeVar
+
+C = TypeVar("C", bound=type)
 
 
 def function_name(function: object) -> str:
@@ -13,3 +18,38 @@ def function_name(function: object) -> str:
     if name == "<lambda>":
         return "lambda"
     return name if isinstance(name, str) else type(function).__name__
+
+
+#: What other libraries call an argument.
+_ELSEWHERE = {"nthreads": "threads_per_worker", "max_workers": "threads_per_worker", "n_jobs": "threads_per_worker"}
+
+
+def suggestion(strange: list[str], known: Iterable[str]) -> str:
+    """Returns what a message adds on arguments that are unknown: the names of those that may be meant."""
+    known, meant = list(known), []
+    for name in strange:
+        close = difflib.get_close_matches(name, known, n=1)
+        meant += [_ELSEWHERE[name]] if name in _ELSEWHERE else [one for one in known if name in one][:1] or close
+    return f": did you mean {', '.join(dict.fromkeys(meant))}?" if meant else ""
+
+
+def named_by_itself(cls: C) -> C:
+    """Has the methods that a class inherits from its bases bear the class's name. A decorator of that class.
+
+    Users know the class alone, and Python's messages name a method as its base does: `Transfer.gather()`.
+    """
+    for base in cls.__mro__[1:]:
+        if not base.__module__.startswith("azolla."):
+            continue
+        for name, member in vars(base).items():
+            parts = [member.fget, member.fset] if isinstance(member, property) else [member]
+            for part in parts:
+                function = getattr(part, "__func__", part)
+                while function is not None:
+                    if getattr(function, "__qualname__", None) == f"{base.__qualname__}.{name}":
+                        try:
+                            function.__qualname__ = f"{cls.__qualname__}.{name}"
+                        except AttributeError:  # a native method
+                            break
+                    function = getattr(function, "__wrapped__", None)
+    return cls

@@ -93,6 +93,9 @@ class _Completions(Endings, Generic[T, Item]):
     def batches(self) -> Iterator[list[Item]]:
         """Iterates over batches. Each holds all futures that have ended when the batch is asked for, and at least one.
 
+        Raises:
+            TimeoutError, WaitCycleError, ClosedClientError: As for `next`.
+
         >>> endings = as_completed(client.map(abs, [-1, -2, -3]))
         >>> sum(len(batch) for batch in endings.batches())
         3

@@ -17,13 +17,14 @@ would need every signature and docstring twice.
 import asyncio
 import contextlib
 import inspect
+import logging
 import os
 import sys
 import uuid
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any, Never, TypeVar
+from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
 
 from azolla._azolla import Core
 from azolla._base import html as _html
@@ -31,24 +32,33 @@ from azolla._base import leave as _leave
 from azolla._base.arguments import flag, whole
 from azolla._base.futures import futures_in, own_futures
 from azolla._base.imports import once_imported
+from azolla._base.names import named_by_itself
 from azolla._base.time import Timeout
 from azolla._client import dask_scheduler
 from azolla._client.collections import Collections
 from azolla._client.executor import Executors
+from azolla._client.joining import joined
 from azolla._client.loops import Loops
 from azolla._client.transfer import Transfer
-from azolla._cluster.local import JOIN, LocalCluster, find, refuse
+from azolla._cluster.arguments import refuse
+from azolla._cluster.local import JOIN, LocalCluster
 from azolla._cluster.sharing import Sharing
 from azolla._run import awaiting as _await
 from azolla._run.current import current, defaults, enter, leave
 from azolla._run.helper_threads import CallbackThread
 from azolla._watch.watching import Watching
 
+if TYPE_CHECKING:
+    from azolla._client.awaited import AsyncClient
+
 R = TypeVar("R")
+
+logger = logging.getLogger("azolla")
 
 _numbers = count(1)
 
 
+@named_by_itself
 class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
     """Runs functions on the workers of a cluster, and gives futures on their results.
 
@@ -68,6 +78,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
             `await Client(asynchronous=True, processes=False)` or in `async with`.
         dashboard_address: The dashboard's address: `":8787"` for this machine alone, `"0.0.0.0:8787"` for others too.
             If the port is taken, the dashboard takes one of the next; port 0 is any free port. None for no dashboard.
+        dashboard_private: If true, the dashboard answers those alone who have `dashboard_link`, with its token.
         timeout: Taken as Dask takes it: a cluster of this process is there, or is not.
         memory_limit: Must be None, 0 or `"auto"`: no worker's memory is limited.
 
@@ -108,6 +119,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         set_as_default: bool = True,
         asynchronous: bool = False,
         dashboard_address: str | int | None = ":8787",
+        dashboard_private: bool = False,
         timeout: Timeout = None,
         memory_limit: float | str | None = None,
         **unknown: Never,
@@ -117,9 +129,8 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
             "threads_per_worker": threads_per_worker,
             "processes": processes,
             "resources": resources,
-            # `_joined` refuses a dashboard address; the default is no request for one. The client then shows the
-            # cluster's dashboard.
-            "dashboard_address": None if address is not None and dashboard_address == ":8787" else dashboard_address,
+            "dashboard_address": dashboard_address,
+            "dashboard_private": dashboard_private,
             "memory_limit": memory_limit,
         }
         refuse("Client", unknown)
@@ -127,7 +138,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         if address is None:
             self.cluster = LocalCluster(name, asynchronous=asynchronous, **given)  # type: ignore[arg-type]
         else:
-            self.cluster = _joined(address, given)
+            self.cluster = joined(address, given)
         self._number = next(_numbers)
         self.name = name or (self.cluster.name if self._own else f"{self.cluster.name}-{self._number}")
         #: Tells the client from all others.
@@ -233,16 +244,20 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         leave(self)
         self._end(JOIN)
 
-    def __await__(self) -> Any:
+    def __await__(self) -> "Generator[Any, None, AsyncClient]":
         return self._itself().__await__()
 
-    async def _itself(self) -> "Client":
+    async def _itself(self) -> "AsyncClient":
         self._bind_loop()
-        return self
+        if not self._asynchronous:
+            logger.warning(
+                "this client blocks the event loop: for one whose methods are awaited, pass asynchronous=True"
+            )
+        return cast("AsyncClient", self)
 
-    async def __aenter__(self) -> "Client":
-        self._bind_loop()
-        return self.__enter__()
+    async def __aenter__(self) -> "AsyncClient":
+        await self._itself()
+        return cast("AsyncClient", self.__enter__())
 
     async def __aexit__(self, *exc_info: object) -> None:
         leave(self)
@@ -353,6 +368,9 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
             reason: Taken as Dask takes it.
             msg: Taken as Dask takes it.
 
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
+
         >>> futures = client.map(abs, [-1, -2])
         >>> client.cancel(futures)
         >>> [future.status for future in futures]
@@ -425,6 +443,10 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
     def write_trace(self, filename: str | os.PathLike[str]) -> None:
         """Writes a trace for Perfetto or chrome://tracing, as `LocalCluster.write_trace` does.
 
+        Raises:
+            RuntimeError: The cluster has no dashboard.
+            OSError: The file cannot be written.
+
         >>> client.write_trace("trace.json")
         """
         self.cluster.write_trace(filename)
@@ -434,7 +456,8 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         threads = cluster._n_workers * cluster._threads_per_worker
         return (
             f"<Client: {cluster.scheduler_address!r} workers={cluster._n_workers} threads={threads} "
-            f"memory={_html.size(cluster._memory)} status={self.status!r} dashboard={self.dashboard_link!r}>"
+            f"memory={_html.size(cluster._memory)} status={self.status!r} "
+            f"dashboard={_html.without_token(self.dashboard_link)!r}>"
         )
 
     def _repr_html_(self) -> str:
@@ -463,24 +486,6 @@ def _whole(name: str, value: Any) -> int:
 
 def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) -> Iterable[Any]:
     return zip(*rows, strict=True) if rows else [()] * len(iterables)
-
-
-def _joined(address: Any, given: dict[str, Any]) -> LocalCluster:
-    """Returns the cluster to join: `address` itself, or the open cluster that has this address."""
-    unexpected = [name for name in given if given[name] is not None]
-    if unexpected:
-        raise ValueError(f"a cluster that is there already takes no {', '.join(unexpected)}: give that to LocalCluster")
-    if isinstance(address, LocalCluster):
-        address._check_open(f"Client({address.name!r})")
-        return address
-    if not isinstance(address, str):
-        raise TypeError(f"Scheduler address must be a string or a Cluster instance, got {type(address)}")
-    if not address.startswith("inproc://"):
-        raise NotImplementedError(
-            f"Client({address!r}): clusters of other processes cannot be reached yet; leave the address out and pass "
-            "processes=False"
-        )
-    return find(address)
 
 
 if hasattr(os, "register_at_fork"):

@@ -103,6 +103,9 @@ class Collections(Core):
             traverse: If true, look for collections in containers among the collections.
             fifo_timeout, **kwargs: Taken as Dask takes them.
 
+        Raises:
+            ClosedClientError: The client is closed.
+
         >>> import dask
         >>> client.compute(dask.delayed(sum)([1, dask.delayed(abs)(-2)])).result()
         3
@@ -145,6 +148,9 @@ class Collections(Core):
             optimize_graph: If true, Dask optimises the graph first.
             workers, allow_other_workers, resources, retries, priority, actors: As for `get`.
             fifo_timeout, **kwargs: Taken as Dask takes them.
+
+        Raises:
+            ClosedClientError: The client is closed.
 
         >>> import dask.array
         >>> ones = client.persist(dask.array.ones(10, chunks=5))

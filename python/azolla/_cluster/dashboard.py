@@ -1,19 +1,20 @@
 """The dashboard of a cluster: its server's thread, traces and reports.
 
-The native server runs on a Python thread, and the thread's loop is written in Python. That loop formats the exceptions
-of failed tasks, which may run the user's code, and no native frame may lie below the user's code.
+The native server runs on a Python thread, which hands the exceptions of failed tasks to another one (`words.py`): to put
+them into words may run the user's code.
 """
 
 import os
 import threading
-import traceback
 import warnings
 from functools import partial
 from typing import Any, cast
 
 from azolla._azolla import ClusterCore, Dashboard
 from azolla._base import leave as _leave
+from azolla._base.files import check_writable, hiding_no_error
 from azolla._base.threads import LastingThread
+from azolla._cluster.words import Words
 from azolla._run.current import current
 
 
@@ -28,7 +29,8 @@ class Dashboarded:
     def dashboard_link(self) -> str | None:
         """The address at which a browser shows the cluster; None without a dashboard.
 
-        The link carries a token, so everyone who has the link may cancel tasks.
+        The link carries a token, so everyone who has the link may cancel tasks. What shows a client or a cluster, `repr`
+        and a notebook, shows the link without the token.
 
         >>> client.cluster.dashboard_link.startswith("http://127.0.0.1:")
         True
@@ -64,15 +66,16 @@ class Dashboarded:
             raise RuntimeError("this client has no dashboard: do not pass dashboard_address=None")
         return self._dashboard
 
-    def _open_dashboard(self, address: str | int | None) -> None:
+    def _open_dashboard(self, address: str | int | None, private: bool) -> None:
         if address is None or _leave.ending:
             return
         try:
-            dashboard = Dashboard(cast(ClusterCore, self), str(address), self.name)
+            dashboard = Dashboard(cast(ClusterCore, self), str(address), self.name, private)
         except OSError as error:
             warnings.warn(f"the client has no dashboard: {error}", RuntimeWarning, stacklevel=4)
             return
-        thread = LastingThread(partial(_serve, dashboard), f"{self.name}-dashboard")
+        words = Words(dashboard, self.name)
+        thread = LastingThread(partial(_serve, dashboard, words), f"{self.name}-dashboard")
         try:
             _leave.start(thread)
         except BaseException:
@@ -104,6 +107,7 @@ class performance_report:
     Raises:
         ValueError: No client is current.
         RuntimeError: The client has no dashboard.
+        OSError: The file cannot be written. That is known before the statement's body runs.
 
     >>> import pathlib
     >>> with performance_report("report.html"):
@@ -125,6 +129,7 @@ class performance_report:
 
     def __enter__(self) -> None:
         dashboard = current().cluster._the_dashboard()
+        check_writable(self._filename)
         dashboard.start_recording()
         self._dashboard = dashboard
 
@@ -136,8 +141,9 @@ class performance_report:
             report = dashboard.report()
         finally:
             dashboard.stop_recording()
-        with open(self._filename, "w", encoding="utf-8") as file:
-            file.write(report)
+        with hiding_no_error(exc_info[1], "the report was not written"):
+            with open(self._filename, "w", encoding="utf-8") as file:
+                file.write(report)
 
     async def __aenter__(self) -> None:
         self.__enter__()
@@ -146,26 +152,16 @@ class performance_report:
         self.__exit__(*exc_info)
 
 
-def _serve(dashboard: Dashboard) -> None:
-    while _serve_for_a_while(dashboard):
+def _serve(dashboard: Dashboard, words: Words) -> None:
+    while _serve_for_a_while(dashboard, words):
         pass
+    words.stop()
 
 
-def _serve_for_a_while(dashboard: Dashboard) -> bool:
+def _serve_for_a_while(dashboard: Dashboard, words: Words) -> bool:
     # A function of its own: when it returns, its locals are gone, and no exception stays alive while the server waits.
     failed = dashboard.run()
     if failed is None:
         return False
-    for task, error in failed:
-        # The text may hold lone surrogates, which are no valid UTF-8.
-        dashboard.add_error(task, _in_words(error).encode(errors="replace").decode())
+    words.add(failed)
     return True
-
-
-def _in_words(error: BaseException | str) -> str:
-    if isinstance(error, str):
-        return error
-    try:
-        return "".join(traceback.format_exception(error))
-    except BaseException as another:  # the exception's own `__str__` may raise anything
-        return f"{type(error).__qualname__}, which cannot be put into words: {type(another).__qualname__}"

@@ -269,6 +269,9 @@ class Everywhere(Core):
             timeout: Taken as Dask takes it.
             wait_for_workers: Taken as Dask takes it: the workers are there.
 
+        Raises:
+            ClosedClientError: The client is closed.
+
         >>> future = client.submit(pow, 2, 10)
         >>> client.restart()
         >>> future.status

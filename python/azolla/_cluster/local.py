@@ -26,11 +26,13 @@ from azolla._azolla import ClusterCore
 from azolla._base import html as _html
 from azolla._base import leave as _leave
 from azolla._base.arguments import flag, several
+from azolla._base.names import named_by_itself
 from azolla._base.time import Timeout
+from azolla._cluster.arguments import refuse
 from azolla._cluster.dashboard import Dashboarded
 from azolla._cluster.everywhere import tear_down
-from azolla._cluster.loops import Looped
 from azolla._cluster.logs import Logging
+from azolla._cluster.loops import Looped
 from azolla._cluster.notes import Notes, listen
 from azolla._cluster.workers import Worker
 from azolla._run import worker_loop as _worker
@@ -48,46 +50,6 @@ _clusters: "dict[int, weakref.ref[LocalCluster]]" = {}
 #: How long closing waits for busy threads, in seconds. A thread that is busy longer is left to end with the process.
 JOIN = 1.0
 
-#: The arguments of Dask's `LocalCluster` and `Client` that have a meaning only between processes or machines. The
-#: error that refuses one gives the reason that stands here.
-ELSEWHERE = {
-    "host": "everything happens in this process, and nothing listens on a network",
-    "ip": "everything happens in this process, and nothing listens on a network",
-    "interface": "everything happens in this process, and nothing listens on a network",
-    "protocol": "everything happens in this process: its addresses are inproc://",
-    "scheduler_port": "everything happens in this process, and nothing listens on a port",
-    "security": "nothing goes over a network that could be encrypted",
-    "scheduler_file": "a scheduler of another process cannot be reached",
-    "worker_class": "workers are threads of this process",
-    "services": "everything happens in this process, and nothing listens on a network",
-    "worker_services": "everything happens in this process, and nothing listens on a network",
-    "service_kwargs": "everything happens in this process, and nothing listens on a network",
-    "blocked_handlers": "there is no server whose handlers could be blocked",
-    "scheduler_kwargs": "the scheduler has no settings",
-    "preload": "workers are threads of this process: what it has imported is there already",
-    "nanny": "workers are threads of this process: there is nothing to restart",
-    "loop": "a cluster runs its own event loop on a thread of its own; `await` works on any other",
-    "serializers": "nothing is serialized within a process",
-    "deserializers": "nothing is serialized within a process",
-    "extensions": "there is no scheduler process to extend",
-}
-
-#: The arguments of theirs that are accepted and have no effect, since there is no log, file, network or process to set up.
-SO_ANYWAY = (
-    "connection_limit",
-    "death_timeout",
-    "direct_to_workers",
-    "heartbeat_interval",
-    "local_directory",
-    "preload_argv",
-    "scheduler_sync_interval",
-    "silence_logs",
-    "worker_dashboard_address",
-)
-
-#: Of the arguments in `ELSEWHERE`, the values that say how it is in one process. They are accepted too.
-AS_IT_IS = {"protocol": ("inproc://", "inproc"), "nanny": (False,), "security": (False,), "scheduler_port": (0,)}
-
 
 class _Stoppable(Protocol):
     """An object with a thread that the cluster stops when it ends."""
@@ -95,6 +57,7 @@ class _Stoppable(Protocol):
     def stop(self, patience: float) -> None: ...
 
 
+@named_by_itself
 class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
     """Workers in this process, for any number of clients.
 
@@ -113,6 +76,7 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
             `await LocalCluster(asynchronous=True, processes=False)` or in `async with`.
         dashboard_address: The dashboard's address: `":8787"` for this machine alone, `"0.0.0.0:8787"` for others too.
             If the port is taken, the dashboard takes one of the next; port 0 is any free port. None for no dashboard.
+        dashboard_private: If true, the dashboard answers those alone who have `dashboard_link`, with its token.
         memory_limit: Must be None, 0 or `"auto"`: the workers share this process and its memory, and none is limited.
 
     Raises:
@@ -141,6 +105,7 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
         resources: Mapping[str, float] | list[Mapping[str, float]] | None = None,
         asynchronous: bool = False,
         dashboard_address: str | int | None = ":8787",
+        dashboard_private: bool = False,
         memory_limit: float | str | None = None,
         **unknown: Never,
     ) -> None:
@@ -182,7 +147,7 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
         self._start([(threads, has) for has in amounts], start, weakref.ref(self), secrets.randbits(128))
         _clusters[self._number] = weakref.ref(self)
         self._bind_loop()
-        self._open_dashboard(dashboard_address)
+        self._open_dashboard(dashboard_address, dashboard_private)
 
     # --- The cluster's life
 
@@ -287,6 +252,9 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
 
     def get_client(self) -> "Client":
         """Returns a new client of this cluster. Closing the client does not close the cluster.
+
+        Raises:
+            ClosedClientError: The cluster is closed.
 
         >>> with LocalCluster(processes=False) as cluster, cluster.get_client() as other:
         ...     other.submit(abs, -1).result()
@@ -444,7 +412,8 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
         threads = self._n_workers * self._threads_per_worker
         return (
             f"LocalCluster({self.name!r}, {self.scheduler_address!r}, workers={self._n_workers}, threads={threads}, "
-            f"memory={_html.size(self._memory)}, status={self.status!r}, dashboard={self.dashboard_link!r})"
+            f"memory={_html.size(self._memory)}, status={self.status!r}, "
+            f"dashboard={_html.without_token(self.dashboard_link)!r})"
         )
 
     def _repr_html_(self) -> str:
@@ -466,26 +435,6 @@ def find(address: str) -> LocalCluster:
         if cluster is not None and cluster.scheduler_address == address:
             return cluster
     raise OSError(f"no open cluster of this process has the address {address!r}")
-
-
-def refuse(what: str, unknown: dict[str, Any]) -> None:
-    """Raises an error for unknown arguments, and for Dask's arguments that have no meaning in one process."""
-    strange = [argument for argument in unknown if argument not in ELSEWHERE and argument not in SO_ANYWAY]
-    if strange:
-        raise TypeError(f"{what}() has no argument {', '.join(map(repr, strange))}")
-    for argument, value in unknown.items():
-        if argument not in SO_ANYWAY and not _says_nothing(argument, value):
-            raise NotImplementedError(f"{what}({argument}=...): {ELSEWHERE[argument]}")
-
-
-def _says_nothing(argument: str, value: Any) -> bool:
-    """Returns true for None, for an empty text or container, and for what is so in one process anyway."""
-    empty = isinstance(value, str | list | tuple | dict | set | frozenset) and not value
-    return (
-        value is None
-        or empty
-        or any(type(value) is type(same) and value == same for same in AS_IT_IS.get(argument, ()))
-    )
 
 
 def _positive(name: str, value: int | None, default: int) -> int:

@@ -29,8 +29,7 @@ class Logging:
     #: The constraints that no worker can meet and that a warning has named: each is warned of once.
     _unrunnable: set[str]
 
-    def _log_event(self, topic: str, msg: Any) -> None:
-        raise NotImplementedError
+    _log_event: Any
 
     def _warn_unrunnable(self, workers: Any, resources: Any) -> None:
         """Warns, once for each combination, that no worker can ever run tasks submitted with these constraints."""

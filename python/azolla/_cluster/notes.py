@@ -105,6 +105,9 @@ class Metadata(Core):
             topic: The topic, or several.
             msg: The event itself: any object.
 
+        Raises:
+            ClosedClientError: The client is closed.
+
         >>> client.log_event("progress", "half done")
         >>> [event for _, event in client.get_events("progress")]
         ['half done']

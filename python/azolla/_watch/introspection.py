@@ -44,6 +44,9 @@ class Introspection(Core):
         Args:
             futures: Futures, nested as for `gather`; by default all tasks that have a result.
 
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
+
         >>> one = client.submit(abs, -1, key="one")
         >>> one.result()
         1
@@ -62,6 +65,9 @@ class Introspection(Core):
 
         Args:
             workers: The workers' addresses or names; by default all.
+
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
 
         >>> one = client.submit(abs, -1, key="one")
         >>> one.result()
@@ -82,6 +88,9 @@ class Introspection(Core):
         Args:
             workers: The workers' addresses or names; by default all.
 
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
+
         >>> list(client.processing().values())
         [[]]
         """
@@ -100,6 +109,9 @@ class Introspection(Core):
         Args:
             keys: The keys of tasks; by default all that have a result.
             summary: If true, add up the tasks of each function, by its name.
+
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
 
         >>> data = client.scatter({"data": b"0123456789"})
         >>> client.nbytes(["data"]) == {"data": sys.getsizeof(b"0123456789")}
@@ -122,6 +134,9 @@ class Introspection(Core):
         Args:
             futures: Futures, nested as for `gather`; by default all tasks that run.
             keys: Keys of tasks, beside those of `futures`.
+
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
 
         >>> client.call_stack()
         {}

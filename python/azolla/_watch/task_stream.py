@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from azolla._azolla import Core
 from azolla._base.arguments import whole
+from azolla._base.files import check_writable, hiding_no_error
 from azolla._base.time import seconds
 from azolla._run.awaiting import answer
 from azolla._run.current import current
@@ -116,6 +117,8 @@ class get_task_stream:
         self._place = 0
 
     def __enter__(self) -> "get_task_stream":
+        if self._plot == "save":
+            check_writable(self._filename)
         begin(self._client, self)
         self._place = self._client.cluster._recorder.next_place()
         return self
@@ -126,7 +129,8 @@ class get_task_stream:
         recorder.want_no_more(self)
         self.data.extend(rows(self._client.cluster, runs))
         if self._plot:
-            _, self.figure = _with_figure(self.data, self._plot, self._filename, None)
+            with hiding_no_error(exc_info[1], "no figure was made"):
+                _, self.figure = _with_figure(self.data, self._plot, self._filename, None)
 
     async def __aenter__(self) -> "get_task_stream":
         return self.__enter__()

@@ -108,20 +108,7 @@ impl Core {
         self.shared()?.is_async_here(py)
     }
 
-    /// Submits a task for each item, and returns their futures in the order of the items.
-    ///
-    /// With several iterables, each call of the function gets one item of each. There are as many calls as the shortest
-    /// iterable has items. The items may be futures, or hold some.
-    ///
-    /// Args:
-    ///     func: What to call.
-    ///     *iterables: Lists, iterators and the like, one for each argument of `func`.
-    ///     key: Text with which the tasks' keys begin, or a list of their keys.
-    ///     **kwargs: What to call it with by name, each time.
-    ///
-    ///     batch_size: How many are drawn from the iterables, and submitted, at once; by default 256.
-    ///
-    /// The other arguments are those of `submit`, for each task.
+    #[doc = stub!(Core.map)]
     #[pyo3(
         signature = (func, *iterables, key=None, workers=None, retries=None, resources=None, priority=None,
             allow_other_workers=None, fifo_timeout=None, actor=None, actors=None, pure=None, batch_size=None, **kwargs),
@@ -245,7 +232,7 @@ impl Core {
         Ok(())
     }
 
-    /// Returns how many tasks there are and were, and how many threads.
+    #[doc = stub!(Core.counters)]
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let shared = self.shared()?;
         shared.check_process()?;

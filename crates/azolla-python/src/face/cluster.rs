@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyTuple};
 use std::io;
 use std::sync::{Arc, OnceLock, PoisonError};
 
-/// The engine's half of `LocalCluster`.
+#[doc = stub!(ClusterCore)]
 #[pyclass(frozen, subclass, weakref, module = "azolla._azolla")]
 pub(crate) struct ClusterCore {
     cluster: OnceLock<Arc<Cluster>>,

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A dashboard's server. It runs on a thread of its own.
+#[doc = stub!(Dashboard)]
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct Dashboard {
     server: Mutex<Option<Server>>,
@@ -25,9 +25,14 @@ type Failed<'py> = (u64, Bound<'py, PyAny>);
 
 #[pymethods]
 impl Dashboard {
-    /// Listens on `address`, or on the next port that is free.
+    /// Listens on `address`, or on the next port that is free. `private`: what is only read needs the token too.
     #[new]
-    fn new(cluster: &Bound<'_, ClusterCore>, address: &str, name: &str) -> PyResult<Self> {
+    fn new(
+        cluster: &Bound<'_, ClusterCore>,
+        address: &str,
+        name: &str,
+        private: bool,
+    ) -> PyResult<Self> {
         let engine = Arc::clone(&cluster.get().cluster()?.engine);
         let watch: Arc<dyn Watch> = Arc::<azolla::runtime::Engine<PyJob>>::clone(&engine);
         let server = Server::bind(address, watch, name).map_err(|error| match error.kind() {
@@ -37,17 +42,19 @@ impl Dashboard {
             _ => PyOSError::new_err(error.to_string()),
         })?;
         let (handle, server) = (server.handle(), Mutex::new(Some(server)));
+        if private {
+            handle.require_token();
+        }
         Ok(Self { server, handle, engine, recordings: Mutex::default(), forks: forks() })
     }
 
-    /// The address of the page, with the token.
+    #[doc = stub!(Dashboard.link)]
     #[getter]
     fn link(&self) -> &str {
         self.handle.link()
     }
 
-    /// Serves for a while, then returns the tasks that have failed, so that the caller turns their errors into text.
-    /// Returns None once the server is closed.
+    #[doc = stub!(Dashboard.run)]
     fn run<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Failed<'py>>>> {
         // The server is taken out while it runs, so that no lock is held.
         let Some(mut server) = self.lock(&self.server).take() else { return Ok(None) };
@@ -68,7 +75,7 @@ impl Dashboard {
         Ok(Some(failed.collect()))
     }
 
-    /// Sets the text of the error that a task has failed with.
+    #[doc = stub!(Dashboard.add_error)]
     fn add_error(&self, py: Python<'_>, task: u64, text: &str) {
         if let Some(task) = azolla_core::TaskId::from_bits(task)
             && let Some(info) = Watch::task(&*self.engine, task)
@@ -77,14 +84,14 @@ impl Dashboard {
         }
     }
 
-    /// Ends the server at once. The thread that runs it ends soon after.
+    #[doc = stub!(Dashboard.close)]
     fn close(&self) {
         if check_forks(self.forks).is_ok() {
             self.handle.close();
         }
     }
 
-    /// Records what runs until `stop_recording`.
+    #[doc = stub!(Dashboard.start_recording)]
     fn start_recording(&self, py: Python<'_>) -> PyResult<()> {
         check_forks(self.forks)?;
         let recording = py.detach(|| self.handle.record());
@@ -92,25 +99,24 @@ impl Dashboard {
         Ok(())
     }
 
-    /// Ends one recording.
+    #[doc = stub!(Dashboard.stop_recording)]
     fn stop_recording(&self) -> PyResult<()> {
         let recording = self.lock(&self.recordings).pop();
         recording.map(drop).ok_or_else(|| PyRuntimeError::new_err("nothing is being recorded"))
     }
 
-    /// Returns what was recorded, as JSON that Perfetto opens.
+    #[doc = stub!(Dashboard.trace)]
     fn trace(&self, py: Python<'_>) -> String {
         py.detach(|| self.handle.trace())
     }
 
-    /// Returns what was recorded, as a page.
+    #[doc = stub!(Dashboard.report)]
     fn report(&self, py: Python<'_>) -> String {
         py.detach(|| self.handle.report())
     }
 }
 
-/// Returns how many tasks of a cluster have not ended, and the least and the most seconds that they may take; None if
-/// that is unknown.
+#[doc = stub!(time_left)]
 #[pyfunction]
 pub(crate) fn time_left(
     py: Python<'_>,

@@ -9,7 +9,7 @@ use azolla::runtime::Worker;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// Lets the task on this thread run on without a slot. Returns True if it had one, and None outside tasks.
+#[doc = stub!(secede)]
 #[pyfunction]
 pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
     py.detach(|| with_worker(|worker| worker.map(Worker::secede)))
@@ -17,7 +17,7 @@ pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
         .map_err(|error| exception(py, error.never_interrupted()))
 }
 
-/// Waits for a slot for the task on this thread. Returns False outside tasks.
+#[doc = stub!(rejoin)]
 #[pyfunction]
 pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
     py.detach(|| with_worker(|worker| worker.map(Worker::rejoin)))
@@ -25,27 +25,26 @@ pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
         .map_err(|error| exception(py, error.never_interrupted()))
 }
 
-/// Returns true on the thread of a plain task.
+#[doc = stub!(in_plain_task)]
 #[pyfunction]
 pub(crate) fn in_plain_task() -> bool {
     with_worker(|worker| worker.is_some())
 }
 
-/// Notes that coroutine tasks run on this thread, on an event loop of the program.
+#[doc = stub!(coroutines_run_here)]
 #[pyfunction]
 pub(crate) fn coroutines_run_here() {
     set_callers_loop();
 }
 
-/// Returns the client whose task runs on this thread; None outside tasks.
+#[doc = stub!(thread_client)]
 #[pyfunction]
 pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let Some((_, job)) = current_task() else { return Ok(None) };
     cluster_here().map(|cluster| cluster.client_of(py, job.client())).transpose()
 }
 
-/// Returns the task on this thread, in the form in which an event loop knows the tasks that run on it; None outside
-/// tasks.
+#[doc = stub!(thread_running)]
 #[pyfunction]
 pub(crate) fn thread_running() -> Option<Running> {
     let (_, job) = current_task()?;
@@ -54,7 +53,7 @@ pub(crate) fn thread_running() -> Option<Running> {
     Some(Running::new(job, cluster, worker))
 }
 
-/// Returns the key of the task on this thread, and the number of the worker that runs it; None outside tasks.
+#[doc = stub!(thread_task)]
 #[pyfunction]
 pub(crate) fn thread_task(py: Python<'_>) -> PyResult<Option<(Bound<'_, PyAny>, u32)>> {
     let task = with_worker(|worker| {

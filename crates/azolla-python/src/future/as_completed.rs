@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// The engine's half of `as_completed`.
+#[doc = stub!(Endings)]
 #[pyclass(frozen, subclass, module = "azolla._azolla")]
 pub(crate) struct Endings {
     completions: Arc<Completions<PyJob>>,
@@ -184,7 +184,7 @@ impl Endings {
         Some(self.deadline?.saturating_duration_since(Instant::now()).as_secs_f64())
     }
 
-    /// How many futures are still to come.
+    #[doc = stub!(Endings.count)]
     fn count(&self) -> usize {
         let pending = self.pending();
         pending.futures.len() + pending.ended.len()
@@ -197,13 +197,13 @@ impl Endings {
         (pending.futures.len() - ready, ready + pending.ended.len())
     }
 
-    /// Returns True if the next future would come at once.
+    #[doc = stub!(Endings.has_ready)]
     fn has_ready(&self) -> PyResult<bool> {
         check_forks(self.forks)?;
         Ok(self.completions.ready() > 0 || !self.pending().ended.is_empty())
     }
 
-    /// Returns True if no future is still to come.
+    #[doc = stub!(Endings.is_empty)]
     fn is_empty(&self) -> bool {
         self.count() == 0
     }
@@ -223,7 +223,7 @@ impl Endings {
         drop((futures, ended));
     }
 
-    /// Forgets all futures that are still to come.
+    #[doc = stub!(Endings.clear)]
     fn clear(&self) -> PyResult<()> {
         check_forks(self.forks)?;
         let (futures, ended, next) = {

@@ -4,6 +4,8 @@
 
 use crate::interpreter::gil::one_more_dropped;
 use crate::interpreter::imports::error;
+use crate::interpreter::raised::is_collecting;
+use crate::interpreter::words::{exception_words, key_words};
 use crate::session::gone::{WHY, is_gone};
 use crate::session::shared::Shared;
 use crate::task::job::{Failure, PyJob};
@@ -14,10 +16,7 @@ use std::mem::ManuallyDrop;
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// The result that a task will have.
-///
-/// Futures come from `Client.submit`, `Client.map` and `Client.scatter`. Given as arguments to other tasks they stand
-/// for their results. The result is kept as long as a future on it lives, or a task that needs it.
+#[doc = stub!(Future)]
 #[pyclass(frozen, subclass, weakref, generic, module = "azolla")]
 pub(crate) struct Future {
     pub(super) shared: Option<Arc<Shared>>,
@@ -111,7 +110,7 @@ impl Future {
     pub(crate) fn job(&self, py: Python<'_>) -> PyResult<Arc<PyJob>> {
         self.shared()?.check_process()?;
         self.live().ok_or_else(|| {
-            let key = self.key_object(py).map_or_else(|_| String::new(), |key| key.to_string());
+            let key = self.key_object(py).map_or_else(|_| String::new(), |key| key_words(&key));
             error(py, "FutureCancelledError", &format!("{key}: {}", self.why_gone()))
         })
     }
@@ -148,6 +147,23 @@ impl Future {
             Handle::Gone(gone) => return Ok(gone.key.bind(py).clone()),
         };
         Ok(job.key(py))
+    }
+
+    /// Returns the exception of a failed task in words, cut short.
+    pub(super) fn failure_words(&self, py: Python<'_>) -> Option<String> {
+        let job = self.live().filter(|job| job.header().status() == Status::Failed)?;
+        match job.outcome()? {
+            Err(Failure::Raised(raised)) => {
+                Some(exception_words(raised.exception().exception.bind(py)))
+            }
+            Err(Failure::Engine(why)) => Some(why.to_string()),
+            Ok(_) => None,
+        }
+    }
+
+    /// Returns an error in the child of a fork, where a program that polls would poll for ever.
+    pub(super) fn check_process(&self) -> PyResult<()> {
+        self.shared.as_ref().map_or(Ok(()), |shared| shared.check_process())
     }
 
     /// Records that a caller sees that the task has failed, if it has.
@@ -188,6 +204,10 @@ pub(super) fn let_go(shared: Option<&Shared>, handle: &Handle) {
 
 impl Drop for Future {
     fn drop(&mut self) {
+        if is_collecting() {
+            // The collector drops the exception too, if it was the future's alone.
+            self.see_failure();
+        }
         // SAFETY: the future is being dropped, so nothing looks at its handle again.
         let handle = unsafe { ManuallyDrop::take(&mut self.handle) };
         let handle = handle.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@ use super::handle::{Future, Handle, let_go, raise, value};
 use super::wait;
 use crate::interpreter::forks::forks;
 use crate::interpreter::imports::python;
+use crate::interpreter::words::key_words;
 use crate::session::core::Core;
 use crate::task::job::{Failure, PyJob};
 use crate::task::names::{flag, short_repr};
@@ -68,11 +69,6 @@ impl Future {
             Some(Err(error)) if self.live().is_some() || shared.has_left() => Err(error),
             _ => Ok(()),
         }
-    }
-
-    /// Returns an error in the child of a fork, where a program that polls would poll for ever.
-    fn check_process(&self) -> PyResult<()> {
-        self.shared.as_ref().map_or(Ok(()), |shared| shared.check_process())
     }
 
     /// Returns None, or an awaitable of None where callers await.
@@ -141,19 +137,19 @@ impl Future {
         })
     }
 
-    /// The key of the task: its name in the client.
+    #[doc = stub!(Future.key)]
     #[getter]
     fn key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.key_object(py)
     }
 
-    /// The client that has the task; None if the client is gone, or the future was unpickled where there was no client.
+    #[doc = stub!(Future.client)]
     #[getter]
     fn client<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.shared.as_ref().map(|shared| shared.client(py)).transpose()
     }
 
-    /// How the task stands: `"pending"`, `"finished"`, `"error"`, `"cancelled"` or `"lost"`.
+    #[doc = stub!(Future.status)]
     #[getter]
     fn status(&self) -> PyResult<Option<&'static str>> {
         self.check_process()?;
@@ -161,7 +157,7 @@ impl Future {
         Ok(self.last_status())
     }
 
-    /// The class of the result; None while there is no result.
+    #[doc = stub!(Future.type)]
     #[getter]
     fn r#type<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let job = self.live()?;
@@ -173,22 +169,19 @@ impl Future {
         }
     }
 
-    /// Returns True once the task has ended, in whatever way: a future that failed or was cancelled is done too.
+    #[doc = stub!(Future.done)]
     fn done(&self) -> PyResult<bool> {
         self.check_process()?;
         Ok(self.last_status() != Some("pending"))
     }
 
-    /// Returns True if the task was cancelled, or this future was released.
+    #[doc = stub!(Future.cancelled)]
     fn cancelled(&self) -> PyResult<bool> {
         self.check_process()?;
         Ok(self.last_status() == Some("cancelled"))
     }
 
-    /// Waits for the task, and returns its result or raises the exception that the task raised.
-    ///
-    /// `timeout` is in seconds, or a `timedelta`, or text such as `"500ms"`; when it is up, a TimeoutError is raised. A
-    /// task that calls this takes no slot while it waits.
+    #[doc = stub!(Future.result)]
     #[pyo3(signature = (timeout=None))]
     fn result<'py>(
         this: &Bound<'py, Self>,
@@ -202,8 +195,7 @@ impl Future {
         future.result_of(py, &future.wait(py, timeout.as_ref())?)
     }
 
-    /// Waits for the task, and returns the exception that it raised; None if it succeeded, was cancelled, or was
-    /// released.
+    #[doc = stub!(Future.exception)]
     #[pyo3(signature = (timeout=None))]
     fn exception<'py>(
         this: &Bound<'py, Self>,
@@ -218,7 +210,7 @@ impl Future {
         Ok(future._exception(py))
     }
 
-    /// Waits for the task, and returns the traceback of the exception that it raised; None if it succeeded.
+    #[doc = stub!(Future.traceback)]
     #[pyo3(signature = (timeout=None))]
     fn traceback<'py>(
         this: &Bound<'py, Self>,
@@ -233,10 +225,7 @@ impl Future {
         Ok(future._traceback(py))
     }
 
-    /// Cancels the task and what depends on it.
-    ///
-    /// A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`. If
-    /// other clients of the cluster have futures on the task, it goes on for them, unless `force` is true.
+    #[doc = stub!(Future.cancel)]
     #[pyo3(
         signature = (reason=None, msg=None, force=None),
         text_signature = "($self, reason=None, msg=None, force=False)"
@@ -253,7 +242,7 @@ impl Future {
         self.ready(py)
     }
 
-    /// Runs a failed task again, after the failed tasks that it depended on.
+    #[doc = stub!(Future.retry)]
     fn retry<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self._retry(py)?;
         self.ready(py)
@@ -276,9 +265,7 @@ impl Future {
         Ok(())
     }
 
-    /// Lets go of the task, as dropping the future does; from then on the future reads cancelled.
-    ///
-    /// When no future and no other task needs the task any more, it does not run, and its result is not kept.
+    #[doc = stub!(Future.release)]
     fn release(&self, py: Python<'_>) {
         let Some(job) = self.live() else { return };
         let gone = Handle::gone(job.key(py).unbind(), Some("cancelled"), Arc::downgrade(&job));
@@ -289,9 +276,7 @@ impl Future {
         let_go(self.shared.as_deref(), &before);
     }
 
-    /// Calls `fn(future)` once the task has ended, in whatever way; at once if it has ended.
-    ///
-    /// Callbacks run one after the other on a thread of the client.
+    #[doc = stub!(Future.add_done_callback)]
     fn add_done_callback(this: &Bound<'_, Self>, r#fn: Bound<'_, PyAny>) -> PyResult<()> {
         let py = this.py();
         let future = this.get();
@@ -312,8 +297,7 @@ impl Future {
         Ok(())
     }
 
-    /// Awaits the task on the running event loop, whichever it is. Gives what `result` gives: the result, or the task's
-    /// exception raised.
+    #[doc = stub!(Future.__await__)]
     fn __await__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         static AWAIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         python(this.py(), &AWAIT, "azolla._run.awaiting", "wait_for")?.call1((this,))
@@ -425,8 +409,16 @@ impl Future {
             let name = kind.getattr(intern!(py, "__qualname__"))?;
             text += &format!(", type: {name}");
         }
-        text += &format!(", key: {}>", this.key_object(py)?);
+        if let Some(error) = this.failure_words(py) {
+            text += &format!(", exception: {error}");
+        }
+        text += &format!(", key: {}>", key_words(&this.key_object(py)?));
         Ok(text)
+    }
+
+    /// Returns the key and the exception, if the task has failed, as `repr` shows them.
+    fn _words(&self, py: Python<'_>) -> PyResult<(String, Option<String>)> {
+        Ok((key_words(&self.key_object(py)?), self.failure_words(py)))
     }
 
     fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

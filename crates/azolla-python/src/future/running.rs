@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// A coroutine task, which runs on an event loop.
+#[doc = stub!(Running)]
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct Running {
     pub(crate) job: Arc<PyJob>,
@@ -31,37 +31,37 @@ impl Running {
 
 #[pymethods]
 impl Running {
-    /// The client that submitted the task.
+    #[doc = stub!(Running.client)]
     #[getter]
     fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.cluster.client_of(py, self.job.client())
     }
 
-    /// The random number of the task's cluster.
+    #[doc = stub!(Running.cluster)]
     #[getter]
     fn cluster(&self) -> u128 {
         self.cluster.number
     }
 
-    /// The task's key.
+    #[doc = stub!(Running.key)]
     #[getter]
     fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.job.key(py)
     }
 
-    /// The number of the worker that the task is on.
+    #[doc = stub!(Running.worker)]
     #[getter]
     fn worker(&self) -> u16 {
         self.worker
     }
 
-    /// True in the child of a fork that the task has made.
+    #[doc = stub!(Running.forked)]
     #[getter]
     fn forked(&self) -> bool {
         self.cluster.is_forked()
     }
 
-    /// Ends the task with this result.
+    #[doc = stub!(Running.done)]
     fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
         if self.ended.swap(true, Ordering::Relaxed) {
@@ -72,7 +72,7 @@ impl Running {
         Ok(())
     }
 
-    /// Ends the task with this exception, or queues it again for a retry.
+    #[doc = stub!(Running.failed)]
     pub(crate) fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
         if self.ended.swap(true, Ordering::Relaxed) {
@@ -86,7 +86,7 @@ impl Running {
         Ok(())
     }
 
-    /// Calls `loop.call_soon_threadsafe(callback)` when the task ends or is cancelled.
+    #[doc = stub!(Running.on_end)]
     fn on_end(&self, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
         let listener: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });

@@ -6,7 +6,7 @@ use azolla::runtime::Until;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// Blocks until all of these futures have ended, or the first of them.
+#[doc = stub!(wait)]
 #[pyfunction]
 #[pyo3(name = "wait", signature = (futures, timeout=None, first=false))]
 pub(crate) fn wait_for(

@@ -17,6 +17,7 @@ pub(crate) mod observed;
 pub(crate) mod raised;
 pub(crate) mod size;
 pub(crate) mod threads;
+pub(crate) mod words;
 
 /// Raises ImportError in a sub-interpreter. What the extension keeps of Python's objects, and its threads, belong to the
 /// main one.

@@ -3,7 +3,7 @@
 use azolla::runtime::{Observation, Observations, Status, What};
 use pyo3::prelude::*;
 
-/// Holds what has been observed until the program takes it.
+#[doc = stub!(Observations)]
 #[pyclass(frozen, name = "Observations", module = "azolla._azolla")]
 pub(crate) struct PyObservations(pub(crate) Observations);
 
@@ -12,13 +12,12 @@ pub(crate) type Row = (f64, u64, &'static str, Option<u32>);
 
 #[pymethods]
 impl PyObservations {
-    /// Returns all that has been observed since the last call, in rows: the seconds since the client began, a number
-    /// that stands for the task, what happened, and the worker's number if it happened on one.
+    #[doc = stub!(Observations.take)]
     fn take(&self) -> Vec<Row> {
         self.0.take().iter().map(row).collect()
     }
 
-    /// How many observations did not fit.
+    #[doc = stub!(Observations.dropped)]
     #[getter]
     fn dropped(&self) -> u64 {
         self.0.dropped()

@@ -10,6 +10,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
 use pyo3::{PyTraverseError, PyVisit};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -135,9 +136,21 @@ pub(crate) fn note(raised: &Arc<Exception>) {
     }
 }
 
-/// Takes the frames off the exceptions that only their tasks hold. One of `gc.callbacks`.
+thread_local! {
+    /// True while the garbage collector is at work on this thread.
+    static COLLECTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns true while the garbage collector is at work on this thread. What it drops may be in parts: an
+/// exception whose arguments are gone crashes the interpreter when it is put into words.
+pub(crate) fn is_collecting() -> bool {
+    COLLECTING.get()
+}
+
+#[doc = stub!(before_collection)]
 #[pyfunction]
 pub(crate) fn before_collection(py: Python<'_>, phase: &str, _info: &Bound<'_, PyAny>) {
+    COLLECTING.set(phase == "start");
     if phase != "start" {
         return;
     }

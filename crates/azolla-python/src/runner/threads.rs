@@ -48,7 +48,14 @@ impl Runner<PyJob> for Threads {
 
     fn unseen(&self, job: &Arc<PyJob>) {
         let cluster = self.owner.get().and_then(Weak::upgrade);
-        let _ = Python::try_attach(|py| report(py, &*cluster?, job).ok());
+        let _ = Python::try_attach(|py| {
+            // The last future may go while an exception is on its way through the thread that drops it.
+            let under_way = PyErr::take(py);
+            let _ = cluster.map(|cluster| report(py, &cluster, job));
+            if let Some(error) = under_way {
+                error.restore(py);
+            }
+        });
     }
 
     fn asking(&self, f: &mut dyn FnMut()) {
@@ -61,7 +68,7 @@ impl Runner<PyJob> for Threads {
 fn report(py: Python<'_>, cluster: &Cluster, job: &PyJob) -> PyResult<()> {
     let cluster = cluster.object(py)?;
     let error = match job.outcome() {
-        Some(Err(Failure::Raised(raised))) => raised.exception.bind(py).clone(),
+        Some(Err(Failure::Raised(raised))) => raised.exception().exception.bind(py).clone(),
         Some(Err(Failure::Engine(why))) => PyString::new(py, why).into_any(),
         _ => return Ok(()),
     };

@@ -31,7 +31,7 @@ thread_local! {
     static EMPTY: RefCell<Option<ManuallyDrop<Empty>>> = const { RefCell::new(None) };
 }
 
-/// The worker of one thread. It hands out calls, and takes results.
+#[doc = stub!(Worker)]
 #[pyclass(frozen, name = "Worker", module = "azolla._azolla")]
 pub(crate) struct PyWorker {
     /// The engine's worker, until the thread takes it or its start fails.
@@ -83,8 +83,7 @@ impl PyWorker {
 
 #[pymethods]
 impl PyWorker {
-    /// Makes this the worker of the calling thread. Returns False if the thread must end: it comes too late, or its
-    /// worker has left.
+    #[doc = stub!(Worker.begin)]
     fn begin(&self, py: Python<'_>) -> PyResult<bool> {
         if locked(&self.waiting).is_some() {
             at_end_of_thread(py, leave)?;
@@ -94,24 +93,24 @@ impl PyWorker {
         Ok(own(|_| ()).is_ok())
     }
 
-    /// Makes the worker leave the engine.
+    #[doc = stub!(Worker.end)]
     fn end(&self) {
         leave();
     }
 
-    /// True in the child of a fork that a task has made.
+    #[doc = stub!(Worker.forked)]
     #[getter]
     fn forked(&self) -> bool {
         self.is_forked()
     }
 
-    /// The worker's number, counted from 0 in each cluster.
+    #[doc = stub!(Worker.number)]
     #[getter]
     fn number(&self) -> u32 {
         self.number
     }
 
-    /// Waits until there may be a call to make. Returns False if the thread must end.
+    #[doc = stub!(Worker.rest)]
     fn rest(&self, py: Python<'_>) -> bool {
         let rest = std::mem::replace(&mut *locked(&self.rest), Rest::None);
         match rest {
@@ -127,16 +126,12 @@ impl PyWorker {
         }
     }
 
-    /// Returns the next call to make if there is one now. If there is none, the loop must `rest`.
+    #[doc = stub!(Worker.next)]
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Task<'py>>> {
         self.next_at_hand(py)
     }
 
-    /// Ends the call with this result. In the child of a fork the call was the whole program, so this raises
-    /// SystemExit.
-    ///
-    /// Returns the next call to make if there is one now. If there is none, the loop lets go of everything of this
-    /// task, and rests.
+    #[doc = stub!(Worker.done)]
     fn done<'py>(&self, result: Bound<'py, PyAny>) -> PyResult<Option<Task<'py>>> {
         static COROUTINE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = result.py();
@@ -158,8 +153,7 @@ impl PyWorker {
         self.next_at_hand(py)
     }
 
-    /// Ends the call with this exception. Returns False if no call is at hand. In the child of a fork it raises the
-    /// exception again.
+    #[doc = stub!(Worker.failed)]
     fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<bool> {
         if self.is_forked() {
             return Err(PyErr::from_value(error));

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::sync::{Arc, OnceLock};
 
-/// The engine's half of `Client`.
+#[doc = stub!(Core)]
 #[pyclass(frozen, subclass, weakref, module = "azolla._azolla")]
 pub(crate) struct Core {
     pub(crate) shared: OnceLock<Arc<Shared>>,

@@ -4,7 +4,7 @@ use super::{owner, thread};
 use crate::interpreter::forks;
 use pyo3::prelude::*;
 
-/// Called in the child of every fork: the parent's clients are dead there.
+#[doc = stub!(after_fork)]
 // The parent's threads do not exist in the child, so a lock that one of them held is never released.
 #[pyfunction]
 pub(crate) fn after_fork() {

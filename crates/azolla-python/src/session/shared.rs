@@ -1,6 +1,7 @@
 //! `Cluster` and `Shared`: the native state of a cluster, and of a client with its futures. Both check
 //! whether they may still be used.
 
+use super::clients::Clients;
 use super::gone;
 use super::guest::{Guest, Held};
 use super::interest::{Dropped, Waits};
@@ -14,7 +15,7 @@ use azolla_core::TaskId;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A cluster, as its clients and workers know it.
 pub(crate) struct Cluster {
@@ -26,7 +27,7 @@ pub(crate) struct Cluster {
     /// How many forks lay behind this process when the cluster was made.
     forks: u64,
     /// Its clients, by the numbers that their tasks carry.
-    clients: Mutex<Vec<Weak<Shared>>>,
+    clients: Mutex<Clients>,
     /// More than one client has joined.
     has_several: AtomicBool,
     /// The record of what happens to the tasks, once a caller has asked for it. No thread may wait for this
@@ -74,7 +75,7 @@ impl Cluster {
         })
     }
 
-    fn clients(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+    fn clients(&self) -> MutexGuard<'_, Clients> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -117,7 +118,7 @@ impl Cluster {
         py: Python<'py>,
         number: u32,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let shared = self.clients().get(number as usize).and_then(Weak::upgrade);
+        let shared = self.clients().get(number);
         if let Some(shared) = shared.filter(|shared| !shared.has_left()) {
             let client = shared.client(py)?;
             if !client.is_none() {
@@ -158,7 +159,7 @@ impl Shared {
         guest: bool,
     ) -> Arc<Self> {
         let mut clients = cluster.clients();
-        let number = clients.len() as u32;
+        let number = clients.next_number();
         let asynchronous = Arc::new(AtomicBool::new(false));
         let (dropped, waits) = (Arc::new(Dropped::default()), Arc::new(Waits::new()));
         let one = |client, guest, in_tasks| {
@@ -178,8 +179,7 @@ impl Shared {
         };
         let in_tasks = guest.then(|| one(client.clone_ref(py), None, None));
         let shared = one(client, guest.then(Guest::new), in_tasks);
-        clients.push(Arc::downgrade(&shared));
-        if clients.len() > 1 {
+        if clients.add(number, &shared) {
             cluster.has_several.store(true, Ordering::Release);
         }
         shared
@@ -376,7 +376,7 @@ impl Shared {
     /// Has all futures of this client on the job read cancelled, and ends their waits. The job goes on.
     fn drop_interest(&self, job: &Arc<PyJob>) {
         // In a task `self` is the client as tasks use it. The client itself has counted the futures.
-        let itself = self.cluster.clients().get(self.number as usize).and_then(Weak::upgrade);
+        let itself = self.cluster.clients().get(self.number);
         let held = match itself.as_ref().and_then(|itself| itself.guest.as_ref()) {
             Some(guest) => guest.drop_interest(job, &self.dropped),
             None => {
@@ -391,7 +391,7 @@ impl Shared {
     /// Returns the jobs that go on for other clients when this client cancels `job`, then those that do not. They are
     /// `job` and what depends on it.
     fn wanted_by_others(&self, job: &Arc<PyJob>) -> (Vec<Arc<PyJob>>, Vec<Arc<PyJob>>) {
-        let clients: Vec<_> = self.cluster.clients().iter().filter_map(Weak::upgrade).collect();
+        let clients: Vec<_> = self.cluster.clients().all();
         let is_wanted = |job: &Arc<PyJob>| {
             let of_guests = clients.iter().filter_map(|one| Some(one.guest.as_ref()?.holds(job)));
             let of_guests: u32 = of_guests.sum();
@@ -424,6 +424,15 @@ impl Shared {
 fn is_loop_running(py: Python<'_>) -> PyResult<bool> {
     static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     Ok(!python(py, &RUNNING, "asyncio", "_get_running_loop")?.call0()?.is_none())
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // In a forked child the lock may be held for ever.
+        if !self.is_forked() {
+            self.cluster.clients().forget_gone(self.number);
+        }
+    }
 }
 
 fn closed(py: Python<'_>, what: &str) -> PyErr {

@@ -16,8 +16,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
 
-/// The result that a call of an actor's method will have. It is a `Future` like any other, with two differences: the
-/// call is made even if no future on it is left, and it is never made again.
+#[doc = stub!(ActorFuture)]
 #[pyclass(frozen, extends = Future, module = "azolla")]
 pub(crate) struct ActorFuture;
 
@@ -64,7 +63,7 @@ fn live(py: Python<'_>, future: &Future) -> PyResult<Arc<PyJob>> {
     }
 }
 
-/// A method of an actor.
+#[doc = stub!(Method)]
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct Method {
     actor: Py<Future>,

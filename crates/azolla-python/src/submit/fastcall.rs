@@ -21,36 +21,22 @@ use std::ptr;
 
 const NAME: &CStr = c"submit";
 
-const DOC: &CStr = c"submit($self, func, *args, key=None, workers=None, resources=None, retries=None, priority=None, \
-fifo_timeout=None, allow_other_workers=None, actor=None, actors=None, pure=True, **kwargs)
---
+const DOC: &CStr = whole(
+    concat!(
+        "submit($self, func, *args, key=None, workers=None, resources=None, retries=None, priority=None, ",
+        "fifo_timeout=None, allow_other_workers=None, actor=None, actors=None, pure=True, **kwargs)\n--\n\n",
+        stub!(Core.submit),
+        "\0"
+    )
+    .as_bytes(),
+);
 
-Runs `func(*args, **kwargs)` as a task, and returns a future on its result.
-
-Futures among the arguments, also in lists, tuples, named tuples, sets, the values of dictionaries and the
-fields of dataclasses, are replaced by their results; the task begins when all results are there. A coroutine
-function (`async def`) runs on the client's event loop, and takes no slot.
-
-The call is as it was at the submit: containers are copied, and what is in them otherwise is shared.
-
-Args:
-    func: What to call.
-    *args: What to call it with.
-    key: The task's key. If the client has a task of that key, the future is on that task.
-    retries: How many times the task runs again if it fails; by default 0.
-    priority: Tasks of higher priority go first. By default a task has the priority of the task that submits
-        it, and 0 if no task submits it.
-    workers: The workers that may run the task, by their names or addresses: one, or several.
-    allow_other_workers: If true, `workers` is only a wish: other workers run the task while none of these has
-        a thread and the resources to spare.
-    resources: How much the task takes, by name, of the resources of its worker while it runs.
-    actor: If true, the result is a state that stays where it is. The future then gives an `Actor`, whose
-        methods are called there, one at a time. `actors` is the same.
-    pure: True, the default, says that equal calls give equal results, and so may be one task. Pass False for
-        a function that has effects, or chance in it.
-    **kwargs: What to call it with, by name.
-
-The other arguments are Dask's, and have no meaning here yet.";
+const fn whole(text: &[u8]) -> &CStr {
+    match CStr::from_bytes_with_nul(text) {
+        Ok(text) => text,
+        Err(_) => panic!("a docstring ends in its only zero"),
+    }
+}
 
 /// Makes `submit` a method of the class.
 pub(crate) fn add_submit(core: &Bound<'_, PyType>) -> PyResult<()> {

@@ -6,7 +6,7 @@ use azolla::sync::Event;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-/// The native half of `Event`.
+#[doc = stub!(EventCore)]
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct EventCore(Handle<Event>);
 
@@ -17,7 +17,7 @@ impl EventCore {
         Handle::new(client, |shared| Ok(Event::named(names(shared, own), name))).map(Self)
     }
 
-    /// Returns a wait for the event to be set. The wait gives True.
+    #[doc = stub!(EventCore.wait)]
     fn wait(&self) -> PyResult<PyTurn> {
         let event = self.0.get()?;
         let what = event.name().to_owned();
@@ -26,17 +26,17 @@ impl EventCore {
         }))
     }
 
-    /// Sets the event.
+    #[doc = stub!(EventCore.set)]
     fn set(&self, py: Python<'_>) -> PyResult<()> {
         self.0.when_open(py, self.0.get()?.name(), Event::set)
     }
 
-    /// Clears the event.
+    #[doc = stub!(EventCore.clear)]
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
         self.0.when_open(py, self.0.get()?.name(), Event::clear)
     }
 
-    /// Returns True if the event is set.
+    #[doc = stub!(EventCore.is_set)]
     fn is_set(&self, py: Python<'_>) -> PyResult<bool> {
         self.0.when_open(py, self.0.get()?.name(), Event::is_set)
     }

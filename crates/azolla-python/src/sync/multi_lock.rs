@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The native half of `MultiLock`. When it is dropped, it frees what it has locked.
+#[doc = stub!(MultiLockCore)]
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct MultiLockCore(Handle<Held>);
 
@@ -28,7 +28,7 @@ impl MultiLockCore {
         Ok(Self(handle))
     }
 
-    /// Returns a wait for `number` of the locks, by default for all of them. The wait gives True.
+    #[doc = stub!(MultiLockCore.acquire)]
     #[pyo3(signature = (number=None))]
     fn acquire(&self, number: Option<usize>) -> PyResult<PyTurn> {
         let Held { locks, leases } = self.0.get()?;
@@ -49,7 +49,7 @@ impl MultiLockCore {
         }))
     }
 
-    /// Frees what this has locked.
+    #[doc = stub!(MultiLockCore.release)]
     fn release(&self) -> PyResult<()> {
         let leases = &self.0.get()?.leases;
         let leases = std::mem::take(&mut *leases.lock().unwrap_or_else(PoisonError::into_inner));
@@ -59,7 +59,7 @@ impl MultiLockCore {
         Ok(())
     }
 
-    /// Returns True if this has locked something.
+    #[doc = stub!(MultiLockCore.locked)]
     fn locked(&self) -> PyResult<bool> {
         let leases = &self.0.get()?.leases;
         Ok(!leases.lock().unwrap_or_else(PoisonError::into_inner).is_empty())

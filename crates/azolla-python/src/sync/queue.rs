@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
 
-/// The native half of `Queue`.
+#[doc = stub!(QueueCore)]
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct QueueCore(Handle<Queue<Stored>>);
 
@@ -25,14 +25,14 @@ impl QueueCore {
         Ok(Self(handle))
     }
 
-    /// Returns a wait to put this value in.
+    #[doc = stub!(QueueCore.put)]
     fn put(&self, value: Bound<'_, PyAny>) -> PyResult<PyTurn> {
         let shared = self.0.shared();
         let turn = self.0.get()?.turn_to_put(Stored::new(value, shared)?);
         Ok(PyTurn::new(shared, self.what(), turn, |py, _| Ok(py.None())))
     }
 
-    /// Returns a wait for the next item.
+    #[doc = stub!(QueueCore.get)]
     fn get(&self) -> PyResult<PyTurn> {
         let turn = self.0.get()?.turn_to_get(1);
         let shared = Arc::clone(self.0.shared());
@@ -42,25 +42,25 @@ impl QueueCore {
         }))
     }
 
-    /// Returns a wait for a list of `number` items.
+    #[doc = stub!(QueueCore.get_many)]
     fn get_many(&self, number: usize) -> PyResult<PyTurn> {
         let turn = self.0.get()?.turn_to_get(number);
         let shared = Arc::clone(self.0.shared());
         Ok(PyTurn::new(self.0.shared(), self.what(), turn, move |py, got| list(py, got, &shared)))
     }
 
-    /// Takes out all items, and returns them.
+    #[doc = stub!(QueueCore.take_all)]
     fn take_all(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let all = self.0.when_open(py, &self.what(), Queue::take_all)?;
         list(py, all, self.0.shared())
     }
 
-    /// Returns the number of items.
+    #[doc = stub!(QueueCore.qsize)]
     fn qsize(&self, py: Python<'_>) -> PyResult<usize> {
         self.0.when_open(py, &self.what(), Queue::len)
     }
 
-    /// Empties the queue if this is the only handle on it.
+    #[doc = stub!(QueueCore.close)]
     fn close(&self) -> PyResult<()> {
         let queue = self.0.get()?;
         if queue.is_only_handle() {

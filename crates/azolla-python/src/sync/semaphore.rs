@@ -9,7 +9,7 @@ use pyo3::types::PyBool;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The native half of `Semaphore` and `Lock`. When it is dropped, it gives back the leases that it has acquired.
+#[doc = stub!(SemaphoreCore)]
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct SemaphoreCore(Handle<Held>);
 
@@ -35,7 +35,7 @@ impl SemaphoreCore {
         Ok(Self(handle))
     }
 
-    /// Returns a wait for a lease. The wait gives True.
+    #[doc = stub!(SemaphoreCore.acquire)]
     fn acquire(&self) -> PyResult<PyTurn> {
         let Held { semaphore, leases } = self.0.get()?;
         let (turn, what) = (semaphore.turn_to_acquire(), semaphore.name().to_owned());
@@ -47,7 +47,7 @@ impl SemaphoreCore {
         }))
     }
 
-    /// Gives back the oldest lease of this handle.
+    #[doc = stub!(SemaphoreCore.release)]
     fn release(&self) -> PyResult<bool> {
         let Held { leases, .. } = self.0.get()?;
         let lease = leases.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -60,13 +60,13 @@ impl SemaphoreCore {
         }
     }
 
-    /// Returns how many leases are taken, on all handles together.
+    #[doc = stub!(SemaphoreCore.value)]
     fn value(&self, py: Python<'_>) -> PyResult<usize> {
         let what = self.0.get()?.semaphore.name();
         self.0.when_open(py, what, |held| held.semaphore.taken())
     }
 
-    /// Ends all waits, and frees the name. Returns how many leases were taken.
+    #[doc = stub!(SemaphoreCore.close)]
     fn close(&self) -> PyResult<usize> {
         Ok(self.0.get()?.semaphore.close())
     }

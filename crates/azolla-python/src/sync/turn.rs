@@ -77,7 +77,7 @@ impl<R: Resource> Waiting for Kind<R> {
     }
 }
 
-/// A wait for something shared. Closing or dropping it gives the wait up.
+#[doc = stub!(Turn)]
 #[pyclass(frozen, name = "Turn", module = "azolla._azolla")]
 pub(crate) struct PyTurn {
     waiting: Mutex<Option<Box<dyn Waiting>>>,
@@ -118,7 +118,7 @@ impl PyTurn {
 
 #[pymethods]
 impl PyTurn {
-    /// Blocks until the wait has its result, and returns the result.
+    #[doc = stub!(Turn.wait)]
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         self.check(py)?;
@@ -139,7 +139,7 @@ impl PyTurn {
         })
     }
 
-    /// Returns a tuple of the result, if the wait has it at once; else None.
+    #[doc = stub!(Turn.now)]
     fn now(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>,)>> {
         self.check(py)?;
         // The turn is taken out during the call, since making the result may run code that comes back here.
@@ -151,8 +151,7 @@ impl PyTurn {
         Ok(answer.map(|value| (value,)))
     }
 
-    /// Stands in line, and calls `loop.call_soon_threadsafe(callback)` once `now` has an answer. Returns True if it has
-    /// one already.
+    #[doc = stub!(Turn.stand)]
     fn stand(&self, py: Python<'_>, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<bool> {
         self.check(py)?;
         let who: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
@@ -165,7 +164,7 @@ impl PyTurn {
         Ok(there)
     }
 
-    /// Gives the wait up. What it was given in the last moment goes to the next wait in line.
+    #[doc = stub!(Turn.close)]
     fn close(&self) {
         let waiting = self.take();
         if self.shared.is_forked() {

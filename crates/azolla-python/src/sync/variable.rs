@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
 
-/// The native half of `Variable`.
+#[doc = stub!(VariableCore)]
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct VariableCore(Handle<Variable<Stored>>);
 
@@ -24,7 +24,7 @@ impl VariableCore {
         Ok(Self(handle))
     }
 
-    /// Sets the value.
+    #[doc = stub!(VariableCore.set)]
     fn set(&self, value: Bound<'_, PyAny>) -> PyResult<()> {
         let py = value.py();
         let what = self.0.get()?.name();
@@ -32,7 +32,7 @@ impl VariableCore {
         self.0.when_open(py, what, |variable| variable.set(stored))
     }
 
-    /// Returns a wait for the value.
+    #[doc = stub!(VariableCore.get)]
     fn get(&self) -> PyResult<PyTurn> {
         let variable = self.0.get()?;
         let (turn, shared) = (variable.turn_to_get(), Arc::clone(self.0.shared()));
@@ -42,7 +42,7 @@ impl VariableCore {
         }))
     }
 
-    /// Takes the value away, as if the variable had never been set.
+    #[doc = stub!(VariableCore.delete)]
     fn delete(&self, py: Python<'_>) -> PyResult<()> {
         self.0.when_open(py, self.0.get()?.name(), Variable::delete)
     }

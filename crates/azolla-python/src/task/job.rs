@@ -4,6 +4,7 @@ use super::key::text_bytes;
 use super::names::function_name;
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
 use crate::interpreter::raised::Raised;
+use crate::interpreter::words::{argument_words, key_words};
 use azolla::runtime::{Header, Job, Slot, Status, assert_unlocked};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -242,7 +243,7 @@ impl PyJob {
 
     /// Returns the key as it is shown.
     pub(crate) fn key_text(&self, py: Python<'_>) -> String {
-        self.named.bind(py).to_string() + &self.key_end(py)
+        key_words(self.named.bind(py)) + &self.key_end(py)
     }
 
     /// Returns what a key that azolla made ends in.
@@ -293,9 +294,9 @@ impl Job for PyJob {
         let name = |py: Python<'_>| match (self.key_is, self.call(py)) {
             (KeyIs::Given, Some(call)) => {
                 let function = call.call.bind(py).get_item(0).ok()?;
-                function_name(&function).ok().map(|name| name.to_string())
+                function_name(&function).ok().map(|name| key_words(&name))
             }
-            _ => Some(self.named.bind(py).to_string()),
+            _ => Some(key_words(self.named.bind(py))),
         };
         Python::try_attach(name).flatten().unwrap_or_else(|| String::from("data"))
     }
@@ -316,6 +317,15 @@ impl Job for PyJob {
             });
             tags.collect::<Vec<_>>().join(" / ")
         })
+    }
+
+    fn arguments(&self) -> Option<String> {
+        let arguments = |py: Python<'_>| {
+            let call = self.call(py)?;
+            let kwargs = call.kwargs.as_ref().map(|kwargs| kwargs.bind(py));
+            Some(argument_words(call.call.bind(py), kwargs))
+        };
+        Python::try_attach(arguments).flatten()
     }
 
     fn key(&self) -> String {

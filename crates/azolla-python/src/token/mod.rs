@@ -87,9 +87,7 @@ pub(crate) fn value_token(
     settle(py, digest(py, Writer::new(Tag::Value, true), future_key, |walk| walk.value(value)))
 }
 
-/// Returns the digest of the arguments: 32 hexadecimal digits, the same for equal arguments in any process.
-///
-/// Raises TypeError for a value that cannot be hashed.
+#[doc = stub!(tokenize)]
 #[pyfunction]
 #[pyo3(signature = (*args, **kwargs))]
 pub(crate) fn tokenize(

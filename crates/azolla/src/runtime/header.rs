@@ -35,7 +35,7 @@ const WOKEN: u32 = 64;
 const YIELDS: u32 = 128;
 /// A thread is reading or changing the listeners.
 const LOCKED: u32 = 256;
-/// If the task fails, a caller has seen that, or other tasks pass it on.
+/// A caller has seen that the task failed, or another task passes it on.
 const SEEN: u32 = 512;
 
 /// More than one client has submitted the task: set beside the number of the first.
@@ -282,13 +282,12 @@ impl Header {
         self.flags.fetch_and(!(SETTLED | FAILED | SEEN), Ordering::AcqRel);
     }
 
-    /// Records that a caller has seen that the task failed, or needs not see it: the runner will not
-    /// hear of it. Returns true if that was recorded before.
+    /// Records that a caller has seen the failure, or need not. Returns true if that was known.
     pub fn see_failure(&self) -> bool {
         self.flags.fetch_or(SEEN, Ordering::Relaxed) & SEEN != 0
     }
 
-    /// Returns true if the task has failed, and no caller has seen that.
+    /// Returns true if the task has failed and no caller has seen that.
     pub(crate) fn failed_unseen(&self) -> bool {
         self.flags.load(Ordering::Acquire) & (CANCELLED | FAILED | SEEN) == FAILED
     }

@@ -40,6 +40,12 @@ pub trait Job: Send + Sync {
     /// The name of its function, by which tasks are counted. Called with nothing locked.
     fn name(&self) -> String;
 
+    /// The arguments of its call, cut short, if they are there and can be put into words without running
+    /// foreign code. Called with nothing locked.
+    fn arguments(&self) -> Option<String> {
+        None
+    }
+
     /// The bytes that the result takes, if there is one and its size can be found without running
     /// foreign code. Called with nothing locked.
     fn size(&self) -> Option<u64> {

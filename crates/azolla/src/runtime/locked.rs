@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::garbage::let_go;
 use super::header::Status;
 use super::job::{Job, Submission};
+use super::kind_names::Kinds;
 use super::listeners::Listeners;
 use super::observe::{Origin, What};
 use super::parker::Parker;
@@ -16,7 +17,6 @@ use crate::primitives::per_thread;
 use azolla_core::{
     Effect, Event, Group, GroupId, Kind, Priority, Refusal, Scheduler, TaskId, WorkerId,
 };
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 #[cfg(debug_assertions)]
 use std::cell::Cell;
@@ -27,9 +27,7 @@ use std::sync::Arc;
 pub(crate) struct State<J: Job + ?Sized> {
     pub(super) scheduler: Scheduler<Arc<J>>,
     parkers: Vec<Arc<Parker>>,
-    kinds: FxHashMap<u64, Kind>,
-    /// The kind looked up last: tasks of one kind mostly come one after the other.
-    last_kind: Option<(u64, Kind)>,
+    kinds: Kinds,
     effects: Vec<Effect<Arc<J>>>,
     /// The tasks that the last event gave to the worker that asked.
     pub(super) runs: Vec<Run<J>>,
@@ -45,8 +43,7 @@ impl<J: Job + ?Sized> State<J> {
         Self {
             scheduler: Scheduler::with_groups(groups),
             parkers: Vec::new(),
-            kinds: FxHashMap::default(),
-            last_kind: None,
+            kinds: Kinds::default(),
             effects: Vec::new(),
             runs: Vec::new(),
             after: After::new(),
@@ -278,19 +275,11 @@ impl<J: Job + ?Sized> Locked<'_, J> {
     /// The kind with the front end's number `of`. `job` is of this kind.
     #[inline(always)]
     fn kind(&mut self, of: u64, job: &Arc<J>) -> Kind {
-        match self.state.last_kind {
-            Some((last, kind)) if last == of => kind,
-            _ => self.other_kind(of, job),
+        let state = &mut *self.state;
+        let (kind, is_new) = state.kinds.of(of);
+        if is_new {
+            state.after.unnamed.push((kind, Arc::clone(job)));
         }
-    }
-
-    fn other_kind(&mut self, of: u64, job: &Arc<J>) -> Kind {
-        let next = Kind(self.state.kinds.len() as u32);
-        let kind = *self.state.kinds.entry(of).or_insert(next);
-        if kind == next {
-            self.state.after.unnamed.push((kind, Arc::clone(job)));
-        }
-        self.state.last_kind = Some((of, kind));
         kind
     }
 

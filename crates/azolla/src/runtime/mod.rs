@@ -58,5 +58,5 @@ pub use slot::Slot;
 pub use story::Story;
 pub use turn::Turn;
 pub use wait::{Patience, Until, WaitError, wait};
-pub use watch::{BranchInfo, Filter, Kin, Overview, TaskInfo, Tasks, Watch};
+pub use watch::{BranchInfo, Filter, Grown, Kin, Overview, TaskInfo, Tasks, Watch};
 pub use worker::{Next, Sleeper, Worker};

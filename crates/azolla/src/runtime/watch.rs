@@ -6,6 +6,7 @@
 use super::engine::Engine;
 use super::held::Held;
 use super::job::Job;
+use super::kind_names::{REST, REST_NAME};
 use super::observe::Observations;
 use azolla_core::{BranchId, Counts, Durations, State, TaskId, TaskView};
 use rustc_hash::FxHashSet;
@@ -74,23 +75,36 @@ pub struct BranchInfo {
     pub parent: u32,
     /// The name of the function.
     pub name: Arc<str>,
-    /// The branches from which its tasks have grown, itself included, each with a number of tasks.
-    pub grown_from: Vec<(u32, u64)>,
+    /// The branches from which its tasks have grown, itself included.
+    pub grown_from: Vec<Grown>,
     /// Tasks that ended with a result.
     pub finished: u64,
     /// Tasks that ended with an error.
     pub failed: u64,
     /// Tasks that will have no result.
     pub cancelled: u64,
+    /// Tasks that ended lately: the last eighth or more.
+    pub lately: u64,
     /// The times that tasks of this function took, in whatever branch.
     pub durations: Durations,
+}
+
+/// How many tasks of a branch have grown from those of another branch.
+#[derive(Clone, Copy, Debug)]
+pub struct Grown {
+    /// The number of the branch that they have grown from.
+    pub from: u32,
+    /// How many.
+    pub count: u64,
+    /// How many while those tasks of that branch ended that ended lately.
+    pub lately: u64,
 }
 
 impl BranchInfo {
     /// The number of tasks that there have been.
     #[must_use]
     pub fn submitted(&self) -> u64 {
-        self.grown_from.iter().map(|(_, count)| count).sum()
+        self.grown_from.iter().map(|grown| grown.count).sum()
     }
 
     /// The number of tasks that have ended.
@@ -109,6 +123,8 @@ pub struct TaskInfo {
     pub key: String,
     /// The name of its function.
     pub name: Arc<str>,
+    /// The arguments of its call, cut short, as long as they are there.
+    pub arguments: Option<String>,
     /// The span to which it belongs.
     pub span: Option<String>,
     /// Its state, and where it comes from.
@@ -175,18 +191,20 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
                 parent: branch.parent.0,
                 name: match BranchId(number as u32) {
                     BranchId::ROOT => "".into(),
-                    BranchId::REST => "(everything else)".into(),
+                    BranchId::REST => REST_NAME.into(),
                     _ => self.kind_names.of(branch.kind),
                 },
                 grown_from: Vec::new(),
                 finished: branch.finished,
                 failed: branch.failed,
                 cancelled: branch.cancelled,
+                lately: branch.lately,
                 durations,
             })
             .collect();
         for edge in edges.iter().filter(|edge| edge.count > 0) {
-            branches[edge.to.0 as usize].grown_from.push((edge.from.0, edge.count));
+            let grown = Grown { from: edge.from.0, count: edge.count, lately: edge.lately };
+            branches[edge.to.0 as usize].grown_from.push(grown);
         }
         let queue = queue.into_iter().map(|(priority, count)| (priority.number(), count)).collect();
         let (at, left_out) = (self.observer.elapsed(), self.observer.left_out());
@@ -194,17 +212,18 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
     }
 
     fn tasks(&self, filter: &Filter, from: usize) -> Tasks {
-        let (found, next) = self.portion(from, |view| match filter {
+        let (mut found, next) = self.portion(from, |view| match filter {
             Filter::Branch(branch) => view.branch == *branch,
             Filter::Parent(number) => view.lineage.parent == *number,
             Filter::Number(number) => view.lineage.number == *number,
             Filter::Failed => view.state == State::Failed,
             Filter::Key(_) => true,
         });
-        let mut tasks = self.told(found);
         if let Filter::Key(part) = filter {
-            tasks.retain(|task| task.key.contains(&**part));
+            let has_it = |(_, _, job): &(TaskId, TaskView, Arc<J>)| job.key().contains(&**part);
+            self.runner().asking(&mut || found.retain(has_it));
         }
+        let tasks = self.told(found);
         Tasks { tasks, next }
     }
 
@@ -240,8 +259,10 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
                     let view = self.with(|locked| locked.state.scheduler.task(task));
                     let name: Arc<str> = job.name().into();
                     let (key, running) = (job.key(), job.header().is_running());
-                    let span = job.span();
-                    Some((TaskInfo { task, key, name, span, view: view?, running }, job.error()))
+                    let (arguments, span) = (job.arguments(), job.span());
+                    let view = view?;
+                    let info = TaskInfo { task, key, name, arguments, span, view, running };
+                    Some((info, job.error()))
                 })
                 .collect();
         });
@@ -339,10 +360,13 @@ impl<J: Job + ?Sized + 'static> Engine<J> {
             told = found
                 .iter()
                 .map(|(task, view, job)| {
-                    let name = self.kind_names.of(view.kind);
+                    let name = match view.kind {
+                        REST => job.name().into(),
+                        kind => self.kind_names.of(kind),
+                    };
                     let running = job.header().is_running();
-                    let (key, span) = (job.key(), job.span());
-                    TaskInfo { task: *task, key, name, span, view: *view, running }
+                    let (key, span, arguments) = (job.key(), job.span(), job.arguments());
+                    TaskInfo { task: *task, key, name, arguments, span, view: *view, running }
                 })
                 .collect();
         });

@@ -1,0 +1,24 @@
+"""How a client finds the cluster that it joins."""
+
+from typing import Any
+
+from azolla._cluster.local import LocalCluster, find
+
+
+def joined(address: Any, given: dict[str, Any]) -> LocalCluster:
+    """Returns the cluster to join: `address` itself, or the open cluster that has this address."""
+    # The default address of a dashboard is no request for one: the client shows the cluster's dashboard.
+    unexpected = [name for name in given if given[name] not in (None, False) and given[name] != ":8787"]
+    if unexpected:
+        raise ValueError(f"a cluster that is there already takes no {', '.join(unexpected)}: give that to LocalCluster")
+    if isinstance(address, LocalCluster):
+        address._check_open(f"Client({address.name!r})")
+        return address
+    if not isinstance(address, str):
+        raise TypeError(f"Scheduler address must be a string or a Cluster instance, got {type(address)}")
+    if not address.startswith("inproc://"):
+        raise NotImplementedError(
+            f"Client({address!r}): clusters of other processes cannot be reached yet; leave the address out and pass "
+            "processes=False"
+        )
+    return find(address)

@@ -1,0 +1,76 @@
+"""The arguments of Dask's clusters and clients that mean nothing here, and what is said to those who give them."""
+
+from typing import Any
+
+from azolla._base.names import suggestion
+
+#: The arguments of Dask's `LocalCluster` and `Client` that have a meaning only between processes or machines. The
+#: error that refuses one gives the reason that stands here.
+ELSEWHERE = {
+    "host": "everything happens in this process, and nothing listens on a network",
+    "ip": "everything happens in this process, and nothing listens on a network",
+    "interface": "everything happens in this process, and nothing listens on a network",
+    "protocol": "everything happens in this process: its addresses are inproc://",
+    "scheduler_port": "everything happens in this process, and nothing listens on a port",
+    "security": "nothing goes over a network that could be encrypted",
+    "scheduler_file": "a scheduler of another process cannot be reached",
+    "worker_class": "workers are threads of this process",
+    "services": "everything happens in this process, and nothing listens on a network",
+    "worker_services": "everything happens in this process, and nothing listens on a network",
+    "service_kwargs": "everything happens in this process, and nothing listens on a network",
+    "blocked_handlers": "there is no server whose handlers could be blocked",
+    "scheduler_kwargs": "the scheduler has no settings",
+    "preload": "workers are threads of this process: what it has imported is there already",
+    "nanny": "workers are threads of this process: there is nothing to restart",
+    "loop": "a cluster runs its own event loop on a thread of its own; `await` works on any other",
+    "serializers": "nothing is serialized within a process",
+    "deserializers": "nothing is serialized within a process",
+    "extensions": "there is no scheduler process to extend",
+}
+
+#: The arguments that have a meaning here, for suggestions.
+KNOWN = (
+    "n_workers",
+    "threads_per_worker",
+    "processes",
+    "resources",
+    "asynchronous",
+    "dashboard_address",
+    "memory_limit",
+)
+
+#: The arguments of theirs that are accepted and have no effect, since there is no log, file, network or process to set up.
+SO_ANYWAY = (
+    "connection_limit",
+    "death_timeout",
+    "direct_to_workers",
+    "heartbeat_interval",
+    "local_directory",
+    "preload_argv",
+    "scheduler_sync_interval",
+    "silence_logs",
+    "worker_dashboard_address",
+)
+
+#: Of the arguments in `ELSEWHERE`, the values that say how it is in one process. They are accepted too.
+AS_IT_IS = {"protocol": ("inproc://", "inproc"), "nanny": (False,), "security": (False,), "scheduler_port": (0,)}
+
+
+def refuse(what: str, unknown: dict[str, Any]) -> None:
+    """Raises an error for unknown arguments, and for Dask's arguments that have no meaning in one process."""
+    strange = [argument for argument in unknown if argument not in ELSEWHERE and argument not in SO_ANYWAY]
+    if strange:
+        raise TypeError(f"{what}() has no argument {', '.join(map(repr, strange))}{suggestion(strange, KNOWN)}")
+    for argument, value in unknown.items():
+        if argument not in SO_ANYWAY and not _says_nothing(argument, value):
+            raise NotImplementedError(f"{what}({argument}=...): {ELSEWHERE[argument]}")
+
+
+def _says_nothing(argument: str, value: Any) -> bool:
+    """Returns true for None, for an empty text or container, and for what is so in one process anyway."""
+    empty = isinstance(value, str | list | tuple | dict | set | frozenset) and not value
+    return (
+        value is None
+        or empty
+        or any(type(value) is type(same) and value == same for same in AS_IT_IS.get(argument, ()))
+    )

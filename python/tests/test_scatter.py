@@ -31,8 +31,17 @@ class Several(dict[str, int]):
 @pytest.mark.parametrize("value", [5, "text", None, Several(a=1), b"bytes"], ids=str)
 def test_anything_else_is_one_value(client: Client, value: object) -> None:
     future = client.scatter(value)
-    assert future.result() is value
+    assert future.result() == value
     assert future.type is type(value)
+    assert client.scatter(value, hash=False).result() is value
+
+
+def test_a_hashed_key_stands_for_what_the_container_held(client: Client) -> None:
+    value = Several(a=1)
+    future = client.scatter(value)
+    value["a"] = 2
+    assert future.result() == {"a": 1}
+    assert client.scatter(value).result() == {"a": 2}
 
 
 def test_an_iterator_fans_out_as_a_list(client: Client) -> None:

@@ -14,10 +14,21 @@ thread_local! {
 
 /// If this thread holds the GIL, hands it to a thread that waits for it.
 pub(crate) fn let_others_run() {
-    // SAFETY: this only looks at the thread's own state, and may be called on any thread.
-    if unsafe { pyo3::ffi::PyGILState_Check() } == 1 {
+    if may_hold_the_gil() {
         let _ = Python::try_attach(|py| py.detach(|| ()));
     }
+}
+
+#[cfg(not(feature = "abi3"))]
+fn may_hold_the_gil() -> bool {
+    // SAFETY: this only looks at the thread's own state, and may be called on any thread.
+    unsafe { pyo3::ffi::PyGILState_Check() == 1 }
+}
+
+/// The stable ABI has no way to tell. A thread without the GIL then takes it for a moment.
+#[cfg(feature = "abi3")]
+fn may_hold_the_gil() -> bool {
+    true
 }
 
 /// Counts one more dropped future. A list of half a million is dropped in one go.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -239,11 +240,20 @@ class Operations(RuleBasedStateMachine):
         queue = Queue("queue", self.clients[client])
         if of_a_future and self.held:
             [(future, task)] = self.some([pick])
-            queue.put(future)
-            self.queued.append(task)
+            if self.gives(queue.put, future, task):
+                self.queued.append(task)
         else:
             queue.put(number)
             self.queued.append(number)
+
+    def gives(self, give: Callable[[Any], object], future: Future[int], task: Task) -> bool:
+        """Gives a future away. Returns False if that is refused because the task was cancelled."""
+        try:
+            give(future)
+        except CancelledError:
+            assert task.may_be_cancelled(), future
+            return False
+        return True
 
     @precondition(lambda self: self.queued)
     @rule(client=clients, batch=st.sampled_from([False, True, 1]))
@@ -265,8 +275,9 @@ class Operations(RuleBasedStateMachine):
     def set_variable(self, client: int, number: int, pick: int, of_a_future: bool) -> None:
         variable = Variable("variable", self.clients[client])
         if of_a_future and self.held:
-            [(future, self.variable)] = self.some([pick])
-            variable.set(future)
+            [(future, task)] = self.some([pick])
+            if self.gives(variable.set, future, task):
+                self.variable = task
         else:
             variable.set(number)
             self.variable = number

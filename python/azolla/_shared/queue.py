@@ -48,6 +48,7 @@ class Queue(Shared[QueueCore]):
 
         Raises:
             TimeoutError: The time was up. The value is not in the queue.
+            FutureCancelledError: The value is a future that was cancelled or released.
             ClosedClientError: The client is closed.
 
         >>> full = Queue(maxsize=1)

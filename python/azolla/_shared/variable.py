@@ -42,6 +42,7 @@ class Variable(Shared[VariableCore]):
 
         Raises:
             ClosedClientError: The client is closed.
+            FutureCancelledError: The value is a future that was cancelled or released.
 
         >>> Variable("answer").set(client.submit(abs, -42))
         >>> Variable("answer").get().result()

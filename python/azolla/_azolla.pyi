@@ -236,8 +236,8 @@ class Future(Generic[_T_co]):
         it read cancelled.
 
         Args:
-            reason: Taken as Dask takes it.
-            msg: Taken as Dask takes it.
+            reason: For Dask's programs: it changes nothing.
+            msg: For Dask's programs: it changes nothing.
             force: True cancels the task for all clients.
 
         Raises:

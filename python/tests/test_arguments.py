@@ -247,17 +247,16 @@ def test_futures_in_what_is_derived_from_containers_are_found(client: Client) ->
 
 
 class Whole(set[Any]):
-    """Nothing can copy it: its items are not what it is made of."""
-
-    def __init__(self, name: str, items: Any) -> None:
-        super().__init__(items)
+    def __copy__(self) -> Any:
+        raise TypeError("there is one of each")
 
 
 def test_a_container_that_cannot_be_copied_is_passed_as_it_is_or_refused(client: Client) -> None:
-    whole = Whole("name", [1])
+    whole = Whole([1])
     assert client.submit(echo, whole, pure=False).result() is whole
+    assert client.map(echo, [1], value=whole, pure=False)[0].result()[1]["value"] is whole
     with pytest.raises(TypeError, match="a Whole holds futures, and cannot be copied"):
-        client.submit(echo, Whole("name", [client.submit(int)]))
+        client.submit(echo, Whole([client.submit(int)]))
 
 
 @pytest.mark.parametrize("depth", [101, 5_000, 100_000])

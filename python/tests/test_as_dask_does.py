@@ -8,9 +8,13 @@ import dataclasses
 import enum
 import uuid
 from collections import namedtuple
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import azolla
+import numpy as np
 import pytest
 from azolla import (
     CancelledError,
@@ -74,6 +78,7 @@ NAMES: list[Any] = [
     frozenset({1, 2}),
     Colour.RED,
     uuid.UUID(int=1),
+    frozenset({(1, 2), "a"}),
     None,
 ]
 
@@ -99,6 +104,46 @@ def test_whatever_is_hashable_is_a_name(client: Client, name: Any) -> None:
         variable.delete()
     assert semaphore.acquire(blocking=True) if isinstance(semaphore, Lock) else semaphore.acquire()
     semaphore.release()
+
+
+EQUAL: list[list[Any]] = [
+    [1, 1.0, True, Fraction(1), Decimal(1), 1 + 0j, np.int64(1), np.float32(1)],
+    [0.5, Fraction(1, 2), Decimal("0.5"), np.float16(0.5)],
+    [("a", 1), ("a", 1.0), ["a", True]],
+    [frozenset({1, "a"}), frozenset({"a", 1.0})],
+    [2**70, 2.0**70],
+    [float("inf"), Decimal("inf")],
+]
+
+
+def test_equal_names_are_one(client: Client) -> None:
+    for number, names in enumerate(EQUAL):
+        Variable(names[0]).set(number)
+    for number, names in enumerate(EQUAL):
+        assert [Variable(name).get(timeout=60) for name in names] == [number] * len(names)
+    for name in ("1", b"1", ("1",), (1,), 1 + 1j, 1.5):
+        with pytest.raises(TimeoutError):
+            Variable(name).get(timeout=0)
+
+
+def test_errors_show_the_name(client: Client) -> None:
+    for name in (1.5, ("a", 1), Colour.RED):
+        for shared in (Variable(name), Queue(name)):
+            with pytest.raises(TimeoutError) as raised:
+                shared.get(timeout=0)
+            assert "\0" not in str(raised.value)
+            assert str(raised.value).startswith({1.5: "1.5", ("a", 1): "('a'", Colour.RED: "Colour"}[name])
+        kept = Semaphore(1, name)
+        with pytest.raises(ValueError, match="Inconsistent max leases") as inconsistent:
+            Semaphore(2, name).acquire()
+        assert kept.get_value() == 0
+        assert "x00" not in str(inconsistent.value) and "\0" not in str(inconsistent.value)
+
+
+@pytest.mark.parametrize("make", [Lock, Event, Variable, Queue, lambda name: Semaphore(1, name)])
+def test_what_is_nothing_but_itself_is_no_name(client: Client, make: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError):
+        make(object())
 
 
 def test_names_of_different_kinds_are_different_things(client: Client) -> None:

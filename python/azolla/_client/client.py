@@ -365,8 +365,8 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
             futures: Futures, nested as for `gather`.
             asynchronous: True gives an awaitable; so does an asynchronous client.
             force: True cancels the tasks for all clients.
-            reason: Taken as Dask takes it.
-            msg: Taken as Dask takes it.
+            reason: For Dask's programs: it changes nothing.
+            msg: For Dask's programs: it changes nothing.
 
         Raises:
             RuntimeError: This is the child of a fork, and the client stayed in the parent.

@@ -1,8 +1,10 @@
 """The common base of `Queue`, `Variable`, `Lock`, `MultiLock`, `Semaphore` and `Event`: a name, a client, and waits."""
 
 import asyncio
+import numbers
 import uuid
 import weakref
+from fractions import Fraction
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -126,27 +128,41 @@ class ContextManager(Shared[C]):
 def text(name: Any) -> str:
     """Returns the text by which the engine knows a name. The text of a non-string name never equals a string name.
 
-    A name is any hashable object. A list counts as the tuple of its items, as in Dask.
+    Names that are equal are one, as keys of a dictionary are: 1, 1.0 and True. A list counts as the tuple of its items,
+    as in Dask. A name of another kind, say an enum's member, is known by its content.
+
+    Raises:
+        TypeError: A name that is not hashable, or is nothing but itself, as `object()` is.
     """
-    if isinstance(name, str):
-        return name
-    plain = _plain(name)
-    return f"\0{type(plain).__name__} {plain!r}" if _is_simple(plain) else f"\0{_digest(plain)}"
+    return str(name) if isinstance(name, str) else f"\0{_words(name)}"
 
 
-def _plain(name: Any) -> Any:
-    return tuple(map(_plain, name)) if type(name) in (list, tuple) else name
-
-
-def _is_simple(name: Any) -> bool:
-    """Returns true if a name's `repr` is the same for equal names alone."""
-    return all(map(_is_simple, name)) if type(name) is tuple else isinstance(name, str | bytes | int | float)
-
-
-def _digest(name: Any) -> str:
-    """Returns a digest of a name of another kind, say an enum's member or a frozenset: equal for equal content."""
+def _words(name: Any) -> str:
+    if isinstance(name, str | bytes):
+        return repr(name)
+    if isinstance(name, tuple | list):
+        return f"({' '.join(_words(item) + ',' for item in name)})"
     hash(name)  # what is no key of a dictionary is no name
-    return _azolla.tokenize(name)
+    if isinstance(name, frozenset):
+        return f"frozenset({' '.join(sorted(_words(item) + ',' for item in name))})"
+    if isinstance(name, numbers.Number):
+        return _number(name)
+    return f"{type(name).__name__} {_azolla.tokenize(name)}"
+
+
+def _number(name: Any) -> str:
+    """Returns the same text for equal numbers, of whatever types."""
+    if isinstance(name, numbers.Complex) and not isinstance(name, numbers.Real):
+        return _number(name.real) if name.imag == 0 else f"{_number(name.real)} + {_number(name.imag)} j"
+    try:
+        exact = Fraction(name)
+    except (ValueError, OverflowError):  # an infinity, or what is no number
+        return str(float(name))
+    except TypeError:  # NumPy's
+        return _number(name.item())
+    if exact.denominator == 1:
+        return str(exact.numerator)
+    return str(float(exact)) if float(exact) == exact else str(exact)
 
 
 def patience(blocking: bool, timeout: Timeout) -> Timeout:

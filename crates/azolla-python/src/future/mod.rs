@@ -5,12 +5,15 @@
 
 pub(crate) mod actor;
 pub(crate) mod as_completed;
+mod callable;
 pub(crate) mod callbacks;
 mod container;
 pub(crate) mod gather;
 pub(crate) mod handle;
 pub(crate) mod methods;
 pub(crate) mod nested;
+mod plain;
 pub(crate) mod running;
+mod shell;
 pub(crate) mod wait;
 pub(crate) mod wait_for;

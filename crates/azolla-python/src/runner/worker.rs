@@ -13,7 +13,7 @@ use crate::session::shared::Cluster;
 use crate::session::thread::{self, drop_gone, own};
 use crate::submit::arguments::for_run;
 use crate::task::failing::fail;
-use crate::task::job::{Call, PyJob};
+use crate::task::job::{Call, Copies, PyJob};
 use azolla::runtime::{Next, Sleeper, Worker};
 use azolla_core::Outcome;
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
@@ -181,7 +181,9 @@ impl PyWorker {
         loop {
             let next = |worker: &mut Worker<PyJob>| {
                 let next = worker.next_task();
-                let call = worker.job().and_then(|job| Some((job.call(py)?, job.has_parts)));
+                let call = worker
+                    .job()
+                    .and_then(|job| Some((job.call(py)?, job.has_parts.then_some(job.copies))));
                 (next, call, worker.has_gone())
             };
             let (next, call, has_gone) = own(next)?;
@@ -222,8 +224,11 @@ impl PyWorker {
 
 /// Returns the call of the current task, with results in place of futures. If that fails, the
 /// task fails, and this returns `None`.
-fn prepare<'py>(py: Python<'py>, call: Option<(Call, bool)>) -> PyResult<Option<Task<'py>>> {
-    let outcome = match call.map(|(call, has_parts)| task(py, call, has_parts)) {
+fn prepare<'py>(
+    py: Python<'py>,
+    call: Option<(Call, Option<Copies>)>,
+) -> PyResult<Option<Task<'py>>> {
+    let outcome = match call.map(|(call, copies)| task(py, call, copies)) {
         Some(Ok(task)) => return Ok(Some(task)),
         Some(Err(error)) => match own(|worker| worker.job().map(Arc::clone))? {
             Some(job) => fail(&job, error.into_value(py).bind(py).as_any(), true),
@@ -235,8 +240,8 @@ fn prepare<'py>(py: Python<'py>, call: Option<(Call, bool)>) -> PyResult<Option<
     Ok(None)
 }
 
-/// Returns a call as the loop makes it.
-fn task<'py>(py: Python<'py>, call: Call, has_parts: bool) -> PyResult<Task<'py>> {
+/// Returns a call as the loop makes it. `copies` says how its arguments are copied, if they must be.
+fn task<'py>(py: Python<'py>, call: Call, copies: Option<Copies>) -> PyResult<Task<'py>> {
     let run = match &call.context {
         Some(context) => {
             let own = context.bind(py).call_method0(intern!(py, "copy"))?;
@@ -246,8 +251,8 @@ fn task<'py>(py: Python<'py>, call: Call, has_parts: bool) -> PyResult<Task<'py>
     };
     let mut whole = call.call.into_bound(py);
     let mut kwargs = call.kwargs.map(|kwargs| kwargs.into_bound(py));
-    if has_parts {
-        (whole, kwargs) = for_run((whole, kwargs))?;
+    if let Some(copies) = copies {
+        (whole, kwargs) = for_run((whole, kwargs), copies)?;
     }
     if let Some(actor) = &call.state {
         let mut items: Vec<_> = whole.iter().collect();

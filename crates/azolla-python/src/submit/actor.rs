@@ -6,7 +6,7 @@ use super::annotations::Annotations;
 use super::one::{context, parent};
 use crate::future::actor::lost;
 use crate::future::handle::{Future, value};
-use crate::future::nested::Walk;
+use crate::future::nested::{Function, Walk};
 use crate::interpreter::collector::hide_call;
 use crate::interpreter::imports::error;
 use crate::task::job::{Call, Name, PyJob};
@@ -114,11 +114,11 @@ impl Method {
         };
         // A call is made once, so these copies are what it is made with.
         let mut as_it_is = |future: &Bound<'py, Future>| Ok(Some(future.clone().into_any()));
-        let mut walk = Walk::copying(&mut as_it_is);
+        let mut walk = Walk::at_submit(&mut as_it_is);
         let mut whole = vec![caller.bind(py).clone(), self.name.bind(py).clone().into_any()];
         whole.extend(args.iter());
         let whole = PyTuple::new(py, whole)?;
-        let whole = walk.call(&whole)?.unwrap_or(whole);
+        let whole = walk.call(&whole, Function::Stays)?.unwrap_or(whole);
         let kwargs = match kwargs {
             Some(kwargs) => Some(walk.keywords(&kwargs)?.unwrap_or(kwargs)),
             None => None,

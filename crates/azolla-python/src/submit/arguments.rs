@@ -5,20 +5,38 @@
 //! arguments changes nothing for the next.
 
 use crate::future::handle::Future;
-use crate::future::nested::Walk;
+use crate::future::nested::{Function, Walk};
 use crate::session::shared::Shared;
-use crate::task::job::PyJob;
+use crate::task::job::{Copies, PyJob};
+use crate::token::Begun;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::sync::Arc;
 
-/// Keywords that calls have in common, as they are when the calls are submitted.
+/// What the calls of one `map` have in common, as it is when they are submitted: the function and the keywords.
 #[derive(Default)]
-pub(crate) struct Keywords<'py> {
-    pub(super) all: Option<Bound<'py, PyDict>>,
+pub(crate) struct InCommon<'py> {
+    pub(super) keywords: Option<Bound<'py, PyDict>>,
     inputs: Vec<Arc<PyJob>>,
+    /// True if the function, or some keyword, is a copy.
     copied: bool,
+    /// True if the function was taken, so no call takes it again.
+    has_function: bool,
+    asks: bool,
+    pub(super) token: Digest<'py>,
+}
+
+/// Where the digests of several calls come from.
+#[derive(Default)]
+pub(super) enum Digest<'py> {
+    /// Each call is hashed by itself.
+    #[default]
+    OfEach,
+    /// What the calls have in common is hashed.
+    Begun(Box<Begun<'static, 'py>>),
+    /// What they have in common cannot be hashed.
+    Never,
 }
 
 /// A call as it is when it is submitted.
@@ -29,39 +47,62 @@ pub(super) struct Taken<'py> {
     pub(super) inputs: Vec<Arc<PyJob>>,
     /// Each run needs a copy of it.
     pub(super) has_parts: bool,
+    /// A class has refused to be copied, so each run asks again.
+    pub(super) asks: bool,
 }
 
-impl<'py> Keywords<'py> {
-    pub(super) fn take(all: Option<Bound<'py, PyDict>>, shared: &Shared) -> PyResult<Self> {
-        let Some(all) = all else { return Ok(Self::default()) };
+impl<'py> InCommon<'py> {
+    /// Takes the function and the keywords. Returns the function that the calls have. `methods`: see `Walk::function`.
+    pub(super) fn take(
+        function: &Bound<'py, PyAny>,
+        keywords: Option<Bound<'py, PyDict>>,
+        methods: bool,
+        shared: &Shared,
+    ) -> PyResult<(Bound<'py, PyAny>, Self)> {
         let mut inputs = Vec::new();
-        let copy = Walk::copying(&mut found(&mut inputs, shared)).keywords(&all)?;
-        Ok(Self { copied: copy.is_some(), all: Some(copy.unwrap_or(all)), inputs })
+        let mut by = found(&mut inputs, shared);
+        let mut walk = Walk::at_submit(&mut by);
+        let new_function = walk.function(function, methods)?;
+        let new_keywords = match &keywords {
+            Some(keywords) => walk.keywords(keywords)?,
+            None => None,
+        };
+        let asks = walk.was_refused();
+        drop(by);
+        let copied = new_function.is_some() || new_keywords.is_some();
+        let keywords = new_keywords.or(keywords);
+        let token = Digest::OfEach;
+        let common = Self { keywords, inputs, copied, has_function: true, asks, token };
+        Ok((new_function.unwrap_or_else(|| function.clone()), common))
     }
 }
 
-/// Takes the arguments of a call: its own, and the keywords that it has in common with others.
+/// Takes the arguments of a call: its own, and what it has in common with others.
 pub(super) fn take<'py>(
     call: Bound<'py, PyTuple>,
     kwargs: Option<Bound<'py, PyDict>>,
-    common: &Keywords<'py>,
+    common: &InCommon<'py>,
+    methods: bool,
     shared: &Shared,
 ) -> PyResult<Taken<'py>> {
     let mut inputs = common.inputs.clone();
     let mut by = found(&mut inputs, shared);
-    let mut walk = Walk::copying(&mut by);
-    let new_call = walk.call(&call)?;
+    let mut walk = Walk::at_submit(&mut by);
+    let function = if common.has_function { Function::Stays } else { Function::Taken { methods } };
+    let new_call = walk.call(&call, function)?;
     let new_kwargs = match &kwargs {
         Some(kwargs) => walk.keywords(kwargs)?,
         None => None,
     };
+    let asks = walk.was_refused() || common.asks;
     drop(by);
     let copied = new_call.is_some() || new_kwargs.is_some() || common.copied;
     Ok(Taken {
         call: new_call.unwrap_or(call),
-        kwargs: new_kwargs.or(kwargs).or_else(|| common.all.clone()),
+        kwargs: new_kwargs.or(kwargs).or_else(|| common.keywords.clone()),
         has_parts: copied || !inputs.is_empty(),
         inputs,
+        asks,
     })
 }
 
@@ -97,10 +138,10 @@ fn input(future: &Bound<'_, Future>, shared: &Shared) -> PyResult<Arc<PyJob>> {
 type Whole<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
 
 /// Returns a call for one run: with results in place of its futures, and containers that are this run's alone.
-pub(crate) fn for_run<'py>((call, kwargs): Whole<'py>) -> PyResult<Whole<'py>> {
+pub(crate) fn for_run<'py>((call, kwargs): Whole<'py>, copies: Copies) -> PyResult<Whole<'py>> {
     let mut result = |future: &Bound<'py, Future>| future.get().input(future.py()).map(Some);
-    let mut walk = Walk::copying(&mut result);
-    let new_call = walk.call(&call)?;
+    let mut walk = Walk::for_run(&mut result, copies.asks);
+    let new_call = walk.call(&call, Function::Taken { methods: copies.methods })?;
     let new_kwargs = match &kwargs {
         Some(kwargs) => walk.keywords(kwargs)?,
         None => None,

@@ -1,6 +1,5 @@
 //! `map`: one task for each item.
 
-use super::arguments::Keywords;
 use super::one::{Common, Keys};
 use super::options::Options;
 use crate::future::handle::Future;
@@ -31,14 +30,14 @@ pub(crate) fn map<'py>(
     if iterables.is_empty() {
         return Err(PyTypeError::new_err("map() takes at least one iterable after the function"));
     }
-    let keywords = Keywords::take(kwargs, shared)?;
+    let (function, in_common) = common.take(function, kwargs)?;
     let mut zipped = Zipped::new(iterables)?;
     // An object may report any length, so the reserved memory is bounded.
     let mut futures =
         Futures { shared, all: Vec::with_capacity(zipped.size_hint().min(1 << 16)), places: None };
     let mut portion: Vec<Submission<PyJob>> = Vec::new();
     let mut number = 0;
-    while let Some(call) = zipped.next_call(function)? {
+    while let Some(call) = zipped.next_call(&function)? {
         let named = common.named(keys.at(number)?.as_ref())?;
         number += 1;
         if let Some(job) = named.as_ref().and_then(|named| shared.find_impure(named)) {
@@ -46,7 +45,7 @@ pub(crate) fn map<'py>(
             futures.add(py, job, true)?;
             continue;
         }
-        portion.push(common.task(call, None, &keywords, named.as_ref())?);
+        portion.push(common.task(call, None, &in_common, named.as_ref())?);
         if portion.len() == PORTION {
             futures.submit(py, &mut portion)?;
         }

@@ -1,7 +1,7 @@
 //! Makes a task of one call. `submit` and `map` share this.
 
 use super::annotations::Annotations;
-use super::arguments::{Keywords, Taken, take};
+use super::arguments::{Digest, InCommon, Taken, take};
 use super::costly;
 use super::options::{Options, priority, retries};
 use crate::future::handle::Future;
@@ -10,7 +10,7 @@ use crate::interpreter::collector::hide_call;
 use crate::interpreter::imports::python;
 use crate::session::shared::Shared;
 use crate::session::thread::{current_task, is_loop_thread};
-use crate::task::job::{Call, Name, PyJob};
+use crate::task::job::{Call, Copies, Name, PyJob};
 use crate::task::key::{Named, parse, pure, text_bytes};
 use crate::task::names::{function_name, short_repr};
 use crate::token::FunctionToken;
@@ -46,6 +46,8 @@ pub(crate) struct Common<'a, 'py> {
     token: Option<FunctionToken>,
     span: Option<Bound<'py, PyTuple>>,
     actor: bool,
+    /// A call that may stand for its equals is one of the container as it is now, if its function is bound to one.
+    methods: bool,
 }
 
 impl<'a, 'py> Common<'a, 'py> {
@@ -104,7 +106,22 @@ impl<'a, 'py> Common<'a, 'py> {
             token,
             span: noted.span(),
             actor: options.actor,
+            methods: options.pure && !options.actor,
         })
+    }
+
+    /// Takes the function and the keywords that all the calls have.
+    pub(super) fn take(
+        &self,
+        function: &Bound<'py, PyAny>,
+        keywords: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<(Bound<'py, PyAny>, InCommon<'py>)> {
+        let (function, mut common) = InCommon::take(function, keywords, self.methods, self.shared)?;
+        if let (Some(token), Some(keywords)) = (&self.token, &common.keywords) {
+            let begun = token.begin(keywords, &future_digest)?;
+            common.token = begun.map_or(Digest::Never, |begun| Digest::Begun(Box::new(begun)));
+        }
+        Ok((function, common))
     }
 
     /// Makes one task. `call` is the function and its arguments, in a tuple to which nothing else refers.
@@ -112,11 +129,12 @@ impl<'a, 'py> Common<'a, 'py> {
         &self,
         call: Bound<'py, PyTuple>,
         kwargs: Option<Bound<'py, PyDict>>,
-        keywords: &Keywords<'py>,
+        common: &InCommon<'py>,
         named: Option<&Named<'py>>,
     ) -> PyResult<Submission<PyJob>> {
-        let Taken { call, kwargs, inputs, has_parts } = take(call, kwargs, keywords, self.shared)?;
-        let (name, key) = self.name(&call, kwargs.as_ref(), named)?;
+        let Taken { call, kwargs, inputs, has_parts, asks } =
+            take(call, kwargs, common, self.methods, self.shared)?;
+        let (name, key) = self.name(&call, kwargs.as_ref(), named, &common.token)?;
         hide_call(&call);
         let call = Call {
             call: call.unbind(),
@@ -132,6 +150,7 @@ impl<'a, 'py> Common<'a, 'py> {
             self.span.as_ref().map(|span| span.clone().unbind()),
         );
         job.has_parts = has_parts;
+        job.copies = Copies { methods: self.methods, asks };
         if self.actor {
             job.set_caller(crate::future::actor::caller(self.py)?);
         }
@@ -153,14 +172,18 @@ impl<'a, 'py> Common<'a, 'py> {
         call: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
         named: Option<&Named<'py>>,
+        begun: &Digest<'py>,
     ) -> PyResult<(Name, Option<Key>)> {
         if let Some(named) = named {
             return Ok((Name::Given(named.given.clone().unbind()), Some(named.key)));
         }
         let function = self.name.clone().unbind();
-        if let Some(token) = &self.token
-            && let Some(digest) = token.call(self.py, call, kwargs, &future_digest)?
-        {
+        let digest = match (begun, &self.token) {
+            (Digest::Begun(begun), _) => begun.call(call)?,
+            (Digest::OfEach, Some(token)) => token.call(self.py, call, kwargs, &future_digest)?,
+            (Digest::Never, _) | (_, None) => None,
+        };
+        if let Some(digest) = digest {
             let key = pure(&text_bytes(&self.name)?, digest);
             return Ok((Name::Pure { function, digest }, Some(key)));
         }
@@ -183,7 +206,7 @@ impl<'a, 'py> Common<'a, 'py> {
         if let Some(job) = named.as_ref().and_then(|named| self.shared.find_impure(named)) {
             return Future::object(self.py, job, Arc::clone(self.shared));
         }
-        let submission = self.task(call, kwargs, &Keywords::default(), named.as_ref())?;
+        let submission = self.task(call, kwargs, &InCommon::default(), named.as_ref())?;
         let job = Arc::clone(&submission.payload);
         let existing = self.shared.engine.submit(submission);
         Future::object(self.py, existing.unwrap_or(job), Arc::clone(self.shared))

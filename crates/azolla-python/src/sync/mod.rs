@@ -20,6 +20,7 @@ use crate::session::shared::Shared;
 use azolla::runtime::{IsClosed, Names};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A shared object, and the client that this handle on it was made with. The child of a fork does not drop the object:
@@ -59,17 +60,26 @@ impl<T> Handle<T> {
         &self.shared
     }
 
-    /// Does an operation that can fail only because its object is closed. `what` names the object in the error.
+    /// Does an operation that can fail only because its object is closed. `name` is the object's, for the error.
     fn when_open<V>(
         &self,
         py: Python<'_>,
-        what: &str,
+        name: &str,
         f: impl FnOnce(&T) -> Result<V, IsClosed>,
     ) -> PyResult<V> {
+        let what = &shown(name);
         if self.shared.has_left() {
             self.shared.check_open(py, what)?;
         }
         f(self.get()?).map_err(|IsClosed| closed(py, &self.shared, what))
+    }
+}
+
+/// Returns a name as errors show it. The engine's text for a name that is no text begins with a character of its own.
+fn shown(name: &str) -> Cow<'_, str> {
+    match name.contains('\0') {
+        true => Cow::Owned(name.replace('\0', "")),
+        false => Cow::Borrowed(name),
     }
 }
 

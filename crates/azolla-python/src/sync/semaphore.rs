@@ -1,6 +1,6 @@
 //! The native half of `Semaphore` and `Lock`.
 
-use super::{Handle, PyTurn};
+use super::{Handle, PyTurn, shown};
 use crate::session::core::Core;
 use azolla::sync::{Lease, Semaphore};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -26,8 +26,9 @@ impl SemaphoreCore {
             let found = Semaphore::named(shared.engine.names(), name, max_leases);
             let semaphore = found.map_err(|error| {
                 PyValueError::new_err(format!(
-                    "Inconsistent max leases: {max_leases}, expected: {} (semaphore {name:?})",
-                    error.is
+                    "Inconsistent max leases: {max_leases}, expected: {} (semaphore {:?})",
+                    error.is,
+                    shown(name)
                 ))
             })?;
             Ok(Held { semaphore, leases: Arc::default() })

@@ -1,6 +1,6 @@
 //! A wait for something shared. A thread blocks on it, or an event loop is called back.
 
-use super::closed;
+use super::{closed, shown};
 use crate::future::callbacks::LoopCallback;
 use crate::future::wait;
 use crate::interpreter::imports::error;
@@ -94,6 +94,7 @@ impl PyTurn {
         finish: impl FnOnce(Python<'_>, R::Gift) -> PyResult<Py<PyAny>> + Send + 'static,
     ) -> Self {
         let waiting: Box<dyn Waiting> = Box::new(Kind { turn, finish: Some(Box::new(finish)) });
+        let what = shown(&what).into_owned();
         Self { waiting: Mutex::new(Some(waiting)), shared: Arc::clone(shared), what }
     }
 

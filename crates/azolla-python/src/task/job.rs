@@ -90,8 +90,18 @@ pub(crate) struct PyJob {
     key_is: KeyIs,
     /// True if some argument is a future, or a container that is copied for each run.
     pub(crate) has_parts: bool,
+    pub(crate) copies: Copies,
     /// True for a call of an actor's method, which is never made again.
     pub(crate) is_actor_call: bool,
+}
+
+/// How the arguments are copied for each run.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Copies {
+    /// The container that the function is bound to, if any, is copied too.
+    pub(crate) methods: bool,
+    /// Classes are asked how, as they were at the submit, because one of them has refused.
+    pub(crate) asks: bool,
 }
 
 /// What a key is made of.
@@ -141,6 +151,7 @@ impl PyJob {
             rare: None,
             key_is,
             has_parts: false,
+            copies: Copies::default(),
             is_actor_call: false,
         }
     }

@@ -81,6 +81,7 @@ pub(super) enum Tag {
 const BUFFER: usize = 512;
 
 /// Collects tagged bytes and digests them.
+#[derive(Clone)]
 pub(super) struct Writer {
     buffer: [u8; BUFFER],
     filled: usize,

@@ -5,6 +5,7 @@
 //! change is remembered from one call to the next. A value that cannot be hashed has no digest, which is no error.
 
 mod array;
+mod begun;
 mod cache;
 mod class;
 mod function;
@@ -19,6 +20,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+pub(crate) use begun::Begun;
 use hasher::{Tag, Writer};
 use walk::{Hashed, Miss, Walk};
 
@@ -68,9 +70,24 @@ impl FunctionToken {
     ) -> PyResult<Option<u128>> {
         let digest = digest(py, Writer::new(Tag::Call, true), future_key, |walk| {
             walk.out.digest(self.0);
-            walk.arguments(call, 1, kwargs)
+            walk.keywords(kwargs)?;
+            walk.tuple_from(call, 1)
         });
         settle(py, digest)
+    }
+
+    /// Hashes keywords that several calls of this function have, so that this is done once. `None` if one of them
+    /// cannot be hashed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FunctionToken::of`].
+    pub(crate) fn begin<'a, 'py>(
+        &self,
+        keywords: &Bound<'py, PyDict>,
+        future_key: FutureKey<'a>,
+    ) -> PyResult<Option<Begun<'a, 'py>>> {
+        settle(keywords.py(), Begun::new(self.0, keywords, future_key))
     }
 }
 
@@ -119,6 +136,10 @@ impl<'py> Walk<'_, 'py> {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> Hashed {
         self.tuple_from(args, from)?;
+        self.keywords(kwargs)
+    }
+
+    fn keywords(&mut self, kwargs: Option<&Bound<'py, PyDict>>) -> Hashed {
         match kwargs {
             Some(kwargs) if !kwargs.is_empty() => self.dict(Tag::Dict, kwargs),
             _ => Ok(()),
@@ -139,9 +160,9 @@ fn digest<'py>(
 }
 
 /// Turns a miss into `None`, and returns an error only for exceptions that must reach the user.
-fn settle(py: Python<'_>, hashed: Hashed<u128>) -> PyResult<Option<u128>> {
+fn settle<T>(py: Python<'_>, hashed: Hashed<T>) -> PyResult<Option<T>> {
     match hashed {
-        Ok(digest) => Ok(Some(digest)),
+        Ok(done) => Ok(Some(done)),
         Err(miss) => miss.or_interrupt(py).map(|_| None),
     }
 }

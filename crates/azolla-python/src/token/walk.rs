@@ -91,6 +91,13 @@ pub(super) struct Walk<'a, 'py> {
 /// An object, which is kept alive, its digest, and whether that digest says all about it.
 type Remembered<'py> = (Bound<'py, PyAny>, u128, bool);
 
+/// A place in a walk to which it can go back.
+pub(super) struct Mark {
+    out: Writer,
+    budget: u64,
+    met: usize,
+}
+
 /// What a walk is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Mode {
@@ -121,6 +128,21 @@ impl<'a, 'py> Walk<'a, 'py> {
             kept: Vec::new(),
             digests: HashMap::default(),
         })
+    }
+
+    /// Marks this place.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { out: self.out.clone(), budget: self.budget, met: self.kept.len() }
+    }
+
+    /// Goes back to a place, and forgets what was met since.
+    pub(super) fn back_to(&mut self, mark: &Mark) {
+        for object in self.kept.drain(mark.met..) {
+            self.met.remove(&address(&object));
+        }
+        // What is in a frozenset may change before the next call.
+        self.digests.clear();
+        (self.out, self.budget) = (mark.out.clone(), mark.budget);
     }
 
     /// Makes a walk that goes on from here under the same limits, but writes a digest of its own. It does not know what

@@ -55,3 +55,20 @@ def test_none_is_as_if_not_given(client: Client) -> None:
     client.cancel(future, force=None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="errors must be 'raise' or 'skip', not None"):
         client.gather([], errors=None)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("workers", ["", [""], ["", 0], ("",)])
+def test_an_empty_name_of_a_worker_is_an_error_at_once(client: Client, workers: Any) -> None:
+    calls: list[Any] = [
+        lambda: client.submit(abs, -1, workers=workers),
+        lambda: client.submit(abs, -1, workers=workers, allow_other_workers=True),
+        lambda: client.map(abs, [-1], workers=workers),
+        lambda: client.submit(dict, actor=True, workers=workers),
+        lambda: client.get_executor(workers=workers).submit(abs, -1),
+        lambda: client.get({"a": (abs, -1)}, "a", workers=workers),
+        lambda: client.scatter([1], workers=workers),
+        lambda: client.run(abs, -1, workers=workers),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="there is no worker ''"):
+            call()

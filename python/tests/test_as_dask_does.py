@@ -174,6 +174,15 @@ def test_arguments_that_change_nothing_in_one_process_are_taken() -> None:
         "local_directory": "/somewhere",
         "silence_logs": 30,
         "worker_dashboard_address": ":0",
+        "timeout": 5,
+        "port": 0,
+        "validate": False,
+        "data": None,
+        "executor": None,
+        "contact_address": None,
+        "lifetime": None,
+        "lifetime_stagger": "0 seconds",
+        "lifetime_restart": False,
     }
     with LocalCluster(processes=False, dashboard_address=None, **more) as cluster, Client(cluster) as client:
         assert client.submit(abs, -1).result() == 1
@@ -183,7 +192,18 @@ def test_arguments_that_change_nothing_in_one_process_are_taken() -> None:
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("scheduler_port", 8786), ("protocol", "tcp://"), ("nanny", True), ("security", True), ("preload", ["m"])],
+    [
+        ("scheduler_port", 8786),
+        ("protocol", "tcp://"),
+        ("nanny", True),
+        ("security", True),
+        ("preload", ["m"]),
+        ("port", 8786),
+        ("validate", True),
+        ("data", dict),
+        ("contact_address", "tcp://here:1"),
+        ("lifetime", "1 hour"),
+    ],
 )
 def test_arguments_that_would_change_something_are_refused(argument: str, value: Any) -> None:
     for make in (LocalCluster, Client):

@@ -218,6 +218,18 @@ def test_a_failure_that_was_seen_is_not_logged(
     records.none_so_far(client)
 
 
+def test_what_an_executor_gave_out_and_the_program_dropped_is_not_logged(
+    client: Client, records: Records, gate: Gate
+) -> None:
+    executor = client.get_executor()
+    executor.submit(lambda: fail(gate.hold()))
+    gate.entered()
+    gc.collect()
+    gate.open()
+    executor.shutdown()
+    records.none_so_far(client)
+
+
 def test_a_failure_that_goes_while_another_is_raised_leaves_that_alone(client: Client, records: Records) -> None:
     # The futures go as the exception leaves `result`, and with them what failed beside the first.
     with pytest.raises(ValueError):

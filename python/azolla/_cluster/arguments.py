@@ -26,6 +26,14 @@ ELSEWHERE = {
     "serializers": "nothing is serialized within a process",
     "deserializers": "nothing is serialized within a process",
     "extensions": "there is no scheduler process to extend",
+    "port": "everything happens in this process, and nothing listens on a port",
+    "contact_address": "everything happens in this process, and nothing listens on a network",
+    "data": "workers share this process and its memory, and none has a store of its own",
+    "executor": "each worker runs its tasks on its own threads",
+    "lifetime": "workers are threads of this process, and last as long as their cluster",
+    "lifetime_stagger": "workers are threads of this process, and last as long as their cluster",
+    "lifetime_restart": "workers are threads of this process, and last as long as their cluster",
+    "validate": "the scheduler is native, and does not check itself while it runs",
 }
 
 #: The arguments that have a meaning here, for suggestions.
@@ -49,11 +57,21 @@ SO_ANYWAY = (
     "preload_argv",
     "scheduler_sync_interval",
     "silence_logs",
+    "timeout",
     "worker_dashboard_address",
 )
 
 #: Of the arguments in `ELSEWHERE`, the values that say how it is in one process. They are accepted too.
-AS_IT_IS = {"protocol": ("inproc://", "inproc"), "nanny": (False,), "security": (False,), "scheduler_port": (0,)}
+AS_IT_IS = {
+    "protocol": ("inproc://", "inproc"),
+    "nanny": (False,),
+    "security": (False,),
+    "scheduler_port": (0,),
+    "port": (0,),
+    "lifetime_stagger": (0, "0 seconds"),
+    "lifetime_restart": (False,),
+    "validate": (False,),
+}
 
 
 def refuse(what: str, unknown: dict[str, Any]) -> None:

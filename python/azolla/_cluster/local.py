@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -336,14 +336,14 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
 
         No names at all are as if nothing was said: None.
         """
-        if isinstance(workers, str | int | Worker):
-            workers = [workers]
-        if not isinstance(workers, Iterable):
-            raise TypeError(f"workers must be names or addresses of workers, not {workers!r}")
-        names = {name.name if isinstance(name, Worker) else name for name in workers}
+        one = isinstance(workers, int | Worker)
+        named = several("workers", [workers] if one else workers, "names or addresses of workers")
+        names = {name.name if isinstance(name, Worker) else name for name in named}
         for name in names:
             if not isinstance(name, str | int):
                 raise TypeError(f"workers must be names or addresses of workers, not {name!r}")
+            if name == "":
+                self._worker(name)  # raises: an empty text comes from a setting that is not set
         known = self._workers.values()
         if not names:
             return None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from azolla import Client, Event, Future, Queue, Variable, get_client, wait
+from azolla import CancelledError, Client, Event, Future, Lock, Queue, Variable, get_client, wait
 from conftest import eventually
 
 PROGRAMS: dict[str, Callable[[Client], None]] = {}
@@ -50,6 +50,69 @@ def kept(client: Client, future: Future[Any]) -> None:
         error = raised
     assert error is not None
     assert held is not None
+
+
+# --- Coroutine tasks that end by an exception
+
+
+def ends(client: Client, coroutine: Callable[[], Any], *, cancelled: bool = False) -> None:
+    """Runs a coroutine task, whose exception's frames lead to its event loop's tasks and contexts."""
+    begun = threading.Event()
+
+    async def task() -> None:
+        held = Held()
+        begun.set()
+        await coroutine()
+        del held
+
+    future = client.submit(task, pure=False)
+    assert begun.wait(60)
+    if cancelled:
+        future.cancel()
+    with pytest.raises((ValueError, TimeoutError, CancelledError)):
+        future.result()
+
+
+@program
+def a_coroutine_whose_time_is_up(client: Client) -> None:
+    ends(client, lambda: asyncio.wait_for(asyncio.sleep(1000), 0.001))
+
+
+@program
+def a_coroutine_that_is_cancelled(client: Client) -> None:
+    ends(client, lambda: asyncio.sleep(1000), cancelled=True)
+
+
+@program
+def a_coroutine_that_lets_a_childs_error_through(client: Client) -> None:
+    async def child() -> None:
+        await get_client().submit(fail, pure=False)
+
+    ends(client, child)
+
+
+@program
+def a_coroutine_that_waits_for_a_queue_in_vain(client: Client) -> None:
+    async def get() -> None:
+        await Queue("empty").get(timeout=0.001)
+
+    ends(client, get)
+
+
+def test_a_lock_of_a_cancelled_coroutine_is_free(client: Client) -> None:
+    locked = threading.Event()
+
+    async def hold() -> None:
+        lock = Lock("held")
+        await lock.acquire()
+        locked.set()
+        await asyncio.sleep(1000)
+
+    future = client.submit(hold, pure=False)
+    assert locked.wait(60)
+    future.cancel()
+    del future
+    eventually(lambda: gc.collect() is not None and Lock("held").acquire(timeout=0.1))
 
 
 # --- Errors that the caller keeps

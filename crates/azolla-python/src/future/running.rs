@@ -5,16 +5,17 @@ use crate::session::shared::Cluster;
 use crate::task::failing::fail;
 use crate::task::job::PyJob;
 use azolla::runtime::{Job, Listen};
-use azolla_core::Outcome;
+use azolla_core::{Outcome, TaskId};
 use pyo3::prelude::*;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 #[doc = stub!(Running)]
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct Running {
-    pub(crate) job: Arc<PyJob>,
+    /// No Python object is touched while this is locked.
+    of: Mutex<Of>,
     pub(crate) cluster: Arc<Cluster>,
     /// The number of the worker whose thread began the task.
     worker: u16,
@@ -23,9 +24,50 @@ pub(crate) struct Running {
     ended: AtomicBool,
 }
 
+/// The task that runs. Contexts refer to it for as long as they live, and an exception's frames often lead to a context.
+/// So once the task has ended only its name is left here: the task's exception would be in a ring that leads through
+/// the engine, where the garbage collector does not see it.
+enum Of {
+    Task(Arc<PyJob>),
+    Ended { id: Option<TaskId>, key: Py<PyAny>, client: u32 },
+}
+
 impl Running {
     pub(crate) fn new(job: Arc<PyJob>, cluster: Arc<Cluster>, worker: u16) -> Self {
-        Self { job, cluster, worker, since: Instant::now(), ended: AtomicBool::new(false) }
+        let (of, since) = (Mutex::new(Of::Task(job)), Instant::now());
+        Self { of, cluster, worker, since, ended: AtomicBool::new(false) }
+    }
+
+    /// Returns the task's number.
+    pub(crate) fn id(&self) -> Option<TaskId> {
+        match &*self.locked() {
+            Of::Task(job) => job.header().id(),
+            Of::Ended { id, .. } => *id,
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Of> {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the task if it has not ended.
+    fn job(&self) -> Option<Arc<PyJob>> {
+        match &*self.locked() {
+            Of::Task(job) => Some(Arc::clone(job)),
+            Of::Ended { .. } => None,
+        }
+    }
+
+    /// Returns the task to the first caller that reports its end.
+    fn ends(&self) -> PyResult<Option<Arc<PyJob>>> {
+        self.cluster.check_process()?;
+        Ok(if self.ended.swap(true, Ordering::Relaxed) { None } else { self.job() })
+    }
+
+    fn let_go(&self, py: Python<'_>, job: &PyJob) {
+        let (id, key, client) = (job.header().id(), job.key(py).unbind(), job.client());
+        let before = std::mem::replace(&mut *self.locked(), Of::Ended { id, key, client });
+        drop(before);
     }
 }
 
@@ -34,7 +76,11 @@ impl Running {
     #[doc = stub!(Running.client)]
     #[getter]
     fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.cluster.client_of(py, self.job.client())
+        let client = match &*self.locked() {
+            Of::Task(job) => job.client(),
+            Of::Ended { client, .. } => *client,
+        };
+        self.cluster.client_of(py, client)
     }
 
     #[doc = stub!(Running.cluster)]
@@ -46,7 +92,11 @@ impl Running {
     #[doc = stub!(Running.key)]
     #[getter]
     fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        self.job.key(py)
+        let job = match &*self.locked() {
+            Of::Task(job) => Arc::clone(job),
+            Of::Ended { key, .. } => return key.bind(py).clone(),
+        };
+        job.key(py)
     }
 
     #[doc = stub!(Running.worker)]
@@ -63,26 +113,23 @@ impl Running {
 
     #[doc = stub!(Running.done)]
     fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
-        self.cluster.check_process()?;
-        if self.ended.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
-        drop(self.job.finish(result));
-        self.cluster.engine.finish_detached(&self.job, false, self.since.elapsed());
+        let Some(job) = self.ends()? else { return Ok(()) };
+        let py = result.py();
+        drop(job.finish(result));
+        self.cluster.engine.finish_detached(&job, false, self.since.elapsed());
+        self.let_go(py, &job);
         Ok(())
     }
 
     #[doc = stub!(Running.failed)]
     pub(crate) fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
-        self.cluster.check_process()?;
-        if self.ended.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
+        let Some(job) = self.ends()? else { return Ok(()) };
         // An actor's call that is a coroutine has given up its turn, and gets no second one.
-        match fail(&self.job, &error, !self.job.is_actor_call) {
-            Outcome::Again => self.cluster.engine.again_detached(&self.job),
-            _ => self.cluster.engine.finish_detached(&self.job, true, self.since.elapsed()),
+        match fail(&job, &error, !job.is_actor_call) {
+            Outcome::Again => self.cluster.engine.again_detached(&job),
+            _ => self.cluster.engine.finish_detached(&job, true, self.since.elapsed()),
         }
+        self.let_go(error.py(), &job);
         Ok(())
     }
 
@@ -90,7 +137,9 @@ impl Running {
     fn on_end(&self, r#loop: Py<PyAny>, callback: Py<PyAny>) -> PyResult<()> {
         self.cluster.check_process()?;
         let listener: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
-        self.job.header().listen(&listener, 0);
+        if let Some(job) = self.job() {
+            job.header().listen(&listener, 0);
+        }
         Ok(())
     }
 }

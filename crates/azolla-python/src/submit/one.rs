@@ -14,7 +14,7 @@ use crate::task::job::{Call, Copies, Name, PyJob};
 use crate::task::key::{Named, parse, pure, text_bytes};
 use crate::task::names::{function_name, short_repr};
 use crate::token::FunctionToken;
-use azolla::runtime::{Job, Submission, watch_all};
+use azolla::runtime::{Submission, watch_all};
 use azolla_core::{Constraint, Key, Priority, TaskId};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -243,7 +243,7 @@ pub(crate) fn parent(py: Python<'_>) -> PyResult<Option<TaskId>> {
     if is_loop_thread() {
         let running = python(py, &CURRENT, "azolla._run.awaiting", "current_task")?.call0()?;
         if let Ok(running) = running.cast::<Running>() {
-            return Ok(running.get().job.header().id());
+            return Ok(running.get().id());
         }
     }
     Ok(current_task().map(|(task, _)| task))

@@ -227,7 +227,7 @@ class Future(Generic[_T_co]):
         'risky'
         """
 
-    def cancel(self, reason: str | None = None, msg: str | None = None, force: bool = False) -> None:
+    def cancel(self, reason: str | None = None, msg: str | None = None, force: bool = False) -> Any:
         """Cancels the task and what depends on it.
 
         A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`. A
@@ -249,7 +249,7 @@ class Future(Generic[_T_co]):
         'cancelled'
         """
 
-    def retry(self) -> None:
+    def retry(self) -> Any:
         """Runs a failed task again, after the failed tasks that it depended on.
 
         Raises:

@@ -136,3 +136,11 @@ def test_one_that_is_broken_off(client: Client) -> None:
         return status
 
     assert client.sync(run) == "pending"
+
+
+def test_what_wait_returns_can_be_awaited_where_wait_has_blocked(client: Client) -> None:
+    async def main() -> None:
+        blocked = wait([client.submit(abs, -1)])
+        assert await blocked is blocked
+
+    asyncio.run(main())

@@ -147,6 +147,11 @@ async def awaiting() -> bytes:
         assert itself is client
         future = client.submit(fetch, "a")
         assert_type(await future, bytes)
+        assert_type(await wait([future]), DoneAndNotDoneFutures[bytes])
+        done, _ = await wait(future, timeout=60)
+        assert_type(done, set[Future[bytes]])
+        await future.cancel()
+        await future.retry()
         assert_type(await client.gather(future), bytes)
         assert_type(await client.gather([future, future]), list[bytes])
         assert_type(await client.gather({"a": future}), dict[str, bytes])

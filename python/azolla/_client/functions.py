@@ -1,7 +1,7 @@
 """The functions that need no client as an argument: those for use inside tasks, and those on futures."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from azolla import _azolla
@@ -113,10 +113,14 @@ def rejoin() -> None:
 
 
 class DoneAndNotDoneFutures(NamedTuple, Generic[T]):
-    """What `wait` returns."""
+    """What `wait` returns. It can be awaited too, as `wait` is with an asynchronous client: that gives itself."""
 
     done: set[Future[T]]
     not_done: set[Future[T]]
+
+    def __await__(self) -> "Generator[Any, None, DoneAndNotDoneFutures[T]]":
+        yield from ()
+        return self
 
 
 @overload
@@ -130,8 +134,8 @@ def wait(fs: object, timeout: Timeout = None, return_when: str = "ALL_COMPLETED"
 def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -> Any:
     """Waits until all futures have ended, or one has (`return_when="FIRST_COMPLETED"`).
 
-    A future that failed counts as ended. With an asynchronous client, and on a client's own loop, this is awaitable;
-    its types describe only the blocking form.
+    A future that failed counts as ended. With an asynchronous client, and on a client's own loop, this is to be
+    awaited.
 
     Args:
         fs: Futures, nested as for `gather`.

@@ -45,7 +45,7 @@ fn state<'py>(partial: &Bound<'py, PyAny>) -> PyResult<State<'py>> {
     let py = partial.py();
     let base = python(py, &PARTIAL, "functools", "partial")?;
     let reduced = base.call_method1(intern!(py, "__reduce__"), (partial,))?;
-    reduced.get_item(2)?.extract().map_err(Into::into)
+    reduced.get_item(2)?.extract()
 }
 
 /// Returns what is in a partial and may be copied.

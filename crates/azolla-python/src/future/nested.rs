@@ -109,6 +109,10 @@ struct Inside<'py> {
 }
 
 /// What the walk meets.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, and a box would be an allocation for each container"
+)]
 enum Met<'py> {
     /// This stands for it.
     Known(Option<Bound<'py, PyAny>>),

@@ -11,7 +11,7 @@ import pytest
 from azolla import Client
 
 OBJECTS = np.array([str(number) for number in range(300_000)], dtype=object)
-WORDS = frozenset(range(2_000))
+WORDS = tuple(frozenset(range(start, start + 4_000)) for start in range(0, 80_000, 4_000))
 
 
 def names_objects(value: int) -> int:
@@ -19,7 +19,7 @@ def names_objects(value: int) -> int:
 
 
 def names_words(value: int) -> bool:
-    return value in WORDS
+    return any(value in words for words in WORDS)
 
 
 # As in a notebook: what these name is part of what they are.
@@ -49,3 +49,13 @@ def test_a_user_is_told_once_of_a_function_that_takes_longer_to_hash_than_to_run
         for number in range(40):
             assert client.submit(names_words, number).result() is True
     assert len(told()) == 1
+
+
+def test_nothing_is_said_of_what_is_not_slow(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    names: dict[str, Any] = {"__name__": "__main__", "data": None}
+    exec("def names_new_data(): return data[0]", names)
+    with caplog.at_level(logging.WARNING):
+        for number in range(70):
+            names["data"] = (number,) * 100_000 if number % 2 else str(number) * 100_000
+            assert client.submit(names["names_new_data"]).result() is not None
+    assert not [record for record in caplog.records if "to hash" in record.message]

@@ -116,7 +116,7 @@ struct Inside<'py> {
 enum Met<'py> {
     /// This stands for it.
     Known(Option<Bound<'py, PyAny>>),
-    Container(Box<Inside<'py>>),
+    Container(Inside<'py>),
 }
 
 impl<'a, 'py> Walk<'a, 'py> {
@@ -180,7 +180,7 @@ impl<'a, 'py> Walk<'a, 'py> {
                 if self.takes_keys(&mut inside)? {
                     continue;
                 }
-                let made = self.leave(*inside)?;
+                let made = self.leave(inside)?;
                 inside = match outer.pop() {
                     Some(parent) => parent,
                     None => return Ok(Some(made)),
@@ -292,7 +292,7 @@ impl<'a, 'py> Walk<'a, 'py> {
             false => 0,
         };
         let changes = Vec::new();
-        Ok(Met::Container(Box::new(Inside {
+        Ok(Met::Container(Inside {
             object,
             kind,
             shell,
@@ -303,7 +303,7 @@ impl<'a, 'py> Walk<'a, 'py> {
             unshared,
             at: None,
             changes,
-        })))
+        }))
     }
 
     /// Returns what stands for a container whose parts have all been met.

@@ -5,6 +5,7 @@ use crate::future::callbacks::LoopCallback;
 use crate::future::gather::{Errors, Gathering, gather, jobs, raise_first_failure, results};
 use crate::future::handle::Future;
 use crate::future::nested::{copied, copied_as_it_is, futures_in};
+use crate::interpreter::memory;
 use crate::interpreter::observed::PyObservations;
 use crate::session::core::Core;
 use crate::session::shared::Shared;
@@ -16,7 +17,7 @@ use crate::task::names::flag;
 use azolla::runtime::Job;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use std::sync::{Arc, OnceLock};
 
 pub(crate) fn is_true(option: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
@@ -133,7 +134,7 @@ impl Core {
         pure: Option<Bound<'py, PyAny>>,
         batch_size: Option<Bound<'py, PyAny>>,
         kwargs: Option<Bound<'py, PyDict>>,
-    ) -> PyResult<Vec<Bound<'py, Future>>> {
+    ) -> PyResult<Bound<'py, PyList>> {
         let _ = (fifo_timeout, batch_size); // as in submit; batches are the Python half's
         let actor = is_true(actor)? || is_true(actors)?;
         let pure = flag("map(): pure", pure.as_ref(), true)?;
@@ -147,7 +148,8 @@ impl Core {
             pure,
             actor,
         };
-        map(self.shared()?, &func, &iterables, kwargs, &options)
+        let (py, shared) = (func.py(), self.shared()?);
+        memory::guarded(py, || PyList::new(py, map(shared, &func, &iterables, kwargs, &options)?))
     }
 
     /// `gather` for callers that may block.

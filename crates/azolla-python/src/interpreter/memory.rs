@@ -7,6 +7,7 @@
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
@@ -85,6 +86,25 @@ pub(crate) fn check() -> PyResult<()> {
     if SHORT.load(Ordering::Relaxed) { fill() } else { Ok(()) }
 }
 
+/// Calls `f`. If it panics because Python has no memory for a new object, raises `MemoryError` instead.
+#[inline]
+pub(crate) fn guarded<T>(py: Python<'_>, f: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+        // PyO3 says this where Python has given it no object.
+        let said = panic.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        if said.is_some_and(|said| said.contains("PyObject pointer is null")) {
+            drop(PyErr::take(py));
+            return Err(too_little());
+        }
+        resume_unwind(panic)
+    })
+}
+
+fn too_little() -> PyErr {
+    PyMemoryError::new_err("azolla takes no more work: the process has too little memory left")
+}
+
 #[cold]
 fn fill() -> PyResult<()> {
     for part in &RESERVE {
@@ -94,9 +114,7 @@ fn fill() -> PyResult<()> {
         // SAFETY: the layout has a size.
         let new = unsafe { System.alloc(PART) };
         if new.is_null() {
-            return Err(PyMemoryError::new_err(
-                "azolla takes no more work: the process has too little memory left",
-            ));
+            return Err(too_little());
         }
         if part.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Relaxed).is_err()
         {

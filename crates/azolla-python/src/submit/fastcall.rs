@@ -8,8 +8,9 @@
 use super::one::{Common, Keys};
 use super::options::Options;
 use crate::future::handle::Future;
+use crate::interpreter::memory;
 use crate::session::core::Core;
-use pyo3::exceptions::{PyMemoryError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::panic::PanicException;
@@ -75,9 +76,9 @@ unsafe extern "C" fn submit(
                 all => std::slice::from_raw_parts(arguments, all),
             };
             let all = all.iter().map(|argument| Borrowed::from_ptr(py, *argument).to_owned());
-            call(&this, all, count as usize, names.as_deref())
+            memory::guarded(py, || call(&this, all, count as usize, names.as_deref()))
         }));
-        let submitted = submitted.unwrap_or_else(|panic| Err(panicked(py, &*panic)));
+        let submitted = submitted.unwrap_or_else(|panic| Err(panicked(&*panic)));
         submitted.map_or_else(
             |error| {
                 error.restore(py);
@@ -91,11 +92,7 @@ unsafe extern "C" fn submit(
     unsafe { Python::attach_unchecked(inside) }
 }
 
-fn panicked(py: Python<'_>, panic: &(dyn std::any::Any + Send)) -> PyErr {
-    // Where Python has no memory for a new object, PyO3 panics, and Python's exception is still set.
-    if let Some(error) = PyErr::take(py).filter(|error| error.is_instance_of::<PyMemoryError>(py)) {
-        return error;
-    }
+fn panicked(panic: &(dyn std::any::Any + Send)) -> PyErr {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
     PanicException::new_err((said.unwrap_or("submit() has panicked").to_owned(),))

@@ -171,6 +171,7 @@ def test_a_task_that_waits_for_its_dependent(client: Client) -> None:
         future.result()
     assert "root" in str(raised.value)
     assert "leaf" in str(raised.value)
+    assert dependents[0].exception() is raised.value
     dependents.clear()
     del raised
 

@@ -162,10 +162,7 @@ impl Handle {
     /// no page is open.
     #[must_use]
     pub fn record(&self) -> Recording {
-        let recording = Recording::new(&self.0);
-        // From now, not from when the server next wakes up.
-        drop(self.0.recorder().look(&*self.0.watch));
-        recording
+        Recording::new(&self.0)
     }
 
     /// Adds an error to those that are shown. For front ends that put errors into words themselves: after each
@@ -194,6 +191,8 @@ pub struct Recording(Arc<Shared>);
 impl Recording {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         shared.watchers.fetch_add(1, Ordering::AcqRel);
+        // From now, not from when the server next wakes up.
+        drop(shared.recorder().look(&*shared.watch));
         shared.changed.notify_one();
         Self(Arc::clone(shared))
     }
@@ -265,7 +264,11 @@ impl Shared {
                 self.turn.notify_one();
                 tokio::time::sleep(INTERVAL).await;
             }
-            self.recorder().look_away();
+            let mut recorder = self.recorder();
+            // A watcher that has just come may have looked already.
+            if !self.is_watched() {
+                recorder.look_away();
+            }
         }
     }
 

@@ -216,3 +216,24 @@ def test_a_single_client_cancels_as_ever(gate: Gate) -> None:
         client.cancel(held)
         assert (held.status, after.status) == ("cancelled", "cancelled")
         gate.open()
+
+
+def test_a_future_that_is_cancelled_and_ends_is_counted_once(pair: tuple[Client, Client], gate: Gate) -> None:
+    one, other = pair
+    more = Gate()
+
+    async def gathers() -> None:
+        mine, slow = one.submit(gate.hold, 1, key="held"), one.submit(more.hold, 2, key="slow")
+        theirs = other.submit(gate.hold, 1, key="held"), other.submit(more.hold, 2, key="slow")
+        gathering = asyncio.ensure_future(one.gather([mine, slow], errors="skip", asynchronous=True))
+        await asyncio.sleep(0)
+        one.cancel(mine)
+        gate.open()
+        assert await theirs[0] == 1
+        # One more turn of the loop, in which the wait would end.
+        assert await other.submit(abs, -3) == 3
+        assert not gathering.done()
+        more.open()
+        assert await gathering == [2]
+
+    asyncio.run(gathers())

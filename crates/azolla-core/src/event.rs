@@ -105,6 +105,10 @@ pub enum Event<P> {
     /// task stays seceded.
     Resume(WorkerId),
 
+    /// The driver has work of its own for a worker. A sleeping worker is sent `Grant`, if one is there and a slot
+    /// is free; it pulls then, as always.
+    Rouse,
+
     /// A worker that was sent `Doze` has not been woken for a while.
     Stalled(WorkerId),
 

@@ -146,7 +146,8 @@ impl Growth {
     fn forget_half(&mut self, from: BranchId) {
         let branch = &mut self.branches[from.0 as usize];
         branch.lately /= 2;
-        branch.forget_at = LATELY.max(branch.settled() / 4);
+        // Above what is left, since a retry makes `settled` smaller.
+        branch.forget_at = LATELY.max(branch.settled() / 4).max(branch.lately + 1);
         for edge in self.edges.iter_mut().filter(|edge| edge.from == from) {
             edge.lately /= 2;
         }

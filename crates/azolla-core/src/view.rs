@@ -7,7 +7,6 @@ use crate::growth::{Branch, BranchId, Edge};
 use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{Lineage, State, Want};
-use crate::workers::{Worker, WorkerState};
 use alloc::vec::Vec;
 
 /// How many tasks and workers there are, by what they do.
@@ -187,15 +186,6 @@ impl<P: Clone> Scheduler<P> {
             matches!(task.state, State::Ready | State::Claimed { .. })
                 && self.kinds.is_short(task.kind)
         })
-    }
-
-    /// Returns a worker that sleeps, if there is one. The driver may wake it at any time: it then pulls, and is
-    /// told to sleep on. The worker that dozes is left alone.
-    #[must_use]
-    pub fn sleeping_worker(&self) -> Option<WorkerId> {
-        let mut workers = self.workers.iter();
-        let asleep = |worker: &Worker| worker.state == WorkerState::Asleep;
-        workers.find(|(id, worker)| asleep(worker) && !self.is_dozer(*id)).map(|(id, _)| id)
     }
 
     /// Returns the branches of the tree of growth, by their numbers. There are at most 1001.

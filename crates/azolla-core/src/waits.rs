@@ -207,10 +207,6 @@ impl<P: Clone> Scheduler<P> {
         self.waits.dozer == Some(worker)
     }
 
-    pub(crate) fn is_dozer(&self, worker: WorkerId) -> bool {
-        self.waits.dozer == Some(worker)
-    }
-
     /// The worker has found something to do or has left, so it no longer dozes.
     pub(crate) fn stops_dozing(&mut self, worker: WorkerId) {
         if self.waits.dozer == Some(worker) {

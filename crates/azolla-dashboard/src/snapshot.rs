@@ -33,8 +33,8 @@ pub(crate) fn shortened(text: &str) -> String {
     }
 }
 
-/// The most bytes of an error's text that are remembered.
-const ERROR_TEXT: usize = 20_000;
+/// The most bytes of an error's text that are remembered: what Rust cuts at 20,000, with the words that say so, is whole.
+const ERROR_TEXT: usize = 20_100;
 
 /// An error's text, cut before it is copied: one that is too long may be very long.
 pub(crate) fn cut(text: &str) -> String {

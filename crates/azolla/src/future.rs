@@ -4,7 +4,7 @@ use crate::cell::{Task, Typed};
 use crate::error::Error;
 use crate::lending::Polls;
 use crate::primitives::now;
-use crate::runner::threads::{drop_gone, run, with_own, with_waiting_worker, with_worker};
+use crate::runner::threads::{run, with_own, with_waiting_worker, with_worker};
 use crate::runtime::{
     BROKEN, Completions, Engine, Listen, Patience, Status, Until, WaitError, Worker, caught,
     dropping, wait,
@@ -208,13 +208,8 @@ fn run_while_waiting(tasks: &[Arc<dyn Task>]) -> Result<(), Error> {
     let _plain = Polls::set(false);
     while let Some(task) = with_own(|worker| worker.next_nested(&mut nested)).flatten() {
         let outcome = run(task);
-        let ended = with_own(|worker| (worker.finish_nested(outcome), worker.has_gone()));
-        if let Some((ended, has_gone)) = ended {
-            caught(|| drop(ended));
-            if has_gone {
-                drop_gone();
-            }
-        }
+        let ended = with_own(|worker| worker.finish_nested(outcome));
+        caught(|| drop(ended));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ impl<P: Clone> Scheduler<P> {
         if !self.closing {
             self.closing = true;
             self.retries.clear();
+            self.reviving = Default::default();
             self.todo.push_back(Todo::CancelFrom(0));
         }
     }

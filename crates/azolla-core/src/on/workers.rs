@@ -1,4 +1,4 @@
-//! Workers come and go.
+//! Workers come and go, and are woken for the driver.
 
 use crate::constraint::GroupId;
 use crate::effect::Effect;
@@ -9,6 +9,15 @@ use alloc::vec::Vec;
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_join(&mut self, group: GroupId, effects: &mut Vec<Effect<P>>) {
         effects.push(Effect::Joined(self.workers.join(group)));
+    }
+
+    pub(crate) fn on_rouse(&mut self, effects: &mut Vec<Effect<P>>) {
+        if !self.closing
+            && let Some(group) = self.workers.any_idle()
+            && let Some(worker) = self.workers.wake_next(group)
+        {
+            effects.push(Effect::Grant(worker));
+        }
     }
 
     pub(crate) fn on_leave(&mut self, worker: WorkerId) {

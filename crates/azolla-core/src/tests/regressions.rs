@@ -1,7 +1,8 @@
 //! A named test for every bug that was found, and for the rules that a reader should find stated.
 
 use super::world::{Shows, ThreadState, World};
-use crate::{Event, Outcome, Refusal, State, Wait, WorkerId};
+use crate::growth::{BranchId, Growth};
+use crate::{Event, Kind, Outcome, Refusal, State, Wait, WorkerId};
 use std::vec;
 use std::vec::Vec;
 
@@ -512,4 +513,21 @@ fn when_the_worker_that_dozes_goes_another_one_does() {
     assert!(whiles > 1, "nobody dozed");
     world.finish_detached(0);
     world.resume_satisfied();
+}
+
+#[test]
+fn a_branch_forgets_half_also_after_many_retries() {
+    let mut growth = Growth::new();
+    let branch = growth.grow(BranchId::ROOT, Kind(1));
+    for _ in 0..4_000 {
+        growth.ended(branch, State::Failed);
+    }
+    for _ in 0..4_000 {
+        growth.not_ended(branch, State::Failed);
+    }
+    for _ in 0..4_000 {
+        growth.ended(branch, State::Done);
+        assert!(!growth.branches[branch.0 as usize].is_to_forget());
+    }
+    assert!(growth.branches[branch.0 as usize].lately <= 1_001);
 }

@@ -256,6 +256,7 @@ impl Run {
                 let at = self.random.below(self.world.detached.len());
                 self.world.finish_detached(at);
             }
+            90 => self.world.event(Event::Rouse),
             91 => self.world.while_passes(),
             92..94 if !self.world.suspended.is_empty() => {
                 let at = self.random.below(self.world.suspended.len());

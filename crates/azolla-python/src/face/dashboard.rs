@@ -2,7 +2,7 @@
 
 use super::cluster::ClusterCore;
 use crate::interpreter::forks::{check_forks, forks};
-use crate::task::job::{Failure, PyJob};
+use crate::task::job::PyJob;
 use azolla::runtime::{Job, Watch};
 use azolla_dashboard::{Handle, Recording, Server};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
@@ -65,12 +65,7 @@ impl Dashboard {
         let failed = self.engine.take_failures();
         let failed = failed.iter().filter_map(|job| {
             let task = job.header().id()?.to_bits();
-            let error = match job.outcome()? {
-                Err(Failure::Raised(raised)) => raised.exception().exception.bind(py).clone(),
-                Err(Failure::Engine(why)) => pyo3::types::PyString::new(py, why).into_any(),
-                Ok(_) => return None,
-            };
-            Some((task, error))
+            Some((task, job.outcome()?.err()?.object(py)))
         });
         Ok(Some(failed.collect()))
     }

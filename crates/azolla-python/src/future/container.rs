@@ -4,9 +4,9 @@
 //! of dataclasses, and `UserDict`, `UserList` and `ChainMap`. A dataclass that derives from a list or the like holds both
 //! items and fields. A copy is what pickling would give, but for what is inside; `shell.rs` makes it.
 
-use super::plain::is_plain;
 use super::{callable, shell};
 use crate::interpreter::imports::python;
+use crate::interpreter::plain::is_plain;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -1,7 +1,7 @@
 //! `gather`: replaces futures by their results, in whatever containers they are nested.
 
 use super::callbacks::LoopCallback;
-use super::handle::{Future, raise, value};
+use super::handle::{Future, value};
 use super::nested::{copied, futures_in};
 use super::wait;
 use crate::interpreter::forks::{check_forks, forks};
@@ -121,11 +121,6 @@ pub(crate) fn raise_first_failure(py: Python<'_>, jobs: &[Arc<PyJob>]) -> PyResu
                 for job in jobs {
                     job.header().see_failure();
                 }
-                if let Some(Err(failure)) = job.outcome()
-                    && job.header().status() == Status::Failed
-                {
-                    return Err(raise(py, failure));
-                }
                 value(py, job)?;
             }
             Status::Pending | Status::Finished => {}
@@ -156,6 +151,8 @@ pub(crate) struct Gathering {
 
 struct Countdown {
     missing: AtomicUsize,
+    /// Which jobs have been counted, by token. One that has ended may be told of again when its client cancels the future.
+    told: Box<[AtomicBool]>,
     /// A job without a result ends the wait.
     failure_ends: bool,
     ended: AtomicBool,
@@ -182,12 +179,13 @@ impl Gathering {
         }
         let listener: Arc<dyn Listen> = Arc::new(Countdown {
             missing: AtomicUsize::new(pending.len()),
+            told: pending.iter().map(|_| AtomicBool::new(false)).collect(),
             failure_ends: errors == Errors::Raise,
             ended: AtomicBool::new(false),
             callback,
         });
-        for job in &pending {
-            shared.listen(job, &listener, 0);
+        for (token, job) in pending.iter().enumerate() {
+            shared.listen(job, &listener, token);
         }
         Some(Self { jobs: pending, listener, forks: forks() })
     }
@@ -207,6 +205,9 @@ impl Gathering {
 
 impl Listen for Countdown {
     fn settled(&self, token: usize, status: Status) {
+        if self.told[token].swap(true, Ordering::AcqRel) {
+            return;
+        }
         let failed = self.failure_ends && status != Status::Finished;
         let last = self.missing.fetch_sub(1, Ordering::AcqRel) == 1;
         if (failed || last) && !self.ended.swap(true, Ordering::AcqRel) {

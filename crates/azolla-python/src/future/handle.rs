@@ -194,10 +194,18 @@ impl Future {
     }
 }
 
+impl Handle {
+    /// Has the job forget the future's object, which the collector does not see. The object must be alive still.
+    pub(super) fn forget_hidden(&self) {
+        if let Self::Live(job, _) = self {
+            job.hidden.forget();
+        }
+    }
+}
+
 /// Gives up one handle on its job.
 pub(super) fn let_go(shared: Option<&Shared>, handle: &Handle) {
     if let (Some(shared), Handle::Live(job, epoch)) = (shared, handle) {
-        job.hidden.forget();
         shared.let_go(job, *epoch);
     }
 }
@@ -212,6 +220,8 @@ impl Drop for Future {
         let handle = unsafe { ManuallyDrop::take(&mut self.handle) };
         let handle = handle.into_inner().unwrap_or_else(PoisonError::into_inner);
         let shared = self.shared.take();
+        // Now, since the object goes when this returns, and what follows may have to wait.
+        handle.forget_hidden();
         // The result may hold the last future on another task, and so on.
         dropping(move || {
             let_go(shared.as_deref(), &handle);

@@ -273,6 +273,7 @@ impl Future {
             &mut *self.handle.lock().unwrap_or_else(PoisonError::into_inner),
             gone,
         );
+        before.forget_hidden();
         let_go(self.shared.as_deref(), &before);
     }
 
@@ -364,12 +365,7 @@ impl Future {
         };
         let shared = future.shared()?;
         shared.check_process()?;
-        // While the engine keeps the task, the engine counts: another thread may be dropping the last future just now.
-        let kept = job.header().id().and_then(|task| shared.engine.find_task(task));
-        let job = kept.unwrap_or_else(|| {
-            job.header().add_future();
-            job
-        });
+        let job = shared.cluster.one_more(job);
         Ok(Self::object(py, job, Arc::clone(shared))?.into_any())
     }
 

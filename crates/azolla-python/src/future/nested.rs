@@ -6,7 +6,8 @@
 use super::callable::{is_bound, is_function, is_partial};
 use super::container::{Change, Kind, Part};
 use super::handle::Future;
-use super::plain::{is_plain, leaf};
+use super::plain::leaf;
+use crate::interpreter::plain::is_plain;
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;

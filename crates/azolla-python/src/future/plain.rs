@@ -1,18 +1,8 @@
-//! The most common values, which hold nothing, and containers of them alone, which are copied at once.
+//! Containers that hold the most common values alone. They are copied at once.
 
+use crate::interpreter::plain::is_plain;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
-
-/// Returns true if this is one of the most common values, which hold nothing. To ask any other what it is takes as
-/// long as all the rest.
-pub(super) fn is_plain(value: &Bound<'_, PyAny>) -> bool {
-    value.is_exact_instance_of::<PyInt>()
-        || value.is_exact_instance_of::<PyString>()
-        || value.is_exact_instance_of::<PyFloat>()
-        || value.is_none()
-        || value.is_exact_instance_of::<PyBytes>()
-        || value.is_exact_instance_of::<PyBool>()
-}
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 /// Returns what stands for a container that holds the most common values alone, if it is one: a list or a dictionary is
 /// copied, if `copies`, and a tuple stands for itself. Most containers in large arguments are such ones.

@@ -28,10 +28,20 @@ pub(crate) struct Hidden(AtomicPtr<ffi::PyObject>);
 
 /// The addresses of the `Hidden`s whose futures are to be shown. What is listed lives: the future keeps the job, and takes
 /// it off the list before it goes.
-static LISTED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+///
+/// Threads lock the list without the GIL, so a fork may find it locked. The child begins another one.
+static LISTED: AtomicPtr<Mutex<BTreeSet<usize>>> = AtomicPtr::new(&raw const FIRST as *mut _);
+static FIRST: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
 fn listed() -> MutexGuard<'static, BTreeSet<usize>> {
-    LISTED.lock().unwrap_or_else(PoisonError::into_inner)
+    // SAFETY: a list is never dropped.
+    let listed = unsafe { &*LISTED.load(Ordering::Acquire) };
+    listed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Begins another list, in the child of a fork. What its parent has listed stays hidden there.
+pub(crate) fn begin_list() {
+    LISTED.store(Box::into_raw(Box::default()), Ordering::Release);
 }
 
 /// Shows the collector the futures on tasks that have failed without the GIL. Called when a collection starts.

@@ -107,6 +107,8 @@ fn too_little() -> PyErr {
 
 #[cold]
 fn fill() -> PyResult<()> {
+    // First, so that a thread which takes a part meanwhile is not forgotten.
+    SHORT.store(false, Ordering::Relaxed);
     for part in &RESERVE {
         if !part.load(Ordering::Relaxed).is_null() {
             continue;
@@ -114,6 +116,7 @@ fn fill() -> PyResult<()> {
         // SAFETY: the layout has a size.
         let new = unsafe { System.alloc(PART) };
         if new.is_null() {
+            SHORT.store(true, Ordering::Relaxed);
             return Err(too_little());
         }
         if part.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Relaxed).is_err()
@@ -122,6 +125,5 @@ fn fill() -> PyResult<()> {
             unsafe { System.dealloc(new, PART) };
         }
     }
-    SHORT.store(false, Ordering::Relaxed);
     Ok(())
 }

@@ -14,8 +14,10 @@ pub(crate) mod gil;
 pub(crate) mod imports;
 pub(crate) mod memory;
 pub(crate) mod observed;
+pub(crate) mod plain;
 pub(crate) mod raised;
 pub(crate) mod size;
+pub(crate) mod texts;
 pub(crate) mod threads;
 pub(crate) mod words;
 

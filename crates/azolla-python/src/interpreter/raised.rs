@@ -132,7 +132,14 @@ fn noted() -> MutexGuard<'static, Vec<Weak<Exception>>> {
 /// Notes that this exception is being raised.
 pub(crate) fn note(raised: &Arc<Exception>) {
     if !raised.noted.swap(true, Ordering::Relaxed) {
-        noted().push(Arc::downgrade(raised));
+        let mut noted = noted();
+        if noted.len() == noted.capacity() {
+            // The program may have switched the collector off. Dropping a weak reference runs no code of Python's.
+            noted.retain(|raised| raised.strong_count() > 0);
+            let left = noted.len();
+            noted.reserve(left);
+        }
+        noted.push(Arc::downgrade(raised));
     }
 }
 

@@ -4,11 +4,10 @@ use super::worker::PyWorker;
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
 use crate::session::shared::Cluster;
-use crate::task::job::{Failure, PyJob};
+use crate::task::job::PyJob;
 use azolla::runtime::{Job, Runner, Worker};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -67,14 +66,11 @@ impl Runner<PyJob> for Threads {
 /// Hands a failure that no caller will see to the cluster object, which logs it on a thread of its own.
 fn report(py: Python<'_>, cluster: &Cluster, job: &PyJob) -> PyResult<()> {
     let cluster = cluster.object(py)?;
-    let error = match job.outcome() {
-        Some(Err(Failure::Raised(raised))) => raised.exception().exception.bind(py).clone(),
-        Some(Err(Failure::Engine(why))) => PyString::new(py, why).into_any(),
-        _ => return Ok(()),
-    };
-    let call = job.call(py).map(|call| (call.call, call.kwargs));
-    let unseen = (job.key_text(py), job.name(), call, error);
-    if !cluster.is_none() {
+    if let Some(Err(failure)) = job.outcome()
+        && !cluster.is_none()
+    {
+        let call = job.call(py).map(|call| (call.call, call.kwargs));
+        let unseen = (job.key_text(py), job.name(), call, failure.object(py));
         cluster.call_method1(intern!(py, "_log_unseen"), unseen)?;
     }
     Ok(())

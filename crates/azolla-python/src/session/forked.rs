@@ -1,7 +1,7 @@
 //! Makes the child of a fork forget its parent's clusters. Python calls this first in the child.
 
 use super::{owner, thread};
-use crate::interpreter::forks;
+use crate::interpreter::{collector, forks};
 use pyo3::prelude::*;
 
 #[doc = stub!(after_fork)]
@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 #[pyfunction]
 pub(crate) fn after_fork() {
     forks::one_more();
+    collector::begin_list();
     thread::abandon();
     owner::set_owner(None);
 }

@@ -38,6 +38,9 @@ impl Dropped {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if jobs.len() == jobs.capacity() {
             jobs.retain(|_, (job, _)| job.strong_count() > 0);
+            // So the next look comes when there are twice as many.
+            let left = jobs.len();
+            jobs.reserve(left);
         }
         let epoch = self.epoch.load(Ordering::Relaxed) + 1;
         jobs.insert(Arc::as_ptr(job).addr(), (Arc::downgrade(job), epoch));
@@ -66,6 +69,8 @@ impl Waits {
         if let Some(waiting) = &mut *locked {
             if waiting.len() == waiting.capacity() {
                 waiting.retain(|one| one.who.strong_count() > 0);
+                let left = waiting.len();
+                waiting.reserve(left);
             }
             let job = job.map(|job| std::ptr::from_ref(job).addr());
             waiting.push(Waiting { who: Arc::downgrade(who), token, job });

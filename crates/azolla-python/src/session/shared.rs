@@ -129,6 +129,16 @@ impl Cluster {
         if object.is_none() { Ok(object) } else { object.call_method0("_client_for_tasks") }
     }
 
+    /// Returns the job, counted by one more handle.
+    pub(crate) fn one_more(&self, job: Arc<PyJob>) -> Arc<PyJob> {
+        // While the engine keeps the task, the engine counts: another thread may be dropping the last future just now.
+        let kept = job.header().id().and_then(|task| self.engine.find_task(task));
+        kept.unwrap_or_else(|| {
+            job.header().add_future();
+            job
+        })
+    }
+
     /// Returns true on the thread of the cluster's event loop.
     pub(crate) fn is_on_loop(&self) -> bool {
         thread::is_loop_of(&self.engine)

@@ -34,7 +34,7 @@ impl Stored {
                     future.get().value(value.py())?; // raises that it was cancelled
                 }
                 Ok(Self::Task(Kept {
-                    job: one_more(&shared.cluster, job),
+                    job: shared.cluster.one_more(job),
                     cluster: Arc::clone(&shared.cluster),
                 }))
             }
@@ -56,21 +56,11 @@ impl Stored {
         match self {
             Self::Object(object) => Ok(object.clone_ref(py)),
             Self::Task(Kept { job, cluster }) => {
-                let job = one_more(cluster, Arc::clone(job));
+                let job = cluster.one_more(Arc::clone(job));
                 Ok(Py::new(py, Future::new(py, job, Arc::clone(shared)))?.into_any())
             }
         }
     }
-}
-
-/// Returns the job, counted by one more handle.
-fn one_more(cluster: &Cluster, job: Arc<PyJob>) -> Arc<PyJob> {
-    // While the engine keeps the task, the engine counts: another thread may be dropping the last future just now.
-    let kept = job.header().id().and_then(|task| cluster.engine.find_task(task));
-    kept.unwrap_or_else(|| {
-        job.header().add_future();
-        job
-    })
 }
 
 impl Drop for Kept {

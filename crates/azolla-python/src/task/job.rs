@@ -1,9 +1,9 @@
 //! A Python task: its call, and the place for its outcome.
 
-use super::key::text_bytes;
 use super::names::function_name;
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
 use crate::interpreter::raised::Raised;
+use crate::interpreter::texts::text_bytes;
 use crate::interpreter::words::{argument_words, key_words};
 use azolla::runtime::{Header, Job, Slot, Status, assert_unlocked};
 use pyo3::intern;
@@ -25,6 +25,16 @@ pub(crate) enum Failure {
     Raised(Box<Raised>),
     /// The engine has broken down.
     Engine(Arc<str>),
+}
+
+impl Failure {
+    /// Returns the exception, or a text that says how the engine has broken down.
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match self {
+            Self::Raised(raised) => raised.exception().exception.bind(py).clone(),
+            Self::Engine(why) => PyString::new(py, why).into_any(),
+        }
+    }
 }
 
 /// A function, what to call it with, and the context variables to call it in.

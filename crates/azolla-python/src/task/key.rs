@@ -4,11 +4,10 @@
 //! digest of its call, an impure task's key in its id. Both are made when a program asks for them, and understood when
 //! a program gives them back.
 
+use crate::interpreter::texts::text_bytes;
 use azolla_core::{Key, TaskId};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyString, PyTuple};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -77,18 +76,6 @@ pub(crate) fn digest(key: &Bound<'_, PyAny>) -> PyResult<u128> {
     let mut bytes = Vec::new();
     write(key, &mut bytes)?;
     Ok(azolla::runtime::digest(&bytes))
-}
-
-/// Returns a text's bytes. Lone surrogates are written as UTF-8 would if it allowed them: they all look alike when
-/// shown, and yet each is another text.
-pub(crate) fn text_bytes<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
-    if let Ok(text) = text.to_str() {
-        return Ok(Cow::Borrowed(text.as_bytes()));
-    }
-    let py = text.py();
-    let arguments = (text, "utf-8", "surrogatepass");
-    let bytes = py.get_type::<PyString>().call_method1(intern!(py, "encode"), arguments)?;
-    Ok(Cow::Owned(bytes.cast::<PyBytes>()?.as_bytes().to_vec()))
 }
 
 /// Splits a pure task's key into the function's name and the digest of the call.

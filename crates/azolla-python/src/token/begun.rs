@@ -37,8 +37,8 @@ impl<'a, 'py> Begun<'a, 'py> {
     /// As for [`FunctionToken::of`](super::FunctionToken::of).
     pub(crate) fn call(&self, call: &Bound<'py, PyTuple>) -> PyResult<Option<u128>> {
         let mut walk = self.walk.borrow_mut();
-        let digest = walk.tuple_from(call, 1).map(|()| walk.out.clone().finish());
-        walk.back_to(&self.mark);
-        settle(call.py(), digest)
+        let hashed = walk.tuple_from(call, 1);
+        let out = walk.back_to(&self.mark);
+        settle(call.py(), hashed.map(|()| out.finish()))
     }
 }

@@ -1,13 +1,16 @@
 //! Hashes values. This file has the rules for plain values and builtin containers. Everything else goes to the rule for
 //! its kind.
 
-use pyo3::exceptions::{PyUnicodeEncodeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
     IntoPyDict, PyBool, PyByteArray, PyBytes, PyComplex, PyComplexMethods, PyDict, PyFloat,
     PyFrozenSet, PyInt, PyList, PyModule, PySet, PyString, PyTuple, PyType,
 };
+
+use crate::interpreter::plain::is_plain;
+use crate::interpreter::texts::text_bytes;
 
 use super::hasher::Tag;
 use super::known::{Kind, Sight};
@@ -100,15 +103,7 @@ impl<'py> Walk<'_, 'py> {
 
     /// Writes the text of a string. Lone surrogates are written as UTF-8 would if it allowed them.
     pub(super) fn text(&mut self, text: &Bound<'py, PyString>) -> Hashed {
-        match text.to_str() {
-            Ok(text) => self.blob(text.as_bytes()),
-            Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(self.py) => {
-                let encoded =
-                    text.call_method1(intern!(self.py, "encode"), ("utf-8", "surrogatepass"))?;
-                self.blob(encoded.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes())
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.blob(&text_bytes(text)?)
     }
 
     /// Writes bytes of any length.
@@ -313,13 +308,5 @@ fn text_keys<'a>(
 /// Returns true if a tuple holds more than the most common values, which hold nothing. Whether a tuple of such values
 /// is the same twice is chance.
 fn has_parts(tuple: &Bound<'_, PyTuple>) -> bool {
-    tuple.iter_borrowed().any(|item| {
-        let plain = item.is_exact_instance_of::<PyInt>()
-            || item.is_exact_instance_of::<PyString>()
-            || item.is_exact_instance_of::<PyFloat>()
-            || item.is_none()
-            || item.is_exact_instance_of::<PyBytes>()
-            || item.is_exact_instance_of::<PyBool>();
-        !plain
-    })
+    tuple.iter_borrowed().any(|item| !is_plain(&item))
 }

@@ -135,14 +135,15 @@ impl<'a, 'py> Walk<'a, 'py> {
         Mark { out: self.out.clone(), budget: self.budget, met: self.kept.len() }
     }
 
-    /// Goes back to a place, and forgets what was met since.
-    pub(super) fn back_to(&mut self, mark: &Mark) {
+    /// Goes back to a place, and forgets what was met since. Returns what was written up to here.
+    pub(super) fn back_to(&mut self, mark: &Mark) -> Writer {
         for object in self.kept.drain(mark.met..) {
             self.met.remove(&address(&object));
         }
         // What is in a frozenset may change before the next call.
         self.digests.clear();
-        (self.out, self.budget) = (mark.out.clone(), mark.budget);
+        self.budget = mark.budget;
+        std::mem::replace(&mut self.out, mark.out.clone())
     }
 
     /// Makes a walk that goes on from here under the same limits, but writes a digest of its own. It does not know what

@@ -83,10 +83,10 @@ impl Ends {
         }
         // What is left of the threads is short, so they are really gone when this returns.
         let mut state = self.state.lock();
-        let waits: Vec<ThreadId> = state.waits.iter().map(|(thread, _)| *thread).collect();
+        let is_waited_for = !state.waits.is_empty();
         let handles = std::mem::take(&mut state.handles);
         drop(state);
-        if !waits.is_empty() {
+        if is_waited_for {
             return;
         }
         for handle in handles {

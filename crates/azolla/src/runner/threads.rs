@@ -144,20 +144,20 @@ pub(super) fn leave() -> Option<Worker<dyn Task>> {
 
 /// Runs tasks until the worker has to sleep. Returns `None` if the worker ends.
 pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
-    let mut next = with_own(|worker| next(worker, None))?;
     loop {
-        // What the last task leaves goes while the worker is not borrowed.
-        caught(|| drop(next.ended));
-        if next.has_gone {
-            drop_gone();
+        let next = |worker: &mut Worker<dyn Task>| {
+            (worker.next_task(), worker.job().map(Arc::clone), worker.has_gone())
+        };
+        let (next, job, has_gone) = with_own(next)?;
+        if has_gone && !drop_gone() {
+            return None;
         }
-        match (next.what, next.job) {
+        match (next, job) {
             (Next::Run, Some(job)) => {
                 let outcome = run(job);
-                next = with_own(|worker| {
-                    let ended = worker.finish(outcome);
-                    self::next(worker, ended)
-                })?;
+                let ended = with_own(|worker| worker.finish(outcome));
+                // What the task leaves goes while no task is current, and the worker is not borrowed.
+                caught(|| drop(ended));
             }
             (Next::Sleep(sleeper), _) => return Some(sleeper),
             _ => return None,
@@ -165,28 +165,14 @@ pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
     }
 }
 
-/// What a worker's thread does next.
-struct Turn {
-    what: Next<dyn Task>,
-    /// The task to run, if there is one.
-    job: Option<Arc<dyn Task>>,
-    /// The task that has ended.
-    ended: Option<Arc<dyn Task>>,
-    has_gone: bool,
-}
-
-#[inline(always)]
-fn next(worker: &mut Worker<dyn Task>, ended: Option<Arc<dyn Task>>) -> Turn {
-    let what = worker.next_task();
-    Turn { what, job: worker.job().map(Arc::clone), ended, has_gone: worker.has_gone() }
-}
-
-/// Drops the tasks of which this thread's worker has let go.
+/// Drops the tasks of which this thread's worker has let go. Returns false if the worker has stepped aside meanwhile.
 #[cold]
-pub(crate) fn drop_gone() {
+fn drop_gone() -> bool {
+    with_own(Worker::put_by);
     while let Some(gone) = with_own(Worker::next_gone).flatten() {
         drop(gone);
     }
+    with_own(Worker::take_up) == Some(true)
 }
 
 /// Calls `f`, which is about to wait, with the worker whose task runs on this thread, or with `None` outside

@@ -168,6 +168,7 @@ impl<J: Job + ?Sized> Engine<J> {
                 let going = locked.going();
                 locked.state.left.extend(going);
             });
+            self.runner().breathe();
             state = self.state.lock_soon();
         }
         state
@@ -197,10 +198,9 @@ impl<J: Job + ?Sized> Locked<'_, J> {
             hand.garbage.append(&mut self.state.orphans);
         } else if !going.is_empty() {
             self.state.orphans.extend(going);
-            // A worker that is awake comes by itself.
-            if let Some(idle) = self.state.scheduler.sleeping_worker() {
-                self.wake(idle);
-            }
+            // A worker that is awake comes by itself. A sleeping one is granted a slot: a token that no grant
+            // stands behind would end a wait of that worker which begins meanwhile.
+            drop(self.handle(Event::Rouse));
         }
     }
 
@@ -227,6 +227,19 @@ impl<J: Job + ?Sized> Worker<J> {
     #[must_use]
     pub fn has_gone(&self) -> bool {
         !self.hand.gone.is_empty() || !self.hand.garbage.is_empty()
+    }
+
+    /// Begins to drop what has gone, between two tasks. The next task is put by until [`take_up`](Self::take_up), so
+    /// that a destructor that waits does not hold it up.
+    pub fn put_by(&mut self) {
+        self.hand.put_by = self.hand.current.take();
+    }
+
+    /// Goes on with the next task. Returns false if the worker has stepped aside meanwhile: another one runs the task.
+    pub fn take_up(&mut self) -> bool {
+        self.hand.current = self.hand.put_by.take();
+        self.note_begun();
+        !self.hand.retired
     }
 
     /// Takes out one of the tasks that are to be dropped when the worker is not borrowed.

@@ -284,7 +284,9 @@ impl Header {
 
     /// Records that a caller has seen the failure, or need not. Returns true if that was known.
     pub fn see_failure(&self) -> bool {
-        self.flags.fetch_or(SEEN, Ordering::Relaxed) & SEEN != 0
+        // Mostly it is set, and a load costs less than an exchange.
+        self.flags.load(Ordering::Relaxed) & SEEN != 0
+            || self.flags.fetch_or(SEEN, Ordering::Relaxed) & SEEN != 0
     }
 
     /// Returns true if the task has failed and no caller has seen that.

@@ -8,7 +8,6 @@ use super::job::Job;
 use super::observe::What;
 use super::wait::WaitError;
 use super::worker::Worker;
-use crate::primitives::now;
 use azolla_core::{Event, Wait};
 use std::convert::Infallible;
 
@@ -61,7 +60,6 @@ impl<J: Job + ?Sized> Worker<J> {
             self.engine.with(|locked| drop(locked.handle(Event::Resume(self.id))));
             self.parker.park();
         }
-        self.hand.since = now();
-        self.note(What::Resumed { worker: self.id.0 });
+        drop(self.woken::<Infallible>());
     }
 }

@@ -303,11 +303,6 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         Arc::clone(&self.state.parkers[worker.0 as usize])
     }
 
-    pub(super) fn wake(&mut self, worker: WorkerId) {
-        let state = &mut *self.state;
-        state.after.wake.push(Arc::clone(&state.parkers[worker.0 as usize]));
-    }
-
     pub(super) fn wake_all(&mut self) {
         let state = &mut *self.state;
         state.after.wake.extend(state.parkers.iter().map(Arc::clone));

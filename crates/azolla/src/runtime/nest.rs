@@ -95,7 +95,7 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
             self.note(What::Resumed { worker: self.id.0 });
             return None;
         }
-        self.begins();
+        self.note_begun();
         self.job().map(Arc::clone)
     }
 

@@ -74,6 +74,8 @@ impl<J: Job + ?Sized> Worker<J> {
             self.engine.start_worker(self.group)?;
             self.leave();
             self.hand.retired = true;
+            // The thread may go to sleep as it was told before. The engine knows this parker no longer.
+            self.parker.unpark();
         }
         Ok(())
     }
@@ -82,9 +84,8 @@ impl<J: Job + ?Sized> Worker<J> {
         let took = self.hand.took();
         self.engine.with_hand(&mut self.hand, false, |locked, hand| {
             hand.tell(locked, self.id, took);
-            // The engine may have handed over the next task of a chain just now. It has not begun,
-            // so another worker runs it.
-            while let Some(current) = hand.current.take() {
+            // The engine may have handed over the next task just now. It has not begun, so another worker runs it.
+            while let Some(current) = hand.put_by.take().or_else(|| hand.current.take()) {
                 hand.gone.push(current.job);
                 hand.finished.push((current.task, Outcome::Again));
                 hand.tell(locked, self.id, 0);

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 pub(super) struct Task {
     pub(super) header: Header,
@@ -214,6 +215,7 @@ fn when_the_engine_breaks_every_wait_ends_and_says_so() {
     let mut workers = runner.take();
     let jobs: Vec<_> = (0..10).map(|_| submit(&engine)).collect();
     let mut worker = workers.pop().unwrap();
+    worker.parker.park();
     assert!(matches!(worker.next_task(), Next::Run));
     std::thread::scope(|scope| {
         let outside = jobs[5].clone();
@@ -378,5 +380,47 @@ fn a_story_has_the_latest_and_finds_tasks_by_their_keys() {
     drop(story);
     drop(submit());
     assert!(!engine.observer.is_on(), "what comes next is not observed");
+    engine.close();
+}
+
+/// A worker was woken to drop what had gone, and nobody had granted it a slot. The token of the grant that came
+/// next lay there until the worker's task waited, and ended that wait at once.
+#[test]
+fn a_worker_that_is_woken_to_drop_what_goes_ends_no_wait_of_its_next_task() {
+    let (engine, runner) = engine(4, usize::MAX);
+    let mut others = runner.take();
+    let mut one = others.pop().unwrap();
+    let is_told = |worker: &Worker<Task>| worker.parker.park_until(Instant::now());
+    let rest = |worker: &mut Worker<Task>| {
+        while let Next::Run = worker.next_task() {
+            worker.finish(Outcome::Done);
+        }
+        is_told(worker);
+    };
+    let wait_in = |worker: &mut Worker<Task>| {
+        let patience = Patience { deadline: Some(Instant::now()), interrupt: None };
+        wait::<_, Infallible>(Some(worker), &[Task::new()], Until::All, patience)
+    };
+    // Short tasks, so that they are pulled several at once.
+    drop((0..4).map(|_| submit(&engine)).collect::<Vec<_>>());
+    rest(&mut one);
+    others.iter_mut().for_each(rest);
+    let ended = submit(&engine);
+    drop((0..50).map(|_| submit(&engine)).collect::<Vec<_>>());
+    assert!(runs(&mut one, &ended));
+    one.finish(Outcome::Done);
+    assert!(matches!(one.next_task(), Next::Run));
+    assert!(!one.hand.finished.is_empty(), "the end is not told");
+    is_told(&one);
+    // The last to rest is the first to be woken.
+    others.iter_mut().rev().for_each(rest);
+    assert!(ended.header.remove_future());
+    engine.release(&ended.header);
+    assert!(matches!(wait_in(&mut one), Err(WaitError::TimedOut)));
+    let woken = others.iter().position(is_told).expect("there is something to drop");
+    let mut two = others.swap_remove(woken);
+    drop((0..20).map(|_| submit(&engine)).collect::<Vec<_>>());
+    assert!(matches!(two.next_task(), Next::Run) && two.has_gone());
+    assert!(!is_told(&two), "a token lies there, and will end the first wait");
     engine.close();
 }

@@ -275,6 +275,10 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
             // A token means that the engine has granted the slot. Without one, the latch is still
             // closed, or the thread that opened it has not finished asking for the slot.
             if patience.park(&self.parker) {
+                let may_end = latch.opened.load(Ordering::Acquire)
+                    || self.engine.is_closing()
+                    || self.engine.is_broken();
+                debug_assert!(may_end, "a token that no grant stands behind has ended this wait");
                 return self.woken();
             }
             if let Err(error) = patience.check() {
@@ -287,12 +291,6 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
                 return if opened { self.woken() } else { self.woken().and(Err(error)) };
             }
         }
-    }
-
-    fn woken<E>(&mut self) -> Result<(), WaitError<E>> {
-        self.hand.since = now();
-        self.note(What::Resumed { worker: self.id.0 });
-        if self.engine.is_closing() { Err(WaitError::Closed) } else { Ok(()) }
     }
 
     /// Gives up the slot by this event. If no other worker is there to take the slot, starts one
@@ -378,5 +376,14 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
             return self.woken();
         }
         Ok(())
+    }
+}
+
+impl<J: Job + ?Sized> Worker<J> {
+    /// The current task goes on after a wait, with a slot.
+    pub(super) fn woken<E>(&mut self) -> Result<(), WaitError<E>> {
+        self.hand.since = now();
+        self.note(What::Resumed { worker: self.id.0 });
+        if self.engine.is_closing() { Err(WaitError::Closed) } else { Ok(()) }
     }
 }

@@ -30,6 +30,8 @@ pub struct Worker<J: Job + ?Sized> {
 pub(super) struct Hand<J: ?Sized> {
     claims: VecDeque<Run<J>>,
     pub(super) current: Option<Current<J>>,
+    /// The next task, while its thread drops what has gone (see `garbage.rs`).
+    pub(super) put_by: Option<Current<J>>,
     /// The tasks that wait below the current one on this stack, the lowest first, each with the
     /// nanoseconds that it had held the slot.
     pub(super) below: Vec<(Current<J>, u64)>,
@@ -65,7 +67,8 @@ pub(super) struct Current<J: ?Sized> {
 
 /// What a worker does next.
 pub enum Next<J: Job + ?Sized> {
-    /// Run the current task, then call [`finish`](Worker::finish).
+    /// Run the current task, then call [`finish`](Worker::finish). If there is something that
+    /// [has gone](Worker::has_gone), drop that first, between [`put_by`](Worker::put_by) and [`take_up`](Worker::take_up).
     Run,
     /// There is nothing to do for now: sleep, then ask again.
     Sleep(Sleeper<J>),
@@ -83,6 +86,7 @@ impl<J: Job + ?Sized> Worker<J> {
         let hand = Hand {
             claims: VecDeque::new(),
             current: None,
+            put_by: None,
             below: Vec::new(),
             finished: Vec::new(),
             tell_now: false,
@@ -139,7 +143,11 @@ impl<J: Job + ?Sized> Worker<J> {
             if self.hand.current.is_none() {
                 self.hand.begin_next(&self.engine, self.id, self.group);
             }
-            if self.begins() {
+            if self.hand.current.is_some() {
+                // What has gone is dropped before the task begins.
+                if !self.has_gone() {
+                    self.note_begun();
+                }
                 return Next::Run;
             }
             if self.engine.is_closing() {
@@ -209,15 +217,14 @@ impl<J: Job + ?Sized> Worker<J> {
         Some(job)
     }
 
-    /// Returns true if there is a current task, and notes its beginning.
-    pub(super) fn begins(&self) -> bool {
+    /// Notes that the current task begins, if it is observed.
+    pub(super) fn note_begun(&self) {
         if let Some(current) = &self.hand.current
             && let Some(origin) = &current.seen
         {
             let what = What::Begun { worker: self.id.0, origin: **origin };
             self.engine.observer.note(current.task, what);
         }
-        self.hand.current.is_some()
     }
 
     /// Notes what happens to the current task, if it is observed.

@@ -2,6 +2,7 @@
 
 use crate::{Dropped, Gate, assert_empty, client, own, soon};
 use azolla::Future;
+use azolla::sync::Event;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -224,10 +225,17 @@ fn a_thread_that_submits_drops_nothing_of_others() {
     let submits = {
         let (client, over) = (client.clone(), Arc::clone(&over));
         std::thread::spawn(move || {
-            while !over.load(Ordering::SeqCst) {
+            for round in 0.. {
+                if over.load(Ordering::SeqCst) {
+                    break;
+                }
                 std::mem::forget(client.submit(|| ()));
                 std::mem::forget(client.map(|n: u32| n, 0..3));
-                let _ = (client.counters(), client.check_invariants());
+                let _ = client.counters();
+                // To look at all tasks takes long, and the others wait for the lock meanwhile.
+                if round % 100 == 0 {
+                    let _ = client.check_invariants();
+                }
             }
             std::thread::current().id()
         })
@@ -319,4 +327,67 @@ fn a_destructor_that_waits_between_two_tasks_makes_room_for_another_worker() {
     }
     assert_empty(&client);
     soon("the threads that made room end", || client.counters().threads <= 2);
+}
+
+#[test]
+fn a_destructor_that_waits_does_not_hold_up_the_next_task() {
+    struct Waits(Event);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.wait().unwrap();
+        }
+    }
+    let client = client(1);
+    for _ in 0..50 {
+        let (event, gate) = (Event::new(&client), Gate::default());
+        let (held, pass) = (Waits(event.clone()), gate.clone());
+        let task = client.submit(move || {
+            pass.pass();
+            held
+        });
+        // The worker has all of these at hand when the first ends, whose result goes then. Each may be next.
+        let next: Vec<_> = (0..3)
+            .map(|_| {
+                let event = event.clone();
+                client.submit(move || event.set().unwrap())
+            })
+            .collect();
+        task.forget();
+        gate.open();
+        for task in next {
+            task.result().unwrap();
+        }
+    }
+    assert_empty(&client);
+}
+
+#[test]
+fn a_thread_whose_destructor_waited_for_what_is_there_ends() {
+    struct Waits(Event, Arc<AtomicU32>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.wait().unwrap();
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let (client, seen) = (client(1), Arc::new(AtomicU32::new(0)));
+    for n in 1..=10 {
+        let event = Event::new(&client);
+        let held = Waits(event.clone(), Arc::clone(&seen));
+        let gate = Gate::default();
+        let pass = gate.clone();
+        let task = client.submit(move || {
+            pass.pass();
+            held
+        });
+        task.forget();
+        gate.open();
+        // Another worker is there while the destructor waits.
+        client.submit(|| ()).result().unwrap();
+        event.set().unwrap();
+        soon("it has waited", || seen.load(Ordering::SeqCst) == n);
+    }
+    assert_empty(&client);
+    // This waits for all threads.
+    client.close();
 }

@@ -79,7 +79,7 @@ fn a_failure_reaches_all_that_depend_on_it_however_deep() {
                 key: None,
                 priority: None,
                 parent: None,
-                kind: crate::Kind(0),
+                kind: Kind(0),
                 constraint: None,
                 inputs: [input].into_iter().collect(),
                 call: false,

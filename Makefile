@@ -51,7 +51,7 @@ test-rust: $(VENV)/ready ## unit, swarm and documentation tests of the Rust crat
 
 # Optimised, with every assertion on.
 SHUTTLE := RUSTFLAGS="--cfg azolla_shuttle" CARGO_TARGET_DIR=$(TARGET)/shuttle CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true \
-	cargo test $(LOCKED) -p azolla --test model --release
+	cargo test $(LOCKED) -p azolla -p azolla-process --test model --release
 
 test-models: $(VENV)/ready ## the runtime under shuttle, which picks the interleavings (MODEL=name for one)
 ifneq ($(wildcard crates/azolla/tests/model.rs),)

@@ -1,0 +1,207 @@
+//! An arena: a file without a name, in memory, that one process fills and others read.
+//!
+//! Only its own process takes ranges in it. The others have the file and read what they are told of. The first page
+//! holds the claims of the process's threads, which the client maps too. The file never gets shorter while anybody may
+//! read it, so to read a mapping is safe.
+
+use crate::claim::Claim;
+use crate::message::Range;
+use crate::primitives::AtomicU64;
+use crate::ranges::{PAGE, Ranges};
+use rustix::fs::{MemfdFlags, fstat, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use std::fs::File;
+use std::io::{self, Error, ErrorKind};
+use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::ptr::{NonNull, null_mut};
+
+/// How many threads of a process can have a claim.
+pub const THREADS: usize = PAGE as usize / size_of::<AtomicU64>();
+
+/// The arena of this process.
+#[derive(Debug)]
+pub struct Arena {
+    number: u32,
+    seen: Seen,
+    ranges: Ranges,
+    /// The length of the file.
+    length: u64,
+}
+
+/// An arena that this process can read.
+#[derive(Debug)]
+pub struct Seen {
+    file: File,
+    claims: Mapping,
+}
+
+impl Arena {
+    /// Makes the arena of the process with this number. It never gets longer than `most` bytes.
+    ///
+    /// # Errors
+    /// If the system has no memory or no descriptor for it.
+    pub fn new(number: u32, most: u64) -> io::Result<Self> {
+        let file = memfd_create("azolla", MemfdFlags::CLOEXEC)?;
+        ftruncate(&file, PAGE)?;
+        Ok(Self { number, seen: Seen::open(file)?, ranges: Ranges::new(PAGE, most), length: PAGE })
+    }
+
+    /// What other processes have of it.
+    #[must_use]
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// How many bytes of it are in use.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.ranges.end() - self.ranges.free()
+    }
+
+    /// Stores these bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfMemory`] if the arena would grow too long, or as the system says.
+    pub fn store(&mut self, bytes: &[u8]) -> io::Result<Range> {
+        let length = bytes.len() as u64;
+        let Some(start) = self.ranges.take(length) else {
+            let message = format!("there is no room for {length} bytes in the shared memory");
+            return Err(Error::new(ErrorKind::OutOfMemory, message));
+        };
+        if let Err(error) = self.write(bytes, start) {
+            self.ranges.give_back(start, length);
+            return Err(error);
+        }
+        Ok(Range { arena: self.number, start, length })
+    }
+
+    fn write(&mut self, bytes: &[u8], start: u64) -> io::Result<()> {
+        if self.length < self.ranges.end() {
+            ftruncate(&self.seen.file, self.ranges.end())?;
+            self.length = self.ranges.end();
+        }
+        self.seen.file.write_all_at(bytes, start)
+    }
+
+    /// Frees a range that nobody reads any more.
+    ///
+    /// # Panics
+    /// If it is free already.
+    pub fn free(&mut self, range: Range) {
+        self.ranges.give_back(range.start, range.length);
+    }
+}
+
+impl Seen {
+    /// Opens the arena behind a descriptor.
+    ///
+    /// # Errors
+    /// If it is no arena, or the system cannot map it.
+    pub fn open(file: OwnedFd) -> io::Result<Self> {
+        if fstat(&file)?.st_size < PAGE as i64 {
+            return Err(Error::new(ErrorKind::InvalidData, "this is no arena"));
+        }
+        let claims = Mapping::new(&file, 0, PAGE as usize, MapFlags::SHARED)?;
+        Ok(Self { file: file.into(), claims })
+    }
+
+    /// The claim of a thread.
+    ///
+    /// # Panics
+    /// If the thread's number is not below [`THREADS`].
+    #[must_use]
+    pub fn claim(&self, thread: usize) -> Claim<'_> {
+        assert!(thread < THREADS, "a process has at most {THREADS} threads");
+        // SAFETY: the word lies in the page that is mapped, aligned, as long as `self` lives, and every process uses it as an
+        // atomic alone.
+        Claim::new(unsafe { self.claims.start.cast::<AtomicU64>().add(thread).as_ref() })
+    }
+
+    /// Returns a copy of a range.
+    ///
+    /// # Errors
+    /// If it lies beyond the end, or the system cannot read it.
+    pub fn read(&self, range: Range) -> io::Result<Vec<u8>> {
+        self.check(range)?;
+        let mut bytes = vec![0; range.length as usize];
+        self.file.read_exact_at(&mut bytes, range.start)?;
+        Ok(bytes)
+    }
+
+    /// Maps a range. What is written to the mapping, nobody else sees.
+    ///
+    /// # Errors
+    /// If it lies beyond the end, or the system cannot map it.
+    pub fn map(&self, range: Range) -> io::Result<Mapping> {
+        self.check(range)?;
+        Mapping::new(&self.file, range.start, range.length as usize, MapFlags::PRIVATE)
+    }
+
+    fn check(&self, Range { start, length, .. }: Range) -> io::Result<()> {
+        let end = start.checked_add(length).filter(|_| start >= PAGE && start % PAGE == 0);
+        let size = fstat(&self.file)?.st_size as u64;
+        if end.is_some_and(|end| end <= size) {
+            return Ok(());
+        }
+        let message =
+            format!("there are no {length} bytes at {start} in shared memory of {size} bytes");
+        Err(Error::new(ErrorKind::InvalidData, message))
+    }
+}
+
+impl AsFd for Seen {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Memory that is mapped from an arena.
+#[derive(Debug)]
+pub struct Mapping {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: a mapping belongs to the process, not to a thread, and is borrowed as any slice is.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn new(file: impl AsFd, start: u64, length: usize, flags: MapFlags) -> io::Result<Self> {
+        if length == 0 {
+            return Ok(Self { start: NonNull::dangling(), length });
+        }
+        let may = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the system picks the place, and `self` alone unmaps it.
+        let mapped = unsafe { mmap(null_mut(), length, may, flags, file, start)? };
+        Ok(Self { start: NonNull::new(mapped.cast()).expect("it is mapped"), length })
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: so many bytes are mapped there. They lie in the file, which never gets shorter.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl DerefMut for Mapping {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and the mapping is private: only `self` gives it out.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if self.length > 0 {
+            // SAFETY: nothing borrows it any more.
+            let _ = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! How messages lie in a stream of bytes: the length, a digest, then the message.
+//!
+//! The digest turns bytes that were cut or changed into an error: a process that a task has damaged must not hand on
+//! something that looks like a result.
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The longest message, in bytes. What is larger goes through an arena.
+pub const LONGEST: usize = 1 << 30;
+
+/// The length of a message and its digest, in bytes.
+const HEAD: usize = 8;
+
+/// Why bytes are no message.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// It says that it is longer than [`LONGEST`], or it would be.
+    #[error("a message of {0} bytes is longer than any can be")]
+    TooLong(usize),
+    /// The digest does not fit.
+    #[error("a message was changed on its way")]
+    Changed,
+    /// The bytes are no message of the type that was expected.
+    #[error("a message cannot be read: {0}")]
+    Unreadable(postcard::Error),
+    /// The stream ended in the middle of a message.
+    #[error("a message was cut off")]
+    CutOff,
+}
+
+/// Appends a message to `bytes`.
+///
+/// # Errors
+/// [`FrameError::TooLong`]; then `bytes` is as it was.
+pub fn append(message: &impl Serialize, bytes: &mut Vec<u8>) -> Result<(), FrameError> {
+    let start = bytes.len();
+    let mut whole = std::mem::take(bytes);
+    whole.extend([0; HEAD]);
+    *bytes = postcard::to_extend(message, whole).map_err(FrameError::Unreadable)?;
+    let length = bytes.len() - start - HEAD;
+    if length > LONGEST {
+        bytes.truncate(start);
+        return Err(FrameError::TooLong(length));
+    }
+    let (head, body) = bytes[start..].split_at_mut(HEAD);
+    head[..4].copy_from_slice(&(length as u32).to_le_bytes());
+    head[4..].copy_from_slice(&digest(body));
+    Ok(())
+}
+
+fn digest(body: &[u8]) -> [u8; 4] {
+    (xxh3_64(body) as u32).to_le_bytes()
+}
+
+/// The messages in a stream that arrives piece by piece.
+#[derive(Debug, Default)]
+pub struct Frames {
+    bytes: Vec<u8>,
+    /// Where the next message begins.
+    at: usize,
+    /// Where the bytes end that have arrived.
+    end: usize,
+}
+
+/// How much space there is for the next piece, at least, in bytes.
+const PIECE: usize = 64 * 1024;
+
+/// How much is kept allocated while no message is there, in bytes.
+const KEPT: usize = 4 * 1024 * 1024;
+
+impl Frames {
+    /// The space for the next piece. [`filled`](Self::filled) says how much of it has been used.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.bytes.copy_within(self.at..self.end, 0);
+        (self.at, self.end) = (0, self.end - self.at);
+        if self.end == 0 && self.bytes.len() > KEPT {
+            self.bytes = Vec::new();
+        }
+        let missing = self.length().map_or(0, |length| (HEAD + length).saturating_sub(self.end));
+        let least = self.end + missing.clamp(PIECE, HEAD + LONGEST);
+        if self.bytes.len() < least {
+            self.bytes.resize(least, 0);
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// So many bytes have arrived in the space.
+    ///
+    /// # Panics
+    /// If the space was smaller.
+    pub fn filled(&mut self, bytes: usize) {
+        self.end += bytes;
+        assert!(self.end <= self.bytes.len(), "more bytes than there was space for");
+    }
+
+    /// Returns true if something has arrived that is no whole message yet.
+    #[must_use]
+    pub fn is_in_the_middle(&self) -> bool {
+        self.end > self.at
+    }
+
+    /// Returns true if the next message is there whole.
+    ///
+    /// # Errors
+    /// If it is longer than any can be.
+    pub fn is_whole(&self) -> Result<bool, FrameError> {
+        let Some(length) = self.length() else { return Ok(false) };
+        if length > LONGEST {
+            return Err(FrameError::TooLong(length));
+        }
+        Ok(self.end - self.at >= HEAD + length)
+    }
+
+    /// Takes out the next message, if it is there whole.
+    ///
+    /// # Errors
+    /// If it is none, as [`FrameError`] says. The stream is of no use any more then.
+    pub fn next<'a, T: Deserialize<'a>>(&'a mut self) -> Result<Option<T>, FrameError> {
+        let length = self.length().filter(|_| matches!(self.is_whole(), Ok(true)));
+        let Some(length) = length else { return self.is_whole().map(|_| None) };
+        let (head, body) = self.bytes[self.at..][..HEAD + length].split_at(HEAD);
+        if digest(body) != head[4..] {
+            return Err(FrameError::Changed);
+        }
+        self.at += HEAD + length;
+        let (message, left) = postcard::take_from_bytes(body).map_err(FrameError::Unreadable)?;
+        if left.is_empty() {
+            Ok(Some(message))
+        } else {
+            Err(FrameError::Unreadable(postcard::Error::DeserializeBadEncoding))
+        }
+    }
+
+    /// The length of the next message without its head, once that is there.
+    fn length(&self) -> Option<usize> {
+        let head = self.bytes[self.at..self.end].first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*head) as usize)
+    }
+}

@@ -1,0 +1,19 @@
+//! What azolla and its worker processes share: the messages between them and the memory that both see.
+//!
+//! A client on worker processes has one *line* to each thread of each process, a pair of connected sockets, and
+//! sends it several tasks at once. Which of them the thread has begun stands in a word of shared memory, its
+//! *claim*. So the client takes back what has not begun without a message, and knows what ran when a process died.
+//! Large data lies in the *arena* of the process that made it, which every other process can read.
+//!
+//! Nothing here knows Python: arguments and results are bytes. Deciding stands apart from doing: `claim` and
+//! `ranges` are state machines, `line` and `arena` ask the system.
+
+#[cfg(all(unix, not(azolla_shuttle)))]
+pub mod arena;
+pub mod claim;
+pub mod frame;
+#[cfg(unix)]
+pub mod line;
+pub mod message;
+mod primitives;
+pub mod ranges;

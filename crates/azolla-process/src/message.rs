@@ -1,0 +1,99 @@
+//! The messages on a line. A thread of a worker process gets [`Tasks`] and answers with [`Results`], several times for
+//! one frame of tasks if it likes.
+
+use serde::{Deserialize, Serialize};
+
+/// A range of an arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Range {
+    /// The process whose arena it is. The client's own is 0.
+    pub arena: u32,
+    /// Where it begins, in bytes.
+    pub start: u64,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// Some bytes: in the message itself, or in an arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Bytes<'a> {
+    /// In the message.
+    Here(#[serde(borrow, with = "serde_bytes")] &'a [u8]),
+    /// In an arena.
+    There(Range),
+}
+
+/// A pickled object. The buffers that its pickle leaves out (PEP 574, protocol 5) lie in arenas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blob<'a> {
+    /// The pickle.
+    #[serde(borrow)]
+    pub pickle: Bytes<'a>,
+    /// The buffers, in the order in which the pickle asks for them.
+    pub buffers: Vec<Range>,
+}
+
+/// A function that tasks call. It is sent once a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function<'a> {
+    /// What tasks name it by.
+    pub digest: u128,
+    /// The function.
+    #[serde(borrow)]
+    pub blob: Blob<'a>,
+}
+
+/// A task to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task<'a> {
+    /// The task's number in the client's engine.
+    pub id: u64,
+    /// The number of the client that has submitted it.
+    pub client: u32,
+    /// The digest of the function.
+    pub function: u128,
+    /// Its key, as it is shown.
+    pub key: &'a str,
+    /// The arguments. `Input(n)` in them stands for the n-th input.
+    #[serde(borrow)]
+    pub arguments: Blob<'a>,
+    /// The results of the tasks that this one depends on.
+    pub inputs: Vec<Blob<'a>>,
+}
+
+/// From the client: a frame of tasks, to be begun in this order as the claim allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tasks<'a> {
+    /// The number of the frame (see [`crate::claim`]).
+    pub frame: u32,
+    /// The functions that this line has not seen yet. They come first, since any of the tasks may be taken back.
+    #[serde(borrow)]
+    pub functions: Vec<Function<'a>>,
+    /// The tasks.
+    pub tasks: Vec<Task<'a>>,
+    /// Ranges of the process's own arena that nothing needs any more.
+    pub freed: Vec<Range>,
+}
+
+/// How a task has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended<'a> {
+    /// It has returned this.
+    Done(#[serde(borrow)] Blob<'a>),
+    /// It has raised this.
+    Failed(Blob<'a>),
+}
+
+/// From the thread: how the next tasks of a frame have ended, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Results<'a> {
+    /// The number of the frame.
+    pub frame: u32,
+    /// For how long each of these tasks has run on average, in nanoseconds.
+    pub took: u64,
+    /// The ends.
+    #[serde(borrow)]
+    pub ended: Vec<Ended<'a>>,
+    /// Ranges of other processes' arenas that this process has done with.
+    pub given_back: Vec<Range>,
+}

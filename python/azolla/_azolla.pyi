@@ -16,6 +16,7 @@ from typing_extensions import TypeVar, disjoint_base
 
 from azolla._client.client import Client
 from azolla._cluster.local import LocalCluster
+from azolla._cluster.staff import Workers as _Workers
 
 __all__ = [
     "ActorFuture",
@@ -58,7 +59,6 @@ _Client: TypeAlias = Client
 
 _Key: TypeAlias = str | bytes | float | tuple[_Key, ...]
 _Timeout: TypeAlias = float | str | timedelta | None
-_Workers: TypeAlias = str | int | Iterable[str | int]
 # A context's `run`, the function with its arguments, and those by name.
 _Task: TypeAlias = tuple[_Run, tuple[Any, ...], dict[str, Any] | None]
 _Status: TypeAlias = Literal["pending", "finished", "error", "cancelled", "lost"]
@@ -394,7 +394,7 @@ class Core:
         func: Callable[..., Coroutine[Any, Any, _R]],
         *args: Any,
         key: _Key | None = None,
-        workers: _Workers | None = None,
+        workers: _Workers = None,
         resources: Mapping[str, float] | None = None,
         retries: int | None = None,
         priority: float | None = None,
@@ -470,7 +470,7 @@ class Core:
         func: Callable[..., _R],
         *args: Any,
         key: _Key | None = None,
-        workers: _Workers | None = None,
+        workers: _Workers = None,
         resources: Mapping[str, float] | None = None,
         retries: int | None = None,
         priority: float | None = None,
@@ -487,7 +487,7 @@ class Core:
         func: Callable[..., Coroutine[Any, Any, _R]],
         *iterables: Iterable[Any],
         key: str | list[Any] | None = None,
-        workers: _Workers | None = None,
+        workers: _Workers = None,
         retries: int | None = None,
         resources: Mapping[str, float] | None = None,
         priority: float | None = None,
@@ -530,7 +530,7 @@ class Core:
         func: Callable[..., _R],
         *iterables: Iterable[Any],
         key: str | list[Any] | None = None,
-        workers: _Workers | None = None,
+        workers: _Workers = None,
         retries: int | None = None,
         resources: Mapping[str, float] | None = None,
         priority: float | None = None,

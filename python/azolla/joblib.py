@@ -16,8 +16,9 @@ from joblib import register_parallel_backend
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
 from azolla._client.client import Client
-from azolla._client.executor import ClientExecutor, ExecutorFuture, slot_lent
+from azolla._client.executor import ClientExecutor, ExecutorFuture
 from azolla._client.functions import get_client
+from azolla._run.lending import slot_lent
 
 
 class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -72,3 +73,98 @@ def test_an_empty_name_of_a_worker_is_an_error_at_once(client: Client, workers: 
     for call in calls:
         with pytest.raises(ValueError, match="there is no worker ''"):
             call()
+
+
+#: Every call with an argument `workers`, and what it gives for workers that are there.
+TAKE_WORKERS: dict[str, Callable[[Client, Any], Any]] = {
+    "submit": lambda client, workers: client.submit(abs, -1, workers=workers, pure=False).result(60),
+    "map": lambda client, workers: client.gather(client.map(abs, [-1], workers=workers, pure=False)),
+    "get_executor": lambda client, workers: client.get_executor(workers=workers).submit(abs, -1).result(60),
+    "get": lambda client, workers: client.get({"a": (abs, -1)}, "a", workers=workers),
+    "scatter": lambda client, workers: client.scatter(1, workers=workers).result(60),
+    "run": lambda client, workers: client.run(abs, -1, workers=workers),
+    "nthreads": lambda client, workers: client.nthreads(workers),
+    "ncores": lambda client, workers: client.ncores(workers),
+    "has_what": lambda client, workers: client.has_what(workers),
+    "processing": lambda client, workers: client.processing(workers),
+    "profile": lambda client, workers: client.profile(workers=workers),
+    "rebalance": lambda client, workers: client.rebalance(workers=workers),
+    "replicate": lambda client, workers: client.replicate([], workers=workers),
+}
+
+
+@pytest.fixture
+def two() -> Iterator[Client]:
+    with Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+        yield client
+
+
+@pytest.mark.parametrize("call", TAKE_WORKERS.values(), ids=TAKE_WORKERS)
+def test_every_call_takes_the_same_names_of_workers(two: Client, call: Callable[[Client, Any], Any]) -> None:
+    worker = two.cluster.workers[1]
+    expected = call(two, [1])
+    for same in (1, "1", worker.address, worker, ("1",), {1}, [worker], iter([worker.address]), [1, "1", worker]):
+        assert call(two, same) == expected
+    both = call(two, None)
+    assert call(two, []) == call(two, [0, worker]) == both
+
+
+@pytest.mark.parametrize(
+    "call",
+    [*TAKE_WORKERS.values(), lambda client, workers: client.retire_workers(workers)],
+    ids=[*TAKE_WORKERS, "retire_workers"],
+)
+@pytest.mark.parametrize("wrong", [True, False, [True], 1.0, [1.0], [None], [[1]], b"1", object()], ids=str)
+def test_what_is_no_name_of_a_worker_is_refused_alike(
+    two: Client, call: Callable[[Client, Any], Any], wrong: Any
+) -> None:
+    with pytest.raises(TypeError, match=r"^workers must be (a list of )?names or addresses of workers, not "):
+        call(two, wrong)
+
+
+def test_a_worker_of_another_cluster_is_none_of_this_one(client: Client, two: Client) -> None:
+    other = client.cluster.workers[0]
+    with pytest.raises(ValueError, match="there is no worker 'inproc://"):
+        two.run(abs, -1, workers=other)
+    assert two.submit(abs, -1, workers=other).status == "pending"
+
+
+def test_a_worker_that_is_named_twice_is_called_once(two: Client) -> None:
+    calls: list[int] = []
+    two.run(calls.append, 1, workers=[0, "0", two.cluster.workers[0]])
+    assert calls == [1]
+
+
+def test_the_first_worker_is_a_worker_to_retire_too(two: Client) -> None:
+    with pytest.raises(NotImplementedError):
+        two.retire_workers(0)
+    with pytest.raises(ValueError, match="there is no worker ''"):
+        two.retire_workers([""])
+
+
+@pytest.mark.parametrize("make", [Client, LocalCluster])
+@pytest.mark.parametrize(
+    "strange, meant",
+    [
+        ("dashboard_privat", "dashboard_private"),
+        ("nam", "name"),
+        ("asynchronuos", "asynchronous"),
+        ("n_worker", "n_workers"),
+    ],
+)
+def test_every_argument_is_suggested(make: Callable[..., Any], strange: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"has no argument '{strange}': did you mean {meant}"):
+        make(processes=False, **{strange: 1})
+
+
+def test_an_argument_is_checked_before_anything_is_made() -> None:
+    before = set(threading.enumerate())
+    for wrong in ({"asynchronous": 1}, {"dashboard_private": "no"}):
+        for make in (Client, LocalCluster):
+            with pytest.raises(TypeError, match=f"{next(iter(wrong))} must be True, False or None"):
+                make(processes=False, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^Client.*: set_as_default must be True"):
+        Client(processes=False, set_as_default="no")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^Client.*: asynchronous must be True"):
+        Client(processes=False, asynchronous=1)  # type: ignore[arg-type]
+    assert set(threading.enumerate()) <= before

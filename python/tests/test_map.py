@@ -163,7 +163,7 @@ def test_items_are_drawn_a_batch_at_a_time(client: Client) -> None:
     assert client.gather(futures) == list(range(1, 8))
     assert client.gather(client.map(inc, [1, 2, 3], batch_size=2, key=["a", "b", "c"])) == [2, 3, 4]
     for wrong in (0, -1, 1.5, "many", True):
-        with pytest.raises(ValueError, match="batch_size"):
+        with pytest.raises(ValueError if wrong in (0, -1) else TypeError, match="batch_size"):
             client.map(inc, [1], batch_size=wrong)  # type: ignore[call-overload]
 
 

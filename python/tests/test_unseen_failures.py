@@ -288,7 +288,7 @@ def test_failures_that_are_too_many_are_counted(records: Records, gate: Gate, mo
         fire_and_forget([client.submit(fail, n, pure=False) for n in range(10)])
         eventually(lambda: client.counters()["live"] == 0)
         client.submit(abs, -1).result()
-        eventually(lambda: client.cluster._helpers.get("log_left_out") == 7)
+        eventually(lambda: client.cluster._left_out == 7)
         gate.open()
     texts = [records.next()[0] for _ in range(5)]
     assert texts[4].startswith("7 more tasks failed")

@@ -20,6 +20,13 @@ def whole(name: str, value: Any) -> int:
     return value
 
 
+def positive(name: str, value: Any) -> int:
+    """Returns an argument that is a whole number, 1 or more."""
+    if whole(name, value) < 1:
+        raise ValueError(f"{name} must be 1 or more, not {value}")
+    return int(value)
+
+
 def several(name: str, value: Any, of: str) -> list[Any]:
     """Returns the items of an argument that holds several. A text is one item."""
     if isinstance(value, str):

@@ -40,7 +40,7 @@ def holds_collection(o: Any) -> bool:
     return "dask" in sys.modules and any(True for _ in _collections_in(o))
 
 
-def held_futures(node: Any) -> list[Future[Any]]:
+def _held_futures(node: Any) -> list[Future[Any]]:
     """Returns the futures among the arguments of a graph's node, including those in nested nodes and containers."""
     from dask._task_spec import DataNode, Task
 
@@ -56,7 +56,7 @@ def held_futures(node: Any) -> list[Future[Any]]:
         parts = node
     else:
         return []
-    return [future for part in parts for future in held_futures(part)]
+    return [future for part in parts for future in _held_futures(part)]
 
 
 def _of_collection(collection: Any) -> Iterator[Future[Any]]:
@@ -67,7 +67,7 @@ def _of_collection(collection: Any) -> Iterator[Future[Any]]:
         if isinstance(value, Alias) and value.target not in graph:
             yield Future(value.target)
         else:
-            yield from held_futures(value)
+            yield from _held_futures(value)
 
 
 def _collections_in(o: Any) -> Iterator[Any]:

@@ -1,6 +1,5 @@
 """Names: of tasks, made from their functions; of arguments that were meant; of a class's methods."""
 
-import difflib
 import functools
 from collections.abc import Iterable
 from typing import TypeVar
@@ -26,6 +25,8 @@ _ELSEWHERE = {"nthreads": "threads_per_worker", "max_workers": "threads_per_work
 
 def suggestion(strange: list[str], known: Iterable[str]) -> str:
     """Returns what a message adds on arguments that are unknown: the names of those that may be meant."""
+    import difflib  # only an error needs it
+
     known, meant = list(known), []
     for name in strange:
         close = difflib.get_close_matches(name, known, n=1)

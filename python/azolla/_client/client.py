@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
 from azolla._azolla import Core
 from azolla._base import html as _html
 from azolla._base import leave as _leave
-from azolla._base.arguments import flag, whole
+from azolla._base.arguments import flag, positive, whole
 from azolla._base.futures import futures_in, own_futures
 from azolla._base.imports import once_imported
 from azolla._base.names import named_by_itself
@@ -133,7 +133,9 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
             "dashboard_private": dashboard_private,
             "memory_limit": memory_limit,
         }
-        refuse("Client", unknown)
+        refuse(Client, unknown)
+        self._asynchronous = asynchronous = flag("Client(): asynchronous", asynchronous, False)
+        self._set_as_default = flag("Client(): set_as_default", set_as_default, True)
         self._own = address is None
         if address is None:
             self.cluster = LocalCluster(name, asynchronous=asynchronous, **given)  # type: ignore[arg-type]
@@ -145,15 +147,13 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         self.id = f"{type(self).__name__}-{f'{name}-' if name else ''}{uuid.uuid4()}"
         #: Results are at hand, unless the program says otherwise: nothing depends on it.
         self.direct_to_workers = unknown.get("direct_to_workers") is not False
-        self._asynchronous = asynchronous = flag("Client(): asynchronous", asynchronous, False)
         self._handlers: dict[str, Callable[[Any], object]] = {}
         self._callback_thread = CallbackThread(f"{self.name}-callbacks")
         self._join(self.cluster, weakref.ref(self), not self._own)
         self._set_asynchronous(asynchronous)
         self.cluster._clients[self._number] = weakref.ref(self)
         self._bind_loop()
-        self._set_as_default = set_as_default
-        if set_as_default:
+        if self._set_as_default:
             defaults[self._number] = weakref.ref(self)
             dask_scheduler.use(self._number)
         once_imported("joblib", _register_joblib)
@@ -332,7 +332,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
                 return super().map(func, *iterables, key=key, **options)
             # Iterating over any other type may run the user's code. It is done here, since no native frame may lie
             # below the user's code.
-            size = _PORTION if batch_size is None else _whole("batch_size", batch_size)
+            size = _PORTION if batch_size is None else min(positive("map(): batch_size", batch_size), sys.maxsize)
             rows, futures, listed = zip(*iterables, strict=False), [], isinstance(key, list)
             while portion := list(islice(rows, size)):
                 own = key[len(futures) : len(futures) + len(portion)] if listed else key
@@ -377,7 +377,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         ['cancelled', 'cancelled']
         """
         self._cancel(futures_in(futures), flag("cancel(): force", force, False))
-        return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
+        return _await.answer(self, None, asynchronous)
 
     def retry(self, futures: Any, asynchronous: bool | None = None) -> Any:
         """Runs failed tasks again, after the failed tasks that they depended on.
@@ -399,7 +399,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         for future in futures_in(futures):
             if future.client is None or future.client.cluster is self.cluster:
                 future._retry()
-        return _await.Ready(None) if asynchronous or (asynchronous is None and self._async_here()) else None
+        return _await.answer(self, None, asynchronous)
 
     def futures_of(self, futures: Any) -> list[Any]:
         """As the function `futures_of` with `client=` this one.
@@ -476,12 +476,6 @@ _PORTION = 256
 
 def _register_joblib() -> None:
     import azolla.joblib  # noqa: F401 (registers the backend)
-
-
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number, 1 or more, not {value!r}")
-    return min(value, sys.maxsize)
 
 
 def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) -> Iterable[Any]:

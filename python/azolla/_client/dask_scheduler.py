@@ -5,7 +5,6 @@ Dask asks its setting `scheduler` what to run on. While a default client is open
 When the last of those clients goes, the setting is again what it was.
 """
 
-import asyncio
 import sys
 from importlib import import_module
 from typing import Any
@@ -15,6 +14,7 @@ from azolla._base.futures import futures_in
 from azolla._base.imports import once_imported
 from azolla._run.awaiting import ended
 from azolla._run.current import current_or_none
+from azolla._run.lending import turn
 
 #: The clients and contexts for which Dask runs its collections here. Each change is a single step, which neither another
 #: thread nor a finalizer can interrupt.
@@ -88,5 +88,7 @@ def _have_collections_awaited(mixin: Any) -> None:
 
 
 async def _when_ended(collection: Any, futures: list[Future[Any]]) -> Any:
-    await asyncio.gather(*map(ended, futures))
+    await turn()
+    for future in futures:
+        await ended(future)
     return collection

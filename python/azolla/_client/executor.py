@@ -15,19 +15,13 @@ from azolla._azolla import Core
 from azolla._base.errors import CancelledError, ClosedClientError
 from azolla._base.names import function_name
 from azolla._base.time import Timeout, seconds
+from azolla._run.lending import slot_lent
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 #: The options of `submit` that an executor can apply to every task it submits.
 _OPTIONS = frozenset({"allow_other_workers", "fifo_timeout", "priority", "pure", "resources", "retries", "workers"})
-
-#: What `submit` takes for itself by name.
-_OWN = frozenset(
-    name
-    for name, parameter in inspect.signature(Core.submit).parameters.items()
-    if parameter.kind != parameter.VAR_KEYWORD
-)
 
 
 class Executors(Core):
@@ -107,7 +101,7 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         # The keywords travel in a dictionary: to `submit` some of their names mean something.
         if not self._pure:
             return submit(_Call(answer, fn), kwargs, *args, pure=False)
-        if kwargs.keys() & _OWN:
+        if kwargs.keys() & _own():
             shared = submit(_WithKeywords(fn), kwargs, *args, pure=True)
         else:
             shared = submit(fn, *args, pure=True, **kwargs)
@@ -284,12 +278,8 @@ def _identity(value: Any) -> Any:
     return value
 
 
-@contextlib.contextmanager
-def slot_lent() -> Iterator[None]:
-    """Lends the slot of the calling task while a `with` statement waits. Outside tasks it does nothing."""
-    lent = _azolla.secede()
-    try:
-        yield
-    finally:
-        if lent:
-            _azolla.rejoin()
+@functools.cache
+def _own() -> frozenset[str]:
+    """Returns what `submit` takes for itself by name."""
+    parameters = inspect.signature(Core.submit).parameters.values()
+    return frozenset(parameter.name for parameter in parameters if parameter.kind != parameter.VAR_KEYWORD)

@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from azolla import _azolla
 from azolla._base.time import Timeout
 from azolla._client.client import Client
 from azolla._client.functions import get_client, get_worker
+from azolla._run.lending import slot_lent
 
 
 @contextlib.contextmanager
@@ -36,13 +36,8 @@ def worker_client(timeout: Timeout = None, separate_thread: bool = True) -> Iter
         get_worker()
     except ValueError:
         raise ValueError("worker_client() was called outside a task") from None
-    client = get_client()
-    lent = separate_thread and _azolla.secede()
-    try:
-        yield client
-    finally:
-        if lent:
-            _azolla.rejoin()
+    with slot_lent() if separate_thread else contextlib.nullcontext():
+        yield get_client()
 
 
 def print(*args: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:

@@ -14,6 +14,7 @@ from azolla._base.time import Timeout, seconds
 from azolla._cluster.local import LocalCluster
 from azolla._run import awaiting as _await
 from azolla._run.callers_loop import CallersLoop
+from azolla._run.lending import slot_lent
 
 R = TypeVar("R")
 
@@ -114,18 +115,15 @@ class Loops(Core):
         answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
         begin = partial(_await.run_for, answer, func, args, kwargs)
         self._begin(begin, partial(_refuse, answer), partial(_await.answered, answer))
-        # In a task this is a wait like any other: the task lends its slot meanwhile.
-        lent = _azolla.secede()
         try:
             limit = None if callback_timeout is None else seconds(callback_timeout)
-            return answer.result(limit)
+            with slot_lent():  # in a task this is a wait like any other
+                return answer.result(limit)
         except BaseException:
             answer.cancel()
             raise
         finally:
             del answer  # it holds an exception whose traceback refers to this frame
-            if lent:
-                _azolla.rejoin()
 
     def _begin(
         self,

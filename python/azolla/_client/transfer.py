@@ -1,7 +1,7 @@
 """`gather` and `scatter`: results out of the cluster, and data into it."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -13,12 +13,10 @@ from azolla._run.lending import pause, turn
 
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
+    from azolla._cluster.staff import Workers
 
 K = TypeVar("K")
 T = TypeVar("T")
-
-#: The names or addresses of workers.
-Workers = Iterable[str | int] | str | int | None
 
 
 class Transfer(Core):
@@ -135,7 +133,7 @@ class Transfer(Core):
     def scatter(
         self,
         data: Any,
-        workers: Workers = None,
+        workers: "Workers" = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -147,7 +145,7 @@ class Transfer(Core):
     def scatter(  # type: ignore[overload-overlap]
         self,
         data: dict[K, T],
-        workers: Workers = None,
+        workers: "Workers" = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -158,7 +156,7 @@ class Transfer(Core):
     def scatter(  # type: ignore[overload-overlap]
         self,
         data: list[T] | Iterator[T],
-        workers: Workers = None,
+        workers: "Workers" = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -169,7 +167,7 @@ class Transfer(Core):
     def scatter(  # type: ignore[overload-overlap]
         self,
         data: tuple[T, ...],
-        workers: Workers = None,
+        workers: "Workers" = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -180,7 +178,7 @@ class Transfer(Core):
     def scatter(  # type: ignore[overload-overlap]
         self,
         data: set[T],
-        workers: Workers = None,
+        workers: "Workers" = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -191,7 +189,7 @@ class Transfer(Core):
     def scatter(
         self,
         data: T,
-        workers: Workers = None,
+        workers: "Workers" = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -201,7 +199,7 @@ class Transfer(Core):
     def scatter(
         self,
         data: Any,
-        workers: Workers = None,
+        workers: "Workers" = None,
         broadcast: bool = False,
         direct: Any = None,
         hash: bool = True,
@@ -234,13 +232,8 @@ class Transfer(Core):
         >>> client.scatter({"x": 1.5})["x"].key
         'x'
         """
-        if workers is not None:
-            self.cluster._chosen(workers)  # raises for an unknown one
-        hash = flag("scatter(): hash", hash, True)
-        futures = self._scattered(data, hash)
-        if asynchronous or (asynchronous is None and self._async_here()):
-            return _await.Ready(futures)
-        return futures
+        self.cluster._chosen(workers)  # raises for an unknown one
+        return _await.answer(self, self._scattered(data, flag("scatter(): hash", hash, True)), asynchronous)
 
     def _scattered(self, data: Any, hash: bool) -> Any:
         if type(data) is dict:

@@ -1,5 +1,6 @@
 """The arguments of Dask's clusters and clients that mean nothing here, and what is said to those who give them."""
 
+import inspect
 from typing import Any
 
 from azolla._base.names import suggestion
@@ -36,17 +37,6 @@ ELSEWHERE = {
     "validate": "the scheduler is native, and does not check itself while it runs",
 }
 
-#: The arguments that have a meaning here, for suggestions.
-KNOWN = (
-    "n_workers",
-    "threads_per_worker",
-    "processes",
-    "resources",
-    "asynchronous",
-    "dashboard_address",
-    "memory_limit",
-)
-
 #: The arguments of theirs that are accepted and have no effect, since there is no log, file, network or process to set up.
 SO_ANYWAY = (
     "connection_limit",
@@ -74,11 +64,15 @@ AS_IT_IS = {
 }
 
 
-def refuse(what: str, unknown: dict[str, Any]) -> None:
-    """Raises an error for unknown arguments, and for Dask's arguments that have no meaning in one process."""
+def refuse(cls: type, unknown: dict[str, Any]) -> None:
+    """Raises an error for unknown arguments of a class, and for Dask's arguments that have no meaning in one process."""
+    if not unknown:
+        return
+    what = cls.__name__
     strange = [argument for argument in unknown if argument not in ELSEWHERE and argument not in SO_ANYWAY]
     if strange:
-        raise TypeError(f"{what}() has no argument {', '.join(map(repr, strange))}{suggestion(strange, KNOWN)}")
+        known = [name for name in inspect.signature(cls).parameters if name != "unknown"]
+        raise TypeError(f"{what}() has no argument {', '.join(map(repr, strange))}{suggestion(strange, known)}")
     for argument, value in unknown.items():
         if argument not in SO_ANYWAY and not _says_nothing(argument, value):
             raise NotImplementedError(f"{what}({argument}=...): {ELSEWHERE[argument]}")

@@ -8,7 +8,7 @@ import os
 import sys
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from azolla._base import leave as _leave
 from azolla._base.threads import LastingThread
 from azolla._base.time import Timeout, seconds
 from azolla._cluster import workers as _workers
+from azolla._cluster.staff import Workers
 from azolla._cluster.workers import Worker
 from azolla._run.awaiting import answer
 from azolla._run.own_thread import on_own_thread
@@ -84,7 +85,7 @@ class Everywhere(Core):
         /,
         function: Callable[..., Any],
         *args: Any,
-        workers: Iterable[str] | None = None,
+        workers: Workers = None,
         wait: bool = True,
         nanny: bool = False,
         on_error: str = "raise",

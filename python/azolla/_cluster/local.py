@@ -1,7 +1,7 @@
 """`LocalCluster`: the workers and the event loop that its clients share.
 
-The engine and its scheduling are native (`ClusterCore`). This class starts the threads, finds workers and clients by
-name, and ends them all in order: when it is closed, when it is dropped, when the interpreter ends.
+The engine and its scheduling are native (`ClusterCore`). This class starts the threads, finds clients by number
+and clusters by address, and ends them all in order: when it is closed, when it is dropped, when the interpreter ends.
 """
 
 import asyncio
@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Never, Protocol
 from urllib.parse import urlsplit
 
 from azolla import _azolla
-from azolla._azolla import ClusterCore
 from azolla._base import html as _html
 from azolla._base import leave as _leave
-from azolla._base.arguments import flag, several
+from azolla._base.arguments import flag, positive
 from azolla._base.names import named_by_itself
 from azolla._base.time import Timeout
 from azolla._cluster.arguments import refuse
@@ -34,8 +33,10 @@ from azolla._cluster.everywhere import tear_down
 from azolla._cluster.logs import Logging
 from azolla._cluster.loops import Looped
 from azolla._cluster.notes import Notes, listen
+from azolla._cluster.staff import Staffed, of_each
 from azolla._cluster.workers import Worker
 from azolla._run import worker_loop as _worker
+from azolla._run.helper_threads import CallbackThread
 from azolla._run.recorder import Recorder
 from azolla._run.transitions import Listeners
 
@@ -58,7 +59,7 @@ class _Stoppable(Protocol):
 
 
 @named_by_itself
-class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
+class LocalCluster(Dashboarded, Logging, Looped, Staffed):
     """Workers in this process, for any number of clients.
 
     `Client()` makes a cluster of its own. A cluster that is made separately exists before its clients and after them.
@@ -109,7 +110,9 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
         memory_limit: float | str | None = None,
         **unknown: Never,
     ) -> None:
-        refuse("LocalCluster", unknown)
+        refuse(LocalCluster, unknown)
+        self._asynchronous = flag("LocalCluster(): asynchronous", asynchronous, False)
+        private = flag("LocalCluster(): dashboard_private", dashboard_private, False)
         if processes is None or processes:
             raise NotImplementedError(
                 "worker processes are still to come: pass processes=False to run tasks on threads"
@@ -120,16 +123,17 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
             )
         if _leave.ending:
             raise RuntimeError("the interpreter is coming to its end: no cluster can be made any more")
-        workers = _positive("n_workers", n_workers, 1)
-        threads = _positive("threads_per_worker", threads_per_worker, max(1, (os.cpu_count() or 1) // workers))
-        amounts = _of_each(resources, workers)
+        workers = positive("n_workers", 1 if n_workers is None else n_workers)
+        shared = max(1, (os.cpu_count() or 1) // workers)
+        threads = positive("threads_per_worker", shared if threads_per_worker is None else threads_per_worker)
+        amounts = of_each(resources, workers)
         self._number = next(_numbers)
         self.name = name or f"azolla-{self._number}"
-        self._asynchronous = flag("LocalCluster(): asynchronous", asynchronous, False)
         self._n_workers, self._threads_per_worker = workers, threads
         self._started, self._memory = time.time(), _memory()
         self._threads: set[threading.Thread] = set()
         self._helpers: dict[str, Any] = {}
+        self._log_thread = CallbackThread(f"{self.name}-log")
         #: When closing stops waiting for the threads, on the clock of `time.monotonic`.
         self._deadline = math.inf
         #: The clients that have joined and not left, the latest last.
@@ -147,7 +151,7 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
         self._start([(threads, has) for has in amounts], start, weakref.ref(self), secrets.randbits(128))
         _clusters[self._number] = weakref.ref(self)
         self._bind_loop()
-        self._open_dashboard(dashboard_address, dashboard_private)
+        self._open_dashboard(dashboard_address, private)
 
     # --- The cluster's life
 
@@ -291,64 +295,6 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
             for each in topics:
                 listen(client, each, event)
 
-    # --- Workers and addresses
-
-    @property
-    def scheduler_address(self) -> str:
-        """The address at which other clients of this process can join: `Client(address)`.
-
-        >>> Client(client.cluster.scheduler_address).cluster is client.cluster
-        True
-        """
-        return self._address("scheduler")
-
-    @property
-    def workers(self) -> dict[int, Worker]:
-        """The workers by their names.
-
-        >>> [worker.nthreads for worker in client.cluster.workers.values()]
-        [2]
-        """
-        return dict(self._workers)
-
-    def _worker(self, name: Any) -> Worker:
-        """Returns the worker that has this name or address."""
-        for worker in self._workers.values():
-            if name in (worker.name, worker.address, str(worker.name)):
-                return worker
-        raise ValueError(
-            f"there is no worker {name!r}; there are {', '.join(w.address for w in self.workers.values())}"
-        )
-
-    def _chosen(self, workers: Any) -> list[Worker]:
-        """Returns the workers that have these names or addresses; all of them if none is named."""
-        one = isinstance(workers, int | Worker) and not isinstance(workers, bool)
-        named = several("workers", [workers] if one else () if workers is None else workers, "names or addresses")
-        return [self._worker(worker) for worker in named] or list(self._workers.values())
-
-    def _worker_of(self, thread: int) -> Worker:
-        """Returns the worker that owns the thread of this number; the first worker if there is no such thread."""
-        worker = self._worker_number(thread)
-        return self._workers[worker if worker is not None else 0]
-
-    def _numbers_of(self, workers: Any) -> list[int] | None:
-        """Returns the numbers of the workers that have these names or addresses. Unknown names are left out.
-
-        No names at all are as if nothing was said: None.
-        """
-        one = isinstance(workers, int | Worker)
-        named = several("workers", [workers] if one else workers, "names or addresses of workers")
-        names = {name.name if isinstance(name, Worker) else name for name in named}
-        for name in names:
-            if not isinstance(name, str | int):
-                raise TypeError(f"workers must be names or addresses of workers, not {name!r}")
-            if name == "":
-                self._worker(name)  # raises: an empty text comes from a setting that is not set
-        known = self._workers.values()
-        if not names:
-            return None
-        return [worker.name for worker in known if names & {worker.name, worker.address, str(worker.name)}]
-
     @property
     def scheduler_info(self) -> dict[str, Any]:
         """The cluster's address and its workers, as `Client.scheduler_info` returns them.
@@ -381,33 +327,6 @@ class LocalCluster(Dashboarded, Logging, Looped, ClusterCore):
             "status": self.status,
         }
 
-    def scale(self, n: int = 0, memory: str | None = None, cores: int | None = None) -> None:
-        """Checks that there are `n` workers. Their number is fixed when the cluster is made.
-
-        Args:
-            n: How many workers.
-            memory: Must be None: no worker has memory of its own.
-            cores: How many tasks at once, in place of `n`; it stands for as many workers as that takes.
-
-        Raises:
-            NotImplementedError: There are more or fewer workers. All of them share this process: more workers would
-                bring no processors, and none can be stopped.
-
-        >>> client.cluster.scale(1)
-        """
-        if memory is not None:
-            raise NotImplementedError(f"scale(memory={memory!r}): the workers share this process and its memory")
-        if cores is not None:
-            n = max(n, -(-cores // self._threads_per_worker))
-        if n != self._n_workers:
-            raise NotImplementedError(
-                f"scale({n}): the {self._n_workers} workers are this process's threads, and their number is fixed; "
-                "make a LocalCluster with n_workers and threads_per_worker"
-            )
-
-    def _address(self, of: str) -> str:
-        return f"inproc://{os.getpid()}/{self._number}/{of}"
-
     def __repr__(self) -> str:
         threads = self._n_workers * self._threads_per_worker
         return (
@@ -435,27 +354,6 @@ def find(address: str) -> LocalCluster:
         if cluster is not None and cluster.scheduler_address == address:
             return cluster
     raise OSError(f"no open cluster of this process has the address {address!r}")
-
-
-def _positive(name: str, value: int | None, default: int) -> int:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be 1 or more, not {value}")
-    return value
-
-
-def _of_each(resources: Any, workers: int) -> list[dict[str, float]]:
-    """Returns the resources of each worker: a list is taken as it is, one mapping applies to every worker."""
-    each = resources if isinstance(resources, list | tuple) else [resources or {}] * workers
-    if len(each) != workers:
-        raise ValueError(f"resources are given for {len(each)} workers, and there are {workers}")
-    for has in each:
-        if not isinstance(has, Mapping) or not all(isinstance(name, str) for name in has):
-            raise TypeError(f"resources must be amounts by names, such as {{'GPU': 1}}, not {has!r}")
-    return [dict(has) for has in each]
 
 
 def _at_exit() -> None:

@@ -25,7 +25,10 @@ class Logging:
     """The part of `LocalCluster` that logs."""
 
     name: str
-    _helpers: dict[str, Any]
+    #: The thread that logs failures; None once the cluster is closed.
+    _log_thread: CallbackThread | None
+    #: How many failures were not logged, since too many came at once.
+    _left_out = 0
     #: The constraints that no worker can meet and that a warning has named: each is warned of once.
     _unrunnable: set[str]
 
@@ -50,23 +53,21 @@ class Logging:
 
     def _log_unseen(self, *unseen: Any) -> None:
         """Logs a failure that no future shows and nothing has asked for."""
-        thread: CallbackThread | None = self._helpers.setdefault("log", CallbackThread(f"{self.name}-log"))
+        thread = self._log_thread
         if thread is None:
-            return  # the cluster is closed
+            return
         if thread.waiting() >= MOST:
-            self._helpers["log_left_out"] = self._helpers.get("log_left_out", 0) + 1
+            self._left_out += 1
             return
         # No thread can be started any more when the interpreter is ending.
         with contextlib.suppress(RuntimeError):
             thread.post(_log_unseen, unseen)
 
     def _stop_logging(self, patience: float) -> None:
-        thread: CallbackThread | None = self._helpers.get("log")
-        self._helpers["log"] = None
+        thread, self._log_thread = self._log_thread, None
         if thread is not None:
-            left_out = self._helpers.pop("log_left_out", 0)
-            if left_out:
-                thread.post(_log_left_out, left_out)
+            if self._left_out:
+                thread.post(_log_left_out, self._left_out)
             thread.stop(patience)
 
 

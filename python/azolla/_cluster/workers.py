@@ -41,6 +41,8 @@ class Worker:
         self.resources = resources
         #: The plugins by their names.
         self.plugins: dict[str, Any] = {}
+        #: What an argument `workers` may call it.
+        self._names = frozenset((name, str(name), self.address))
 
     @property
     def client(self) -> "Client":

@@ -1,15 +1,16 @@
-"""How a coroutine waits: others on its loop get a turn, and a plain task that runs the loop lends its slot.
+"""How a wait lends the slot of its task, and how a coroutine waits.
 
-A plain task may run an event loop of its own, by `asyncio.run` for example. While a coroutine on that loop awaits
+While a coroutine waits, others on its loop get a turn. A plain task may run an event loop of its own, by `asyncio.run` for example. While a coroutine on that loop awaits
 something of azolla, the task's thread sleeps in the loop. The task lends its slot from the first such wait until the
 last one has ended. So the slot is free for the tasks that the coroutines wait for.
 """
 
 import asyncio
+import contextlib
 import threading
 import types
 from asyncio import _get_running_loop as _running_loop
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,19 @@ from azolla import _azolla
 _BUDGET = 128
 
 _spent = 0
+
+
+@contextlib.contextmanager
+def slot_lent() -> Iterator[None]:
+    """Lends the slot of the calling task within a `with` statement. It does nothing outside tasks, and in a task that has
+    seceded.
+    """
+    lent = _azolla.secede()
+    try:
+        yield
+    finally:
+        if lent:
+            _azolla.rejoin()
 
 
 def others_wait() -> bool:

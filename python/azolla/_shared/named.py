@@ -4,7 +4,6 @@ import asyncio
 import numbers
 import uuid
 import weakref
-from fractions import Fraction
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -154,6 +153,8 @@ def _number(name: Any) -> str:
     """Returns the same text for equal numbers, of whatever types."""
     if isinstance(name, numbers.Complex) and not isinstance(name, numbers.Real):
         return _number(name.real) if name.imag == 0 else f"{_number(name.real)} + {_number(name.imag)} j"
+    from fractions import Fraction  # few names are numbers, and the import takes long
+
     try:
         exact = Fraction(name)
     except (ValueError, OverflowError):  # an infinity, or what is no number

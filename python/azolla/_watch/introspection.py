@@ -21,6 +21,7 @@ from azolla._run.recorder import size
 
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
+    from azolla._cluster.staff import Workers
 
 #: The states of tasks that are on a worker's thread: begun, and not ended.
 _ON_THREADS = ("executing", "parked", "long-running")
@@ -59,7 +60,7 @@ class Introspection(Core):
             there = {future.key: there.get(future.key, []) for future in futures_in(futures)}
         return answer(self, there)
 
-    def has_what(self, workers: Iterable[str] | None = None) -> Any:
+    def has_what(self, workers: "Workers" = None) -> Any:
         """Returns the keys of the results that each worker has. Each has them all, since the workers share this process
         and its memory.
 
@@ -78,7 +79,7 @@ class Introspection(Core):
         keys = [key for key, state, _, _ in self._tasks() if state == "memory"]
         return answer(self, {address: list(keys) for address in self._addresses(workers)})
 
-    def processing(self, workers: Iterable[str] | None = None) -> Any:
+    def processing(self, workers: "Workers" = None) -> Any:
         """Returns the keys of the tasks that each worker has begun, including tasks that wait in the middle.
 
         A ready task belongs to no worker yet: a worker takes the first task in the order when it can begin one.
@@ -199,7 +200,7 @@ class Introspection(Core):
         }
         return answer(self, {"scheduler": own, "workers": dict.fromkeys(self._addresses(None), own), "client": own})
 
-    def nthreads(self, workers: Iterable[str] | None = None) -> Any:
+    def nthreads(self, workers: "Workers" = None) -> Any:
         """Returns how many tasks each worker runs at once, by the workers' addresses.
 
         Args:
@@ -208,10 +209,9 @@ class Introspection(Core):
         >>> sum(client.nthreads().values())
         2
         """
-        threads = {address: self.cluster._worker(address).nthreads for address in self._addresses(workers)}
-        return answer(self, threads)
+        return answer(self, {worker.address: worker.nthreads for worker in self.cluster._chosen(workers)})
 
-    def ncores(self, workers: Iterable[str] | None = None) -> Any:
+    def ncores(self, workers: "Workers" = None) -> Any:
         """Returns what `nthreads` returns.
 
         >>> client.ncores() == client.nthreads()
@@ -219,7 +219,7 @@ class Introspection(Core):
         """
         return self.nthreads(workers)
 
-    def _addresses(self, workers: Iterable[str] | None) -> list[str]:
+    def _addresses(self, workers: "Workers") -> list[str]:
         return [worker.address for worker in self.cluster._chosen(workers)]
 
     # --- Questions that have no answer within one process
@@ -260,38 +260,44 @@ class Introspection(Core):
         """
         raise NotImplementedError("write_scheduler_file(): this cluster cannot be reached from other processes")
 
-    def retire_workers(self, workers: Any = None, close_workers: bool = True, **kwargs: Any) -> Any:
+    def retire_workers(self, workers: "Workers" = None, close_workers: bool = True, **kwargs: Any) -> Any:
         """Retires no worker; with none named, there is nothing to do.
 
         Raises:
             NotImplementedError: Workers are named: they are this process's threads, and stay as long as the cluster.
+            ValueError: An empty name.
 
         >>> client.retire_workers([])
         {}
         """
-        if workers:
+        if self.cluster._named(workers):
             raise NotImplementedError("retire_workers(): workers are this process's threads; close the cluster instead")
         return answer(self, {})
 
-    def rebalance(self, futures: Any = None, workers: Any = None, **kwargs: Any) -> Any:
+    def rebalance(self, futures: Any = None, workers: "Workers" = None, **kwargs: Any) -> Any:
         """Does nothing: all results are at hand on every worker.
+
+        Raises:
+            ValueError: There is no such worker.
 
         >>> client.rebalance()
         """
+        self.cluster._chosen(workers)  # raises for an unknown one
         return answer(self, None)
 
     def replicate(
-        self, futures: Any, n: int | None = None, workers: Any = None, branching_factor: int = 2, **kwargs: Any
+        self, futures: Any, n: int | None = None, workers: "Workers" = None, branching_factor: int = 2, **kwargs: Any
     ) -> Any:
         """Does nothing: all results are at hand on every worker.
 
         Raises:
-            ValueError: `n` is less than one.
+            ValueError: `n` is less than one, or there is no such worker.
 
         >>> client.replicate([])
         """
         if n is not None and n < 1:
             raise ValueError(f"Can not use replicate to delete data: n is {n}")
+        self.cluster._chosen(workers)  # raises for an unknown one
         return answer(self, None)
 
 

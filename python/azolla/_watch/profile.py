@@ -23,6 +23,7 @@ from azolla._watch.task_stream import begin, plots
 
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
+    from azolla._cluster.staff import Workers
 
 #: The time between two samples in seconds, and the greatest depth of a sampled stack. Dask has the same values.
 _INTERVAL = 0.01
@@ -51,7 +52,7 @@ class Profiled(Core):
         key: str | None = None,
         start: float | None = None,
         stop: float | None = None,
-        workers: Iterable[str] | str | int | None = None,
+        workers: "Workers" = None,
         merge_workers: bool = True,
         plot: bool | str = False,
         filename: str | None = None,

@@ -11,6 +11,7 @@ a running task (`get_client`).
 [0, 1, 4, 9, 16]
 """
 
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
 from azolla import _moved
@@ -28,6 +29,7 @@ from azolla._base.errors import (
     Reschedule,
     WaitCycleError,
 )
+from azolla._base.imports import once_imported as _once_imported
 from azolla._client.as_completed import as_completed
 from azolla._client.awaited import AsyncClient
 from azolla._client.client import Client
@@ -127,5 +129,6 @@ for _public in (
     _public.__module__ = "azolla"
 
 _moved.install()
+_once_imported("joblib", lambda: _import_module("azolla.joblib"))  # registers the backend
 
 TimeoutError = TimeoutError  # what waits raise: the builtin, importable from here as from Dask

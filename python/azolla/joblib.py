@@ -1,23 +1,23 @@
-"""joblib on azolla. Importing this registers the backend `"azolla"`.
+"""joblib on azolla: the backend `"azolla"`. A program that has imported azolla and joblib has it; docs/joblib.md says more.
 
-A client that is made after joblib has been imported registers it too.
-
->>> import azolla.joblib, joblib
+>>> import joblib
 >>> with joblib.parallel_config("azolla"):
 ...     joblib.Parallel()(joblib.delayed(abs)(n) for n in [-1, -2])
 [1, 2]
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from joblib import register_parallel_backend
+from joblib import Parallel, register_parallel_backend
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
 from azolla._client.client import Client
 from azolla._client.executor import ClientExecutor, ExecutorFuture
-from azolla._client.functions import get_client
+from azolla._run.current import current_or_none
 from azolla._run.lending import slot_lent
 
 
@@ -33,6 +33,7 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         priority: The tasks' priority, as for `Client.submit`.
 
     Raises:
+        TypeError: For any other argument, and for a client that is none.
         ValueError: No client is given, and none is current.
     """
 
@@ -42,12 +43,39 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
     uses_threads = True
 
     def __init__(
-        self, client: Client | None = None, nesting_level: int | None = None, priority: float | None = None, **more: Any
+        self,
+        client: Client | None = None,
+        nesting_level: int | None = None,
+        priority: float | None = None,
+        **unknown: Any,
     ) -> None:
-        super().__init__(nesting_level=nesting_level, **more)
-        self._client = client if client is not None else get_client()
+        _refuse("parallel_config('azolla')", unknown)
+        super().__init__(nesting_level=nesting_level)
+        if client is None:
+            client = current_or_none()
+        if client is None:
+            raise ValueError(
+                "joblib on azolla has no client: make one first, Client(processes=False), or give one, "
+                "parallel_config('azolla', client=...)"
+            )
+        if not isinstance(client, Client):
+            raise TypeError(f"client must be a Client or None, not {client!r}")
+        self._client = client
+        #: True if a call of `Parallel` itself named this backend. Within `parallel_config` a library may call `Parallel`
+        #: with arguments for other backends, and those are ignored, as joblib's own threads ignore them.
+        self._for_one_call = nesting_level is not None
         self._priority = priority
         self._executor: ClientExecutor | None = None
+
+    def configure(self, n_jobs: int = 1, parallel: Parallel | None = None, **options: Any) -> int:
+        """joblib calls this before a call of `Parallel`, with what `Parallel` was given.
+
+        Raises:
+            TypeError: `Parallel(backend="azolla")` was given what is no argument of `Parallel`.
+        """
+        if self._for_one_call:
+            _refuse("Parallel(backend='azolla')", options.keys() - _of_parallel())
+        return int(super().configure(n_jobs, parallel, **options))
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """Returns how many jobs run at once: at the most the client's threads. -1 stands for them all, -2 for all but
@@ -99,6 +127,17 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         """joblib enters this around its wait for results."""
         with slot_lent():
             yield
+
+
+def _refuse(what: str, unknown: Iterable[str]) -> None:
+    for name in unknown:
+        raise TypeError(f"{what} has no argument {name!r}: parallel_config('azolla', ...) takes client and priority")
+
+
+@functools.cache
+def _of_parallel() -> frozenset[str]:
+    """Returns the names of what joblib passes on to every backend."""
+    return frozenset(inspect.signature(Parallel).parameters) - {"backend_kwargs"} | {"context"}
 
 
 register_parallel_backend("azolla", AzollaBackend)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import azolla
 import joblib
@@ -122,7 +124,55 @@ with Client(processes=False, threads_per_worker=2):
     assert (done.stdout, done.stderr) == ("[1, 2]\n", "")
 
 
-def test_without_a_client_it_says_so() -> None:
-    with pytest.raises(ValueError, match="no client"):
-        joblib.parallel_config("azolla")
+@pytest.mark.parametrize("imports", ["import joblib, azolla", "import azolla, joblib"])
+def test_without_a_client_it_says_what_to_do(imports: str) -> None:
+    """In a program that has never had a client too."""
+    program = f"""
+{imports}
+for call in (joblib.parallel_config, joblib.parallel_backend, lambda name: joblib.Parallel(backend=name)):
+    try:
+        call("azolla")
+    except ValueError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=60)
+    assert done.stdout.count("joblib on azolla has no client: make one first") == 3, done.stdout + done.stderr
     assert not hasattr(azolla, "AzollaBackend")
+
+
+@pytest.mark.parametrize("context", [joblib.parallel_config, joblib.parallel_backend])
+def test_an_argument_that_it_does_not_have_is_refused(client: Client, context: Callable[..., object]) -> None:
+    with pytest.raises(TypeError, match=r"has no argument 'bogus': .* takes client and priority"):
+        context("azolla", bogus=1)
+    with pytest.raises(TypeError, match="client must be a Client or None, not 3"):
+        context("azolla", client=3)
+
+
+@pytest.mark.parametrize("name", ["bogus", "client", "priority"])
+def test_a_call_of_parallel_refuses_what_it_would_ignore(client: Client, name: str) -> None:
+    with pytest.raises(TypeError, match=f"has no argument '{name}'"):
+        Parallel(backend="azolla", **{name: None})(delayed(abs)(n) for n in [-1])
+    own: dict[str, object] = {
+        "verbose": 0,
+        "prefer": "threads",
+        "require": "sharedmem",
+        "max_nbytes": "1M",
+        "timeout": 60,
+    }
+    assert Parallel(backend="azolla", **own)(delayed(abs)(n) for n in [-1, -2]) == [1, 2]
+
+
+def test_a_library_may_pass_what_is_meant_for_another_backend(client: Client) -> None:
+    with joblib.parallel_config("azolla"):
+        assert Parallel(n_jobs=2, idle_worker_timeout=3)(delayed(abs)(n) for n in [-1, -2]) == [1, 2]
+
+
+def test_it_shares_memory_and_gives_up_in_time(client: Client) -> None:
+    seen: list[int] = []
+    release = threading.Event()
+    with joblib.parallel_config("azolla"):
+        Parallel(require="sharedmem")(delayed(seen.append)(n) for n in range(3))
+        assert sorted(seen) == [0, 1, 2]
+        with pytest.raises(multiprocessing.TimeoutError):
+            Parallel(timeout=0.001, batch_size=1)(delayed(release.wait)(60) for _ in range(2))
+    release.set()

@@ -31,7 +31,6 @@ from azolla._base import html as _html
 from azolla._base import leave as _leave
 from azolla._base.arguments import flag, positive, whole
 from azolla._base.futures import futures_in, own_futures
-from azolla._base.imports import once_imported
 from azolla._base.names import named_by_itself
 from azolla._base.time import Timeout
 from azolla._client import dask_scheduler
@@ -156,7 +155,6 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         if self._set_as_default:
             defaults[self._number] = weakref.ref(self)
             dask_scheduler.use(self._number)
-        once_imported("joblib", _register_joblib)
 
     #: The cluster whose workers run the tasks.
     cluster: LocalCluster
@@ -472,10 +470,6 @@ _PLAIN = frozenset({list, tuple, range, dict, set, frozenset, str, bytes})
 
 #: How many tasks `map` submits at once: few enough for the first to begin early.
 _PORTION = 256
-
-
-def _register_joblib() -> None:
-    import azolla.joblib  # noqa: F401 (registers the backend)
 
 
 def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) -> Iterable[Any]:

@@ -46,8 +46,10 @@ __all__ = [
     "thread_running",
     "thread_task",
     "time_left",
+    "timed_out",
     "tokenize",
     "wait",
+    "why_cancelled",
 ]
 
 _T_co = TypeVar("_T_co", covariant=True)
@@ -236,17 +238,21 @@ class Future(Generic[_T_co]):
         it read cancelled.
 
         Args:
-            reason: For Dask's programs: it changes nothing.
-            msg: For Dask's programs: it changes nothing.
+            reason: Why, in a few words. The error of the cancelled future says it, and of what depends on the task too.
+            msg: More words for these errors.
             force: True cancels the task for all clients.
 
         Raises:
+            TypeError: `reason` or `msg` is no text.
             RuntimeError: This is the child of a fork, and the client stayed in the parent.
 
-        >>> future = client.submit(pow, 2, 10)
-        >>> future.cancel()
+        >>> future = client.submit(pow, 2, 10, key="kibi")
+        >>> future.cancel(reason="nobody needs it")
         >>> future.status
         'cancelled'
+        >>> future.result()
+        Traceback (most recent call last):
+        azolla.FutureCancelledError: kibi cancelled for reason: nobody needs it.
         """
 
     def retry(self) -> Any:
@@ -295,6 +301,8 @@ class Future(Generic[_T_co]):
         Raises:
             RuntimeError: This is the child of a fork, and the client stayed in the parent.
             ValueError: The future was unpickled where there was no client.
+            TypeError: This is a callback of `asyncio.wait`, which takes futures of its own loop alone. Use
+                `await azolla.wait([...])`, or `asyncio.ensure_future(future)` for each.
 
         >>> from queue import Queue
         >>> seen = Queue()
@@ -321,7 +329,7 @@ class Future(Generic[_T_co]):
     def _repr_html_(self) -> str: ...
     def _listen(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> _Closeable: ...
     def _now(self) -> _T_co: ...
-    def _cancel(self, force: bool = False) -> None: ...
+    def _cancel(self) -> None: ...
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, _memo: Any) -> Self: ...
     def _retry(self) -> None: ...
@@ -578,7 +586,7 @@ class Core:
     def _scatter(self, value: Any, key: Any = None, hash: bool = True) -> Future[Any]: ...
     def _keep(self, future: Future[Any]) -> None: ...
     def _adopt(self, value: Any) -> Any: ...
-    def _cancel(self, futures: list[Future[Any]], force: bool) -> None: ...
+    def _cancel(self, futures: list[Future[Any]], force: bool, reason: str | None, msg: str | None) -> None: ...
     def _cancel_all(self) -> None: ...
     def _set_gone(self) -> None: ...
     def _tasks(self) -> list[tuple[Any, str, int | None, Any]]: ...
@@ -641,6 +649,8 @@ class Endings:
     def _seconds_left(self) -> float | None: ...
     def _add(self, future: Future[Any]) -> None: ...
     def _next(self) -> Future[Any]: ...
+    def _timed_out(self) -> TimeoutError: ...
+    def _to_come(self) -> list[Future[Any]]: ...
     def _try_next(self) -> Future[Any] | None: ...
     def _next_or_listen(
         self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]
@@ -769,6 +779,12 @@ def thread_running() -> Running | None:
 def wait(futures: Iterable[Future[Any]], timeout: _Timeout = None, first: bool = False) -> None:
     """Blocks until all of these futures have ended, or the first of them."""
 
+def timed_out(futures: list[Future[Any]]) -> TimeoutError:
+    """Returns the error of a wait for these futures when its time is up."""
+
+def why_cancelled(future: Future[Any]) -> tuple[str | None, str | None] | None:
+    """Returns the reason and the message that a program gave when it cancelled this future; None if it gave none."""
+
 def thread_task() -> tuple[Any, int] | None:
     """Returns the key of the task on this thread, and the number of the worker that runs it; None outside tasks."""
 
@@ -828,6 +844,10 @@ class Dashboard:
 @final
 class Turn:
     """A wait for something shared. Closing or dropping it gives the wait up."""
+
+    @property
+    def what(self) -> str:
+        """What is waited for, as errors name it."""
 
     def wait(self, timeout: _Timeout = None) -> Any:
         """Blocks until the wait has its result, and returns the result."""

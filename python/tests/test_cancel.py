@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from azolla import CancelledError, Client, FutureCancelledError, as_completed, get_client
+from azolla import CancelledError, Client, FutureCancelledError, FuturesCancelledError, as_completed, get_client, wait
 from conftest import Gate, eventually
 
 
@@ -115,7 +115,6 @@ def test_twice_and_nested(client: Client, gate: Gate) -> None:
     client.cancel(futures, force=True, reason="because", msg="really")
     futures[0].cancel(reason="again", msg="and again")
     client.cancel(iter(futures))
-    client.cancel(5)
     assert all(future.cancelled() for future in futures)
 
 
@@ -215,3 +214,87 @@ def test_awaitable_when_asked(client: Client) -> None:
     future = client.submit(inc, 1)
     asyncio.run(client.cancel(future, asynchronous=True))
     assert future.cancelled()
+
+
+def test_the_errors_say_the_reason(client: Client, gate: Gate) -> None:
+    running = client.submit(gate.hold, 1, pure=False, key="running")
+    after, done = client.submit(inc, running, key="after"), client.submit(inc, 1, key="done")
+    done.result()
+    running.cancel(reason="the user left", msg="at noon")
+    done.cancel("not needed")
+    for future, text, reason, msg in (
+        (running, "running cancelled for reason: the user left.\nat noon", "the user left", "at noon"),
+        (after, "after cancelled for reason: the user left.\nat noon", "the user left", "at noon"),
+        (done, "done cancelled for reason: not needed.", "not needed", None),
+    ):
+        for ask in (
+            future.result,
+            lambda future=future: client.gather([future]),
+            lambda future=future: asyncio.run(wait_for(future)),
+        ):
+            with pytest.raises(FutureCancelledError) as told:
+                ask()
+            assert (str(told.value), told.value.reason, told.value.msg) == (text, reason, msg)
+        ((_, error),) = as_completed([future], with_results=True)
+        assert str(error) == text
+    with pytest.raises(FuturesCancelledError, match=r"after \(the user left: at noon\), done \(not needed\)"):
+        wait([after, done])
+    gate.open()
+
+
+async def wait_for(future: Any) -> Any:
+    return await future
+
+
+def test_a_later_cancel_has_its_own_reason(client: Client) -> None:
+    first = client.submit(inc, 1, key="same")
+    client.cancel([first], reason="first")
+    second = client.submit(inc, 1, key="same")
+    second.result()
+    client.cancel(second, msg="only words")
+    with pytest.raises(FutureCancelledError, match=r"same cancelled for reason: first\."):
+        first.result()
+    with pytest.raises(FutureCancelledError, match=r"same cancelled for reason: unknown\.\nonly words"):
+        second.result()
+    third = client.submit(inc, 1, key="same")
+    third.cancel()
+    third.cancel(reason="it was cancelled before")
+    with pytest.raises(FutureCancelledError, match="same: the task was cancelled") as told:
+        third.result()
+    assert told.value.reason == "unknown"
+    for word in ("reason", "msg"):
+        with pytest.raises(TypeError, match=f"{word} must be text, not 7"):
+            first.cancel(**{word: 7})  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=f"{word} must be text, not 7"):
+            client.cancel([], **{word: 7})  # type: ignore[arg-type]
+
+
+def test_a_reason_holds_for_one_client_of_several(client: Client, gate: Gate) -> None:
+    with Client(client.cluster) as other:
+        theirs, ours = other.submit(gate.hold, 1, key="shared"), client.submit(gate.hold, 1, key="shared")
+        ours.cancel(reason="only ours")
+        with pytest.raises(FutureCancelledError, match=r"shared cancelled for reason: only ours\."):
+            ours.result()
+        gate.open()
+        assert theirs.result() == 1
+
+
+@pytest.mark.parametrize("nothing", [7, "key", b"bytes", None, object()])
+def test_what_holds_no_futures_is_refused(client: Client, nothing: Any) -> None:
+    for method in (client.cancel, client.retry):
+        with pytest.raises(TypeError, match=rf"{method.__name__}\(\) takes futures, or a container of them, not "):
+            method(nothing)
+        method([nothing])
+
+
+def test_what_is_still_to_come_of_an_as_completed_is_cancelled(client: Client, gate: Gate) -> None:
+    done, held = client.submit(inc, 1), client.map(gate.hold, range(3), pure=False)
+    done.result()
+    endings = as_completed([done, *held, held[0]])
+    assert endings.futures == {held[0]: 2, held[1]: 1, held[2]: 1}
+    assert next(endings) is done
+    client.cancel(endings)
+    assert (done.status, [future.status for future in held]) == ("finished", ["cancelled"] * 3)
+    assert (endings.count(), endings.futures) == (4, {})
+    assert set(endings) == {*held}
+    gate.open()

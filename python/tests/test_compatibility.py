@@ -70,7 +70,7 @@ def test_what_is_said_to_be_azollas_own_is_not_dasks() -> None:
                 assert name not in of_dask(part), name
             elif name not in of_dask(part):
                 # Dask sets these when a client or a cluster is made.
-                assert name in {"client", "datasets", "scheduler_info", "status", "workers"}, name
+                assert name in {"client", "datasets", "futures", "scheduler_info", "status", "workers"}, name
 
 
 @pytest.mark.parametrize("name", [name for name, row in PARTS["Client"].items() if row[0] == "refused"])

@@ -70,6 +70,10 @@ class Reschedule(AzollaError):
 class FutureCancelledError(CancelledError):
     """The future was cancelled or released, or a future that it depended on was."""
 
+    #: What the program gave as `reason=` and `msg=` when it cancelled.
+    reason: str = "unknown"
+    msg: str | None = None
+
 
 class FuturesCancelledError(CancelledError):
     """Some of the awaited futures were cancelled. The message names their keys."""

@@ -1,11 +1,12 @@
 """Finds the futures inside the values that users pass: in containers, in Dask's collections, and in both nested."""
 
 import dataclasses
+import reprlib
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from azolla._azolla import Core, Future
+from azolla._azolla import Core, Endings, Future, why_cancelled
 from azolla._base.errors import FuturesCancelledError
 
 #: The containers that are looked into, with what gives their items.
@@ -14,6 +15,8 @@ _CONTAINERS: Any = ((dict, dict.values), ((list, tuple, set, frozenset), iter))
 
 def futures_in(o: Any) -> list[Future[Any]]:
     """Returns the futures in `o`, each once. It is nested as for `gather`; Dask collections count wherever they stand."""
+    if isinstance(o, Endings):  # to iterate over it would wait
+        o = o._to_come()
     looked_into = isinstance(o, list | tuple | set | frozenset | dict | str | bytes) or hasattr(
         type(o), "__dask_graph__"
     )
@@ -29,10 +32,30 @@ def futures_in(o: Any) -> list[Future[Any]]:
 def own_futures(o: Any, client: Any) -> list[Future[Any]]:
     """Returns those of the futures in `o` that are this client's. If some were cancelled, it raises."""
     futures = [future for future in futures_in(o) if future.client is client]
-    cancelled = [str(future.key) for future in futures if future.cancelled()]
+    cancelled = [cancelled_words(future) for future in futures if future.cancelled()]
     if cancelled:
         raise FuturesCancelledError(f"cancelled: {', '.join(sorted(cancelled))}")
     return futures
+
+
+def given_futures(o: Any, method: str) -> list[Future[Any]]:
+    """Returns the futures in what a program gave to a method. It raises if that can hold none, as a key or a number."""
+    futures = futures_in(o)
+    if not futures and (isinstance(o, str | bytes) or not isinstance(o, Iterable | Future)):
+        dataclass = dataclasses.is_dataclass(o) and not isinstance(o, type)
+        if not dataclass and not hasattr(type(o), "__dask_graph__"):
+            given = f"{type(o).__name__} {reprlib.repr(o)}" if isinstance(o, str | bytes | int) else type(o).__name__
+            raise TypeError(
+                f"{method} takes futures, or a container of them, not {given}. Future(key) finds a key's task"
+            )
+    return futures
+
+
+def cancelled_words(future: Future[Any]) -> str:
+    """Returns the key of a cancelled future, and the reason that the program gave for cancelling it, if any."""
+    why = why_cancelled(future)
+    told = [one for one in why or () if one]
+    return f"{future.key} ({': '.join(told)})" if told else str(future.key)
 
 
 def holds_collection(o: Any) -> bool:

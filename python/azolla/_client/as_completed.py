@@ -1,6 +1,7 @@
 """`as_completed`: futures in the order in which they end."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar, cast, overload
@@ -106,6 +107,20 @@ class _Completions(Endings, Generic[T, Item]):
             except StopIteration:
                 return
 
+    @property
+    def futures(self) -> dict[Future[T], int]:
+        """The futures that have not ended, each with how often it was added.
+
+        Raises:
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
+
+        >>> done = client.submit(abs, -1)
+        >>> _ = wait(done)
+        >>> as_completed([done]).futures
+        {}
+        """
+        return dict(Counter(future for future in self._to_come() if not future.done()))
+
     def __repr__(self) -> str:
         waiting, done = self._waiting_and_done()
         return f"<as_completed: waiting={waiting} done={done}>"
@@ -117,16 +132,20 @@ class _Completions(Endings, Generic[T, Item]):
         loop = asyncio.get_running_loop()
         if self.has_ready():
             await turn()
-        async with asyncio.timeout(self._seconds_left):
-            while True:
-                # Another coroutine that iterates over this object may have taken the last future.
-                if self.is_empty():
-                    raise StopAsyncIteration
-                waiter = loop.create_future()
-                future = self._next_or_listen(loop, partial(wake, waiter))
-                if future is not None:
-                    return self._shown(future)
-                await pause(waiter)
+        try:
+            async with asyncio.timeout(self._seconds_left):
+                while True:
+                    # Another coroutine that iterates over this object may have taken the last future.
+                    if self.is_empty():
+                        raise StopAsyncIteration
+                    waiter = loop.create_future()
+                    future = self._next_or_listen(loop, partial(wake, waiter))
+                    if future is not None:
+                        break
+                    await pause(waiter)
+        except TimeoutError:
+            raise self._timed_out() from None
+        return self._shown(future)
 
     def _shown(self, future: Future[T], raise_errors: bool = True) -> Item:
         if not self.with_results:
@@ -168,6 +187,7 @@ class as_completed(_Completions[T, Future[T]]):  # a class, but called like Dask
 
     Raises:
         TypeError: One of them is no future.
+        RuntimeError: A plain `for` on the running loop of an asynchronous client, which would stand still.
 
     >>> from azolla import Client, as_completed
     >>> with Client(processes=False, threads_per_worker=2) as client:

@@ -30,7 +30,7 @@ from azolla._azolla import Core
 from azolla._base import html as _html
 from azolla._base import leave as _leave
 from azolla._base.arguments import flag, positive, whole
-from azolla._base.futures import futures_in, own_futures
+from azolla._base.futures import given_futures, own_futures
 from azolla._base.names import named_by_itself
 from azolla._base.time import Timeout
 from azolla._client import dask_scheduler
@@ -363,18 +363,18 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
             futures: Futures, nested as for `gather`.
             asynchronous: True gives an awaitable; so does an asynchronous client.
             force: True cancels the tasks for all clients.
-            reason: For Dask's programs: it changes nothing.
-            msg: For Dask's programs: it changes nothing.
+            reason: Why, in a few words. The errors of what is cancelled say it.
+            msg: More words for these errors.
 
         Raises:
+            TypeError: This is no future and no container, say a key; or `reason` or `msg` is no text.
             RuntimeError: This is the child of a fork, and the client stayed in the parent.
 
-        >>> futures = client.map(abs, [-1, -2])
-        >>> client.cancel(futures)
-        >>> [future.status for future in futures]
-        ['cancelled', 'cancelled']
+        >>> client.cancel(future := client.submit(abs, -1))
+        >>> future.status
+        'cancelled'
         """
-        self._cancel(futures_in(futures), flag("cancel(): force", force, False))
+        self._cancel(given_futures(futures, "cancel()"), flag("cancel(): force", force, False), reason, msg)
         return _await.answer(self, None, asynchronous)
 
     def retry(self, futures: Any, asynchronous: bool | None = None) -> Any:
@@ -385,16 +385,16 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
             asynchronous: True gives an awaitable; so does an asynchronous client.
 
         Raises:
+            TypeError: This is no future and no container, say a key.
             FutureCancelledError: One of the futures was released.
             ClosedClientError: The client is closed.
 
-        >>> failed = client.map(int, ["seven"])
-        >>> _ = wait(failed)
-        >>> client.retry(failed)
-        >>> [str(future.exception()) for future in failed]
-        ["invalid literal for int() with base 10: 'seven'"]
+        >>> failed = client.submit(int, "seven")
+        >>> client.retry(wait(failed).done)
+        >>> failed.exception()
+        ValueError("invalid literal for int() with base 10: 'seven'")
         """
-        for future in futures_in(futures):
+        for future in given_futures(futures, "retry()"):
             if future.client is None or future.client.cluster is self.cluster:
                 future._retry()
         return _await.answer(self, None, asynchronous)

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 from azolla import _azolla
 from azolla._azolla import Future
 from azolla._base.errors import FuturesCancelledError
-from azolla._base.futures import futures_in, own_futures
+from azolla._base.futures import cancelled_words, futures_in, own_futures
 from azolla._base.time import Timeout, seconds
 from azolla._client.client import Client
 from azolla._cluster import workers as _workers
@@ -182,7 +182,7 @@ async def _wait_async(futures: list[Future[Any]], timeout: Any, first: bool) -> 
         when = asyncio.FIRST_COMPLETED if first else asyncio.ALL_COMPLETED
         _, late = await asyncio.wait(waits, timeout=limit, return_when=when)
         if len(late) == len(waits) or (late and not first):
-            raise TimeoutError("the time was up before the futures had ended")
+            raise _azolla.timed_out(futures)
     finally:
         for one in waits:
             one.cancel()
@@ -191,7 +191,7 @@ async def _wait_async(futures: list[Future[Any]], timeout: Any, first: bool) -> 
 
 def _sorted(futures: list[Future[Any]]) -> DoneAndNotDoneFutures[Any]:
     done = {future for future in futures if future.done()}
-    cancelled = [str(future.key) for future in done if future.cancelled()]
+    cancelled = [cancelled_words(future) for future in done if future.cancelled()]
     if cancelled:
         message = f"cancelled: {', '.join(sorted(cancelled))}"
         if any(future.client is None for future in done):

@@ -92,8 +92,11 @@ async def later(future: Future[Any], method: str, timeout: Any) -> Any:
     limit = None if timeout is None else seconds(timeout)
     if future.done():
         await turn()
-    async with asyncio.timeout(limit):
-        await ended(future)
+    try:
+        async with asyncio.timeout(limit):
+            await ended(future)
+    except TimeoutError:
+        raise _azolla.timed_out([future]) from None
     return {"result": future._now, "exception": future._exception, "traceback": future._traceback}[method]()
 
 

@@ -189,7 +189,7 @@ async def later(turn: Turn, timeout: Timeout) -> Any:
             except TimeoutError:
                 answer = turn.now()  # the turn may have come at the very moment of the timeout
                 if answer is None:
-                    raise TimeoutError("the time was up") from None
+                    raise TimeoutError(f"{turn.what}: the time was up") from None
                 return answer[0]
         answer = turn.now()
         assert answer is not None, "those who are woken have been served"

@@ -9,6 +9,7 @@ use crate::interpreter::memory;
 use crate::interpreter::observed::PyObservations;
 use crate::interpreter::texts::text_bytes;
 use crate::session::core::Core;
+use crate::session::reasons;
 use crate::session::shared::Shared;
 use crate::submit::map::map;
 use crate::submit::options::Options;
@@ -50,7 +51,15 @@ impl Core {
 
     /// Cancels the tasks of these futures for this client, or with `force` for all clients. Futures of other clusters stay
     /// as they are.
-    fn _cancel(&self, futures: Vec<Bound<'_, Future>>, force: bool) -> PyResult<()> {
+    fn _cancel<'py>(
+        &self,
+        py: Python<'py>,
+        futures: Vec<Bound<'py, Future>>,
+        force: bool,
+        reason: Option<Bound<'py, PyAny>>,
+        msg: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        let why = reasons::given(reason, msg)?;
         let shared = self.shared()?;
         shared.check_process()?;
         for future in futures {
@@ -58,6 +67,7 @@ impl Core {
             if future.shared().is_ok_and(|of| Arc::ptr_eq(&of.engine, &shared.engine))
                 && let Some(job) = future.live()
             {
+                reasons::set(py, shared, &job, &why);
                 shared.cancel(&job, force);
             }
         }

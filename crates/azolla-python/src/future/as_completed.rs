@@ -4,13 +4,14 @@ use super::callbacks::LoopCallback;
 use super::handle::Future;
 use super::wait;
 use crate::interpreter::forks::{check_forks, forks};
+use crate::session::shared::Shared;
 use crate::task::job::PyJob;
-use azolla::runtime::{Completions, Job, Listen};
-use pyo3::exceptions::{PyStopIteration, PyTypeError};
+use azolla::runtime::{Completions, Job, Listen, WaitError};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTimeoutError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 #[doc = stub!(Endings)]
@@ -28,6 +29,8 @@ struct Pending {
     /// Released futures: they count as cancelled, and so as ended.
     ended: Vec<Py<Future>>,
     added: usize,
+    /// The client of the first future. It says where iterating must not block.
+    client: Weak<Shared>,
 }
 
 impl Endings {
@@ -62,6 +65,14 @@ impl Endings {
 }
 
 impl Endings {
+    fn timed_out(&self) -> PyErr {
+        let left = self.count();
+        let futures = if left == 1 { "future" } else { "futures" };
+        PyTimeoutError::new_err(format!(
+            "the time was up before the next of {left} {futures} had ended"
+        ))
+    }
+
     /// Takes the listener off these futures. A long task would otherwise remember every iterator that it was ever in.
     fn unlisten(&self, futures: &HashMap<usize, Py<Future>>) {
         let listener: Arc<dyn Listen> = Arc::<Completions<PyJob>>::clone(&self.completions);
@@ -107,6 +118,9 @@ impl Endings {
         let token = {
             let mut pending = self.pending();
             pending.added += 1;
+            if pending.added == 1 {
+                pending.client = Arc::downgrade(future.get().shared()?);
+            }
             let token = pending.added;
             pending.futures.insert(token, future.clone().unbind());
             token
@@ -129,6 +143,12 @@ impl Endings {
     /// Waits for the next future that ends, and returns it. Raises StopIteration if none is to come.
     fn _next(&self, py: Python<'_>) -> PyResult<Py<Future>> {
         check_forks(self.forks)?;
+        let client = self.pending().client.upgrade();
+        if client.is_some_and(|client| client.is_async_here(py).unwrap_or(false)) {
+            return Err(PyRuntimeError::new_err(
+                "as_completed on a running event loop: a plain `for` would block the loop; write `async for`",
+            ));
+        }
         loop {
             let since = self.completions.times_sent_away();
             if let Some(future) = self.pending().ended.pop() {
@@ -137,7 +157,12 @@ impl Endings {
             if self.is_empty() {
                 return Err(PyStopIteration::new_err(()));
             }
-            if let Some(token) = wait::next(py, &self.completions, self.deadline, since)?
+            let next = wait::next(py, &self.completions, self.deadline, since);
+            let next = next.map_err(|error| match error {
+                WaitError::TimedOut => self.timed_out(),
+                error => wait::exception(py, error),
+            })?;
+            if let Some(token) = next
                 && let Some(future) = self.taken(token)
             {
                 return Ok(future);
@@ -176,6 +201,17 @@ impl Endings {
                 return Ok(Some(future));
             }
         }
+    }
+
+    /// Returns the error of a wait for the next future when its time is up.
+    fn _timed_out<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.timed_out().into_value(py).into_bound(py).into_any()
+    }
+
+    /// Returns the futures that are still to come, in no order.
+    fn _to_come(&self, py: Python<'_>) -> Vec<Py<Future>> {
+        let pending = self.pending();
+        pending.futures.values().chain(&pending.ended).map(|future| future.clone_ref(py)).collect()
     }
 
     /// Seconds until the time is up; None if there is no limit.

@@ -6,8 +6,10 @@ use crate::interpreter::forks::check_forks;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
 use azolla::runtime::{Job, Listen, Status};
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyFunction, PyString};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,7 +21,12 @@ pub(super) struct Callback {
 
 /// Starts the client's thread for callbacks, which raises if the system has no thread to give. When a task ends, that
 /// would be too late to tell the caller.
-pub(super) fn begin_callbacks(py: Python<'_>, shared: &Shared) -> PyResult<()> {
+pub(super) fn begin_callbacks(
+    py: Python<'_>,
+    shared: &Shared,
+    function: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    refuse_asyncio(function)?;
     if !shared.has_callbacks.load(Ordering::Relaxed) {
         let client = shared.client(py)?;
         if !client.is_none() {
@@ -27,6 +34,20 @@ pub(super) fn begin_callbacks(py: Python<'_>, shared: &Shared) -> PyResult<()> {
             thread.call_method0(intern!(py, "start"))?;
         }
         shared.has_callbacks.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Returns an error for a callback of `asyncio.wait`. That counts ends on its own loop, and this one would come on another
+/// thread, so the loop would sleep for ever.
+fn refuse_asyncio(function: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Ok(function) = function.cast_exact::<PyFunction>() else { return Ok(()) };
+    let module = function.getattr(intern!(function.py(), "__module__"))?;
+    if module.cast::<PyString>().is_ok_and(|module| module == "asyncio.tasks") {
+        return Err(PyTypeError::new_err(
+            "asyncio.wait() takes no azolla futures: write `await azolla.wait([...])`, or wrap each \
+             in asyncio.ensure_future()",
+        ));
     }
     Ok(())
 }

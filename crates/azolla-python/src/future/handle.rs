@@ -7,6 +7,7 @@ use crate::interpreter::imports::error;
 use crate::interpreter::raised::is_collecting;
 use crate::interpreter::words::{exception_words, key_words};
 use crate::session::gone::{WHY, is_gone};
+use crate::session::reasons::{self, Why};
 use crate::session::shared::Shared;
 use crate::task::job::{Failure, PyJob};
 use azolla::runtime::{Job, Status, dropping};
@@ -110,6 +111,9 @@ impl Future {
     pub(crate) fn job(&self, py: Python<'_>) -> PyResult<Arc<PyJob>> {
         self.shared()?.check_process()?;
         self.live().ok_or_else(|| {
+            if let Some(job) = self.dropped() {
+                return reasons::cancelled(py, &job, "this future was cancelled");
+            }
             let key = self.key_object(py).map_or_else(|_| String::new(), |key| key_words(&key));
             error(py, "FutureCancelledError", &format!("{key}: {}", self.why_gone()))
         })
@@ -122,11 +126,39 @@ impl Future {
             return if dropped { WHY } else { "the client is closed, and its futures with it" };
         }
         match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
-            Handle::Live(..) => "this future was cancelled",
             Handle::Gone(gone) if gone.status == Some("lost") => {
                 "the client has no task of this key: it is lost, or never was"
             }
-            Handle::Gone(_) => "this future was released",
+            _ => "this future was released",
+        }
+    }
+
+    /// Returns the job of a future that this client has cancelled for itself alone.
+    fn dropped(&self) -> Option<Arc<PyJob>> {
+        if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
+            return None;
+        }
+        match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+            Handle::Live(job, _) => Some(Arc::clone(job)),
+            Handle::Gone(_) => None,
+        }
+    }
+
+    /// Cancels the task for this client or, with `force`, for all.
+    pub(super) fn drop_task(&self, py: Python<'_>, force: bool, why: &Why) -> PyResult<()> {
+        if let (Some(shared), Some(job)) = (&self.shared, self.live()) {
+            shared.check_process()?;
+            reasons::set(py, shared, &job, why);
+            shared.cancel(&job, force);
+        }
+        Ok(())
+    }
+
+    /// Returns why the task was cancelled, if the program gave a reason.
+    pub(super) fn why_cancelled(&self, py: Python<'_>) -> Option<Why> {
+        match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
+            Handle::Live(job, _) => reasons::why(py, job),
+            Handle::Gone(_) => None,
         }
     }
 
@@ -241,12 +273,9 @@ pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, Py
         }
         (Status::Pending, _) => Err(PyValueError::new_err("this future has not ended")),
         _ => {
-            let key = job.key_text(py);
-            let mut message = format!("{key}: the task was cancelled");
-            if is_gone(py, job.header().engine()) {
-                message += &format!(", and {WHY}");
-            }
-            Err(error(py, "FutureCancelledError", &message))
+            let gone = is_gone(py, job.header().engine());
+            let gone = if gone { format!(", and {WHY}") } else { String::new() };
+            Err(reasons::cancelled(py, job, &format!("the task was cancelled{gone}")))
         }
     }
 }

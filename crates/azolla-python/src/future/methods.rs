@@ -8,6 +8,7 @@ use crate::interpreter::forks::forks;
 use crate::interpreter::imports::python;
 use crate::interpreter::words::key_words;
 use crate::session::core::Core;
+use crate::session::reasons::{self, Why};
 use crate::task::job::{Failure, PyJob};
 use crate::task::names::{flag, short_repr};
 use azolla::runtime::{Job, Listen, Status, Until};
@@ -233,12 +234,12 @@ impl Future {
     fn cancel<'py>(
         &self,
         py: Python<'py>,
-        reason: Option<Py<PyAny>>,
-        msg: Option<Py<PyAny>>,
+        reason: Option<Bound<'py, PyAny>>,
+        msg: Option<Bound<'py, PyAny>>,
         force: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = (reason, msg);
-        self._cancel(flag("cancel(): force", force.as_ref(), false)?)?;
+        let why = reasons::given(reason, msg)?;
+        self.drop_task(py, flag("cancel(): force", force.as_ref(), false)?, &why)?;
         self.ready(py)
     }
 
@@ -248,13 +249,8 @@ impl Future {
         self.ready(py)
     }
 
-    #[pyo3(signature = (force=false))]
-    fn _cancel(&self, force: bool) -> PyResult<()> {
-        if let (Some(shared), Some(job)) = (&self.shared, self.live()) {
-            shared.check_process()?;
-            shared.cancel(&job, force);
-        }
-        Ok(())
+    fn _cancel(&self, py: Python<'_>) -> PyResult<()> {
+        self.drop_task(py, false, &Why::default())
     }
 
     fn _retry(&self, py: Python<'_>) -> PyResult<()> {
@@ -283,7 +279,7 @@ impl Future {
         let future = this.get();
         let shared = future.shared()?;
         shared.check_process()?;
-        begin_callbacks(py, shared)?;
+        begin_callbacks(py, shared, &r#fn)?;
         let callback = Arc::new(Callback {
             shared: Arc::clone(shared),
             call: Mutex::new(Some((r#fn.unbind(), this.clone().unbind()))),

@@ -5,7 +5,7 @@ use crate::session::owner::is_between_tasks;
 use crate::session::shared::Shared;
 use crate::session::thread::with_worker;
 use crate::task::job::PyJob;
-use azolla::runtime::{Completions, Patience, Until, WaitError};
+use azolla::runtime::{Completions, Job, Patience, Status, Until, WaitError};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -67,7 +67,23 @@ fn wait_for_all(
             azolla::runtime::wait(worker, jobs, until, Patience { deadline, interrupt })
         })
     });
-    result.map_err(|error| exception(py, error))
+    result.map_err(|error| match error {
+        WaitError::TimedOut => timed_out(py, jobs),
+        error => exception(py, error),
+    })
+}
+
+/// The error of a wait for these jobs when its time is up. It names one that has not ended.
+pub(crate) fn timed_out(py: Python<'_>, jobs: &[Arc<PyJob>]) -> PyErr {
+    let mut late = jobs.iter().filter(|job| job.header().status() == Status::Pending);
+    let first = late.next();
+    let late = first.iter().count() + late.count();
+    let key = first.or(jobs.first()).map(|job| job.key_text(py)).unwrap_or_default();
+    PyTimeoutError::new_err(if jobs.len() <= 1 {
+        format!("{key}: the time was up before the result was there")
+    } else {
+        format!("the time was up: {late} of {} tasks have not ended, among them {key}", jobs.len())
+    })
 }
 
 /// Waits for the next completion. Returns `None` when all waiting threads were sent away since the caller read `since`,
@@ -77,16 +93,15 @@ pub(crate) fn next(
     completions: &Completions<PyJob>,
     deadline: Option<Instant>,
     since: u64,
-) -> PyResult<Option<usize>> {
-    let result = py.detach(|| {
+) -> Result<Option<usize>, WaitError<PyErr>> {
+    py.detach(|| {
         with_worker(|worker| {
             let mut outside = outside(deadline);
             let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =
                 if worker.is_some() { None } else { Some(&mut outside) };
             completions.next_since(worker, deadline, interrupt, Some(since))
         })
-    });
-    result.map_err(|error| exception(py, error))
+    })
 }
 
 /// The error that ends a wait when the client leaves its cluster.

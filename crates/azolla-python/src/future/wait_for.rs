@@ -1,7 +1,7 @@
 //! `wait` as Python calls it: for all of several futures, or for the first of them.
 
 use super::handle::Future;
-use super::wait::{deadline, wait};
+use super::wait;
 use azolla::runtime::Until;
 use pyo3::prelude::*;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(crate) fn wait_for(
     timeout: Option<Bound<'_, PyAny>>,
     first: bool,
 ) -> PyResult<()> {
-    let deadline = deadline(timeout.as_ref())?;
+    let deadline = wait::deadline(timeout.as_ref())?;
     let until = if first { Until::First } else { Until::All };
     // A released future counts as ended.
     let mut jobs = Vec::new();
@@ -32,5 +32,24 @@ pub(crate) fn wait_for(
             None => {}
         }
     }
-    wait(futures.py(), &jobs, until, deadline, guest.as_deref())
+    wait::wait(futures.py(), &jobs, until, deadline, guest.as_deref())
+}
+
+#[doc = stub!(timed_out)]
+#[pyfunction]
+pub(crate) fn timed_out<'py>(
+    py: Python<'py>,
+    futures: Vec<Bound<'py, Future>>,
+) -> Bound<'py, PyAny> {
+    let jobs: Vec<_> = futures.iter().filter_map(|future| future.get().live()).collect();
+    wait::timed_out(py, &jobs).into_value(py).into_bound(py).into_any()
+}
+
+#[doc = stub!(why_cancelled)]
+#[pyfunction]
+pub(crate) fn why_cancelled(
+    py: Python<'_>,
+    future: &Bound<'_, Future>,
+) -> Option<(Option<String>, Option<String>)> {
+    future.get().why_cancelled(py).map(|why| (why.reason, why.msg))
 }

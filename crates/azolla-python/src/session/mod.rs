@@ -10,5 +10,6 @@ pub(crate) mod gone;
 mod guest;
 mod interest;
 pub(crate) mod owner;
+pub(crate) mod reasons;
 pub(crate) mod shared;
 pub(crate) mod thread;

@@ -5,7 +5,7 @@ use super::clients::Clients;
 use super::gone;
 use super::guest::{Guest, Held};
 use super::interest::{Dropped, Waits};
-use super::thread;
+use super::{reasons, thread};
 use crate::interpreter::imports::{error, python};
 use crate::interpreter::{forks, memory};
 use crate::task::job::PyJob;
@@ -309,10 +309,7 @@ impl Shared {
         since: u32,
     ) -> PyResult<()> {
         match jobs.iter().find(|job| self.has_dropped(job, since)) {
-            Some(job) => {
-                let message = format!("{}: the task was cancelled", job.key_text(py));
-                Err(error(py, "FutureCancelledError", &message))
-            }
+            Some(job) => Err(reasons::cancelled(py, job, "the task was cancelled")),
             None => Ok(()),
         }
     }

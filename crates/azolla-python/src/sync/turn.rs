@@ -119,6 +119,12 @@ impl PyTurn {
 
 #[pymethods]
 impl PyTurn {
+    #[doc = stub!(Turn.what)]
+    #[getter]
+    fn what(&self) -> &str {
+        &self.what
+    }
+
     #[doc = stub!(Turn.wait)]
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {

@@ -421,7 +421,8 @@ class Core:
 
         The call is as it was at the submit: containers are copied, and what is in them otherwise is shared. Each run
         has a copy of its own. Containers are lists, tuples, dictionaries, sets, deques, what is derived from these, and
-        objects of dataclasses. An array or a `bytearray` is shared.
+        objects of dataclasses. An array or a `bytearray` is shared. Of `func` itself the arguments of a
+        `functools.partial` are copied, and, in a pure call, the container that a bound method belongs to.
 
         The task sees the context variables of the caller. It may submit tasks of its own, through `get_client`, and
         wait for them: waiting takes no slot.
@@ -430,7 +431,7 @@ class Core:
             func: What to call.
             *args: What to call it with.
             key: The task's key: text, bytes, a number, or a tuple of such. If the client has a task of that key, the
-                future is on that task, whatever it calls. By default it is made as `pure` says.
+                future is on that task, whatever it calls and whatever its priority. By default it is made as `pure` says.
             workers: The workers that may run the task, by their names or addresses: one, or several.
             resources: How much the task takes, by name, of the resources that its worker has (`Client(resources=...)`).
                 It takes them when it begins, and gives them back when it ends. A task that waits keeps them. A task
@@ -556,8 +557,9 @@ class Core:
         Returns:
             Of the tasks: `submitted` ever; `settled`, which have ended in whatever way, and of these `failed` and
             `cancelled`; `live`, which have not ended, and `peak_live`, the most of them at once; `kept`, the live ones and
-            those whose result a future or another task needs. Of the live ones: `ready` to run, `running`, and `parked`,
-            which wait without a slot. Of the threads: `threads` that run tasks.
+            those whose result a future or another task needs. Of the live ones: `ready` to run; `unrunnable`, which
+            no worker can ever run; and `parked`, which wait without a slot. `running` is how many hold a slot, those that
+            were cancelled while they ran too. Of the threads: `threads` that run tasks.
 
         Raises:
             RuntimeError: This is the child of a fork, and the client stayed in the parent.

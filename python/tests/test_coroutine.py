@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from typing import Any
 
 import pytest
 from azolla import Client, FutureCancelledError, as_completed, get_client, wait
-from conftest import eventually
+from conftest import PATIENCE, eventually
 
 
 def inc(x: int) -> int:
@@ -187,3 +188,23 @@ def test_closing_with_some_under_way() -> None:
         assert begun.acquire(timeout=60)
     client.close()
     assert {future.status for future in futures} == {"cancelled"}
+
+
+def test_one_that_has_begun_goes_on_without_futures(client: Client) -> None:
+    told: queue.Queue[str] = queue.Queue()
+
+    async def task() -> None:
+        told.put("begun")
+        await go.wait()
+        told.put("ended")
+
+    go = client.sync(make_event)
+    future = client.submit(task, pure=False)
+    assert told.get(timeout=PATIENCE) == "begun"
+    del future
+    client.loop.call_soon_threadsafe(go.set)
+    assert told.get(timeout=PATIENCE) == "ended"
+
+
+async def make_event() -> asyncio.Event:
+    return asyncio.Event()

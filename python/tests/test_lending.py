@@ -213,3 +213,17 @@ def test_outside_tasks_nothing_is_lent(client: Client) -> None:
     futures = [client.get_executor().submit(inc, n) for n in range(3)]
     assert waits_for_all(futures) == takes_as_completed(futures) == 6
     assert len(wait(client.map(inc, range(3))).done) == 3
+
+
+def test_other_coroutines_of_the_loop_go_on_without_a_slot(one_slot: Client) -> None:
+    def task() -> Any:
+        async def main() -> Any:
+            child = asyncio.ensure_future(get_client().submit(begun.get, pure=False))
+            await asyncio.sleep(0)  # it awaits now, so the slot is lent
+            begun.put("the other coroutine ran beside the child")
+            return await child
+
+        return asyncio.run(main())
+
+    begun: queue.Queue[str] = queue.Queue()
+    assert one_slot.submit(task).result(timeout=PATIENCE) == "the other coroutine ran beside the child"

@@ -163,3 +163,20 @@ def test_no_task_begins_while_one_of_higher_priority_is_ready(one_slot: Client) 
     for number in range(0, 200, 10):
         assert order.index(f"high{number}") == order.index(f"low{number}") + 1
     children.clear()
+
+
+def test_a_submit_that_finds_its_task_leaves_it_in_its_place(one_slot: Client) -> None:
+    def submit(note: Any) -> list[Any]:
+        names = [one_slot.submit(note, name, key=name, pure=False) for name in "abc"]
+        return [*names, one_slot.submit(note, "c", key="c", priority=10, pure=False)]
+
+    assert noted(one_slot, submit) == ["a", "b", "c"]
+
+
+def test_what_a_task_needs_keeps_its_own_priority(one_slot: Client) -> None:
+    def submit(note: Any) -> list[Any]:
+        first, needed = one_slot.submit(note, "first", pure=False), one_slot.submit(note, "needed", pure=False)
+        after = one_slot.submit(lambda _, needed: note("after"), "after", needed, priority=10, pure=False)
+        return [first, needed, after]
+
+    assert noted(one_slot, submit) == ["first", "needed", "after"]

@@ -8,6 +8,7 @@
 //! [README.md](https://github.com/azolla/azolla/blob/main/crates/azolla/src/runtime/README.md)
 //! explains the subtle parts: parking, claims, and how a task settles while another thread watches it.
 
+mod ahead;
 mod attempts;
 mod completions;
 mod digest;

@@ -5,7 +5,7 @@
 
 use super::engine::Engine;
 use super::job::Job;
-use super::worker::Worker;
+use super::worker::{Current, Hand, Worker};
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use azolla_core::{Event, GroupId, Outcome};
 use crossbeam_queue::SegQueue;
@@ -85,7 +85,11 @@ impl<J: Job + ?Sized> Worker<J> {
         self.engine.with_hand(&mut self.hand, false, |locked, hand| {
             hand.tell(locked, self.id, took);
             // The engine may have handed over the next task just now. It has not begun, so another worker runs it.
-            while let Some(current) = hand.put_by.take().or_else(|| hand.current.take()) {
+            let next = |hand: &mut Hand<J>| {
+                let next = hand.put_by.take().or_else(|| hand.current.take());
+                next.or_else(|| hand.ahead.pop_front().map(Current::from))
+            };
+            while let Some(current) = next(hand) {
                 hand.gone.push(current.job);
                 hand.finished.push((current.task, Outcome::Again));
                 hand.tell(locked, self.id, 0);

@@ -1,6 +1,7 @@
 //! The runtime with workers that the test moves by hand: what threads do only once in a while
 //! happens here every time.
 
+mod ahead;
 mod staff;
 
 use super::*;

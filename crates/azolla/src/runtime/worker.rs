@@ -28,7 +28,9 @@ pub struct Worker<J: Job + ?Sized> {
 
 /// What a worker has in hand: the task that it runs, its claims, and what it has not reported yet.
 pub(super) struct Hand<J: ?Sized> {
-    claims: VecDeque<Run<J>>,
+    pub(super) claims: VecDeque<Run<J>>,
+    /// The tasks that were begun before their turn (see `ahead.rs`).
+    pub(super) ahead: VecDeque<Run<J>>,
     pub(super) current: Option<Current<J>>,
     /// The next task, while its thread drops what has gone (see `garbage.rs`).
     pub(super) put_by: Option<Current<J>>,
@@ -58,11 +60,11 @@ pub(super) struct Current<J: ?Sized> {
     pub(super) task: TaskId,
     pub(super) job: Arc<J>,
     /// The engine knows that the task has begun.
-    told: bool,
+    pub(super) told: bool,
     /// The task runs without a slot.
     pub(super) seceded: bool,
     /// Set if the task is observed: what its first observation says of it.
-    seen: Option<Box<Origin>>,
+    pub(super) seen: Option<Box<Origin>>,
 }
 
 /// What a worker does next.
@@ -85,6 +87,7 @@ impl<J: Job + ?Sized> Worker<J> {
     ) -> Self {
         let hand = Hand {
             claims: VecDeque::new(),
+            ahead: VecDeque::new(),
             current: None,
             put_by: None,
             below: Vec::new(),
@@ -298,16 +301,22 @@ impl<J: Job + ?Sized> Hand<J> {
     /// Begins the next claim without the lock, unless the worker must report something first, or
     /// something more urgent is ready.
     fn begin_next(&mut self, engine: &Engine<J>, worker: WorkerId, group: GroupId) {
+        if !self.tell_now
+            && let Some(run) = self.ahead.pop_front()
+        {
+            self.current = Some(run.into());
+            return;
+        }
         while !self.tell_now
             && let Some(claim) = self.claims.front()
             && engine.best_ready(group) <= claim.priority
-            && let Some(Run { task, job, seen, .. }) = self.claims.pop_front()
+            && let Some(run) = self.claims.pop_front()
         {
-            if job.header().begin(worker) {
-                self.current = Some(Current { task, job, told: false, seceded: false, seen });
+            if run.job.header().begin(worker) {
+                self.current = Some(run.into());
                 return;
             }
-            self.gone.push(job);
+            self.gone.push(run.job);
         }
     }
 
@@ -324,7 +333,7 @@ impl<J: Job + ?Sized> Hand<J> {
         if self.claims.front().is_some_and(|claim| claim.priority < best) {
             self.give_back(locked);
         }
-        if self.current.is_some() || !self.claims.is_empty() {
+        if self.current.is_some() || !self.claims.is_empty() || !self.ahead.is_empty() {
             return Pulled::Some;
         }
         let answer = locked.handle(Event::Pull(worker));
@@ -369,12 +378,11 @@ impl<J: Job + ?Sized> Hand<J> {
         }
         self.finished = finished;
         locked.carry_out();
-        if self.current.is_none() {
+        if self.current.is_none() && self.ahead.is_empty() {
             self.take(locked);
             return;
         }
-        // The worker is in the middle of another task, so another worker runs the next task of the
-        // chain.
+        // The worker has begun another task, so another worker runs the next task of the chain.
         while let Some(Run { task, job, .. }) = locked.state.runs.pop() {
             self.gone.push(job);
             let outcome = Outcome::Again;
@@ -407,8 +415,7 @@ impl<J: Job + ?Sized> Hand<J> {
     pub(super) fn take(&mut self, locked: &mut Locked<'_, J>) {
         for run in locked.state.runs.drain(..) {
             if run.begun {
-                let Run { task, job, seen, .. } = run;
-                self.current = Some(Current { task, job, told: true, seceded: false, seen });
+                self.current = Some(run.into());
             } else {
                 self.claims.push_back(run);
             }

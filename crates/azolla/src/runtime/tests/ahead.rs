@@ -1,0 +1,135 @@
+//! Tasks that a worker begins ahead.
+
+use super::*;
+
+/// Runs some tasks, so that the engine knows that they are short and gives out several at once.
+fn warm_up(engine: &Engine<Task>, worker: &mut Worker<Task>) {
+    let first: Vec<_> = (0..4).map(|_| submit(engine)).collect();
+    for _ in &first {
+        assert!(matches!(worker.next_task(), Next::Run));
+        worker.finish(Outcome::Done);
+    }
+}
+
+#[test]
+fn tasks_that_were_begun_ahead_run_in_order_and_are_not_taken_back() {
+    let (engine, runner) = engine(2, usize::MAX);
+    let mut workers = runner.take();
+    let (mut one, mut two) = (workers.pop().unwrap(), workers.pop().unwrap());
+    warm_up(&engine, &mut one);
+    let jobs: Vec<_> = (0..20).map(|_| submit(&engine)).collect();
+    assert!(runs(&mut one, &jobs[0]));
+    let ahead = one.begin_ahead(3);
+    assert_eq!(ahead, 3);
+    assert!(one.ahead().zip(&jobs[1..]).all(|(ahead, job)| Arc::ptr_eq(ahead, job)));
+    while matches!(two.next_task(), Next::Run) {
+        assert!(!jobs[..4].iter().any(|job| Arc::ptr_eq(job, two.job().unwrap())));
+        two.finish(Outcome::Done);
+    }
+    engine.check().unwrap();
+    one.finish(Outcome::Done);
+    for job in &jobs[1..4] {
+        assert!(runs(&mut one, job));
+        one.finish(Outcome::Done);
+    }
+    while matches!(one.next_task(), Next::Run) {
+        one.finish(Outcome::Done);
+    }
+    assert!(jobs.iter().all(|job| job.header.status() == Status::Finished));
+    engine.check().unwrap();
+    engine.close();
+}
+
+#[test]
+fn tasks_that_fall_back_are_run_by_those_who_are_idle() {
+    let (engine, runner) = engine(2, usize::MAX);
+    let mut workers = runner.take();
+    let (mut one, mut two) = (workers.pop().unwrap(), workers.pop().unwrap());
+    warm_up(&engine, &mut one);
+    let jobs: Vec<_> = (0..9).map(|_| submit(&engine)).collect();
+    assert!(runs(&mut one, &jobs[0]));
+    let ahead = one.begin_ahead(usize::MAX);
+    assert!(ahead > 1);
+    one.fall_back(1);
+    assert_eq!(one.ahead().count(), 1);
+    // It is woken for what was taken back for it.
+    for _ in &jobs {
+        while matches!(two.next_task(), Next::Run) {
+            two.finish(Outcome::Done);
+        }
+    }
+    let left = jobs.iter().filter(|job| job.header.status() == Status::Pending).count();
+    assert_eq!(left, 2, "the one that runs, and the one ahead");
+    one.finish(Outcome::Done);
+    assert!(runs(&mut one, &jobs[1]));
+    one.finish(Outcome::Done);
+    assert!(matches!(one.next_task(), Next::Sleep(_)));
+    engine.check().unwrap();
+    engine.close();
+}
+
+#[test]
+fn a_cancelled_claim_is_not_begun_ahead_and_an_urgent_task_comes_before_more() {
+    let (engine, runner) = engine(1, 1);
+    let mut worker = runner.take().pop().unwrap();
+    warm_up(&engine, &mut worker);
+    let jobs: Vec<_> = (0..6).map(|_| submit(&engine)).collect();
+    assert!(runs(&mut worker, &jobs[0]));
+    engine.cancel(&jobs[1]);
+    assert_eq!(worker.begin_ahead(1), 1);
+    assert!(worker.ahead().all(|ahead| Arc::ptr_eq(ahead, &jobs[2])));
+    let urgent = Task::new();
+    let priority = Some(azolla_core::Priority::from(9));
+    engine.submit(Submission { priority, ..Submission::new(Arc::clone(&urgent), 1) });
+    assert_eq!(worker.begin_ahead(9), 1, "the urgent one comes first");
+    worker.finish(Outcome::Done);
+    for job in [&jobs[2], &urgent, &jobs[3]] {
+        assert!(runs(&mut worker, job));
+        worker.finish(Outcome::Done);
+    }
+    engine.check().unwrap();
+    engine.close();
+}
+
+#[test]
+fn the_next_task_of_a_chain_does_not_pass_those_that_were_begun_ahead() {
+    let (engine, runner) = engine(1, 1);
+    let mut worker = runner.take().pop().unwrap();
+    warm_up(&engine, &mut worker);
+    let jobs: Vec<_> = (0..12).map(|_| submit(&engine)).collect();
+    assert!(runs(&mut worker, &jobs[0]));
+    let dependent = Task::new();
+    let inputs = watch_all(&[Arc::clone(&jobs[0])]);
+    engine.submit(Submission { inputs, ..Submission::new(Arc::clone(&dependent), 1) });
+    assert_eq!(worker.begin_ahead(2), 2);
+    worker.finish(Outcome::Done);
+    for job in &jobs[1..3] {
+        assert!(runs(&mut worker, job));
+        worker.finish(Outcome::Done);
+    }
+    while matches!(worker.next_task(), Next::Run) {
+        worker.finish(Outcome::Done);
+    }
+    assert_eq!(dependent.header.status(), Status::Finished);
+    engine.check().unwrap();
+    engine.close();
+}
+
+#[test]
+fn a_worker_that_ends_leaves_what_it_has_begun_ahead_to_others() {
+    let (engine, runner) = engine(1, 2);
+    let mut worker = runner.take().pop().unwrap();
+    warm_up(&engine, &mut worker);
+    let jobs: Vec<_> = (0..4).map(|_| submit(&engine)).collect();
+    assert!(runs(&mut worker, &jobs[0]));
+    assert!(worker.begin_ahead(9) > 0);
+    drop(worker);
+    assert_eq!(jobs[0].header.status(), Status::Failed);
+    let mut other = runner.take().pop().unwrap();
+    for job in &jobs[1..] {
+        assert!(runs(&mut other, job));
+        other.finish(Outcome::Done);
+    }
+    engine.check().unwrap();
+    engine.close();
+}

@@ -53,11 +53,10 @@ pub(crate) fn own<R>(f: impl FnOnce(&mut Worker<PyJob>) -> R) -> PyResult<R> {
 
 /// Drops the tasks of which this thread's worker has let go: their finalizers run here, between two tasks.
 pub(crate) fn drop_gone() -> PyResult<()> {
-    own(Worker::put_by)?;
     while let Some(gone) = own(|worker| worker.next_gone())? {
         drop(gone);
     }
-    own(Worker::take_up).map(drop)
+    Ok(())
 }
 
 /// Calls `f` with the worker whose task runs on this thread, or with `None` outside tasks.

@@ -168,11 +168,10 @@ pub(super) fn work_off() -> Option<Sleeper<dyn Task>> {
 /// Drops the tasks of which this thread's worker has let go. Returns false if the worker has stepped aside meanwhile.
 #[cold]
 fn drop_gone() -> bool {
-    with_own(Worker::put_by);
     while let Some(gone) = with_own(Worker::next_gone).flatten() {
         drop(gone);
     }
-    with_own(Worker::take_up) == Some(true)
+    with_own(|worker| !worker.has_stepped_aside()) == Some(true)
 }
 
 /// Calls `f`, which is about to wait, with the worker whose task runs on this thread, or with `None` outside

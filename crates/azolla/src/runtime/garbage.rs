@@ -229,23 +229,18 @@ impl<J: Job + ?Sized> Worker<J> {
         !self.hand.gone.is_empty() || !self.hand.garbage.is_empty()
     }
 
-    /// Begins to drop what has gone, between two tasks. The next task is put by until [`take_up`](Self::take_up), so
-    /// that a destructor that waits does not hold it up.
-    pub fn put_by(&mut self) {
-        self.hand.put_by = self.hand.current.take();
-    }
-
-    /// Goes on with the next task. Returns false if the worker has stepped aside meanwhile: another one runs the task.
-    pub fn take_up(&mut self) -> bool {
-        self.hand.current = self.hand.put_by.take();
-        self.note_begun();
-        !self.hand.retired
-    }
-
-    /// Takes out one of the tasks that are to be dropped when the worker is not borrowed.
+    /// Takes out one of the tasks that are to be dropped when the worker is not borrowed. Until it
+    /// has returned `None`, no task is current, so that a destructor that waits does not hold up the next task. That is the
+    /// current one then, unless the worker has [stepped aside](Self::step_aside) meanwhile.
     pub fn next_gone(&mut self) -> Option<Gone<J>> {
         let claim = self.hand.gone.pop().map(|job| (job, false));
-        let (job, whole) = claim.or_else(|| Some((self.hand.garbage.pop()?, true)))?;
+        let Some((job, whole)) = claim.or_else(|| Some((self.hand.garbage.pop()?, true))) else {
+            if std::mem::take(&mut self.hand.drops) {
+                self.note_begun();
+            }
+            return None;
+        };
+        self.hand.drops = true;
         let is_told = whole && job.header().failed_unseen();
         let engine = is_told.then(|| Arc::clone(self.engine()));
         Some(Gone { job: Some(job), whole, engine })

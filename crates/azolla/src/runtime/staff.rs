@@ -80,14 +80,19 @@ impl<J: Job + ?Sized> Worker<J> {
         Ok(())
     }
 
+    /// Returns true if the worker has [stepped aside](Self::step_aside): another one runs its next task.
+    #[must_use]
+    pub fn has_stepped_aside(&self) -> bool {
+        self.hand.retired
+    }
+
     fn leave(&mut self) {
         let took = self.hand.took();
         self.engine.with_hand(&mut self.hand, false, |locked, hand| {
             hand.tell(locked, self.id, took);
             // The engine may have handed over the next task just now. It has not begun, so another worker runs it.
             let next = |hand: &mut Hand<J>| {
-                let next = hand.put_by.take().or_else(|| hand.current.take());
-                next.or_else(|| hand.ahead.pop_front().map(Current::from))
+                hand.current.take().or_else(|| hand.ahead.pop_front().map(Current::from))
             };
             while let Some(current) = next(hand) {
                 hand.gone.push(current.job);

@@ -32,8 +32,8 @@ pub(super) struct Hand<J: ?Sized> {
     /// The tasks that were begun before their turn (see `ahead.rs`).
     pub(super) ahead: VecDeque<Run<J>>,
     pub(super) current: Option<Current<J>>,
-    /// The next task, while its thread drops what has gone (see `garbage.rs`).
-    pub(super) put_by: Option<Current<J>>,
+    /// The thread drops what has gone (see `garbage.rs`). `current`, if there is one, has not begun.
+    pub(super) drops: bool,
     /// The tasks that wait below the current one on this stack, the lowest first, each with the
     /// nanoseconds that it had held the slot.
     pub(super) below: Vec<(Current<J>, u64)>,
@@ -70,7 +70,7 @@ pub(super) struct Current<J: ?Sized> {
 /// What a worker does next.
 pub enum Next<J: Job + ?Sized> {
     /// Run the current task, then call [`finish`](Worker::finish). If there is something that
-    /// [has gone](Worker::has_gone), drop that first, between [`put_by`](Worker::put_by) and [`take_up`](Worker::take_up).
+    /// [has gone](Worker::has_gone), drop that first.
     Run,
     /// There is nothing to do for now: sleep, then ask again.
     Sleep(Sleeper<J>),
@@ -89,7 +89,7 @@ impl<J: Job + ?Sized> Worker<J> {
             claims: VecDeque::new(),
             ahead: VecDeque::new(),
             current: None,
-            put_by: None,
+            drops: false,
             below: Vec::new(),
             finished: Vec::new(),
             tell_now: false,
@@ -125,13 +125,13 @@ impl<J: Job + ?Sized> Worker<J> {
     /// The task that the worker runs.
     #[must_use]
     pub fn current(&self) -> Option<TaskId> {
-        self.hand.current.as_ref().map(|current| current.task)
+        self.hand.current.as_ref().filter(|_| !self.hand.drops).map(|current| current.task)
     }
 
     /// The job of the task that the worker runs.
     #[must_use]
     pub fn job(&self) -> Option<&Arc<J>> {
-        self.hand.current.as_ref().map(|current| &current.job)
+        self.hand.current.as_ref().filter(|_| !self.hand.drops).map(|current| &current.job)
     }
 
     /// Finds out what to do next, and begins a task if there is one.

@@ -290,3 +290,26 @@ class Opaque:
         raise AssertionError("a dashboard runs no code of the user's")
 
     nbytes = property(__sizeof__)
+
+
+def test_only_what_listens_makes_it_record(client: Client, reader: Reader) -> None:
+    """A program that asks now and then sees counts, and no runs or errors. One that listens sees kept errors too."""
+
+    def seen() -> tuple[int, list[str]]:
+        errors = [error["key"] for error in reader.json("/json/errors")]
+        return len(reader.json("/json/runs?after=0")[0]), errors
+
+    assert seen() == (0, [])
+    failed = client.submit(fail, "before", key="before")
+    wait(failed)
+    assert (seen(), reader.json("/json/overview")["counts"]["failed"]) == ((0, []), 1)
+    connection = http.client.HTTPConnection(reader.host, timeout=60)
+    try:
+        connection.request("GET", "/events")
+        listening = connection.getresponse()
+        assert listening.readline().startswith(b"data: ")
+        later = client.submit(fail, "while", key="while")
+        wait(later)
+        eventually(lambda: seen() == (1, ["before", "while"]))
+    finally:
+        connection.close()

@@ -62,10 +62,10 @@ def default_client(c: Client | None = None) -> Client:
 
 
 def get_worker() -> Worker:
-    """Returns the worker that runs the task in which this is called.
+    """Returns the worker that runs the task in which this is called, or for which `Client.run` or a plugin is called.
 
     Raises:
-        ValueError: This is not called in a task.
+        ValueError: This is called elsewhere.
 
     >>> client.submit(lambda: get_worker().name, pure=False).result()
     0

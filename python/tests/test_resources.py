@@ -76,19 +76,24 @@ def test_a_coroutine_task_knows_the_worker_that_it_began_on(two):
     assert two.submit(where, workers=0, pure=False).result(PATIENCE) == 0
 
 
-def test_no_more_run_at_once_than_there_are_resources_for():
+@pytest.mark.parametrize("each, at_once", [(1, 2), (1.5, 1), (0.5, 4)])
+def test_no_more_run_at_once_than_there_are_resources_for(gate, each, at_once):
     most = Most()
 
     def work(_):
         with most:
-            threading.Event().wait(0.002)
+            gate.hold()
 
-    with Client(processes=False, threads_per_worker=4, resources={"GPU": 2}, dashboard_address=None) as client:
-        client.gather(client.map(work, range(40), resources={"GPU": 1}, pure=False))
-        assert most.most <= 2
-        most.most = 0
-        client.gather(client.map(work, range(10), resources={"GPU": 1.5}, pure=False))
-        assert most.most == 1
+    with Client(processes=False, threads_per_worker=5, resources={"GPU": 2}, dashboard_address=None) as client:
+        held = client.map(work, range(40), resources={"GPU": each}, pure=False)
+        gate.entered(at_once)
+        # A task without a need runs beside them: there are slots, and still no more of these begin.
+        client.submit(name, pure=False).result(PATIENCE)
+        counts = client.counters()
+        assert (counts["running"], counts["ready"]) == (at_once, 40 - at_once)
+        gate.open()
+        client.gather(held)
+    assert most.most == at_once
 
 
 def test_other_workers_run_what_only_wishes_for_one_that_is_busy(two):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from azolla import Client, get_client, rejoin, secede
-from conftest import PATIENCE, Gate
+from conftest import PATIENCE, Gate, eventually
 
 
 def inc(x: int) -> int:
@@ -47,8 +47,7 @@ def test_rejoin_waits_for_a_slot_and_comes_before_queued_tasks(one_slot: Client)
     queued = one_slot.map(order.append, ["queued"] * 3, priority=100, pure=False)
     assert rejoining.wait(PATIENCE)
     # The rejoin is a wait: nothing tells from outside that it has begun but the count.
-    while one_slot.counters()["parked"] == 0:
-        threading.Event().wait(0.001)
+    eventually(lambda: one_slot.counters()["parked"])
     gate.open()
     one_slot.gather([future, busy, *queued])
     assert order.index("held") < order.index("parent")

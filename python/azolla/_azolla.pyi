@@ -37,6 +37,7 @@ __all__ = [
     "Worker",
     "actor_state",
     "after_fork",
+    "awaits",
     "before_collection",
     "coroutines_run_here",
     "in_plain_task",
@@ -727,6 +728,14 @@ class Running:
     def failed(self, error: BaseException) -> None:
         """Ends the task with this exception, or queues it again for a retry."""
 
+    def awaits(self, futures: Any) -> None:
+        """Tells the engine that the task cannot go on before all these futures have ended. An empty list says that it goes
+        on.
+
+        Raises:
+            WaitCycleError: It would wait for itself.
+        """
+
     def on_end(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
         """Calls `loop.call_soon_threadsafe(callback)` when the task ends or is cancelled."""
 
@@ -763,6 +772,14 @@ def secede() -> bool | None:
 
 def rejoin() -> bool:
     """Waits for a slot for the task on this thread. Returns False outside tasks."""
+
+def awaits(futures: Any) -> None:
+    """Tells the engine that the task on this thread, which has seceded, cannot go on before all these futures have ended.
+    An empty list says that it goes on.
+
+    Raises:
+        WaitCycleError: It would wait for itself.
+    """
 
 def in_plain_task() -> bool:
     """Returns true on the thread of a plain task."""

@@ -10,6 +10,7 @@ use crate::ensure::ensure;
 use crate::few::Few;
 use crate::growth::{Branch, BranchId};
 use crate::id::{Priority, TaskId, WorkerId};
+use crate::on::awaits::may_await;
 use crate::scheduler::Scheduler;
 use crate::task::{State, Task, Want};
 use crate::todo::Todo;
@@ -197,6 +198,7 @@ impl<P: Clone> Scheduler<P> {
             }
             State::Ready | State::Detached | State::Suspended => {}
         }
+        ensure!(may_await(task.state) || !self.awaits.contains_key(&id), "{id:?} awaits others");
         Ok(())
     }
 
@@ -365,12 +367,14 @@ impl<P: Clone> Scheduler<P> {
                 }
                 waits
             }
-            State::Detached => self.call_before(id).into_iter().collect(),
+            state if may_await(state) => {
+                let before = if state == State::Detached { self.call_before(id) } else { None };
+                let awaited = self.awaits.get(&id).map_or(&[][..], |wait| &wait.tasks);
+                before.into_iter().chain(awaited.iter().copied()).collect()
+            }
             State::Parked { worker } => {
-                match self.workers.get(worker).and_then(|worker| worker.wait_of(id)) {
-                    Some(wait) if wait.all => wait.tasks.to_vec(),
-                    _ => Vec::new(),
-                }
+                let wait = self.workers.get(worker).and_then(|worker| worker.wait_of(id));
+                wait.filter(|wait| wait.all).map_or_else(Vec::new, |wait| wait.tasks.to_vec())
             }
             _ => Vec::new(),
         }

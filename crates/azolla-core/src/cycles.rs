@@ -2,6 +2,7 @@
 
 use crate::event::Wait;
 use crate::id::TaskId;
+use crate::on::awaits::may_await;
 use crate::scheduler::Scheduler;
 use crate::task::{State, Task};
 use alloc::vec;
@@ -63,7 +64,11 @@ impl<P: Clone> Scheduler<P> {
                 return inputs.iter().chain(self.call_before(id)).collect();
             }
             // A detached call goes on only while no other call of its actor runs.
-            Some((State::Detached, _)) => return self.call_before(id).into_iter().collect(),
+            Some((state, _)) if may_await(state) => {
+                let awaited = self.awaits.get(&id).into_iter().flat_map(|wait| self.needs(wait));
+                let before = if state == State::Detached { self.call_before(id) } else { None };
+                return before.into_iter().chain(awaited).collect();
+            }
             Some((State::Parked { worker }, _)) => {
                 self.workers.get(worker).and_then(|worker| worker.wait_of(id))
             }
@@ -117,7 +122,9 @@ impl<P: Clone> Scheduler<P> {
             left = fewer;
             reached.extend(task.dependents.iter().filter(is_waiting));
             if task.rare.is_awaited() {
-                for (waiter, other) in self.workers.iter().flat_map(|(_, worker)| worker.waits()) {
+                let on_workers = self.workers.iter().flat_map(|(_, worker)| worker.waits());
+                let others = self.awaits.iter().map(|(waiter, wait)| (Some(*waiter), wait));
+                for (waiter, other) in on_workers.chain(others) {
                     let Some(fewer) = left.checked_sub(other.tasks.len()) else { return false };
                     left = fewer;
                     if other.all && other.tasks.contains(&id) {

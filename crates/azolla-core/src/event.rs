@@ -60,6 +60,14 @@ pub enum Event<P> {
         /// Which task.
         task: TaskId,
     },
+    /// A detached or seceded task awaits others, or awaits them no longer (an empty wait). May be answered by `Refused`.
+    /// A task in any other state is left alone.
+    Await {
+        /// Which task.
+        task: TaskId,
+        /// What it awaits.
+        wait: Wait,
+    },
     /// A task that ended its turn as [`Outcome::Suspended`] can go on. It is queued again. A task
     /// in any other state stays there.
     Wake {

@@ -57,7 +57,12 @@ impl<P: Clone> Scheduler<P> {
                 }
             }
             State::Claimed { .. } => self.totals.claimed -= 1,
-            State::Detached | State::Suspended => self.totals.detached -= 1,
+            State::Detached => {
+                self.totals.detached -= 1;
+                self.awaits.remove(&id);
+            }
+            State::Suspended => self.totals.detached -= 1,
+            State::Seceded { .. } => drop(self.awaits.remove(&id)),
             // It will not run, so parked tasks may no longer need its inputs.
             State::Waiting { .. } if state.is_settled() => self.waits_changed(),
             _ => {}

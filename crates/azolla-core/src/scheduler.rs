@@ -3,7 +3,7 @@
 use crate::calls::Calls;
 use crate::constraint::Group;
 use crate::effect::Effect;
-use crate::event::Event;
+use crate::event::{Event, Wait};
 use crate::growth::Growth;
 use crate::holds::Workerless;
 use crate::id::TaskId;
@@ -18,6 +18,8 @@ use crate::waits::Waits;
 use crate::workers::Workers;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
 
 /// Decides which task runs when and where. `P` is what the driver needs to run a task: the
 /// scheduler keeps it, clones it into effects, and never looks inside.
@@ -33,6 +35,8 @@ pub struct Scheduler<P> {
     pub(crate) kinds: Kinds,
     pub(crate) growth: Growth,
     pub(crate) calls: Calls,
+    /// What tasks without a slot await, by the task.
+    pub(crate) awaits: HashMap<TaskId, Wait, FxBuildHasher>,
     /// What is left to do for events that were handled already (see `todo.rs`).
     pub(crate) todo: VecDeque<Todo<P>>,
     /// Failed tasks to run again. They wait until `todo` is empty, so that no old news reaches
@@ -77,6 +81,7 @@ impl<P: Clone> Scheduler<P> {
             kinds: Kinds::new(),
             growth: Growth::new(),
             calls: Calls::default(),
+            awaits: HashMap::default(),
             todo: VecDeque::new(),
             retries: VecDeque::new(),
             reviving: Reviving::default(),
@@ -115,6 +120,7 @@ impl<P: Clone> Scheduler<P> {
             Event::Unclaim(task) => self.on_unclaim(task, effects),
             Event::Begun { worker, task } => self.on_begun(worker, task),
             Event::Detach { worker, task } => self.on_detach(worker, task),
+            Event::Await { task, wait } => self.on_await(task, wait, effects),
             Event::Wake { task, yields } => self.on_wake(task, yields, effects),
             Event::Park { worker, wait } => self.on_park(worker, wait, effects),
             Event::Nest { worker, wait } => self.on_nest(worker, wait, effects),

@@ -44,6 +44,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(interpreter::raised::before_collection, module)?)?;
     module.add_function(wrap_pyfunction!(session::forked::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::coroutines_run_here, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::awaits, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::in_plain_task, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::secede, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::rejoin, module)?)?;

@@ -1,5 +1,6 @@
 //! A task of the Rust interface: its closure and the place for its result, in one allocation.
 
+use crate::cause::Cause;
 use crate::error::Error;
 use crate::runtime::{Header, Job, Slot, Status, caught};
 use azolla_core::Outcome;
@@ -46,7 +47,7 @@ pub(crate) trait Work<T>: Send + Sized {
 
 /// Why a closure gave no result.
 pub(crate) enum Failure {
-    Error(Arc<dyn std::error::Error + Send + Sync>),
+    Error(Cause),
 }
 
 /// A closure that can be called once.

@@ -1,5 +1,6 @@
 //! The client, through which tasks are submitted.
 
+use crate::cause::Cause;
 use crate::cell::{Cell, Failure, Once, Repeat, Task, Typed, Work};
 use crate::cluster::{Cluster, Membership};
 use crate::counters::Counters;
@@ -680,7 +681,7 @@ impl RetryingBuilder<'_> {
 }
 
 pub(crate) fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Failure {
-    Failure::Error(Arc::from(error.into()))
+    Failure::Error(Cause::new(Arc::from(error.into())))
 }
 
 /// Ends a task that was submitted through a client that has left.

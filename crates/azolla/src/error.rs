@@ -1,5 +1,6 @@
 //! What can go wrong between a task and the thread that wants its result.
 
+use crate::cause::Cause;
 use std::error::Error as StdError;
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ pub enum Error {
         /// The key of the task that returned it.
         key: String,
         /// What it returned.
-        source: Arc<dyn StdError + Send + Sync>,
+        source: Cause,
     },
     /// The task panicked, or a task that it depended on did.
     #[error("task {key} panicked: {message}")]
@@ -112,7 +113,7 @@ impl Error {
     /// Returns the error with its causes, cut where it is longer than a reader can use. What is cut is never
     /// put together.
     pub(crate) fn in_words(&self) -> String {
-        let mut words = Words(String::new());
+        let mut words = Words::default();
         let mut source = StdError::source(self);
         // It fails once the words are cut.
         let mut written = write!(words, "{self}");
@@ -120,26 +121,31 @@ impl Error {
             written = write!(words, "\ncaused by: {cause}");
             source = cause.source();
         }
-        words.0
+        words.text
     }
 }
 
 /// A text that takes no more once it is long enough.
-struct Words(String);
+#[derive(Default)]
+struct Words {
+    text: String,
+    is_cut: bool,
+}
 
 /// The most bytes of an error in words.
 const WORDS: usize = 20_000;
 
 impl Write for Words {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = WORDS.saturating_sub(self.0.len());
+        let room = WORDS.saturating_sub(self.text.len());
         if text.len() <= room {
-            self.0.push_str(text);
+            self.text.push_str(text);
             return Ok(());
         }
-        if room > 0 {
-            self.0.push_str(&text[..text.floor_char_boundary(room)]);
-            self.0.push_str("\n… cut here");
+        if !self.is_cut {
+            self.is_cut = true;
+            self.text.push_str(&text[..text.floor_char_boundary(room)]);
+            self.text.push_str("\n… cut here");
         }
         Err(fmt::Error)
     }
@@ -181,12 +187,26 @@ mod tests {
     #[test]
     fn words_end_where_they_are_cut() {
         let long = Arc::new(Long(AtomicUsize::new(0)));
-        let source: Arc<dyn StdError + Send + Sync> = long.clone();
+        let source = Cause::new(long.clone());
         let text = Error::Failed { key: "moss".into(), source }.in_words();
         assert!(text.starts_with("task moss failed: ä long line") && text.ends_with("… cut here"));
         assert!(text.len() < WORDS + 100 && long.0.load(Ordering::Relaxed) < WORDS);
         let key = "moss".into();
-        let short = Error::Failed { key, source: Arc::new(fmt::Error) }.in_words();
+        let short = Error::Failed { key, source: Cause::new(Arc::new(fmt::Error)) }.in_words();
         assert!(short.contains("\ncaused by: "), "{short}");
+    }
+
+    #[test]
+    fn words_that_are_cut_where_there_is_no_room_left_say_so() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Fills(String, #[source] fmt::Error);
+        let words = |length| {
+            let source = Cause::new(Arc::new(Fills("x".repeat(length), fmt::Error)));
+            Error::Failed { key: "moss".into(), source }.in_words()
+        };
+        let rest = words(0).split("caused by").next().map_or(0, str::len) - 1;
+        let full = words(WORDS - rest);
+        assert!(full.ends_with("x\n… cut here"), "{}", &full[WORDS - 10..]);
     }
 }

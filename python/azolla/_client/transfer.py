@@ -9,7 +9,7 @@ from azolla._azolla import Core, Future
 from azolla._base.arguments import flag
 from azolla._base.time import Timeout
 from azolla._run import awaiting as _await
-from azolla._run.lending import pause, turn
+from azolla._run.lending import turn
 
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
@@ -121,7 +121,7 @@ class Transfer(Core):
         gathering = self._gather_listen(futures, errors, loop, partial(_await.wake, waiter))
         if gathering is not None:
             try:
-                await pause(waiter)
+                await _await.pause_for(waiter, futures)
             finally:
                 gathering.close()
         else:

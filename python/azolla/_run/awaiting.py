@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import os
 import threading
+import types
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextvars import Context, ContextVar
 from functools import partial
@@ -67,6 +68,25 @@ def wake(waiter: "asyncio.Future[None]") -> None:
         waiter.set_result(None)
 
 
+@types.coroutine
+def pause_for(waiter: "asyncio.Future[None]", futures: list[Any]) -> Generator[Any, None, None]:
+    """Awaits `waiter`, which completes once these futures have ended.
+
+    The engine is told that a coroutine task waits for them, so that a circle of waits is an error. It is told only of
+    what the task's own asyncio task awaits. The coroutine task may go on without what another one awaits.
+    """
+    running = current_task()
+    task = asyncio.current_task() if running is not None else None
+    if running is None or task is None or getattr(task.get_coro(), "cr_code", None) is not _drive.__code__:
+        yield from pause(waiter, futures)
+        return
+    running.awaits(futures)
+    try:
+        yield from waiter
+    finally:
+        running.awaits([])
+
+
 def wait_for(future: Future[Any]) -> Generator[Any, None, Any]:
     """Implements `await future`, on the loop that is running."""
     if future.done():
@@ -78,7 +98,7 @@ def wait_for(future: Future[Any]) -> Generator[Any, None, Any]:
         waiter = loop.create_future()
         listening = future._listen(loop, partial(wake, waiter))
         try:
-            yield from pause(waiter)
+            yield from pause_for(waiter, [future])
         finally:
             listening.close()
     return future._now()
@@ -143,7 +163,7 @@ async def ended(future: Future[Any]) -> None:
         waiter = loop.create_future()
         listening = future._listen(loop, partial(wake, waiter))
         try:
-            await pause(waiter)
+            await pause_for(waiter, [future])
         finally:
             listening.close()
 

@@ -60,8 +60,12 @@ def turn() -> Generator[None, Any, None]:
 
 
 @types.coroutine
-def pause(waiter: "asyncio.Future[None]") -> Generator[Any, None, None]:
-    """Awaits `waiter`. On the thread of a plain task the task lends its slot meanwhile."""
+def pause(waiter: "asyncio.Future[None]", futures: Any = ()) -> Generator[Any, None, None]:
+    """Awaits `waiter`. On the thread of a plain task the task lends its slot meanwhile.
+
+    Where `waiter` completes once these futures have ended, and nothing else runs on the loop, the engine is told that the
+    task waits for them.
+    """
     if not _azolla.in_plain_task():
         yield from waiter
         return
@@ -70,9 +74,14 @@ def pause(waiter: "asyncio.Future[None]") -> Generator[Any, None, None]:
     if lending is None:
         lending = _loops[loop] = _Lending()
     lending.begin()
+    told = bool(futures) and len(asyncio.all_tasks(loop)) == 1
     try:
+        if told:
+            _azolla.awaits(futures)
         yield from waiter
     finally:
+        if told:
+            _azolla.awaits([])
         lending.end()
 
 

@@ -1,6 +1,7 @@
 //! The scheduler under test: a world of fake workers, seeded random runs in it, and a test for
 //! every bug that was found.
 
+mod awaiting;
 mod calls;
 mod constraints;
 mod order;

@@ -57,6 +57,8 @@ const MUST_HAPPEN: &[&str] = &[
     "a dozing worker left",
     "a cycle was refused",
     "a cycle was refused to a nested wait",
+    "a cycle was refused to async work",
+    "async work awaited others",
     "a failure was inherited",
     "a failure was taken back for another attempt",
     "a key was found again",
@@ -254,7 +256,14 @@ impl Run {
             85..88 => self.disturb(),
             88..92 if !self.world.detached.is_empty() => {
                 let at = self.random.below(self.world.detached.len());
-                self.world.finish_detached(at);
+                if self.random.chance(self.waits) {
+                    let tasks =
+                        (0..self.random.below(3)).filter_map(|_| self.random.pick(&self.held));
+                    let tasks = tasks.map(|cell| self.world.id(cell)).collect();
+                    self.world.awaits(at, tasks);
+                } else {
+                    self.world.finish_detached(at);
+                }
             }
             90 => self.world.event(Event::Rouse),
             91 => self.world.while_passes(),

@@ -752,6 +752,23 @@ impl World {
         self.detached.push(task);
     }
 
+    /// A detached task awaits these tasks. Returns false if that was refused as a cycle.
+    pub(super) fn awaits(&mut self, at: usize, mut tasks: Vec<TaskId>) -> bool {
+        tasks.retain(|task| !self.is_settled(*task));
+        let wait = Wait { tasks: Arc::new(tasks), all: true };
+        let task = self.detached[at];
+        self.event(Event::Await { task, wait: wait.clone() });
+        if let Some(Refusal::Cycle(path)) = self.refusal() {
+            assert_eq!(path[0], task, "a cycle begins with who asks");
+            self.note("a cycle was refused to async work");
+            return false;
+        }
+        if !wait.tasks.is_empty() {
+            self.note("async work awaited others");
+        }
+        true
+    }
+
     pub(super) fn finish_detached(&mut self, at: usize) {
         let task = self.detached.swap_remove(at);
         let cell = self.by_id[&task];

@@ -1,6 +1,7 @@
 //! What Python asks about the task on the calling thread: its client and its key. And what lets that task go on without
 //! a slot.
 
+use crate::future::gather::{Errors, jobs};
 use crate::future::running::Running;
 use crate::future::wait::exception;
 use crate::session::owner::cluster_here;
@@ -23,6 +24,16 @@ pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
     py.detach(|| with_worker(|worker| worker.map(Worker::rejoin)))
         .map_or(Ok(false), |result| result.map(|()| true))
         .map_err(|error| exception(py, error.never_interrupted()))
+}
+
+#[doc = stub!(awaits)]
+#[pyfunction]
+pub(crate) fn awaits(futures: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Some((_, job)) = current_task() else { return Ok(()) };
+    let Some(cluster) = cluster_here() else { return Ok(()) };
+    let awaited = jobs(futures, Errors::Skip)?;
+    let told = cluster.engine.awaits(&job, &awaited);
+    told.map_err(|error| exception(futures.py(), error.never_interrupted()))
 }
 
 #[doc = stub!(in_plain_task)]

@@ -1,6 +1,8 @@
 //! A coroutine's task while it runs on the cluster's event loop. The loop reports the task's end here.
 
 use super::callbacks::LoopCallback;
+use super::gather::{Errors, jobs};
+use super::wait::exception;
 use crate::session::shared::Cluster;
 use crate::task::failing::fail;
 use crate::task::job::PyJob;
@@ -131,6 +133,19 @@ impl Running {
         }
         self.let_go(error.py(), &job);
         Ok(())
+    }
+
+    #[doc = stub!(Running.awaits)]
+    fn awaits(&self, futures: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.cluster.is_forked() {
+            return Ok(());
+        }
+        let Some(job) = self.job() else { return Ok(()) };
+        let awaited = jobs(futures, Errors::Skip)?;
+        self.cluster
+            .engine
+            .awaits(&job, &awaited)
+            .map_err(|error| exception(futures.py(), error.never_interrupted()))
     }
 
     #[doc = stub!(Running.on_end)]

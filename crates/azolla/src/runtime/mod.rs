@@ -10,6 +10,7 @@
 
 mod ahead;
 mod attempts;
+mod awaits;
 mod completions;
 mod digest;
 mod engine;

@@ -4,6 +4,7 @@
 //! It hands over what they want under the lock. So no latecomer overtakes a waiter, no waiter is
 //! woken in vain, and a waiter that gives up gives back what it was handed at the last moment.
 
+use super::garbage::dropping;
 use super::header::Status;
 use super::listeners::Listen;
 use super::locked::caught;
@@ -165,8 +166,8 @@ impl<R: Resource> Monitor<R> {
         }
         let served = state.serve();
         drop(state);
-        drop((gift, waiter));
         tell(served);
+        dropping(move || drop((gift, waiter)));
     }
 
     /// Closes the monitor, and calls the listeners of all waiters. Returns the resource.
@@ -185,6 +186,16 @@ impl<R: Resource> Monitor<R> {
     pub(super) fn is_new(&self) -> bool {
         let state = self.state.lock();
         state.given.is_empty() && state.resource.as_ref().is_none_or(R::is_new)
+    }
+}
+
+impl<R: Resource> Drop for Monitor<R> {
+    fn drop(&mut self) {
+        // What goes may hold the last handle on another monitor, and so on.
+        let state = &mut *self.state.lock();
+        let lines = std::mem::take(&mut state.lines);
+        let gone = (state.resource.take(), lines, std::mem::take(&mut state.given));
+        dropping(move || drop(gone));
     }
 }
 

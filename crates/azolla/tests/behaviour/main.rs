@@ -3,6 +3,7 @@
 mod actors;
 mod awaiting;
 mod cancelling;
+mod chains;
 mod clients;
 mod closing;
 mod completing;

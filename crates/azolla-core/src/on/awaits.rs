@@ -1,0 +1,29 @@
+//! A task without a slot awaits others: async work, or a seceded task on its own event loop. It lends nothing, so this is
+//! known for one reason: a circle of tasks that wait for each other may lead through it.
+
+use crate::effect::{Effect, Refusal};
+use crate::event::Wait;
+use crate::id::TaskId;
+use crate::scheduler::Scheduler;
+use crate::task::State;
+use alloc::vec::Vec;
+
+impl<P: Clone> Scheduler<P> {
+    pub(crate) fn on_await(&mut self, id: TaskId, wait: Wait, effects: &mut Vec<Effect<P>>) {
+        self.awaits.remove(&id);
+        if wait.tasks.is_empty() || !self.tasks.get(id).is_some_and(|task| may_await(task.state)) {
+            return;
+        }
+        if let Some(path) = self.cycle(id, &wait) {
+            effects.push(Effect::Refused(Refusal::Cycle(path)));
+            return;
+        }
+        self.note_awaited(&wait);
+        self.awaits.insert(id, wait);
+    }
+}
+
+/// Returns whether a task in this state may be known to await others.
+pub(crate) fn may_await(state: State) -> bool {
+    matches!(state, State::Detached | State::Seceded { .. })
+}

@@ -20,6 +20,7 @@ from azolla._base.annotations import annotate, get_annotations, span
 from azolla._base.errors import (
     ActorLostError,
     AzollaError,
+    CancelledByCloseError,
     CancelledError,
     ClosedClientError,
     EngineError,
@@ -70,6 +71,7 @@ __all__ = [
     "AsyncClient",
     "AzollaError",
     "BaseActorFuture",
+    "CancelledByCloseError",
     "CancelledError",
     "Client",
     "ClientExecutor",
@@ -118,6 +120,7 @@ __all__ = [
 for _public in (
     ActorLostError,
     AzollaError,
+    CancelledByCloseError,
     ClosedClientError,
     EngineError,
     FutureCancelledError,

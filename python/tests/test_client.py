@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import threading
 import time
-import weakref
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from azolla import CancelledError, Client, Future, LocalCluster, get_client, wait
+from azolla import Client, get_client
 from conftest import Gate, eventually
 
 
@@ -61,17 +57,6 @@ def test_current_is_each_threads_own(client: Client) -> None:
         thread.join()
         assert seen == [client]
         assert get_client() is hidden
-
-
-def test_one_that_is_dropped_is_closed() -> None:
-    client = Client(processes=False, threads_per_worker=1)
-    future = client.submit(inc, 1)
-    assert future.result() == 2
-    gone = weakref.ref(client)
-    del client
-    eventually(lambda: gone() is None)
-    assert future.result() == 2
-    assert future.client is None
 
 
 def test_one_that_a_task_closes() -> None:
@@ -162,40 +147,3 @@ def test_one_that_is_not_to_be_the_default() -> None:
         Client.current(allow_global=False)
     with client:
         assert Client.current(allow_global=False) is client
-
-
-@pytest.mark.parametrize("guest", [False, True])
-def test_futures_whose_client_was_dropped_say_so(guest: bool, gate: Gate) -> None:
-    with LocalCluster(processes=False, dashboard_address=None) as cluster:
-
-        def begin() -> list[Future[int]]:
-            client = Client(cluster) if guest else Client(processes=False, dashboard_address=None)
-            return client.map(gate.hold, [-1, -2])
-
-        futures = begin()
-        gc.collect()
-        assert [(future.status, future.client) for future in futures] == [("cancelled", None)] * 2
-        with Client(cluster) as other:
-            asks: list[Callable[[], object]] = [
-                futures[0].result,
-                lambda: wait(futures),
-                lambda: other.gather(futures),
-                lambda: asyncio.run(awaited(futures[0])),
-            ]
-            for ask in asks:
-                with pytest.raises(CancelledError, match="client is gone: nothing refers to the Client any more"):
-                    ask()
-        gate.open()
-
-
-async def awaited(future: Future[int]) -> int:
-    return await future
-
-
-def test_futures_of_a_closed_client_do_not_say_that_it_was_dropped(gate: Gate) -> None:
-    with Client(processes=False, dashboard_address=None) as client:
-        future = client.submit(gate.hold, -1)
-        gate.entered()
-    with pytest.raises(CancelledError) as caught:
-        future.result()
-    assert "gone" not in str(caught.value)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from azolla import (
+    CancelledByCloseError,
     CancelledError,
     Client,
     ClosedClientError,
@@ -200,7 +201,7 @@ def test_a_coroutine_is_told_that_its_client_has_left(cluster: LocalCluster, gat
             return outcomes, await theirs
 
     outcomes, result = asyncio.run(main())
-    assert [type(outcome) for outcome in outcomes] == [FutureCancelledError] * 3
+    assert [type(outcome) for outcome in outcomes] == [CancelledByCloseError] * 3
     assert result == 1
 
 

@@ -303,7 +303,7 @@ def test_nothing_stays(client: Client, name: str) -> None:
 
 
 def test_what_has_a_name_stays_without_a_handle(client: Client) -> None:
-    held = [Held()]
+    held = Held()
     Queue("stays").put([held, Queue("stays")])
     Variable("stays").set([held, Variable("stays")])
     Event("stays").set()

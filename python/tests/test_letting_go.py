@@ -118,6 +118,24 @@ def test_dropping_very_many_futures_lets_other_threads_go_on(client: Client, end
     del held
 
 
+LONG_CALLS: dict[str, Callable[[Client, list[Future[Any]]], object]] = {
+    "a pure call": lambda client, futures: client.submit(len, futures),
+    "a call": lambda client, futures: client.submit(len, futures, pure=False),
+    "a cancel": lambda client, futures: client.cancel(futures),
+}
+
+
+@pytest.mark.parametrize("name", LONG_CALLS)
+def test_a_call_with_very_many_futures_lets_other_threads_go_on(client: Client, name: str) -> None:
+    futures = client.map(abs, range(WIDE), pure=False)
+    wait(futures)
+    with counts_turns() as turns:
+        before = turns[0]
+        LONG_CALLS[name](client, futures)
+        taken = turns[0] - before
+    assert taken > 3, f"{taken} turns during {name} with {WIDE} futures"
+
+
 def test_a_task_that_waits_for_its_retry_does_not_run(client: Client) -> None:
     gates = [threading.Event() for _ in range(3)]
     begun = threading.Event()

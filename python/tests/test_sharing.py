@@ -340,9 +340,11 @@ def test_a_variable_gives_each_a_future_of_its_own(client: Client) -> None:
 
 
 def test_objects_come_out_as_they_went_in(client: Client) -> None:
-    queue, value = Queue(), {"any": object()}
+    queue, value = Queue(), object()
     queue.put(value)
     assert queue.get() is value
+    queue.put({"any": value})
+    assert queue.get()["any"] is value
     queue.put([client.submit(abs, -1)])
     assert client.gather(queue.get()) == [1]
 

@@ -5,6 +5,7 @@ from concurrent.futures import CancelledError
 __all__ = [
     "ActorLostError",
     "AzollaError",
+    "CancelledByCloseError",
     "CancelledError",
     "ClosedClientError",
     "EngineError",
@@ -77,3 +78,15 @@ class FutureCancelledError(CancelledError):
 
 class FuturesCancelledError(CancelledError):
     """Some of the awaited futures were cancelled. The message names their keys."""
+
+
+class CancelledByCloseError(FutureCancelledError, FuturesCancelledError, ClosedClientError):
+    """The future was cancelled, and its client is closed. The message says how the client came to be closed.
+
+    >>> import asyncio
+    >>> late = client.submit(asyncio.sleep, 3600)
+    >>> client.close()
+    >>> late.result()
+    Traceback (most recent call last):
+    azolla.CancelledByCloseError: ...: the task was cancelled, and the client is closed
+    """

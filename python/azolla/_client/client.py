@@ -33,7 +33,7 @@ from azolla._base.arguments import flag, positive, whole
 from azolla._base.futures import given_futures, own_futures
 from azolla._base.names import named_by_itself
 from azolla._base.time import Timeout
-from azolla._client import dask_scheduler
+from azolla._client import afterlife, dask_scheduler
 from azolla._client.collections import Collections
 from azolla._client.executor import Executors
 from azolla._client.joining import joined
@@ -158,6 +158,8 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
 
     #: The cluster whose workers run the tasks.
     cluster: LocalCluster
+    #: What lives as long as this client: one that stands in for another keeps what ends that one.
+    _keeps: object = None
 
     # --- The client's life
 
@@ -263,11 +265,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
 
     def __del__(self) -> None:
         if not self._closed:
-            self._forget()
-            self._set_gone()
-            self._close()
-            # The callback thread holds no reference to the client and ends by itself. A finalizer must not wait for it.
-            self._callback_thread.stop(0.0)
+            afterlife.leave(self)
 
     def __dask_tokenize__(self) -> tuple[str, int]:
         # A notebook's function often refers to its client as a global. With this digest its tasks still get pure keys.

@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from azolla import _azolla
 from azolla._azolla import Future
-from azolla._base.errors import FuturesCancelledError
+from azolla._base.errors import CancelledByCloseError, CancelledError, FuturesCancelledError
 from azolla._base.futures import cancelled_words, futures_in, own_futures
 from azolla._base.time import Timeout, seconds
 from azolla._client.client import Client
@@ -194,8 +194,14 @@ def _sorted(futures: list[Future[Any]]) -> DoneAndNotDoneFutures[Any]:
     cancelled = [cancelled_words(future) for future in done if future.cancelled()]
     if cancelled:
         message = f"cancelled: {', '.join(sorted(cancelled))}"
-        if any(future.client is None for future in done):
-            message += "; their client is gone: nothing refers to the Client any more, which closes it"
+        for future in done:
+            try:
+                if future.cancelled():
+                    future._now()
+            except CancelledByCloseError as error:
+                raise CancelledByCloseError(f"{message}; {error}") from None
+            except CancelledError:
+                pass
         raise FuturesCancelledError(message)
     return DoneAndNotDoneFutures(done, set(futures) - done)
 

@@ -217,7 +217,8 @@ class Transfer(Core):
             workers: The names or addresses of workers. All data is at hand on every worker in any case.
             broadcast: Taken as Dask takes it; all data is at hand everywhere.
             direct: Taken as Dask takes it.
-            hash: If true, equal values share a key, made of their digest.
+            hash: If true, equal values share a key, made of their digest, and containers are copied, as a call's arguments
+                are. If false, the data itself is the result.
             timeout: Taken as Dask takes it; nothing is waited for.
             asynchronous: True gives an awaitable; so does an asynchronous client.
 

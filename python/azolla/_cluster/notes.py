@@ -57,13 +57,14 @@ class Metadata(Core):
         Args:
             key: The value's name; or a list of names, each for a dictionary within the one before. A value on the way
                 that is no dictionary is replaced by one.
-            value: Any value.
+            value: Any value. It is kept as it is now: containers are copied, as a call's arguments are.
 
         >>> client.set_metadata(["run", "owner"], "Ada")
         >>> client.get_metadata("run")
         {'owner': 'Ada'}
         """
         *path, last = _path(key)
+        value = self._kept(value)
         at = self.cluster._notes.metadata
         for name in path:
             within = at.setdefault(name, {})
@@ -93,8 +94,7 @@ class Metadata(Core):
                 if default is _MISSING:
                     raise KeyError(name)
                 return answer(self, default)
-        # A copy: the caller's value must not change when the cluster's does.
-        return answer(self, _copied(at))
+        return answer(self, self._given(at))
 
     # --- Events
 
@@ -103,7 +103,7 @@ class Metadata(Core):
 
         Args:
             topic: The topic, or several.
-            msg: The event itself: any object.
+            msg: The event itself: any object. It is kept as it is now: containers are copied.
 
         Raises:
             ClosedClientError: The client is closed.
@@ -113,7 +113,7 @@ class Metadata(Core):
         ['half done']
         """
         self._check_open("log_event")
-        self.cluster._log_event(topic, msg)
+        self.cluster._log_event(topic, self._kept(msg))
         return answer(self, None)
 
     def get_events(self, topic: str | None = None) -> Any:
@@ -127,8 +127,8 @@ class Metadata(Core):
         """
         events = self.cluster._notes.events
         if topic is None:
-            return answer(self, {topic: tuple(logged.copy()) for topic, logged in events.copy().items()})
-        return answer(self, tuple(events[topic].copy()) if topic in events else ())
+            return answer(self, {topic: self._given(tuple(logged.copy())) for topic, logged in events.copy().items()})
+        return answer(self, self._given(tuple(events[topic].copy())) if topic in events else ())
 
     def subscribe_topic(self, topic: str, handler: Callable[[Any], object]) -> None:
         """Calls `handler((time, msg))` for each event of a topic from now on.
@@ -182,7 +182,3 @@ def _path(key: Any) -> list[Any]:
     if not path:
         raise ValueError("a name is needed, or a list of some")
     return path
-
-
-def _copied(value: Any) -> Any:
-    return {name: _copied(item) for name, item in value.copy().items()} if type(value) is dict else value

@@ -5,6 +5,7 @@ the context that submitted it; what was entered there does not count in the task
 """
 
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from azolla._azolla import _Client as Client
 
 #: The default clients, by number, the latest last: `Client.current()` falls back on them. It is a dictionary because
-#: copying one is a single step, which no other thread can interrupt.
-defaults: "dict[int, weakref.ref[Client]]" = {}
+#: copying one is a single step, which no other thread can interrupt. What is there is called, and gives the client, or None
+#: once it is gone.
+defaults: "dict[int, Callable[[], Client | None]]" = {}
 
 #: The clients entered in this context, the latest last, each with the task in which it was entered.
 entered: "ContextVar[tuple[tuple[weakref.ref[Client], object], ...]]" = ContextVar("azolla_clients", default=())
@@ -66,8 +68,8 @@ def current_or_none(allow_global: bool = True) -> "Client | None":
     if client is not None:
         return client
     if allow_global:
-        for reference in reversed(list(defaults.values())):
-            client = reference()
+        for default in reversed(list(defaults.values())):
+            client = default()
             if client is not None and not client._closed:
                 return client
     return None

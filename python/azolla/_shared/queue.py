@@ -13,7 +13,7 @@ class Queue(Shared[QueueCore]):
     """Values on their way, first in, first out. Any number of tasks and threads may put values in and take them out.
 
     A future in the queue keeps its result alive; it comes out as a new future on the same task. Any other object comes
-    out as it went in. A wait in a task takes no slot, and waits are served in their order. With an asynchronous client,
+    out as it went in: its containers are copied then, as a call's arguments are. A wait in a task takes no slot, and waits are served in their order. With an asynchronous client,
     and on a client's own loop, the methods return awaitables.
 
     Args:

@@ -4,7 +4,9 @@ use super::cluster::ClusterCore;
 use crate::future::callbacks::LoopCallback;
 use crate::future::gather::{Errors, Gathering, gather, jobs, raise_first_failure, results};
 use crate::future::handle::Future;
+use crate::future::kept::{given, kept};
 use crate::future::nested::{copied, copied_as_it_is, futures_in};
+use crate::interpreter::gil::Steps;
 use crate::interpreter::memory;
 use crate::interpreter::observed::PyObservations;
 use crate::interpreter::texts::text_bytes;
@@ -62,7 +64,9 @@ impl Core {
         let why = reasons::given(reason, msg)?;
         let shared = self.shared()?;
         shared.check_process()?;
+        let mut steps = Steps::default();
         for future in futures {
+            steps.step(py)?;
             let future = future.get();
             if future.shared().is_ok_and(|of| Arc::ptr_eq(&of.engine, &shared.engine))
                 && let Some(job) = future.live()
@@ -74,12 +78,11 @@ impl Core {
         Ok(())
     }
 
-    /// Records that the client ends because nothing refers to it any more.
-    fn _set_gone(&self, py: Python<'_>) {
-        if let Some(shared) = self.shared.get()
-            && !shared.is_forked()
-        {
-            shared.set_gone(py);
+    /// Has the client live as long as its futures. `afterlife` goes with the last of those made outside tasks, and `in_tasks`
+    /// with the last of those that a guest makes in tasks.
+    fn _leave_behind(&self, afterlife: Option<Py<PyAny>>, in_tasks: Py<PyAny>) {
+        if let Some(shared) = self.shared.get() {
+            shared.leave_behind(afterlife, in_tasks);
         }
     }
 
@@ -215,8 +218,7 @@ impl Core {
         let py = value.py();
         let shared = self.shared()?;
         shared.check_open(py, "scatter")?;
-        // A key that says what is in the value holds for a value that stays so.
-        let value = if hash && key.is_none() { copied_as_it_is(&value)? } else { value };
+        let value = if hash { copied_as_it_is(&value)? } else { value };
         let function = value.get_type().qualname()?.unbind();
         let (name, key) = if let Some(key) = key {
             let named = parse(&key, shared.cluster.number)?;
@@ -301,11 +303,21 @@ impl Core {
         })
     }
 
+    /// Returns a copy of a value, for the cluster to keep.
+    fn _kept<'py>(&self, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(kept(&value, self.shared()?)?.0)
+    }
+
+    /// Returns a copy of a kept value, with futures of this client.
+    fn _given<'py>(&self, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        given(&value, self.shared()?)
+    }
+
     /// Returns the tasks that the cluster keeps, in rows of key, state, the running thread's number and the result.
-    fn _tasks<'py>(&self, py: Python<'py>) -> PyResult<Vec<super::inspect::Row<'py>>> {
+    fn _tasks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let shared = self.shared()?;
         shared.check_process()?;
-        Ok(super::inspect::tasks(py, shared))
+        super::inspect::tasks(py, shared)
     }
 
     /// Returns the age of the cluster, what has happened to the tasks of these keys, and the states of those that are

@@ -1,6 +1,7 @@
 //! The engine's half of `LocalCluster`. This file starts the engine, and ends it.
 
 use crate::runner::threads::Threads;
+use crate::session::gone;
 use crate::session::shared::Cluster;
 use crate::submit::placing::amounts;
 use azolla::runtime::{Engine, Groups};
@@ -89,7 +90,17 @@ impl ClusterCore {
             && !cluster.is_forked()
         {
             let engine = &cluster.engine;
+            gone::set_closed(py, engine.number());
             py.detach(|| engine.close());
+        }
+    }
+
+    /// Records that the cluster ends because nothing refers to the client any more that has made it.
+    fn _set_gone(&self, py: Python<'_>) {
+        if let Some(cluster) = self.cluster.get()
+            && !cluster.is_forked()
+        {
+            gone::set_gone(py, cluster.engine.number());
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a program can see of tasks: their states, where they run, and their results.
 
+use crate::interpreter::gil::Steps;
 use crate::interpreter::observed;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
@@ -7,25 +8,25 @@ use crate::task::key::parse;
 use azolla::runtime::{self, Job, Status, What};
 use azolla_core::{State, TaskView};
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use std::sync::{MutexGuard, PoisonError};
 
-/// A task's key, its state, the number of the thread that runs it, and its result if it has one.
-pub(crate) type Row<'py> =
-    (Bound<'py, PyAny>, &'static str, Option<u32>, Option<Bound<'py, PyAny>>);
-
-/// Returns the tasks that the cluster keeps.
-pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> Vec<Row<'py>> {
+/// Returns the tasks that the cluster keeps, in rows: a task's key, its state, the number of the thread that runs it, and its
+/// result if it has one.
+pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> PyResult<Bound<'py, PyList>> {
     let engine = &shared.engine;
     let tasks = py.detach(|| engine.tasks());
-    let rows = tasks.iter().map(|(job, view)| {
-        let (state, worker) = state(job, view);
+    let (rows, mut steps) = (PyList::empty(py), Steps::default());
+    for (job, view) in tasks {
+        steps.step(py)?;
+        let (state, worker) = state(&job, &view);
         let value = match job.outcome() {
             Some(Ok(value)) if state == "memory" => Some(value.bind(py).clone()),
             _ => None,
         };
-        (job.key(py), state, worker, value)
-    });
-    rows.collect()
+        rows.append((job.key(py), state, worker, value))?;
+    }
+    Ok(rows)
 }
 
 fn state(job: &PyJob, view: &TaskView) -> (&'static str, Option<u32>) {

@@ -28,7 +28,7 @@ pub(super) fn begin_callbacks(
 ) -> PyResult<()> {
     refuse_asyncio(function)?;
     if !shared.has_callbacks.load(Ordering::Relaxed) {
-        let client = shared.client(py)?;
+        let client = shared.callbacks(py)?;
         if !client.is_none() {
             let thread = client.getattr(intern!(py, "_callback_thread"))?;
             thread.call_method0(intern!(py, "start"))?;
@@ -56,7 +56,7 @@ impl Callback {
     pub(super) fn post(&self, py: Python<'_>) {
         let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((function, future)) = call else { return };
-        let posted = self.shared.client(py).and_then(|client| {
+        let posted = self.shared.callbacks(py).and_then(|client| {
             client.call_method1(intern!(py, "_post_callback"), (&function, &future))
         });
         if let Err(error) = posted {

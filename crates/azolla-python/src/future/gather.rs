@@ -84,10 +84,9 @@ pub(crate) fn jobs(futures: &Bound<'_, PyAny>, errors: Errors) -> PyResult<Vec<A
 
 /// Returns the job of a future. One that was released raises, or has none if errors are skipped.
 fn job(future: &Bound<'_, Future>, errors: Errors) -> PyResult<Option<Arc<PyJob>>> {
-    let job = future.get().job(future.py());
-    match job {
-        Err(_) if errors == Errors::Skip && future.get().is_released()? => Ok(None),
-        job => job.map(Some),
+    match errors == Errors::Skip && future.get().is_released()? {
+        true => Ok(None),
+        false => future.get().job(future.py()).map(Some),
     }
 }
 
@@ -134,10 +133,14 @@ pub(crate) fn results<'py>(
     futures: &Bound<'py, PyAny>,
     errors: Errors,
 ) -> PyResult<Bound<'py, PyAny>> {
-    copied(futures, &mut |future: &Bound<'py, Future>| match future.get().value(future.py()) {
-        Ok(value) => Ok(Some(value)),
-        Err(_) if errors == Errors::Skip => Ok(None),
-        Err(error) => Err(error),
+    copied(futures, &mut |future: &Bound<'py, Future>| {
+        if errors == Errors::Skip && future.get().has_no_result()? {
+            return Ok(None);
+        }
+        match future.get().value(future.py()) {
+            Err(_) if errors == Errors::Skip => Ok(None), // a retry has begun, say
+            value => value.map(Some),
+        }
     })
 }
 

@@ -6,7 +6,6 @@ use crate::interpreter::gil::one_more_dropped;
 use crate::interpreter::imports::error;
 use crate::interpreter::raised::is_collecting;
 use crate::interpreter::words::{exception_words, key_words};
-use crate::session::gone::{WHY, is_gone};
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Shared;
 use crate::task::job::{Failure, PyJob};
@@ -115,16 +114,16 @@ impl Future {
                 return reasons::cancelled(py, &job, "this future was cancelled");
             }
             let key = self.key_object(py).map_or_else(|_| String::new(), |key| key_words(&key));
+            if self.shared.as_ref().is_some_and(|shared| shared.has_left()) {
+                let message = format!("{key}: the client is closed, and its futures with it");
+                return error(py, "CancelledByCloseError", &message);
+            }
             error(py, "FutureCancelledError", &format!("{key}: {}", self.why_gone()))
         })
     }
 
     /// Returns what became of a future that has no job.
     fn why_gone(&self) -> &'static str {
-        if let Some(shared) = self.shared.as_ref().filter(|shared| shared.has_left()) {
-            let dropped = shared.is_gone();
-            return if dropped { WHY } else { "the client is closed, and its futures with it" };
-        }
         match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
             Handle::Gone(gone) if gone.status == Some("lost") => {
                 "the client has no task of this key: it is lost, or never was"
@@ -166,6 +165,13 @@ impl Future {
     pub(crate) fn is_released(&self) -> PyResult<bool> {
         self.shared()?.check_process()?;
         Ok(self.live().is_none())
+    }
+
+    /// Returns true if the task has failed or was cancelled, or the future was released. A caller sees the failure by this.
+    /// An error for each of very many futures would take long to make.
+    pub(super) fn has_no_result(&self) -> PyResult<bool> {
+        self.see_failure();
+        Ok(self.is_released()? || matches!(self.last_status(), Some("error" | "cancelled")))
     }
 
     /// Returns true if the client has cancelled this future, and the task goes on for other clients.
@@ -272,11 +278,7 @@ pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, Py
             Err(raise(py, failure))
         }
         (Status::Pending, _) => Err(PyValueError::new_err("this future has not ended")),
-        _ => {
-            let gone = is_gone(py, job.header().engine());
-            let gone = if gone { format!(", and {WHY}") } else { String::new() };
-            Err(reasons::cancelled(py, job, &format!("the task was cancelled{gone}")))
-        }
+        _ => Err(reasons::cancelled(py, job, "the task was cancelled")),
     }
 }
 

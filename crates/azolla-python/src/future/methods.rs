@@ -147,7 +147,7 @@ impl Future {
     #[doc = stub!(Future.client)]
     #[getter]
     fn client<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.shared.as_ref().map(|shared| shared.client(py)).transpose()
+        self.shared.as_ref().map(|shared| shared.client_or_stand_in(py)).transpose()
     }
 
     #[doc = stub!(Future.status)]

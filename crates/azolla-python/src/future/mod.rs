@@ -10,6 +10,7 @@ pub(crate) mod callbacks;
 mod container;
 pub(crate) mod gather;
 pub(crate) mod handle;
+pub(crate) mod kept;
 pub(crate) mod methods;
 pub(crate) mod nested;
 mod plain;

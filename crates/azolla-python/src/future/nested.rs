@@ -7,6 +7,7 @@ use super::callable::{is_bound, is_function, is_partial};
 use super::container::{Change, Kind, Part};
 use super::handle::Future;
 use super::plain::leaf;
+use crate::interpreter::gil::Steps;
 use crate::interpreter::plain::is_plain;
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::ffi;
@@ -33,9 +34,6 @@ enum For {
     /// It copies what a callable holds, at the submit or for a run.
     Callable,
 }
-
-/// How many objects the walk passes between two looks for Ctrl-C.
-const SIGNALS_EVERY: u32 = 4096;
 
 /// Returns a copy of `value`, with its futures replaced by what `by` says.
 pub(crate) fn copied<'py>(
@@ -76,7 +74,7 @@ pub(crate) struct Walk<'a, 'py> {
     /// The containers met, by their places in memory, each with what stands for it.
     met: FxHashMap<usize, (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
     futures: usize,
-    steps: u32,
+    steps: Steps,
 }
 
 /// What becomes of the function of a call.
@@ -123,7 +121,16 @@ enum Met<'py> {
 impl<'a, 'py> Walk<'a, 'py> {
     fn new(by: &'a mut Replace<'_, 'py>, purpose: For) -> Self {
         let (met, refused) = (FxHashMap::default(), Cell::new(false));
-        Self { by, purpose, methods: false, asks: true, refused, met, futures: 0, steps: 0 }
+        Self {
+            by,
+            purpose,
+            methods: false,
+            asks: true,
+            refused,
+            met,
+            futures: 0,
+            steps: Steps::default(),
+        }
     }
 
     /// A walk over the arguments of a call that is submitted.
@@ -224,7 +231,7 @@ impl<'a, 'py> Walk<'a, 'py> {
         if !is_once && let Some((_, known)) = self.met.get(&value.as_ptr().addr()) {
             return Ok(Met::Known(Some(known.clone())));
         }
-        self.step(value.py())?;
+        self.steps.step(value.py())?;
         if let Some(new) = leaf(value, self.purpose != For::Finding)? {
             if !is_once && !new.is(value) {
                 self.met.insert(value.as_ptr().addr(), (value.clone(), new.clone()));
@@ -248,15 +255,6 @@ impl<'a, 'py> Walk<'a, 'py> {
             _ => {}
         }
         Ok(Met::Known(Some(value.clone())))
-    }
-
-    /// Looks for Ctrl-C now and then.
-    fn step(&mut self, py: Python<'py>) -> PyResult<()> {
-        self.steps = self.steps.wrapping_add(1);
-        if self.steps.is_multiple_of(SIGNALS_EVERY) {
-            py.check_signals()?;
-        }
-        Ok(())
     }
 
     fn enter(&mut self, object: &Bound<'py, PyAny>, kind: Kind<'py>) -> PyResult<Met<'py>> {

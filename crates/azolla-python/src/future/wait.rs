@@ -107,7 +107,7 @@ pub(crate) fn next(
 /// The error that ends a wait when the client leaves its cluster.
 pub(crate) fn left() -> PyErr {
     let message = "the client was closed during the wait";
-    Python::try_attach(|py| error(py, "FutureCancelledError", message))
+    Python::try_attach(|py| error(py, "CancelledByCloseError", message))
         .unwrap_or_else(|| PyRuntimeError::new_err(message))
 }
 
@@ -137,7 +137,7 @@ pub(crate) fn exception(py: Python<'_>, wait_error: WaitError<PyErr>) -> PyErr {
             PyTimeoutError::new_err("the time was up before the result was there")
         }
         WaitError::Closed => {
-            error(py, "ClosedClientError", "the client was closed during the wait")
+            error(py, "CancelledByCloseError", "the client was closed during the wait")
         }
         WaitError::NoThread(reason) => PyRuntimeError::new_err(format!(
             "this task cannot wait: no thread could be started to take over its slot ({reason})"

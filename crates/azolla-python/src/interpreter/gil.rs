@@ -3,9 +3,16 @@
 
 use pyo3::prelude::*;
 use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 /// After how many dropped futures a thread lets others run.
 const DROPS: u32 = 256;
+
+/// After how many steps a long loop looks at the time, and for Ctrl-C.
+const STEPS: u32 = 4096;
+
+/// How long a thread keeps the GIL while others wait for it: as long as Python's own loops do by default.
+const TURN: Duration = Duration::from_millis(5);
 
 thread_local! {
     /// How many futures this thread has dropped since it let others run.
@@ -37,5 +44,33 @@ pub(crate) fn one_more_dropped() {
     DROPPED.set(dropped % DROPS);
     if dropped == DROPS {
         let_others_run();
+    }
+}
+
+/// The steps of a long loop on a thread that holds the GIL.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Steps {
+    taken: u32,
+    /// When the thread has let others run. It is not read before the first look, since most loops are short.
+    since: Option<Instant>,
+}
+
+impl Steps {
+    /// Takes a step. Now and then it looks for Ctrl-C, which it raises, and lets other threads run.
+    #[inline]
+    pub(crate) fn step(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.taken = self.taken.wrapping_add(1);
+        if self.taken.is_multiple_of(STEPS) { self.look(py) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn look(&mut self, py: Python<'_>) -> PyResult<()> {
+        py.check_signals()?;
+        if self.since.is_some_and(|since| since.elapsed() >= TURN) {
+            py.detach(|| ());
+            self.since = None;
+        }
+        self.since.get_or_insert_with(Instant::now);
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod forked;
 pub(crate) mod gone;
 mod guest;
 mod interest;
+mod life;
 pub(crate) mod owner;
 pub(crate) mod reasons;
 pub(crate) mod shared;

@@ -1,5 +1,6 @@
 //! The reasons that programs gave when they cancelled tasks. The errors of the cancelled futures say them.
 
+use super::gone;
 use super::shared::Shared;
 use crate::interpreter::imports::error;
 use crate::task::job::PyJob;
@@ -85,11 +86,16 @@ pub(crate) fn why(py: Python<'_>, job: &PyJob) -> Option<Why> {
     reasons.by_job.get(&ptr::from_ref(job).addr()).map(|(_, why)| why.clone())
 }
 
-/// Returns the error of a future on a cancelled job. If the program gave no reason, its text is the key and `otherwise`.
+/// Returns the error of a future on a cancelled job. If the program gave no reason, its text is the key and `otherwise`, and
+/// that the client is closed if it is.
 pub(crate) fn cancelled(py: Python<'_>, job: &PyJob, otherwise: &str) -> PyErr {
     let key = job.key_text(py);
     let Some(Why { reason, msg }) = why(py, job) else {
-        return error(py, "FutureCancelledError", &format!("{key}: {otherwise}"));
+        let message = format!("{key}: {otherwise}");
+        return match gone::why(py, job.header().engine()) {
+            Some(why) => error(py, "CancelledByCloseError", &format!("{message}, and {why}")),
+            None => error(py, "FutureCancelledError", &message),
+        };
     };
     let reason = reason.as_deref().unwrap_or("unknown");
     let mut message = format!("{key} cancelled for reason: {reason}.");

@@ -5,6 +5,7 @@ use super::clients::Clients;
 use super::gone;
 use super::guest::{Guest, Held};
 use super::interest::{Dropped, Waits};
+use super::life::Life;
 use super::{reasons, thread};
 use crate::interpreter::imports::{error, python};
 use crate::interpreter::{forks, memory};
@@ -52,12 +53,11 @@ pub(crate) struct Shared {
     guest: Option<Guest>,
     /// For such a guest: the same client as tasks use it, which never leaves. A task may go on after its
     /// client has left, because another client wants its result. The task's own futures must stay alive.
-    in_tasks: Option<Arc<Shared>>,
+    pub(super) in_tasks: Option<Arc<Shared>>,
     /// The jobs that the client has cancelled for itself alone, and its waits. Tasks and others share them.
     dropped: Arc<Dropped>,
     waits: Arc<Waits>,
-    /// The client ended because nothing referred to it any more.
-    gone: AtomicBool,
+    pub(super) life: Life,
 }
 
 impl Cluster {
@@ -101,7 +101,7 @@ impl Cluster {
             ));
         }
         if self.engine.is_closing() {
-            return Err(closed(py, what));
+            return Err(closed(py, what, self.engine.number()));
         }
         Ok(())
     }
@@ -118,15 +118,20 @@ impl Cluster {
         py: Python<'py>,
         number: u32,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let shared = self.clients().get(number);
+        let shared = self.client(number);
         if let Some(shared) = shared.filter(|shared| !shared.has_left()) {
-            let client = shared.client(py)?;
+            let client = shared.client_or_stand_in(py)?;
             if !client.is_none() {
                 return Ok(client);
             }
         }
         let object = self.object(py)?;
         if object.is_none() { Ok(object) } else { object.call_method0("_client_for_tasks") }
+    }
+
+    /// Returns the client of this number, if it lives.
+    pub(super) fn client(&self, number: u32) -> Option<Arc<Shared>> {
+        self.clients().get(number)
     }
 
     /// Returns the job, counted by one more handle.
@@ -172,7 +177,7 @@ impl Shared {
         let number = clients.next_number();
         let asynchronous = Arc::new(AtomicBool::new(false));
         let (dropped, waits) = (Arc::new(Dropped::default()), Arc::new(Waits::new()));
-        let one = |client, guest, in_tasks| {
+        let one = |client, guest, in_tasks, life| {
             Arc::new(Self {
                 engine: Arc::clone(&cluster.engine),
                 cluster: Arc::clone(cluster),
@@ -184,11 +189,13 @@ impl Shared {
                 in_tasks,
                 dropped: Arc::clone(&dropped),
                 waits: Arc::clone(&waits),
-                gone: AtomicBool::new(false),
+                life,
             })
         };
-        let in_tasks = guest.then(|| one(client.clone_ref(py), None, None));
-        let shared = one(client, guest.then(Guest::new), in_tasks);
+        let another = |life| one(client.clone_ref(py), None, None, life);
+        let twin = another(Life::quiet());
+        let in_tasks = guest.then(|| another(Life::with(&twin, false)));
+        let shared = one(client, guest.then(Guest::new), in_tasks, Life::with(&twin, !guest));
         if clients.add(number, &shared) {
             cluster.has_several.store(true, Ordering::Release);
         }
@@ -218,7 +225,7 @@ impl Shared {
     /// Returns an error if no work may be submitted, or if the client has left.
     pub(crate) fn check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
         self.cluster.check_open(py, what)?;
-        if self.has_left() { Err(closed(py, what)) } else { Ok(()) }
+        if self.has_left() { Err(closed(py, what, self.engine.number())) } else { Ok(()) }
     }
 
     /// Returns the impure task that has exactly this key, if it is kept. The engine knows no key of it.
@@ -252,19 +259,6 @@ impl Shared {
             return Ok(true);
         }
         Ok(self.asynchronous.load(Ordering::Relaxed) && is_loop_running(py)?)
-    }
-
-    /// Records that the client ends because it was dropped.
-    pub(crate) fn set_gone(&self, py: Python<'_>) {
-        self.gone.store(true, Ordering::Relaxed);
-        if self.guest.is_none() {
-            gone::set_gone(py, self.engine.number());
-        }
-    }
-
-    /// Returns true if the client ended because it was dropped.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Relaxed)
     }
 
     /// Returns true if the client was closed while its cluster goes on.
@@ -383,7 +377,7 @@ impl Shared {
     /// Has all futures of this client on the job read cancelled, and ends their waits. The job goes on.
     fn drop_interest(&self, job: &Arc<PyJob>) {
         // In a task `self` is the client as tasks use it. The client itself has counted the futures.
-        let itself = self.cluster.clients().get(self.number);
+        let itself = self.cluster.client(self.number);
         let held = match itself.as_ref().and_then(|itself| itself.guest.as_ref()) {
             Some(guest) => guest.drop_interest(job, &self.dropped),
             None => {
@@ -442,6 +436,7 @@ impl Drop for Shared {
     }
 }
 
-fn closed(py: Python<'_>, what: &str) -> PyErr {
-    error(py, "ClosedClientError", &format!("{what}: the client is closed"))
+fn closed(py: Python<'_>, what: &str, engine: u32) -> PyErr {
+    let why = gone::why(py, engine).unwrap_or("the client is closed");
+    error(py, "ClosedClientError", &format!("{what}: {why}"))
 }

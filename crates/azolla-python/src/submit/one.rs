@@ -23,6 +23,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::Arc;
 
+/// With more inputs than this, the thread submits a task without the GIL.
+const MANY_INPUTS: usize = 4096;
+
 /// Where the keys of one `submit` or `map` come from.
 pub(crate) enum Keys<'a, 'py> {
     /// azolla makes them of the function's name and the call.
@@ -209,7 +212,11 @@ impl<'a, 'py> Common<'a, 'py> {
         }
         let submission = self.task(call, kwargs, &InCommon::default(), named.as_ref())?;
         let job = Arc::clone(&submission.payload);
-        let existing = self.shared.engine.submit(submission);
+        let engine = &self.shared.engine;
+        let existing = match submission.inputs.len() > MANY_INPUTS {
+            true => self.py.detach(|| engine.submit(submission)),
+            false => engine.submit(submission),
+        };
         Future::object(self.py, existing.unwrap_or(job), Arc::clone(self.shared))
     }
 }

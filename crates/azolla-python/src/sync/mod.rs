@@ -39,7 +39,8 @@ fn names(shared: &Shared, own: bool) -> Names {
 
 impl<T> Handle<T> {
     fn new(client: &Bound<'_, Core>, make: impl FnOnce(&Shared) -> PyResult<T>) -> PyResult<Self> {
-        let shared = client.get().shared()?;
+        // An argument of a queued task must not keep that task's own client alive.
+        let shared = client.get().shared()?.quiet();
         shared.check_process()?;
         let object = Arc::new(make(shared)?);
         Ok(Self { shared: Arc::clone(shared), object })

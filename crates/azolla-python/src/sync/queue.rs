@@ -37,7 +37,7 @@ impl QueueCore {
         let turn = self.0.get()?.turn_to_get(1);
         let shared = Arc::clone(self.0.shared());
         Ok(PyTurn::new(self.0.shared(), self.what(), turn, move |py, got| match &got[..] {
-            [stored, ..] => stored.to_python(py, &shared),
+            [stored, ..] => stored.taken(py, &shared),
             [] => Ok(py.None()),
         }))
     }
@@ -84,6 +84,6 @@ impl QueueCore {
 
 fn list(py: Python<'_>, got: Vec<Stored>, shared: &Arc<Shared>) -> PyResult<Py<PyAny>> {
     let values: Vec<_> =
-        got.iter().map(|stored| stored.to_python(py, shared)).collect::<PyResult<_>>()?;
+        got.iter().map(|stored| stored.taken(py, shared)).collect::<PyResult<_>>()?;
     Ok(values.into_pyobject(py)?.unbind())
 }

@@ -1,6 +1,7 @@
 //! What queues and variables hold: an object as it is, or a task, which they keep alive.
 
 use crate::future::handle::Future;
+use crate::future::kept::{given, kept};
 use crate::session::shared::{Cluster, Shared};
 use crate::task::job::PyJob;
 use azolla::runtime::{Job, Status};
@@ -9,7 +10,8 @@ use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
 
 pub(crate) enum Stored {
-    Object(Py<PyAny>),
+    /// A copy of the object that was put in. The flag is true if it holds futures.
+    Object(Py<PyAny>, bool),
     Task(Kept),
 }
 
@@ -22,7 +24,7 @@ pub(crate) struct Kept {
 
 impl Stored {
     /// Stores a future of this cluster as its task. A future of another cluster is an object like any other.
-    pub(crate) fn new(value: Bound<'_, PyAny>, shared: &Shared) -> PyResult<Self> {
+    pub(crate) fn new(value: Bound<'_, PyAny>, shared: &Arc<Shared>) -> PyResult<Self> {
         let own = |future: &&Bound<'_, Future>| {
             let of = future.get().shared();
             of.is_ok_and(|of| Arc::ptr_eq(&of.cluster, &shared.cluster))
@@ -38,26 +40,37 @@ impl Stored {
                     cluster: Arc::clone(&shared.cluster),
                 }))
             }
-            None => Ok(Self::Object(value.unbind())),
+            None => {
+                let (copy, futures) = kept(&value, shared)?;
+                Ok(Self::Object(copy.unbind(), futures))
+            }
         }
     }
 
     /// Shows the collector what goes when this goes.
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
-            Self::Object(object) => visit.call(object),
+            Self::Object(object, _) => visit.call(object),
             Self::Task(kept) if kept.job.header().has_one_future() => kept.job.traverse(visit),
             Self::Task(_) => Ok(()),
         }
     }
 
-    /// Returns the object. For a task, it makes a new future that belongs to the client `shared`.
-    pub(crate) fn to_python(&self, py: Python<'_>, shared: &Arc<Shared>) -> PyResult<Py<PyAny>> {
+    /// Returns the object, which no other caller gets. For a task, it makes a new future that belongs to the client `shared`.
+    pub(crate) fn taken(&self, py: Python<'_>, shared: &Arc<Shared>) -> PyResult<Py<PyAny>> {
         match self {
-            Self::Object(object) => Ok(object.clone_ref(py)),
+            Self::Object(object, false) => Ok(object.clone_ref(py)),
+            _ => self.seen(py, shared),
+        }
+    }
+
+    /// Does what `taken` does where others may get the object too: it is copied.
+    pub(crate) fn seen(&self, py: Python<'_>, shared: &Arc<Shared>) -> PyResult<Py<PyAny>> {
+        match self {
+            Self::Object(object, _) => Ok(given(object.bind(py), shared)?.unbind()),
             Self::Task(Kept { job, cluster }) => {
                 let job = cluster.one_more(Arc::clone(job));
-                Ok(Py::new(py, Future::new(py, job, Arc::clone(shared)))?.into_any())
+                Ok(Py::new(py, Future::new(py, job, shared.for_a_future()))?.into_any())
             }
         }
     }

@@ -4,6 +4,7 @@ use super::{closed, shown};
 use crate::future::callbacks::LoopCallback;
 use crate::future::wait;
 use crate::interpreter::imports::error;
+use crate::session::gone::is_gone;
 use crate::session::shared::Shared;
 use crate::session::thread::with_worker;
 use azolla::runtime::{IsClosed, Listen, Patience, Resource, Turn, WaitError};
@@ -137,6 +138,7 @@ impl PyTurn {
             }
             WaitError::Closed if !self.shared.engine.is_closing() => self.closed(py),
             WaitError::Closed if self.shared.engine.is_broken() => self.closed(py),
+            WaitError::Closed if is_gone(py, self.shared.engine.number()) => self.closed(py),
             WaitError::Closed => {
                 let message = format!("{}: the client was closed during the wait", self.what);
                 error(py, "ClosedClientError", &message)

@@ -37,9 +37,7 @@ impl VariableCore {
         let variable = self.0.get()?;
         let (turn, shared) = (variable.turn_to_get(), Arc::clone(self.0.shared()));
         let what = variable.name().to_owned();
-        Ok(PyTurn::new(self.0.shared(), what, turn, move |py, stored| {
-            stored.to_python(py, &shared)
-        }))
+        Ok(PyTurn::new(self.0.shared(), what, turn, move |py, stored| stored.seen(py, &shared)))
     }
 
     #[doc = stub!(VariableCore.delete)]

@@ -146,6 +146,7 @@ impl<'py> Walk<'_, 'py> {
         }
         self.changeable()?;
         if let Some(key) = (self.future_key)(value) {
+            self.step()?;
             self.out.tag(Tag::Future);
             self.out.digest(key);
             return Ok(());

@@ -11,6 +11,7 @@ use super::FutureKey;
 use super::cache::address;
 use super::hasher::{Tag, Writer};
 use super::known::Known;
+use crate::interpreter::gil::Steps;
 
 /// Why there is no digest.
 #[derive(Debug)]
@@ -61,9 +62,6 @@ const ENVIRONMENT: u64 = 1 << 20;
 /// What of that is so much that the time it takes is looked at.
 const COSTLY: u64 = 1 << 17;
 
-/// How many containers and objects a walk passes between two checks for Ctrl-C.
-const SIGNALS_EVERY: u32 = 4096;
-
 /// A walk over one value. It writes as it goes.
 pub(super) struct Walk<'a, 'py> {
     pub(super) py: Python<'py>,
@@ -80,7 +78,7 @@ pub(super) struct Walk<'a, 'py> {
     in_environment: bool,
     depth: u32,
     budget: u64,
-    steps: u32,
+    steps: Steps,
     met: HashMap<usize, u64, FxBuildHasher>,
     /// Keeps alive the objects whose addresses are in `met`.
     kept: Vec<Bound<'py, PyAny>>,
@@ -123,7 +121,7 @@ impl<'a, 'py> Walk<'a, 'py> {
             abridged: false,
             depth: 0,
             budget: ARGUMENTS,
-            steps: 0,
+            steps: Steps::default(),
             met: HashMap::default(),
             kept: Vec::new(),
             digests: HashMap::default(),
@@ -238,11 +236,12 @@ impl<'a, 'py> Walk<'a, 'py> {
     /// Takes the cost of a container or an object and of its members from the budget.
     pub(super) fn spend_objects(&mut self, members: usize) -> Hashed {
         self.spend(OBJECT * (members as u64 + 1))?;
-        self.steps = self.steps.wrapping_add(1);
-        if self.steps.is_multiple_of(SIGNALS_EVERY) {
-            self.py.check_signals().map_err(Miss::Interrupted)?;
-        }
-        Ok(())
+        self.step()
+    }
+
+    /// Takes a step of a loop that may be long.
+    pub(super) fn step(&mut self) -> Hashed {
+        self.steps.step(self.py).map_err(Miss::Interrupted)
     }
 
     /// Returns true if this same object was met before. It then writes the object's number in the order of meeting.

@@ -6,7 +6,7 @@
 //! Large data lies in the *arena* of the process that made it, which every other process can read.
 //!
 //! Nothing here knows Python: arguments and results are bytes. Deciding stands apart from doing: `claim` and
-//! `ranges` are state machines, `line` and `arena` ask the system.
+//! `ranges` are state machines; `line`, `arena` and `process` ask the system.
 
 #[cfg(all(unix, not(azolla_shuttle)))]
 pub mod arena;
@@ -16,4 +16,6 @@ pub mod frame;
 pub mod line;
 pub mod message;
 mod primitives;
+#[cfg(unix)]
+pub mod process;
 pub mod ranges;

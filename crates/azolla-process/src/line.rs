@@ -1,11 +1,24 @@
 //! A line: two connected sockets, one in the client, one in a worker process.
+//!
+//! Descriptors travel with messages, to lines that take them: the control line of a process takes its arena and its
+//! other lines.
 
 use crate::frame::{FrameError, Frames, append};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use serde::{Deserialize, Serialize};
-use std::io::{self, ErrorKind, Read, Write};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+
+/// How many descriptors may go with one message.
+pub const DESCRIPTORS: usize = 8;
 
 /// One end of a line.
 #[derive(Debug)]
@@ -14,6 +27,8 @@ pub struct Line {
     frames: Frames,
     /// The message that is sent. It stays allocated.
     out: Vec<u8>,
+    /// The descriptors that have come and were not taken, if the line takes any.
+    descriptors: Option<VecDeque<OwnedFd>>,
 }
 
 /// What came over a line.
@@ -47,14 +62,41 @@ impl Line {
         UnixStream::pair().map(|(one, other)| (Self::from(one), Self::from(other)))
     }
 
+    /// The same end, which takes descriptors from now on.
+    #[must_use]
+    pub fn taking_descriptors(self) -> Self {
+        Self { descriptors: Some(VecDeque::new()), ..self }
+    }
+
+    /// The next of the descriptors that came with the messages that were heard.
+    pub fn take_descriptor(&mut self) -> Option<OwnedFd> {
+        self.descriptors.as_mut()?.pop_front()
+    }
+
     /// Sends a message. Returns false if nobody is there to read it.
     ///
     /// # Errors
     /// If the message is too long, or the system cannot send it.
     pub fn send(&mut self, message: &impl Serialize) -> Result<bool, LineError> {
+        self.send_with(message, &[])
+    }
+
+    /// Sends a message and up to [`DESCRIPTORS`] descriptors, to an end that takes them.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_with(
+        &mut self,
+        message: &impl Serialize,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<bool, LineError> {
         self.out.clear();
         append(message, &mut self.out)?;
-        match self.socket.write_all(&self.out) {
+        let sent = match descriptors {
+            [] => Ok(0),
+            some => send_some(&self.socket, &self.out, some),
+        };
+        match sent.and_then(|sent| self.socket.write_all(&self.out[sent..])) {
             Ok(()) => Ok(true),
             Err(error) if is_end(&error) => Ok(false),
             Err(error) => Err(error.into()),
@@ -76,7 +118,11 @@ impl Line {
     /// If what comes is no message, or was cut off.
     pub fn hear<'a, T: Deserialize<'a>>(&'a mut self) -> Result<Heard<T>, LineError> {
         while !self.frames.is_whole()? {
-            let read = self.socket.read(self.frames.space());
+            let space = self.frames.space();
+            let read = match &mut self.descriptors {
+                None => self.socket.read(space),
+                Some(descriptors) => receive(&self.socket, space, descriptors),
+            };
             match read {
                 Ok(0) => return self.ended(),
                 Ok(bytes) => self.frames.filled(bytes),
@@ -95,6 +141,43 @@ impl Line {
     }
 }
 
+/// Sends the beginning of a message, and the descriptors with it. Returns how long the beginning is.
+fn send_some(
+    socket: &UnixStream,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut rights = SendAncillaryBuffer::new(&mut space);
+    if !rights.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "too many descriptors"));
+    }
+    loop {
+        match sendmsg(socket, &[IoSlice::new(bytes)], &mut rights, SendFlags::NOSIGNAL) {
+            Err(Errno::INTR) => {}
+            sent => return Ok(sent?),
+        }
+    }
+}
+
+/// Reads what has come, and appends the descriptors that came with it.
+fn receive(
+    socket: &UnixStream,
+    space: &mut [u8],
+    descriptors: &mut VecDeque<OwnedFd>,
+) -> io::Result<usize> {
+    let mut rights_space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut rights = RecvAncillaryBuffer::new(&mut rights_space);
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let received = recvmsg(socket, &mut [IoSliceMut::new(space)], &mut rights, flags)?;
+    for message in rights.drain() {
+        if let RecvAncillaryMessage::ScmRights(several) = message {
+            descriptors.extend(several);
+        }
+    }
+    Ok(received.bytes)
+}
+
 /// Returns true if the other process is gone.
 fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
@@ -102,7 +185,7 @@ fn is_end(error: &io::Error) -> bool {
 
 impl From<UnixStream> for Line {
     fn from(socket: UnixStream) -> Self {
-        Self { socket, frames: Frames::default(), out: Vec::new() }
+        Self { socket, frames: Frames::default(), out: Vec::new(), descriptors: None }
     }
 }
 

@@ -1,0 +1,150 @@
+//! Real processes: this program starts itself again as a worker process, by the "test" [`child`].
+#![cfg(all(unix, not(azolla_shuttle)))]
+
+use azolla_process::arena::{Arena, Seen};
+use azolla_process::line::{Heard, Line};
+use azolla_process::message::Range;
+use azolla_process::process::{Ended, Process};
+use serde::{Deserialize, Serialize};
+use std::env;
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio, exit};
+use std::time::{Duration, Instant};
+
+const CHILD: &str = "AZOLLA_PROCESS_CHILD";
+
+/// What the child is told.
+#[derive(Serialize, Deserialize)]
+enum Order {
+    /// Answer with the first byte of this range; the arena comes as a descriptor.
+    Read(Range),
+    /// Begin the tasks of this frame that the claim allows, one for each line that comes back.
+    Begin(u32),
+    /// Start a process that inherits everything, and die.
+    Fork,
+    /// End with this code.
+    End(i32),
+}
+
+/// The main function of the child.
+#[test]
+fn child() {
+    if env::var_os(CHILD).is_none() {
+        return;
+    }
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    let mut line = Line::from(stdin).taking_descriptors();
+    let mut arena = None;
+    loop {
+        let order = match line.hear::<Order>().unwrap() {
+            Heard::Message(order) => order,
+            Heard::Nothing => continue,
+            Heard::End => exit(0),
+        };
+        arena = line.take_descriptor().map(|file| Seen::open(file).unwrap()).or(arena);
+        match order {
+            Order::Read(range) => {
+                let byte = arena.as_ref().unwrap().read(range).unwrap()[0];
+                line.send(&byte).unwrap();
+            }
+            Order::Begin(frame) => {
+                let claim = arena.as_ref().unwrap().claim(0);
+                while claim.begin(frame) {
+                    line.send(&0_u8).unwrap();
+                }
+                line.send(&1_u8).unwrap();
+            }
+            Order::Fork => {
+                let mut holds = Command::new("sleep");
+                holds.arg("20").stdin(Stdio::inherit()).stderr(Stdio::null());
+                drop(holds.spawn().unwrap());
+                exit(7);
+            }
+            Order::End(code) => exit(code),
+        }
+    }
+}
+
+fn start() -> (Process, Line) {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["child", "--exact", "--nocapture", "--quiet"]).env(CHILD, "1");
+    Process::start(command.stdout(Stdio::null())).unwrap()
+}
+
+fn ended(process: &mut Process) -> Ended {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    process.wait(Some(deadline)).unwrap().expect("the process goes on")
+}
+
+#[test]
+fn a_process_reads_what_this_one_stores() {
+    let mut arena = Arena::new(0, 1 << 20).unwrap();
+    let (mut process, mut line) = start();
+    for byte in [4, 5] {
+        let range = arena.store(&[byte; 9_000]).unwrap();
+        let file = arena.seen().as_fd();
+        let with: &[_] = if byte == 4 { &[file] } else { &[] };
+        assert!(line.send_with(&Order::Read(range), with).unwrap());
+        assert_eq!(line.hear::<u8>().unwrap(), Heard::Message(byte));
+    }
+    assert_eq!(process.wait(Some(Instant::now())).unwrap(), None, "it goes on");
+    assert!(line.send(&Order::End(3)).unwrap());
+    assert_eq!(ended(&mut process), Ended::Code(3));
+    assert_eq!(Ended::Code(3).to_string(), "ended with code 3");
+    assert_eq!(line.hear::<u8>().unwrap(), Heard::End);
+}
+
+#[test]
+fn what_has_not_begun_is_taken_back_from_another_process() {
+    let arena = Arena::new(0, 1 << 20).unwrap();
+    let (_process, mut line) = start();
+    for _ in 0..200 {
+        let claim = arena.seen().claim(0);
+        let frame = claim.open(50);
+        assert!(line.send_with(&Order::Begin(frame), &[arena.seen().as_fd()]).unwrap());
+        let mut heard = 0;
+        if frame % 2 == 0 {
+            assert_eq!(line.hear::<u8>().unwrap(), Heard::Message(0));
+            heard = 1;
+        }
+        let begun = claim.take_back();
+        while line.hear::<u8>().unwrap() == Heard::Message(0) {
+            heard += 1;
+        }
+        assert_eq!(heard, begun);
+    }
+}
+
+#[test]
+fn a_process_that_is_killed_says_so() {
+    let (mut process, mut line) = start();
+    process.kill().unwrap();
+    assert_eq!(ended(&mut process), Ended::Signal(9));
+    assert_eq!(Ended::Signal(9).to_string(), "was killed by signal 9");
+    assert_eq!(line.hear::<u8>().unwrap(), Heard::End);
+}
+
+#[test]
+fn the_end_of_a_process_is_seen_though_what_it_has_forked_holds_the_line() {
+    let (mut process, mut line) = start();
+    assert!(line.send(&Order::Fork).unwrap());
+    assert_eq!(ended(&mut process), Ended::Code(7));
+    line.set_patience(Some(Duration::from_millis(1))).unwrap();
+    assert_eq!(line.hear::<u8>().unwrap(), Heard::Nothing, "the line has not ended");
+}
+
+#[test]
+fn a_process_ends_when_its_line_does() {
+    let (mut process, line) = start();
+    drop(line);
+    assert_eq!(ended(&mut process), Ended::Code(0));
+}
+
+#[test]
+fn a_process_is_killed_when_it_is_dropped() {
+    let (process, mut line) = start();
+    let id = process.id();
+    drop(process);
+    assert_eq!(line.hear::<u8>().unwrap(), Heard::End);
+    assert!(!std::path::Path::new(&format!("/proc/{id}/stat")).exists());
+}

@@ -9,7 +9,6 @@ use crate::line::Line;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fmt;
 use std::io;
-#[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
@@ -56,7 +55,7 @@ impl Process {
     /// If the system cannot start it.
     pub fn start(command: &mut Command) -> io::Result<(Self, Line)> {
         let (here, there) = Line::pair()?;
-        let child = command.stdin(std::os::fd::OwnedFd::from(there)).spawn()?;
+        let child = command.stdin(OwnedFd::from(there)).spawn()?;
         let process = Self::of(child)?;
         Ok((process, here.taking_descriptors()))
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from azolla import CancelledError, Client, Event, Future, Lock, Queue, Variable, get_client, wait
-from conftest import eventually
+from conftest import PATIENCE, eventually
 
 PROGRAMS: dict[str, Callable[[Client], None]] = {}
 
@@ -385,3 +385,63 @@ def test_a_client_that_is_dropped_leaves_no_thread(use: str) -> None:
         return set(threading.enumerate()) <= before
 
     eventually(all_have_ended)
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("end", ["cancel", "close"])
+def test_a_coroutine_that_waits_and_holds_its_own_future_goes_with_its_end(end: str) -> None:
+    def task() -> Future[Any]:
+        async def waits() -> None:
+            begun.set()
+            await for_ever()
+            print(held)
+
+        begun, held = threading.Event(), Held()
+        held.future = client.submit(waits, pure=False)  # type: ignore[attr-defined]
+        assert begun.wait(PATIENCE)
+        return held.future  # type: ignore[attr-defined, no-any-return]
+
+    client = Client(processes=False, threads_per_worker=1, dashboard_address=None)
+    for _ in range(3):
+        future = task()
+        if end == "cancel":
+            future.cancel()
+        del future
+    if end == "cancel":
+        eventually(none_lives)
+    client.close()
+    eventually(none_lives)
+
+
+@pytest.mark.parametrize("end", ["cancel", "close"])
+def test_a_client_that_its_own_coroutine_holds_goes_with_the_coroutine(end: str) -> None:
+    def task() -> tuple[Future[Any], weakref.ref[Client]]:
+        async def waits() -> None:
+            begun.set()
+            await for_ever()
+            print(client)
+
+        begun = threading.Event()
+        client = Client(processes=False, threads_per_worker=1, dashboard_address=None)
+        future = client.submit(waits, pure=False)
+        assert begun.wait(PATIENCE)
+        return future, weakref.ref(client)
+
+    def is_gone() -> bool:
+        gc.collect()
+        return itself() is None
+
+    future, itself = task()
+    assert not is_gone()
+    if end == "cancel":
+        future.cancel()
+    else:
+        client = itself()
+        assert client is not None
+        client.close()
+        del client
+    del future
+    eventually(is_gone)

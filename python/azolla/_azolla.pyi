@@ -410,8 +410,8 @@ class Core:
         priority: float | None = None,
         fifo_timeout: Any = None,
         allow_other_workers: bool | None = None,
-        actor: bool | None = None,
-        actors: bool | None = None,
+        actor: Literal[False] | None = None,
+        actors: Literal[False] | None = None,
         pure: bool | None = True,
         **kwargs: Any,
     ) -> Future[_R]:
@@ -487,11 +487,29 @@ class Core:
         priority: float | None = None,
         fifo_timeout: Any = None,
         allow_other_workers: bool | None = None,
+        actor: Literal[False] | None = None,
+        actors: Literal[False] | None = None,
+        pure: bool | None = True,
+        **kwargs: Any,
+    ) -> Future[_R]: ...
+    # The result of an actor is a proxy, whose methods give futures.
+    @overload
+    def submit(
+        self,
+        func: Callable[..., Any],
+        *args: Any,
+        key: _Key | None = None,
+        workers: _Workers = None,
+        resources: Mapping[str, float] | None = None,
+        retries: int | None = None,
+        priority: float | None = None,
+        fifo_timeout: Any = None,
+        allow_other_workers: bool | None = None,
         actor: bool | None = None,
         actors: bool | None = None,
         pure: bool | None = True,
         **kwargs: Any,
-    ) -> Future[_R]: ...
+    ) -> Future[Any]: ...
     @overload
     def map(
         self,
@@ -504,8 +522,8 @@ class Core:
         priority: float | None = None,
         allow_other_workers: bool | None = None,
         fifo_timeout: Any = None,
-        actor: bool | None = None,
-        actors: bool | None = None,
+        actor: Literal[False] | None = None,
+        actors: Literal[False] | None = None,
         pure: bool | None = True,
         batch_size: int | None = None,
         **kwargs: Any,
@@ -547,12 +565,30 @@ class Core:
         priority: float | None = None,
         allow_other_workers: bool | None = None,
         fifo_timeout: Any = None,
+        actor: Literal[False] | None = None,
+        actors: Literal[False] | None = None,
+        pure: bool | None = True,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> list[Future[_R]]: ...
+    @overload
+    def map(
+        self,
+        func: Callable[..., Any],
+        *iterables: Iterable[Any],
+        key: str | list[Any] | None = None,
+        workers: _Workers = None,
+        retries: int | None = None,
+        resources: Mapping[str, float] | None = None,
+        priority: float | None = None,
+        allow_other_workers: bool | None = None,
+        fifo_timeout: Any = None,
         actor: bool | None = None,
         actors: bool | None = None,
         pure: bool | None = True,
         batch_size: int | None = None,
         **kwargs: Any,
-    ) -> list[Future[_R]]: ...
+    ) -> list[Future[Any]]: ...
     def counters(self) -> dict[str, int]:
         """Returns how many tasks there are and were, and how many threads.
 

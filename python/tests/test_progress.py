@@ -147,3 +147,11 @@ def test_tasks_print_and_warn(client: Client, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == "one-two\n"
     with pytest.warns(UserWarning, match="nearly full"):
         client.submit(azolla.warn, "nearly full").result()
+
+
+def test_worker_client_is_entered_by_a_plain_with_in_a_coroutine(client: Client) -> None:
+    async def task() -> int:
+        with worker_client() as here:
+            return await here.submit(abs, -1)
+
+    assert client.submit(task).result() == 1

@@ -115,6 +115,24 @@ def handling(client: Client) -> None:
     anything.release()
 
 
+class Words:
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def add(self, word: str) -> int:
+        self.words.append(word)
+        return len(self.words)
+
+
+def acting(client: Client) -> None:
+    future = client.submit(Words, actor=True)
+    assert_type(future, Future[Any])
+    words = future.result()
+    print(words.add("fern").result(), words.words)
+    assert_type(client.map(Words, [], actor=True), list[Future[Any]])
+    assert_type(client.submit(Words, actor=False, pure=False), Future[Words])
+
+
 def completing(client: Client) -> Iterator[float]:
     endings = as_completed(client.map(parse, ["a", "b"]), timeout=60)
     assert_type(endings, as_completed[list[float]])
@@ -159,6 +177,8 @@ async def awaiting() -> bytes:
         assert_type(await client.scatter("a"), Future[str])
         assert_type(await client.scatter([1]), list[Future[int]])
         assert_type(await client.sync(fetch, "a"), bytes)
+        words = await client.submit(Words, actor=True)
+        print(await words.add("moss"))
         await client.cancel(client.map(len, ["a"]))
         await client.run(len, "a")
         async for ended in as_completed([future]):
@@ -185,6 +205,7 @@ def main() -> None:
         gathering(client)
         scattering(client)
         handling(client)
+        acting(client)
         print(sum(completing(client)))
         waiting(client)
         assert_type(client.sync(fetch, "a"), bytes)

@@ -103,7 +103,7 @@ fn what_has_not_begun_is_taken_back_from_another_process() {
         let frame = claim.open(50);
         assert!(line.send_with(&Order::Begin(frame), &[arena.seen().as_fd()]).unwrap());
         let mut heard = 0;
-        if frame % 2 == 0 {
+        if frame.is_multiple_of(2) {
             assert_eq!(line.hear::<u8>().unwrap(), Heard::Message(0));
             heard = 1;
         }

@@ -250,3 +250,19 @@ def test_some_tasks_of_a_graph_are_actors(client: Client) -> None:
         counter = dask.delayed(Counter, pure=False)()
         counts = [dask.delayed(count, pure=False)(n, counter) for n in range(5)]
         assert compute(dask.delayed(total, pure=False)(counter, counts), counter) == 10
+
+
+def test_keys_in_shared_lists_are_looked_at_once(client: Client) -> None:
+    keys: list[Any] = ["a"]
+    for _ in range(60):
+        keys = [keys, keys]
+    results = client.get({"a": (abs, -1)}, keys)
+    assert results[0] is results[1]
+    for _ in range(60):
+        results = results[1]
+    assert results == [1]
+    keys = ["a"]
+    keys.append(keys)
+    results = client.get({"a": (abs, -1)}, keys)
+    assert results[0] == 1
+    assert results[1] is results

@@ -37,6 +37,18 @@ def test_what_is_too_large_is_not_taken_apart(client: Client) -> None:
     assert most < 8 * len(OBJECTS) / 2, "a list of all that is in it was made"
 
 
+def key_of(client: Client, value: Any) -> Any:
+    names = type(names_objects)(names_objects.__code__, {"OBJECTS": value, "__name__": "__main__"})
+    return client.submit(names, 1).key
+
+
+@pytest.mark.parametrize("made", [list, tuple, lambda numbers: {number: number for number in numbers}, bytes])
+def test_what_a_function_names_counts_up_to_a_size(client: Client, made: Any) -> None:
+    little, much = (made(bytes(size)) if made is bytes else made(range(size)) for size in (1_000, 2_000_000))
+    assert key_of(client, little) == key_of(client, little)
+    assert key_of(client, much) != key_of(client, much)
+
+
 def work() -> int:
     """Takes more than the millisecond below which nothing is said."""
     return sum(range(300_000))

@@ -296,6 +296,26 @@ def test_a_name_that_is_no_text_is_another_name(client: Client) -> None:
     assert Event(1).is_set()
 
 
+class Named:
+    """A name that compares itself with its own kind alone."""
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+    def __hash__(self) -> int:
+        return hash(self.x)
+
+    def __eq__(self, other: object) -> bool:
+        return self.x == other.x  # type: ignore[attr-defined, no-any-return]
+
+
+def test_a_name_is_compared_with_no_other_object(client: Client) -> None:
+    Variable(Named(1)).set("one")
+    assert Variable(Named(1)).get(timeout=60) == "one"
+    for made in (Queue, Variable, Lock, Event, Semaphore):
+        assert isinstance(made(name=Named(2)).name, Named)
+
+
 def test_two_clients_do_not_share_names(client: Client) -> None:
     with Client(processes=False, threads_per_worker=1, set_as_default=False) as other:
         Event("go", client=other).set()

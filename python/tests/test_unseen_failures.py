@@ -273,8 +273,17 @@ def test_what_cannot_be_put_into_words_is_logged_all_the_same(client: Client, re
     assert len(records.next()[0]) < 600
 
 
-def test_failures_that_are_too_many_are_counted(records: Records, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "MOST", 3)
+def fail_at_length(number: int) -> None:
+    raise ValueError("x" * 6_000_000)
+
+
+@pytest.mark.parametrize("limit", ["MOST", "MOST_BYTES"])
+def test_failures_that_are_too_many_are_counted(
+    records: Records, gate: Gate, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    if limit == "MOST":
+        monkeypatch.setattr(logs, "MOST", 3)
+    which, logged = (fail, 3) if limit == "MOST" else (fail_at_length, 2)
     emit = records.emit
 
     def hold(record: logging.LogRecord) -> None:
@@ -285,13 +294,13 @@ def test_failures_that_are_too_many_are_counted(records: Records, gate: Gate, mo
     with Client(processes=False, threads_per_worker=1, dashboard_address=None) as client:
         fire_and_forget(client.submit(fail, "first", pure=False))
         gate.entered()
-        fire_and_forget([client.submit(fail, n, pure=False) for n in range(10)])
+        fire_and_forget([client.submit(which, n, pure=False) for n in range(10)])
         eventually(lambda: client.counters()["live"] == 0)
         client.submit(abs, -1).result()
-        eventually(lambda: client.cluster._left_out == 7)
+        eventually(lambda: client.cluster._left_out == 10 - logged)
         gate.open()
-    texts = [records.next()[0] for _ in range(5)]
-    assert texts[4].startswith("7 more tasks failed")
+    texts = [records.next()[0] for _ in range(1 + logged + 1)]
+    assert texts[-1].startswith(f"{10 - logged} more tasks failed")
 
 
 def test_counters_tell_of_failures_and_cancellations(client: Client, gate: Gate) -> None:

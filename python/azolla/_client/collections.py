@@ -255,8 +255,13 @@ class _Tasks:
             self._futures[key] = future
         return self._futures[key]
 
-    def futures_of(self, keys: Any) -> Any:
-        return [self.futures_of(key) if isinstance(key, list) else self._future(key) for key in keys]
+    def futures_of(self, keys: list[Any], made: dict[int, list[Any]] | None = None) -> list[Any]:
+        """Returns the futures in the places of the keys. A list that comes twice does so there too."""
+        made = {} if made is None else made
+        if id(keys) not in made:
+            futures = made[id(keys)] = []
+            futures += [self.futures_of(key, made) if isinstance(key, list) else self._future(key) for key in keys]
+        return made[id(keys)]
 
 
 class _Call:
@@ -348,8 +353,12 @@ def _is_container(item: Any) -> bool:
 
 
 def _flat(keys: list[Any]) -> Iterator[Any]:
-    for key in keys:
-        if isinstance(key, list):
-            yield from _flat(key)
-        else:
-            yield key
+    """Iterates over the keys in nested lists, each of which it visits once."""
+    met, lists = {id(keys)}, [keys]
+    while lists:
+        for key in lists.pop():
+            if not isinstance(key, list):
+                yield key
+            elif id(key) not in met:
+                met.add(id(key))
+                lists.append(key)

@@ -133,7 +133,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         self._started, self._memory = time.time(), _memory()
         self._threads: set[threading.Thread] = set()
         self._helpers: dict[str, Any] = {}
-        self._log_thread = CallbackThread(f"{self.name}-log")
+        self._log_thread, self._large = CallbackThread(f"{self.name}-log"), {}
         #: When closing stops waiting for the threads, on the clock of `time.monotonic`.
         self._deadline = math.inf
         #: The clients that have joined and not left, the latest last.

@@ -7,6 +7,9 @@ failures are logged on a thread of their own, which starts when the first is the
 import contextlib
 import logging
 import reprlib
+import sys
+from functools import partial
+from itertools import count
 from typing import Any
 
 from azolla._run.helper_threads import CallbackThread
@@ -15,6 +18,9 @@ logger = logging.getLogger("azolla")
 
 #: The most failures that wait to be logged. What comes on top is counted.
 MOST = 1000
+
+#: The most bytes that the texts of such failures may take together, those aside that are less than `LARGE`. One may take more.
+MOST_BYTES, LARGE = 2**24, 2**16
 
 #: A failure: the task's key, its function's name, the arguments by place and by name if they are still there, and the
 #: exception, or a text where the engine has broken down.
@@ -29,6 +35,9 @@ class Logging:
     _log_thread: CallbackThread | None
     #: How many failures were not logged, since too many came at once.
     _left_out = 0
+    #: Of the failures that wait to be logged: how many bytes the large ones take, by their numbers.
+    _large: dict[int, int]
+    _numbers = count(1)
     #: The constraints that no worker can meet and that a warning has named: each is warned of once.
     _unrunnable: set[str]
 
@@ -56,12 +65,17 @@ class Logging:
         thread = self._log_thread
         if thread is None:
             return
-        if thread.waiting() >= MOST:
+        size = _text_bytes(unseen[-1])
+        waiting = sum(self._large.copy().values()) if size >= LARGE else 0
+        if thread.waiting() >= MOST or (waiting and waiting + size > MOST_BYTES):
             self._left_out += 1
             return
+        number = next(self._numbers)
+        if size >= LARGE:
+            self._large[number] = size
         # No thread can be started any more when the interpreter is ending.
         with contextlib.suppress(RuntimeError):
-            thread.post(_log_unseen, unseen)
+            thread.post(partial(_log_unseen, self._large, number), unseen)
 
     def _stop_logging(self, patience: float) -> None:
         thread, self._log_thread = self._log_thread, None
@@ -71,8 +85,16 @@ class Logging:
             thread.stop(patience)
 
 
-def _log_unseen(unseen: Unseen) -> None:
-    key, name, call, error = unseen
+def _log_unseen(large: dict[int, int], number: int, unseen: Unseen) -> None:
+    try:
+        _log(*unseen)
+    finally:
+        large.pop(number, None)
+
+
+def _log(
+    key: str, name: str, call: tuple[tuple[Any, ...], dict[str, Any] | None] | None, error: BaseException | str
+) -> None:
     what = f"{name}(...)" if call is None else f"{name}({_arguments(*call)})"
     if isinstance(error, str):
         logger.error("task %s failed, and no future shows it: %s\n%s", key, what, error)
@@ -81,8 +103,14 @@ def _log_unseen(unseen: Unseen) -> None:
         logger.error("task %s failed, and no future shows it: %s", key, what, exc_info=exc_info)
 
 
-def _log_left_out(count: int) -> None:
-    logger.error("%d more tasks failed, and no future shows it: there were too many at once to log each", count)
+def _text_bytes(error: BaseException | str) -> int:
+    """Returns how many bytes the texts take that an exception was made with."""
+    args = (error,) if isinstance(error, str) else vars(BaseException)["args"].__get__(error)
+    return sum(sys.getsizeof(part) for part in args if type(part) in (str, bytes, bytearray))
+
+
+def _log_left_out(failures: int) -> None:
+    logger.error("%d more tasks failed, and no future shows it: there were too many at once to log each", failures)
 
 
 def _arguments(call: tuple[Any, ...], kwargs: dict[str, Any] | None) -> str:

@@ -23,7 +23,7 @@ class Shared(Generic[C]):
 
     def __init__(self, kind: str, name: Any, client: Client | None) -> None:
         #: The name is made up here, so nothing can find what it names after the last object of that name is gone.
-        self._own = name is None or name == ""
+        self._own = name is None or (isinstance(name, str) and not name)
         self.name = f"{kind}-{uuid.uuid4().hex}" if self._own else name
         text(self.name)  # raises for one that cannot be a name
         self._client: weakref.ref[Client] | None = None

@@ -1,9 +1,10 @@
 """`Client`: where work is submitted.
 
 Dask's client is one class of some hundred methods, and azolla's must have them all. This file holds the client's life,
-which client is current, and how work is submitted, cancelled and retried. The rest comes from bases, one for each
-capability. A base keeps no state and overrides nothing, so a reader can take each alone:
+and which client is current. The rest comes from bases, one for each capability. A base keeps no state and overrides
+nothing of another base, so a reader can take each alone:
 
+- `Work` submits many calls, and cancels and retries tasks. What is native of the client submits one.
 - `Loops` knows where its calls give awaitables, and on which event loop its coroutines run.
 - `Transfer` gathers results and scatters data.
 - `Collections` runs Dask's collections, and `Executors` makes `concurrent.futures` executors.
@@ -16,21 +17,17 @@ would need every signature and docstring twice.
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import os
-import sys
 import uuid
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Never, cast
 
-from azolla._azolla import Core
 from azolla._base import html as _html
 from azolla._base import leave as _leave
-from azolla._base.arguments import flag, positive, whole
-from azolla._base.futures import given_futures, own_futures
+from azolla._base.arguments import flag, whole
 from azolla._base.names import named_by_itself
 from azolla._base.time import Timeout
 from azolla._client import afterlife, dask_scheduler
@@ -39,10 +36,10 @@ from azolla._client.executor import Executors
 from azolla._client.joining import joined
 from azolla._client.loops import Loops
 from azolla._client.transfer import Transfer
+from azolla._client.work import Work
 from azolla._cluster.arguments import refuse
 from azolla._cluster.local import JOIN, LocalCluster
 from azolla._cluster.sharing import Sharing
-from azolla._run import awaiting as _await
 from azolla._run.current import current, defaults, enter, leave
 from azolla._run.helper_threads import CallbackThread
 from azolla._watch.watching import Watching
@@ -50,15 +47,13 @@ from azolla._watch.watching import Watching
 if TYPE_CHECKING:
     from azolla._client.awaited import AsyncClient
 
-R = TypeVar("R")
-
 logger = logging.getLogger("azolla")
 
 _numbers = count(1)
 
 
 @named_by_itself
-class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
+class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
     """Runs functions on the workers of a cluster, and gives futures on their results.
 
     Args:
@@ -319,93 +314,6 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
         if not _leave.ending:
             self._callback_thread.post(function, future)
 
-    # --- Work
-
-    if not TYPE_CHECKING:
-
-        def map(self, /, func, *iterables, key=None, batch_size=None, **options):
-            if batch_size is None and all(type(iterable) in _PLAIN for iterable in iterables):
-                return super().map(func, *iterables, key=key, **options)
-            # Iterating over any other type may run the user's code. It is done here, since no native frame may lie
-            # below the user's code.
-            size = _PORTION if batch_size is None else min(positive("map(): batch_size", batch_size), sys.maxsize)
-            rows, futures, listed = zip(*iterables, strict=False), [], isinstance(key, list)
-            while portion := list(islice(rows, size)):
-                own = key[len(futures) : len(futures) + len(portion)] if listed else key
-                futures += super().map(func, *_columns(iterables, portion), key=own, **options)
-            if not futures or (listed and len(key) > len(futures)):
-                # Nothing is left to submit. The engine's half still checks the arguments, and the number of keys.
-                futures += super().map(
-                    func, *_columns(iterables, []), key=key[len(futures) :] if listed else key, **options
-                )
-            return futures
-
-        map.__doc__ = f"{Core.map.__doc__}\n\n>>> client.gather(client.map(abs, (-1 for _ in range(3))))\n[1, 1, 1]\n"
-        map.__signature__ = inspect.signature(Core.map)
-
-    def cancel(
-        self,
-        futures: Any,
-        asynchronous: bool | None = None,
-        force: bool = False,
-        reason: str | None = None,
-        msg: str | None = None,
-    ) -> Any:
-        """Cancels tasks and what depends on them.
-
-        A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`. If
-        other clients of the cluster have futures on a task, or on what needs it, the task goes on for them, and only
-        this client's futures on it read cancelled. Futures of other clusters stay as they are.
-
-        Args:
-            futures: Futures, nested as for `gather`.
-            asynchronous: True gives an awaitable; so does an asynchronous client.
-            force: True cancels the tasks for all clients.
-            reason: Why, in a few words. The errors of what is cancelled say it.
-            msg: More words for these errors.
-
-        Raises:
-            TypeError: This is no future and no container, say a key; or `reason` or `msg` is no text.
-            RuntimeError: This is the child of a fork, and the client stayed in the parent.
-
-        >>> client.cancel(future := client.submit(abs, -1))
-        >>> future.status
-        'cancelled'
-        """
-        self._cancel(given_futures(futures, "cancel()"), flag("cancel(): force", force, False), reason, msg)
-        return _await.answer(self, None, asynchronous)
-
-    def retry(self, futures: Any, asynchronous: bool | None = None) -> Any:
-        """Runs failed tasks again, after the failed tasks that they depended on.
-
-        Args:
-            futures: Futures, nested as for `gather`.
-            asynchronous: True gives an awaitable; so does an asynchronous client.
-
-        Raises:
-            TypeError: This is no future and no container, say a key.
-            FutureCancelledError: One of the futures was released.
-            ClosedClientError: The client is closed.
-
-        >>> failed = client.submit(int, "seven")
-        >>> client.retry(wait(failed).done)
-        >>> failed.exception()
-        ValueError("invalid literal for int() with base 10: 'seven'")
-        """
-        for future in given_futures(futures, "retry()"):
-            if future.client is None or future.client.cluster is self.cluster:
-                future._retry()
-        return _await.answer(self, None, asynchronous)
-
-    def futures_of(self, futures: Any) -> list[Any]:
-        """As the function `futures_of` with `client=` this one.
-
-        >>> one, two = client.map(abs, [-1, -2])
-        >>> client.futures_of({"numbers": [one, two]}) == [one, two]
-        True
-        """
-        return own_futures(futures, self)
-
     # --- The cluster
 
     def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
@@ -462,17 +370,6 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching):
 
 # `LocalCluster.get_client` needs this class, and its module cannot import this one.
 LocalCluster._client_class = Client
-
-#: The types of iterable whose iteration runs only the interpreter's own code.
-_PLAIN = frozenset({list, tuple, range, dict, set, frozenset, str, bytes})
-
-#: How many tasks `map` submits at once: few enough for the first to begin early.
-_PORTION = 256
-
-
-def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) -> Iterable[Any]:
-    return zip(*rows, strict=True) if rows else [()] * len(iterables)
-
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=defaults.clear)

@@ -1,0 +1,116 @@
+"""`map` over whatever can be iterated over, and how tasks are cancelled and retried."""
+
+import inspect
+import sys
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from azolla._azolla import Core
+from azolla._base.arguments import flag, positive
+from azolla._base.futures import given_futures, own_futures
+from azolla._run import awaiting as _await
+
+if TYPE_CHECKING:
+    from azolla._cluster.local import LocalCluster
+
+#: The types of iterable whose iteration runs only the interpreter's own code.
+_PLAIN = frozenset({list, tuple, range, dict, set, frozenset, str, bytes})
+
+#: How many tasks `map` submits at once: few enough for the first to begin early.
+_PORTION = 256
+
+
+class Work(Core):
+    """The part of `Client` that submits many calls, and cancels and retries tasks."""
+
+    cluster: "LocalCluster"
+
+    if not TYPE_CHECKING:
+
+        def map(self, /, func, *iterables, key=None, batch_size=None, **options):
+            if batch_size is None and all(type(iterable) in _PLAIN for iterable in iterables):
+                return super().map(func, *iterables, key=key, **options)
+            # Iterating over any other type may run the user's code. It is done here, since no native frame may lie
+            # below the user's code.
+            size = _PORTION if batch_size is None else min(positive("map(): batch_size", batch_size), sys.maxsize)
+            rows, futures, listed = zip(*iterables, strict=False), [], isinstance(key, list)
+            while portion := list(islice(rows, size)):
+                own = key[len(futures) : len(futures) + len(portion)] if listed else key
+                futures += super().map(func, *_columns(iterables, portion), key=own, **options)
+            if not futures or (listed and len(key) > len(futures)):
+                # Nothing is left to submit. The engine's half still checks the arguments, and the number of keys.
+                futures += super().map(
+                    func, *_columns(iterables, []), key=key[len(futures) :] if listed else key, **options
+                )
+            return futures
+
+        map.__doc__ = f"{Core.map.__doc__}\n\n>>> client.gather(client.map(abs, (-1 for _ in range(3))))\n[1, 1, 1]\n"
+        map.__signature__ = inspect.signature(Core.map)
+
+    def cancel(
+        self,
+        futures: Any,
+        asynchronous: bool | None = None,
+        force: bool = False,
+        reason: str | None = None,
+        msg: str | None = None,
+    ) -> Any:
+        """Cancels tasks and what depends on them.
+
+        A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`. If
+        other clients of the cluster have futures on a task, or on what needs it, the task goes on for them, and only
+        this client's futures on it read cancelled. Futures of other clusters stay as they are.
+
+        Args:
+            futures: Futures, nested as for `gather`.
+            asynchronous: True gives an awaitable; so does an asynchronous client.
+            force: True cancels the tasks for all clients.
+            reason: Why, in a few words. The errors of what is cancelled say it.
+            msg: More words for these errors.
+
+        Raises:
+            TypeError: This is no future and no container, say a key; or `reason` or `msg` is no text.
+            RuntimeError: This is the child of a fork, and the client stayed in the parent.
+
+        >>> client.cancel(future := client.submit(abs, -1))
+        >>> future.status
+        'cancelled'
+        """
+        self._cancel(given_futures(futures, "cancel()"), flag("cancel(): force", force, False), reason, msg)
+        return _await.answer(self, None, asynchronous)
+
+    def retry(self, futures: Any, asynchronous: bool | None = None) -> Any:
+        """Runs failed tasks again, after the failed tasks that they depended on.
+
+        Args:
+            futures: Futures, nested as for `gather`.
+            asynchronous: True gives an awaitable; so does an asynchronous client.
+
+        Raises:
+            TypeError: This is no future and no container, say a key.
+            FutureCancelledError: One of the futures was released.
+            ClosedClientError: The client is closed.
+
+        >>> failed = client.submit(int, "seven")
+        >>> client.retry(wait(failed).done)
+        >>> failed.exception()
+        ValueError("invalid literal for int() with base 10: 'seven'")
+        """
+        for future in given_futures(futures, "retry()"):
+            if future.client is None or future.client.cluster is self.cluster:
+                future._retry()
+        return _await.answer(self, None, asynchronous)
+
+    def futures_of(self, futures: Any) -> list[Any]:
+        """As the function `futures_of` with `client=` this one.
+
+        >>> one, two = client.map(abs, [-1, -2])
+        >>> client.futures_of({"numbers": [one, two]}) == [one, two]
+        True
+        """
+        return own_futures(futures, self)
+
+
+def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) -> Iterable[Any]:
+    return zip(*rows, strict=True) if rows else [()] * len(iterables)

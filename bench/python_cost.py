@@ -21,25 +21,25 @@ LIMIT = 600
 """Seconds after which a run counts as stuck."""
 
 INTO = [
-    ("  the job: futures found, the key, one allocation", "_azolla::submit::Common::task"),
+    ("  the job: futures found, the key, one allocation", "_azolla::submit::one::Common::task"),
     ("  the engine takes it in", "azolla::runtime::locked::Locked<J>::submit"),
-    ("  the Future object", "_azolla::future::Future::object"),
+    ("  the Future object", "_azolla::future::handle::Future::object"),
 ]
 OUT = [
     ("the workers' threads", "thread_run"),
     ("  the call itself, in its context: CPython", "context_run"),
-    ("  the result taken, the next call given", "_azolla::worker::PyWorker::__pymethod_done__"),
+    ("  the result taken, the next call given", "_azolla::runner::worker::PyWorker::__pymethod_done__"),
     ("    the engine is told", "azolla::runtime::worker::Hand<J>::tell"),
     ("    the engine gives more", "azolla_core::on::pull::<impl azolla_core::scheduler::Scheduler<P>>::on_pull"),
-    ("gather", "_azolla::client::Core::__pymethod__gather__"),
+    ("gather", "_azolla::face::client::<impl _azolla::session::core::Core>::__pymethod__gather__"),
     ("the Future object goes", "pyo3::impl_::pyclass::tp_dealloc"),
     ("  the engine is told", "azolla::runtime::engine::Engine<J>::release"),
 ]
 PARTS = {
     "plain": [("the call itself, in its context: CPython", "context_run")],
-    "map": [("map", "_azolla::client::Core::__pymethod_map__"), *INTO, *OUT],
-    "submit": [("submit", "_azolla::fastcall::submit"), *INTO, *OUT],
-    "chain": [("submit", "_azolla::fastcall::submit"), *INTO, *OUT],
+    "map": [("map", "_azolla::face::client::<impl _azolla::session::core::Core>::__pymethod_map__"), *INTO, *OUT],
+    "submit": [("submit", "_azolla::submit::fastcall::submit"), *INTO, *OUT],
+    "chain": [("submit", "_azolla::submit::fastcall::submit"), *INTO, *(part for part in OUT if part[0] != "gather")],
 }
 """The parts that are told of, indented where they are part of what is above, and the functions that do them."""
 
@@ -90,7 +90,9 @@ def show(work: str, everything: bool) -> None:
     each = {name: (more[name] - less.get(name, 0)) / (MORE - LESS) for name in more}
     print(f"\n{work}: {(total_more - total_less) / (MORE - LESS):,.0f} instructions a task, of them")
     for label, function in PARTS[work]:
-        print(f"{each.get(function, 0):9,.0f}  {label}")
+        if function not in each:
+            sys.exit(f"{work}: no {function} was called, so {label.strip()!r} has no count")
+        print(f"{each[function]:9,.0f}  {label}")
     if everything:
         for name, took in sorted(each.items(), key=lambda item: -item[1]):
             if took >= 40:

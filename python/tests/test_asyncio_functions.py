@@ -189,3 +189,13 @@ def test_as_completed_says_how_many_are_left(client: Client, gate: Gate) -> None
         with pytest.raises(TimeoutError, match=text):
             take()
     gate.open()
+
+
+def test_executors_are_awaited_by_asyncios_means() -> None:
+    async def main(client: Client) -> None:
+        executor = client.get_executor()
+        assert await asyncio.wrap_future(executor.submit(inc, 1)) == 2
+        assert await asyncio.wrap_future(executor.submit(later, 1)) == 2
+        assert await asyncio.get_running_loop().run_in_executor(executor, inc, 2) == 3
+
+    on_a_loop(main)

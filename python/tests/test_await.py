@@ -199,7 +199,7 @@ def test_sync(client: Client) -> None:
 
     with pytest.raises(LookupError, match="here"):
         client.sync(wrong)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError, match=r"sync\(\): the time was up before sleep had ended"):
         client.sync(asyncio.sleep, 3600, callback_timeout=0.01)
 
     async def nested() -> Any:
@@ -233,3 +233,11 @@ def test_the_clients_own_loop(client: Client) -> None:
         return threading.current_thread()
 
     assert client.sync(thread) is client.sync(thread) is not threading.current_thread()
+
+
+def test_a_timeout_of_the_coroutine_itself_is_its_own(client: Client) -> None:
+    async def gives_up() -> None:
+        raise TimeoutError("the server is down")
+
+    with pytest.raises(TimeoutError, match="^the server is down$"):
+        client.sync(gives_up, callback_timeout=60)

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, overload
 from azolla import _azolla
 from azolla._azolla import Core
 from azolla._base.errors import ClosedClientError
+from azolla._base.names import function_name
 from azolla._base.time import Timeout, seconds
 from azolla._cluster.local import LocalCluster
 from azolla._run import awaiting as _await
@@ -119,8 +120,11 @@ class Loops(Core):
             limit = None if callback_timeout is None else seconds(callback_timeout)
             with slot_lent():  # in a task this is a wait like any other
                 return answer.result(limit)
-        except BaseException:
+        except BaseException as error:
+            late = isinstance(error, TimeoutError) and not answer.done()  # it is not the coroutine's own
             answer.cancel()
+            if late:
+                raise TimeoutError(f"sync(): the time was up before {function_name(func)} had ended") from None
             raise
         finally:
             del answer  # it holds an exception whose traceback refers to this frame

@@ -281,13 +281,18 @@ def what_exceptions_and_functions_do_of_their_own_stays_in_their_tasks() -> None
 
 @scenario
 def a_plugin_that_exits_costs_no_task() -> None:
+    told: list[str] = []
+
     class Exits:
         def transition(self, key: Any, start: str, finish: str) -> None:
+            told.append(finish)
             raise SystemExit
 
     with local() as client:
         client.register_plugin(Exits(), name="exits")  # type: ignore[arg-type]
+        assert client.submit(abs, -1, pure=False).result(60) == 1
         all_goes_on(client)
+    assert {"executing", "memory"} <= set(told), told
 
 
 if __name__ == "__main__":

@@ -174,7 +174,8 @@ impl Core {
     ) -> PyResult<Bound<'py, PyAny>> {
         let shared = self.shared()?;
         shared.check_process()?;
-        gather(&futures, Errors::parse(errors)?, shared)
+        let errors = Errors::parse(errors)?;
+        memory::guarded(futures.py(), || gather(&futures, errors, shared))
     }
 
     /// `gather` for an event loop. Returns None if the wait is over. If not, it calls
@@ -215,29 +216,8 @@ impl Core {
         key: Option<Bound<'_, PyAny>>,
         hash: bool,
     ) -> PyResult<Future> {
-        let py = value.py();
         let shared = self.shared()?;
-        shared.check_open(py, "scatter")?;
-        let value = if hash { copied_as_it_is(&value)? } else { value };
-        let function = value.get_type().qualname()?.unbind();
-        let (name, key) = if let Some(key) = key {
-            let named = parse(&key, shared.cluster.number)?;
-            if let Some(job) = shared.find_impure(&named) {
-                return Ok(Future::new(py, job, Arc::clone(shared)));
-            }
-            (Name::Given(key.unbind()), Some(named.key))
-        } else if hash
-            && let Some(digest) =
-                crate::token::value_token(py, &value, &crate::submit::one::future_digest)?
-        {
-            let key = pure(&text_bytes(function.bind(py))?, digest);
-            (Name::Pure { function, digest }, Some(key))
-        } else {
-            (Name::Impure { function }, None)
-        };
-        let job = Arc::new(PyJob::done(value.unbind(), name, shared.number));
-        let existing = shared.engine.put(Arc::clone(&job), key);
-        Ok(Future::new(py, existing.unwrap_or(job), Arc::clone(shared)))
+        memory::guarded(value.py(), || scattered(shared, value, key, hash))
     }
 
     /// Makes the task run to its end even if no future on it is left.
@@ -358,4 +338,34 @@ impl Core {
         })?;
         Ok(futures)
     }
+}
+
+fn scattered(
+    shared: &Arc<Shared>,
+    value: Bound<'_, PyAny>,
+    key: Option<Bound<'_, PyAny>>,
+    hash: bool,
+) -> PyResult<Future> {
+    let py = value.py();
+    shared.check_open(py, "scatter")?;
+    let value = if hash { copied_as_it_is(&value)? } else { value };
+    let function = value.get_type().qualname()?.unbind();
+    let (name, key) = if let Some(key) = key {
+        let named = parse(&key, shared.cluster.number)?;
+        if let Some(job) = shared.find_impure(&named) {
+            return Ok(Future::new(py, job, Arc::clone(shared)));
+        }
+        (Name::Given(key.unbind()), Some(named.key))
+    } else if hash
+        && let Some(digest) =
+            crate::token::value_token(py, &value, &crate::submit::one::future_digest)?
+    {
+        let key = pure(&text_bytes(function.bind(py))?, digest);
+        (Name::Pure { function, digest }, Some(key))
+    } else {
+        (Name::Impure { function }, None)
+    };
+    let job = Arc::new(PyJob::done(value.unbind(), name, shared.number));
+    let existing = shared.engine.put(Arc::clone(&job), key);
+    Ok(Future::new(py, existing.unwrap_or(job), Arc::clone(shared)))
 }

@@ -340,7 +340,7 @@ fn changed<'py>(
 }
 
 /// Classes of Python's whose objects hold all that they hold in one attribute.
-static HOLDERS: [(PyOnceLock<Py<PyAny>>, &str, &str); 3] = [
+pub(super) static HOLDERS: [(PyOnceLock<Py<PyAny>>, &str, &str); 3] = [
     (PyOnceLock::new(), "UserDict", "data"),
     (PyOnceLock::new(), "UserList", "data"),
     (PyOnceLock::new(), "ChainMap", "maps"),

@@ -14,7 +14,6 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use rustc_hash::FxHashMap;
-use std::cell::Cell;
 use std::vec::IntoIter;
 
 /// What a future is replaced by; `None` drops it from lists, and leaves None elsewhere.
@@ -70,7 +69,7 @@ pub(crate) struct Walk<'a, 'py> {
     /// Classes are asked how their objects are copied.
     asks: bool,
     /// Some container could not be copied.
-    refused: Cell<bool>,
+    refused: bool,
     /// The containers met, by their places in memory, each with what stands for it.
     met: FxHashMap<usize, (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
     futures: usize,
@@ -120,7 +119,7 @@ enum Met<'py> {
 
 impl<'a, 'py> Walk<'a, 'py> {
     fn new(by: &'a mut Replace<'_, 'py>, purpose: For) -> Self {
-        let (met, refused) = (FxHashMap::default(), Cell::new(false));
+        let (met, refused) = (FxHashMap::default(), false);
         Self {
             by,
             purpose,
@@ -146,7 +145,7 @@ impl<'a, 'py> Walk<'a, 'py> {
 
     /// Returns true if some container could not be copied.
     pub(crate) fn was_refused(&self) -> bool {
-        self.refused.get()
+        self.refused
     }
 
     /// Returns what stands for the function of a call. If `methods`, the container that a method is bound to is
@@ -164,12 +163,16 @@ impl<'a, 'py> Walk<'a, 'py> {
     }
 
     /// Copies what a callable holds, with the same futures in it.
-    fn callable(&self, callable: &Bound<'py, PyAny>, methods: bool) -> PyResult<Bound<'py, PyAny>> {
+    fn callable(
+        &mut self,
+        callable: &Bound<'py, PyAny>,
+        methods: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let mut by = |future: &Bound<'py, Future>| Ok(Some(future.clone().into_any()));
         let walk = Walk::new(&mut by, For::Callable);
         let mut walk = Walk { methods, asks: self.asks, ..walk };
         let made = walk.value(callable)?;
-        self.refused.set(self.refused.get() || walk.refused.get());
+        self.refused |= walk.refused;
         Ok(made.unwrap_or_else(|| py_none(callable)))
     }
 
@@ -264,7 +267,7 @@ impl<'a, 'py> Walk<'a, 'py> {
             true => match kind.shell(object, self.asks) {
                 Ok(shell) => (shell, None),
                 Err(error) if error.is_instance_of::<PyException>(py) => {
-                    self.refused.set(true);
+                    self.refused = true;
                     (None, Some(error))
                 }
                 Err(error) => return Err(error),
@@ -365,9 +368,9 @@ impl<'a, 'py> Walk<'a, 'py> {
     /// Returns keywords with what stands for their values. `None`: they are the same.
     pub(crate) fn keywords(
         &mut self,
-        keywords: &Bound<'py, PyDict>,
+        keywords: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let mut changed = None;
+        let (mut changed, Some(keywords)) = (None, keywords) else { return Ok(None) };
         for (name, item) in keywords {
             if is_plain(&item) {
                 continue;

@@ -4,7 +4,7 @@
 //! other copies are made by the ways of Python's own class that the container derives from. No method of a derived class
 //! runs then: a `__setitem__` that changes what it gets would change it again in each copy.
 
-use super::container::{deque, derives};
+use super::container::{HOLDERS, deque, derives};
 use crate::interpreter::imports::python;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -25,13 +25,10 @@ const SAYS: [&str; 7] = [
 ];
 
 /// Python's own classes that others derive from, the derived ones first, and what a copy is filled by.
-static BASES: [(PyOnceLock<Py<PyAny>>, &str, Fill); 6] = [
+static BASES: [(PyOnceLock<Py<PyAny>>, &str, Fill); 3] = [
     (PyOnceLock::new(), "OrderedDict", Fill::Ordered),
     (PyOnceLock::new(), "defaultdict", Fill::Default),
     (PyOnceLock::new(), "Counter", Fill::Dict),
-    (PyOnceLock::new(), "UserDict", Fill::Nothing),
-    (PyOnceLock::new(), "UserList", Fill::Nothing),
-    (PyOnceLock::new(), "ChainMap", Fill::Nothing),
 ];
 
 #[derive(Clone, Copy)]
@@ -74,10 +71,13 @@ fn base_of<'py>(value: &Bound<'py, PyAny>) -> PyResult<(Fill, Bound<'py, PyAny>)
     } else if value.is_instance_of::<PySet>() {
         return Ok((Fill::Set, py.get_type::<PySet>().into_any()));
     }
-    for (cell, name, fill) in &BASES {
+    let holders = HOLDERS.iter().map(|(cell, name, _)| (cell, name, Fill::Nothing));
+    for (cell, name, fill) in
+        BASES.iter().map(|(cell, name, fill)| (cell, name, *fill)).chain(holders)
+    {
         let base = python(py, cell, "collections", name)?;
         if derives(value, base) {
-            return Ok((*fill, base.clone()));
+            return Ok((fill, base.clone()));
         }
     }
     if value.is_instance_of::<PyDict>() {

@@ -10,6 +10,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyFloat, PyInt};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ pub(crate) fn wait(
     several: Option<&Shared>,
 ) -> PyResult<()> {
     let Some(client) = several else { return wait_for_all(py, jobs, until, deadline, None) };
-    let (mut jobs, since) = (jobs.to_vec(), client.epoch());
+    let (mut jobs, since) = (Cow::Borrowed(jobs), client.epoch());
     loop {
         match wait_for_all(py, &jobs, until, deadline, Some((client, since))) {
             Err(_) if !client.has_left() && is_over(client, &jobs, since) => {
@@ -31,7 +32,7 @@ pub(crate) fn wait(
                 if until != Until::All {
                     return Ok(());
                 }
-                jobs.retain(|job| !client.has_dropped(job, since));
+                jobs.to_mut().retain(|job| !client.has_dropped(job, since));
             }
             result => return result,
         }

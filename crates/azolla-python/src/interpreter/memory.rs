@@ -7,6 +7,7 @@
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -91,14 +92,18 @@ pub(crate) fn check() -> PyResult<()> {
 pub(crate) fn guarded<T>(py: Python<'_>, f: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
         // PyO3 says this where Python has given it no object.
-        let said = panic.downcast_ref::<&str>().copied();
-        let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        if said.is_some_and(|said| said.contains("PyObject pointer is null")) {
+        if said(&*panic).is_some_and(|said| said.contains("PyObject pointer is null")) {
             drop(PyErr::take(py));
             return Err(too_little());
         }
         resume_unwind(panic)
     })
+}
+
+/// Returns the text of a panic, if it has one.
+pub(crate) fn said(panic: &(dyn Any + Send)) -> Option<&str> {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    said.or_else(|| panic.downcast_ref::<&str>().copied())
 }
 
 fn too_little() -> PyErr {

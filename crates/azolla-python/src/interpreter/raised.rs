@@ -13,7 +13,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 /// An exception with the traceback that it had when the task ended.
 pub(crate) struct Exception {
@@ -28,7 +28,9 @@ pub(crate) struct Exception {
 /// garbage collector counts references, so it can look into an exception only where each task has a reference of its
 /// own. A shared exception gets that when the collector first comes upon it.
 pub(crate) struct Raised {
-    now: Mutex<Arc<Exception>>,
+    /// Engine threads read it without the GIL, so a fork may find it being read, and the child reads it all the same. It is
+    /// written with the GIL held.
+    now: RwLock<Arc<Exception>>,
     /// The collection in which the collector last came upon this, twice its number, and one more if it was let in.
     seen: AtomicU64,
 }
@@ -57,15 +59,11 @@ impl Exception {
 impl Raised {
     pub(crate) fn new(exception: Py<PyAny>, traceback: Option<Py<PyTraceback>>) -> Self {
         let exception = Exception { exception, traceback, noted: AtomicBool::new(false) };
-        Self { now: Mutex::new(Arc::new(exception)), seen: AtomicU64::new(0) }
+        Self { now: RwLock::new(Arc::new(exception)), seen: AtomicU64::new(0) }
     }
 
     pub(crate) fn exception(&self) -> Arc<Exception> {
-        Arc::clone(&self.locked())
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Arc<Exception>> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Shows the collector the exception, unless other tasks share it. Then this task gets references of its own, for the
@@ -99,15 +97,17 @@ impl Raised {
         let own = Arc::new(shared.another(py));
         note(&shared);
         note(&own);
-        let before = std::mem::replace(&mut *self.locked(), own);
-        drop((before, shared)); // no object goes with it: `own` has references to all of them
-        false
+        // If it is being read, a later collection tries again. In a forked child, that may be for ever.
+        if let Ok(mut now) = self.now.try_write() {
+            *now = own;
+        }
+        false // no object goes with what is dropped: the other has references to all of them
     }
 }
 
 impl Clone for Raised {
     fn clone(&self) -> Self {
-        Self { now: Mutex::new(self.exception()), seen: AtomicU64::new(0) }
+        Self { now: RwLock::new(self.exception()), seen: AtomicU64::new(0) }
     }
 }
 

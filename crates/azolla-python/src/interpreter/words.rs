@@ -128,13 +128,7 @@ fn write_container(value: &Bound<'_, PyAny>, limits: Limits, text: &mut String) 
         write_items(items.iter(), limits, text, one);
         text.push_str(if items.len() == 1 { ",)" } else { ")" });
     } else if let Ok(items) = value.cast_exact::<PyList>() {
-        text.push('[');
-        if is_deep {
-            text.push('…')
-        } else {
-            write_items(items.iter(), limits, text, one)
-        }
-        text.push(']');
+        write_between("[", items.iter(), "]", limits, text);
     } else if let Ok(items) = value.cast_exact::<PyDict>() {
         text.push('{');
         if is_deep {
@@ -148,26 +142,31 @@ fn write_container(value: &Bound<'_, PyAny>, limits: Limits, text: &mut String) 
         }
         text.push('}');
     } else if let Ok(items) = value.cast_exact::<PySet>() {
-        text.push('{');
-        if is_deep {
-            text.push('…')
-        } else {
-            write_items(items.iter(), limits, text, one)
-        }
-        text.push('}');
+        write_between("{", items.iter(), "}", limits, text);
     } else if let Ok(items) = value.cast_exact::<PyFrozenSet>() {
-        text.push_str("frozenset({");
-        if is_deep {
-            text.push('…')
-        } else {
-            write_items(items.iter(), limits, text, one)
-        }
-        text.push_str("})");
+        write_between("frozenset({", items.iter(), "})", limits, text);
     } else {
         text.push('<');
         text.push_str(&class_name(&value.get_type()));
         text.push('>');
     }
+}
+
+/// Writes items between two marks, or none of them if the container lies too deep.
+fn write_between<'py>(
+    open: &str,
+    items: impl Iterator<Item = Bound<'py, PyAny>>,
+    close: &str,
+    limits: Limits,
+    text: &mut String,
+) {
+    let inner = Limits { depth: limits.depth.saturating_sub(1), ..limits };
+    text.push_str(open);
+    match limits.depth {
+        0 => text.push('…'),
+        _ => write_items(items, limits, text, |item, text| write(item, inner, text)),
+    }
+    text.push_str(close);
 }
 
 fn write_items<T>(

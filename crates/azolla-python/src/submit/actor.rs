@@ -119,10 +119,7 @@ impl Method {
         whole.extend(args.iter());
         let whole = PyTuple::new(py, whole)?;
         let whole = walk.call(&whole, Function::Stays)?.unwrap_or(whole);
-        let kwargs = match kwargs {
-            Some(kwargs) => Some(walk.keywords(&kwargs)?.unwrap_or(kwargs)),
-            None => None,
-        };
+        let kwargs = walk.keywords(kwargs.as_ref())?.or(kwargs);
         hide_call(&whole);
         let context = context(py)?;
         let span = Annotations::here(py, context.is_some())?.span().map(Bound::unbind);

@@ -63,10 +63,7 @@ impl<'py> InCommon<'py> {
         let mut by = found(&mut inputs, shared);
         let mut walk = Walk::at_submit(&mut by);
         let new_function = walk.function(function, methods)?;
-        let new_keywords = match &keywords {
-            Some(keywords) => walk.keywords(keywords)?,
-            None => None,
-        };
+        let new_keywords = walk.keywords(keywords.as_ref())?;
         let asks = walk.was_refused();
         drop(by);
         let copied = new_function.is_some() || new_keywords.is_some();
@@ -90,10 +87,7 @@ pub(super) fn take<'py>(
     let mut walk = Walk::at_submit(&mut by);
     let function = if common.has_function { Function::Stays } else { Function::Taken { methods } };
     let new_call = walk.call(&call, function)?;
-    let new_kwargs = match &kwargs {
-        Some(kwargs) => walk.keywords(kwargs)?,
-        None => None,
-    };
+    let new_kwargs = walk.keywords(kwargs.as_ref())?;
     let asks = walk.was_refused() || common.asks;
     drop(by);
     let copied = new_call.is_some() || new_kwargs.is_some() || common.copied;
@@ -142,9 +136,6 @@ pub(crate) fn for_run<'py>((call, kwargs): Whole<'py>, copies: Copies) -> PyResu
     let mut result = |future: &Bound<'py, Future>| future.get().input(future.py()).map(Some);
     let mut walk = Walk::for_run(&mut result, copies.asks);
     let new_call = walk.call(&call, Function::Taken { methods: copies.methods })?;
-    let new_kwargs = match &kwargs {
-        Some(kwargs) => walk.keywords(kwargs)?,
-        None => None,
-    };
+    let new_kwargs = walk.keywords(kwargs.as_ref())?;
     Ok((new_call.unwrap_or(call), new_kwargs.or(kwargs)))
 }

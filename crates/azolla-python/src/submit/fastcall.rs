@@ -78,7 +78,10 @@ unsafe extern "C" fn submit(
             let all = all.iter().map(|argument| Borrowed::from_ptr(py, *argument).to_owned());
             memory::guarded(py, || call(&this, all, count as usize, names.as_deref()))
         }));
-        let submitted = submitted.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        let submitted = submitted.unwrap_or_else(|panic| {
+            let said = memory::said(&*panic).unwrap_or("submit() has panicked");
+            Err(PanicException::new_err((said.to_owned(),)))
+        });
         submitted.map_or_else(
             |error| {
                 error.restore(py);
@@ -90,12 +93,6 @@ unsafe extern "C" fn submit(
     // SAFETY: Python has called this function, so this thread has the GIL. That is also true while the interpreter
     // ends: a finalizer may then lead here, and `attach` would refuse.
     unsafe { Python::attach_unchecked(inside) }
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> PyErr {
-    let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
-    PanicException::new_err((said.unwrap_or("submit() has panicked").to_owned(),))
 }
 
 /// Submits a call. `arguments` are `count` positional arguments, then the keyword arguments.

@@ -113,7 +113,8 @@ pub(crate) fn tokenize(
     kwargs: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
     match digest(py, Writer::new(Tag::Value, false), &|_| None, |walk| {
-        walk.arguments(args, 0, kwargs)
+        walk.tuple_from(args, 0)?;
+        walk.keywords(kwargs)
     }) {
         Ok(digest) => Ok(format!("{digest:032x}")),
         Err(miss) => Err(refusal(py, miss.or_interrupt(py)?)),
@@ -127,18 +128,7 @@ impl<'py> Walk<'_, 'py> {
         self.value(function)
     }
 
-    /// Writes the arguments of a call, which are those of `args` from this place on; none by name is
-    /// the same as an empty dict of them.
-    fn arguments(
-        &mut self,
-        args: &Bound<'py, PyTuple>,
-        from: usize,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> Hashed {
-        self.tuple_from(args, from)?;
-        self.keywords(kwargs)
-    }
-
+    /// Writes the arguments that a call has by name. None is the same as an empty dictionary of them.
     fn keywords(&mut self, kwargs: Option<&Bound<'py, PyDict>>) -> Hashed {
         match kwargs {
             Some(kwargs) if !kwargs.is_empty() => self.dict(Tag::Dict, kwargs),

@@ -239,5 +239,5 @@ def test_a_timeout_of_the_coroutine_itself_is_its_own(client: Client) -> None:
     async def gives_up() -> None:
         raise TimeoutError("the server is down")
 
-    with pytest.raises(TimeoutError, match="^the server is down$"):
+    with pytest.raises(TimeoutError, match=r"^the server is down$"):
         client.sync(gives_up, callback_timeout=60)

@@ -59,10 +59,10 @@ impl<P: Clone> Scheduler<P> {
             State::Claimed { .. } => self.totals.claimed -= 1,
             State::Detached => {
                 self.totals.detached -= 1;
-                self.awaits.remove(&id);
+                self.awaits_no_more(id);
             }
             State::Suspended => self.totals.detached -= 1,
-            State::Seceded { .. } => drop(self.awaits.remove(&id)),
+            State::Seceded { .. } => self.awaits_no_more(id),
             // It will not run, so parked tasks may no longer need its inputs.
             State::Waiting { .. } if state.is_settled() => self.waits_changed(),
             _ => {}
@@ -81,7 +81,7 @@ impl<P: Clone> Scheduler<P> {
                         self.ready.push(id, priority, place.number, place.line());
                     }
                 }
-                self.waits.something_became_ready();
+                self.became_ready(id);
             }
             State::Claimed { .. } => self.totals.claimed += 1,
             State::Detached | State::Suspended => self.totals.detached += 1,

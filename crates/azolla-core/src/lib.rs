@@ -65,6 +65,7 @@ mod growth;
 mod holds;
 mod id;
 mod kinds;
+mod needed;
 mod on;
 mod placing;
 mod ready;

@@ -27,9 +27,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
-use hashbrown::HashSet;
-use rustc_hash::FxBuildHasher;
 
 /// How many slots may be lent before only needed tasks begin.
 pub(crate) const PARKED_CAP: usize = 256;
@@ -42,9 +39,12 @@ pub(crate) struct Waits {
     base_cap: usize,
     cap: usize,
     /// The ready tasks that parked tasks need, the first in the order last. Gathered on demand.
-    needed: Vec<TaskId>,
+    pub(crate) needed: Vec<TaskId>,
     /// Set when `needed` may lack a task, or may hold one that no parked task needs any more.
-    stale: bool,
+    pub(crate) stale: bool,
+    /// Set when a task may wait for the first of several. Such waits leave no mark on the tasks (see
+    /// `note_awaited`), so any task that becomes ready may be needed.
+    pub(crate) firsts: bool,
     /// The worker that dozes, or that has been woken to doze.
     dozer: Option<WorkerId>,
     /// By how much the cap last rose when the dozer came back and found nothing changed.
@@ -58,12 +58,16 @@ const STEPS: usize = 64;
 
 impl Waits {
     pub(crate) fn new(cap: usize) -> Self {
-        let (needed, stale) = (Vec::new(), true);
-        Self { base_cap: cap, cap, needed, stale, dozer: None, step: 1, settled_at_rise: 0 }
-    }
-
-    pub(crate) fn something_became_ready(&mut self) {
-        self.stale = true;
+        Self {
+            base_cap: cap,
+            cap,
+            needed: Vec::new(),
+            stale: true,
+            firsts: false,
+            dozer: None,
+            step: 1,
+            settled_at_rise: 0,
+        }
     }
 }
 
@@ -91,15 +95,10 @@ impl<P: Clone> Scheduler<P> {
     pub(crate) fn check_cap(&self) -> Result<(), String> {
         let (cap, base) = (self.waits.cap, self.waits.base_cap);
         let reached = (self.lent_slots() + self.waits.step).max(base);
-        if (base..=reached).contains(&cap) {
-            return Ok(());
+        if !(base..=reached).contains(&cap) {
+            return Err(format!("the cap is {cap}, at least {base}, for {}", self.lent_slots()));
         }
-        Err(format!("the cap is {cap}, at least {base}, for {} parked", self.lent_slots()))
-    }
-
-    /// A wait has begun or ended, so other tasks may be needed now.
-    pub(crate) fn waits_changed(&mut self) {
-        self.waits.stale = true;
+        self.check_needed()
     }
 
     /// Grants free slots: first to tasks whose wait is over, then to sleeping workers as long as
@@ -253,41 +252,6 @@ impl<P: Clone> Scheduler<P> {
         // This takes the task out of the queue, as a pop would. The caller sets the real state.
         self.set_state(task, State::Waiting { unfinished: 0 });
         Some(task)
-    }
-
-    /// Brings `needed` up to date: the ready tasks that parked tasks need.
-    fn gather_needed(&mut self) {
-        if !self.waits.stale {
-            let tasks = &self.tasks;
-            self.waits.needed.retain(|id| tasks.get(*id).is_some_and(|t| t.state == State::Ready));
-            return;
-        }
-        self.waits.stale = false;
-        let mut seen: HashSet<TaskId, FxBuildHasher> = HashSet::default();
-        let mut reached: Vec<TaskId> = self
-            .workers
-            .iter()
-            .flat_map(|(_, worker)| worker.waits())
-            .flat_map(|(_, wait)| wait.tasks.iter().copied())
-            .collect();
-        let mut needed = Vec::new();
-        while let Some(id) = reached.pop() {
-            let Some(task) = self.tasks.get(id) else { continue };
-            if !seen.insert(id) {
-                continue;
-            }
-            match task.state {
-                State::Ready => needed.push(id),
-                State::Waiting { .. } => {
-                    reached.extend(task.inputs.iter());
-                    reached.extend(self.call_before(id));
-                }
-                _ => {}
-            }
-        }
-        let order = |id: &TaskId| self.tasks.get(*id).map(|task| self.tasks.order(task));
-        needed.sort_by_cached_key(|id| Reverse(order(id)));
-        self.waits.needed = needed;
     }
 
     /// Turns a wait for the first of a few tasks into a wait for all of one task, if only one of

@@ -22,7 +22,8 @@ impl Client {
     /// Cancelling the task, or dropping its last future, drops the submitted future; if it is just
     /// being polled, at the next `.await`. [`forget`](Future::forget) has it run to its end. A
     /// panic fails the task. Inside, await azolla's futures rather than wait for them: that keeps
-    /// no thread. Tasks that await each other in a circle are not detected. A future that captures a
+    /// no thread. Tasks that await each other in a circle are not detected: a future that awaits several things may
+    /// go on with any of them. To block by an executor (`block_on`) inside would keep the slot. A future that captures a
     /// [`Client`] keeps the client open until it ends: capture a [`WeakClient`](crate::WeakClient), or ask
     /// [`current_client`](crate::current_client).
     ///

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::future::{Future, Value};
-use crate::lending::{Lending, Loan, lending};
+use crate::lending::Loan;
 use crate::runtime::{SharedWaker, Status};
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -80,7 +80,7 @@ impl<T: Send + Sync + 'static> std::future::Future for Awaiting<T> {
             if waker.set(context.waker()) {
                 waker.listen_to(&[future.cell.header()]);
             } else if !future.is_done() {
-                let task = || future.cell.header().id().into_iter().collect();
+                let task = |engine| future.cell.header().id_in(engine).into_iter().collect();
                 return match this.loan.begin(task) {
                     Ok(()) => Poll::Pending,
                     Err(error) => Poll::Ready(Err(error)),
@@ -94,6 +94,7 @@ impl<T: Send + Sync + 'static> std::future::Future for Awaiting<T> {
 pub(crate) struct AwaitingAll<'a, T> {
     futures: Vec<&'a Future<T>>,
     waker: Option<Arc<SharedWaker>>,
+    loan: Loan,
 }
 
 /// The results if all are there, or the first failure in order if there is one.
@@ -114,10 +115,8 @@ pub(crate) fn gathered<'a, T: Send + Sync + 'static>(
 }
 
 /// Awaits all of these.
-pub(crate) fn all<T: Send + Sync + 'static>(
-    futures: Vec<&Future<T>>,
-) -> Lending<AwaitingAll<'_, T>> {
-    lending(AwaitingAll { futures, waker: None })
+pub(crate) fn all<T: Send + Sync + 'static>(futures: Vec<&Future<T>>) -> AwaitingAll<'_, T> {
+    AwaitingAll { futures, waker: None, loan: Loan::default() }
 }
 
 impl<'a, T: Send + Sync + 'static> std::future::Future for AwaitingAll<'a, T> {
@@ -127,16 +126,20 @@ impl<'a, T: Send + Sync + 'static> std::future::Future for AwaitingAll<'a, T> {
         let this = &mut *self;
         loop {
             if let Some(outcome) = gathered(&this.futures) {
+                this.loan.end();
                 return Poll::Ready(outcome);
             }
+            let headers = this.futures.iter().map(|future| future.cell.header());
+            let pending = headers.filter(|header| header.status() == Status::Pending);
             let waker = this.waker.get_or_insert_with(SharedWaker::new);
             if !waker.set(context.waker()) {
-                return Poll::Pending;
+                let tasks = |engine| pending.filter_map(|header| header.id_in(engine)).collect();
+                return match this.loan.begin(tasks) {
+                    Ok(()) => Poll::Pending,
+                    Err(error) => Poll::Ready(Err(error)),
+                };
             }
-            let headers = this.futures.iter().map(|future| future.cell.header());
-            let pending: Vec<_> =
-                headers.filter(|header| header.status() == Status::Pending).collect();
-            waker.listen_to(&pending);
+            waker.listen_to(&pending.collect::<Vec<_>>());
         }
     }
 }

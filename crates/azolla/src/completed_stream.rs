@@ -113,7 +113,7 @@ impl<T: Send + Sync + 'static> Stream for CompletedStream<T> {
             Some(None) => self.poll_next(context),
             None => {
                 // It waits for the first of several, so no cycle is found.
-                drop(this.loan.begin(Vec::new));
+                drop(this.loan.begin(|_| Vec::new()));
                 Poll::Pending
             }
         }

@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::primitives::per_thread;
-use crate::runner::threads::with_worker;
+use crate::runner::threads::{with_waiting_worker, with_worker};
 use crate::runtime::WaitError;
 use azolla_core::{TaskId, Wait};
 use std::cell::Cell;
@@ -33,28 +33,28 @@ impl Drop for Polls {
     }
 }
 
-/// What a future knows of the slot that was lent for it.
+/// What a future knows of the slot that was lent for it: the number of the loan.
 #[derive(Default)]
-pub(crate) struct Loan {
-    /// The task that has lent its slot.
-    task: Option<TaskId>,
-}
+pub(crate) struct Loan(Option<u64>);
 
 impl Loan {
-    /// The future's poll ends pending. It waits for these tasks; an empty list stands for something else.
+    /// The future's poll ends pending. It waits for all these tasks of the engine that `tasks` is given the number of; an
+    /// empty list stands for something else.
     ///
     /// # Errors
     /// [`Error::WaitCycle`]: it would wait for ever.
-    pub(crate) fn begin(&mut self, tasks: impl FnOnce() -> Vec<TaskId>) -> Result<(), Error> {
-        with_worker(|worker| {
+    pub(crate) fn begin(&mut self, tasks: impl FnOnce(u32) -> Vec<TaskId>) -> Result<(), Error> {
+        with_waiting_worker(|worker| {
             let Some(worker) = worker.filter(|_| !POLLS.with(Cell::get)) else { return Ok(()) };
-            let (tasks, own) = (tasks(), worker.current());
-            let wait = Wait { all: !tasks.is_empty(), tasks: Arc::new(tasks) };
-            match worker.lend(wait, self.task == own) {
+            let wait = |engine| {
+                let tasks = tasks(engine);
+                Wait { all: !tasks.is_empty(), tasks: Arc::new(tasks) }
+            };
+            match worker.lend(self.0, wait) {
                 Err(cycle @ WaitError::Cycle(_)) => return Err(cycle.into()),
                 // The slot is held meanwhile.
                 Err(_) => {}
-                Ok(()) => self.task = own,
+                Ok(loan) => self.0 = loan,
             }
             Ok(())
         })
@@ -62,12 +62,10 @@ impl Loan {
 
     /// The future has ended.
     pub(crate) fn end(&mut self) {
-        if let Some(task) = self.task.take() {
+        if let Some(loan) = self.0.take() {
+            // A future that has gone to another thread leaves the slot lent until its task ends or waits.
             with_worker(|worker| {
-                // A future that has gone to another thread leaves the slot lent until its task ends or waits.
-                if let Some(worker) = worker.filter(|worker| worker.current() == Some(task)) {
-                    worker.awaits_one_less();
-                }
+                worker.into_iter().for_each(|worker| worker.awaits_one_less(loan))
             });
         }
     }
@@ -99,7 +97,7 @@ impl<F: Future + Unpin> Future for Lending<F> {
         match &result {
             Poll::Ready(_) => this.loan.end(),
             // It waits for no task alone, so no cycle is found.
-            Poll::Pending => drop(this.loan.begin(Vec::new)),
+            Poll::Pending => drop(this.loan.begin(|_| Vec::new())),
         }
         result
     }

@@ -23,6 +23,14 @@ impl<P: Clone> Scheduler<P> {
     }
 }
 
+impl<P> Scheduler<P> {
+    // Not inlined: it would make every change of a task's state slower.
+    #[inline(never)]
+    pub(crate) fn awaits_no_more(&mut self, id: TaskId) {
+        self.awaits.remove(&id);
+    }
+}
+
 /// Returns whether a task in this state may be known to await others.
 pub(crate) fn may_await(state: State) -> bool {
     matches!(state, State::Detached | State::Seceded { .. })

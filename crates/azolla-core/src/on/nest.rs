@@ -31,11 +31,11 @@ impl<P: Clone> Scheduler<P> {
         }
         self.set_state_if_running(task, State::Parked { worker: id });
         self.note_awaited(&wait);
+        self.wait_begins(&wait);
         if let Some(worker) = self.workers.get_mut(id) {
             worker.task = None;
             worker.below.push((task, wait));
         }
-        self.waits_changed();
     }
 
     /// Runs one of the tasks that the topmost waiting task waits for on top of it, if that task can
@@ -69,7 +69,7 @@ impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_unnest(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(id) else { return };
         debug_assert!(worker.task.is_none(), "something runs on top");
-        let Some((task, _)) = worker.below.pop() else { return };
+        let Some((task, wait)) = worker.below.pop() else { return };
         worker.task = Some(task);
         // The worker has no slot only when the runtime closes: a nested task that had seceded could
         // not get one back.
@@ -78,6 +78,6 @@ impl<P: Clone> Scheduler<P> {
             _ => State::Running { worker: id },
         };
         self.set_state_if_running(task, state);
-        self.waits_changed();
+        self.wait_ends(&wait);
     }
 }

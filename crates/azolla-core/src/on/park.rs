@@ -32,9 +32,9 @@ impl<P: Clone> Scheduler<P> {
             self.set_state_if_running(task, State::Parked { worker: id });
         }
         self.note_awaited(&wait);
+        self.wait_begins(&wait);
         self.workers.set(id, WorkerState::Parked { wait, seceded });
         self.keep_held(id);
-        self.waits_changed();
     }
 
     pub(crate) fn on_secede(&mut self, id: WorkerId, effects: &mut Vec<Effect<P>>) {
@@ -54,7 +54,7 @@ impl<P: Clone> Scheduler<P> {
     }
 
     pub(crate) fn on_resume(&mut self, id: WorkerId, effects: &mut Vec<Effect<P>>) {
-        self.waits_changed();
+        self.wait_of_worker_ends(id);
         let Some(worker) = self.workers.get(id) else { return };
         let (task, hold, group) = (worker.task, worker.hold, worker.group);
         match worker.state {

@@ -4,6 +4,7 @@
 mod awaiting;
 mod calls;
 mod constraints;
+mod deep;
 mod order;
 mod promises;
 mod regressions;

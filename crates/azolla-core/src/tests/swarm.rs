@@ -256,7 +256,7 @@ impl Run {
             85..88 => self.disturb(),
             88..92 if !self.world.detached.is_empty() => {
                 let at = self.random.below(self.world.detached.len());
-                if self.random.chance(self.waits) {
+                if self.waits > 0 && self.random.chance(50) {
                     let tasks =
                         (0..self.random.below(3)).filter_map(|_| self.random.pick(&self.held));
                     let tasks = tasks.map(|cell| self.world.id(cell)).collect();
@@ -362,7 +362,7 @@ impl Run {
         let once_in = if dozes {
             20
         } else if nested {
-            200
+            100
         } else {
             1_000
         };

@@ -23,6 +23,8 @@ pub trait Resource: Send + 'static {
     type Gift: Send;
     /// The kind of thing, such as "queue": it says what a name is a name of.
     const KIND: &'static str;
+    /// A waiter that cannot be served holds up none behind it.
+    const PASSES: bool = false;
 
     /// Gives what is wanted, if that is possible now.
     fn give(&mut self, want: &mut Self::Want) -> Option<Self::Gift>;
@@ -32,13 +34,13 @@ pub trait Resource: Send + 'static {
         0
     }
 
-    /// Called before the waiters of a line are looked at, from the first.
-    fn begin_pass(&mut self) {}
+    /// A waiter has taken a place in line. Its number is greater than those of all before it.
+    fn stands(&mut self, _want: &mut Self::Want, _number: u64) {}
 
-    /// Called when a waiter cannot be served. Returns true if those behind it are looked at all the
-    /// same.
-    fn passes(&mut self, _want: &Self::Want) -> bool {
-        false
+    /// Returns the number of the waiter to look at next, given that of the first in line. Where waiters pass each
+    /// other, `None` says that no other can be served.
+    fn next(&mut self, first: u64) -> Option<u64> {
+        Some(first)
     }
 
     /// Takes back what was given to a waiter that has given up. What is left in `gift` is dropped.
@@ -112,7 +114,6 @@ impl<R: Resource> Monitor<R> {
         if !lines[R::line(want)].is_empty() {
             return Ok(None);
         }
-        resource.begin_pass();
         let gift = resource.give(want);
         let served = state.serve();
         drop(state);
@@ -122,14 +123,15 @@ impl<R: Resource> Monitor<R> {
 
     /// Takes a place in line. `who` is called once [`fetch`](Self::fetch) has an answer. Returns
     /// true if it has one already; then `who` is not called.
-    pub(super) fn stand(&self, want: R::Want, who: &Arc<dyn Listen>) -> (Ticket, bool) {
+    pub(super) fn stand(&self, mut want: R::Want, who: &Arc<dyn Listen>) -> (Ticket, bool) {
         let mut state = self.state.lock();
         let ticket = Ticket(state.tickets);
         state.tickets += 1;
-        if state.resource.is_none() {
+        let Some(resource) = &mut state.resource else {
             drop(state);
             return (ticket, true); // what was wanted goes with nothing locked
-        }
+        };
+        resource.stands(&mut want, ticket.0);
         state.lines[R::line(&want)].push_back(Waiter { ticket, want, who: Arc::clone(who) });
         let mut served = state.serve();
         let at_once = state.given.contains_key(&ticket);
@@ -217,20 +219,21 @@ impl<R: Resource> State<R> {
     fn serve_line(&mut self, line: usize, served: &mut Served) {
         let Some(resource) = &mut self.resource else { return };
         let line = &mut self.lines[line];
-        if line.is_empty() {
-            return;
-        }
-        resource.begin_pass();
-        let mut at = 0;
-        while let Some(waiter) = line.get_mut(at) {
-            match resource.give(&mut waiter.want) {
+        while let Some(first) = line.front()
+            && let Some(next) = resource.next(first.ticket.0)
+        {
+            // Tickets rise along each line.
+            let Ok(at) = line.binary_search_by_key(&next, |waiter| waiter.ticket.0) else {
+                continue;
+            };
+            match resource.give(&mut line[at].want) {
                 Some(gift) => {
                     if let Some(Waiter { ticket, who, .. }) = line.remove(at) {
                         self.given.insert(ticket, gift);
                         served.push(who);
                     }
                 }
-                None if resource.passes(&waiter.want) => at += 1,
+                None if R::PASSES => {}
                 None => return,
             }
         }

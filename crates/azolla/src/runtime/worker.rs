@@ -44,8 +44,8 @@ pub(super) struct Hand<J: ?Sized> {
     pub(super) since: Instant,
     /// How long the current task had held its slot before that wait, in nanoseconds.
     spent: u64,
-    /// For how many futures that its thread polls the current task has lent its slot (see `lend.rs`).
-    pub(super) lent: u32,
+    /// The current task has lent its slot for futures that its thread polls.
+    pub(super) lent: Option<super::lend::Lent>,
     /// The worker has not been woken yet: it joins asleep, without a slot.
     pub(super) new: bool,
     /// The engine has forgotten the worker, and may have given its number to another.
@@ -95,7 +95,7 @@ impl<J: Job + ?Sized> Worker<J> {
             tell_now: false,
             since: now(),
             spent: 0,
-            lent: 0,
+            lent: None,
             new: true,
             retired: false,
             gone: Vec::new(),

@@ -4,7 +4,8 @@ use super::{after, block};
 use crate::error::Error;
 use crate::lending::lending;
 use crate::runtime::{Named, Names, Resource, Turn};
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,18 +28,29 @@ pub struct MultiLock {
     names: Arc<[Arc<str>]>,
 }
 
-/// Which names are locked.
+/// The names that are locked or waited for.
 #[derive(Default)]
 pub struct Holds {
-    held: FxHashSet<Arc<str>>,
-    /// The names that waiters further ahead in line want.
-    wanted: FxHashSet<Arc<str>>,
+    names: FxHashMap<Arc<str>, Name>,
+    /// The waiters that have come to be the first for a free name since they were looked at last.
+    to_look_at: VecDeque<u64>,
+}
+
+/// A name is free for the first in its own line alone. So a waiter that cannot be served yet is not overtaken, and
+/// holds up none that wants other names.
+#[derive(Default)]
+struct Name {
+    held: bool,
+    /// The numbers of the waiters that want it.
+    line: BTreeSet<u64>,
 }
 
 /// A request for this number of these names.
 pub struct Wanted {
     names: Arc<[Arc<str>]>,
     number: usize,
+    /// The waiter's number in line, once it has one.
+    waiter: Option<u64>,
 }
 
 /// Locks that are held until this is dropped.
@@ -52,35 +64,73 @@ impl Resource for Holds {
     type Want = Wanted;
     type Gift = Vec<Arc<str>>;
     const KIND: &'static str = "multi-lock";
+    const PASSES: bool = true;
 
     fn give(&mut self, want: &mut Wanted) -> Option<Vec<Arc<str>>> {
-        let free = |name: &&Arc<str>| !self.held.contains(*name) && !self.wanted.contains(*name);
+        #[cfg(test)]
+        LOOKS.set(LOOKS.get() + 1);
+        let free = |name: &&Arc<str>| {
+            let is_first = |name: &Name| name.line.first().copied() == want.waiter;
+            self.names.get(*name).is_none_or(|name| !name.held && is_first(name))
+        };
         let free: Vec<_> =
             want.names.iter().filter(free).take(want.number).map(Arc::clone).collect();
         if free.len() < want.number {
             return None;
         }
-        self.held.extend(free.iter().map(Arc::clone));
+        for name in &free {
+            self.names.entry(Arc::clone(name)).or_default().held = true;
+        }
+        self.give_up(want);
         Some(free)
     }
 
-    fn begin_pass(&mut self) {
-        self.wanted.clear();
+    fn stands(&mut self, want: &mut Wanted, number: u64) {
+        want.waiter = Some(number);
+        for name in &*want.names {
+            self.names.entry(Arc::clone(name)).or_default().line.insert(number);
+        }
+        self.to_look_at.push_back(number);
     }
 
-    fn passes(&mut self, want: &Wanted) -> bool {
-        self.wanted.extend(want.names.iter().map(Arc::clone));
-        true
+    fn next(&mut self, _first: u64) -> Option<u64> {
+        self.to_look_at.pop_front()
     }
 
     fn take_back(&mut self, gift: &mut Vec<Arc<str>>) {
         for name in gift {
-            self.held.remove(name);
+            self.change(name, |name| name.held = false);
+        }
+    }
+
+    fn give_up(&mut self, want: &mut Wanted) {
+        let Some(waiter) = want.waiter.take() else { return };
+        for name in &*want.names {
+            self.change(name, |name| {
+                name.line.remove(&waiter);
+            });
         }
     }
 
     fn is_new(&self) -> bool {
-        self.held.is_empty()
+        self.names.is_empty()
+    }
+}
+
+impl Holds {
+    /// Changes a name. Then the first in its line is looked at, if the name is free.
+    fn change(&mut self, name: &Arc<str>, change: impl FnOnce(&mut Name)) {
+        let Some(of_name) = self.names.get_mut(name) else { return };
+        change(of_name);
+        if of_name.held {
+            return;
+        }
+        match of_name.line.first() {
+            // Mostly the same waiter is the first for several names.
+            first @ Some(_) if first == self.to_look_at.back() => {}
+            Some(first) => self.to_look_at.push_back(*first),
+            None => drop(self.names.remove(name)),
+        }
     }
 }
 
@@ -147,7 +197,7 @@ impl MultiLock {
     /// A wait for `number` of the locks, for callers that wait in their own way. They make a
     /// [`lease`](Self::lease) of what it gives.
     pub fn turn_to_acquire(&self, number: usize) -> Turn<Holds> {
-        Turn::new(self.all.clone(), Wanted { names: Arc::clone(&self.names), number })
+        Turn::new(self.all.clone(), Wanted { names: Arc::clone(&self.names), number, waiter: None })
     }
 
     /// The locks that a [turn](Self::turn_to_acquire) has given.
@@ -168,5 +218,48 @@ impl Drop for MultiLease {
     fn drop(&mut self) {
         // A closed monitor takes nothing back.
         let _ = self.all.monitor().with(|holds| holds.take_back(&mut self.names));
+    }
+}
+
+#[cfg(test)]
+std::thread_local! {
+    /// How many looks at waiters this thread has taken.
+    static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(all(test, not(azolla_shuttle)))]
+mod tests {
+    use super::*;
+    use crate::Client;
+    use crate::runtime::{Listen, Status};
+
+    struct Ignores;
+
+    impl Listen for Ignores {
+        fn settled(&self, _: usize, _: Status) {}
+    }
+
+    #[test]
+    fn a_waiter_is_looked_at_when_it_may_be_served_and_not_for_each_before_it() {
+        const MANY: usize = 1_000;
+        let client = Client::builder().threads_per_worker(1).build().unwrap();
+        let lock = |own: usize| MultiLock::new(&client, [own.to_string(), "all".to_owned()]);
+        let held = lock(MANY).acquire().unwrap();
+        let listener: Arc<dyn Listen> = Arc::new(Ignores);
+        let stands = |at: usize| {
+            let mut turn = lock(at).turn_to_acquire(2);
+            assert!(!turn.stand(&listener));
+            turn
+        };
+        let looks = LOOKS.get();
+        let waits: Vec<_> = (0..MANY).map(stands).collect();
+        let given_up: Vec<_> = (0..MANY).map(stands).collect();
+        drop(given_up);
+        drop(held);
+        for (at, mut wait) in waits.into_iter().enumerate() {
+            drop(lock(at).lease(wait.now().unwrap().expect("it is the first")));
+        }
+        assert!(LOOKS.get() - looks <= 5 * MANY, "{} looks", LOOKS.get() - looks);
+        drop(lock(0).acquire().unwrap());
     }
 }

@@ -10,6 +10,7 @@ mod completing;
 mod dropping;
 mod failing;
 mod keys;
+mod loans;
 mod nesting;
 mod order;
 mod placing;

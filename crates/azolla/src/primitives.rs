@@ -40,16 +40,31 @@ mod real {
 
     fn spin_while(mut goes_on: impl FnMut() -> bool, mut has_come: impl FnMut() -> bool) {
         static SPINNING: AtomicUsize = AtomicUsize::new(0);
-        if SPINNING.fetch_add(1, Ordering::Relaxed) + 1 < *PROCESSORS {
-            for _ in 0..SPINS {
-                if has_come() || !goes_on() {
+        let others = *PROCESSORS - 1;
+        let mut counted = false;
+        for round in 0..SPINS {
+            if has_come() || !goes_on() {
+                break;
+            }
+            if !counted {
+                let one_more = |spinning| (spinning < others).then_some(spinning + 1);
+                counted =
+                    SPINNING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok();
+                // A thread that was told just now may be about to stop. Two threads that tell each other in
+                // turn would else go to sleep whenever one comes before the other has left.
+                if !counted && (others == 0 || round >= LEAVES) {
                     break;
                 }
-                std::hint::spin_loop();
             }
+            std::hint::spin_loop();
         }
-        SPINNING.fetch_sub(1, Ordering::Relaxed);
+        if counted {
+            SPINNING.fetch_sub(1, Ordering::Relaxed);
+        }
     }
+
+    /// For how many rounds a thread waits for another one to stop spinning.
+    const LEAVES: u32 = 50;
 
     static PROCESSORS: LazyLock<usize> =
         LazyLock::new(|| thread::available_parallelism().map_or(1, std::num::NonZero::get));

@@ -25,6 +25,16 @@ def names(error: Any) -> bool:
     return isinstance(error, WaitCycleError) and "one" in str(error) and "two" in str(error)
 
 
+def await_each_other(client: Client, task: Any, futures: dict[str, Any], there: threading.Event) -> None:
+    """Submits two tasks, each of which awaits the future of the other; one of the two is told."""
+    futures["one"] = client.submit(task, "two", key="one")
+    futures["two"] = client.submit(task, "one", key="two")
+    there.set()
+    results = [future.result(timeout=60) for future in futures.values()]
+    assert any(map(names, results)), results
+    futures.clear()
+
+
 @pytest.mark.parametrize("how", WAYS)
 def test_coroutine_tasks_that_await_each_other(client: Client, how: str) -> None:
     futures: dict[str, Any] = {}
@@ -38,12 +48,7 @@ def test_coroutine_tasks_that_await_each_other(client: Client, how: str) -> None
         except WaitCycleError as error:
             return error
 
-    futures["one"] = client.submit(task, "two", key="one")
-    futures["two"] = client.submit(task, "one", key="two")
-    there.set()
-    results = [future.result(timeout=60) for future in futures.values()]
-    assert any(map(names, results)), results
-    futures.clear()
+    await_each_other(client, task, futures, there)
 
 
 @pytest.mark.parametrize("how", ["await", "gather"])
@@ -99,12 +104,7 @@ def test_plain_tasks_that_await_each_other_on_loops_of_their_own(client: Client)
         except WaitCycleError as error:
             return error
 
-    futures["one"] = client.submit(task, "two", key="one")
-    futures["two"] = client.submit(task, "one", key="two")
-    there.set()
-    results = [future.result(timeout=60) for future in futures.values()]
-    assert any(map(names, results)), results
-    futures.clear()
+    await_each_other(client, task, futures, there)
     client._check()
 
 

@@ -105,11 +105,19 @@ impl Frames {
     /// # Errors
     /// If it is longer than any can be.
     pub fn is_whole(&self) -> Result<bool, FrameError> {
-        let Some(length) = self.length() else { return Ok(false) };
-        if length > LONGEST {
-            return Err(FrameError::TooLong(length));
+        Ok(self.whole()?.is_some())
+    }
+
+    /// The head and the body of the next message, if it is there whole.
+    fn whole(&self) -> Result<Option<(&[u8], &[u8])>, FrameError> {
+        match self.length() {
+            Some(length) if length > LONGEST => Err(FrameError::TooLong(length)),
+            Some(length) => {
+                let there = self.bytes[self.at..self.end].get(..HEAD + length);
+                Ok(there.map(|whole| whole.split_at(HEAD)))
+            }
+            None => Ok(None),
         }
-        Ok(self.end - self.at >= HEAD + length)
     }
 
     /// Takes out the next message, if it is there whole.
@@ -117,13 +125,13 @@ impl Frames {
     /// # Errors
     /// If it is none, as [`FrameError`] says. The stream is of no use any more then.
     pub fn next<'a, T: Deserialize<'a>>(&'a mut self) -> Result<Option<T>, FrameError> {
-        let length = self.length().filter(|_| matches!(self.is_whole(), Ok(true)));
-        let Some(length) = length else { return self.is_whole().map(|_| None) };
-        let (head, body) = self.bytes[self.at..][..HEAD + length].split_at(HEAD);
+        let Some((head, body)) = self.whole()? else { return Ok(None) };
         if digest(body) != head[4..] {
             return Err(FrameError::Changed);
         }
-        self.at += HEAD + length;
+        let start = self.at + HEAD;
+        self.at = start + body.len();
+        let body = &self.bytes[start..self.at];
         let (message, left) = postcard::take_from_bytes(body).map_err(FrameError::Unreadable)?;
         if left.is_empty() {
             Ok(Some(message))

@@ -2,23 +2,28 @@
 
 use super::*;
 
-/// Runs some tasks, so that the engine knows that they are short and gives out several at once.
-fn warm_up(engine: &Engine<Task>, worker: &mut Worker<Task>) {
-    let first: Vec<_> = (0..4).map(|_| submit(engine)).collect();
-    for _ in &first {
-        assert!(matches!(worker.next_task(), Next::Run));
+/// An engine whose first worker runs the first of so many tasks. The engine knows that they are short, so the worker has
+/// several claims.
+fn begun(
+    slots: usize,
+    tasks: usize,
+) -> (Arc<Engine<Task>>, Vec<Worker<Task>>, ByHand, Vec<Arc<Task>>) {
+    let (engine, runner) = engine(slots, usize::MAX);
+    let mut workers = runner.take();
+    let worker = &mut workers[0];
+    for job in (0..4).map(|_| submit(&engine)).collect::<Vec<_>>() {
+        assert!(runs(worker, &job));
         worker.finish(Outcome::Done);
     }
+    let jobs: Vec<_> = (0..tasks).map(|_| submit(&engine)).collect();
+    assert!(runs(worker, &jobs[0]));
+    (engine, workers, runner, jobs)
 }
 
 #[test]
 fn tasks_that_were_begun_ahead_run_in_order_and_are_not_taken_back() {
-    let (engine, runner) = engine(2, usize::MAX);
-    let mut workers = runner.take();
-    let (mut one, mut two) = (workers.pop().unwrap(), workers.pop().unwrap());
-    warm_up(&engine, &mut one);
-    let jobs: Vec<_> = (0..20).map(|_| submit(&engine)).collect();
-    assert!(runs(&mut one, &jobs[0]));
+    let (engine, mut workers, _runner, jobs) = begun(2, 20);
+    let [one, two] = &mut workers[..] else { unreachable!() };
     let ahead = one.begin_ahead(3);
     assert_eq!(ahead, 3);
     assert!(one.ahead().zip(&jobs[1..]).all(|(ahead, job)| Arc::ptr_eq(ahead, job)));
@@ -29,7 +34,7 @@ fn tasks_that_were_begun_ahead_run_in_order_and_are_not_taken_back() {
     engine.check().unwrap();
     one.finish(Outcome::Done);
     for job in &jobs[1..4] {
-        assert!(runs(&mut one, job));
+        assert!(runs(one, job));
         one.finish(Outcome::Done);
     }
     while matches!(one.next_task(), Next::Run) {
@@ -42,12 +47,8 @@ fn tasks_that_were_begun_ahead_run_in_order_and_are_not_taken_back() {
 
 #[test]
 fn tasks_that_fall_back_are_run_by_those_who_are_idle() {
-    let (engine, runner) = engine(2, usize::MAX);
-    let mut workers = runner.take();
-    let (mut one, mut two) = (workers.pop().unwrap(), workers.pop().unwrap());
-    warm_up(&engine, &mut one);
-    let jobs: Vec<_> = (0..9).map(|_| submit(&engine)).collect();
-    assert!(runs(&mut one, &jobs[0]));
+    let (engine, mut workers, _runner, jobs) = begun(2, 9);
+    let [one, two] = &mut workers[..] else { unreachable!() };
     let ahead = one.begin_ahead(usize::MAX);
     assert!(ahead > 1);
     one.fall_back(1);
@@ -61,7 +62,7 @@ fn tasks_that_fall_back_are_run_by_those_who_are_idle() {
     let left = jobs.iter().filter(|job| job.header.status() == Status::Pending).count();
     assert_eq!(left, 2, "the one that runs, and the one ahead");
     one.finish(Outcome::Done);
-    assert!(runs(&mut one, &jobs[1]));
+    assert!(runs(one, &jobs[1]));
     one.finish(Outcome::Done);
     assert!(matches!(one.next_task(), Next::Sleep(_)));
     engine.check().unwrap();
@@ -70,11 +71,8 @@ fn tasks_that_fall_back_are_run_by_those_who_are_idle() {
 
 #[test]
 fn a_cancelled_claim_is_not_begun_ahead_and_an_urgent_task_comes_before_more() {
-    let (engine, runner) = engine(1, 1);
-    let mut worker = runner.take().pop().unwrap();
-    warm_up(&engine, &mut worker);
-    let jobs: Vec<_> = (0..6).map(|_| submit(&engine)).collect();
-    assert!(runs(&mut worker, &jobs[0]));
+    let (engine, mut workers, _runner, jobs) = begun(1, 6);
+    let worker = &mut workers[0];
     engine.cancel(&jobs[1]);
     assert_eq!(worker.begin_ahead(1), 1);
     assert!(worker.ahead().all(|ahead| Arc::ptr_eq(ahead, &jobs[2])));
@@ -84,7 +82,7 @@ fn a_cancelled_claim_is_not_begun_ahead_and_an_urgent_task_comes_before_more() {
     assert_eq!(worker.begin_ahead(9), 1, "the urgent one comes first");
     worker.finish(Outcome::Done);
     for job in [&jobs[2], &urgent, &jobs[3]] {
-        assert!(runs(&mut worker, job));
+        assert!(runs(worker, job));
         worker.finish(Outcome::Done);
     }
     engine.check().unwrap();
@@ -93,18 +91,15 @@ fn a_cancelled_claim_is_not_begun_ahead_and_an_urgent_task_comes_before_more() {
 
 #[test]
 fn the_next_task_of_a_chain_does_not_pass_those_that_were_begun_ahead() {
-    let (engine, runner) = engine(1, 1);
-    let mut worker = runner.take().pop().unwrap();
-    warm_up(&engine, &mut worker);
-    let jobs: Vec<_> = (0..12).map(|_| submit(&engine)).collect();
-    assert!(runs(&mut worker, &jobs[0]));
+    let (engine, mut workers, _runner, jobs) = begun(1, 12);
+    let worker = &mut workers[0];
     let dependent = Task::new();
     let inputs = watch_all(&[Arc::clone(&jobs[0])]);
     engine.submit(Submission { inputs, ..Submission::new(Arc::clone(&dependent), 1) });
     assert_eq!(worker.begin_ahead(2), 2);
     worker.finish(Outcome::Done);
     for job in &jobs[1..3] {
-        assert!(runs(&mut worker, job));
+        assert!(runs(worker, job));
         worker.finish(Outcome::Done);
     }
     while matches!(worker.next_task(), Next::Run) {
@@ -117,11 +112,8 @@ fn the_next_task_of_a_chain_does_not_pass_those_that_were_begun_ahead() {
 
 #[test]
 fn a_worker_that_ends_leaves_what_it_has_begun_ahead_to_others() {
-    let (engine, runner) = engine(1, 2);
-    let mut worker = runner.take().pop().unwrap();
-    warm_up(&engine, &mut worker);
-    let jobs: Vec<_> = (0..4).map(|_| submit(&engine)).collect();
-    assert!(runs(&mut worker, &jobs[0]));
+    let (engine, mut workers, runner, jobs) = begun(1, 4);
+    let mut worker = workers.remove(0);
     assert!(worker.begin_ahead(9) > 0);
     drop(worker);
     assert_eq!(jobs[0].header.status(), Status::Failed);

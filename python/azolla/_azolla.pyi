@@ -113,8 +113,8 @@ class Future(Generic[_T_co]):
 
     @property
     def client(self) -> Client | None:
-        """The client that has the task; None if the client is gone, or the future was unpickled where there was no
-        client.
+        """The client that has the task, or one that stands in for it if the program has dropped it. None once that client
+        is closed and gone, or where the future was unpickled without a client.
 
         >>> client.submit(pow, 2, 10).client is client
         True

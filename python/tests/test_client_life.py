@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dask
@@ -24,6 +25,7 @@ from azolla import (
     default_client,
     fire_and_forget,
     get_client,
+    get_worker,
     wait,
 )
 from conftest import Gate, eventually
@@ -249,7 +251,21 @@ def kept_in_a_result() -> None:
     assert made().submit(lambda: [get_client().submit(abs, -1)], pure=False).result()
 
 
-RINGS: list[Callable[[], object]] = [App, kept_by_itself, kept_in_metadata, kept_in_a_dataset, kept_in_a_queue]
+def kept_in_an_event() -> None:
+    def logs() -> None:
+        get_worker().log_event("kept", [get_client().submit(abs, -1)])
+
+    made().submit(logs).result()
+
+
+RINGS: list[Callable[[], object]] = [
+    App,
+    kept_by_itself,
+    kept_in_metadata,
+    kept_in_a_dataset,
+    kept_in_a_queue,
+    kept_in_an_event,
+]
 
 
 @pytest.mark.parametrize("ring", [*RINGS, kept_in_a_result])
@@ -307,20 +323,11 @@ def test_futures_of_a_closed_one_say_so(guest: bool, gate: Gate) -> None:
 def test_a_wait_that_closing_ends_says_so(gate: Gate) -> None:
     client = made()
     future = client.submit(gate.hold)
-    errors: list[BaseException] = []
-
-    def ask() -> None:
-        try:
-            future.result()
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    gate.entered()
-    client.close()
-    thread.join()
-    assert [type(error) for error in errors] == [CancelledByCloseError]
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(future.result)
+        gate.entered()
+        client.close()
+        assert type(asked.exception()) is CancelledByCloseError
 
 
 def test_what_is_left_of_a_dropped_one_says_so() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from azolla._azolla import Core, Endings, Future, why_cancelled
-from azolla._base.errors import FuturesCancelledError
+from azolla._base.errors import CancelledByCloseError, CancelledError, FuturesCancelledError
 
 #: The containers that are looked into, with what gives their items.
 _CONTAINERS: Any = ((dict, dict.values), ((list, tuple, set, frozenset), iter))
@@ -32,10 +32,24 @@ def futures_in(o: Any) -> list[Future[Any]]:
 def own_futures(o: Any, client: Any) -> list[Future[Any]]:
     """Returns those of the futures in `o` that are this client's. If some were cancelled, it raises."""
     futures = [future for future in futures_in(o) if future.client is client]
-    cancelled = [cancelled_words(future) for future in futures if future.cancelled()]
-    if cancelled:
-        raise FuturesCancelledError(f"cancelled: {', '.join(sorted(cancelled))}")
+    check_none_cancelled(futures)
     return futures
+
+
+def check_none_cancelled(futures: Iterable[Future[Any]]) -> None:
+    """Raises if some of the futures were cancelled. The error names them all, and says if their client is closed."""
+    cancelled = [future for future in futures if future.cancelled()]
+    if not cancelled:
+        return
+    message = f"cancelled: {', '.join(sorted(map(cancelled_words, cancelled)))}"
+    for future in cancelled:
+        try:
+            future._now()
+        except CancelledByCloseError as error:
+            raise CancelledByCloseError(f"{message}; {error}") from None
+        except CancelledError:
+            pass
+    raise FuturesCancelledError(message)
 
 
 def given_futures(o: Any, method: str) -> list[Future[Any]]:

@@ -2,7 +2,7 @@
 
 Dask's client is one class of some hundred methods, and azolla's must have them all. This file holds the client's life,
 and which client is current. The rest comes from bases, one for each capability. A base keeps no state and overrides
-nothing of another base, so a reader can take each alone:
+nothing of another base but `Core`, so a reader can take each alone:
 
 - `Work` submits many calls, and cancels and retries tasks. What is native of the client submits one.
 - `Loops` knows where its calls give awaitables, and on which event loop its coroutines run.
@@ -216,14 +216,8 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
             self._forget()
             # The futures of a client that has left read cancelled: callbacks that are due come first.
             self._callback_thread.catch_up(patience)
-            self._close()
-            self._callback_thread.stop(patience)
-
-    def _close(self) -> None:
-        if self._own:
-            self.cluster._close()
-        else:
             self._leave()
+            self._callback_thread.stop(patience)
 
     def _forget(self) -> None:
         defaults.pop(self._number, None)

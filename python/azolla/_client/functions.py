@@ -6,8 +6,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from azolla import _azolla
 from azolla._azolla import Future
-from azolla._base.errors import CancelledByCloseError, CancelledError, FuturesCancelledError
-from azolla._base.futures import cancelled_words, futures_in, own_futures
+from azolla._base.futures import check_none_cancelled, futures_in, own_futures
 from azolla._base.time import Timeout, seconds
 from azolla._client.client import Client
 from azolla._cluster import workers as _workers
@@ -191,18 +190,7 @@ async def _wait_async(futures: list[Future[Any]], timeout: Any, first: bool) -> 
 
 def _sorted(futures: list[Future[Any]]) -> DoneAndNotDoneFutures[Any]:
     done = {future for future in futures if future.done()}
-    cancelled = [cancelled_words(future) for future in done if future.cancelled()]
-    if cancelled:
-        message = f"cancelled: {', '.join(sorted(cancelled))}"
-        for future in done:
-            try:
-                if future.cancelled():
-                    future._now()
-            except CancelledByCloseError as error:
-                raise CancelledByCloseError(f"{message}; {error}") from None
-            except CancelledError:
-                pass
-        raise FuturesCancelledError(message)
+    check_none_cancelled(done)
     return DoneAndNotDoneFutures(done, set(futures) - done)
 
 

@@ -116,18 +116,18 @@ class Loops(Core):
         answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
         begin = partial(_await.run_for, answer, func, args, kwargs)
         self._begin(begin, partial(_refuse, answer), partial(_await.answered, answer))
-        try:
-            limit = None if callback_timeout is None else seconds(callback_timeout)
-            with slot_lent():  # in a task this is a wait like any other
+        with slot_lent():  # in a task this is a wait like any other
+            try:
+                limit = None if callback_timeout is None else seconds(callback_timeout)
                 return answer.result(limit)
-        except BaseException as error:
-            late = isinstance(error, TimeoutError) and not answer.done()  # it is not the coroutine's own
-            answer.cancel()
-            if late:
-                raise TimeoutError(f"sync(): the time was up before {function_name(func)} had ended") from None
-            raise
-        finally:
-            del answer  # it holds an exception whose traceback refers to this frame
+            except BaseException as error:
+                late = isinstance(error, TimeoutError) and not answer.done()  # it is not the coroutine's own
+                answer.cancel()
+                if late:
+                    raise TimeoutError(f"sync(): the time was up before {function_name(func)} had ended") from None
+                raise
+            finally:
+                del answer  # it holds an exception whose traceback refers to this frame
 
     def _begin(
         self,

@@ -168,7 +168,7 @@ def listen(client: Any, topic: str, event: tuple[float, Any]) -> None:
 
 
 def _handle(client: Any, handler: Callable[[Any], object], event: Any) -> None:
-    result = handler(event)
+    result = handler(client._given(event))
     if hasattr(result, "__await__"):
 
         async def waited() -> None:

@@ -75,7 +75,7 @@ class Worker:
         >>> [event for _, event in client.get_events("found")]
         [3]
         """
-        self._cluster._log_event(topic, _azolla.Core._copied(msg))
+        self._cluster._log_event(topic, self.client._kept(msg))
 
     def __repr__(self) -> str:
         return f"<Worker {self.name} {self.address!r} threads={self.nthreads}>"

@@ -1,8 +1,9 @@
 """How a wait lends the slot of its task, and how a coroutine waits.
 
-While a coroutine waits, others on its loop get a turn. A plain task may run an event loop of its own, by `asyncio.run` for example. While a coroutine on that loop awaits
-something of azolla, the task's thread sleeps in the loop. The task lends its slot from the first such wait until the
-last one has ended. So the slot is free for the tasks that the coroutines wait for.
+While a coroutine waits, others on its loop get a turn. A plain task may run an event loop of its own, by `asyncio.run`
+for example. While a coroutine on that loop awaits something of azolla, the task's thread sleeps in the loop. The task
+lends its slot from the first such wait until the last one has ended. So the slot is free for the tasks that the
+coroutines wait for.
 """
 
 import asyncio
@@ -74,7 +75,8 @@ def pause(waiter: "asyncio.Future[None]", futures: Any = ()) -> Generator[Any, N
     if lending is None:
         lending = _loops[loop] = _Lending()
     lending.begin()
-    told = bool(futures) and len(asyncio.all_tasks(loop)) == 1
+    # `all_tasks` looks at the tasks of all loops. A second wait is a second task.
+    told = bool(futures) and lending.waits == 1 and len(asyncio.all_tasks(loop)) == 1
     try:
         if told:
             _azolla.awaits(futures)
@@ -89,7 +91,7 @@ class _Lending:
     """The waits of the coroutines on one loop, while the loop runs on the thread of a plain task."""
 
     def __init__(self) -> None:
-        self._waits = 0
+        self.waits = 0
         #: The thread whose task has lent its slot for these waits; None if none has.
         self._lent: int | None = None
 
@@ -97,12 +99,12 @@ class _Lending:
         # A task that has seceded by itself has no slot to lend, and takes none back.
         if _azolla.secede():
             self._lent = threading.get_ident()
-        self._waits += 1
+        self.waits += 1
 
     def end(self) -> None:
-        self._waits -= 1
+        self.waits -= 1
         # A coroutine that was dropped may end its wait on another thread, by the garbage collector.
-        if self._waits == 0 and self._lent == threading.get_ident():
+        if self.waits == 0 and self._lent == threading.get_ident():
             self._lent = None
             _azolla.rejoin()
 

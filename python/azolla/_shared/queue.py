@@ -13,8 +13,9 @@ class Queue(Shared[QueueCore]):
     """Values on their way, first in, first out. Any number of tasks and threads may put values in and take them out.
 
     A future in the queue keeps its result alive; it comes out as a new future on the same task. Any other object comes
-    out as it went in: its containers are copied then, as a call's arguments are. A wait in a task takes no slot, and waits are served in their order. With an asynchronous client,
-    and on a client's own loop, the methods return awaitables.
+    out as it went in: its containers are copied then, as a call's arguments are. A wait in a task takes no slot, and
+    waits are served in their order. With an asynchronous client, and on a client's own loop, the methods return
+    awaitables.
 
     Args:
         name: Queues of one name are the same queue, for all clients of a cluster. By default the queue has a name of

@@ -11,9 +11,9 @@ from azolla._shared.named import Shared, text
 class Variable(Shared[VariableCore]):
     """One value that all can see and set.
 
-    While the value is a future, its result is kept, and each `get` returns a new future on the same task. Of any other value
-    containers are copied, by `set` and by each `get`. A wait in a
-    task takes no slot. With an asynchronous client, and on a client's own loop, the methods return awaitables.
+    While the value is a future, its result is kept, and each `get` returns a new future on the same task. Of any other
+    value containers are copied, by `set` and by each `get`. A wait in a task takes no slot. With an asynchronous client,
+    and on a client's own loop, the methods return awaitables.
 
     Args:
         name: Variables of one name are the same variable, for all clients of a cluster. By default the variable has a

@@ -1,7 +1,7 @@
 //! What Python asks about the task on the calling thread: its client and its key. And what lets that task go on without
 //! a slot.
 
-use crate::future::gather::{Errors, jobs};
+use crate::future::gather;
 use crate::future::running::Running;
 use crate::future::wait::exception;
 use crate::session::owner::cluster_here;
@@ -31,9 +31,7 @@ pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
 pub(crate) fn awaits(futures: &Bound<'_, PyAny>) -> PyResult<()> {
     let Some((_, job)) = current_task() else { return Ok(()) };
     let Some(cluster) = cluster_here() else { return Ok(()) };
-    let awaited = jobs(futures, Errors::Skip)?;
-    let told = cluster.engine.awaits(&job, &awaited);
-    told.map_err(|error| exception(futures.py(), error.never_interrupted()))
+    gather::awaits(&cluster, &job, futures)
 }
 
 #[doc = stub!(in_plain_task)]

@@ -5,7 +5,7 @@ use super::handle::{Future, value};
 use super::nested::{copied, futures_in};
 use super::wait;
 use crate::interpreter::forks::{check_forks, forks};
-use crate::session::shared::Shared;
+use crate::session::shared::{Cluster, Shared};
 use crate::task::job::PyJob;
 use crate::task::names::short_repr;
 use azolla::runtime::{Job, Listen, Status, Until};
@@ -80,6 +80,13 @@ fn values<'py>(py: Python<'py>, jobs: &[Arc<PyJob>]) -> PyResult<Bound<'py, PyAn
 /// Returns the jobs of all futures in these containers.
 pub(crate) fn jobs(futures: &Bound<'_, PyAny>, errors: Errors) -> PyResult<Vec<Arc<PyJob>>> {
     listed(futures, errors)?.map_or_else(|| nested(futures, errors), Ok)
+}
+
+/// Tells the engine that this task, which runs without a worker or without a slot, awaits these futures.
+pub(crate) fn awaits(cluster: &Cluster, job: &PyJob, futures: &Bound<'_, PyAny>) -> PyResult<()> {
+    let awaited = jobs(futures, Errors::Skip)?;
+    let told = cluster.engine.awaits(job, &awaited);
+    told.map_err(|error| wait::exception(futures.py(), error.never_interrupted()))
 }
 
 /// Returns the job of a future. One that was released raises, or has none if errors are skipped.

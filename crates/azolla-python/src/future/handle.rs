@@ -154,7 +154,7 @@ impl Future {
     }
 
     /// Returns why the task was cancelled, if the program gave a reason.
-    pub(super) fn why_cancelled(&self, py: Python<'_>) -> Option<Why> {
+    pub(super) fn why_cancelled(&self, py: Python<'_>) -> Option<Arc<Why>> {
         match &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
             Handle::Live(job, _) => reasons::why(py, job),
             Handle::Gone(_) => None,

@@ -1,8 +1,7 @@
 //! A coroutine's task while it runs on the cluster's event loop. The loop reports the task's end here.
 
 use super::callbacks::LoopCallback;
-use super::gather::{Errors, jobs};
-use super::wait::exception;
+use super::gather;
 use crate::session::shared::Cluster;
 use crate::task::failing::fail;
 use crate::task::job::PyJob;
@@ -141,11 +140,7 @@ impl Running {
             return Ok(());
         }
         let Some(job) = self.job() else { return Ok(()) };
-        let awaited = jobs(futures, Errors::Skip)?;
-        self.cluster
-            .engine
-            .awaits(&job, &awaited)
-            .map_err(|error| exception(futures.py(), error.never_interrupted()))
+        gather::awaits(&self.cluster, &job, futures)
     }
 
     #[doc = stub!(Running.on_end)]

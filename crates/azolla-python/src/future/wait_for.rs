@@ -51,5 +51,5 @@ pub(crate) fn why_cancelled(
     py: Python<'_>,
     future: &Bound<'_, Future>,
 ) -> Option<(Option<String>, Option<String>)> {
-    future.get().why_cancelled(py).map(|why| (why.reason, why.msg))
+    future.get().why_cancelled(py).map(|why| (why.reason.clone(), why.msg.clone()))
 }

@@ -2,7 +2,8 @@
 //!
 //! Futures refer to the client's `Shared`, and `Shared` refers to the `Client` only weakly. So there is no cycle that the
 //! collector could not see. A `Client` that goes leaves an object with `Shared`, its afterlife. The last future takes the
-//! afterlife with it, and that ends the client. Queues and locks keep no client alive: they refer to its quiet twin.
+//! afterlife with it, and that ends the client. Queues and locks keep no client alive: they refer to its quiet twin,
+//! or to the guest if the client is one.
 
 use super::shared::Shared;
 use pyo3::intern;

@@ -132,13 +132,14 @@ impl PyTurn {
         self.check(py)?;
         let deadline = wait::deadline(timeout.as_ref())?;
         let waiting = self.take().ok_or_else(Self::over)?;
+        let engine = &self.shared.engine;
+        let says_why =
+            || !engine.is_closing() || engine.is_broken() || is_gone(py, engine.number());
         waiting.wait(py, deadline, &self.shared)?.map_err(|reason| match reason {
             WaitError::TimedOut => {
                 PyTimeoutError::new_err(format!("{}: the time was up", self.what))
             }
-            WaitError::Closed if !self.shared.engine.is_closing() => self.closed(py),
-            WaitError::Closed if self.shared.engine.is_broken() => self.closed(py),
-            WaitError::Closed if is_gone(py, self.shared.engine.number()) => self.closed(py),
+            WaitError::Closed if says_why() => self.closed(py),
             WaitError::Closed => {
                 let message = format!("{}: the client was closed during the wait", self.what);
                 error(py, "ClosedClientError", &message)

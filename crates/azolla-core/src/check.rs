@@ -10,7 +10,6 @@ use crate::ensure::ensure;
 use crate::few::Few;
 use crate::growth::{Branch, BranchId};
 use crate::id::{Priority, TaskId, WorkerId};
-use crate::on::awaits::may_await;
 use crate::scheduler::Scheduler;
 use crate::task::{State, Task, Want};
 use crate::todo::Todo;
@@ -198,7 +197,6 @@ impl<P: Clone> Scheduler<P> {
             }
             State::Ready | State::Detached | State::Suspended => {}
         }
-        ensure!(may_await(task.state) || !self.awaits.contains_key(&id), "{id:?} awaits others");
         Ok(())
     }
 
@@ -302,23 +300,35 @@ impl<P: Clone> Scheduler<P> {
         let free = self.workers.slots() - tally.active - tally.waking;
         ensure!(free == self.workers.free_slots(), "{free} slots are free: {tally:?}");
         ensure!(tally.lent() == self.workers.lent(), "{} lent: {tally:?}", self.workers.lent());
-        self.check_cap()
+        self.check_cap()?;
+        self.check_needed()
     }
 
     /// Waits for all of several tasks form no cycle. This check works differently from the one that
-    /// refuses waits: it goes depth first from every task on a worker.
+    /// refuses waits: it goes depth first from every task on a worker, and from those that await others without one.
     fn check_waits(&self) -> Result<(), String> {
         let mut seen = vec![Seen::Not; self.tasks.places()];
         for (_, worker) in self.workers.iter() {
             for task in worker.below.iter().map(|(task, _)| *task).chain(worker.task) {
                 self.check_waits_from(task, &mut seen)?;
             }
-            for (_, wait) in worker.waits().filter(|(_, wait)| wait.all) {
-                for id in wait.tasks.iter() {
-                    let noted = self.tasks.get(*id).is_none_or(|task| task.rare.is_awaited());
-                    ensure!(noted, "{id:?} is waited for, and that is not noted");
-                }
+            for (_, wait) in worker.waits() {
+                self.check_noted(wait)?;
             }
+        }
+        for (id, wait) in &self.awaits {
+            let may = self.tasks.get(*id).is_some_and(|task| task.state.may_await());
+            ensure!(may, "{id:?} is said to await others");
+            self.check_noted(wait)?;
+            self.check_waits_from(*id, &mut seen)?;
+        }
+        Ok(())
+    }
+
+    fn check_noted(&self, wait: &crate::Wait) -> Result<(), String> {
+        for id in if wait.all { &wait.tasks[..] } else { &[] } {
+            let noted = self.tasks.get(*id).is_none_or(|task| task.rare.is_awaited());
+            ensure!(noted, "{id:?} is waited for, and that is not noted");
         }
         Ok(())
     }
@@ -367,7 +377,7 @@ impl<P: Clone> Scheduler<P> {
                 }
                 waits
             }
-            state if may_await(state) => {
+            state if state.may_await() => {
                 let before = if state == State::Detached { self.call_before(id) } else { None };
                 let awaited = self.awaits.get(&id).map_or(&[][..], |wait| &wait.tasks);
                 before.into_iter().chain(awaited.iter().copied()).collect()

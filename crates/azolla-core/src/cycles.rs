@@ -2,7 +2,6 @@
 
 use crate::event::Wait;
 use crate::id::TaskId;
-use crate::on::awaits::may_await;
 use crate::scheduler::Scheduler;
 use crate::task::{State, Task};
 use alloc::vec;
@@ -64,7 +63,7 @@ impl<P: Clone> Scheduler<P> {
                 return inputs.iter().chain(self.call_before(id)).collect();
             }
             // A detached call goes on only while no other call of its actor runs.
-            Some((state, _)) if may_await(state) => {
+            Some((state, _)) if state.may_await() => {
                 let awaited = self.awaits.get(&id).into_iter().flat_map(|wait| self.needs(wait));
                 let before = if state == State::Detached { self.call_before(id) } else { None };
                 return before.into_iter().chain(awaited).collect();
@@ -81,7 +80,7 @@ impl<P: Clone> Scheduler<P> {
         wait.map_or_else(SmallVec::new, |wait| self.needs(wait).collect())
     }
 
-    /// Records that a worker's task begins this wait.
+    /// Records that a task begins this wait.
     pub(crate) fn note_awaited(&mut self, wait: &Wait) {
         for id in if wait.all { &wait.tasks[..] } else { &[] } {
             if let Some(task) = self.tasks.get_mut(*id) {
@@ -92,11 +91,8 @@ impl<P: Clone> Scheduler<P> {
 
     /// Returns false if no task waits for this one, as one look shows.
     fn may_be_waited_for(&self, id: TaskId) -> bool {
-        let dependents_or_waits = |task: &Task<P>| {
-            task.is_call() || task.rare.is_awaited() || !task.dependents.is_empty()
-        };
         // The task may have been cancelled, and be gone.
-        self.tasks.get(id).is_some_and(dependents_or_waits)
+        self.tasks.get(id).is_some_and(Task::may_be_waited_for)
             || self.calls.abandoned.contains_key(&id)
     }
 

@@ -8,6 +8,7 @@ use crate::event::Wait;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::State;
+use crate::task::Task;
 use crate::workers::WorkerState;
 use alloc::format;
 use alloc::string::String;
@@ -33,9 +34,7 @@ impl<P: Clone> Scheduler<P> {
 
     #[inline(never)]
     fn may_be_needed(&mut self, id: TaskId) {
-        let is_waited_for = self.tasks.get(id).is_some_and(|task| {
-            task.is_call() || task.rare.is_awaited() || !task.dependents.is_empty()
-        });
+        let is_waited_for = self.tasks.get(id).is_some_and(Task::may_be_waited_for);
         self.waits.stale = is_waited_for || self.waits.firsts;
     }
 

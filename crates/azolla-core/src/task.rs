@@ -57,6 +57,11 @@ impl State {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 
+    /// Returns whether a task in this state may be known to await others (`Event::Await`).
+    pub(crate) fn may_await(self) -> bool {
+        matches!(self, Self::Detached | Self::Seceded { .. })
+    }
+
     /// Returns whether the function has begun and not ended, as far as the core knows.
     #[must_use]
     pub fn is_running(self) -> bool {
@@ -161,6 +166,12 @@ impl<P> Task<P> {
     #[inline]
     pub(crate) fn is_call(&self) -> bool {
         self.rare.is_call()
+    }
+
+    /// Returns false if nothing waits for it, as one look shows.
+    #[inline]
+    pub(crate) fn may_be_waited_for(&self) -> bool {
+        self.is_call() || self.rare.is_awaited() || !self.dependents.is_empty()
     }
 }
 

@@ -1,14 +1,14 @@
 //! An arena: a file without a name, in memory, that one process fills and others read.
 //!
 //! Only its own process takes ranges in it. The others have the file and read what they are told of. The first page
-//! holds the claims of the process's threads, which the client maps too. The file never gets shorter while anybody may
-//! read it, so to read a mapping is safe.
+//! holds the claims of the process's threads, which the client maps too. The file is sealed, so that nobody can make
+//! it shorter: to read a mapping is safe.
 
 use crate::claim::Claim;
 use crate::message::Range;
 use crate::primitives::AtomicU64;
 use crate::ranges::{PAGE, Ranges};
-use rustix::fs::{MemfdFlags, fstat, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
 use std::io::{self, Error, ErrorKind};
@@ -43,8 +43,9 @@ impl Arena {
     /// # Errors
     /// If the system has no memory or no descriptor for it.
     pub fn new(number: u32, most: u64) -> io::Result<Self> {
-        let file = memfd_create("azolla", MemfdFlags::CLOEXEC)?;
+        let file = memfd_create("azolla", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&file, PAGE)?;
+        fcntl_add_seals(&file, SealFlags::SHRINK)?;
         Ok(Self { number, seen: Seen::open(file)?, ranges: Ranges::new(PAGE, most), length: PAGE })
     }
 

@@ -32,7 +32,8 @@ pub enum FrameError {
 /// Appends a message to `bytes`.
 ///
 /// # Errors
-/// [`FrameError::TooLong`]; then `bytes` is as it was.
+/// [`FrameError::TooLong`]; then `bytes` is as it was. [`FrameError::Unreadable`] if the message itself cannot be written;
+/// then `bytes` is empty.
 pub fn append(message: &impl Serialize, bytes: &mut Vec<u8>) -> Result<(), FrameError> {
     let start = bytes.len();
     let mut whole = std::mem::take(bytes);
@@ -72,8 +73,10 @@ const KEPT: usize = 4 * 1024 * 1024;
 impl Frames {
     /// The space for the next piece. [`filled`](Self::filled) says how much of it has been used.
     pub fn space(&mut self) -> &mut [u8] {
-        self.bytes.copy_within(self.at..self.end, 0);
-        (self.at, self.end) = (0, self.end - self.at);
+        if self.at > 0 {
+            self.bytes.copy_within(self.at..self.end, 0);
+            (self.at, self.end) = (0, self.end - self.at);
+        }
         if self.end == 0 && self.bytes.len() > KEPT {
             self.bytes = Vec::new();
         }

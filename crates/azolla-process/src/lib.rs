@@ -6,16 +6,16 @@
 //! Large data lies in the *arena* of the process that made it, which every other process can read.
 //!
 //! Nothing here knows Python: arguments and results are bytes. Deciding stands apart from doing: `claim` and
-//! `ranges` are state machines; `line`, `arena` and `process` ask the system.
+//! `ranges` are state machines; `line`, `arena` and `process` ask the system, which is Linux so far.
 
-#[cfg(all(unix, not(azolla_shuttle)))]
+#[cfg(all(target_os = "linux", not(azolla_shuttle)))]
 pub mod arena;
 pub mod claim;
 pub mod frame;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub mod line;
 pub mod message;
 mod primitives;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub mod process;
 pub mod ranges;

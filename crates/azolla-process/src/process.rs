@@ -5,13 +5,12 @@
 //! a process that a task has forked may hold the line open.
 
 use crate::line::Line;
-#[cfg(target_os = "linux")]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A process that was started. It is killed when this is dropped.
@@ -19,7 +18,6 @@ use std::time::{Duration, Instant};
 pub struct Process {
     child: Child,
     /// Becomes readable when the process ends.
-    #[cfg(target_os = "linux")]
     end: OwnedFd,
 }
 
@@ -55,12 +53,13 @@ impl Process {
     /// If the system cannot start it.
     pub fn start(command: &mut Command) -> io::Result<(Self, Line)> {
         let (here, there) = Line::pair()?;
-        let child = command.stdin(OwnedFd::from(there)).spawn()?;
-        let process = Self::of(child)?;
+        let child = command.stdin(OwnedFd::from(there)).spawn();
+        // The command would keep the other end open here.
+        command.stdin(Stdio::null());
+        let process = Self::of(child?)?;
         Ok((process, here.taking_descriptors()))
     }
 
-    #[cfg(target_os = "linux")]
     fn of(mut child: Child) -> io::Result<Self> {
         use rustix::process::{Pid, PidfdFlags, pidfd_open};
         let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
@@ -71,11 +70,6 @@ impl Process {
                 Err(error.into())
             }
         }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn of(child: Child) -> io::Result<Self> {
-        Ok(Self { child })
     }
 
     /// The number by which the system knows the process.
@@ -110,20 +104,12 @@ impl Process {
     }
 
     /// Sleeps until the process ends or the time is over, or somewhat shorter.
-    #[cfg(target_os = "linux")]
     fn sleep(&self, left: Option<Duration>) -> io::Result<()> {
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut [PollFd::new(&self.end, PollFlags::IN)], left.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn sleep(&self, left: Option<Duration>) -> io::Result<()> {
-        const SLICE: Duration = Duration::from_millis(5);
-        std::thread::sleep(left.map_or(SLICE, |left| left.min(SLICE)));
-        Ok(())
     }
 }
 

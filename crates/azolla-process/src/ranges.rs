@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What ranges are rounded up to, in bytes.
-pub const PAGE: u64 = 4096;
+/// What ranges are rounded up to, in bytes. A mapping begins at a page of the system, and none of those is longer.
+pub const PAGE: u64 = 64 * 1024;
 
 /// The free ranges of an arena, and where it ends.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
 //! Real processes: this program starts itself again as a worker process, by the "test" [`child`].
-#![cfg(all(unix, not(azolla_shuttle)))]
+#![cfg(all(target_os = "linux", not(azolla_shuttle)))]
 
 use azolla_process::arena::{Arena, Seen};
 use azolla_process::line::{Heard, Line};

@@ -1,10 +1,11 @@
 //! Lines and arenas, between threads that stand for processes.
-#![cfg(all(unix, not(azolla_shuttle)))]
+#![cfg(all(target_os = "linux", not(azolla_shuttle)))]
 
 use azolla_process::arena::{Arena, Seen, THREADS};
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::Range;
+use azolla_process::ranges::PAGE;
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -66,7 +67,7 @@ fn what_one_process_stores_others_read_and_map() {
     arena.free(one);
     arena.free(none);
     let again = arena.store(b"short").unwrap();
-    assert_eq!((again.start, arena.used()), (one.start, 2 * 4096));
+    assert_eq!((again.start, arena.used()), (one.start, 2 * PAGE));
     assert_eq!(other.read(again).unwrap(), b"short");
 }
 

@@ -5,13 +5,12 @@ use crate::effect::{Effect, Refusal};
 use crate::event::Wait;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
-use crate::task::State;
 use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_await(&mut self, id: TaskId, wait: Wait, effects: &mut Vec<Effect<P>>) {
         self.awaits.remove(&id);
-        if wait.tasks.is_empty() || !self.tasks.get(id).is_some_and(|task| may_await(task.state)) {
+        if wait.tasks.is_empty() || !self.tasks.get(id).is_some_and(|task| task.state.may_await()) {
             return;
         }
         if let Some(path) = self.cycle(id, &wait) {
@@ -29,9 +28,4 @@ impl<P> Scheduler<P> {
     pub(crate) fn awaits_no_more(&mut self, id: TaskId) {
         self.awaits.remove(&id);
     }
-}
-
-/// Returns whether a task in this state may be known to await others.
-pub(crate) fn may_await(state: State) -> bool {
-    matches!(state, State::Detached | State::Seceded { .. })
 }

@@ -1,6 +1,6 @@
 //! The handlers of events, one file for each event or small family of events.
 
-pub(crate) mod awaits;
+mod awaits;
 mod cancel;
 mod close;
 mod detach;

@@ -135,21 +135,21 @@ impl<P: Clone> Scheduler<P> {
         }
         let is_awaited = |id: &TaskId| self.tasks.get(*id).is_some_and(|it| it.rare.is_awaited());
         let by_all = revived.iter().any(is_awaited);
-        for worker in self.workers.iter_mut() {
+        let of_workers = self.workers.iter_mut().flat_map(|worker| {
             let parked = match &mut worker.state {
                 WorkerState::Parked { wait, .. } => Some(wait),
                 _ => None,
             };
-            let below = worker.below.iter_mut().map(|(_, wait)| wait);
-            for wait in below.chain(parked).filter(|wait| by_all || !wait.all) {
-                if wait.tasks.iter().any(|task| revived.contains(task)) {
-                    // Replaced, not removed: `RunNested` names the other tasks by their index.
-                    let left = wait.tasks.iter().map(|task| match revived.contains(task) {
-                        false if wait.all => *task,
-                        _ => TaskId::GONE,
-                    });
-                    wait.tasks = Arc::new(left.collect());
-                }
+            worker.below.iter_mut().map(|(_, wait)| wait).chain(parked)
+        });
+        for wait in of_workers.chain(self.awaits.values_mut()).filter(|wait| by_all || !wait.all) {
+            if wait.tasks.iter().any(|task| revived.contains(task)) {
+                // Replaced, not removed: `RunNested` names the other tasks by their index.
+                let left = wait.tasks.iter().map(|task| match revived.contains(task) {
+                    false if wait.all => *task,
+                    _ => TaskId::GONE,
+                });
+                wait.tasks = Arc::new(left.collect());
             }
         }
         self.waits_changed();

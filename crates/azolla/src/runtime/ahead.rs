@@ -3,7 +3,7 @@
 //! To send them one by one would cost a journey each, so the other process gets several at once and runs them in this
 //! order. Once begun, a task is no longer a claim, and the engine does not take it back. When the other process holds up
 //! tasks that somebody waits for, the front end takes back those that have not begun over there, and lets them fall back:
-//! they are claims again.
+//! they are queued again.
 
 use super::job::Job;
 use super::locked::Run;
@@ -15,19 +15,9 @@ impl<J: Job + ?Sized> Worker<J> {
     /// claim to which something more urgent has come. Each becomes the current task in its turn, when
     /// [`next_task`](Self::next_task) is called. Returns how many there are ahead now.
     pub fn begin_ahead(&mut self, most: usize) -> usize {
-        let (engine, group) = (&self.engine, self.group);
-        let mut begun = 0;
-        while begun < most
-            && let Some(claim) = self.hand.claims.front()
-            && engine.best_ready(group) <= claim.priority
-            && let Some(run) = self.hand.claims.pop_front()
-        {
-            if run.job.header().begin(self.id) {
-                self.hand.ahead.push_back(run);
-                begun += 1;
-            } else {
-                self.hand.gone.push(run.job);
-            }
+        for _ in 0..most {
+            let Some(run) = self.hand.begin_claim(&self.engine, self.id, self.group) else { break };
+            self.hand.ahead.push_back(run);
         }
         self.hand.ahead.len()
     }
@@ -37,14 +27,16 @@ impl<J: Job + ?Sized> Worker<J> {
         self.hand.ahead.iter().map(|run| &run.job)
     }
 
-    /// Lets the tasks that were begun ahead fall back, but for the first `kept`: they are claims again.
+    /// Lets the tasks that were begun ahead fall back, but for the first `kept`: other workers may run them.
     pub fn fall_back(&mut self, kept: usize) {
-        while self.hand.ahead.len() > kept
-            && let Some(run) = self.hand.ahead.pop_back()
-        {
-            run.job.header().set_claim(self.id, false);
-            self.hand.claims.push_front(run);
-        }
+        let in_task = self.hand.current.is_some();
+        self.engine.with_hand(&mut self.hand, in_task, |locked, hand| {
+            while hand.ahead.len() > kept
+                && let Some(Run { task, job, .. }) = hand.ahead.pop_back()
+            {
+                hand.let_another_run(locked, self.id, task, job);
+            }
+        });
     }
 }
 

@@ -201,6 +201,9 @@ impl<J: Job + ?Sized> Locked<'_, J> {
             // A worker that is awake comes by itself. A sleeping one is granted a slot: a token that no grant
             // stands behind would end a wait of that worker which begins meanwhile.
             drop(self.handle(Event::Rouse));
+            // The event may have gone on with what others have left undone.
+            let more = self.going();
+            self.state.orphans.extend(more);
         }
     }
 
@@ -230,8 +233,8 @@ impl<J: Job + ?Sized> Worker<J> {
     }
 
     /// Takes out one of the tasks that are to be dropped when the worker is not borrowed. Until it
-    /// has returned `None`, no task is current, so that a destructor that waits does not hold up the next task. That is the
-    /// current one then, unless the worker has [stepped aside](Self::step_aside) meanwhile.
+    /// has returned `None`, no task is current: a destructor that waits does not wait in the next task. That is the current one
+    /// then, unless the worker has [stepped aside](Self::step_aside) meanwhile, so that another worker runs it.
     pub fn next_gone(&mut self) -> Option<Gone<J>> {
         let claim = self.hand.gone.pop().map(|job| (job, false));
         let Some((job, whole)) = claim.or_else(|| Some((self.hand.garbage.pop()?, true))) else {

@@ -194,9 +194,10 @@ impl<R: Resource> Monitor<R> {
 impl<R: Resource> Drop for Monitor<R> {
     fn drop(&mut self) {
         // What goes may hold the last handle on another monitor, and so on.
-        let state = &mut *self.state.lock();
-        let lines = std::mem::take(&mut state.lines);
-        let gone = (state.resource.take(), lines, std::mem::take(&mut state.given));
+        let mut state = self.state.lock();
+        let (lines, given) = (std::mem::take(&mut state.lines), std::mem::take(&mut state.given));
+        let gone = (state.resource.take(), lines, given);
+        drop(state);
         dropping(move || drop(gone));
     }
 }

@@ -5,7 +5,8 @@
 
 use super::engine::Engine;
 use super::job::Job;
-use super::worker::{Current, Hand, Worker};
+use super::locked::Run;
+use super::worker::{Current, Worker};
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use azolla_core::{Event, GroupId, Outcome};
 use crossbeam_queue::SegQueue;
@@ -91,13 +92,11 @@ impl<J: Job + ?Sized> Worker<J> {
         self.engine.with_hand(&mut self.hand, false, |locked, hand| {
             hand.tell(locked, self.id, took);
             // The engine may have handed over the next task just now. It has not begun, so another worker runs it.
-            let next = |hand: &mut Hand<J>| {
-                hand.current.take().or_else(|| hand.ahead.pop_front().map(Current::from))
-            };
-            while let Some(current) = next(hand) {
-                hand.gone.push(current.job);
-                hand.finished.push((current.task, Outcome::Again));
-                hand.tell(locked, self.id, 0);
+            if let Some(Current { task, job, .. }) = hand.current.take() {
+                hand.let_another_run(locked, self.id, task, job);
+            }
+            while let Some(Run { task, job, .. }) = hand.ahead.pop_front() {
+                hand.let_another_run(locked, self.id, task, job);
             }
             hand.give_back(locked);
             if !hand.retired {

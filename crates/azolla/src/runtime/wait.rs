@@ -275,10 +275,12 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
             // A token means that the engine has granted the slot. Without one, the latch is still
             // closed, or the thread that opened it has not finished asking for the slot.
             if patience.park(&self.parker) {
-                let may_end = latch.opened.load(Ordering::Acquire)
-                    || self.engine.is_closing()
-                    || self.engine.is_broken();
-                debug_assert!(may_end, "a token that no grant stands behind has ended this wait");
+                debug_assert!(
+                    latch.opened.load(Ordering::Acquire)
+                        || self.engine.is_closing()
+                        || self.engine.is_broken(),
+                    "a token that no grant stands behind has ended this wait"
+                );
                 return self.woken();
             }
             if let Err(error) = patience.check() {

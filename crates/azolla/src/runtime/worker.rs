@@ -301,23 +301,31 @@ impl<J: Job + ?Sized> Hand<J> {
     /// Begins the next claim without the lock, unless the worker must report something first, or
     /// something more urgent is ready.
     fn begin_next(&mut self, engine: &Engine<J>, worker: WorkerId, group: GroupId) {
-        if !self.tell_now
-            && let Some(run) = self.ahead.pop_front()
-        {
-            self.current = Some(run.into());
-            return;
+        if !self.tell_now {
+            let next = self.ahead.pop_front();
+            let next = next.or_else(|| self.begin_claim(engine, worker, group));
+            self.current = next.map(Current::from);
         }
-        while !self.tell_now
-            && let Some(claim) = self.claims.front()
+    }
+
+    /// Begins the next claim, unless something more urgent is ready.
+    #[inline]
+    pub(super) fn begin_claim(
+        &mut self,
+        engine: &Engine<J>,
+        worker: WorkerId,
+        group: GroupId,
+    ) -> Option<Run<J>> {
+        while let Some(claim) = self.claims.front()
             && engine.best_ready(group) <= claim.priority
             && let Some(run) = self.claims.pop_front()
         {
             if run.job.header().begin(worker) {
-                self.current = Some(run.into());
-                return;
+                return Some(run);
             }
             self.gone.push(run.job);
         }
+        None
     }
 
     /// Reports what has finished, and asks for more.
@@ -384,10 +392,22 @@ impl<J: Job + ?Sized> Hand<J> {
         }
         // The worker has begun another task, so another worker runs the next task of the chain.
         while let Some(Run { task, job, .. }) = locked.state.runs.pop() {
-            self.gone.push(job);
-            let outcome = Outcome::Again;
-            drop(locked.handle(Event::Finish { worker: Some(worker), task, outcome, took: 0 }));
+            self.let_another_run(locked, worker, task, job);
         }
+    }
+
+    /// Gives back a task that counts as begun and has not: another worker runs it.
+    pub(super) fn let_another_run(
+        &mut self,
+        locked: &mut Locked<'_, J>,
+        worker: WorkerId,
+        task: TaskId,
+        job: Arc<J>,
+    ) {
+        job.header().unbegin();
+        self.gone.push(job);
+        let outcome = Outcome::Again;
+        drop(locked.handle(Event::Finish { worker: Some(worker), task, outcome, took: 0 }));
     }
 
     /// Notes what happens to the current task, if it is observed.

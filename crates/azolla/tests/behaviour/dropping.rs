@@ -330,6 +330,42 @@ fn a_destructor_that_waits_between_two_tasks_makes_room_for_another_worker() {
 }
 
 #[test]
+fn what_a_wide_failure_takes_with_it_is_not_dropped_in_the_middle_of_a_task() {
+    /// Counts how often it is dropped on the thread of the running task.
+    struct Held(Arc<Mutex<Option<std::thread::ThreadId>>>, Arc<AtomicU32>);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            let here = Some(std::thread::current().id());
+            self.1.fetch_add(u32::from(*self.0.lock().unwrap() == here), Ordering::SeqCst);
+        }
+    }
+    let client = client(1);
+    let (runs, inside) = (Arc::default(), Arc::new(AtomicU32::new(0)));
+    let (running, counts) = (Arc::clone(&runs), Arc::clone(&inside));
+    let parent = client.submit(move || {
+        // Once its kind is known to be short, the worker runs it on top of this task, and reports its end there.
+        let short = || Err::<(), _>("on purpose");
+        for _ in 0..10 {
+            assert!(own().try_submit(short).result().is_err());
+        }
+        let fails = own().try_submit(short);
+        // More than one event of the scheduler deals with at once.
+        for _ in 0..2_000 {
+            let held = Held(Arc::clone(&running), Arc::clone(&counts));
+            own().submit_with(&fails, move |()| drop(held)).forget();
+        }
+        *running.lock().unwrap() = Some(std::thread::current().id());
+        let _ = fails.result();
+        let _ = own().submit(|| ()).result();
+        *running.lock().unwrap() = None;
+    });
+    parent.result().unwrap();
+    drop(parent);
+    assert_empty(&client);
+    assert_eq!(inside.load(Ordering::SeqCst), 0);
+}
+
+#[test]
 fn a_destructor_that_waits_does_not_hold_up_the_next_task() {
     struct Waits(Event);
     impl Drop for Waits {

@@ -14,7 +14,7 @@ import threading
 import tracemalloc
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from azolla import Client, LocalCluster, get_client, performance_report, wait
@@ -66,6 +66,30 @@ def test_an_exception_whose_text_hangs_stops_neither_the_server_nor_other_errors
     gate.open()
     hanging.exception()
     good.exception()
+
+
+def test_an_error_that_is_found_twice_hangs_one_thread(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Told:
+        def __init__(self) -> None:
+            self.errors: dict[int, str] = {}
+
+        def add_error(self, task: int, text: str) -> None:
+            self.errors[task] = text
+
+    Hangs.gate = gate
+    hangs, told = Hangs(), Told()
+    monkeypatch.setattr(words, "PATIENCE", 0.0)
+    worded = words.Words(cast("Any", told), "found-twice")
+    worded.add([(1, hangs)])
+    gate.entered()
+    worded.add([(1, hangs), (2, ValueError("well put"))])
+    monkeypatch.setattr(words, "PATIENCE", float("inf"))
+    worded.add([(1, hangs), (3, hangs)])
+    eventually(lambda: len(told.errors) == 3)
+    worded.stop()
+    gate.open()
+    slow = "Hangs, whose text takes too long to make"
+    assert told.errors == {1: slow, 2: "ValueError: well put\n", 3: slow}
 
 
 def test_after_some_that_hang_errors_are_told_by_their_classes(

@@ -9,6 +9,7 @@ import os
 import queue
 import time
 import traceback
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from azolla._azolla import Dashboard
@@ -35,34 +36,49 @@ class Words:
     def __init__(self, dashboard: Dashboard, name: str) -> None:
         self._dashboard, self._name = dashboard, name
         self._queue: queue.SimpleQueue[Failed | None] = queue.SimpleQueue()
-        self._given_up = 0
+        self._given_up: list[_Turn] = []
         self._turn: _Turn | None = None
 
     def add(self, failed: list[Failed]) -> None:
         """Takes failed tasks with their errors, and looks after the thread. Runs no code of the user's."""
-        for one in failed:
-            self._queue.put(one)
+        self._put(failed)
         stuck = None if self._turn is None else self._turn.stuck_with()
         if stuck is not None:
             self._give_up(*stuck)
-        if self._given_up < MOST_GIVEN_UP:
+        if len(self._given_up) < MOST_GIVEN_UP:
             if self._turn is None and not self._queue.empty():
                 # Without a thread to be had the errors wait for the next look.
                 with contextlib.suppress(RuntimeError):
                     self._turn = _Turn(self._dashboard, self._queue, self._name)
             return
+        for task, error in self._take():
+            self._dashboard.add_error(task, _class(error))
+
+    def _put(self, failed: Iterable[Failed]) -> None:
+        # The server may find an error twice, and two tasks may raise the same: a text hangs one thread only.
+        for task, error in failed:
+            if any(turn.has_in_hand(error) for turn in self._given_up):
+                self._tell_slow(task, error)
+            else:
+                self._queue.put((task, error))
+
+    def _take(self) -> Iterator[Failed]:
         while not self._queue.empty():
-            left = self._queue.get()
-            if left is not None:
-                self._dashboard.add_error(left[0], _class(left[1]))
+            one = self._queue.get()
+            if one is not None:
+                yield one
 
     def _give_up(self, task: int, error: BaseException | str) -> None:
-        self._dashboard.add_error(task, f"{_class(error)}, whose text takes too long to make")
+        self._tell_slow(task, error)
         if self._turn is not None:
             self._turn.given_up = True
             _leave.abandon({self._turn.thread})
+            self._given_up.append(self._turn)
         self._turn = None
-        self._given_up += 1
+        self._put(list(self._take()))
+
+    def _tell_slow(self, task: int, error: BaseException | str) -> None:
+        self._dashboard.add_error(task, f"{_class(error)}, whose text takes too long to make")
 
     def stop(self) -> None:
         """Ends the thread once it has put into words what it was given."""
@@ -84,6 +100,10 @@ class _Turn:
         """Returns the error that the thread has had in hand for too long."""
         begun = self._begun
         return None if begun is None or time.monotonic() - begun[1] < PATIENCE else begun[0]
+
+    def has_in_hand(self, error: BaseException | str) -> bool:
+        begun = self._begun
+        return begun is not None and begun[0][1] is error
 
     def _run(self) -> None:
         while self._one():

@@ -111,14 +111,11 @@ impl Frames {
         Ok(self.whole()?.is_some())
     }
 
-    /// The head and the body of the next message, if it is there whole.
-    fn whole(&self) -> Result<Option<(&[u8], &[u8])>, FrameError> {
+    /// The next message with its head, if it is there whole.
+    fn whole(&self) -> Result<Option<&[u8]>, FrameError> {
         match self.length() {
             Some(length) if length > LONGEST => Err(FrameError::TooLong(length)),
-            Some(length) => {
-                let there = self.bytes[self.at..self.end].get(..HEAD + length);
-                Ok(there.map(|whole| whole.split_at(HEAD)))
-            }
+            Some(length) => Ok(self.bytes[self.at..self.end].get(..HEAD + length)),
             None => Ok(None),
         }
     }
@@ -128,7 +125,8 @@ impl Frames {
     /// # Errors
     /// If it is none, as [`FrameError`] says. The stream is of no use any more then.
     pub fn next<'a, T: Deserialize<'a>>(&'a mut self) -> Result<Option<T>, FrameError> {
-        let Some((head, body)) = self.whole()? else { return Ok(None) };
+        let Some(whole) = self.whole()? else { return Ok(None) };
+        let (head, body) = whole.split_at(HEAD);
         if digest(body) != head[4..] {
             return Err(FrameError::Changed);
         }

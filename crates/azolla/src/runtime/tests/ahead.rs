@@ -2,12 +2,11 @@
 
 use super::*;
 
+type Begun = (Arc<Engine<Task>>, Vec<Worker<Task>>, ByHand, Vec<Arc<Task>>);
+
 /// An engine whose first worker runs the first of so many tasks. The engine knows that they are short, so the worker has
 /// several claims.
-fn begun(
-    slots: usize,
-    tasks: usize,
-) -> (Arc<Engine<Task>>, Vec<Worker<Task>>, ByHand, Vec<Arc<Task>>) {
+fn begun(slots: usize, tasks: usize) -> Begun {
     let (engine, runner) = engine(slots, usize::MAX);
     let mut workers = runner.take();
     let worker = &mut workers[0];

@@ -1,7 +1,26 @@
-//! The messages on a line. A thread of a worker process gets [`Tasks`] and answers with [`Results`], several times for
-//! one frame of tasks if it likes.
+//! The messages between a client and a worker process.
+//!
+//! On the control line the process first says that it is [`Ready`], then gets [`Order`]s. Each of its threads has a line
+//! of its own: it gets [`Tasks`] and answers with [`Results`], several times for one frame of tasks if it likes.
 
 use serde::{Deserialize, Serialize};
+
+/// From a process, first of all: it is there. Its arena comes with the message, as a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The number by which the system knows the process.
+    pub id: u32,
+}
+
+/// From the client to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Serve the thread of this number. Its line comes with the message, as a descriptor. A process gets each of its
+    /// threads once.
+    Thread(u16),
+    /// Send the results that the thread of this number holds back, whatever it is in the middle of.
+    Flush(u16),
+}
 
 /// A range of an arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,8 +67,6 @@ pub struct Function<'a> {
 pub struct Task<'a> {
     /// The task's number in the client's engine.
     pub id: u64,
-    /// The number of the client that has submitted it.
-    pub client: u32,
     /// The digest of the function.
     pub function: u128,
     /// Its key, as it is shown.
@@ -82,6 +99,8 @@ pub enum Ended<'a> {
     Done(#[serde(borrow)] Blob<'a>),
     /// It has raised this.
     Failed(Blob<'a>),
+    /// It asks to be run again.
+    Again,
 }
 
 /// From the thread: how the next tasks of a frame have ended, in order.

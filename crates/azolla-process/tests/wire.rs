@@ -50,15 +50,14 @@ proptest! {
     fn tasks_come_out_as_they_went_in(
         frame in any::<u32>(),
         functions in vec((any::<u128>(), parts()), 0..3),
-        tasks in vec((any::<u64>(), any::<u32>(), any::<u128>(), ".*", parts(), vec(parts(), 0..3)), 0..5),
+        tasks in vec((any::<u64>(), any::<u128>(), ".*", parts(), vec(parts(), 0..3)), 0..5),
         freed in vec((any::<u32>(), any::<u64>(), any::<u64>()), 0..3),
         pieces in vec(1..90_usize, 1..9),
         copies in 1..4_usize,
     ) {
         let functions = functions.iter().map(|(digest, parts)| Function { digest: *digest, blob: blob(parts) });
-        let tasks = tasks.iter().map(|(id, client, function, key, arguments, inputs)| Task {
+        let tasks = tasks.iter().map(|(id, function, key, arguments, inputs)| Task {
             id: *id,
-            client: *client,
             function: *function,
             key,
             arguments: blob(arguments),
@@ -85,12 +84,16 @@ proptest! {
     fn results_that_were_cut_or_changed_are_an_error(
         frame in any::<u32>(),
         took in any::<u64>(),
-        ended in vec((any::<bool>(), parts()), 0..5),
+        ended in vec((0..3_u8, parts()), 0..5),
         at in any::<prop::sample::Index>(),
         change in 1..=255_u8,
     ) {
-        let end = |(is_done, parts)| if is_done { Ended::Done(blob(parts)) } else { Ended::Failed(blob(parts)) };
-        let ended = ended.iter().map(|(is_done, parts)| end((*is_done, parts))).collect();
+        let end = |(how, parts)| match how {
+            0 => Ended::Done(blob(parts)),
+            1 => Ended::Failed(blob(parts)),
+            _ => Ended::Again,
+        };
+        let ended = ended.iter().map(|(how, parts)| end((*how, parts))).collect();
         let message = Results { frame, took, ended, given_back: Vec::new() };
         let mut bytes = Vec::new();
         append(&message, &mut bytes).unwrap();

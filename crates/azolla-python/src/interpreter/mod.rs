@@ -14,6 +14,7 @@ pub(crate) mod gil;
 pub(crate) mod imports;
 pub(crate) mod memory;
 pub(crate) mod observed;
+pub(crate) mod pickles;
 pub(crate) mod plain;
 pub(crate) mod raised;
 pub(crate) mod size;

@@ -3,14 +3,18 @@
 //! A client on worker processes has one *line* to each thread of each process, a pair of connected sockets, and
 //! sends it several tasks at once. Which of them the thread has begun stands in a word of shared memory, its
 //! *claim*. So the client takes back what has not begun without a message, and knows what ran when a process died.
-//! Large data lies in the *arena* of the process that made it, which every other process can read.
+//! Large data lies in the *arena* of the process that made it, which every other process can read. The *fleet* keeps the
+//! processes alive.
 //!
 //! Nothing here knows Python: arguments and results are bytes. Deciding stands apart from doing: `claim` and
-//! `ranges` are state machines; `line`, `arena` and `process` ask the system, which is Linux so far.
+//! `ranges` are state machines; `line`, `arena`, `process` and
+//! `fleet` ask the system, which is Linux so far.
 
 #[cfg(all(target_os = "linux", not(azolla_shuttle)))]
 pub mod arena;
 pub mod claim;
+#[cfg(all(target_os = "linux", not(azolla_shuttle)))]
+pub mod fleet;
 pub mod frame;
 #[cfg(target_os = "linux")]
 pub mod line;

@@ -6,9 +6,11 @@
 
 use crate::line::Line;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -19,6 +21,8 @@ pub struct Process {
     child: Child,
     /// Becomes readable when the process ends.
     end: OwnedFd,
+    /// How it has ended, once that is known.
+    ended: Option<Ended>,
 }
 
 /// How a process has ended.
@@ -28,6 +32,9 @@ pub enum Ended {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// In a way that the system does not tell any more: other code in this process has waited for it, as code does that
+    /// waits for any child.
+    Unknown,
 }
 
 impl fmt::Display for Ended {
@@ -35,6 +42,7 @@ impl fmt::Display for Ended {
         match self {
             Self::Code(code) => write!(f, "ended with code {code}"),
             Self::Signal(signal) => write!(f, "was killed by signal {signal}"),
+            Self::Unknown => f.write_str("ended"),
         }
     }
 }
@@ -61,10 +69,8 @@ impl Process {
     }
 
     fn of(mut child: Child) -> io::Result<Self> {
-        use rustix::process::{Pid, PidfdFlags, pidfd_open};
-        let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
-        match end {
-            Ok(end) => Ok(Self { child, end }),
+        match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+            Ok(end) => Ok(Self { child, end, ended: None }),
             Err(error) => {
                 let _ = (child.kill(), child.wait());
                 Err(error.into())
@@ -82,8 +88,12 @@ impl Process {
     ///
     /// # Errors
     /// As the system says.
-    pub fn kill(&mut self) -> io::Result<()> {
-        self.child.kill()
+    pub fn kill(&self) -> io::Result<()> {
+        // By its descriptor, since its number may belong to another process by now.
+        match pidfd_send_signal(&self.end, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Waits until the process has ended, but not beyond the deadline. Returns `None` if it goes on.
@@ -91,30 +101,42 @@ impl Process {
     /// # Errors
     /// As the system says.
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Option<Ended>> {
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(Some(status.into()));
-            }
+        while self.ended.is_none() {
+            self.ended = match self.child.try_wait() {
+                Ok(status) => status.map(Ended::from),
+                Err(error) if error.raw_os_error() == Some(Errno::CHILD.raw_os_error()) => {
+                    Some(Ended::Unknown)
+                }
+                Err(error) => return Err(error),
+            };
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return Ok(None);
+            if self.ended.is_some() || left == Some(Duration::ZERO) {
+                break;
             }
             self.sleep(left)?;
         }
+        Ok(self.ended)
     }
 
     /// Sleeps until the process ends or the time is over, or somewhat shorter.
     fn sleep(&self, left: Option<Duration>) -> io::Result<()> {
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut [PollFd::new(&self.end, PollFlags::IN)], left.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 }
 
+impl AsFd for Process {
+    /// A descriptor that becomes readable when the process ends.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.end.as_fd()
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = (self.child.kill(), self.child.wait());
+        let _ = (self.kill(), self.wait(None));
     }
 }

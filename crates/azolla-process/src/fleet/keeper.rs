@@ -1,0 +1,231 @@
+//! The keeper: the thread that starts the processes of a fleet, sees them end, and starts others in their place.
+//!
+//! It sleeps until a process ends, one says that it is ready, a start is due, or another thread wakes it. It never
+//! sends, so no process can hold it up.
+
+use super::link::Running;
+use super::member::TRIES;
+use super::{Shared, StartError};
+use crate::arena::Seen;
+use crate::line::{Heard, Line, LineError};
+use crate::message::Ready;
+use crate::process::{Ended, Process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{Shutdown, shutdown};
+use rustix::process::Signal;
+use std::io;
+use std::os::fd::AsFd;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long the keeper waits for the rest of a message of which it has the beginning, before it looks at the others.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+pub(super) struct Keeper<F> {
+    shared: Arc<Shared>,
+    command: F,
+    places: Vec<Place>,
+}
+
+/// The place of a process in the fleet.
+enum Place {
+    /// No process runs. One is to be started at this time, if at all.
+    Empty(Option<Instant>),
+    /// This one runs.
+    Taken(Child),
+}
+
+/// A process that runs.
+struct Child {
+    process: Process,
+    control: Line,
+    /// What the links to it share, once it is ready.
+    running: Option<Arc<Running>>,
+    /// What it has said instead of that it is ready.
+    wrong: Option<Arc<LineError>>,
+}
+
+/// What the keeper is woken by. The number is that of the place.
+#[derive(Clone, Copy)]
+enum Event {
+    Woken,
+    Heard(usize),
+    Ended(usize),
+}
+
+impl<F: FnMut(usize) -> Command> Keeper<F> {
+    pub(super) fn new(shared: Arc<Shared>, processes: usize, command: F) -> Self {
+        let now = Some(Instant::now());
+        let places = (0..processes).map(|_| Place::Empty(now)).collect();
+        Self { shared, command, places }
+    }
+
+    /// Keeps the processes alive until the fleet is closed, and ends them.
+    pub(super) fn run(mut self) {
+        while !self.shared.lock().closed {
+            self.start_what_is_due();
+            for event in self.sleep() {
+                match event {
+                    Event::Woken => self.woken(),
+                    Event::Heard(number) => self.hear(number),
+                    Event::Ended(number) => self.reap(number, Some(Instant::now())),
+                }
+            }
+        }
+    }
+
+    fn start_what_is_due(&mut self) {
+        for number in 0..self.places.len() {
+            let due = matches!(self.places[number], Place::Empty(Some(at)) if at <= Instant::now());
+            if due && !self.shared.lock().closed {
+                self.start(number);
+            }
+        }
+    }
+
+    fn start(&mut self, number: usize) {
+        self.shared.lock().members[number].started();
+        match start(&mut (self.command)(number)) {
+            Ok(child) => self.places[number] = Place::Taken(child),
+            Err(error) => {
+                let error = Arc::new(error);
+                self.vacate(number, StartError::System { process: number, error });
+            }
+        }
+    }
+}
+
+fn start(command: &mut Command) -> io::Result<Child> {
+    let (process, control) = Process::start(command)?;
+    control.set_patience(Some(PATIENCE))?;
+    Ok(Child { process, control, running: None, wrong: None })
+}
+
+impl<F> Keeper<F> {
+    /// Sleeps until something is to be done, or somewhat shorter.
+    fn sleep(&self) -> Vec<Event> {
+        let now = Instant::now();
+        let mut events = vec![Event::Woken];
+        let mut polled = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
+        let mut left: Option<Duration> = None;
+        for (number, place) in self.places.iter().enumerate() {
+            match place {
+                Place::Taken(child) => {
+                    // First what it has said, then its end.
+                    if child.running.is_none() && child.wrong.is_none() {
+                        events.push(Event::Heard(number));
+                        polled.push(PollFd::new(&child.control, PollFlags::IN));
+                    }
+                    events.push(Event::Ended(number));
+                    polled.push(PollFd::new(&child.process, PollFlags::IN));
+                }
+                Place::Empty(Some(start)) => {
+                    let start = start.saturating_duration_since(now);
+                    left = Some(left.map_or(start, |left| left.min(start)));
+                }
+                Place::Empty(None) => {}
+            }
+        }
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        // An error leaves nothing to do. A signal may have come, then the keeper sleeps again.
+        let _ = poll(&mut polled, left.as_ref());
+        let happened = events.into_iter().zip(polled);
+        happened
+            .filter(|(_, polled)| !polled.revents().is_empty())
+            .map(|(event, _)| event)
+            .collect()
+    }
+
+    /// Another thread has closed the fleet, or wants a process killed.
+    fn woken(&self) {
+        self.shared.wake.woken();
+        for place in &self.places {
+            if let Place::Taken(Child { process, running: Some(running), .. }) = place
+                && running.is_condemned()
+            {
+                let _ = process.kill();
+            }
+        }
+    }
+
+    /// A process that is not ready yet has said something.
+    fn hear(&mut self, number: usize) {
+        let Place::Taken(child) = &mut self.places[number] else { return };
+        match child.ready(&self.shared) {
+            Ok(None) => {}
+            Ok(Some((id, running))) => {
+                child.running = Some(Arc::clone(&running));
+                self.shared.lock().members[number].ready(running, id);
+                self.shared.changed.notify_all();
+            }
+            Err(error) => {
+                child.wrong = Some(Arc::new(error));
+                let _ = child.process.kill();
+            }
+        }
+    }
+
+    /// A process has ended, or will.
+    fn reap(&mut self, number: usize, deadline: Option<Instant>) {
+        let Place::Taken(child) = &mut self.places[number] else { return };
+        // An error would mean that it cannot be waited for: that is known only of a process that has ended.
+        let Some(ended) = child.process.wait(deadline).unwrap_or(Some(Ended::Unknown)) else {
+            return;
+        };
+        let why = match &child.wrong {
+            Some(error) if ended == Ended::Signal(Signal::KILL.as_raw()) => {
+                StartError::Unready { process: number, error: Arc::clone(error) }
+            }
+            _ => StartError::Ended { process: number, ended, tries: TRIES },
+        };
+        if let Place::Taken(child) = self.vacate(number, why) {
+            // A client that sends an order waits no longer.
+            let _ = shutdown(&child.control, Shutdown::Both);
+            child.running.inspect(|running| running.end(ended));
+        }
+    }
+
+    /// A place has no process any more. Returns what was there.
+    fn vacate(&mut self, number: usize, why: StartError) -> Place {
+        let delay = self.shared.lock().members[number].ended(why);
+        self.shared.changed.notify_all();
+        let start = delay.map(|delay| Instant::now() + delay);
+        std::mem::replace(&mut self.places[number], Place::Empty(start))
+    }
+}
+
+impl Child {
+    /// What the links to the process share and its number, if it has said that it is ready.
+    fn ready(&mut self, shared: &Shared) -> Result<Option<(u32, Arc<Running>)>, LineError> {
+        let id = match self.control.hear::<Ready>()? {
+            Heard::Message(Ready { id }) => id,
+            Heard::Nothing => return Ok(None),
+            Heard::End => return Err(invalid("it has closed its control line").into()),
+        };
+        let arena = self.control.take_descriptor();
+        let arena = Seen::open(arena.ok_or_else(|| invalid("no arena came with its message"))?)?;
+        let control = Line::from(self.control.as_fd().try_clone_to_owned()?);
+        let running = Running::new(arena, control, Arc::clone(&shared.wake));
+        Ok(Some((id, Arc::new(running))))
+    }
+}
+
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// The fleet is closed, or `command` has panicked.
+impl<F> Drop for Keeper<F> {
+    fn drop(&mut self) {
+        self.shared.close();
+        for place in &self.places {
+            if let Place::Taken(child) = place {
+                let _ = child.process.kill();
+            }
+        }
+        for number in 0..self.places.len() {
+            self.reap(number, None);
+        }
+    }
+}

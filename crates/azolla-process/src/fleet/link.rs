@@ -1,0 +1,180 @@
+//! A link: a client's end of the line to one thread of a process, and what it needs of that process.
+//!
+//! The line ends when the process does, even if a process that a task has forked holds the other end open: the keeper
+//! shuts down this end then.
+
+use super::wake::Wake;
+use crate::arena::Seen;
+use crate::claim::Claim;
+use crate::line::{Line, LineError};
+use crate::message::Order;
+use crate::process::Ended;
+use rustix::net::{Shutdown, shutdown};
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a process may take to end after one of its lines has. Then it is killed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The client's end of a thread's line, with the thread at the other end. When it is dropped, the thread sees the line
+/// end.
+#[derive(Debug)]
+pub struct Link {
+    /// The line.
+    pub line: Line,
+    /// The thread. It stands apart from the line, so that it can be used while a message from the line is read.
+    pub remote: Remote,
+}
+
+/// A thread of a worker process.
+#[derive(Debug)]
+pub struct Remote {
+    running: Arc<Running>,
+    thread: u16,
+}
+
+/// A process that has been ready.
+#[derive(Debug)]
+pub(super) struct Running {
+    arena: Arc<Seen>,
+    control: Mutex<Line>,
+    life: Mutex<Life>,
+    /// The process has ended.
+    over: Condvar,
+    condemned: AtomicBool,
+    wake: Arc<Wake>,
+}
+
+/// What changes once: a process ends.
+#[derive(Debug)]
+enum Life {
+    /// It goes on. Here are copies of the client's ends of its lines, by thread.
+    On(Vec<(u16, OwnedFd)>),
+    Over(Ended),
+}
+
+impl Link {
+    /// Makes the link to a thread and tells the process of it. Returns `None` if the process has ended.
+    pub(super) fn open(running: Arc<Running>, thread: u16) -> io::Result<Option<Self>> {
+        let (line, there) = Line::pair()?;
+        let copy = line.as_fd().try_clone_to_owned()?;
+        match &mut *running.life() {
+            Life::On(copies) => copies.push((thread, copy)),
+            Life::Over(_) => return Ok(None),
+        }
+        // From here on the link's end closes the copy too.
+        let remote = Remote { running, thread };
+        let order = Order::Thread(thread);
+        let sent = remote.running.control().send_with(&order, &[there.as_fd()]);
+        match sent {
+            Ok(true) => Ok(Some(Self { line, remote })),
+            Ok(false) => Ok(None),
+            Err(LineError::System(error)) => Err(error),
+            Err(LineError::Frame(error)) => Err(io::Error::other(error)),
+        }
+    }
+}
+
+impl Deref for Link {
+    type Target = Remote;
+
+    fn deref(&self) -> &Remote {
+        &self.remote
+    }
+}
+
+impl Remote {
+    /// The thread's claim.
+    #[must_use]
+    pub fn claim(&self) -> Claim<'_> {
+        self.running.arena.claim(self.thread.into())
+    }
+
+    /// The arena of the thread's process. It can be read after the process has ended.
+    #[must_use]
+    pub fn arena(&self) -> &Arc<Seen> {
+        &self.running.arena
+    }
+
+    /// Tells the process to send the results that the thread holds back. Returns false if the process is gone.
+    ///
+    /// # Errors
+    /// If the system cannot send it.
+    pub fn flush(&self) -> Result<bool, LineError> {
+        self.running.control().send(&Order::Flush(self.thread))
+    }
+
+    /// Waits until the process has ended, and says how. It is for a client whose line has ended: a process that goes on
+    /// nevertheless is killed after a second.
+    #[must_use]
+    pub fn ended(&self) -> Ended {
+        let running = &self.running;
+        let goes_on = |life: &mut Life| matches!(life, Life::On(_));
+        let waited = running.over.wait_timeout_while(running.life(), PATIENCE, goes_on);
+        let (mut life, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if goes_on(&mut life) {
+            self.kill();
+        }
+        let waited = running.over.wait_while(life, goes_on);
+        match *waited.unwrap_or_else(PoisonError::into_inner) {
+            Life::Over(ended) => ended,
+            Life::On(_) => unreachable!("the wait was for the end"),
+        }
+    }
+
+    /// Has the process killed, if it has not ended. It does not wait for that.
+    pub fn kill(&self) {
+        self.running.condemned.store(true, Ordering::Release);
+        self.running.wake.wake();
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        if let Life::On(copies) = &mut *self.running.life() {
+            copies.retain(|(thread, _)| *thread != self.thread);
+        }
+    }
+}
+
+impl Running {
+    pub(super) fn new(arena: Seen, control: Line, wake: Arc<Wake>) -> Self {
+        Self {
+            arena: Arc::new(arena),
+            control: Mutex::new(control),
+            life: Mutex::new(Life::On(Vec::new())),
+            over: Condvar::new(),
+            condemned: AtomicBool::new(false),
+            wake,
+        }
+    }
+
+    /// For the keeper: returns true if the process is to be killed.
+    pub(super) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Acquire)
+    }
+
+    /// For the keeper: the process has ended like this.
+    pub(super) fn end(&self, ended: Ended) {
+        let life = std::mem::replace(&mut *self.life(), Life::Over(ended));
+        self.over.notify_all();
+        if let Life::On(copies) = life {
+            for (_, copy) in copies {
+                let _ = shutdown(copy, Shutdown::Both);
+            }
+        }
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The control line. A client that sends holds it until the process reads, or ends.
+    fn control(&self) -> MutexGuard<'_, Line> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,191 @@
+//! What becomes of one process of the fleet: a state machine that knows no process.
+//!
+//! The process is started, becomes ready, ends, and is started again. When it ends before it is ready, the next start is
+//! put off more each time, until the fleet gives up. A process that is ready gives the link to each of its threads
+//! once.
+
+use super::{Seen, StartError};
+use std::time::Duration;
+
+/// How long the next start is put off after the first failure in a row, the second, and so on, in milliseconds. After
+/// one failure more the fleet gives up.
+const DELAYS: [u64; 4] = [0, 50, 250, 1000];
+
+/// How many failures in a row make the fleet give up.
+pub(super) const TRIES: usize = DELAYS.len() + 1;
+
+/// A process of the fleet, over all its starts. `P` is what its links need of the process that is ready.
+#[derive(Debug)]
+pub(super) struct Member<P> {
+    threads: u16,
+    starts: u32,
+    /// How many starts in a row have failed.
+    failures: usize,
+    state: State<P>,
+}
+
+#[derive(Debug)]
+enum State<P> {
+    /// The process is not ready yet, or not even started.
+    Starting,
+    /// It is ready. The link to each thread whose entry is true was taken.
+    Ready { process: P, id: u32, taken: Vec<bool> },
+    /// It cannot be started.
+    Failed(StartError),
+}
+
+/// What becomes of an attempt to take a link.
+#[derive(Debug)]
+pub(super) enum Take<P> {
+    /// The link to a thread of this process is taken. This is the process's n-th start.
+    Now { process: P, start: u32 },
+    /// There is none until another process is ready.
+    Later,
+    /// There will be none.
+    Never(StartError),
+}
+
+impl<P: Clone> Member<P> {
+    pub(super) fn new(threads: u16) -> Self {
+        Self { threads, starts: 0, failures: 0, state: State::Starting }
+    }
+
+    /// The keeper starts the process.
+    pub(super) fn started(&mut self) {
+        debug_assert!(matches!(self.state, State::Starting), "only one process runs at a time");
+        self.starts += 1;
+    }
+
+    /// The process is ready.
+    pub(super) fn ready(&mut self, process: P, id: u32) {
+        debug_assert!(matches!(self.state, State::Starting), "a process becomes ready once");
+        self.failures = 0;
+        self.state = State::Ready { process, id, taken: vec![false; self.threads.into()] };
+    }
+
+    /// The process has ended, or could not be started. Returns how long the next start is put off, or `None` if there is
+    /// no next one. Then `why` is what the links' takers are told.
+    pub(super) fn ended(&mut self, why: StartError) -> Option<Duration> {
+        if let State::Ready { .. } = self.state {
+            self.state = State::Starting;
+            return Some(Duration::ZERO);
+        }
+        self.failures += 1;
+        let delay = DELAYS.get(self.failures - 1);
+        if delay.is_none() {
+            self.state = State::Failed(why);
+        }
+        delay.copied().map(Duration::from_millis)
+    }
+
+    /// Takes the link to a thread.
+    pub(super) fn take(&mut self, thread: u16) -> Take<P> {
+        match &mut self.state {
+            State::Ready { process, taken, .. } if !taken[usize::from(thread)] => {
+                taken[usize::from(thread)] = true;
+                Take::Now { process: process.clone(), start: self.starts }
+            }
+            State::Failed(error) => Take::Never(error.clone()),
+            State::Ready { .. } | State::Starting => Take::Later,
+        }
+    }
+
+    /// The link to a thread that was taken at this start could not be made.
+    pub(super) fn put_back(&mut self, thread: u16, start: u32) {
+        match &mut self.state {
+            State::Ready { taken, .. } if self.starts == start => {
+                taken[usize::from(thread)] = false
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        let id = match self.state {
+            State::Ready { id, .. } => Some(id),
+            _ => None,
+        };
+        Seen { id, starts: self.starts, failed: matches!(self.state, State::Failed(_)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Ended;
+
+    fn why(code: i32) -> StartError {
+        StartError::Ended { process: 0, ended: Ended::Code(code), tries: TRIES }
+    }
+
+    fn ready(member: &mut Member<&'static str>, process: &'static str) {
+        member.started();
+        member.ready(process, 7);
+    }
+
+    #[test]
+    fn a_link_is_taken_once_for_each_start() {
+        let mut member = Member::new(2);
+        assert!(matches!(member.take(0), Take::Later));
+        ready(&mut member, "first");
+        assert!(matches!(member.take(0), Take::Now { process: "first", start: 1 }));
+        assert!(matches!(member.take(0), Take::Later));
+        assert!(matches!(member.take(1), Take::Now { process: "first", start: 1 }));
+        assert_eq!(member.ended(why(1)), Some(Duration::ZERO));
+        assert!(matches!(member.take(0), Take::Later));
+        ready(&mut member, "second");
+        assert!(matches!(member.take(0), Take::Now { process: "second", start: 2 }));
+    }
+
+    #[test]
+    fn a_link_that_was_put_back_can_be_taken_again_but_only_from_its_own_start() {
+        let mut member = Member::new(1);
+        ready(&mut member, "first");
+        assert!(matches!(member.take(0), Take::Now { .. }));
+        member.put_back(0, 1);
+        assert!(matches!(member.take(0), Take::Now { .. }));
+        member.ended(why(1));
+        member.put_back(0, 1);
+        ready(&mut member, "second");
+        assert!(matches!(member.take(0), Take::Now { .. }));
+        member.put_back(0, 1);
+        assert!(matches!(member.take(0), Take::Later));
+    }
+
+    #[test]
+    fn the_next_start_is_put_off_more_after_each_failure_until_the_last() {
+        let mut member = Member::<()>::new(1);
+        let mut delays = Vec::new();
+        for code in 1.. {
+            member.started();
+            match member.ended(why(code)) {
+                Some(delay) => delays.push(delay),
+                None => break,
+            }
+            assert!(matches!(member.take(0), Take::Later));
+        }
+        assert_eq!(delays, DELAYS.map(Duration::from_millis));
+        assert!(delays.is_sorted());
+        let Take::Never(error) = member.take(0) else { panic!("the last try has failed") };
+        assert_eq!(
+            error.to_string(),
+            "worker process 0 ended with code 5 before it was ready, in the last of 5 tries"
+        );
+        assert_eq!(member.seen(), Seen { id: None, starts: 5, failed: true });
+    }
+
+    #[test]
+    fn failures_are_counted_from_the_last_time_that_the_process_was_ready() {
+        let mut member = Member::new(1);
+        for _ in 0..3 {
+            for delay in DELAYS {
+                member.started();
+                assert_eq!(member.ended(why(1)), Some(Duration::from_millis(delay)));
+            }
+            ready(&mut member, "at last");
+            assert_eq!(member.seen().id, Some(7));
+            assert_eq!(member.ended(why(1)), Some(Duration::ZERO));
+        }
+        assert_eq!(member.seen(), Seen { id: None, starts: 3 * TRIES as u32, failed: false });
+    }
+}

@@ -114,7 +114,7 @@ def test_what_no_worker_can_run_stays_pending_and_is_told_once(two, caplog):
     assert two.submit(name, pure=False).result(PATIENCE) in (0, 1)
     assert {future.status for future in futures} == {"pending"}
     assert two.counters()["unrunnable"] == 4
-    assert {state for _, state, _, _ in two._tasks() if state != "memory"} == {"no-worker"}
+    assert {state for _, state, _ in two._tasks() if state != "memory"} == {"no-worker"}
     assert len(caplog.records) == len(two.get_events("no-worker")) == 3
     two.cancel(futures)
     assert {future.status for future in futures} == {"cancelled"}

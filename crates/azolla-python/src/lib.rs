@@ -5,6 +5,7 @@
 
 include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
 
+mod child;
 mod face;
 mod future;
 mod interpreter;

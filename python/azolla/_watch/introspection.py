@@ -55,7 +55,7 @@ class Introspection(Core):
         True
         """
         workers = self._addresses(None)
-        there = {key: list(workers) for key, state, _, _ in self._tasks() if state == "memory"}
+        there = {key: list(workers) for key, state, _ in self._tasks() if state == "memory"}
         if futures is not None:
             there = {future.key: there.get(future.key, []) for future in futures_in(futures)}
         return answer(self, there)
@@ -76,7 +76,7 @@ class Introspection(Core):
         >>> list(client.has_what().values())
         [['one']]
         """
-        keys = [key for key, state, _, _ in self._tasks() if state == "memory"]
+        keys = [key for key, state, _ in self._tasks() if state == "memory"]
         return answer(self, {address: list(keys) for address in self._addresses(workers)})
 
     def processing(self, workers: "Workers" = None) -> Any:
@@ -96,7 +96,7 @@ class Introspection(Core):
         [[]]
         """
         begun: dict[str, list[Any]] = {address: [] for address in self._addresses(workers)}
-        for key, state, thread, _ in self._tasks():
+        for key, state, thread in self._tasks():
             if state in _ON_THREADS or state == "coroutine":
                 worker = self.cluster._worker_of(thread or 0).address
                 if worker in begun:
@@ -120,10 +120,10 @@ class Introspection(Core):
         """
         wanted = None if keys is None else set(several("nbytes(): keys", keys, "keys"))
         sizes: dict[Any, int] = {}
-        for key, state, _, value in self._tasks():
-            if state == "memory" and (wanted is None or key in wanted):
+        for key, value, packed in self._results():
+            if wanted is None or key in wanted:
                 name = function_of(key) if summary else key
-                sizes[name] = sizes.get(name, 0) + size(value)
+                sizes[name] = sizes.get(name, 0) + (size(value) if packed is None else packed)
         return answer(self, sizes)
 
     def call_stack(self, futures: Any = None, keys: Iterable[Any] | None = None) -> Any:
@@ -149,7 +149,7 @@ class Introspection(Core):
             )
         threads = {thread.name: thread.ident for thread in list(self.cluster._threads)}
         stacks: dict[str, dict[Any, list[str]]] = {}
-        for key, state, number, _ in self._tasks():
+        for key, state, number in self._tasks():
             if state in _ON_THREADS and number is not None and (wanted is None or key in wanted):
                 frame = sys._current_frames().get(threads.get(f"azolla-{number}") or 0)
                 lines = _lines(own_frames(frame))
@@ -170,7 +170,7 @@ class Introspection(Core):
                     yield key, at_work[at_work.index(frames[0]) :] if frames[0] in at_work else frames
 
     def _still_there(self, key: Any, number: int) -> bool:
-        return any(other == key and thread == number for other, _, thread, _ in self._tasks())
+        return any(other == key and thread == number for other, _, thread in self._tasks())
 
     def get_versions(self, check: bool = False, packages: Iterable[str] | None = None) -> Any:
         """Returns the versions of Python and of packages. Scheduler, workers and client are one process.

@@ -167,7 +167,7 @@ class get_task_metadata:
 
     def __enter__(self) -> "get_task_metadata":
         client = self._client = current()
-        self._before = {key for key, _, _, _ in client._tasks()}
+        self._before = {key for key, _, _ in client._tasks()}
         begin(client, self)
         self._place = client.cluster._recorder.next_place()
         return self
@@ -190,7 +190,7 @@ class get_task_metadata:
                     "worker": cluster._worker_of(run.run.number).address,
                     "annotations": run.run.annotations,
                 }
-        for key, state, _, _ in client._tasks():
+        for key, state, _ in client._tasks():
             if state in _UNFINISHED:  # the task failed, and is to run again
                 self.state.pop(key, None)
                 self.metadata.pop(key, None)
@@ -209,7 +209,7 @@ def begin(client: Any, who: object) -> None:
     """Starts the recording for `who`. Tasks that are running already are noted, with an unknown start."""
     recorder = client.cluster._recorder
     recorder.want(who)
-    for key, state, number, _ in client._tasks():
+    for key, state, number in client._tasks():
         if state in ("executing", "parked", "long-running") and number is not None:
             thread = thread_of(number, client.cluster._threads)
             if thread is not None:

@@ -6,6 +6,7 @@ use crate::future::gather::{Errors, Gathering, gather, jobs, raise_first_failure
 use crate::future::handle::Future;
 use crate::future::kept::{given, kept};
 use crate::future::nested::{copied, copied_as_it_is, futures_in};
+use crate::interpreter::pickles::dumps;
 use crate::interpreter::gil::Steps;
 use crate::interpreter::memory;
 use crate::interpreter::observed::PyObservations;
@@ -18,6 +19,7 @@ use crate::submit::options::Options;
 use crate::task::job::{Name, PyJob};
 use crate::task::key::{parse, pure};
 use crate::task::names::flag;
+use crate::task::packed::Value;
 use azolla::runtime::Job;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -293,11 +295,19 @@ impl Core {
         given(&value, self.shared()?)
     }
 
-    /// Returns the tasks that the cluster keeps, in rows of key, state, the running thread's number and the result.
+    /// Returns the tasks that the cluster keeps, in rows of key, state and the running thread's number.
     fn _tasks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let shared = self.shared()?;
         shared.check_process()?;
         super::inspect::tasks(py, shared)
+    }
+
+    /// Returns the results that the cluster keeps, in rows of key, the object if it is here, and the bytes of its pickle
+    /// if it is one.
+    fn _results<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let shared = self.shared()?;
+        shared.check_process()?;
+        super::inspect::results(py, shared)
     }
 
     /// Returns the age of the cluster, what has happened to the tasks of these keys, and the states of those that are
@@ -365,7 +375,11 @@ fn scattered(
     } else {
         (Name::Impure { function }, None)
     };
-    let job = Arc::new(PyJob::done(value.unbind(), name, shared.number));
+    let value = match shared.cluster.has_processes() {
+        true => Value::Packed(dumps(&value)?.as_bytes().into()),
+        false => Value::Here(value.unbind()),
+    };
+    let job = Arc::new(PyJob::done(value, name, shared.number));
     let existing = shared.engine.put(Arc::clone(&job), key);
     Ok(Future::new(py, existing.unwrap_or(job), Arc::clone(shared)))
 }

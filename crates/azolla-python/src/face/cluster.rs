@@ -77,7 +77,7 @@ impl ClusterCore {
             return Err(interrupt);
         }
         crate::task::key::set_veil(py, engine.number(), number);
-        let cluster = Cluster::new(engine, this, number);
+        let cluster = Cluster::new(engine, this, number, false);
         let _ = late.set(Arc::downgrade(&cluster));
         self.cluster
             .set(cluster)

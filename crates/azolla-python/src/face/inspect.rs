@@ -11,8 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::sync::{MutexGuard, PoisonError};
 
-/// Returns the tasks that the cluster keeps, in rows: a task's key, its state, the number of the thread that runs it, and its
-/// result if it has one.
+/// Returns the tasks that the cluster keeps, in rows: a task's key, its state, and the number of the thread that runs it.
 pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> PyResult<Bound<'py, PyList>> {
     let engine = &shared.engine;
     let tasks = py.detach(|| engine.tasks());
@@ -20,11 +19,25 @@ pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> PyResult<Bound<'py
     for (job, view) in tasks {
         steps.step(py)?;
         let (state, worker) = state(&job, &view);
-        let value = match job.outcome() {
-            Some(Ok(value)) if state == "memory" => Some(value.bind(py).clone()),
-            _ => None,
-        };
-        rows.append((job.key(py), state, worker, value))?;
+        rows.append((job.key(py), state, worker))?;
+    }
+    Ok(rows)
+}
+
+/// Returns the results that the cluster keeps, in rows: the task's key, the result if it is an object of this process, and
+/// its bytes if it is a pickle.
+pub(crate) fn results<'py>(py: Python<'py>, shared: &Shared) -> PyResult<Bound<'py, PyList>> {
+    let engine = &shared.engine;
+    let tasks = py.detach(|| engine.tasks());
+    let (rows, mut steps) = (PyList::empty(py), Steps::default());
+    for (job, _) in tasks {
+        steps.step(py)?;
+        match job.outcome() {
+            Some(Ok(value)) if job.header().status() == Status::Finished => {
+                rows.append((job.key(py), value.here(), value.packed_size()))?;
+            }
+            _ => {}
+        }
     }
     Ok(rows)
 }

@@ -191,10 +191,10 @@ impl Future {
     pub(super) fn failure_words(&self, py: Python<'_>) -> Option<String> {
         let job = self.live().filter(|job| job.header().status() == Status::Failed)?;
         match job.outcome()? {
-            Err(Failure::Raised(raised)) => {
-                Some(exception_words(raised.exception().exception.bind(py)))
+            Err(Failure::Told(_, why)) => Some(why.to_string()),
+            Err(failure) => {
+                failure.exception(py).map(|failed| exception_words(failed.exception.bind(py)))
             }
-            Err(Failure::Engine(why)) => Some(why.to_string()),
             Ok(_) => None,
         }
     }
@@ -272,7 +272,7 @@ impl Drop for Future {
 /// Returns the result of a job that has ended, or raises its error.
 pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, PyAny>> {
     match (job.header().status(), job.outcome()) {
-        (Status::Finished, Some(Ok(value))) => Ok(value.bind(py).clone()),
+        (Status::Finished, Some(Ok(value))) => value.object(py),
         (Status::Failed, Some(Err(failure))) => {
             job.header().see_failure();
             Err(raise(py, failure))
@@ -284,13 +284,9 @@ pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, Py
 
 /// Returns the exception object that the task raised, in the state that it had when the task ended.
 pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
-    match failure {
-        Failure::Engine(message) => error(py, "EngineError", message),
-        // The traceback stays as long as it was, however often the exception is raised.
-        Failure::Raised(raised) => {
-            let exception = raised.exception();
-            crate::interpreter::raised::note(&exception);
-            exception.error(py)
-        }
+    // The traceback stays as long as it was, however often the exception is raised.
+    if let Some(exception) = failure.exception(py) {
+        crate::interpreter::raised::note(&exception);
     }
+    failure.error(py)
 }

@@ -9,7 +9,7 @@ use crate::interpreter::imports::python;
 use crate::interpreter::words::key_words;
 use crate::session::core::Core;
 use crate::session::reasons::{self, Why};
-use crate::task::job::{Failure, PyJob};
+use crate::task::job::PyJob;
 use crate::task::names::{flag, short_repr};
 use azolla::runtime::{Job, Listen, Status, Until};
 use pyo3::exceptions::PyTypeError;
@@ -160,13 +160,13 @@ impl Future {
 
     #[doc = stub!(Future.type)]
     #[getter]
-    fn r#type<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        let job = self.live()?;
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(job) = self.live() else { return Ok(None) };
         match job.outcome() {
             Some(Ok(value)) if job.header().status() == Status::Finished => {
-                Some(value.bind(py).get_type().into_any())
+                Ok(Some(value.object(py)?.get_type().into_any()))
             }
-            _ => None,
+            _ => Ok(None),
         }
     }
 
@@ -333,12 +333,11 @@ impl Future {
         self.see_failure();
         let job = self.live();
         match job.as_ref().and_then(|job| job.outcome()) {
-            Some(Err(Failure::Raised(raised))) => raised
-                .exception()
-                .traceback
-                .as_ref()
-                .map_or_else(|| py.None(), |tb| tb.clone_ref(py).into_any())
-                .into_bound(py),
+            Some(Err(failure)) => {
+                let exception = failure.exception(py);
+                let traceback = exception.as_ref().and_then(|exception| exception.traceback.as_ref());
+                traceback.map_or_else(|| py.None(), |tb| tb.clone_ref(py).into_any()).into_bound(py)
+            }
             _ => py.None().into_bound(py),
         }
     }
@@ -397,8 +396,12 @@ impl Future {
         let mut text = format!("<{name}: ");
         let begun = this.live().is_some_and(|job| job.header().is_running());
         text += if begun { "running" } else { this.last_status().unwrap_or("no client") };
-        if let Some(kind) = this.r#type(py) {
-            let name = kind.getattr(intern!(py, "__qualname__"))?;
+        // A pickle is not read for this: that may run the user's code.
+        let job = this.live().filter(|job| job.header().status() == Status::Finished);
+        if let Some(Ok(value)) = job.as_ref().and_then(|job| job.outcome())
+            && let Some(object) = value.here()
+        {
+            let name = object.bind(py).get_type().getattr(intern!(py, "__qualname__"))?;
             text += &format!(", type: {name}");
         }
         if let Some(error) = this.failure_words(py) {

@@ -4,6 +4,7 @@
 //! main module: a worker process has another main module, so such a class or function must travel by value.
 
 use super::imports::python;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
@@ -16,17 +17,29 @@ const PROTOCOL: u8 = 5;
 /// # Errors
 /// What `cloudpickle` raises if it cannot either. User code may run, and raise anything.
 pub(crate) fn dumps<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    by_name(object)?.map_or_else(|| by_value(object), Ok)
+}
+
+/// Returns an object as bytes that name its classes and functions. `None`: another process could not read them.
+///
+/// # Errors
+/// What is no `Exception`, say `KeyboardInterrupt`.
+pub(crate) fn by_name<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = object.py();
     let pickled = python(py, &DUMPS, "pickle", "dumps")?.call1((object, PROTOCOL));
     match pickled.and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?)) {
-        Ok(bytes) if !names_main(bytes.as_bytes()) => Ok(bytes),
-        Err(error) if !error.is_instance_of::<pyo3::exceptions::PyException>(py) => Err(error),
-        _ => by_value(object),
+        Ok(bytes) => Ok(Some(bytes).filter(|bytes| !names_main(bytes.as_bytes()))),
+        Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-fn by_value<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+/// Returns an object as bytes that hold the functions and classes of the main module.
+///
+/// # Errors
+/// As for [`dumps`].
+pub(crate) fn by_value<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let dumps = python(object.py(), &DUMPS, "cloudpickle", "dumps")?;
     Ok(dumps.call1((object, PROTOCOL))?.cast_into()?)

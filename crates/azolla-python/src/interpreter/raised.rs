@@ -39,6 +39,10 @@ pub(crate) struct Raised {
 static COLLECTIONS: AtomicU64 = AtomicU64::new(1);
 
 impl Exception {
+    pub(crate) fn new(exception: Py<PyAny>, traceback: Option<Py<PyTraceback>>) -> Self {
+        Self { exception, traceback, noted: AtomicBool::new(false) }
+    }
+
     /// Returns the error to raise, without the frames that raising it earlier has added.
     pub(crate) fn error(&self, py: Python<'_>) -> PyErr {
         self.reset_traceback(py);
@@ -52,13 +56,13 @@ impl Exception {
 
     fn another(&self, py: Python<'_>) -> Self {
         let traceback = self.traceback.as_ref().map(|traceback| traceback.clone_ref(py));
-        Self { exception: self.exception.clone_ref(py), traceback, noted: AtomicBool::new(false) }
+        Self::new(self.exception.clone_ref(py), traceback)
     }
 }
 
 impl Raised {
     pub(crate) fn new(exception: Py<PyAny>, traceback: Option<Py<PyTraceback>>) -> Self {
-        let exception = Exception { exception, traceback, noted: AtomicBool::new(false) };
+        let exception = Exception::new(exception, traceback);
         Self { now: RwLock::new(Arc::new(exception)), seen: AtomicU64::new(0) }
     }
 

@@ -1,7 +1,11 @@
-//! Runs ready tasks: a worker thread asks the engine for a task, makes the call, and reports the result.
+//! Runs ready tasks. On threads, a worker's thread asks the engine for a task, makes the call and reports the result. On
+//! worker processes, it sends the calls to a thread of a process, and needs no Python for that.
 //!
 //! This module may use `task`, `session`, `future`, and `submit::arguments`. It uses neither the client nor
 //! the cluster object, which only starts it.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod processes;
 pub(crate) mod threads;
+mod unseen;
 pub(crate) mod worker;

@@ -1,15 +1,14 @@
 //! The runner of Python threads: it asks Python to start a thread for each worker that the engine wants.
 
+use super::unseen::unseen;
 use super::worker::PyWorker;
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
-use crate::session::shared::Cluster;
 use crate::task::job::PyJob;
-use azolla::runtime::{Job, Runner, Worker};
-use pyo3::intern;
+use azolla::runtime::{Runner, Worker};
 use pyo3::prelude::*;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Starts Python threads.
 pub(crate) struct Threads {
@@ -46,32 +45,11 @@ impl Runner<PyJob> for Threads {
     }
 
     fn unseen(&self, job: &Arc<PyJob>) {
-        let cluster = self.owner.get().and_then(Weak::upgrade);
-        let _ = Python::try_attach(|py| {
-            // The last future may go while an exception is on its way through the thread that drops it.
-            let under_way = PyErr::take(py);
-            let _ = cluster.map(|cluster| report(py, &cluster, job));
-            if let Some(error) = under_way {
-                error.restore(py);
-            }
-        });
+        unseen(&self.owner, job);
     }
 
     fn asking(&self, f: &mut dyn FnMut()) {
         // `f` reads keys, which are Python objects. The thread attaches once for all of them.
         let _ = Python::try_attach(|_| f());
     }
-}
-
-/// Hands a failure that no caller will see to the cluster object, which logs it on a thread of its own.
-fn report(py: Python<'_>, cluster: &Cluster, job: &PyJob) -> PyResult<()> {
-    let cluster = cluster.object(py)?;
-    if let Some(Err(failure)) = job.outcome()
-        && !cluster.is_none()
-    {
-        let call = job.call(py).map(|call| (call.call, call.kwargs));
-        let unseen = (job.key_text(py), job.name(), call, failure.object(py));
-        cluster.call_method1(intern!(py, "_log_unseen"), unseen)?;
-    }
-    Ok(())
 }

@@ -11,12 +11,17 @@ use crate::interpreter::imports::{error, python};
 use crate::interpreter::{forks, memory};
 use crate::task::job::PyJob;
 use crate::task::key::{Named, parse};
+use crate::task::packed::PackedFunction;
 use azolla::runtime::{Engine, Job, Listen, Story};
 use azolla_core::TaskId;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many functions are kept as worker processes get them.
+const FUNCTIONS: usize = 1024;
 
 /// A cluster, as its clients and workers know it.
 pub(crate) struct Cluster {
@@ -31,6 +36,9 @@ pub(crate) struct Cluster {
     clients: Mutex<Clients>,
     /// More than one client has joined.
     has_several: AtomicBool,
+    /// The functions that worker processes have got by value, by their tokens; `None` if tasks run in this process. A
+    /// thread locks it only while it holds the GIL, and runs no user code meanwhile.
+    functions: Option<Mutex<FxHashMap<u128, Arc<PackedFunction>>>>,
     /// The record of what happens to the tasks, once a caller has asked for it. No thread may wait for this
     /// lock while it holds the GIL.
     pub(crate) story: Mutex<Option<Story>>,
@@ -61,7 +69,13 @@ pub(crate) struct Shared {
 }
 
 impl Cluster {
-    pub(crate) fn new(engine: Arc<Engine<PyJob>>, object: Py<PyAny>, number: u128) -> Arc<Self> {
+    /// `processes`: tasks run in worker processes.
+    pub(crate) fn new(
+        engine: Arc<Engine<PyJob>>,
+        object: Py<PyAny>,
+        number: u128,
+        processes: bool,
+    ) -> Arc<Self> {
         let (clients, story) = (Mutex::default(), Mutex::default());
         let has_several = AtomicBool::new(false);
         Arc::new(Self {
@@ -71,8 +85,30 @@ impl Cluster {
             forks: forks::forks(),
             clients,
             has_several,
+            functions: processes.then(Mutex::default),
             story,
         })
+    }
+
+    /// Returns true if tasks run in worker processes.
+    pub(crate) fn has_processes(&self) -> bool {
+        self.functions.is_some()
+    }
+
+    /// Returns the function of this token as worker processes get it, if that is known.
+    pub(crate) fn function(&self, token: u128) -> Option<Arc<PackedFunction>> {
+        let functions = self.functions.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        functions.get(&token).map(Arc::clone)
+    }
+
+    pub(crate) fn keep_function(&self, token: u128, function: &Arc<PackedFunction>) {
+        if let Some(functions) = &self.functions {
+            let mut functions = functions.lock().unwrap_or_else(PoisonError::into_inner);
+            if functions.len() >= FUNCTIONS {
+                functions.clear();
+            }
+            functions.insert(token, Arc::clone(function));
+        }
     }
 
     fn clients(&self) -> MutexGuard<'_, Clients> {

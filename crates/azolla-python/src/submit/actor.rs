@@ -9,7 +9,7 @@ use crate::future::handle::{Future, value};
 use crate::future::nested::{Function, Walk};
 use crate::interpreter::collector::hide_call;
 use crate::interpreter::imports::error;
-use crate::task::job::{Call, Name, PyJob};
+use crate::task::job::{Call, Name, PyJob, Work};
 use azolla::runtime::{Job, Status, Submission, watch_all};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -123,12 +123,12 @@ impl Method {
         hide_call(&whole);
         let context = context(py)?;
         let span = Annotations::here(py, context.is_some())?.span().map(Bound::unbind);
-        let call = Call {
+        let call = Work::Here(Call {
             call: whole.unbind(),
             kwargs: kwargs.map(Bound::unbind),
             context: context.map(Bound::unbind),
             state: Some(Arc::clone(&actor)),
-        };
+        });
         let name = Name::Impure { function: self.label.clone_ref(py) };
         let job = Arc::new(PyJob::new(call, 0, name, shared.number, span));
         shared.engine.submit(Submission {

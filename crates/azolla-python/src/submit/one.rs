@@ -4,23 +4,27 @@ use super::annotations::Annotations;
 use super::arguments::{Digest, InCommon, Taken, take};
 use super::costly;
 use super::options::{Options, priority, retries};
+use super::packing::{packed, packed_function};
 use crate::future::handle::Future;
 use crate::future::running::Running;
 use crate::interpreter::collector::hide_call;
 use crate::interpreter::imports::python;
 use crate::interpreter::texts::text_bytes;
+use crate::interpreter::words::key_words;
 use crate::session::shared::Shared;
 use crate::session::thread::{current_task, is_loop_thread};
-use crate::task::job::{Call, Copies, Name, PyJob};
+use crate::task::job::{Call, Copies, Name, PyJob, Work};
 use crate::task::key::{Named, parse, pure};
 use crate::task::names::{function_name, short_repr};
+use crate::task::packed::PackedFunction;
 use crate::token::FunctionToken;
 use azolla::runtime::{Submission, watch_all};
 use azolla_core::{Constraint, Key, Priority, TaskId};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 /// With more inputs than this, the thread submits a task without the GIL.
@@ -50,6 +54,10 @@ pub(crate) struct Common<'a, 'py> {
     token: Option<FunctionToken>,
     span: Option<Bound<'py, PyTuple>>,
     actor: bool,
+    /// What made keys are shown to begin with.
+    shown: OnceCell<Arc<str>>,
+    /// The function of the last task that was packed, and how. Those of one `map` have the same.
+    packed: RefCell<Option<(Bound<'py, PyAny>, Arc<PackedFunction>)>>,
     /// A call that may stand for its equals is one of the container as it is now, if its function is bound to one.
     methods: bool,
 }
@@ -67,6 +75,11 @@ impl<'a, 'py> Common<'a, 'py> {
         if !function.is_callable() {
             let message = format!("{what}() takes a function first, not {}", short_repr(function));
             return Err(PyTypeError::new_err(message));
+        }
+        if options.actor && shared.cluster.has_processes() {
+            return Err(PyNotImplementedError::new_err(
+                "actors do not run in worker processes yet: use processes=False",
+            ));
         }
         let name = function_name(function)?;
         // Python stores a text's hash with the text, so this is cheap.
@@ -110,6 +123,8 @@ impl<'a, 'py> Common<'a, 'py> {
             token,
             span: noted.span(),
             actor: options.actor,
+            shown: OnceCell::new(),
+            packed: RefCell::new(None),
             methods: options.pure && !options.actor,
         })
     }
@@ -139,15 +154,25 @@ impl<'a, 'py> Common<'a, 'py> {
         let Taken { call, kwargs, inputs, has_parts, asks } =
             take(call, kwargs, common, self.methods, self.shared)?;
         let (name, key) = self.name(&call, kwargs.as_ref(), named, &common.token)?;
-        hide_call(&call);
-        let call = Call {
-            call: call.unbind(),
-            kwargs: kwargs.map(Bound::unbind),
-            context: self.context.as_ref().map(|context| context.clone().unbind()),
-            state: None,
+        let submitted = watch_all(&inputs);
+        let work = if self.shared.cluster.has_processes() {
+            let function = self.packed_function(&call.get_item(0)?)?;
+            let named = match named {
+                Some(named) => key_words(&named.given).into(),
+                None => Arc::clone(self.shown.get_or_init(|| key_words(&self.name).into())),
+            };
+            Work::Packed(Arc::new(packed(function, named, &call, kwargs.as_ref(), inputs)?))
+        } else {
+            hide_call(&call);
+            Work::Here(Call {
+                call: call.unbind(),
+                kwargs: kwargs.map(Bound::unbind),
+                context: self.context.as_ref().map(|context| context.clone().unbind()),
+                state: None,
+            })
         };
         let mut job = PyJob::new(
-            call,
+            work,
             self.retries,
             name,
             self.shared.number,
@@ -165,9 +190,21 @@ impl<'a, 'py> Common<'a, 'py> {
             parent: self.parent,
             kind: self.kind,
             constraint: self.constraint.clone(),
-            inputs: watch_all(&inputs),
+            inputs: submitted,
             call: false,
         })
+    }
+
+    fn packed_function(&self, function: &Bound<'py, PyAny>) -> PyResult<Arc<PackedFunction>> {
+        if let Some((last, packed)) = &*self.packed.borrow()
+            && last.is(function)
+        {
+            return Ok(Arc::clone(packed));
+        }
+        let packed = packed_function(&self.shared.cluster, function)?;
+        let last = self.packed.replace(Some((function.clone(), Arc::clone(&packed))));
+        drop(last);
+        Ok(packed)
     }
 
     /// Returns the name of the task, and the key by which the engine finds it.

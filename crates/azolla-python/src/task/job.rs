@@ -1,8 +1,10 @@
 //! A Python task: its call, and the place for its outcome.
 
 use super::names::function_name;
+use super::packed::{PackedCall, Unread, Value};
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
-use crate::interpreter::raised::Raised;
+use crate::interpreter::imports::error;
+use crate::interpreter::raised::{Exception, Raised};
 use crate::interpreter::texts::text_bytes;
 use crate::interpreter::words::{argument_words, key_words};
 use azolla::runtime::{Header, Job, Slot, Status, assert_unlocked};
@@ -13,26 +15,45 @@ use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
 
 /// What a task has ended with.
-pub(crate) type Outcome = Result<Py<PyAny>, Failure>;
+pub(crate) type Outcome = Result<Value, Failure>;
 
 /// An outcome that is borrowed.
-pub(crate) type Seen<'a> = Result<&'a Py<PyAny>, &'a Failure>;
+pub(crate) type Seen<'a> = Result<&'a Value, &'a Failure>;
 
 /// Why a task has no result.
 #[derive(Clone)]
 pub(crate) enum Failure {
     /// The task raised this exception.
     Raised(Box<Raised>),
-    /// The engine has broken down.
-    Engine(Arc<str>),
+    /// The task raised this exception in another process.
+    Unread(Arc<Unread>),
+    /// azolla itself says why, by an exception of this class with this message.
+    Told(&'static str, Arc<str>),
 }
 
 impl Failure {
-    /// Returns the exception, or a text that says how the engine has broken down.
+    /// Returns the exception, or the text of one that azolla itself raises. User code may run.
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self {
-            Self::Raised(raised) => raised.exception().exception.bind(py).clone(),
-            Self::Engine(why) => PyString::new(py, why).into_any(),
+            Self::Told(_, why) => PyString::new(py, why).into_any(),
+            Self::Raised(_) | Self::Unread(_) => self.error(py).into_value(py).into_bound(py).into_any(),
+        }
+    }
+
+    /// Returns the exception that the task raised, and what it had for a traceback; `None` if azolla itself says why.
+    pub(crate) fn exception(&self, py: Python<'_>) -> Option<Arc<Exception>> {
+        match self {
+            Self::Raised(raised) => Some(raised.exception()),
+            Self::Unread(unread) => Some(unread.exception(py)),
+            Self::Told(..) => None,
+        }
+    }
+
+    /// Returns the exception to raise, in the state that it had when the task ended.
+    pub(crate) fn error(&self, py: Python<'_>) -> PyErr {
+        match self {
+            Self::Told(class, message) => error(py, class, message),
+            _ => self.exception(py).map_or_else(|| error(py, "EngineError", ""), |it| it.error(py)),
         }
     }
 }
@@ -47,6 +68,14 @@ pub(crate) struct Call {
     pub(crate) context: Option<Py<PyAny>>,
     /// For a call of an actor's method: the actor, whose state goes before the arguments.
     pub(crate) state: Option<Arc<PyJob>>,
+}
+
+/// What a task needs to run.
+pub(crate) enum Work {
+    /// In this process.
+    Here(Call),
+    /// In a worker process.
+    Packed(Arc<PackedCall>),
 }
 
 // Every byte of a task counts a million times when there are a million tasks.
@@ -82,14 +111,14 @@ pub(crate) enum Name {
 
 /// What a finished task gives up. The caller drops it when user code may run.
 pub(crate) struct Finished {
-    _call: Option<Call>,
+    _work: Option<Work>,
     /// The result, if the task was cancelled before: no caller gets it.
     _refused: Option<Py<PyAny>>,
 }
 
 pub(crate) struct PyJob {
     /// The call is kept while the task may run, or run again. It is dropped once the task is done or cancelled.
-    slot: Slot<Py<PyAny>, Call, Failure>,
+    slot: Slot<Value, Work, Failure>,
     /// The key, or the name of the function.
     named: Py<PyAny>,
     /// The digest of a pure call.
@@ -133,20 +162,20 @@ struct Rare {
 
 impl PyJob {
     pub(crate) fn new(
-        call: Call,
+        work: Work,
         retries: u32,
         name: Name,
         client: u32,
         span: Option<Py<PyTuple>>,
     ) -> Self {
-        let is_actor_call = call.state.is_some();
-        let mut job = Self::of(Slot::with_work(call, retries), name, client);
+        let is_actor_call = matches!(&work, Work::Here(Call { state: Some(_), .. }));
+        let mut job = Self::of(Slot::with_work(work, retries), name, client);
         job.is_actor_call = is_actor_call;
         job.rare = span.map(|span| Box::new(Rare { span: Some(span), caller: None }));
         job
     }
 
-    fn of(slot: Slot<Py<PyAny>, Call, Failure>, name: Name, client: u32) -> Self {
+    fn of(slot: Slot<Value, Work, Failure>, name: Name, client: u32) -> Self {
         slot.header().set_client(client);
         let (named, digest, key_is) = match name {
             Name::Given(key) => (key, 0, KeyIs::Given),
@@ -167,14 +196,28 @@ impl PyJob {
     }
 
     /// Makes a task that is done already: data that the user gave.
-    pub(crate) fn done(value: Py<PyAny>, name: Name, client: u32) -> Self {
+    pub(crate) fn done(value: Value, name: Name, client: u32) -> Self {
         let job = Self::of(Slot::empty(), name, client);
         job.store(Ok(value));
         job
     }
 
+    /// Returns the call, if the task runs in this process and may still run.
     pub(crate) fn call(&self, py: Python<'_>) -> Option<Call> {
-        self.slot.with_the_work(|call| call.clone_ref(py))
+        let call = |work: &Work| match work {
+            Work::Here(call) => Some(call.clone_ref(py)),
+            Work::Packed(_) => None,
+        };
+        self.slot.with_the_work(call).flatten()
+    }
+
+    /// Returns the call, if the task runs in a worker process and may still run.
+    pub(crate) fn packed(&self) -> Option<Arc<PackedCall>> {
+        let packed = |work: &Work| match work {
+            Work::Packed(packed) => Some(Arc::clone(packed)),
+            Work::Here(_) => None,
+        };
+        self.slot.with_the_work(packed).flatten()
     }
 
     /// Drops the call, since it will not be made again.
@@ -186,15 +229,26 @@ impl PyJob {
     /// the caller drops what this returns.
     #[must_use]
     pub(crate) fn finish(&self, result: Bound<'_, PyAny>) -> Finished {
-        let call = self.slot.take_work();
+        let work = self.slot.take_work();
         if self.outcome().is_some() {
-            return Finished { _call: call, _refused: Some(result.unbind()) };
+            return Finished { _work: work, _refused: Some(result.unbind()) };
         }
         if has_parts(&result) {
             self.hidden.show(result.py());
         }
-        self.store(Ok(result.unbind()));
-        Finished { _call: call, _refused: None }
+        self.store(Ok(Value::Here(result.unbind())));
+        Finished { _work: work, _refused: None }
+    }
+
+    /// Stores the result of a task that has run in a worker process, and drops its call.
+    pub(crate) fn finish_packed(&self, pickle: &[u8]) {
+        self.forget_call();
+        self.store(Ok(Value::Packed(pickle.into())));
+    }
+
+    /// Stores the error of such a task. The call stays, since the task may be made to run again.
+    pub(crate) fn fail_packed(&self, failure: Failure) {
+        self.fail(failure);
     }
 
     /// Stores the outcome of the task. The outcome of a cancelled task is dropped.
@@ -206,12 +260,17 @@ impl PyJob {
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.slot.each_error(|failure| match failure {
             Failure::Raised(raised) => raised.traverse(visit),
-            Failure::Engine(_) => Ok(()),
+            // Its frames have no variables, and it holds no future.
+            Failure::Unread(_) | Failure::Told(..) => Ok(()),
         })?;
         match (self.header().status(), self.outcome()) {
-            (Status::Finished, Some(Ok(value))) => visit.call(value),
+            (Status::Finished, Some(Ok(Value::Here(value)))) => visit.call(value),
             (Status::Failed, _) => {
-                self.slot.with_failed_work(|call| call.traverse(visit)).unwrap_or(Ok(()))
+                let traverse = |work: &Work| match work {
+                    Work::Here(call) => call.traverse(visit),
+                    Work::Packed(_) => Ok(()),
+                };
+                self.slot.with_failed_work(traverse).unwrap_or(Ok(()))
             }
             _ => Ok(()),
         }
@@ -267,18 +326,24 @@ impl PyJob {
         key_words(self.named.bind(py)) + &self.key_end(py)
     }
 
+    /// Returns the key as it is shown, of a task that runs in a worker process. `named` is what the key begins with.
+    pub(crate) fn packed_key(&self, named: &str, veil: u128) -> String {
+        named.to_owned() + &self.end(|id| super::key::veiled(veil, id))
+    }
+
     /// Returns what a key that azolla made ends in.
     fn key_end(&self, py: Python<'_>) -> String {
+        self.end(|id| super::key::impure(py, self.header().engine(), id))
+    }
+
+    fn end(&self, impure: impl FnOnce(u64) -> String) -> String {
         match self.key_is {
             KeyIs::Given => String::new(),
             KeyIs::Pure => {
                 let [high, low] = self.digest;
                 format!("-{high:016x}{low:016x}")
             }
-            KeyIs::Impure => {
-                let id = self.header().id().map_or(0, |id| id.to_bits());
-                super::key::impure(py, self.header().engine(), id)
-            }
+            KeyIs::Impure => impure(self.header().id().map_or(0, |id| id.to_bits())),
         }
     }
 }
@@ -300,7 +365,7 @@ impl Job for PyJob {
     }
 
     fn fail_by_engine(&self, why: &str) {
-        self.slot.store(Err(Failure::Engine(why.into())), None);
+        self.slot.store(Err(Failure::Told("EngineError", why.into())), None);
     }
 
     fn reset(&self) {
@@ -312,6 +377,9 @@ impl Job for PyJob {
     }
 
     fn name(&self) -> String {
+        if let (KeyIs::Given, Some(packed)) = (self.key_is, self.packed()) {
+            return packed.function.name.clone();
+        }
         let name = |py: Python<'_>| match (self.key_is, self.call(py)) {
             (KeyIs::Given, Some(call)) => {
                 let function = call.call.bind(py).get_item(0).ok()?;
@@ -323,8 +391,13 @@ impl Job for PyJob {
     }
 
     fn size(&self) -> Option<u64> {
-        let Some(Ok(value)) = self.outcome() else { return None };
-        Python::try_attach(|py| crate::interpreter::size::bytes_of(value.bind(py))).flatten()
+        match self.outcome()? {
+            Ok(Value::Here(value)) => {
+                Python::try_attach(|py| crate::interpreter::size::bytes_of(value.bind(py))).flatten()
+            }
+            Ok(Value::Packed(pickle)) => Some(pickle.len() as u64),
+            Err(_) => None,
+        }
     }
 
     fn span(&self) -> Option<String> {

@@ -31,7 +31,12 @@ pub(crate) fn pure(function: &[u8], digest: u128) -> Key {
 
 /// Returns the end of an impure task's key. It is reversible, and written like a UUID.
 pub(crate) fn impure(py: Python<'_>, engine: u32, id: u64) -> String {
-    let veiled = veil(py, engine) ^ u128::from(id);
+    veiled(veil(py, engine), id)
+}
+
+/// Returns the same, for the cluster that veils ids with this number.
+pub(crate) fn veiled(veil: u128, id: u64) -> String {
+    let veiled = veil ^ u128::from(id);
     let text = format!("{veiled:032x}");
     let (a, b, c, d, e) = (&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]);
     format!("-{a}-{b}-{c}-{d}-{e}")

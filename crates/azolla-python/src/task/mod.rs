@@ -6,3 +6,4 @@ pub(crate) mod failing;
 pub(crate) mod job;
 pub(crate) mod key;
 pub(crate) mod names;
+pub(crate) mod packed;

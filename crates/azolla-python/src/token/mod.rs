@@ -76,6 +76,11 @@ impl FunctionToken {
         settle(py, digest)
     }
 
+    /// The digest itself.
+    pub(crate) fn digest(self) -> u128 {
+        self.0
+    }
+
     /// Hashes keywords that several calls of this function have, so that this is done once. `None` if one of them
     /// cannot be hashed.
     ///

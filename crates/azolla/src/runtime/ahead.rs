@@ -8,6 +8,7 @@
 use super::job::Job;
 use super::locked::Run;
 use super::worker::{Current, Worker};
+use crate::primitives::now;
 use std::sync::Arc;
 
 impl<J: Job + ?Sized> Worker<J> {
@@ -20,6 +21,13 @@ impl<J: Job + ?Sized> Worker<J> {
             self.hand.ahead.push_back(run);
         }
         self.hand.ahead.len()
+    }
+
+    /// The tasks that end next have run for so many nanoseconds together, in the other process. Otherwise the worker would
+    /// count the journeys too.
+    pub fn ran_for(&mut self, nanoseconds: u64) {
+        self.hand.since = now();
+        self.hand.spent += nanoseconds;
     }
 
     /// The tasks that were begun ahead, in order.

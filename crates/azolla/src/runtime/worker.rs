@@ -43,7 +43,7 @@ pub(super) struct Hand<J: ?Sized> {
     /// When the first task of `finished` began, or when the current task went on after a wait.
     pub(super) since: Instant,
     /// How long the current task had held its slot before that wait, in nanoseconds.
-    spent: u64,
+    pub(super) spent: u64,
     /// The current task has lent its slot for futures that its thread polls.
     pub(super) lent: Option<super::lend::Lent>,
     /// The worker has not been woken yet: it joins asleep, without a slot.

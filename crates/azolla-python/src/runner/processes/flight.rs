@@ -1,0 +1,242 @@
+//! One frame of tasks, on its way to a thread of a worker process and back.
+//!
+//! The frame is the current task and those that the worker begins ahead. When no result has come for a while, the proxy
+//! takes back what has not begun over there, so that other workers run it. When the process dies, the task that was in the
+//! middle of running is to blame; all that had no result yet run again.
+
+use super::Seat;
+use super::proxy::{Connection, fail};
+use crate::task::job::{Failure, PyJob};
+use crate::task::packed::{PackedCall, PackedFunction, Unread, Value};
+use azolla::runtime::{Job, Worker};
+use azolla_core::Outcome;
+use azolla_process::frame::FrameError;
+use azolla_process::line::{Heard, LineError};
+use azolla_process::message::{
+    Blob, Bytes, Ended, FUNCTIONS, Function, Results, Task, Tasks,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most tasks in one frame.
+const MOST: usize = 32;
+
+/// A frame takes no further task when its pickles take so many bytes.
+const ENOUGH: usize = 64 * 1024;
+
+/// For how long no result may come before what has not begun is taken back.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// A task in the frame.
+struct Sent {
+    job: Arc<PyJob>,
+    call: Arc<PackedCall>,
+    key: String,
+}
+
+/// Sends the current task of the worker, and those that come next, and takes their results. Returns false if the process
+/// has died, or says what it should not: then the connection is of no use any more.
+pub(super) fn fly(worker: &mut Worker<PyJob>, connection: &mut Connection, seat: &Seat) -> bool {
+    let alone = std::mem::take(&mut connection.alone);
+    let sent = load(worker, alone, seat.shared.veil);
+    if sent.is_empty() {
+        fail(worker, "FutureCancelledError", "the task was cancelled");
+        return true;
+    }
+    let frame = connection.link.claim().open(sent.len() as u16);
+    let landed = match send(connection, frame, &sent) {
+        Ok(true) => hear(worker, connection, frame, &sent),
+        Ok(false) => Err(0),
+        Err(LineError::Frame(FrameError::TooLong(bytes))) => {
+            connection.link.claim().take_back();
+            let why = format!(
+                "a task, its arguments and its inputs took {bytes} bytes as pickles, too many for one message"
+            );
+            fail(worker, "AzollaError", &why);
+            return true;
+        }
+        Err(LineError::Frame(_) | LineError::System(_)) => Err(0),
+    };
+    match landed {
+        Ok(()) => true,
+        Err(heard) => {
+            crashed(worker, connection, seat, &sent[heard..], heard);
+            false
+        }
+    }
+}
+
+/// Begins tasks ahead of the current one, and returns what the frame is to hold, in order. It holds nothing if the current
+/// task was cancelled.
+fn load(worker: &mut Worker<PyJob>, alone: bool, veil: u128) -> Vec<Sent> {
+    if !alone {
+        worker.begin_ahead(MOST - 1);
+    }
+    let (mut sent, mut bytes) = (Vec::new(), 0);
+    for job in worker.job().into_iter().chain(worker.ahead()).take(if alone { 1 } else { MOST }) {
+        let Some(call) = job.packed() else { break };
+        bytes += call.arguments.len() + call.inputs.iter().map(|job| size(job)).sum::<usize>();
+        let key = job.packed_key(&call.named, veil);
+        sent.push(Sent { job: Arc::clone(job), call, key });
+        if bytes > ENOUGH {
+            break;
+        }
+    }
+    sent
+}
+
+fn pickle(job: &PyJob) -> Option<&[u8]> {
+    match job.outcome()? {
+        Ok(Value::Packed(pickle)) => Some(pickle),
+        _ => None,
+    }
+}
+
+fn size(job: &PyJob) -> usize {
+    pickle(job).map_or(0, <[u8]>::len)
+}
+
+fn blob(pickle: &[u8]) -> Blob<'_> {
+    Blob { pickle: Bytes::Here(pickle), buffers: Vec::new() }
+}
+
+/// Sends the frame. Returns false if the process has ended.
+fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, LineError> {
+    let known = &mut connection.functions;
+    // The thread does the same when it hears the frame.
+    if known.len() >= FUNCTIONS {
+        known.clear();
+    }
+    let new = sent.iter().map(|sent| &sent.call.function);
+    let new = new.filter(|function| known.insert(function.digest));
+    let function = |function: &'_ Arc<PackedFunction>| Function {
+        digest: function.digest,
+        blob: blob(&function.pickle),
+    };
+    let task = |sent: &'_ Sent| Task {
+        id: sent.job.header().id().map_or(0, |id| id.to_bits()),
+        function: sent.call.function.digest,
+        key: &sent.key,
+        arguments: blob(&sent.call.arguments),
+        // The engine runs a task once all of its inputs have results.
+        inputs: sent.call.inputs.iter().map(|job| blob(pickle(job).unwrap_or_default())).collect(),
+    };
+    let tasks = Tasks {
+        frame,
+        functions: new.map(function).collect(),
+        tasks: sent.iter().map(task).collect(),
+        freed: Vec::new(),
+    };
+    connection.link.line.send(&tasks)
+}
+
+/// Takes the results of a frame. When it returns, each of its tasks has ended or was taken back. If the process dies
+/// meanwhile, returns how many had ended.
+fn hear(
+    worker: &mut Worker<PyJob>,
+    connection: &mut Connection,
+    frame: u32,
+    sent: &[Sent],
+) -> Result<(), usize> {
+    let (mut heard, mut limit) = (0, sent.len());
+    while heard < limit {
+        let patience = Some(PATIENCE).filter(|_| limit == sent.len() && limit - heard > 1);
+        connection.set_patience(patience).map_err(|_| heard)?;
+        match connection.link.line.hear::<Results<'_>>() {
+            Ok(Heard::Message(results)) if results.frame == frame => {
+                worker.ran_for(results.took.saturating_mul(results.ended.len() as u64));
+                for ended in &results.ended {
+                    if heard == limit || !is_current(worker, sent.get(heard)) {
+                        return Err(heard);
+                    }
+                    if !settle(worker, ended) {
+                        return Err(heard);
+                    }
+                    heard += 1;
+                    if heard < limit {
+                        advance(worker);
+                    }
+                }
+            }
+            Ok(Heard::Nothing) if patience.is_some() => {
+                let begun = usize::from(connection.link.claim().take_back());
+                limit = begun.max(heard);
+                worker.fall_back(limit.saturating_sub(heard + 1));
+                connection.alone = begun == heard;
+                // The thread holds back the results of those before the one that it runs.
+                if begun > heard + 1 && !connection.link.flush() {
+                    return Err(heard);
+                }
+            }
+            Ok(Heard::Nothing) => {}
+            Ok(Heard::Message(_) | Heard::End) | Err(_) => return Err(heard),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the next task that was begun ahead the current one.
+fn advance(worker: &mut Worker<PyJob>) {
+    drop(worker.next_task());
+    while let Some(gone) = worker.next_gone() {
+        drop(gone);
+    }
+}
+
+fn is_current(worker: &Worker<PyJob>, sent: Option<&Sent>) -> bool {
+    worker.job().zip(sent).is_some_and(|(job, sent)| Arc::ptr_eq(job, &sent.job))
+}
+
+/// Ends the current task. Returns false if its end cannot be read.
+fn settle(worker: &mut Worker<PyJob>, ended: &Ended<'_>) -> bool {
+    let Some(job) = worker.job() else { return false };
+    let outcome = match ended {
+        Ended::Done(Blob { pickle: Bytes::Here(pickle), .. }) => {
+            job.finish_packed(pickle);
+            Outcome::Done
+        }
+        Ended::Failed(_) if job.header().take_retry() => Outcome::Again,
+        Ended::Failed(Blob { pickle: Bytes::Here(packed), .. }) => {
+            job.fail_packed(Failure::Unread(Arc::new(Unread::new(packed))));
+            Outcome::Failed
+        }
+        Ended::Again => Outcome::Again,
+        Ended::Done(_) | Ended::Failed(_) => return false,
+    };
+    drop(worker.finish(outcome));
+    true
+}
+
+/// The process has died, or is killed here. `left` are the tasks of the frame without a result, of which so many had one.
+fn crashed(
+    worker: &mut Worker<PyJob>,
+    connection: &Connection,
+    seat: &Seat,
+    left: &[Sent],
+    heard: usize,
+) {
+    let how = connection.link.ended();
+    let begun = usize::from(connection.link.claim().take_back());
+    for (at, sent) in left.iter().enumerate() {
+        // Those behind may have fallen back before.
+        if !is_current(worker, Some(sent)) {
+            return;
+        }
+        let is_blamed = heard + at + 1 == begun;
+        let task = worker.current().filter(|_| is_blamed);
+        match task.and_then(|task| seat.shared.deaths.another(task)) {
+            Some(deaths) => {
+                let Sent { key, .. } = sent;
+                let process = seat.process;
+                let why = format!(
+                    "{key}: {deaths} worker processes died while they ran it; the last, worker {process}, {how}"
+                );
+                fail(worker, "KilledWorker", &why);
+            }
+            None => drop(worker.finish(Outcome::Again)),
+        }
+        if at + 1 < left.len() {
+            advance(worker);
+        }
+    }
+}

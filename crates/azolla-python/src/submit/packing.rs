@@ -1,0 +1,117 @@
+//! How a call becomes bytes, on a cluster of worker processes.
+//!
+//! A call is pickled when it is submitted, so it is what it was then, and what cannot be pickled is an error there.
+//!
+//! A function is sent once to each thread of a process, whatever number of tasks call it. One that other processes can
+//! import goes by its name, which takes as long as to look it up. One that they cannot goes by value, a copy of all that
+//! it depends on. That is made once and kept under its token (`token/function.rs`): when a global that it reads is
+//! another one, it is another function.
+
+use super::one::future_digest;
+use crate::child::Input;
+use crate::future::handle::Future;
+use crate::future::nested::{Function, Walk};
+use crate::interpreter::pickles::{by_name, by_value, dumps};
+use crate::session::shared::Cluster;
+use crate::task::job::PyJob;
+use crate::task::names::function_name;
+use crate::task::packed::{PackedCall, PackedFunction};
+use crate::token::FunctionToken;
+use azolla::runtime::digest;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyFunction, PyTuple};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// Returns a call as worker processes get it. `call` is the function and its arguments, as they are at the submit.
+///
+/// # Errors
+/// What the pickling of the function or of an argument raises.
+pub(super) fn packed<'py>(
+    function: Arc<PackedFunction>,
+    named: Arc<str>,
+    call: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+    inputs: Vec<Arc<PyJob>>,
+) -> PyResult<PackedCall> {
+    let py = call.py();
+    let (call, kwargs) = match inputs.is_empty() {
+        true => (call.clone(), kwargs.cloned()),
+        false => with_numbers(call, kwargs, &inputs)?,
+    };
+    let arguments = call.get_slice(1, call.len());
+    let arguments = dumps((arguments, kwargs).into_pyobject(py)?.as_any());
+    let arguments = arguments.map_err(|error| noted(py, error, "its arguments"))?;
+    Ok(PackedCall { function, named, arguments: arguments.as_bytes().into(), inputs: inputs.into() })
+}
+
+type Whole<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
+
+/// Returns the call with the numbers of the inputs in place of the futures.
+fn with_numbers<'py>(
+    call: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+    inputs: &[Arc<PyJob>],
+) -> PyResult<Whole<'py>> {
+    let py = call.py();
+    let numbers = inputs.iter().enumerate().map(|(number, job)| (Arc::as_ptr(job), number));
+    let numbers: FxHashMap<_, _> = numbers.collect();
+    let mut number = |future: &Bound<'py, Future>| {
+        let job = future.get().job(py)?;
+        Ok(match numbers.get(&Arc::as_ptr(&job)) {
+            Some(number) => Some(Bound::new(py, Input::new(*number))?.into_any()),
+            None => Some(future.clone().into_any()),
+        })
+    };
+    let mut walk = Walk::for_run(&mut number, false);
+    let new_call = walk.call(call, Function::Stays)?;
+    let new_kwargs = walk.keywords(kwargs)?;
+    Ok((new_call.unwrap_or_else(|| call.clone()), new_kwargs.or_else(|| kwargs.cloned())))
+}
+
+/// Returns a function as worker processes get it.
+///
+/// # Errors
+/// What its pickling raises.
+pub(super) fn packed_function(
+    cluster: &Cluster,
+    function: &Bound<'_, PyAny>,
+) -> PyResult<Arc<PackedFunction>> {
+    let py = function.py();
+    let made = |pickle: Bound<'_, PyBytes>, named_by: Option<u128>| {
+        let pickle: Box<[u8]> = pickle.as_bytes().into();
+        let digest = named_by.unwrap_or_else(|| digest(&pickle));
+        let name = function_name(function)?.to_string_lossy().into_owned();
+        Ok(Arc::new(PackedFunction { digest, pickle, name }))
+    };
+    let packed = (|| {
+        if let Some(pickle) = by_name(function)? {
+            return made(pickle, None);
+        }
+        // Others may hold what changes from one call to the next.
+        if !function.is_exact_instance_of::<PyFunction>() {
+            return made(by_value(function)?, None);
+        }
+        let (token, _) = FunctionToken::of(py, function, &future_digest)?;
+        let Some(token) = token.map(FunctionToken::digest) else {
+            return made(by_value(function)?, None);
+        };
+        if let Some(known) = cluster.function(token) {
+            return Ok(known);
+        }
+        let new = made(by_value(function)?, Some(token))?;
+        cluster.keep_function(token, &new);
+        Ok(new)
+    })();
+    packed.map_err(|error| noted(py, error, "the function"))
+}
+
+/// Notes on an error what could not be pickled, and why it is to be.
+fn noted(py: Python<'_>, error: PyErr, what: &str) -> PyErr {
+    let note = format!(
+        "azolla pickles {what} to send the task to a worker process; with processes=False nothing is pickled"
+    );
+    // A class may refuse notes. Its error is raised all the same.
+    let _ = error.value(py).call_method1("add_note", (note,));
+    error
+}

@@ -1,0 +1,100 @@
+//! What a task is made of on a cluster of worker processes: its call, its result and its error as bytes.
+//!
+//! The client's process reads none of them until a program asks. So a result goes from one process to another without
+//! being unpickled in between, and the threads that talk to the processes need no Python.
+
+use super::job::PyJob;
+use crate::interpreter::imports::python;
+use crate::interpreter::pickles::loads;
+use crate::interpreter::raised::Exception;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyTraceback};
+use std::sync::{Arc, OnceLock};
+
+/// A result.
+pub(crate) enum Value {
+    /// An object of this process.
+    Here(Py<PyAny>),
+    /// A pickle.
+    Packed(Box<[u8]>),
+}
+
+/// A function as worker processes get it.
+pub(crate) struct PackedFunction {
+    /// What tasks name it by. Functions that may answer differently have different ones.
+    pub(crate) digest: u128,
+    pub(crate) pickle: Box<[u8]>,
+    pub(crate) name: String,
+}
+
+/// A call as worker processes get it.
+pub(crate) struct PackedCall {
+    pub(crate) function: Arc<PackedFunction>,
+    /// What the key is shown to begin with.
+    pub(crate) named: Arc<str>,
+    /// The pickle of a tuple: the positional arguments, and the keywords or None.
+    pub(crate) arguments: Box<[u8]>,
+    /// The tasks whose results the arguments name by number.
+    pub(crate) inputs: Box<[Arc<PyJob>]>,
+}
+
+/// An exception from a worker process.
+pub(crate) struct Unread {
+    packed: Box<[u8]>,
+    /// It, once a program has asked.
+    exception: OnceLock<Arc<Exception>>,
+}
+
+impl Value {
+    /// Returns the result as an object. Each call unpickles a pickle anew, so what one caller does with the object, no
+    /// other sees. User code may run, and raise anything.
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Here(object) => Ok(object.bind(py).clone()),
+            Self::Packed(pickle) => loads(py, pickle),
+        }
+    }
+
+    /// Returns how many bytes the pickle takes, if it is one.
+    pub(crate) fn packed_size(&self) -> Option<usize> {
+        match self {
+            Self::Here(_) => None,
+            Self::Packed(pickle) => Some(pickle.len()),
+        }
+    }
+
+    /// Returns the result, if it is an object of this process.
+    pub(crate) fn here(&self) -> Option<&Py<PyAny>> {
+        match self {
+            Self::Here(object) => Some(object),
+            Self::Packed(_) => None,
+        }
+    }
+}
+
+impl Unread {
+    pub(crate) fn new(packed: &[u8]) -> Self {
+        Self { packed: packed.into(), exception: OnceLock::new() }
+    }
+
+    /// Returns the exception, with the traceback that it has from its own process. User code may run.
+    pub(crate) fn exception(&self, py: Python<'_>) -> Arc<Exception> {
+        static UNPACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        if let Some(exception) = self.exception.get() {
+            return Arc::clone(exception);
+        }
+        let unpack = python(py, &UNPACK, "azolla._process.errors", "unpack");
+        let exception = unpack.and_then(|unpack| unpack.call1((PyBytes::new(py, &self.packed),)));
+        let exception = exception.unwrap_or_else(|error| {
+            let message = format!("the error of a task cannot be read: {error}");
+            PyRuntimeError::new_err(message).into_value(py).into_bound(py).into_any()
+        });
+        let traceback: Option<Bound<'_, PyTraceback>> =
+            PyErr::from_value(exception.clone()).traceback(py);
+        let read = Exception::new(exception.unbind(), traceback.map(Bound::unbind));
+        // Another thread may have read it meanwhile: all callers get the same.
+        Arc::clone(self.exception.get_or_init(|| Arc::new(read)))
+    }
+}

@@ -380,6 +380,7 @@ class ClusterCore:
         self,
         workers: list[tuple[int, dict[str, float]]],
         start_thread: Callable[[Worker], object],
+        process: tuple[list[str], list[tuple[str, str]]] | None,
         this: ref[LocalCluster],
         number: int,
     ) -> None: ...

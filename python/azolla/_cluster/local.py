@@ -27,6 +27,7 @@ from azolla._base import leave as _leave
 from azolla._base.arguments import flag, positive
 from azolla._base.names import named_by_itself
 from azolla._base.time import Timeout
+from azolla._cluster import processes as _processes
 from azolla._cluster.arguments import refuse
 from azolla._cluster.dashboard import Dashboarded
 from azolla._cluster.everywhere import tear_down
@@ -113,19 +114,20 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         refuse(LocalCluster, unknown)
         self._asynchronous = flag("LocalCluster(): asynchronous", asynchronous, False)
         private = flag("LocalCluster(): dashboard_private", dashboard_private, False)
-        if processes is None or processes:
-            raise NotImplementedError(
-                "worker processes are still to come: pass processes=False to run tasks on threads"
-            )
         if memory_limit not in (None, 0, "auto"):
-            raise NotImplementedError(
-                f"memory_limit={memory_limit!r}: the workers share this process and its memory, and none can be limited"
-            )
+            raise NotImplementedError(f"memory_limit={memory_limit!r}: the memory of workers cannot be limited yet")
         if _leave.ending:
             raise RuntimeError("the interpreter is coming to its end: no cluster can be made any more")
-        workers = positive("n_workers", 1 if n_workers is None else n_workers)
-        shared = max(1, (os.cpu_count() or 1) // workers)
-        threads = positive("threads_per_worker", shared if threads_per_worker is None else threads_per_worker)
+        if n_workers is not None:
+            n_workers = positive("n_workers", n_workers)
+        if threads_per_worker is not None:
+            threads_per_worker = positive("threads_per_worker", threads_per_worker)
+        self._has_processes = flag("LocalCluster(): processes", processes, True)
+        if self._has_processes:
+            workers, threads = _processes.sizes(n_workers, threads_per_worker)
+        else:
+            workers = n_workers or 1
+            threads = threads_per_worker or max(1, (os.cpu_count() or 1) // workers)
         amounts = of_each(resources, workers)
         self._number = next(_numbers)
         self.name = name or f"azolla-{self._number}"
@@ -148,7 +150,8 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         self._listeners: Listeners = {}
         self._recorder = Recorder(self._listeners)
         start = partial(_worker.start, self._threads, self._listeners)
-        self._start([(threads, has) for has in amounts], start, weakref.ref(self), secrets.randbits(128))
+        process = (_processes.command(), _processes.environment()) if self._has_processes else None
+        self._start([(threads, has) for has in amounts], start, process, weakref.ref(self), secrets.randbits(128))
         _clusters[self._number] = weakref.ref(self)
         self._bind_loop()
         self._open_dashboard(dashboard_address, private)

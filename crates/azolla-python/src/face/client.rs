@@ -6,10 +6,10 @@ use crate::future::gather::{Errors, Gathering, gather, jobs, raise_first_failure
 use crate::future::handle::Future;
 use crate::future::kept::{given, kept};
 use crate::future::nested::{copied, copied_as_it_is, futures_in};
-use crate::interpreter::pickles::dumps;
 use crate::interpreter::gil::Steps;
 use crate::interpreter::memory;
 use crate::interpreter::observed::PyObservations;
+use crate::interpreter::pickles::dumps;
 use crate::interpreter::texts::text_bytes;
 use crate::session::core::Core;
 use crate::session::reasons;

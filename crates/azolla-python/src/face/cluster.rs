@@ -1,21 +1,31 @@
 //! The engine's half of `LocalCluster`. This file starts the engine, and ends it.
 
+use crate::runner::processes::Processes;
 use crate::runner::threads::Threads;
 use crate::session::gone;
 use crate::session::shared::Cluster;
 use crate::submit::placing::amounts;
-use azolla::runtime::{Engine, Groups};
+use crate::task::job::PyJob;
+use azolla::runtime::{Engine, Groups, Runner};
+use azolla_process::fleet::Fleet;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::process::Command;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 #[doc = stub!(ClusterCore)]
 #[pyclass(frozen, subclass, weakref, module = "azolla._azolla")]
 pub(crate) struct ClusterCore {
     cluster: OnceLock<Arc<Cluster>>,
+    /// The worker processes, if tasks run in such.
+    fleet: OnceLock<Arc<Fleet>>,
 }
+
+/// How a worker process is started: the program with its arguments, and what its environment has besides this one's.
+type Start = (Vec<OsString>, Vec<(OsString, OsString)>);
 
 fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {
     let message = format!("a cluster's {slots} threads could not be started: {error}");
@@ -35,6 +45,20 @@ fn groups(workers: &[(usize, Bound<'_, PyAny>)]) -> PyResult<Groups> {
     .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
+/// Starts the worker processes. Each is told its number, from 1 on, and the number of this process.
+fn fleet((command, environment): Start, threads: &[usize]) -> io::Result<Arc<Fleet>> {
+    let most = threads.iter().copied().max().unwrap_or_default();
+    let most = u16::try_from(most).unwrap_or(u16::MAX);
+    Fleet::start(threads.len(), most, move |process| {
+        let (program, arguments) =
+            command.split_first().map_or((OsStr::new(""), &[][..]), |it| (it.0.as_os_str(), it.1));
+        let mut command = Command::new(program);
+        command.args(arguments).arg((process + 1).to_string()).arg(std::process::id().to_string());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        command
+    })
+}
+
 impl ClusterCore {
     pub(crate) fn cluster(&self) -> PyResult<&Arc<Cluster>> {
         self.cluster.get().ok_or_else(|| PyRuntimeError::new_err("this cluster was never started"))
@@ -46,38 +70,49 @@ impl ClusterCore {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { cluster: OnceLock::new() }
+        Self { cluster: OnceLock::new(), fleet: OnceLock::new() }
     }
 
     /// Starts the engine. `workers` gives the number of threads and the amounts of resources of each worker.
-    /// `start_thread` takes a thread's worker and starts the thread. `this` is a weak reference to the cluster, and
-    /// `number` is random.
+    /// `start_thread` takes a thread's worker and starts the thread; for worker processes, `process` says how one is
+    /// started. `this` is a weak reference to the cluster, and `number` is random.
     fn _start(
         &self,
         py: Python<'_>,
         workers: Vec<(usize, Bound<'_, PyAny>)>,
         start_thread: Py<PyAny>,
+        process: Option<Start>,
         this: Py<PyAny>,
         number: u128,
     ) -> PyResult<()> {
         let late = Arc::new(OnceLock::new());
         let interrupt = Arc::default();
-        let threads = Threads {
-            start: start_thread,
-            owner: Arc::clone(&late),
-            interrupt: Arc::clone(&interrupt),
-        };
         let groups = groups(&workers)?;
         let slots = groups.slots();
-        let engine = Engine::start(groups, Box::new(threads))
-            .map_err(|error| not_started(py, slots, error))?;
+        let has_processes = process.is_some();
+        let runner: Box<dyn Runner<PyJob>> = match process {
+            Some(start) => {
+                let threads: Vec<_> = workers.iter().map(|(threads, _)| *threads).collect();
+                let fleet =
+                    fleet(start, &threads).map_err(|error| not_started(py, slots, error))?;
+                let _ = self.fleet.set(Arc::clone(&fleet));
+                Box::new(Processes::new(fleet, &threads, number, Arc::clone(&late)))
+            }
+            None => Box::new(Threads {
+                start: start_thread,
+                owner: Arc::clone(&late),
+                interrupt: Arc::clone(&interrupt),
+            }),
+        };
+        let engine =
+            Engine::start(groups, runner).map_err(|error| not_started(py, slots, error))?;
         let interrupt = interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(interrupt) = interrupt {
             engine.close();
             return Err(interrupt);
         }
         crate::task::key::set_veil(py, engine.number(), number);
-        let cluster = Cluster::new(engine, this, number, false);
+        let cluster = Cluster::new(engine, this, number, has_processes);
         let _ = late.set(Arc::downgrade(&cluster));
         self.cluster
             .set(cluster)
@@ -92,6 +127,9 @@ impl ClusterCore {
             let engine = &cluster.engine;
             gone::set_closed(py, engine.number());
             py.detach(|| engine.close());
+            if let Some(fleet) = self.fleet.get() {
+                fleet.close();
+            }
         }
     }
 

@@ -335,7 +335,8 @@ impl Future {
         match job.as_ref().and_then(|job| job.outcome()) {
             Some(Err(failure)) => {
                 let exception = failure.exception(py);
-                let traceback = exception.as_ref().and_then(|exception| exception.traceback.as_ref());
+                let traceback =
+                    exception.as_ref().and_then(|exception| exception.traceback.as_ref());
                 traceback.map_or_else(|| py.None(), |tb| tb.clone_ref(py).into_any()).into_bound(py)
             }
             _ => py.None().into_bound(py),

@@ -9,6 +9,6 @@ mod costly;
 pub(crate) mod fastcall;
 pub(crate) mod map;
 pub(crate) mod one;
-pub(crate) mod packing;
 pub(crate) mod options;
+pub(crate) mod packing;
 pub(crate) mod placing;

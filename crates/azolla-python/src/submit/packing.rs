@@ -42,7 +42,12 @@ pub(super) fn packed<'py>(
     let arguments = call.get_slice(1, call.len());
     let arguments = dumps((arguments, kwargs).into_pyobject(py)?.as_any());
     let arguments = arguments.map_err(|error| noted(py, error, "its arguments"))?;
-    Ok(PackedCall { function, named, arguments: arguments.as_bytes().into(), inputs: inputs.into() })
+    Ok(PackedCall {
+        function,
+        named,
+        arguments: arguments.as_bytes().into(),
+        inputs: inputs.into(),
+    })
 }
 
 type Whole<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);

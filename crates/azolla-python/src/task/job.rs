@@ -36,7 +36,9 @@ impl Failure {
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self {
             Self::Told(_, why) => PyString::new(py, why).into_any(),
-            Self::Raised(_) | Self::Unread(_) => self.error(py).into_value(py).into_bound(py).into_any(),
+            Self::Raised(_) | Self::Unread(_) => {
+                self.error(py).into_value(py).into_bound(py).into_any()
+            }
         }
     }
 
@@ -393,7 +395,8 @@ impl Job for PyJob {
     fn size(&self) -> Option<u64> {
         match self.outcome()? {
             Ok(Value::Here(value)) => {
-                Python::try_attach(|py| crate::interpreter::size::bytes_of(value.bind(py))).flatten()
+                Python::try_attach(|py| crate::interpreter::size::bytes_of(value.bind(py)))
+                    .flatten()
             }
             Ok(Value::Packed(pickle)) => Some(pickle.len() as u64),
             Err(_) => None,

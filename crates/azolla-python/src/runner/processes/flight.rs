@@ -12,9 +12,7 @@ use azolla::runtime::{Job, Worker};
 use azolla_core::Outcome;
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, LineError};
-use azolla_process::message::{
-    Blob, Bytes, Ended, FUNCTIONS, Function, Results, Task, Tasks,
-};
+use azolla_process::message::{Blob, Bytes, Ended, FUNCTIONS, Function, Results, Task, Tasks};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,27 +98,30 @@ fn blob(pickle: &[u8]) -> Blob<'_> {
     Blob { pickle: Bytes::Here(pickle), buffers: Vec::new() }
 }
 
-/// Sends the frame. Returns false if the process has ended.
-fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, LineError> {
-    let known = &mut connection.functions;
-    // The thread does the same when it hears the frame.
-    if known.len() >= FUNCTIONS {
-        known.clear();
-    }
-    let new = sent.iter().map(|sent| &sent.call.function);
-    let new = new.filter(|function| known.insert(function.digest));
-    let function = |function: &'_ Arc<PackedFunction>| Function {
-        digest: function.digest,
-        blob: blob(&function.pickle),
-    };
-    let task = |sent: &'_ Sent| Task {
+fn function(function: &Arc<PackedFunction>) -> Function<'_> {
+    Function { digest: function.digest, blob: blob(&function.pickle) }
+}
+
+fn task(sent: &Sent) -> Task<'_> {
+    Task {
         id: sent.job.header().id().map_or(0, |id| id.to_bits()),
         function: sent.call.function.digest,
         key: &sent.key,
         arguments: blob(&sent.call.arguments),
         // The engine runs a task once all of its inputs have results.
         inputs: sent.call.inputs.iter().map(|job| blob(pickle(job).unwrap_or_default())).collect(),
-    };
+    }
+}
+
+/// Sends the frame. Returns false if the process has ended.
+fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, LineError> {
+    let known = &mut connection.functions;
+    let functions = || sent.iter().map(|sent| &sent.call.function);
+    // The thread does the same when it hears the frame.
+    if known.len() >= FUNCTIONS && functions().any(|new| !known.contains(&new.digest)) {
+        known.clear();
+    }
+    let new = functions().filter(|function| known.insert(function.digest));
     let tasks = Tasks {
         frame,
         functions: new.map(function).collect(),
@@ -142,7 +143,8 @@ fn hear(
     while heard < limit {
         let patience = Some(PATIENCE).filter(|_| limit == sent.len() && limit - heard > 1);
         connection.set_patience(patience).map_err(|_| heard)?;
-        match connection.link.line.hear::<Results<'_>>() {
+        let link = &mut connection.link;
+        match link.line.hear::<Results<'_>>() {
             Ok(Heard::Message(results)) if results.frame == frame => {
                 worker.ran_for(results.took.saturating_mul(results.ended.len() as u64));
                 for ended in &results.ended {
@@ -164,7 +166,7 @@ fn hear(
                 worker.fall_back(limit.saturating_sub(heard + 1));
                 connection.alone = begun == heard;
                 // The thread holds back the results of those before the one that it runs.
-                if begun > heard + 1 && !connection.link.flush() {
+                if begun > heard + 1 && !connection.link.flush().unwrap_or(false) {
                     return Err(heard);
                 }
             }

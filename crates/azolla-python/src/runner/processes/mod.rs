@@ -16,9 +16,6 @@ use pyo3::prelude::*;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The most threads of one process.
-pub(crate) const MOST_THREADS: usize = azolla_process::arena::THREADS;
-
 /// Has tasks run in the processes of a fleet.
 pub(crate) struct Processes {
     shared: Arc<Shared>,

@@ -1,0 +1,50 @@
+"""How worker processes are started, and how many."""
+
+import math
+import os
+import random
+import subprocess
+import sys
+
+#: What a worker process has in its environment, unless the program's own says otherwise. A task has one processor, so the
+#: libraries that it calls use one thread. The allocator gives memory back early. As Dask's `pre-spawn-environ`.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+}
+
+#: The program of a worker process. Its main module stays as good as empty: what a task needs of the client's comes by value.
+PROGRAM = "import sys; sys.path[:] = {path!r}; from azolla._process.child import main; main()"
+
+
+def sizes(n_workers: int | None, threads_per_worker: int | None) -> tuple[int, int]:
+    """Returns how many processes of how many threads there are if these were asked for. The defaults are Dask's."""
+    processors = os.cpu_count() or 1
+    if n_workers is None and threads_per_worker is None:
+        n_workers = processors
+        if processors > 4:
+            n_workers = next(n for n in range(math.ceil(math.sqrt(processors)), processors + 1) if processors % n == 0)
+    elif n_workers is None:
+        n_workers = max(1, processors // (threads_per_worker or 1))
+    return n_workers, threads_per_worker or max(1, processors // n_workers)
+
+
+def command() -> list[str]:
+    """Returns the command of a worker process: this interpreter with its flags.
+
+    Raises:
+        RuntimeError: The interpreter does not know its own program, as in some that are embedded.
+    """
+    if not sys.executable:
+        raise RuntimeError("worker processes need sys.executable, which this interpreter lacks: use processes=False")
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return [sys.executable, *flags, "-c", PROGRAM.format(path=sys.path)]
+
+
+def environment() -> list[tuple[str, str]]:
+    """Returns what the environment of all worker processes of a cluster has besides this one's. Their hashes of texts are
+    the same, so sets of them have the same order."""
+    seed = {"PYTHONHASHSEED": str(random.SystemRandom().randrange(1, 2**32))}
+    return [(name, value) for name, value in {**ENVIRONMENT, **seed}.items() if name not in os.environ]

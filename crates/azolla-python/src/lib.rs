@@ -5,7 +5,6 @@
 
 include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
 
-mod child;
 mod face;
 mod future;
 mod interpreter;

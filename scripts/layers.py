@@ -20,9 +20,9 @@ PACKAGE = ROOT / "python" / "azolla"
 EXTENSION = ROOT / "crates" / "azolla-python" / "src"
 
 #: The lowest first. Below them is the native module (its stub may name any class), above them what is in no folder.
-PYTHON = ["_base", "_run", "_cluster", "_watch", "_client", "_shared"]
+PYTHON = ["_base", "_process", "_run", "_cluster", "_watch", "_client", "_shared"]
 NATIVE = "_azolla"
-RUST = ["interpreter", "token", "task", "session", "future", "submit", "runner", "sync", "face"]
+RUST = ["interpreter", "child", "token", "task", "session", "future", "submit", "runner", "sync", "face"]
 
 #: What may be imported from above all the same: `Client` loads what makes it joblib's backend, if joblib is there.
 ALLOWED = {("_client/client.py", "joblib")}

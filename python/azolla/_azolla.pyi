@@ -26,12 +26,14 @@ __all__ = [
     "Endings",
     "EventCore",
     "Future",
+    "Input",
     "Method",
     "MultiLockCore",
     "Observations",
     "QueueCore",
     "Running",
     "SemaphoreCore",
+    "TaskThread",
     "Turn",
     "VariableCore",
     "Worker",
@@ -41,8 +43,10 @@ __all__ = [
     "before_collection",
     "coroutines_run_here",
     "in_plain_task",
+    "input_value",
     "rejoin",
     "secede",
+    "serve_process",
     "thread_client",
     "thread_running",
     "thread_task",
@@ -740,6 +744,48 @@ class Worker:
         """
 
 @final
+class Input:
+    """Stands for the input of this number in the arguments of a task that runs in a worker process.
+
+    Unpickled there, it is the input.
+    """
+
+    def __new__(cls, number: int) -> Self: ...
+    @property
+    def number(self) -> int:
+        """The number of the input, counted from 0 in each task."""
+
+@final
+class TaskThread:
+    """A thread of a worker process that runs tasks. It hands out their calls, and takes their results."""
+
+    @property
+    def number(self) -> int:
+        """The number that the client has given it."""
+
+    @property
+    def forked(self) -> bool:
+        """True in the child of a fork that a task has made."""
+
+    def rest(self) -> bool:
+        """Tells the client how the last tasks have ended, and waits for more. Returns False if the thread must end."""
+
+    def next(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any] | None] | None:
+        """Returns the next call to make: a function, its arguments, and those by name. If there is none at hand, the
+        loop must `rest`.
+        """
+
+    def done(self, result: Any) -> None:
+        """Ends the call with this result. In the child of a fork the call was the whole program, so this raises
+        SystemExit.
+        """
+
+    def failed(self, error: BaseException) -> bool:
+        """Ends the call with this exception. Returns False if no call is at hand. In the child of a fork it raises the
+        exception again.
+        """
+
+@final
 class Running:
     """A coroutine task, which runs on an event loop."""
 
@@ -796,6 +842,20 @@ class Observations:
 @type_check_only
 class _Closeable:
     def close(self) -> None: ...
+
+def input_value(number: int) -> Any:
+    """Returns an input of the task whose arguments this thread unpickles. An `Input` is pickled as a call of this.
+
+    Raises:
+        RuntimeError: No such arguments are being unpickled.
+    """
+
+def serve_process(number: int, client: int, start: Callable[[TaskThread], object]) -> None:
+    """Makes this process a worker process of the client behind its standard input, as whose arena this has `number`.
+
+    Calls `start` with each thread that the client orders. Kills the process when that of `client`, the process's number,
+    ends. Returns never, but raises if the line to the client breaks.
+    """
 
 def before_collection(phase: str, _info: object) -> None:
     """Takes the frames off the exceptions that only their tasks hold. One of `gc.callbacks`."""

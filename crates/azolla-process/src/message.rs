@@ -5,6 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// How many functions each end of a line knows. Where it knows as many when a frame with new functions comes, it first
+/// forgets all of them. The client sends a function again that the line has forgotten.
+pub const FUNCTIONS: usize = 1024;
+
 /// From a process, first of all: it is there. Its arena comes with the message, as a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {

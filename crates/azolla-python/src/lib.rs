@@ -5,6 +5,8 @@
 
 include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
 
+#[cfg(target_os = "linux")]
+mod child;
 mod face;
 mod future;
 mod interpreter;
@@ -24,6 +26,8 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let _ = interpreter::memory::check();
     module.add_class::<submit::actor::ActorFuture>()?;
     module.add_class::<submit::actor::Method>()?;
+    #[cfg(target_os = "linux")]
+    child::add_to(module)?;
     module.add_class::<future::as_completed::Endings>()?;
     module.add_class::<session::core::Core>()?;
     module.add_class::<face::cluster::ClusterCore>()?;

@@ -1,0 +1,127 @@
+//! From the bytes of a task to its call: the functions that a line has brought, and the loading of arguments.
+
+use super::failures::{pack, unpack};
+use super::input::loads_with;
+use crate::interpreter::pickles::loads;
+use azolla_process::message::FUNCTIONS;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A call as the loop makes it: the function, its positional arguments, and its keyword arguments if it has any.
+pub(super) type Call<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
+
+/// The functions that a line has brought, by their digests.
+#[derive(Default)]
+pub(super) struct Functions(HashMap<u128, Loaded>);
+
+/// A function, or the error that its loading has raised: each task that calls the function raises it.
+enum Loaded {
+    Function { function: Py<PyAny>, has_been_called: bool },
+    Error(Arc<[u8]>),
+}
+
+/// What a task is to call.
+pub(super) enum Found<'py> {
+    Function {
+        function: Bound<'py, PyAny>,
+        /// No task on this line has called it.
+        is_new: bool,
+    },
+    Error(Arc<[u8]>),
+    Unknown,
+}
+
+impl Functions {
+    /// Makes room for new functions as the client does: when the table is full, all functions go. They are returned,
+    /// since dropping them may run any code.
+    #[must_use]
+    pub(super) fn make_room(&mut self) -> Self {
+        if self.0.len() >= FUNCTIONS { std::mem::take(self) } else { Self::default() }
+    }
+
+    /// Adds functions that are new to this line. The client sends none twice.
+    pub(super) fn add(&mut self, functions: Self) {
+        self.0.extend(functions.0);
+    }
+
+    pub(super) fn find<'py>(&mut self, py: Python<'py>, digest: u128) -> Found<'py> {
+        match self.0.get_mut(&digest) {
+            Some(Loaded::Function { function, has_been_called }) => {
+                let is_new = !std::mem::replace(has_been_called, true);
+                Found::Function { function: function.bind(py).clone(), is_new }
+            }
+            Some(Loaded::Error(error)) => Found::Error(Arc::clone(error)),
+            None => Found::Unknown,
+        }
+    }
+
+    /// Loads functions from their pickles. User code may run.
+    pub(super) fn load(py: Python<'_>, pickles: Vec<(u128, Py<PyBytes>)>) -> Self {
+        let load = |pickle: Py<PyBytes>| match one_at_a_time(py, || loads(py, pickle.as_bytes(py)))
+        {
+            Ok(function) => {
+                Loaded::Function { function: function.unbind(), has_been_called: false }
+            }
+            Err(error) => Loaded::Error(pack(error.value(py), None).into()),
+        };
+        Self(pickles.into_iter().map(|(digest, pickle)| (digest, load(pickle))).collect())
+    }
+}
+
+/// Returns the call of a task. The arguments are a pickled tuple: those by place, and those by name or `None`.
+pub(super) fn call<'py>(
+    found: Found<'py>,
+    arguments: &Bound<'py, PyBytes>,
+    inputs: Vec<Py<PyBytes>>,
+) -> PyResult<Call<'py>> {
+    let py = arguments.py();
+    let (function, is_new) = match found {
+        Found::Function { function, is_new } => (function, is_new),
+        Found::Error(error) => return Err(unpack(py, &error)),
+        Found::Unknown => return Err(PyRuntimeError::new_err("the task's function has not come")),
+    };
+    // The arguments of calls of one function are mostly of the same classes.
+    let load = || loads_with(py, arguments.as_bytes(), inputs);
+    let both = if is_new { one_at_a_time(py, load)? } else { load()? };
+    let (args, kwargs) = both.extract::<(Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>)>()?;
+    Ok((function, args, kwargs))
+}
+
+/// How many threads for tasks this process has.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// True while a thread is loading in [`one_at_a_time`].
+static LOADING: Mutex<bool> = Mutex::new(false);
+static LOADED: Condvar = Condvar::new();
+
+/// Counts one more thread for tasks.
+pub(super) fn one_more_thread() {
+    THREADS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Loads what may import modules, while other threads of this process do not. Of two threads that import a package and
+/// a part of it at the same time, one may see a half-made module: so Python avoids a deadlock.
+///
+/// An import may take long, or wait for another thread. So a thread waits for its turn for a second at most.
+fn one_at_a_time<T>(py: Python<'_>, load: impl FnOnce() -> T) -> T {
+    if THREADS.load(Ordering::Relaxed) < 2 {
+        return load();
+    }
+    let has_turn = py.detach(|| {
+        let loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = LOADED.wait_timeout_while(loading, Duration::from_secs(1), |loading| *loading);
+        let (mut loading, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !std::mem::replace(&mut *loading, true)
+    });
+    let loaded = load();
+    if has_turn {
+        *LOADING.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        LOADED.notify_one();
+    }
+    loaded
+}

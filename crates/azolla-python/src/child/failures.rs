@@ -1,0 +1,60 @@
+//! Errors of tasks as bytes. `azolla._process.errors` packs them, and the client unpacks them.
+
+use crate::interpreter::imports::python;
+use crate::interpreter::words::exception_words;
+use azolla_process::frame::LONGEST;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBytes;
+
+/// The longest pickle that a message takes. The message has room for what else is in it.
+const LONGEST_PICKLE: usize = LONGEST - (1 << 20);
+
+/// Returns the number of bytes of a pickle that no message takes.
+pub(super) fn too_long(pickle: &[u8]) -> Option<usize> {
+    (pickle.len() > LONGEST_PICKLE).then_some(pickle.len())
+}
+
+/// Returns an error as bytes, with a note of the task that it has failed.
+pub(super) fn pack(error: &Bound<'_, PyAny>, key: Option<&str>) -> Vec<u8> {
+    static PACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = error.py();
+    let packed = python(py, &PACK, "azolla._process.errors", "pack")
+        .and_then(|pack| Ok(pack.call1((error, key))?.cast_into::<PyBytes>()?));
+    match packed {
+        Ok(packed) => match too_long(packed.as_bytes()) {
+            None => packed.as_bytes().to_vec(),
+            Some(bytes) => pack_words(&format!(
+                "{}: as a pickle it has {bytes} bytes, and an error can have {LONGEST_PICKLE}",
+                exception_words(error)
+            )),
+        },
+        // Say memory is short, or another thread has sent an exception to this one meanwhile.
+        Err(_) => pack_words(&exception_words(error)),
+    }
+}
+
+/// Packs words alone, without Python: the pickle of a text.
+fn pack_words(words: &str) -> Vec<u8> {
+    let mut pickle = vec![0x80, 2, b'X'];
+    pickle.extend((words.len() as u32).to_le_bytes());
+    pickle.extend(words.as_bytes());
+    pickle.push(b'.');
+    pickle
+}
+
+/// Returns the error of these bytes.
+pub(super) fn unpack(py: Python<'_>, packed: &[u8]) -> PyErr {
+    static UNPACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let packed = PyBytes::new(py, packed);
+    let error = python(py, &UNPACK, "azolla._process.errors", "unpack")
+        .and_then(|unpack| unpack.call1((packed,)));
+    error.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// Returns true for `Reschedule`. This looks at the exception's type, since its `__class__` may be code of its own.
+pub(super) fn asks_for_another_run(error: &Bound<'_, PyAny>) -> bool {
+    static RESCHEDULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let reschedule = python(error.py(), &RESCHEDULE, "azolla._base.errors", "Reschedule");
+    reschedule.and_then(|class| error.get_type().is_subclass(class)).unwrap_or(false)
+}

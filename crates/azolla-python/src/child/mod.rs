@@ -1,0 +1,22 @@
+//! A worker process, from the inside: it serves the client that has started it.
+//!
+//! The main thread hears the client's orders (`process.rs`). Each thread for tasks has a line of its own: it hears
+//! frames of tasks on it, hands their calls to a loop in Python (`thread.rs`), and answers how they have ended
+//! (`answers.rs`). This folder knows no engine: what runs next, the client has decided.
+
+mod answers;
+mod calls;
+mod failures;
+pub(crate) mod input;
+mod process;
+mod thread;
+
+use pyo3::prelude::*;
+
+/// Adds this folder's classes and functions to the extension module.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<input::Input>()?;
+    module.add_class::<thread::TaskThread>()?;
+    module.add_function(wrap_pyfunction!(input::input_value, module)?)?;
+    module.add_function(wrap_pyfunction!(process::serve_process, module)?)
+}

@@ -1,0 +1,111 @@
+//! The control line of a worker process, and the process's end.
+//!
+//! The main thread hears the orders. It takes the GIL only to start a thread. Another thread, which never takes the
+//! GIL, waits for the end of the client and then kills this process, whatever its tasks are in the middle of.
+
+use super::answers::Answers;
+use super::thread::TaskThread;
+use azolla_process::arena::{Arena, THREADS};
+use azolla_process::line::{Heard, Line};
+use azolla_process::message::{Order, Ready};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open};
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::thread;
+
+/// The most bytes in an arena: memory itself is the limit.
+const MOST: u64 = 1 << 46;
+
+#[doc = stub!(serve_process)]
+#[pyfunction]
+pub(crate) fn serve_process(
+    py: Python<'_>,
+    number: u32,
+    client: i32,
+    start: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let control = take_stdin()?;
+    let arena = Arc::new(Arena::new(number, MOST)?);
+    end_with(client, control.as_fd().try_clone_to_owned()?)?;
+    let mut line = Line::from(control).taking_descriptors();
+    let ready = Ready { id: getpid().as_raw_nonzero().get().unsigned_abs() };
+    line.send_with(&ready, &[arena.seen().as_fd()]).map_err(broken)?;
+    let mut threads = HashMap::new();
+    loop {
+        match py.detach(|| next_start(&mut line, &threads))? {
+            Some((thread, line)) => {
+                let (one, answers) = TaskThread::new(thread, Arc::clone(&arena), line)?;
+                threads.insert(thread, answers);
+                start.call1((one,))?;
+            }
+            None => py.check_signals()?,
+        }
+    }
+}
+
+/// Takes the control line from the standard input. From then on tasks find nothing there to read, and a program that a
+/// task starts does not inherit the line.
+fn take_stdin() -> io::Result<OwnedFd> {
+    let control = io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdin(open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)?;
+    Ok(control)
+}
+
+/// Waits until a thread is to be started, and returns its number and its line. Returns `None` if a signal has come.
+fn next_start(
+    line: &mut Line,
+    threads: &HashMap<u16, Arc<Answers>>,
+) -> PyResult<Option<(u16, Line)>> {
+    loop {
+        match line.hear().map_err(broken)? {
+            Heard::Message(Order::Thread(thread)) => {
+                let theirs = line.take_descriptor().filter(|_| usize::from(thread) < THREADS);
+                let theirs = theirs.filter(|_| !threads.contains_key(&thread));
+                let wrong = || broken(format!("thread {thread} cannot be started"));
+                return theirs.map(|line| Some((thread, line.into()))).ok_or_else(wrong);
+            }
+            // A thread that cannot send has lost its client, and so has this process.
+            Heard::Message(Order::Flush(thread)) => {
+                let _ = threads.get(&thread).map(|answers| answers.send());
+            }
+            Heard::Nothing => return Ok(None),
+            Heard::End => die(),
+        }
+    }
+}
+
+/// Has this process killed once its client has ended, or has closed the control line. A process that the client has forked
+/// may hold the line open.
+fn end_with(client: i32, control: OwnedFd) -> PyResult<()> {
+    let client = Pid::from_raw(client).ok_or_else(|| broken("the client has no such number"))?;
+    let client = pidfd_open(client, PidfdFlags::empty()).map_err(io::Error::from)?;
+    let watch = move || {
+        let closed = PollFlags::RDHUP;
+        loop {
+            let mut both = [PollFd::new(&client, PollFlags::IN), PollFd::new(&control, closed)];
+            if !matches!(poll(&mut both, None), Err(rustix::io::Errno::INTR)) {
+                die();
+            }
+        }
+    };
+    thread::Builder::new().name(String::from("azolla-end")).spawn(watch)?;
+    Ok(())
+}
+
+/// Ends this process at once. No thread can hold that up, and no handler sees it.
+pub(super) fn die() -> ! {
+    let _ = kill_process(getpid(), Signal::KILL);
+    loop {
+        thread::park();
+    }
+}
+
+fn broken(error: impl std::fmt::Display) -> PyErr {
+    PyRuntimeError::new_err(format!("the line to the client is broken: {error}"))
+}

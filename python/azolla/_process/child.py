@@ -1,0 +1,105 @@
+"""The main program of a worker process, and the loop of each of its threads.
+
+The loop is written in Python so that no native frame ever lies below the user's code. It makes a call, and hands the
+result back. Whatever escapes the loop fails the task at hand, if there is one, and the loop begins again.
+"""
+
+import signal
+import sys
+from contextlib import suppress
+from contextvars import Context
+from functools import partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from azolla._azolla import TaskThread, serve_process
+from azolla._base import leave as _leave
+from azolla._base import where as _where
+from azolla._base.threads import LastingThread, report
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+def main() -> None:
+    """Serves the client that has started this process, until that client ends it."""
+    # Ctrl-C is the client's affair. A program that a task starts is to end by it, so it is not ignored.
+    signal.signal(signal.SIGINT, lambda signal, frame: None)
+    number, client = int(sys.argv[1]), int(sys.argv[2])
+    del sys.argv[1:]
+    _where.in_worker_process = True
+    serve_process(number, client, _start)
+
+
+def _start(thread: TaskThread) -> None:
+    work, escaped = partial(_work, thread), partial(_escaped, thread)
+    _leave.start(LastingThread(work, f"azolla-{thread.number}", escaped))
+
+
+def _work(thread: TaskThread) -> None:
+    run = _Run()
+    while thread.rest():
+        _run_some(thread, run)
+        _flush()
+
+
+def _escaped(thread: TaskThread, error: BaseException) -> None:
+    if thread.forked:
+        _leave.child(error)
+    if not thread.failed(error):
+        report(error)
+
+
+def _run_some(thread: TaskThread, run: "_Run") -> None:
+    # `while True` compiles to an unconditional jump back. CPython 3.11 specialises code only when it enters a function or
+    # jumps back unconditionally.
+    while True:
+        task = thread.next()
+        if task is None:
+            return
+        function, args, kwargs = task
+        del task
+        call = run.call
+        try:
+            result = call(function, *args) if kwargs is None else call(function, *args, **kwargs)
+            if type(result) is CoroutineType:
+                result = run.coroutine(result)
+        except BaseException as error:
+            # The error's traceback refers to this frame.
+            del function, args, kwargs
+            thread.failed(error)
+        else:
+            del function, args, kwargs
+            thread.done(result)
+            del result
+        run.check()
+
+
+class _Run:
+    """Where the calls of a thread run: in a context in which no variable is set, and coroutines on a loop of the thread."""
+
+    def __init__(self) -> None:
+        self._context = Context()
+        self.call = self._context.run
+        self._runner: asyncio.Runner | None = None
+
+    def check(self) -> None:
+        """Takes another context if a task has set a variable in this one."""
+        if len(self._context):
+            self._context = Context()
+            self.call = self._context.run
+
+    def coroutine(self, coroutine: Any) -> Any:
+        """Returns what a coroutine returns. The loop stays, since what a task leaves there may serve the next one."""
+        import asyncio
+
+        if self._runner is None or self._runner.get_loop().is_closed():
+            self._runner = asyncio.Runner()
+        return self._runner.run(coroutine, context=self._context)
+
+
+def _flush() -> None:
+    """Writes out what tasks have printed. The process may be killed at any time from now on."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()

@@ -18,6 +18,7 @@ from azolla._base import leave as _leave
 from azolla._base.threads import LastingThread
 from azolla._base.time import Timeout, seconds
 from azolla._cluster import workers as _workers
+from azolla._cluster.processes import on_threads
 from azolla._cluster.staff import Workers
 from azolla._cluster.workers import Worker
 from azolla._run.awaiting import answer
@@ -65,6 +66,7 @@ class _Cluster(Protocol):
     _datasets: dict[Any, Any]
     _plugins: dict[str, Any]
     _listeners: Listeners
+    _has_processes: bool
 
     @property
     def workers(self) -> dict[int, Worker]: ...
@@ -118,6 +120,7 @@ class Everywhere(Core):
         if on_error not in ("raise", "return", "ignore"):
             raise ValueError(f"on_error must be 'raise', 'return' or 'ignore', not {on_error!r}")
         self._check_open("run")
+        on_threads(self.cluster, "run")
         args, kwargs = Core._copied(args), Core._copied(kwargs)
         call = partial(_everywhere, function, args, kwargs, self.cluster._chosen(workers), on_error)
         if wait:
@@ -174,6 +177,7 @@ class Everywhere(Core):
             name = getattr(plugin, "name", None) or f"{type(plugin).__name__}-{uuid.uuid4()}"
         stays = getattr(plugin, "idempotent", False) if idempotent is None else idempotent
         self._check_open("register_plugin")
+        on_threads(self.cluster, "register_plugin")
         return self.sync(partial(self._register, plugin, name, stays))
 
     async def _register(self, plugin: Any, name: str, stays: bool) -> dict[str, Any]:
@@ -247,6 +251,7 @@ class Everywhere(Core):
         >>> client.submit(lambda: __import__("greetings").text).result()
         'hello'
         """
+        on_threads(self.cluster, "upload_file")
         path = Path(filename).resolve(strict=True)
         if path.suffix not in (".py", ".zip", ".egg"):
             return answer(self, None)
@@ -279,6 +284,7 @@ class Everywhere(Core):
         'cancelled'
         """
         self._check_open("restart")
+        on_threads(self.cluster, "restart")
         return self.sync(self._restart)
 
     async def _restart(self) -> None:

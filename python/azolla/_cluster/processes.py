@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from typing import Protocol
 
 #: What a worker process has in its environment, unless the program's own says otherwise. A task has one processor, so the
 #: libraries that it calls use one thread. The allocator gives memory back early. As Dask's `pre-spawn-environ`.
@@ -17,6 +18,18 @@ ENVIRONMENT = {
 
 #: The program of a worker process. Its main module stays as good as empty: what a task needs of the client's comes by value.
 PROGRAM = "import sys; sys.path[:] = {path!r}; from azolla._process.child import main; main()"
+
+
+class _Cluster(Protocol):
+    """The part of a cluster that this module uses."""
+
+    _has_processes: bool
+
+
+def on_threads(cluster: _Cluster, what: str) -> None:
+    """Raises NotImplementedError for what does not reach worker processes yet."""
+    if cluster._has_processes:
+        raise NotImplementedError(f"{what}() does not reach worker processes yet: use processes=False")
 
 
 def sizes(n_workers: int | None, threads_per_worker: int | None) -> tuple[int, int]:

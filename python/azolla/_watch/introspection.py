@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Never
 from azolla._azolla import Core
 from azolla._base.arguments import several
 from azolla._base.futures import futures_in
+from azolla._cluster.processes import on_threads
 from azolla._run import worker_loop as _worker
 from azolla._run.awaiting import answer, coroutine_frames
 from azolla._run.recorder import size
@@ -142,6 +143,7 @@ class Introspection(Core):
         >>> client.call_stack()
         {}
         """
+        on_threads(self.cluster, "call_stack")
         wanted = None
         if futures is not None or keys is not None:
             wanted = {future.key for future in futures_in(futures)} | set(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from azolla._azolla import Core
 from azolla._base import leave as _leave
 from azolla._base.threads import LastingThread
+from azolla._cluster.processes import on_threads
 from azolla._run.awaiting import answer
 from azolla._run.recorder import Recorder
 from azolla._watch.introspection import function_of, own_frames
@@ -98,6 +99,7 @@ class Profiled(Core):
         """
         if scheduler:
             raise NotImplementedError("profile(scheduler=True): the scheduler is native, and has no Python stack")
+        on_threads(self.cluster, "profile")
         chosen = self.cluster._chosen(workers)
         addresses = [worker.address for worker in chosen]
         profiler = _profiler_of(self)

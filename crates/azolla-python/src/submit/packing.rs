@@ -8,7 +8,7 @@
 //! another one, it is another function.
 
 use super::one::future_digest;
-use crate::child::Input;
+use crate::child::input::Input;
 use crate::future::handle::Future;
 use crate::future::nested::{Function, Walk};
 use crate::interpreter::pickles::{by_name, by_value, dumps};
@@ -59,7 +59,7 @@ fn with_numbers<'py>(
     inputs: &[Arc<PyJob>],
 ) -> PyResult<Whole<'py>> {
     let py = call.py();
-    let numbers = inputs.iter().enumerate().map(|(number, job)| (Arc::as_ptr(job), number));
+    let numbers = inputs.iter().zip(0..).map(|(job, number)| (Arc::as_ptr(job), number));
     let numbers: FxHashMap<_, _> = numbers.collect();
     let mut number = |future: &Bound<'py, Future>| {
         let job = future.get().job(py)?;

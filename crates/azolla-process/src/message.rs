@@ -78,8 +78,8 @@ pub struct Task<'a> {
     /// The arguments. `Input(n)` in them stands for the n-th input.
     #[serde(borrow)]
     pub arguments: Blob<'a>,
-    /// The results of the tasks that this one depends on.
-    pub inputs: Vec<Blob<'a>>,
+    /// Which of the frame's inputs are those of this task, in order.
+    pub inputs: Vec<u32>,
 }
 
 /// From the client: a frame of tasks, to be begun in this order as the claim allows.
@@ -90,6 +90,9 @@ pub struct Tasks<'a> {
     /// The functions that this line has not seen yet. They come first, since any of the tasks may be taken back.
     #[serde(borrow)]
     pub functions: Vec<Function<'a>>,
+    /// The results that these tasks depend on, each once.
+    #[serde(borrow)]
+    pub inputs: Vec<Blob<'a>>,
     /// The tasks.
     pub tasks: Vec<Task<'a>>,
     /// Ranges of the process's own arena that nothing needs any more.

@@ -50,21 +50,28 @@ proptest! {
     fn tasks_come_out_as_they_went_in(
         frame in any::<u32>(),
         functions in vec((any::<u128>(), parts()), 0..3),
-        tasks in vec((any::<u64>(), any::<u128>(), ".*", parts(), vec(parts(), 0..3)), 0..5),
+        inputs in vec(parts(), 0..3),
+        tasks in vec((any::<u64>(), any::<u128>(), ".*", parts(), vec(any::<u32>(), 0..3)), 0..5),
         freed in vec((any::<u32>(), any::<u64>(), any::<u64>()), 0..3),
         pieces in vec(1..90_usize, 1..9),
         copies in 1..4_usize,
     ) {
         let functions = functions.iter().map(|(digest, parts)| Function { digest: *digest, blob: blob(parts) });
-        let tasks = tasks.iter().map(|(id, function, key, arguments, inputs)| Task {
+        let tasks = tasks.iter().map(|(id, function, key, arguments, numbers)| Task {
             id: *id,
             function: *function,
             key,
             arguments: blob(arguments),
-            inputs: inputs.iter().map(blob).collect(),
+            inputs: numbers.clone(),
         });
         let freed = freed.into_iter().map(range).collect();
-        let message = Tasks { frame, functions: functions.collect(), tasks: tasks.collect(), freed };
+        let message = Tasks {
+            frame,
+            functions: functions.collect(),
+            inputs: inputs.iter().map(blob).collect(),
+            tasks: tasks.collect(),
+            freed,
+        };
         let mut bytes = Vec::new();
         for _ in 0..copies {
             append(&message, &mut bytes).unwrap();

@@ -1,7 +1,7 @@
 //! From the bytes of a task to its call: the functions that a line has brought, and the loading of arguments.
 
 use super::failures::{pack, unpack};
-use super::input::loads_with;
+use super::input::Inputs;
 use crate::interpreter::pickles::loads;
 use azolla_process::message::FUNCTIONS;
 use pyo3::exceptions::PyRuntimeError;
@@ -77,7 +77,8 @@ impl Functions {
 pub(super) fn call<'py>(
     found: Found<'py>,
     arguments: &Bound<'py, PyBytes>,
-    inputs: Vec<Py<PyBytes>>,
+    inputs: &mut Inputs,
+    numbers: Vec<u32>,
 ) -> PyResult<Call<'py>> {
     let py = arguments.py();
     let (function, is_new) = match found {
@@ -86,7 +87,7 @@ pub(super) fn call<'py>(
         Found::Unknown => return Err(PyRuntimeError::new_err("the task's function has not come")),
     };
     // The arguments of calls of one function are mostly of the same classes.
-    let load = || loads_with(py, arguments.as_bytes(), inputs);
+    let load = || inputs.loads(py, arguments.as_bytes(), numbers);
     let both = if is_new { one_at_a_time(py, load)? } else { load()? };
     let (args, kwargs) = both.extract::<(Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>)>()?;
     Ok((function, args, kwargs))

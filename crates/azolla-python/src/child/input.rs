@@ -32,37 +32,61 @@ impl Input {
     }
 }
 
-/// An input of the task whose arguments are being unpickled.
+/// An input of a frame's tasks. It is unpickled once: as with Dask, the tasks of one process share their inputs.
 enum Known {
     Pickle(Py<PyBytes>),
     Object(Py<PyAny>),
 }
 
-thread_local! {
-    /// The inputs of the task whose arguments this thread unpickles. Empty at all other times.
-    static INPUTS: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+/// The inputs of the tasks of a frame. Dropping them may run any code.
+#[derive(Default)]
+pub(super) struct Inputs(Vec<Known>);
+
+/// The inputs of a frame, and which of them are those of the task at hand.
+#[derive(Default)]
+struct AtHand {
+    frame: Vec<Known>,
+    task: Vec<u32>,
 }
 
-/// Unpickles the arguments of a task that has these inputs.
-pub(super) fn loads_with<'py>(
-    py: Python<'py>,
-    arguments: &[u8],
-    inputs: Vec<Py<PyBytes>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    if inputs.is_empty() {
-        return loads(py, arguments);
+thread_local! {
+    /// The inputs of the task whose arguments this thread unpickles. Empty at all other times.
+    static INPUTS: RefCell<AtHand> = const { RefCell::new(AtHand { frame: Vec::new(), task: Vec::new() }) };
+}
+
+impl Inputs {
+    pub(super) fn new(pickles: Vec<Py<PyBytes>>) -> Self {
+        Self(pickles.into_iter().map(Known::Pickle).collect())
     }
-    INPUTS.set(inputs.into_iter().map(Known::Pickle).collect());
-    let loaded = loads(py, arguments);
-    // Dropping an input may run any code. So the list is empty before.
-    drop(INPUTS.take());
-    loaded
+
+    /// Unpickles the arguments of a task that has these of the inputs.
+    pub(super) fn loads<'py>(
+        &mut self,
+        py: Python<'py>,
+        arguments: &[u8],
+        task: Vec<u32>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if task.is_empty() {
+            return loads(py, arguments);
+        }
+        let frame = std::mem::take(&mut self.0);
+        INPUTS.set(AtHand { frame, task });
+        let loaded = loads(py, arguments);
+        self.0 = INPUTS.take().frame;
+        loaded
+    }
+}
+
+impl AtHand {
+    fn input(&mut self, number: usize) -> Option<&mut Known> {
+        self.frame.get_mut(*self.task.get(number)? as usize)
+    }
 }
 
 #[doc = stub!(input_value)]
 #[pyfunction]
 pub(crate) fn input_value(py: Python<'_>, number: usize) -> PyResult<Py<PyAny>> {
-    let pickle = INPUTS.with_borrow(|inputs| match inputs.get(number) {
+    let pickle = INPUTS.with_borrow_mut(|inputs| match inputs.input(number) {
         Some(Known::Object(object)) => Ok(Ok(object.clone_ref(py))),
         Some(Known::Pickle(pickle)) => Ok(Err(pickle.clone_ref(py))),
         None => Err(PyRuntimeError::new_err(format!(
@@ -75,7 +99,7 @@ pub(crate) fn input_value(py: Python<'_>, number: usize) -> PyResult<Py<PyAny>> 
     };
     let object = loads(py, pickle.as_bytes(py))?.unbind();
     INPUTS.with_borrow_mut(|inputs| {
-        if let Some(known) = inputs.get_mut(number) {
+        if let Some(known) = inputs.input(number) {
             // What is replaced is a pickle, or this same input: its pickle was unpickled by code of its own.
             *known = Known::Object(object.clone_ref(py));
         }

@@ -5,6 +5,7 @@
 use super::answers::{Answers, End};
 use super::calls::{Call, Functions, call, one_more_thread};
 use super::failures::{asks_for_another_run, pack, too_long};
+use super::input::Inputs;
 use super::process::die;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::interpreter::pickles::dumps;
@@ -41,6 +42,7 @@ struct Work {
     /// The tasks of the frame that have not begun.
     tasks: VecDeque<Task>,
     functions: Functions,
+    inputs: Inputs,
     /// The task that has begun and has not ended: its key, and when it began.
     current: Option<(Box<str>, Instant)>,
 }
@@ -49,7 +51,8 @@ struct Task {
     key: Box<str>,
     function: u128,
     arguments: Py<PyBytes>,
-    inputs: Vec<Py<PyBytes>>,
+    /// Which of the frame's inputs are its own.
+    inputs: Vec<u32>,
 }
 
 /// The functions of a frame, as pickles with their digests.
@@ -117,13 +120,21 @@ impl TaskThread {
             let mut work = locked(&self.work);
             let task = work.tasks.pop_front()?;
             if !self.arena.seen().claim(self.number.into()).begin(work.frame) {
-                work.tasks.clear();
+                let left = (std::mem::take(&mut work.tasks), std::mem::take(&mut work.inputs));
+                drop(work);
+                drop(left);
                 return None;
             }
             work.current = Some((task.key, Instant::now()));
             let function = work.functions.find(py, task.function);
+            let mut inputs = std::mem::take(&mut work.inputs);
+            let is_last = work.tasks.is_empty();
             drop(work);
-            match call(function, task.arguments.bind(py), task.inputs) {
+            let call = call(function, task.arguments.bind(py), &mut inputs, task.inputs);
+            if !is_last {
+                locked(&self.work).inputs = inputs;
+            }
+            match call {
                 Ok(call) => return Some(call),
                 Err(error) => self.fail(error.value(py)),
             };
@@ -177,18 +188,20 @@ impl TaskThread {
                 key: task.key.into(),
                 function: task.function,
                 arguments: bytes(py, &task.arguments)?,
-                inputs: task
-                    .inputs
-                    .iter()
-                    .map(|input| bytes(py, input))
-                    .collect::<PyResult<_>>()?,
+                inputs: task.inputs.clone(),
             });
         }
         let functions = frame.functions.iter();
         let functions = functions.map(|function| Ok((function.digest, bytes(py, &function.blob)?)));
         let functions = functions.collect::<PyResult<_>>()?;
+        let inputs = frame.inputs.iter().map(|input| bytes(py, input));
+        let inputs = Inputs::new(inputs.collect::<PyResult<_>>()?);
         let mut work = locked(&self.work);
         (work.frame, work.tasks) = (frame.frame, tasks);
+        // Those of the last frame went with its last task.
+        let old = std::mem::replace(&mut work.inputs, inputs);
+        drop(work);
+        drop(old);
         Ok(functions)
     }
 

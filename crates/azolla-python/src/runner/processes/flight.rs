@@ -13,6 +13,7 @@ use azolla_core::Outcome;
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, LineError};
 use azolla_process::message::{Blob, Bytes, Ended, FUNCTIONS, Function, Results, Task, Tasks};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,10 +71,12 @@ fn load(worker: &mut Worker<PyJob>, alone: bool, veil: u128) -> Vec<Sent> {
     if !alone {
         worker.begin_ahead(MOST - 1);
     }
-    let (mut sent, mut bytes) = (Vec::new(), 0);
+    let (mut sent, mut bytes, mut seen) = (Vec::new(), 0, FxHashSet::default());
+    let mut size_if_new =
+        |job: &Arc<PyJob>| if seen.insert(Arc::as_ptr(job)) { size(job) } else { 0 };
     for job in worker.job().into_iter().chain(worker.ahead()).take(if alone { 1 } else { MOST }) {
         let Some(call) = job.packed() else { break };
-        bytes += call.arguments.len() + call.inputs.iter().map(|job| size(job)).sum::<usize>();
+        bytes += call.arguments.len() + call.inputs.iter().map(&mut size_if_new).sum::<usize>();
         let key = job.packed_key(&call.named, veil);
         sent.push(Sent { job: Arc::clone(job), call, key });
         if bytes > ENOUGH {
@@ -102,14 +105,31 @@ fn function(function: &Arc<PackedFunction>) -> Function<'_> {
     Function { digest: function.digest, blob: blob(&function.pickle) }
 }
 
-fn task(sent: &Sent) -> Task<'_> {
+fn task<'a>(sent: &'a Sent, number: impl FnMut(&'a Arc<PyJob>) -> u32) -> Task<'a> {
     Task {
         id: sent.job.header().id().map_or(0, |id| id.to_bits()),
         function: sent.call.function.digest,
         key: &sent.key,
         arguments: blob(&sent.call.arguments),
-        // The engine runs a task once all of its inputs have results.
-        inputs: sent.call.inputs.iter().map(|job| blob(pickle(job).unwrap_or_default())).collect(),
+        inputs: sent.call.inputs.iter().map(number).collect(),
+    }
+}
+
+/// The inputs of the tasks in a frame, each once.
+#[derive(Default)]
+struct Inputs<'a> {
+    pickles: Vec<Blob<'a>>,
+    numbers: FxHashMap<*const PyJob, u32>,
+}
+
+impl<'a> Inputs<'a> {
+    fn number(&mut self, job: &'a Arc<PyJob>) -> u32 {
+        let Self { pickles, numbers } = self;
+        *numbers.entry(Arc::as_ptr(job)).or_insert_with(|| {
+            // The engine runs a task once all of its inputs have results.
+            pickles.push(blob(pickle(job).unwrap_or_default()));
+            pickles.len() as u32 - 1
+        })
     }
 }
 
@@ -122,12 +142,10 @@ fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, 
         known.clear();
     }
     let new = functions().filter(|function| known.insert(function.digest));
-    let tasks = Tasks {
-        frame,
-        functions: new.map(function).collect(),
-        tasks: sent.iter().map(task).collect(),
-        freed: Vec::new(),
-    };
+    let functions = new.map(function).collect();
+    let mut inputs = Inputs::default();
+    let tasks = sent.iter().map(|sent| task(sent, |job| inputs.number(job))).collect();
+    let tasks = Tasks { frame, functions, inputs: inputs.pickles, tasks, freed: Vec::new() };
     connection.link.line.send(&tasks)
 }
 

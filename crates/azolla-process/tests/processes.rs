@@ -125,6 +125,17 @@ fn a_process_that_is_killed_says_so() {
 }
 
 #[test]
+fn a_process_for_which_other_code_has_waited_has_ended_too() {
+    let (mut process, mut line) = start();
+    assert!(line.send(&Order::End(3)).unwrap());
+    let id = rustix::process::Pid::from_raw(process.id() as i32);
+    rustix::process::waitpid(id, rustix::process::WaitOptions::empty()).unwrap();
+    assert_eq!(ended(&mut process), Ended::Unknown);
+    process.kill().unwrap();
+    assert_eq!(ended(&mut process), Ended::Unknown);
+}
+
+#[test]
 fn the_end_of_a_process_is_seen_though_what_it_has_forked_holds_the_line() {
     let (mut process, mut line) = start();
     assert!(line.send(&Order::Fork).unwrap());

@@ -1,0 +1,165 @@
+//! The worker process of these tests: the "test" [`worker`], started again as a program.
+
+use azolla_process::arena::Arena;
+use azolla_process::line::{Heard, Line};
+use azolla_process::message::{Order, Ready};
+use rustix::process::{Signal, getpid, kill_process};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::env;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command, Stdio, exit};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+const KIND: &str = "AZOLLA_FLEET_WORKER";
+
+/// What a process does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// It serves.
+    Worker,
+    /// It ends at once, with code 3.
+    Ends,
+    /// It never becomes ready, and ends when its control line does.
+    Silent,
+    /// It says something else than that it is ready.
+    Nonsense,
+    /// It says that it is ready, without an arena.
+    WithoutArena,
+    /// It closes its control line, and lives on.
+    Deaf,
+    /// There is no such program.
+    Missing,
+}
+
+/// What a thread is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Say {
+    /// Answer who you are.
+    Who,
+    /// Begin one task of this frame.
+    Begin(u32),
+    /// End the process with this code.
+    Die(i32),
+    /// Start a process that holds the lines open.
+    Fork,
+    /// Close the line; the process lives on.
+    Leave,
+    /// Stop the process, as Ctrl-Z does.
+    Stop,
+    /// Never read again.
+    Sleep,
+    /// Wait until the line of this thread has ended.
+    Join(u16),
+}
+
+/// What a thread answers.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Said {
+    Me { process: u32, thread: u16 },
+    Done,
+    Flushed(u16),
+}
+
+pub(crate) fn command(kind: Kind) -> Command {
+    let mut command = match kind {
+        Kind::Missing => Command::new("/no/such/program"),
+        Kind::Deaf => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "exec sleep 60 0<&-"]);
+            shell
+        }
+        _ => Command::new(env::current_exe().unwrap()),
+    };
+    if !matches!(kind, Kind::Deaf) {
+        command.args(["worker::worker", "--exact", "--nocapture", "--quiet"]);
+    }
+    command.env(KIND, format!("{kind:?}")).stdout(Stdio::null());
+    command
+}
+
+/// The main function of the process.
+#[test]
+fn worker() {
+    let Ok(kind) = env::var(KIND) else { return };
+    let mut control = Line::from(copy(&std::io::stdin())).taking_descriptors();
+    let arena = Arc::new(Arena::new(1, 1 << 20).unwrap());
+    let ready = Ready { id: std::process::id() };
+    match kind.as_str() {
+        "Worker" => _ = control.send_with(&ready, &[arena.seen().as_fd()]).unwrap(),
+        "Ends" => exit(3),
+        "Silent" => {}
+        "Nonsense" => _ = control.send(&"a text").unwrap(),
+        "WithoutArena" => _ = control.send(&ready).unwrap(),
+        other => panic!("there is no worker that is {other}"),
+    }
+    let shared = Arc::new(Shared { arena, lines: Mutex::default(), threads: Mutex::default() });
+    loop {
+        match control.hear().unwrap() {
+            Heard::Message(Order::Thread(thread)) => {
+                let line = control.take_descriptor().expect("its line comes with it");
+                let before = shared.lines.lock().unwrap().insert(thread, copy(&line));
+                assert!(before.is_none(), "a process gets each of its threads once");
+                let theirs = Arc::clone(&shared);
+                let serves = thread::spawn(move || theirs.serve(thread, line.into()));
+                shared.threads.lock().unwrap().insert(thread, serves);
+            }
+            Heard::Message(Order::Flush(thread)) => {
+                let line = copy(&shared.lines.lock().unwrap()[&thread]);
+                Line::from(line).send(&Said::Flushed(thread)).unwrap();
+            }
+            Heard::Nothing => {}
+            Heard::End => exit(0),
+        }
+    }
+}
+
+fn copy(file: &impl AsFd) -> OwnedFd {
+    file.as_fd().try_clone_to_owned().unwrap()
+}
+
+struct Shared {
+    arena: Arc<Arena>,
+    /// Copies of the threads' lines.
+    lines: Mutex<HashMap<u16, OwnedFd>>,
+    threads: Mutex<HashMap<u16, JoinHandle<()>>>,
+}
+
+impl Shared {
+    fn serve(&self, thread: u16, mut line: Line) {
+        while let Heard::Message(say) = line.hear().unwrap() {
+            let said = match say {
+                Say::Who => Said::Me { process: std::process::id(), thread },
+                Say::Begin(frame) => {
+                    assert!(self.arena.seen().claim(thread.into()).begin(frame));
+                    Said::Done
+                }
+                Say::Die(code) => exit(code),
+                Say::Fork => {
+                    let mut holds = Command::new("sleep");
+                    holds.arg("20").stdin(copy(&std::io::stdin())).stdout(copy(&line));
+                    drop(holds.stderr(Stdio::null()).spawn().unwrap());
+                    Said::Done
+                }
+                Say::Leave => {
+                    self.lines.lock().unwrap().remove(&thread);
+                    return;
+                }
+                Say::Stop => {
+                    kill_process(getpid(), Signal::STOP).unwrap();
+                    Said::Done
+                }
+                Say::Sleep => loop {
+                    thread::park();
+                },
+                Say::Join(other) => {
+                    let other = self.threads.lock().unwrap().remove(&other).unwrap();
+                    other.join().unwrap();
+                    Said::Done
+                }
+            };
+            line.send(&said).unwrap();
+        }
+    }
+}

@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from azolla import _azolla
 from azolla._azolla import Future
+from azolla._base import where
 from azolla._base.futures import check_none_cancelled, futures_in, own_futures
 from azolla._base.time import Timeout, seconds
 from azolla._client.client import Client
@@ -36,6 +37,7 @@ def get_client(address: str | None = None, timeout: Timeout = None, resolve_addr
     """
     client = current_or_none()
     if client is None:
+        where.check("to submit tasks")
         raise ValueError("no client: this is not called in a task, and no Client is open")
     if address is not None and client.scheduler_info()["address"] != address:
         raise ValueError(f"no client of this process has the address {address!r}")
@@ -56,6 +58,7 @@ def default_client(c: Client | None = None) -> Client:
     """
     client = c if c is not None else current_or_none()
     if client is None:
+        where.check("to submit tasks")
         raise ValueError("No clients found: make a Client first")
     return client
 
@@ -71,6 +74,7 @@ def get_worker() -> Worker:
     """
     worker = _workers.current()
     if worker is None:
+        where.check("get_worker()")
         raise ValueError("get_worker() was called outside a task")
     return worker
 
@@ -90,6 +94,7 @@ def secede() -> None:
     'heard'
     """
     if _azolla.secede() is None and _await.current_task() is None:
+        where.check("secede()")
         raise ValueError("secede() was called outside a task")
 
 
@@ -108,6 +113,7 @@ def rejoin() -> None:
     2
     """
     if not _azolla.rejoin() and _await.current_task() is None:
+        where.check("rejoin()")
         raise ValueError("rejoin() was called outside a task")
 
 

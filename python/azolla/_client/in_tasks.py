@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from azolla._base import where
 from azolla._base.time import Timeout
 from azolla._client.client import Client
 from azolla._client.functions import get_client, get_worker
@@ -35,6 +36,7 @@ def worker_client(timeout: Timeout = None, separate_thread: bool = True) -> Iter
     try:
         get_worker()
     except ValueError:
+        where.check("worker_client()")
         raise ValueError("worker_client() was called outside a task") from None
     with slot_lent() if separate_thread else contextlib.nullcontext():
         yield get_client()

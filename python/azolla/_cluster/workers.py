@@ -4,6 +4,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from azolla import _azolla
+from azolla._base import where
 from azolla._run import awaiting as _await
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Worker:
             return running.key
         task = _azolla.thread_task()
         if task is None:
+            where.check("get_current_task()")
             raise ValueError("get_current_task() was called outside a task")
         return task[0]
 

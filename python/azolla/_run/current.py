@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from azolla import _azolla
+from azolla._base import where
 from azolla._run import awaiting as _await
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def current(allow_global: bool = True) -> "Client":
     """Implements `Client.current`."""
     client = current_or_none(allow_global)
     if client is None:
+        where.check("to submit tasks")
         raise ValueError("no client is open" if allow_global else "no client is current here")
     return client
 

@@ -92,14 +92,14 @@ impl Answers {
             Err(TryLockError::WouldBlock) => None, // the main thread is sending
         };
         if let Some(mut held) = held
-            && !held.is_full_with(end, now)
+            && !held.is_full_with(end, now, ran)
         {
             held.keep(frame, end, now, ran);
             return Ok(());
         }
         py.detach(|| {
             let mut held = self.held();
-            if held.is_full_with(end, now) {
+            if held.is_full_with(end, now, ran) {
                 held.send_with(frame, end, ran)
             } else {
                 held.keep(frame, end, now, ran);
@@ -120,14 +120,15 @@ impl Answers {
 }
 
 impl Held {
-    /// Returns true if it is time to send what is held back, together with this end.
-    fn is_full_with(&self, end: End<&[u8]>, now: Instant) -> bool {
+    /// Returns true if it is time to send what is held back, together with the end of a task that ran for so long. If that
+    /// was long, so will be the wait for the next end.
+    fn is_full_with(&self, end: End<&[u8]>, now: Instant, ran: Duration) -> bool {
         let more = match end {
             End::Done(pickle) | End::Failed(pickle) => pickle.len(),
             End::Again => 0,
         };
-        let first = self.since.unwrap_or(now);
-        self.pickles.len() + more >= BYTES || now.duration_since(first) >= TIME
+        let held_for = self.since.map_or(Duration::ZERO, |since| now.duration_since(since));
+        self.pickles.len() + more >= BYTES || held_for.max(ran) >= TIME
     }
 
     fn keep(&mut self, frame: u32, end: End<&[u8]>, now: Instant, ran: Duration) {

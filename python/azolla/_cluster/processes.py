@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 from typing import Protocol
 
 #: What a worker process has in its environment, unless the program's own says otherwise. A task has one processor, so the
@@ -17,7 +18,11 @@ ENVIRONMENT = {
 }
 
 #: The program of a worker process. Its main module stays as good as empty: what a task needs of the client's comes by value.
-PROGRAM = "import sys; sys.path[:] = {path!r}; from azolla._process.child import main; main()"
+#: An empty module stands in the place of this package, whose code `azolla._process.package` imports when a task needs it.
+PROGRAM = (
+    "import sys; sys.path[:] = {path!r}; azolla = sys.modules['azolla'] = type(sys)('azolla'); azolla.__path__ = {folder!r}; "
+    "from azolla._process.child import main; main()"
+)
 
 
 class _Cluster(Protocol):
@@ -53,7 +58,7 @@ def command() -> list[str]:
     if not sys.executable:
         raise RuntimeError("worker processes need sys.executable, which this interpreter lacks: use processes=False")
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return [sys.executable, *flags, "-c", PROGRAM.format(path=sys.path)]
+    return [sys.executable, *flags, "-c", PROGRAM.format(path=sys.path, folder=[str(Path(__file__).parents[1])])]
 
 
 def environment() -> list[tuple[str, str]]:

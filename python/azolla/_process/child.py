@@ -4,6 +4,7 @@ The loop is written in Python so that no native frame ever lies below the user's
 result back. Whatever escapes the loop fails the task at hand, if there is one, and the loop begins again.
 """
 
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -12,10 +13,11 @@ from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from azolla._azolla import TaskThread, serve_process
+from azolla._azolla import TaskThread, after_fork, serve_process
 from azolla._base import leave as _leave
 from azolla._base import where as _where
 from azolla._base.threads import LastingThread, report
+from azolla._process import package as _package
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,6 +30,8 @@ def main() -> None:
     number, client = int(sys.argv[1]), int(sys.argv[2])
     del sys.argv[1:]
     _where.in_worker_process = True
+    _package.defer()
+    os.register_at_fork(after_in_child=after_fork)
     serve_process(number, client, _start)
 
 

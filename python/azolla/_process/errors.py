@@ -7,10 +7,11 @@ with it.
 
 import ast
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from itertools import islice
-from types import TracebackType
+from types import CodeType, FunctionType, TracebackType
 from typing import NamedTuple, TypeAlias
 
 from azolla._process.parts import (
@@ -142,11 +143,17 @@ def _frames(traceback: TracebackType | None) -> Iterator[_Frame]:
     while traceback is not None:
         code, names = traceback.tb_frame.f_code, traceback.tb_frame.f_globals
         module = dict.get(names, "__name__")  # the globals of a function may be of a class of the user's
-        where = next(islice(code.co_positions(), traceback.tb_lasti // 2, None), (None,) * 4)
-        line, end_line, column, end_column = (0 if number is None else number for number in where)
-        place = traceback.tb_lineno or line, max(line, end_line), column, end_column
+        found = next(islice(code.co_positions(), traceback.tb_lasti // 2, None), (None,) * 4)
+        _, *rest = _ordered(found)
+        place = _ordered((traceback.tb_lineno, *rest))
         yield code.co_filename, plain(module) if isinstance(module, str) else "", code.co_name, place
         traceback = traceback.tb_next
+
+
+def _ordered(place: Iterable[int | None]) -> _Place:
+    """Returns a place with its line, the line where it ends, and its columns: 0 for what is not known."""
+    line, end_line, column, end_column = (number or 0 for number in place)
+    return line, max(line, end_line), column, end_column
 
 
 def _short(frames: list[_Frame]) -> list[_Frame]:
@@ -170,17 +177,24 @@ def _users(frames: list[_Frame]) -> list[_Frame]:
 
 
 def _traceback(frames: list[_Frame]) -> TracebackType | None:
-    """Returns a traceback of these frames. Each is made by code that raises at the frame's place in its file."""
+    """Returns a traceback of these frames. Each is that of a generator that has not begun: it refers to no other frame."""
     traceback: TracebackType | None = None
-    for file, module, function, (line, end_line, column, end_column) in reversed(frames):
-        name = ast.Name("_", ast.Load(), lineno=line, col_offset=column, end_lineno=end_line, end_col_offset=end_column)
-        statement = ast.copy_location(ast.Expr(name), name)
+    for file, module, function, place in reversed(frames):
         with suppress(SyntaxError, ValueError):  # no file is that long
-            code = compile(ast.Module([statement], []), file, "exec").replace(co_name=function, co_qualname=function)
-            try:
-                exec(code, {"__name__": module, "__builtins__": {}})  # a name alone, which is not there
-            except NameError as error:
-                here = error.__traceback__ and error.__traceback__.tb_next
-                if here is not None:
-                    traceback = TracebackType(traceback, here.tb_frame, here.tb_lasti, line)
+            code, lasti = _code(file, function, place)
+            frame = FunctionType(code, {"__name__": module})().gi_frame
+            traceback = TracebackType(traceback, frame, lasti, place[0])
     return traceback
+
+
+@lru_cache(256)
+def _code(file: str, function: str, place: _Place) -> tuple[CodeType, int]:
+    """Returns the code of a generator, and which of its instructions is at this place in a file."""
+    line, end_line, column, end_column = place
+    where = ast.Pass(lineno=line, end_lineno=end_line, col_offset=column, end_col_offset=end_column)
+    tree = ast.parse("def f(): yield name")
+    for node in ast.walk(tree):
+        ast.copy_location(node, where)
+    code = next(code for code in compile(tree, file, "exec").co_consts if isinstance(code, CodeType))
+    at = next((at for at, found in enumerate(code.co_positions()) if _ordered(found) == place), 0)
+    return code.replace(co_name=function, co_qualname=function), 2 * at

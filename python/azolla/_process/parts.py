@@ -20,13 +20,18 @@ _OWN_WAYS = {"__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__g
 #: What does not travel: the members of a group, which do so themselves, and the object that has no such attribute.
 _LEFT_OUT = {(BaseExceptionGroup, "message"), (BaseExceptionGroup, "exceptions"), (AttributeError, "obj")}
 
+#: The interpreter's own classes: their names, by their identities.
+_BUILTINS = {
+    id(cls): cls.__name__ for cls in vars(builtins).values() if isinstance(cls, type) and issubclass(cls, BaseException)
+}
+
 #: The longest text that stands for an exception, in characters.
 _TEXT = 100_000
 
 
 def field(error: BaseException, name: str, base: type[BaseException] = BaseException) -> Any:
     """Returns what the interpreter keeps under this name."""
-    return vars(base)[name].__get__(error)
+    return _names(base)[name].__get__(error)
 
 
 def set_field(error: BaseException, name: str, value: object) -> None:
@@ -64,7 +69,7 @@ def words(error: BaseException) -> str:
 
 def builtin(error: BaseException) -> str:
     """Returns the name of the nearest of the interpreter's own classes that an exception is of."""
-    return next(base.__name__ for base in _bases(type(error)) if _is_builtin(base))
+    return next(_BUILTINS[id(base)] for base in _bases(type(error)) if _is_builtin(base))
 
 
 def pickled(error: BaseException, text: str) -> bytes | None:
@@ -162,7 +167,7 @@ def _put_together(parts: _Parts, group: tuple[BaseException, ...], message: str 
         set_field(error, "args", args)
     attributes(error).update(own)
     for base in _bases(cls):
-        for name, place in vars(base).items():
+        for name, place in _names(base).items():
             if name in slots and type(place) is MemberDescriptorType:
                 with suppress(Exception):
                     place.__set__(error, slots[name])
@@ -171,7 +176,7 @@ def _put_together(parts: _Parts, group: tuple[BaseException, ...], message: str 
 
 def _slots(error: BaseException) -> Iterator[tuple[str, Any]]:
     for base in _bases(type(error)):
-        for name, place in vars(base).items():
+        for name, place in _names(base).items():
             if type(place) is MemberDescriptorType and not name.startswith("__") and (base, name) not in _LEFT_OUT:
                 with suppress(AttributeError):
                     value = place.__get__(error)
@@ -182,7 +187,7 @@ def _slots(error: BaseException) -> Iterator[tuple[str, Any]]:
 
 def _first(cls: type[BaseException], name: str, kind: type) -> Any:
     """Returns the first native function of this name that a class inherits."""
-    return next(found for base in _bases(cls) if type(found := vars(base).get(name)) is kind)
+    return next(found for base in _bases(cls) if type(found := _names(base).get(name)) is kind)
 
 
 def _bases(cls: type[BaseException]) -> list[type[BaseException]]:
@@ -191,8 +196,14 @@ def _bases(cls: type[BaseException]) -> list[type[BaseException]]:
 
 
 def _has_own_way(cls: type[BaseException]) -> bool:
-    return any(not _is_builtin(base) and _OWN_WAYS & vars(base).keys() for base in _bases(cls))
+    return any(not _is_builtin(base) and _OWN_WAYS & _names(base).keys() for base in _bases(cls))
 
 
 def _is_builtin(cls: type[BaseException]) -> bool:
-    return vars(builtins).get(cls.__name__) is cls
+    return id(cls) in _BUILTINS
+
+
+def _names(cls: type[BaseException]) -> dict[str, Any]:
+    """Returns what a class itself defines. Its metaclass has no say in it, here or anywhere above."""
+    names: dict[str, Any] = vars(type)["__dict__"].__get__(cls)
+    return names

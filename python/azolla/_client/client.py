@@ -59,17 +59,18 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
     Args:
         address: A `LocalCluster` to join, or the address of one in this process; several clients may join it. By
             default the client makes a cluster of its own, with the arguments that are `LocalCluster`'s, and closes it.
-        n_workers: How many workers; by default 1.
+        n_workers: How many workers; by default as many processes as there are processors (with more than four, fewer of
+            more threads each), or 1 worker on threads.
         threads_per_worker: How many tasks each runs at once; by default the processors, shared among the workers.
         resources: What each worker has for its tasks to take, as amounts by names of your choice, say `{"GPU": 2}`; or
             a list of such, one for each worker.
-        processes: Must be False so far: worker processes, which are Dask's default, are still to come.
+        processes: If true, as by default, tasks run in worker processes; otherwise on threads of this process.
         name: What the client is called.
         set_as_default: If true, `get_client`, `Client.current` and Dask find this client: before any other within `with`
             or `async with`, and elsewhere as long as it is the latest one open.
         asynchronous: If true, methods that would block return awaitables wherever an event loop runs on the calling
             thread; elsewhere (in plain tasks, done-callbacks and `asyncio.to_thread`) they block. Make such a client by
-            `await Client(asynchronous=True, processes=False)` or in `async with`.
+            `await Client(asynchronous=True)` or in `async with`.
         dashboard_address: The dashboard's address: `":8787"` for this machine alone, `"0.0.0.0:8787"` for others too.
             If the port is taken, the dashboard takes one of the next; port 0 is any free port. None for no dashboard.
         dashboard_private: If true, the dashboard answers those alone who have `dashboard_link`, with its token.
@@ -77,7 +78,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
         memory_limit: Must be None, 0 or `"auto"`: no worker's memory is limited.
 
     Raises:
-        NotImplementedError: For worker processes, an address in another process, and what has no meaning in this one.
+        NotImplementedError: For an address in another process, a limit of memory, and what has no meaning on one machine.
         OSError: No open cluster of this process has the address.
         TypeError: For an argument that a client does not have, and for a number of workers or threads that is no
             number.

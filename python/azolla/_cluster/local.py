@@ -61,7 +61,7 @@ class _Stoppable(Protocol):
 
 @named_by_itself
 class LocalCluster(Dashboarded, Logging, Looped, Staffed):
-    """Workers in this process, for any number of clients.
+    """Workers on this machine, for any number of clients: processes, or threads of this process.
 
     `Client()` makes a cluster of its own. A cluster that is made separately exists before its clients and after them.
     The clients share its workers and, by their keys, its tasks. A task goes on as long as any client holds a future on
@@ -69,20 +69,21 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
 
     Args:
         name: What the cluster is called.
-        n_workers: How many workers; by default 1.
+        n_workers: How many workers; by default as many processes as there are processors (with more than four, fewer of
+            more threads each), or 1 worker on threads.
         threads_per_worker: How many tasks each runs at once; by default the processors, shared among the workers.
-        processes: Must be False so far: worker processes, which are Dask's default, are still to come.
+        processes: If true, as by default, each worker is a process; otherwise threads of this process.
         resources: What each worker has for its tasks to take, as amounts by names of your choice, say `{"GPU": 2}`; or
             a list of such, one for each worker.
         asynchronous: If true, `close` returns an awaitable. Make such a cluster by
-            `await LocalCluster(asynchronous=True, processes=False)` or in `async with`.
+            `await LocalCluster(asynchronous=True)` or in `async with`.
         dashboard_address: The dashboard's address: `":8787"` for this machine alone, `"0.0.0.0:8787"` for others too.
             If the port is taken, the dashboard takes one of the next; port 0 is any free port. None for no dashboard.
         dashboard_private: If true, the dashboard answers those alone who have `dashboard_link`, with its token.
-        memory_limit: Must be None, 0 or `"auto"`: the workers share this process and its memory, and none is limited.
+        memory_limit: Must be None, 0 or `"auto"`: no worker's memory is limited yet.
 
     Raises:
-        NotImplementedError: For worker processes, a limit of memory, and what has no meaning in one process.
+        NotImplementedError: For a limit of memory, and what has no meaning on one machine.
         TypeError: For an argument that a cluster does not have, and for a number of workers or threads that is no
             number.
         ValueError: For less than one worker or thread.

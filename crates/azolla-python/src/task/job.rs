@@ -26,7 +26,7 @@ pub(crate) enum Failure {
     /// The task raised this exception.
     Raised(Box<Raised>),
     /// The task raised this exception in another process.
-    Unread(Arc<Unread>),
+    Unread(Box<Unread>),
     /// azolla itself says why, by an exception of this class with this message.
     Told(&'static str, Arc<str>),
 }
@@ -46,7 +46,7 @@ impl Failure {
     pub(crate) fn exception(&self, py: Python<'_>) -> Option<Arc<Exception>> {
         match self {
             Self::Raised(raised) => Some(raised.exception()),
-            Self::Unread(unread) => Some(unread.exception(py)),
+            Self::Unread(unread) => Some(unread.raised(py).exception()),
             Self::Told(..) => None,
         }
     }
@@ -262,8 +262,8 @@ impl PyJob {
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.slot.each_error(|failure| match failure {
             Failure::Raised(raised) => raised.traverse(visit),
-            // Its frames have no variables, and it holds no future.
-            Failure::Unread(_) | Failure::Told(..) => Ok(()),
+            Failure::Unread(unread) => unread.traverse(visit),
+            Failure::Told(..) => Ok(()),
         })?;
         match (self.header().status(), self.outcome()) {
             (Status::Finished, Some(Ok(Value::Here(value)))) => visit.call(value),

@@ -6,11 +6,12 @@
 use super::job::PyJob;
 use crate::interpreter::imports::python;
 use crate::interpreter::pickles::loads;
-use crate::interpreter::raised::Exception;
+use crate::interpreter::raised::Raised;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyTraceback};
+use pyo3::types::PyBytes;
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::{Arc, OnceLock};
 
 /// A result.
@@ -40,11 +41,12 @@ pub(crate) struct PackedCall {
     pub(crate) inputs: Box<[Arc<PyJob>]>,
 }
 
-/// An exception from a worker process.
+/// An exception from a worker process. Each task that lets it through reads it for itself.
+#[derive(Clone)]
 pub(crate) struct Unread {
-    packed: Box<[u8]>,
+    packed: Arc<[u8]>,
     /// It, once a program has asked.
-    exception: OnceLock<Arc<Exception>>,
+    raised: OnceLock<Raised>,
 }
 
 impl Value {
@@ -76,14 +78,14 @@ impl Value {
 
 impl Unread {
     pub(crate) fn new(packed: &[u8]) -> Self {
-        Self { packed: packed.into(), exception: OnceLock::new() }
+        Self { packed: packed.into(), raised: OnceLock::new() }
     }
 
     /// Returns the exception, with the traceback that it has from its own process. User code may run.
-    pub(crate) fn exception(&self, py: Python<'_>) -> Arc<Exception> {
+    pub(crate) fn raised(&self, py: Python<'_>) -> &Raised {
         static UNPACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        if let Some(exception) = self.exception.get() {
-            return Arc::clone(exception);
+        if let Some(raised) = self.raised.get() {
+            return raised;
         }
         let unpack = python(py, &UNPACK, "azolla._process.errors", "unpack");
         let exception = unpack.and_then(|unpack| unpack.call1((PyBytes::new(py, &self.packed),)));
@@ -91,10 +93,13 @@ impl Unread {
             let message = format!("the error of a task cannot be read: {error}");
             PyRuntimeError::new_err(message).into_value(py).into_bound(py).into_any()
         });
-        let traceback: Option<Bound<'_, PyTraceback>> =
-            PyErr::from_value(exception.clone()).traceback(py);
-        let read = Exception::new(exception.unbind(), traceback.map(Bound::unbind));
+        let traceback = PyErr::from_value(exception.clone()).traceback(py);
+        let read = Raised::new(exception.unbind(), traceback.map(Bound::unbind));
         // Another thread may have read it meanwhile: all callers get the same.
-        Arc::clone(self.exception.get_or_init(|| Arc::new(read)))
+        self.raised.get_or_init(|| read)
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.raised.get().map_or(Ok(()), |raised| raised.traverse(visit))
     }
 }

@@ -217,7 +217,7 @@ fn settle(worker: &mut Worker<PyJob>, ended: &Ended<'_>) -> bool {
         }
         Ended::Failed(_) if job.header().take_retry() => Outcome::Again,
         Ended::Failed(Blob { pickle: Bytes::Here(packed), .. }) => {
-            job.fail_packed(Failure::Unread(Arc::new(Unread::new(packed))));
+            job.fail_packed(Failure::Unread(Box::new(Unread::new(packed))));
             Outcome::Failed
         }
         Ended::Again => Outcome::Again,

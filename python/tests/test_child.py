@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import pickle
 import subprocess
 import sys
 import threading
 import traceback
 import types
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -298,22 +298,22 @@ def _hostile(**names: Any) -> type[Exception]:
 @pytest.mark.parametrize(
     "names",
     [
-        dict(__str__=None, __repr__=None),
-        dict(__str__=lambda self: 5),
-        dict(__reduce__=None),
-        dict(__reduce_ex__=None, __str__=None),
-        dict(__reduce__=lambda self: "nothing"),
-        dict(__reduce__=lambda self: (ValueError, ("another",))),
-        dict(__reduce__=lambda self: (sys.exit, (3,))),
-        dict(__setstate__=None),
-        dict(__getattribute__=None),
-        dict(__setattr__=None, __delattr__=None),
-        dict(__class__=property(lambda self: int)),
-        dict(__dict__=property(lambda self: 1 / 0)),
-        dict(args=property(lambda self: 1 / 0)),
-        dict(__cause__=property(lambda self: 1 / 0), __context__=7, __traceback__=property(lambda self: 1 / 0)),
-        dict(__notes__=property(lambda self: 1 / 0), add_note=None, with_traceback=None),
-        dict(__eq__=None, __hash__=None, __bool__=None, __len__=None, __iter__=None),
+        {"__str__": None, "__repr__": None},
+        {"__str__": lambda self: 5},
+        {"__reduce__": None},
+        {"__reduce_ex__": None, "__str__": None},
+        {"__reduce__": lambda self: "nothing"},
+        {"__reduce__": lambda self: (ValueError, ("another",))},
+        {"__reduce__": lambda self: (sys.exit, (3,))},
+        {"__setstate__": None},
+        {"__getattribute__": None},
+        {"__setattr__": None, "__delattr__": None},
+        {"__class__": property(lambda self: int)},
+        {"__dict__": property(lambda self: 1 / 0)},
+        {"args": property(lambda self: 1 / 0)},
+        {"__cause__": property(lambda self: 1 / 0), "__context__": 7, "__traceback__": property(lambda self: 1 / 0)},
+        {"__notes__": property(lambda self: 1 / 0), "add_note": None, "with_traceback": None},
+        {"__eq__": None, "__hash__": None, "__bool__": None, "__len__": None, "__iter__": None},
     ],
 )
 def test_no_class_keeps_an_exception_from_coming_back(names: dict[str, Any]) -> None:
@@ -363,22 +363,16 @@ def test_what_the_client_cannot_unpickle_is_of_the_nearest_of_pythons_own_classe
     assert type(again) is Exception and str(again) == "Gone: text"
 
 
-def test_nothing_of_a_task_is_kept_by_its_packed_error() -> None:
-    class Big:
+def test_an_unpacked_error_keeps_nothing_of_where_it_was_unpacked() -> None:
+    class Local:
         pass
 
-    big = Big()
-    there = [True]
-    __import__("weakref").finalize(big, there.clear)
+    def unpacks() -> tuple[BaseException, weakref.ref[Local]]:
+        local = Local()
+        return travelled(raised(lambda: 1 // 0)), weakref.ref(local)
 
-    def fails(big: Big) -> None:
-        raise ValueError("x")
-
-    error = raised(lambda: fails(big))
-    again = travelled(error)
-    del error, big
-    gc.collect()
-    assert not there and again.__traceback__ is not None
+    error, local = unpacks()
+    assert error.__traceback__ is not None and local() is None
 
 
 def test_an_input_stands_for_a_value_only_while_arguments_are_unpickled() -> None:

@@ -181,13 +181,12 @@ def _traceback(frames: list[_Frame]) -> TracebackType | None:
     traceback: TracebackType | None = None
     for file, module, function, place in reversed(frames):
         with suppress(SyntaxError, ValueError):  # no file is that long
-            code, lasti = _code(file, function, place)
+            code, lasti = _known_code(file, function, place)
             frame = FunctionType(code, {"__name__": module})().gi_frame
             traceback = TracebackType(traceback, frame, lasti, place[0])
     return traceback
 
 
-@lru_cache(256)
 def _code(file: str, function: str, place: _Place) -> tuple[CodeType, int]:
     """Returns the code of a generator, and which of its instructions is at this place in a file."""
     line, end_line, column, end_column = place
@@ -198,3 +197,7 @@ def _code(file: str, function: str, place: _Place) -> tuple[CodeType, int]:
     code = next(code for code in compile(tree, file, "exec").co_consts if isinstance(code, CodeType))
     at = next((at for at, found in enumerate(code.co_positions()) if _ordered(found) == place), 0)
     return code.replace(co_name=function, co_qualname=function), 2 * at
+
+
+#: Many tasks may fail at one place.
+_known_code = lru_cache(256)(_code)

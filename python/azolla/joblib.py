@@ -17,6 +17,7 @@ from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
 from azolla._client.client import Client
 from azolla._client.executor import ClientExecutor, ExecutorFuture
+from azolla._cluster.processes import on_threads
 from azolla._run.current import current_or_none
 from azolla._run.lending import slot_lent
 
@@ -60,6 +61,7 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
             )
         if not isinstance(client, Client):
             raise TypeError(f"client must be a Client or None, not {client!r}")
+        on_threads(client.cluster, "joblib")
         self._client = client
         #: True if a call of `Parallel` itself named this backend. Within `parallel_config` a library may call `Parallel`
         #: with arguments for other backends, and those are ignored, as joblib's own threads ignore them.

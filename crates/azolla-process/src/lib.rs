@@ -6,9 +6,8 @@
 //! Large data lies in the *arena* of the process that made it, which every other process can read. The *fleet* keeps the
 //! processes alive.
 //!
-//! Nothing here knows Python: arguments and results are bytes. Deciding stands apart from doing: `claim` and
-//! `ranges` are state machines; `line`, `arena`, `process` and
-//! `fleet` ask the system, which is Linux so far.
+//! Nothing here knows Python: arguments and results are bytes. Deciding stands apart from doing: `claim`, `ranges` and
+//! `fleet/member.rs` are state machines; the rest asks the system, which is Linux so far.
 
 #[cfg(all(target_os = "linux", not(azolla_shuttle)))]
 pub mod arena;

@@ -15,6 +15,7 @@ from azolla._azolla import Core
 from azolla._base.errors import CancelledError, ClosedClientError
 from azolla._base.names import function_name
 from azolla._base.time import Timeout, seconds
+from azolla._cluster.processes import on_threads
 from azolla._run.lending import slot_lent
 
 P = ParamSpec("P")
@@ -27,6 +28,8 @@ _OPTIONS = frozenset({"allow_other_workers", "fifo_timeout", "priority", "pure",
 class Executors(Core):
     """The part of `Client` that makes executors."""
 
+    cluster: Any
+
     def get_executor(self, **options: Any) -> "ClientExecutor":
         """Returns this client as an executor of `concurrent.futures`, for libraries that ask for one.
 
@@ -36,11 +39,13 @@ class Executors(Core):
 
         Raises:
             TypeError: For any other argument.
+            NotImplementedError: The client's tasks run in worker processes.
 
         >>> with client.get_executor(priority=1) as executor:
         ...     list(executor.map(pow, [2, 3], [10, 4]))
         [1024, 81]
         """
+        on_threads(self.cluster, "get_executor")
         return ClientExecutor(self, **options)
 
 

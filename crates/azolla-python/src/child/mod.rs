@@ -4,11 +4,17 @@
 //! frames of tasks on it, hands their calls to a loop in Python (`thread.rs`), and answers how they have ended
 //! (`answers.rs`). This folder knows no engine: what runs next, the client has decided.
 
+#[cfg(target_os = "linux")]
 mod answers;
+#[cfg(target_os = "linux")]
 mod calls;
+#[cfg(target_os = "linux")]
 mod failures;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) mod input;
+#[cfg(target_os = "linux")]
 mod process;
+#[cfg(target_os = "linux")]
 mod thread;
 
 use pyo3::prelude::*;
@@ -16,7 +22,11 @@ use pyo3::prelude::*;
 /// Adds this folder's classes and functions to the extension module.
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<input::Input>()?;
-    module.add_class::<thread::TaskThread>()?;
     module.add_function(wrap_pyfunction!(input::input_value, module)?)?;
-    module.add_function(wrap_pyfunction!(process::serve_process, module)?)
+    #[cfg(target_os = "linux")]
+    {
+        module.add_class::<thread::TaskThread>()?;
+        module.add_function(wrap_pyfunction!(process::serve_process, module)?)?;
+    }
+    Ok(())
 }

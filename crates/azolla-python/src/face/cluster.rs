@@ -1,19 +1,16 @@
 //! The engine's half of `LocalCluster`. This file starts the engine, and ends it.
 
-use crate::runner::processes::Processes;
+use crate::runner::processes::{self, Fleet, Start};
 use crate::runner::threads::Threads;
 use crate::session::gone;
 use crate::session::shared::Cluster;
 use crate::submit::placing::amounts;
 use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Groups, Runner};
-use azolla_process::fleet::Fleet;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use std::ffi::{OsStr, OsString};
 use std::io;
-use std::process::Command;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 #[doc = stub!(ClusterCore)]
@@ -23,9 +20,6 @@ pub(crate) struct ClusterCore {
     /// The worker processes, if tasks run in such.
     fleet: OnceLock<Arc<Fleet>>,
 }
-
-/// How a worker process is started: the program with its arguments, and what its environment has besides this one's.
-type Start = (Vec<OsString>, Vec<(OsString, OsString)>);
 
 fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {
     let message = format!("a cluster's {slots} threads could not be started: {error}");
@@ -43,20 +37,6 @@ fn groups(workers: &[(usize, Bound<'_, PyAny>)]) -> PyResult<Groups> {
         (*threads, resources.iter().map(|(name, amount)| (name.as_str(), *amount)))
     }))
     .map_err(|error| PyValueError::new_err(error.to_string()))
-}
-
-/// Starts the worker processes. Each is told its number, from 1 on, and the number of this process.
-fn fleet((command, environment): Start, threads: &[usize]) -> io::Result<Arc<Fleet>> {
-    let most = threads.iter().copied().max().unwrap_or_default();
-    let most = u16::try_from(most).unwrap_or(u16::MAX);
-    Fleet::start(threads.len(), most, move |process| {
-        let (program, arguments) =
-            command.split_first().map_or((OsStr::new(""), &[][..]), |it| (it.0.as_os_str(), it.1));
-        let mut command = Command::new(program);
-        command.args(arguments).arg((process + 1).to_string()).arg(std::process::id().to_string());
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
-        command
-    })
 }
 
 impl ClusterCore {
@@ -93,10 +73,10 @@ impl ClusterCore {
         let runner: Box<dyn Runner<PyJob>> = match process {
             Some(start) => {
                 let threads: Vec<_> = workers.iter().map(|(threads, _)| *threads).collect();
-                let fleet =
-                    fleet(start, &threads).map_err(|error| not_started(py, slots, error))?;
-                let _ = self.fleet.set(Arc::clone(&fleet));
-                Box::new(Processes::new(fleet, &threads, number, Arc::clone(&late)))
+                let (runner, fleet) = processes::start(start, &threads, number, &late)
+                    .map_err(|error| not_started(py, slots, error))?;
+                let _ = self.fleet.set(fleet);
+                runner
             }
             None => Box::new(Threads {
                 start: start_thread,

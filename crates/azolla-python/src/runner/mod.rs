@@ -6,6 +6,9 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod processes;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_processes.rs"]
+pub(crate) mod processes;
 pub(crate) mod threads;
 mod unseen;
 pub(crate) mod worker;

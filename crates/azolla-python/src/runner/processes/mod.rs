@@ -10,16 +10,21 @@ use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
 use crate::task::job::PyJob;
 use azolla::runtime::{Runner, Worker};
-use azolla_process::fleet::Fleet;
+pub(crate) use azolla_process::fleet::Fleet;
 use deaths::Deaths;
 use pyo3::prelude::*;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// How a worker process is started: the program with its arguments, and what its environment has besides this one's.
+pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>);
+
 /// Has tasks run in the processes of a fleet.
-pub(crate) struct Processes {
+struct Processes {
     shared: Arc<Shared>,
-    pub(crate) owner: Owner,
+    owner: Owner,
 }
 
 /// What the proxies share.
@@ -39,11 +44,30 @@ struct Seat {
     thread: usize,
 }
 
-impl Processes {
-    pub(crate) fn new(fleet: Arc<Fleet>, threads: &[usize], veil: u128, owner: Owner) -> Self {
-        let taken = Mutex::new(threads.iter().map(|threads| vec![false; *threads]).collect());
-        Self { shared: Arc::new(Shared { fleet, deaths: Deaths::default(), veil, taken }), owner }
-    }
+/// Starts worker processes of so many threads each, and returns what runs tasks in them. Each is told its number, from 1
+/// on, and the number of this process. `veil` veils the ids in keys.
+///
+/// # Errors
+/// If the system has no thread to give, or a process cannot have so many.
+pub(crate) fn start(
+    (command, environment): Start,
+    threads: &[usize],
+    veil: u128,
+    owner: &Owner,
+) -> io::Result<(Box<dyn Runner<PyJob>>, Arc<Fleet>)> {
+    let most = threads.iter().copied().max().unwrap_or_default();
+    let most = u16::try_from(most).unwrap_or(u16::MAX);
+    let fleet = Fleet::start(threads.len(), most, move |process| {
+        let mut words = command.iter();
+        let mut command = Command::new(words.next().map_or(OsStr::new(""), OsString::as_os_str));
+        command.args(words).arg((process + 1).to_string()).arg(std::process::id().to_string());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        command
+    })?;
+    let taken = Mutex::new(threads.iter().map(|threads| vec![false; *threads]).collect());
+    let shared = Shared { fleet: Arc::clone(&fleet), deaths: Deaths::default(), veil, taken };
+    let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };
+    Ok((Box::new(runner), fleet))
 }
 
 impl Runner<PyJob> for Processes {

@@ -1,0 +1,34 @@
+//! Where there are no worker processes: they need Linux so far.
+
+use crate::session::owner::Owner;
+use crate::task::job::PyJob;
+use azolla::runtime::Runner;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+/// How a worker process would be started.
+pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>);
+
+/// There is none.
+pub(crate) enum Fleet {}
+
+impl Fleet {
+    pub(crate) fn close(&self) {
+        match *self {}
+    }
+}
+
+/// # Errors
+/// Always.
+pub(crate) fn start(
+    _: Start,
+    _: &[usize],
+    _: u128,
+    _: &Owner,
+) -> io::Result<(Box<dyn Runner<PyJob>>, Arc<Fleet>)> {
+    Err(io::Error::new(
+        ErrorKind::Unsupported,
+        "worker processes need Linux so far: use processes=False",
+    ))
+}

@@ -179,20 +179,29 @@ def test_sequentially() -> None:
     assert run(SETUP, SEQUENTIAL)["results"] == EXPECTED
 
 
-def test_with_as_completed() -> None:
-    names = run(SETUP, CLIENT, AS_COMPLETED)
+ON_THREADS = "processes=False, n_workers=1, threads_per_worker=6"
+
+#: On threads as the notebook has it, and in worker processes.
+BACKENDS = pytest.mark.parametrize("backend", [ON_THREADS, "n_workers=2, threads_per_worker=3"])
+
+
+@BACKENDS
+def test_with_as_completed(backend: str) -> None:
+    names = run(SETUP, CLIENT.replace(ON_THREADS, backend), AS_COMPLETED)
     with names["client"]:
         assert names["results"] == EXPECTED
 
 
-def test_with_async_await() -> None:
-    names = run(SETUP, CLIENT, ASYNC_AWAIT, ON_THE_CLIENTS_LOOP)
+@BACKENDS
+def test_with_async_await(backend: str) -> None:
+    names = run(SETUP, CLIENT.replace(ON_THREADS, backend), ASYNC_AWAIT, ON_THE_CLIENTS_LOOP)
     with names["client"]:
         assert names["results"] == EXPECTED
 
 
-def test_with_an_asynchronous_client() -> None:
-    names = run(SETUP, "from azolla import Client", ASYNC_AWAIT, ASYNCHRONOUS_CLIENT)
+@BACKENDS
+def test_with_an_asynchronous_client(backend: str) -> None:
+    names = run(SETUP, "from azolla import Client", ASYNC_AWAIT, ASYNCHRONOUS_CLIENT.replace(ON_THREADS, backend))
     assert names["results"] == EXPECTED
 
 

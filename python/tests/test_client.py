@@ -88,7 +88,7 @@ def test_closing_leaves_what_runs_to_itself(gate: Gate) -> None:
     client = Client(processes=False, threads_per_worker=1, set_as_default=False)
     running, queued = client.map(gate.hold, range(2), pure=False)
     gate.entered()
-    client._close()
+    client.cluster._close()
     assert (running.status, queued.status) == ("cancelled", "cancelled")
     gate.open()
     client.close()

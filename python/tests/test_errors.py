@@ -291,7 +291,7 @@ def test_waits_end_when_the_client_closes(gate: Gate) -> None:
     threads = [threading.Thread(target=wait_for, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
-    client._close()
+    client.cluster._close()
     for thread in threads:
         thread.join(60)
     assert len(errors) == 3

@@ -15,7 +15,6 @@ import types
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextvars import Context, ContextVar
 from functools import partial
-from types import FrameType
 from typing import Any, TypeVar
 
 from azolla import _azolla
@@ -215,28 +214,6 @@ class Call:
             self.running.failed(outcome)
         else:
             self.running.done(outcome)
-
-
-def coroutine_frames(loop: asyncio.AbstractEventLoop, cluster: object) -> list[tuple[Any, list[FrameType]]]:
-    """Returns the key and the stack of each coroutine task of a cluster on a loop. A stack begins with its outermost frame."""
-    stacks: list[tuple[Any, list[FrameType]]] = []
-    for task in asyncio.all_tasks(loop):
-        driver = task.get_coro()
-        frame = getattr(driver, "cr_frame", None)
-        if frame is None or frame.f_code is not _drive.__code__:
-            continue
-        call: Call = frame.f_locals["call"]
-        running, frames = call.running, []
-        inner: Any = call.coroutine
-        if getattr(running.client, "cluster", None) is not cluster:
-            continue
-        while inner is not None:
-            frame = getattr(inner, "cr_frame", None) or getattr(inner, "gi_frame", None)
-            if frame is not None:
-                frames.append(frame)
-            inner = getattr(inner, "cr_await", None) or getattr(inner, "gi_yieldfrom", None)
-        stacks.append((running.key, frames))
-    return stacks
 
 
 def close_unbegun(coroutine: Coroutine[Any, Any, Any]) -> None:

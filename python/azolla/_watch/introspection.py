@@ -8,17 +8,15 @@ import platform
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Never
 
 from azolla._azolla import Core
 from azolla._base.arguments import several
 from azolla._base.futures import futures_in
 from azolla._cluster.processes import on_threads
-from azolla._run import worker_loop as _worker
-from azolla._run.awaiting import answer, coroutine_frames
+from azolla._run.awaiting import answer
 from azolla._run.recorder import size
+from azolla._watch.stacks import Place, coroutine_places, of_threads, own
 
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
@@ -26,11 +24,6 @@ if TYPE_CHECKING:
 
 #: The states of tasks that are on a worker's thread: begun, and not ended.
 _ON_THREADS = ("executing", "parked", "long-running")
-
-#: The code of the frame that lies directly below every task on a worker's thread.
-_TASKS = _worker._run_some.__code__
-
-_PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
 class Introspection(Core):
@@ -153,23 +146,26 @@ class Introspection(Core):
         stacks: dict[str, dict[Any, list[str]]] = {}
         for key, state, number in self._tasks():
             if state in _ON_THREADS and number is not None and (wanted is None or key in wanted):
-                frame = sys._current_frames().get(threads.get(f"azolla-{number}") or 0)
-                lines = _lines(own_frames(frame))
+                thread = threads.get(f"azolla-{number}") or 0
+                lines = _lines(own(of_threads([thread]).get(thread, [])))
                 # The task may have ended meanwhile, and its thread may be running another.
                 if lines and self._still_there(key, number):
                     stacks.setdefault(self.cluster._worker_of(number).address, {})[key] = lines
-        for key, frames in self._coroutines():
+        for key, places in self._coroutines():
             if wanted is None or key in wanted:
-                stacks.setdefault(self.cluster._worker_of(0).address, {})[key] = _lines(frames)
+                stacks.setdefault(self.cluster._worker_of(0).address, {})[key] = _lines(places)
         return answer(self, stacks)
 
-    def _coroutines(self) -> Iterator[tuple[Any, list[FrameType]]]:
+    def _coroutines(self) -> Iterator[tuple[Any, list[Place]]]:
         for loop in self.cluster._loops():
             # One coroutine may be running just now, inside ordinary functions. The thread's stack shows those too.
-            at_work = own_frames(sys._current_frames().get(loop.ident or 0), whole=True)
-            for key, frames in coroutine_frames(loop.loop, self.cluster):
-                if frames:
-                    yield key, at_work[at_work.index(frames[0]) :] if frames[0] in at_work else frames
+            thread = loop.ident or 0
+            at_work = own(of_threads([thread]).get(thread, []), whole=True)
+            numbers = [place.frame for place in at_work]
+            for key, places in coroutine_places(loop.loop, self.cluster):
+                if places:
+                    outermost = places[0].frame
+                    yield key, at_work[numbers.index(outermost) :] if outermost in numbers else places
 
     def _still_there(self, key: Any, number: int) -> bool:
         return any(other == key and thread == number for other, _, thread in self._tasks())
@@ -313,33 +309,13 @@ def function_of(key: Any) -> str:
     return parts[0] if len(parts) == 6 and [len(part) for part in parts[1:]] == [8, 4, 4, 4, 12] else text
 
 
-def own_frames(frame: FrameType | None, whole: bool = False) -> list[FrameType]:
-    """Returns the user's frames of a task's stack, outermost first.
-
-    azolla's own frames are left out. So are the frames below the task, unless `whole` asks for the whole thread.
-    """
-    frames = []
-    while frame is not None:
-        frames.append(frame)
-        frame = frame.f_back
-    frames.reverse()
-    inside = next((at for at, frame in enumerate(frames) if frame.f_code is _TASKS), None)
-    if inside is None and not whole:
-        return []
-    return [own for own in frames[inside or 0 :] if not _is_ours(own)]
-
-
-def _lines(frames: Iterable[FrameType]) -> list[str]:
+def _lines(places: Iterable[Place]) -> list[str]:
     lines = []
-    for frame in frames:
-        file, line = frame.f_code.co_filename, frame.f_lineno
-        code = linecache.getline(file, line, frame.f_globals).strip()
-        lines.append(f'  File "{file}", line {line}, in {frame.f_code.co_name}\n\t{code}\n')
+    for place in places:
+        file = place.code.co_filename
+        code = linecache.getline(file, place.line, place.globals).strip()
+        lines.append(f'  File "{file}", line {place.line}, in {place.code.co_name}\n\t{code}\n')
     return lines
-
-
-def _is_ours(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_PACKAGE)
 
 
 def _version(name: str) -> str | None:

@@ -4,13 +4,12 @@ The code here holds no lock: a finalizer may run at any point, on any thread, an
 """
 
 import linecache
-import sys
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Iterable
-from types import CodeType, FrameType
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from azolla._azolla import Core
@@ -19,7 +18,8 @@ from azolla._base.threads import LastingThread
 from azolla._cluster.processes import on_threads
 from azolla._run.awaiting import answer
 from azolla._run.recorder import Recorder
-from azolla._watch.introspection import function_of, own_frames
+from azolla._watch import stacks
+from azolla._watch.introspection import function_of
 from azolla._watch.task_stream import begin, plots
 
 if TYPE_CHECKING:
@@ -157,21 +157,17 @@ class Profiler:
         running = list(self._recorder.running.items())
         loops = cluster._loops()
         del cluster
-        frames = sys._current_frames()
+        seen = stacks.of_threads([*(where for where, _ in running), *(loop.ident for loop in loops)])
         for where, run in running:
-            frame = frames.get(where)
-            if frame is not None:
-                self._count(run.number, function_of(run.key), own_frames(frame))
+            self._count(run.number, function_of(run.key), stacks.own(seen.get(where, [])))
         for loop in loops:
-            frame = frames.get(loop.ident or 0)
-            if frame is not None:
-                self._count(None, "", own_frames(frame, whole=True))
+            self._count(None, "", stacks.own(seen.get(loop.ident or 0, []), whole=True))
         return True
 
-    def _count(self, number: int | None, name: str, frames: list[FrameType]) -> None:
-        if not frames:
+    def _count(self, number: int | None, name: str, places: list[stacks.Place]) -> None:
+        if not places:
             return  # the task has just ended
-        stack = tuple((frame.f_code, frame.f_lineno or 0) for frame in frames[:_DEEPEST])
+        stack = tuple((place.code, place.line) for place in places[:_DEEPEST])
         now = time.time()
         if not self._cycles or now >= self._cycles[-1][0] + _CYCLE:
             self._cycles.append((now, {}))

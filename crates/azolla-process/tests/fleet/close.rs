@@ -68,8 +68,20 @@ fn a_fleet_is_closed_while_a_command_is_made() {
     };
     let fleet = Fleet::start(2, 1, of).unwrap();
     assert_eq!(making.recv(), Ok(0));
-    fleet.close();
-    assert!(fleet.link(0, 0).unwrap().is_none());
+    let begin = Barrier::new(9);
+    thread::scope(|scope| {
+        for n in 0..8 {
+            let (fleet, begin) = (&fleet, &begin);
+            scope.spawn(move || {
+                begin.wait();
+                assert!(fleet.link(n % 2, 0).unwrap().is_none());
+            });
+        }
+        begin.wait();
+        // Lets most of them get as far as the wait. Those that come late are told at once.
+        (0..1_000).for_each(|_| thread::yield_now());
+        fleet.close();
+    });
     go_on.send(()).unwrap();
     assert!(making.recv().is_err(), "the keeper is gone and has started no other process");
     assert_eq!(fleet.seen()[1].starts, 0);

@@ -14,9 +14,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 use worker::{Kind, Said, Say, command};
 
 const ALONE: &str = "AZOLLA_FLEET_ALONE";
+
+/// A wait that takes longer is a failure.
+const HANG: Duration = Duration::from_secs(60);
 
 const KILLED: Ended = Ended::Signal(9);
 
@@ -25,7 +29,9 @@ fn fleet(processes: usize, threads: u16) -> Arc<Fleet> {
 }
 
 fn link(fleet: &Fleet, process: usize, thread: u16) -> Link {
-    fleet.link(process, thread).unwrap().expect("the fleet is open")
+    let link = fleet.link(process, thread).unwrap().expect("the fleet is open");
+    link.line.set_patience(Some(HANG)).unwrap();
+    link
 }
 
 /// The number by which the system knows a process that is ready.
@@ -41,7 +47,7 @@ fn ask(link: &mut Link, say: &Say) -> Option<Said> {
 fn hear(link: &mut Link) -> Option<Said> {
     match link.line.hear().unwrap() {
         Heard::Message(said) => Some(said),
-        Heard::Nothing => panic!("the line has no patience"),
+        Heard::Nothing => panic!("this is a hang"),
         Heard::End => None,
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::env;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::parent_id;
 use std::process::{Command, Stdio, exit};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -42,7 +43,7 @@ pub(crate) enum Say {
     Begin(u32),
     /// End the process with this code.
     Die(i32),
-    /// Start a process that holds the lines open.
+    /// Start a process that holds this line and the control line open.
     Fork,
     /// Close the line; the process lives on.
     Leave,
@@ -137,8 +138,10 @@ impl Shared {
                 }
                 Say::Die(code) => exit(code),
                 Say::Fork => {
-                    let mut holds = Command::new("sleep");
-                    holds.arg("20").stdin(copy(&std::io::stdin())).stdout(copy(&line));
+                    // It lives as long as the test.
+                    let mut holds = Command::new("tail");
+                    holds.arg(format!("--pid={}", parent_id())).args(["-f", "/dev/null"]);
+                    holds.stdin(copy(&std::io::stdin())).stdout(copy(&line));
                     drop(holds.stderr(Stdio::null()).spawn().unwrap());
                     Said::Done
                 }

@@ -51,8 +51,6 @@ class Table:
     """What each work is, by name: the rows."""
     goals: dict[str, str]
     systems: list[System]
-    missing: str | None = None
-    """Why azolla is not among the systems."""
 
 
 def python(program: str, system: str) -> tuple[str, ...]:
@@ -119,16 +117,30 @@ TABLES = {
     "processes": Table(
         "Python, 2 worker processes",
         "µs",
-        {"map": "map + gather", "latency": "latency, submit → result, one at a time"},
-        {"map": "10", "latency": "60"},
+        {
+            "map": "map + gather",
+            "submit": "submit in a loop + gather",
+            "chain": "chain of dependent tasks",
+            "latency": "latency, submit → result, one at a time",
+        },
+        {"map": "3.5", "chain": "30", "latency": "40"},
         [
-            System("ProcessPoolExecutor", python("executors.py", "processes"), counts(map=5_000, latency=1_000)),
-            System("loky", peer("executors.py", "loky"), counts(map=5_000, latency=1_000), "loky"),
+            System(
+                "azolla",
+                python("futures.py", "azolla-processes"),
+                counts(map=50_000, submit=30_000, chain=5_000, latency=2_000),
+            ),
+            System("ProcessPoolExecutor", python("executors.py", "processes"), counts(map=5_000, submit=5_000, latency=1_000)),
+            System("loky", peer("executors.py", "loky"), counts(map=5_000, submit=5_000, latency=1_000), "loky"),
             System("frisky", peer("frisky_futures.py", "processes"), counts(map=5_000, latency=500), "frisky"),
-            System(RAY.name, RAY.command, counts(map=3_000, latency=300), RAY.module),
-            System("Dask", peer("futures.py", "dask-processes"), counts(map=1_000, latency=30), "distributed"),
+            System(RAY.name, RAY.command, counts(map=3_000, submit=3_000, chain=1_000, latency=300), RAY.module),
+            System(
+                "Dask",
+                peer("futures.py", "dask-processes"),
+                counts(map=1_000, submit=800, chain=300, latency=30),
+                "distributed",
+            ),
         ],
-        missing="azolla: not yet. It has no worker processes so far, and with them will come the row of a 100 MB array",
     ),
     "rust": Table(
         "Rust, 2 threads",

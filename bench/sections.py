@@ -23,11 +23,10 @@ def grid(title: str, header: list[str], rows: list[list[str]], level: int = 2) -
 def table(table: plan.Table, measured: dict[str, dict[str, list[float]]], level: int = 2) -> list[str]:
     scale = {"µs": 1e6, "ns": 1e9}[table.unit]
     names = [system.name for system in table.systems if any(system.name in row for row in measured.values())]
-    header = ["work", "goal", *(["azolla"] if table.missing else []), *names]
+    header = ["work", "goal", *names]
     rows = []
     for work, what in table.works.items():
         row = [what, f"≤ {table.goals[work]}" if work in table.goals else ""]
-        row += ["not yet"] if table.missing else []
         ours = measured[work].get("azolla")
         for name in names:
             times = measured[work].get(name)
@@ -40,8 +39,7 @@ def table(table: plan.Table, measured: dict[str, dict[str, list[float]]], level:
                 cell += f" ({figure(ratio)} ×)"
             row.append(cell)
         rows.append(row)
-    lines = grid(f"{table.title}: {table.unit} a task", header, rows, level)
-    return lines + (["", f"{table.missing}."] if table.missing else [])
+    return grid(f"{table.title}: {table.unit} a task", header, rows, level)
 
 
 def figure(number: float) -> str:

@@ -1,6 +1,6 @@
 """The works on the futures interface of Dask, with azolla or with Dask itself: only the import and the client differ.
 
-futures.py {azolla,dask,dask-processes} WORK=TASKS ...
+futures.py {azolla,azolla-processes,dask,dask-processes} WORK=TASKS ...
 """
 
 import operator
@@ -11,7 +11,7 @@ from typing import Any
 from harness import Works, metg, serve
 from tasks import KERNELS, inc, noop, parse
 
-if sys.argv[1] == "azolla":
+if sys.argv[1].startswith("azolla"):
     from azolla import Client, as_completed, get_client, rejoin, secede
 else:
     from dask.distributed import Client, as_completed, get_client, rejoin, secede

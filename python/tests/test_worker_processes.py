@@ -488,3 +488,10 @@ def test_futures_are_told_apart_from_their_tasks(client: Client) -> None:
     assert future.result() == 2
     assert future.type is int
     assert client.nbytes([future.key], summary=False) == {future.key: len(pickle.dumps(2, 5))}
+
+
+def test_failures_that_no_future_shows_are_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    client.submit(refuse, 8, key="unseen")
+    eventually(lambda: any("unseen" in record.getMessage() for record in caplog.records))
+    [record] = [record for record in caplog.records if "unseen" in record.getMessage()]
+    assert record.exc_info is not None and isinstance(record.exc_info[1], Refuses)

@@ -15,6 +15,7 @@ from typing import Any
 from azolla._azolla import Dashboard
 from azolla._base import leave as _leave
 from azolla._base.threads import LastingThread
+from azolla._process.errors import unpack
 
 #: How long the text of one exception may take to make, in seconds.
 PATIENCE = 5.0
@@ -26,8 +27,11 @@ MOST_GIVEN_UP = 4
 MOST = 8_000
 
 
+#: An error of a task: the exception, the text of one of azolla's own, or the bytes of one from a worker process.
+Error = BaseException | str | bytes
+
 #: A failed task, by its number, and its error.
-Failed = tuple[int, BaseException | str]
+Failed = tuple[int, Error]
 
 
 class Words:
@@ -68,7 +72,7 @@ class Words:
             if one is not None:
                 yield one
 
-    def _give_up(self, task: int, error: BaseException | str) -> None:
+    def _give_up(self, task: int, error: Error) -> None:
         self._tell_slow(task, error)
         if self._turn is not None:
             self._turn.given_up = True
@@ -77,7 +81,7 @@ class Words:
         self._turn = None
         self._put(list(self._take()))
 
-    def _tell_slow(self, task: int, error: BaseException | str) -> None:
+    def _tell_slow(self, task: int, error: Error) -> None:
         self._dashboard.add_error(task, f"{_class(error)}, whose text takes too long to make")
 
     def stop(self) -> None:
@@ -101,9 +105,13 @@ class _Turn:
         begun = self._begun
         return None if begun is None or time.monotonic() - begun[1] < PATIENCE else begun[0]
 
-    def has_in_hand(self, error: BaseException | str) -> bool:
+    def has_in_hand(self, error: Error) -> bool:
         begun = self._begun
-        return begun is not None and begun[0][1] is error
+        if begun is None:
+            return False
+        own = begun[0][1]
+        # Only bytes are compared: that runs no code of the user's.
+        return own is error or (isinstance(own, bytes) and isinstance(error, bytes) and own == error)
 
     def _run(self) -> None:
         while self._one():
@@ -124,14 +132,14 @@ class _Turn:
         return True
 
 
-def in_words(error: BaseException | str) -> str:
+def in_words(error: Error) -> str:
     """Returns an exception with its traceback, cut where it is very long."""
     if isinstance(error, str):
         return error[:MOST]
     process = os.getpid()
     another: BaseException | None = None
     try:
-        text = _text(error)
+        text = _text(unpack(error) if isinstance(error, bytes) else error)
     except BaseException as raised:  # the exception's own `__str__` may raise anything
         another = raised
         text = f"{_class(error)}, which cannot be put into words: {type(raised).__qualname__}"
@@ -140,7 +148,9 @@ def in_words(error: BaseException | str) -> str:
     return text
 
 
-def _class(error: BaseException | str) -> str:
+def _class(error: Error) -> str:
+    if isinstance(error, bytes):
+        return "An exception from a worker process"
     return error[:MOST] if isinstance(error, str) else str(type.__getattribute__(type(error), "__qualname__"))
 
 

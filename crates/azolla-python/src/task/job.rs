@@ -32,13 +32,13 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Returns the exception, or the text of one that azolla itself raises. User code may run.
+    /// Returns the exception for a thread that puts it into words: the text of one that azolla itself raises, or the bytes
+    /// of one that no program has read yet. No user code runs.
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self {
+            Self::Raised(raised) => raised.exception().exception.bind(py).clone(),
+            Self::Unread(unread) => unread.object(py),
             Self::Told(_, why) => PyString::new(py, why).into_any(),
-            Self::Raised(_) | Self::Unread(_) => {
-                self.error(py).into_value(py).into_bound(py).into_any()
-            }
         }
     }
 

@@ -99,6 +99,14 @@ impl Unread {
         self.raised.get_or_init(|| read)
     }
 
+    /// Returns the exception if it was read, otherwise its bytes.
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match self.raised.get() {
+            Some(raised) => raised.exception().exception.bind(py).clone(),
+            None => PyBytes::new(py, &self.packed).into_any(),
+        }
+    }
+
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.raised.get().map_or(Ok(()), |raised| raised.traverse(visit))
     }

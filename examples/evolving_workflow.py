@@ -68,7 +68,9 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="An evolving workflow over the text files of a folder.")
     parser.add_argument("folder", nargs="?", default=sysconfig.get_path("stdlib"))
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="how many threads, and processes; default: all cores")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="how many threads, and processes; default: all cores"
+    )
     parser.add_argument("--findings", action="store_true", help="print all findings of the sequential run")
     return parser.parse_args()
 

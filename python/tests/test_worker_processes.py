@@ -150,9 +150,7 @@ def test_functions_of_all_kinds(client: Client) -> None:
         lambda x: [x],
         "%d items".__mod__,
     ]
-    assert [client.submit(function, 4).result() for function in functions] == [
-        function(4) for function in functions
-    ]
+    assert [client.submit(function, 4).result() for function in functions] == [function(4) for function in functions]
 
 
 def test_a_changed_global_is_a_changed_function(client: Client) -> None:
@@ -288,7 +286,13 @@ def test_a_task_may_raise_anything(client: Client) -> None:
     def raises(what: BaseException) -> None:
         raise what
 
-    for error in (KeyboardInterrupt(), SystemExit(3), GeneratorExit(), StopIteration(4), ExceptionGroup("g", [KeyError(1)])):
+    for error in (
+        KeyboardInterrupt(),
+        SystemExit(3),
+        GeneratorExit(),
+        StopIteration(4),
+        ExceptionGroup("g", [KeyError(1)]),
+    ):
         future = client.submit(raises, error, pure=False)
         raised = future.exception()
         assert type(raised) is type(error)

@@ -8,7 +8,6 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -93,26 +92,15 @@ pub(super) fn call<'py>(
     Ok((function, args, kwargs))
 }
 
-/// How many threads for tasks this process has.
-static THREADS: AtomicUsize = AtomicUsize::new(0);
-
 /// True while a thread is loading in [`one_at_a_time`].
 static LOADING: Mutex<bool> = Mutex::new(false);
 static LOADED: Condvar = Condvar::new();
-
-/// Counts one more thread for tasks.
-pub(super) fn one_more_thread() {
-    THREADS.fetch_add(1, Ordering::Relaxed);
-}
 
 /// Loads what may import modules, while other threads of this process do not. Of two threads that import a package and
 /// a part of it at the same time, one may see a half-made module: so Python avoids a deadlock.
 ///
 /// An import may take long, or wait for another thread. So a thread waits for its turn for a second at most.
 fn one_at_a_time<T>(py: Python<'_>, load: impl FnOnce() -> T) -> T {
-    if THREADS.load(Ordering::Relaxed) < 2 {
-        return load();
-    }
     let has_turn = py.detach(|| {
         let loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = LOADED.wait_timeout_while(loading, Duration::from_secs(1), |loading| *loading);

@@ -3,7 +3,7 @@
 //! The loop is written in Python (`azolla/_process/child.py`), so that no native frame ever lies below the user's code.
 
 use super::answers::{Answers, End};
-use super::calls::{Call, Functions, call, one_more_thread};
+use super::calls::{Call, Functions, call};
 use super::failures::{asks_for_another_run, pack, too_long};
 use super::input::Inputs;
 use super::process::die;
@@ -66,7 +66,6 @@ impl TaskThread {
         line: Line,
     ) -> io::Result<(Self, Arc<Answers>)> {
         let answers = Arc::new(Answers::new(line.as_fd().try_clone_to_owned()?.into()));
-        one_more_thread();
         let thread = Self {
             number,
             arena,

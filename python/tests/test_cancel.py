@@ -267,7 +267,7 @@ def test_the_errors_of_what_is_submitted_later_say_the_reason(client: Client) ->
         assert (told.value.reason, told.value.msg) == ("the user left", "at noon")
     without = client.submit(inc, 1, key="without")
     without.cancel()
-    with pytest.raises(FutureCancelledError, match="^last: the task was cancelled: it depends on without, which had "):
+    with pytest.raises(FutureCancelledError, match=r"^last: the task was cancelled: it depends on without, which had "):
         client.submit(inc, without, key="last").result()
     with pytest.raises(FuturesCancelledError, match=r"last, later \(the user left: at noon\)"):
         wait([client.submit(inc, without, key="last"), later[0]])

@@ -161,7 +161,7 @@ def test_what_was_persisted_and_cancelled_says_why(client: Client, make: Any, us
     persisted = client.persist(make())
     wait(persisted)
     client.cancel(persisted, reason="not needed", msg="at all")
-    with pytest.raises(azolla.FutureCancelledError, match="cancelled for reason: not needed.\nat all") as told:
+    with pytest.raises(azolla.FutureCancelledError, match=r"cancelled for reason: not needed\.\nat all") as told:
         use(persisted)
     assert (told.value.reason, told.value.msg) == ("not needed", "at all")
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from azolla._azolla import Core
 from azolla._base import leave as _leave
+from azolla._base.names import as_called
 from azolla._base.threads import LastingThread
 from azolla._base.time import Timeout, seconds
 from azolla._cluster import workers as _workers
@@ -119,7 +120,9 @@ class Everywhere(Core):
             raise ValueError(f"on_error must be 'raise', 'return' or 'ignore', not {on_error!r}")
         self._check_open("run")
         args, kwargs = Core._copied(args), Core._copied(kwargs)
-        call = partial(_everywhere, function, args, kwargs, self.cluster._chosen(workers), on_error)
+        call = partial(
+            as_called, "Client.run", _everywhere, function, args, kwargs, self.cluster._chosen(workers), on_error
+        )
         if wait:
             return self.sync(call)
         asyncio.run_coroutine_threadsafe(call(), self.loop)
@@ -137,7 +140,8 @@ class Everywhere(Core):
         if _takes(function, "dask_scheduler"):
             raise NotImplementedError("dask_scheduler: the scheduler is native, and no object that could be passed")
         self._check_open("run_on_scheduler")
-        return self.sync(partial(_call, None, function, Core._copied(args), Core._copied(kwargs)))
+        args, kwargs = Core._copied(args), Core._copied(kwargs)
+        return self.sync(partial(as_called, "Client.run_on_scheduler", _call, None, function, args, kwargs))
 
     # --- Plugins
 
@@ -174,7 +178,7 @@ class Everywhere(Core):
             name = getattr(plugin, "name", None) or f"{type(plugin).__name__}-{uuid.uuid4()}"
         stays = getattr(plugin, "idempotent", False) if idempotent is None else idempotent
         self._check_open("register_plugin")
-        return self.sync(partial(self._register, plugin, name, stays))
+        return self.sync(partial(as_called, "Client.register_plugin", self._register, plugin, name, stays))
 
     async def _register(self, plugin: Any, name: str, stays: bool) -> dict[str, Any]:
         before = self.cluster._plugins.get(name)
@@ -212,7 +216,7 @@ class Everywhere(Core):
         if name not in self.cluster._plugins:
             raise ValueError(f"The worker plugin {name} does not exist")
         self._check_open("unregister_worker_plugin")
-        return self.sync(partial(self._unregister, name))
+        return self.sync(partial(as_called, "Client.unregister_worker_plugin", self._unregister, name))
 
     async def _unregister(self, name: str) -> dict[str, Any]:
         plugin = self._forget_plugin(name)
@@ -279,7 +283,7 @@ class Everywhere(Core):
         'cancelled'
         """
         self._check_open("restart")
-        return self.sync(self._restart)
+        return self.sync(partial(as_called, "Client.restart", self._restart))
 
     async def _restart(self) -> None:
         self._cancel_all()
@@ -308,7 +312,7 @@ class Everywhere(Core):
             return answer(self, None)
         if timeout is None:
             raise ValueError(f"there are {there} workers, and there will never be {n_workers}")
-        return self.sync(partial(_too_few, there, n_workers, seconds(timeout)))
+        return self.sync(partial(as_called, "Client.wait_for_workers", _too_few, there, n_workers, seconds(timeout)))
 
 
 async def _too_few(there: int, wanted: int, timeout: float) -> None:

@@ -931,12 +931,12 @@ def tokenize(*args: Any, **kwargs: Any) -> str:
 
 @final
 class Dashboard:
-    """A dashboard's server. It runs on a thread of its own."""
+    """A dashboard's server. It runs on a thread of its own. Without an address it has no page, and records alone."""
 
-    def __new__(cls, cluster: ClusterCore, address: str, name: str, private: bool) -> Dashboard: ...
+    def __new__(cls, cluster: ClusterCore, address: str | None, name: str, private: bool) -> Dashboard: ...
     @property
     def link(self) -> str:
-        """The address of the page, with the token."""
+        """The address of the page, with the token; empty without a page."""
 
     def run(self) -> list[tuple[int, BaseException | str | bytes]] | None:
         """Serves for a while, then returns the tasks that have failed, so that the caller turns their errors into text.

@@ -124,8 +124,10 @@ def sent_to_the_helper_threads_it_ends_none() -> None:
         for exception in SENT:
             for name in ("-loop", "-callbacks", "-dashboard"):
                 send(named(name), exception)
-            # The callback that wakes the thread may be the one that is lost.
-            client.submit(int, pure=False).add_done_callback(lambda future: None)
+            # The callback that wakes the thread is not lost.
+            called = threading.Event()
+            client.submit(int, pure=False).add_done_callback(lambda future, called=called: called.set())  # type: ignore[misc]
+            assert called.wait(LIMIT)
             all_goes_on(client)
             for _ in range(3):
                 urllib.request.urlopen(link, timeout=LIMIT).read()

@@ -138,6 +138,31 @@ def test_iterating_over_batches(client: Client) -> None:
     assert sorted(future.result() for batch in batches for future in batch) == list(range(1, 201))
 
 
+@pytest.mark.parametrize("with_results", [False, True])
+def test_awaiting_batches(with_results: bool) -> None:
+    async def main() -> None:
+        async with Client(processes=False, threads_per_worker=2, asynchronous=True, dashboard_address=None) as client:
+            endings: Any = as_completed(client.map(inc, range(200), pure=False), with_results=with_results)
+            seen = []
+            async for batch in endings.batches():
+                assert batch
+                seen += [item[1] if with_results else await item for item in batch]
+                if len(seen) == 200:
+                    endings.add(client.submit(inc, 200))
+            assert sorted(seen) == list(range(1, 202))
+            endings.add(client.submit(inc, 0))
+            with pytest.raises(RuntimeError, match=r"write `async for`, also with batches\(\)"):
+                next(endings.batches())
+            [batch] = [batch async for batch in endings.batches()]
+            assert len(batch) == 1
+            assert [batch async for batch in endings.batches()] == []
+            late: Any = as_completed([client.submit(asyncio.sleep, 1000)], timeout="10ms")
+            with pytest.raises(TimeoutError):
+                await anext(late.batches())
+
+    asyncio.run(main())
+
+
 def test_adding_while_iterating_over_batches(client: Client) -> None:
     endings = as_completed(client.map(inc, range(3)))
     sizes = 0

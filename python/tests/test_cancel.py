@@ -246,6 +246,37 @@ async def wait_for(future: Any) -> Any:
     return await future
 
 
+def test_the_errors_of_what_is_submitted_later_say_the_reason(client: Client) -> None:
+    gone = client.submit(inc, 1, key="gone")
+    gone.result()
+    gone.cancel(reason="the user left", msg="at noon")
+    later = [
+        client.submit(inc, gone, key="later"),
+        client.submit(lambda x: x, x=[{"nested": gone}], key="nested"),
+        client.submit(ainc, gone, key="coroutine"),
+        *client.map(lambda x, y: x + y, [1, gone], y=gone, key=["first", "second"]),
+    ]
+    later.append(client.submit(inc, later[0], key="after later"))
+    for future in later:
+        with pytest.raises(FutureCancelledError) as told:
+            future.result()
+        assert str(told.value) == (
+            f"{future.key} cancelled for reason: the user left.\nat noon\n"
+            "(it depends on gone, which had been cancelled before it was submitted)"
+        )
+        assert (told.value.reason, told.value.msg) == ("the user left", "at noon")
+    without = client.submit(inc, 1, key="without")
+    without.cancel()
+    with pytest.raises(FutureCancelledError, match=r"^last: the task was cancelled: it depends on without, which had "):
+        client.submit(inc, without, key="last").result()
+    with pytest.raises(FuturesCancelledError, match=r"last, later \(the user left: at noon\)"):
+        wait([client.submit(inc, without, key="last"), later[0]])
+
+
+async def ainc(x: int) -> int:
+    return x + 1
+
+
 def test_a_later_cancel_has_its_own_reason(client: Client) -> None:
     first = client.submit(inc, 1, key="same")
     client.cancel([first], reason="first")

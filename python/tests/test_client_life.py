@@ -336,3 +336,15 @@ def test_what_is_left_of_a_dropped_one_says_so() -> None:
         queue.get(timeout=60)
     with pytest.raises(ClosedClientError, match="client is gone"):
         queue.put(1)
+
+
+@pytest.mark.parametrize("call", ["run", "run_on_scheduler", "sync"])
+def test_a_call_that_closes_the_client_it_runs_on_says_so(call: str) -> None:
+    client = Client(processes=False)
+
+    async def close() -> None:
+        client.close()
+        await asyncio.sleep(3600)
+
+    with pytest.raises(ClosedClientError, match="the client was closed during the call"):
+        getattr(client, call)(close if call == "sync" else client.close)

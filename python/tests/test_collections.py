@@ -11,6 +11,7 @@ from typing import Any
 import azolla
 import dask
 import dask.array as da
+import dask.bag
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
@@ -139,6 +140,40 @@ def test_persist_keeps_the_parts(client: Client, frame: Any) -> None:
     client.cancel(x)
     with pytest.raises(azolla.CancelledError):
         x.sum().compute(scheduler=client.get)
+
+
+PERSISTED: dict[str, tuple[Any, Any]] = {
+    "delayed": (lambda: dask.delayed(abs)(-1), lambda p: p.compute()),
+    "of delayed": (lambda: dask.delayed(abs)(-1), lambda p: (p + 1).compute()),
+    "as a future": (lambda: dask.delayed(abs)(-1), lambda p: azolla.default_client().compute(p).result()),
+    "persisted again": (lambda: dask.delayed(abs)(-1), lambda p: futures_of(p.persist())[0].result()),
+    "array": (lambda: da.ones(10, chunks=5) + 1, lambda p: p.compute()),
+    "of an array": (lambda: da.ones(10, chunks=5) + 1, lambda p: (p + 1).sum().compute()),
+    "bag": (lambda: dask.bag.from_sequence([1, 2]), lambda p: p.compute()),
+    "of a bag": (lambda: dask.bag.from_sequence([1, 2]), lambda p: p.sum().compute()),
+    "frame": (lambda: dd.from_pandas(pd.DataFrame({"x": range(9)}), 2), lambda p: p.compute()),
+    "of a frame": (lambda: dd.from_pandas(pd.DataFrame({"x": range(9)}), 2), lambda p: p.x.sum().compute()),
+}
+
+
+@pytest.mark.parametrize(("make", "use"), PERSISTED.values(), ids=PERSISTED)
+def test_what_was_persisted_and_cancelled_says_why(client: Client, make: Any, use: Any) -> None:
+    persisted = client.persist(make())
+    wait(persisted)
+    client.cancel(persisted, reason="not needed", msg="at all")
+    with pytest.raises(azolla.FutureCancelledError, match=r"cancelled for reason: not needed\.\nat all") as told:
+        use(persisted)
+    assert (told.value.reason, told.value.msg) == ("not needed", "at all")
+
+
+def test_what_was_persisted_on_a_closed_client() -> None:
+    with Client(processes=False, threads_per_worker=1, dashboard_address=None) as client:
+        persisted = client.persist(dask.delayed(abs)(-1))
+        wait(persisted)
+    with Client(processes=False, threads_per_worker=1, dashboard_address=None):
+        assert persisted.compute() == 1  # its result is there
+        with pytest.raises(azolla.ClosedClientError, match="the client is closed"):
+            (persisted + 1).compute()
 
 
 def test_dask_persist_runs_here_too(client: Client) -> None:

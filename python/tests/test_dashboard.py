@@ -6,14 +6,15 @@ import asyncio
 import http.client
 import itertools
 import json
+import threading
 import urllib.parse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from azolla import Client, get_client, performance_report, span, wait
-from conftest import Gate, eventually
+from azolla import Client, ClosedClientError, get_client, performance_report, span, wait
+from conftest import PATIENCE, Gate, eventually
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 HOSTILE = '<script>document.title="taken"</script>"\'&<img src=x onerror=alert(1)>'
@@ -76,12 +77,46 @@ def test_the_link_is_shown(client: Client) -> None:
         assert "Dashboard" not in none._repr_html_()
 
 
-def test_a_client_without_a_dashboard_says_so(tmp_path: Path) -> None:
+def test_a_client_without_a_dashboard_records_all_the_same(tmp_path: Path) -> None:
+    report, trace = tmp_path / "report.html", tmp_path / "trace.json"
+    with Client(processes=False, threads_per_worker=2, dashboard_address=None) as client:
+        with performance_report(report):
+            client.submit(child, 1, key="a-child").result()
+            client.write_trace(trace)
+        assert client.dashboard_link is None
+        assert "Dashboard" not in client._repr_html_()
+        assert any(event["name"] == "child" for event in json.loads(trace.read_text())["traceEvents"])
+        assert "child" in report.read_text() and report.read_text().startswith("<!doctype html>")
+        name = client.cluster.name
+        assert f"{name}-dashboard" in [thread.name for thread in threading.enumerate()]
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(f"{name}-")]
+
     with Client(processes=False, dashboard_address=None) as client:
-        with pytest.raises(RuntimeError, match="dashboard"):
-            client.write_trace(tmp_path / "trace.json")
-        with pytest.raises(RuntimeError, match="dashboard"), performance_report(tmp_path / "report.html"):
-            pass
+        pass
+    with pytest.raises(ClosedClientError, match="write_trace"):
+        client.write_trace(trace)
+
+
+def test_threads_that_record_at_once_share_what_records(tmp_path: Path) -> None:
+    with Client(processes=False, threads_per_worker=2, dashboard_address=None) as client:
+        ready = threading.Barrier(4)
+
+        def records(number: int) -> None:
+            ready.wait(PATIENCE)
+            with performance_report(tmp_path / str(number)):
+                client.submit(child, number).result()
+
+        threads = [threading.Thread(target=records, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        ours = f"{client.cluster.name}-dashboard"
+        assert [thread.name for thread in threading.enumerate()].count(ours) == 1
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="nonsense"):
         Client(processes=False, dashboard_address="nonsense:port")
 

@@ -156,6 +156,29 @@ def test_shutdown_can_cancel_what_has_not_begun(one_slot: Client, gate: Gate) ->
     assert one_slot.submit(abs, -1).result() == 1
 
 
+def test_a_call_that_shuts_its_own_executor_down_is_told_that_it_would_wait_for_itself(client: Client) -> None:
+    def shut_down(executor: ClientExecutor) -> None:
+        executor.shutdown()
+
+    def leave(executor: ClientExecutor) -> None:
+        with executor:
+            pass
+
+    async def shut_down_on_a_loop(executor: ClientExecutor) -> None:
+        executor.shutdown()
+
+    for call in (shut_down, leave, shut_down_on_a_loop):
+        executor = client.get_executor()
+        with pytest.raises(RuntimeError, match="wait for that call"):
+            executor.submit(call, executor).result(PATIENCE)
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            executor.submit(abs, -1)
+    executor = client.get_executor()
+    executor.submit(executor.shutdown, wait=False).result(PATIENCE)
+    other = client.get_executor()
+    client.get_executor().submit(other.shutdown).result(PATIENCE)
+
+
 def test_waiting_for_it_in_a_task_takes_no_slot(one_slot: Client) -> None:
     executor = one_slot.get_executor()
 

@@ -120,6 +120,15 @@ def test_waits_end_when_the_client_is_closed(case: Case) -> None:
 
 
 @ALL
+def test_a_wait_that_begins_after_the_close_says_so(case: Case) -> None:
+    with Client(processes=False, n_workers=1, threads_per_worker=1) as client:
+        shared = case.make()
+    with pytest.raises(ClosedClientError, match="the client is closed"):
+        case.wait(shared)
+    assert client.status == "closed"
+
+
+@ALL
 def test_waits_are_awaited_in_coroutine_tasks(one_slot: Client, case: Case) -> None:
     async def waits() -> str:
         await case.wait(shared)

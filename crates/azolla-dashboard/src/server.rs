@@ -58,12 +58,30 @@ impl Server {
     /// If the address is none, or none of this machine's.
     pub fn bind(address: &str, watch: Arc<dyn Watch>, client: &str) -> io::Result<Self> {
         let listener = address::listen(address)?;
-        let token = gate::Token::new()?;
         let mut at = listener.local_addr()?;
         if at.ip().is_unspecified() {
             at.set_ip([127, 0, 0, 1].into());
         }
+        let token = gate::Token::new()?;
         let link = format!("http://{at}/status?token={}", token.text());
+        Ok(Self::new(Some(listener), token, link, watch, client))
+    }
+
+    /// Listens nowhere: this server records, and gives traces and reports to its [handles](Self::handle) alone.
+    ///
+    /// # Errors
+    /// If the system gives no random numbers.
+    pub fn without_page(watch: Arc<dyn Watch>, client: &str) -> io::Result<Self> {
+        Ok(Self::new(None, gate::Token::new()?, String::new(), watch, client))
+    }
+
+    fn new(
+        listener: Option<TcpListener>,
+        token: gate::Token,
+        link: String,
+        watch: Arc<dyn Watch>,
+        client: &str,
+    ) -> Self {
         let shared = Shared {
             watch,
             client: client.to_owned(),
@@ -79,7 +97,7 @@ impl Server {
             closed: AtomicBool::new(false),
             latest: watch::Sender::new((0, "".into())),
         };
-        Ok(Self { shared: Arc::new(shared), listener: Some(listener), runtime: None })
+        Self { shared: Arc::new(shared), listener, runtime: None }
     }
 
     /// For other threads.
@@ -125,15 +143,15 @@ impl Server {
                 tokio::net::TcpListener::from_std(listener)?
             };
             runtime.spawn(connections::serve(listener, routes));
-            runtime.spawn(Arc::clone(&self.shared).look_while_watched());
         }
+        runtime.spawn(Arc::clone(&self.shared).look_while_watched());
         self.runtime = Some(runtime);
         Ok(())
     }
 }
 
 impl Handle {
-    /// The address of the page, with the token. Everyone who has the token may cancel tasks.
+    /// The address of the page, with the token; empty without a page. Everyone who has the token may cancel tasks.
     #[must_use]
     pub fn link(&self) -> &str {
         &self.0.link

@@ -77,6 +77,27 @@ def holds_collection(o: Any) -> bool:
     return "dask" in sys.modules and any(True for _ in _collections_in(o))
 
 
+def future_in_graph(dsk: Any, key: Any) -> Future[Any] | None:
+    """Returns the future of this key that stands in a Dask graph, or in one of those of which an expression is made.
+
+    Dask leaves only the key of a future in the graphs that it makes of these.
+    """
+    left = [dsk]
+    while left:
+        part = left.pop()
+        if hasattr(part, "layers"):  # a HighLevelGraph
+            left += part.layers.values()
+        elif isinstance(getattr(part, "mapping", None), dict):  # a layer of one
+            left.append(part.mapping)
+        elif isinstance(getattr(part, "operands", None), list):  # an expression
+            left += part.operands
+        elif isinstance(part, dict):
+            for future in (future for node in part.values() for future in _held_futures(node)):
+                if future.key == key:
+                    return future
+    return None
+
+
 def _held_futures(node: Any) -> list[Future[Any]]:
     """Returns the futures among the arguments of a graph's node, including those in nested nodes and containers."""
     from dask._task_spec import DataNode, Task

@@ -1,10 +1,11 @@
 """Names: of tasks, made from their functions; of arguments that were meant; of a class's methods."""
 
 import functools
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar, cast
 
 C = TypeVar("C", bound=type)
+R = TypeVar("R")
 
 
 def function_name(function: object) -> str:
@@ -32,6 +33,16 @@ def suggestion(strange: list[str], known: Iterable[str]) -> str:
         close = difflib.get_close_matches(name, known, n=1)
         meant += [_ELSEWHERE[name]] if name in _ELSEWHERE else [one for one in known if name in one][:1] or close
     return f": did you mean {', '.join(dict.fromkeys(meant))}?" if meant else ""
+
+
+def as_called(name: str, function: Callable[..., Coroutine[Any, Any, R]], *args: Any) -> Coroutine[Any, Any, R]:
+    """Calls a coroutine function, and has the coroutine bear the name of what the user called.
+
+    Python's warning that a coroutine was never awaited says its name.
+    """
+    coroutine = function(*args)
+    cast(Any, coroutine).__qualname__ = name
+    return coroutine
 
 
 def named_by_itself(cls: C) -> C:

@@ -5,6 +5,7 @@ quits, a trace function raises. A thread that others wait for must not end by th
 """
 
 import contextlib
+import queue
 import threading
 from collections.abc import Callable
 
@@ -27,6 +28,7 @@ class LastingThread(threading.Thread):
         self, work: Callable[[], object], name: str, escaped: Callable[[BaseException], object] | None = None
     ) -> None:
         super().__init__(name=name, daemon=True)
+        self._started = _Begun()
         self._work: Callable[[], object] | None = work
         self._escaped = report if escaped is None else escaped
         #: The thread of the system that starts this one, and whether this one runs on it.
@@ -56,6 +58,32 @@ class LastingThread(threading.Thread):
             self.run()
         finally:
             super()._delete()  # type: ignore[misc]
+
+
+class _Begun(threading.Event):
+    """The event by which a thread says that it has begun.
+
+    Ctrl-C may interrupt the thread that waits for it. The standard library's event would then keep its lock, and the
+    thread that has begun would wait for that lock for ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_set = False
+        self._said: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        self._said.put(None)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not self._is_set:
+            with contextlib.suppress(queue.Empty):
+                self._said.get(timeout=timeout)
+        return self._is_set
 
 
 def report(error: BaseException) -> None:

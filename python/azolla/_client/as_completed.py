@@ -86,13 +86,18 @@ class _Completions(Endings, Generic[T, Item]):
         >>> len(as_completed(futures).next_batch())
         2
         """
-        batch = [next(self)] if block else []
+        return self._with_others([next(self)] if block else [])
+
+    def _with_others(self, batch: list[Item]) -> list[Item]:
+        """Adds to the batch all that have ended by now."""
         while (future := self._try_next()) is not None:
             batch.append(self._shown(future, raise_errors=False))
         return batch
 
-    def batches(self) -> Iterator[list[Item]]:
+    def batches(self) -> "Batches[Item]":
         """Iterates over batches. Each holds all futures that have ended when the batch is asked for, and at least one.
+
+        It works with `for` and with `async for`.
 
         Raises:
             TimeoutError, WaitCycleError, ClosedClientError: As for `next`.
@@ -101,11 +106,7 @@ class _Completions(Endings, Generic[T, Item]):
         >>> sum(len(batch) for batch in endings.batches())
         3
         """
-        while True:
-            try:
-                yield self.next_batch(block=True)
-            except StopIteration:
-                return
+        return Batches(self)
 
     @property
     def futures(self) -> dict[Future[T], int]:
@@ -165,6 +166,25 @@ class _Completions(Endings, Generic[T, Item]):
             finally:
                 del error  # breaks the cycle of the exception, its traceback and this frame
         return future, (type(error), error, future._traceback())
+
+
+class Batches(Generic[Item]):
+    """What `as_completed.batches` iterates over: lists of futures, or of pairs with results."""
+
+    def __init__(self, completions: "_Completions[Any, Item]") -> None:
+        self._completions = completions
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        return self
+
+    def __next__(self) -> list[Item]:
+        return self._completions.next_batch(block=True)
+
+    def __aiter__(self) -> AsyncIterator[list[Item]]:
+        return self
+
+    async def __anext__(self) -> list[Item]:
+        return self._completions._with_others([await anext(self._completions)])
 
 
 class as_completed(_Completions[T, Future[T]]):  # a class, but called like Dask's

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Never, cast
 from azolla._base import html as _html
 from azolla._base import leave as _leave
 from azolla._base.arguments import flag, whole
-from azolla._base.names import named_by_itself
+from azolla._base.names import as_called, named_by_itself
 from azolla._base.time import Timeout
 from azolla._client import afterlife, dask_scheduler
 from azolla._client.collections import Collections
@@ -185,7 +185,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
         azolla.ClosedClientError: submit: the client is closed
         """
         if self._asynchronous and asyncio._get_running_loop() is not None:
-            return self._close_async()
+            return as_called("Client.close", self._close_async)
         self._end(JOIN)
         return None
 
@@ -197,7 +197,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
         'closed'
         """
         if self._asynchronous and asyncio._get_running_loop() is not None:
-            return asyncio.to_thread(self._shut_down)
+            return as_called("Client.shutdown", asyncio.to_thread, self._shut_down)
         self._shut_down()
         return None
 

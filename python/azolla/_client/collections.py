@@ -13,6 +13,7 @@ from typing import Any
 from azolla._azolla import Core, Future
 from azolla._base.annotations import get_annotations
 from azolla._base.errors import FutureCancelledError
+from azolla._base.futures import future_in_graph
 
 #: The arguments of `submit` that `dask.annotate` can set for each task of a graph.
 _ANNOTATIONS = ("allow_other_workers", "priority", "resources", "retries", "workers")
@@ -186,7 +187,7 @@ class Collections(Core):
             return self._submit_graph(dsk, [keys], options)[0]
         wanted = set(_flat(keys))
         nodes, annotations = _graph(dsk, wanted)
-        tasks = _Tasks(self, nodes, wanted, annotations, options)
+        tasks = _Tasks(self, dsk, nodes, wanted, annotations, options)
         inside = {key: node.dependencies & nodes.keys() for key, node in nodes.items()}
         numbers = order(nodes, dependencies=inside)
         for key in sorted(nodes, key=numbers.__getitem__):
@@ -198,9 +199,15 @@ class _Tasks:
     """Submits a graph to a client, node by node, and keeps the value or the future of each key added so far."""
 
     def __init__(
-        self, client: Core, nodes: Any, wanted: set[Any], annotations: dict[Any, Any], options: dict[str, Any]
+        self,
+        client: Core,
+        dsk: Any,
+        nodes: Any,
+        wanted: set[Any],
+        annotations: dict[Any, Any],
+        options: dict[str, Any],
     ) -> None:
-        self._client, self._nodes, self._wanted = client, nodes, wanted
+        self._client, self._dsk, self._nodes, self._wanted = client, dsk, nodes, wanted
         self._annotations = annotations
         self._options = {name: value for name, value in options.items() if value is not None}
         #: The keys of the tasks that are actors, unless all are, or none.
@@ -245,8 +252,11 @@ class _Tasks:
     def _future(self, key: Any) -> Future[Any]:
         if key not in self._futures:
             # The graph lacks this key: it names a task that was persisted or submitted earlier.
-            future: Future[Any] = Future(key, self._client)  # type: ignore[arg-type]
-            if future.status == "lost":
+            future: Future[Any] | None = Future(key, self._client)  # type: ignore[arg-type]
+            if future is not None and future.status == "lost":
+                # The collection's own future knows what has become of the task, and why.
+                future = future_in_graph(self._dsk, key)
+            if future is None:
                 if key in self._wanted:
                     raise KeyError(key)
                 raise FutureCancelledError(

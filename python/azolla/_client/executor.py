@@ -6,17 +6,15 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures._base import CANCELLED, PENDING, RUNNING
 from types import CoroutineType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from azolla import _azolla
 from azolla._azolla import Core
 from azolla._base.errors import CancelledError, ClosedClientError
 from azolla._base.names import function_name
 from azolla._base.time import Timeout, seconds
 from azolla._cluster.processes import on_threads
-from azolla._run.lending import slot_lent
+from azolla._run.lockless import LocklessFuture
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -140,6 +138,10 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
             wait: If true, wait until all calls have ended.
             cancel_futures: If true, cancel the calls that have not begun.
 
+        Raises:
+            RuntimeError: This was called in one of the executor's own calls with `wait`: it would wait for itself. The
+                executor takes no more calls.
+
         >>> executor = client.get_executor()
         >>> executor.shutdown()
         >>> executor.submit(abs, -1)
@@ -151,50 +153,42 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         if cancel_futures:
             for answer in unsettled:
                 answer.cancel()
+        if wait and any(answer._runs_here() for answer in unsettled):
+            raise RuntimeError("shutdown() was called in a call of this executor: wait=True would wait for that call")
         if wait and unsettled:
-            with slot_lent():
-                concurrent.futures.wait(unsettled)
+            concurrent.futures.wait(unsettled)
 
 
-class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
+class ExecutorFuture(LocklessFuture[R], Generic[R]):
     """A future of `concurrent.futures` that stands for a task of a client."""
 
     #: The azolla future of the task, by which the task is cancelled. None once the task has ended.
     _task: Any = None
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiters: list[Any] = _Waiters()
+    #: The thread that makes the call, or that runs the loop of its coroutine. None at other times.
+    _thread: int | None = None
 
     def cancel(self) -> bool:
         """Cancels the call, unless it runs or has ended, as any future of `concurrent.futures` does."""
         if not super().cancel():
             return False
-        self._begin()
         if self._task is not None:
             self._task._cancel()
         return True
 
     def result(self, timeout: Timeout = None) -> R:
         """Waits for the result, and returns it. In a task this takes no slot."""
-        with contextlib.nullcontext() if self.done() else slot_lent():
-            return super().result(_limit(timeout))
+        return super().result(_limit(timeout))
 
     def exception(self, timeout: Timeout = None) -> BaseException | None:
         """Waits for the call, and returns the exception that it has raised; None if it has succeeded. In a task this
         takes no slot.
         """
-        with contextlib.nullcontext() if self.done() else slot_lent():
-            return super().exception(_limit(timeout))
+        return super().exception(_limit(timeout))
 
-    def _begin(self) -> bool:
-        """Returns true if the call may run. The first call after a cancellation notifies the waiters."""
-        with self._condition:
-            if self._state in (PENDING, CANCELLED):
-                return self.set_running_or_notify_cancel()
-            return self._state == RUNNING
+    def _runs_here(self) -> bool:
+        return self._thread == threading.get_ident() and not self.done()
 
-    def _end(self, result: Any = None, error: BaseException | None = None) -> None:
+    def _finish(self, result: Any = None, error: BaseException | None = None) -> None:
         # The future is settled already if the client was closed meanwhile. The outcome is then dropped.
         with contextlib.suppress(concurrent.futures.InvalidStateError):
             if error is not None:
@@ -206,16 +200,17 @@ class ExecutorFuture(concurrent.futures.Future[R], Generic[R]):
         """Settles this future after its task has ended. The task may have ended before it made the call."""
         self._task = None
         if self.done():
+            self._tell()  # Ctrl-C may have interrupted the thread that cancelled it
             return
         try:
             task._now()
         except CancelledError as error:
             if not self.cancel():
-                self._end(error=error)
+                self._finish(error=error)
         except BaseException as error:
-            self._end(error=error)
+            self._finish(error=error)
         else:
-            self._end(error=ClosedClientError("the client was closed during the call"))
+            self._finish(error=ClosedClientError("the client was closed during the call"))
 
 
 class _Call:
@@ -228,20 +223,27 @@ class _Call:
         self._answer, self._function = answer, function
 
     def __call__(self, kwargs: dict[str, Any], /, *args: Any) -> Any:
-        if not self._answer._begin():
+        if not self._answer.set_running_or_notify_cancel():
             return None
+        self._answer._thread = threading.get_ident()
         try:
             result = self._function(*args, **kwargs)
         finally:
+            self._answer._thread = None
             del args, kwargs  # an exception's traceback would keep them alive
         if isinstance(result, CoroutineType):
             return self._drive(result)
-        self._answer._end(result)
+        self._answer._finish(result)
         return None
 
     # An exception is not reported here: the task may be retried. `_settle` reports it once the task has ended.
     async def _drive(self, coroutine: Any) -> None:
-        self._answer._end(await coroutine)
+        self._answer._thread = threading.get_ident()
+        try:
+            result = await coroutine
+        finally:
+            self._answer._thread = None
+        self._answer._finish(result)
 
 
 class _WithKeywords:
@@ -256,23 +258,6 @@ class _WithKeywords:
 
     def __dask_tokenize__(self) -> Any:
         return "azolla.keywords", self._function
-
-
-class _Waiters(list[Any]):
-    """Those who wait for a future by `concurrent.futures.wait` or `as_completed`. In a task their wait lends the slot."""
-
-    def append(self, waiter: Any) -> None:
-        if _azolla.in_plain_task() and type(waiter.event) is threading.Event:
-            waiter.event = _LendingEvent()
-        super().append(waiter)
-
-
-class _LendingEvent(threading.Event):
-    """An event that is waited for without a slot."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        with contextlib.nullcontext() if self.is_set() else slot_lent():
-            return super().wait(timeout)
 
 
 def _limit(timeout: Timeout) -> float | None:

@@ -8,6 +8,7 @@ from azolla import _azolla
 from azolla._azolla import Future
 from azolla._base import where
 from azolla._base.futures import check_none_cancelled, futures_in, own_futures
+from azolla._base.names import as_called
 from azolla._base.time import Timeout, seconds
 from azolla._client.client import Client
 from azolla._cluster import workers as _workers
@@ -171,7 +172,7 @@ def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -
     first = return_when == "FIRST_COMPLETED"
     clients = {future.client for future in futures} or {current_or_none()}
     if any(client is not None and client._async_here() for client in clients):
-        return _wait_async(futures, timeout, first)
+        return as_called("wait", _wait_async, futures, timeout, first)
     _azolla.wait(futures, timeout, first)
     return _sorted(futures)
 

@@ -9,13 +9,14 @@ from typing import Any, Literal, TypeVar, overload
 
 from azolla import _azolla
 from azolla._azolla import Core
-from azolla._base.errors import ClosedClientError
+from azolla._base.errors import CancelledError, ClosedClientError
 from azolla._base.names import function_name
 from azolla._base.time import Timeout, seconds
 from azolla._cluster.local import LocalCluster
 from azolla._run import awaiting as _await
 from azolla._run.callers_loop import CallersLoop
 from azolla._run.lending import slot_lent
+from azolla._run.lockless import LocklessFuture
 
 R = TypeVar("R")
 
@@ -104,6 +105,7 @@ class Loops(Core):
 
         Raises:
             TimeoutError: The time was up.
+            ClosedClientError: The client was closed before the coroutine had ended.
             Exception: Whatever the coroutine raises.
 
         >>> async def total(numbers):
@@ -113,7 +115,7 @@ class Loops(Core):
         """
         if asynchronous or (asynchronous is None and self._async_here()):
             return func(*args, **kwargs)
-        answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        answer: LocklessFuture[Any] = LocklessFuture()
         begin = partial(_await.run_for, answer, func, args, kwargs)
         self._begin(begin, partial(_refuse, answer), partial(_await.answered, answer))
         with slot_lent():  # in a task this is a wait like any other
@@ -125,6 +127,8 @@ class Loops(Core):
                 answer.cancel()
                 if late:
                     raise TimeoutError(f"sync(): the time was up before {function_name(func)} had ended") from None
+                if isinstance(error, CancelledError) and self._closed:
+                    raise _closed_meanwhile() from None
                 raise
             finally:
                 del answer  # it holds an exception whose traceback refers to this frame
@@ -149,4 +153,8 @@ class Loops(Core):
 
 def _refuse(answer: "concurrent.futures.Future[Any]") -> None:
     with contextlib.suppress(concurrent.futures.InvalidStateError):
-        answer.set_exception(ClosedClientError("the client was closed during the call"))
+        answer.set_exception(_closed_meanwhile())
+
+
+def _closed_meanwhile() -> ClosedClientError:
+    return ClosedClientError("the client was closed during the call")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from azolla._azolla import Core, Future
 from azolla._base.arguments import flag
+from azolla._base.names import as_called
 from azolla._base.time import Timeout
 from azolla._run import awaiting as _await
 from azolla._run.lending import turn
@@ -111,7 +112,7 @@ class Transfer(Core):
         [1]
         """
         if asynchronous or (asynchronous is None and self._async_here()):
-            return self._gather_async(futures, errors)
+            return as_called("Client.gather", self._gather_async, futures, errors)
         return self._gather(listed(futures), errors)
 
     async def _gather_async(self, futures: Any, errors: str) -> Any:

@@ -36,7 +36,7 @@ class Dashboarded:
         True
         """
         dashboard = self._dashboard
-        return None if dashboard is None else dashboard.link
+        return None if dashboard is None else dashboard.link or None
 
     def write_trace(self, filename: str | os.PathLike[str]) -> None:
         """Writes which task held which slot at what time, as far as that was recorded, for Perfetto or
@@ -49,22 +49,28 @@ class Dashboarded:
             filename: Where to write. The file is JSON, in the Trace Event Format.
 
         Raises:
-            RuntimeError: The cluster has no dashboard.
             OSError: The file cannot be written.
+            ClosedClientError: The cluster is closed, and had no dashboard.
 
         >>> import json, pathlib
         >>> client.cluster.write_trace("trace.json")
         >>> sorted(json.loads(pathlib.Path("trace.json").read_text()))
         ['displayTimeUnit', 'traceEvents']
         """
-        trace = self._the_dashboard().trace()
+        trace = self._the_dashboard("write_trace").trace()
         with open(filename, "w", encoding="utf-8") as file:
             file.write(trace)
 
-    def _the_dashboard(self) -> Dashboard:
-        if self._dashboard is None:
-            raise RuntimeError("this client has no dashboard: do not pass dashboard_address=None")
-        return self._dashboard
+    def _the_dashboard(self, what: str) -> Dashboard:
+        """Returns the dashboard. A cluster without one gets one that has no page, which only records."""
+        if self._dashboard is not None:
+            return self._dashboard
+        core = cast(ClusterCore, self)
+        core._check_open(what)
+        dashboard = self._run_dashboard(Dashboard(core, None, self.name, False))
+        if core._closed:  # meanwhile, on another thread
+            dashboard.close()
+        return dashboard
 
     def _open_dashboard(self, address: str | int | None, private: bool) -> None:
         if address is None or _leave.ending:
@@ -74,14 +80,24 @@ class Dashboarded:
         except OSError as error:
             warnings.warn(f"the client has no dashboard: {error}", RuntimeWarning, stacklevel=4)
             return
+        self._run_dashboard(dashboard)
+
+    def _run_dashboard(self, dashboard: Dashboard) -> Dashboard:
+        """Runs this dashboard as the cluster's, unless another thread has just opened one. Returns the cluster's."""
+        there: Dashboard = self.__dict__.setdefault("_dashboard", dashboard)
+        if there is not dashboard:
+            dashboard.close()
+            return there
         words = Words(dashboard, self.name)
         thread = LastingThread(partial(_serve, dashboard, words), f"{self.name}-dashboard")
         try:
             _leave.start(thread)
         except BaseException:
+            del self._dashboard
             dashboard.close()
             raise
-        self._dashboard, self._dashboard_thread = dashboard, thread
+        self._dashboard_thread = thread
+        return dashboard
 
     def _close_dashboard(self) -> None:
         if self._dashboard is not None:
@@ -104,9 +120,10 @@ class performance_report:
         mode: Taken as Dask takes it: the page always holds all that it needs.
         storage_options: Taken as Dask takes it.
 
+    A client without a dashboard records as well.
+
     Raises:
         ValueError: No client is current.
-        RuntimeError: The client has no dashboard.
         OSError: The file cannot be written. That is known before the statement's body runs.
 
     >>> import pathlib
@@ -128,7 +145,7 @@ class performance_report:
         self._dashboard: Dashboard | None = None
 
     def __enter__(self) -> None:
-        dashboard = current().cluster._the_dashboard()
+        dashboard = current().cluster._the_dashboard("performance_report")
         check_writable(self._filename)
         dashboard.start_recording()
         self._dashboard = dashboard

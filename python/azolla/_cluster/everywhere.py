@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from azolla._azolla import Core
 from azolla._base import leave as _leave
+from azolla._base.names import as_called
 from azolla._base.threads import LastingThread
 from azolla._base.time import Timeout, seconds
 from azolla._cluster import workers as _workers
@@ -122,7 +123,9 @@ class Everywhere(Core):
         self._check_open("run")
         on_threads(self.cluster, "run")
         args, kwargs = Core._copied(args), Core._copied(kwargs)
-        call = partial(_everywhere, function, args, kwargs, self.cluster._chosen(workers), on_error)
+        call = partial(
+            as_called, "Client.run", _everywhere, function, args, kwargs, self.cluster._chosen(workers), on_error
+        )
         if wait:
             return self.sync(call)
         asyncio.run_coroutine_threadsafe(call(), self.loop)
@@ -140,7 +143,8 @@ class Everywhere(Core):
         if _takes(function, "dask_scheduler"):
             raise NotImplementedError("dask_scheduler: the scheduler is native, and no object that could be passed")
         self._check_open("run_on_scheduler")
-        return self.sync(partial(_call, None, function, Core._copied(args), Core._copied(kwargs)))
+        args, kwargs = Core._copied(args), Core._copied(kwargs)
+        return self.sync(partial(as_called, "Client.run_on_scheduler", _call, None, function, args, kwargs))
 
     # --- Plugins
 
@@ -178,7 +182,7 @@ class Everywhere(Core):
         stays = getattr(plugin, "idempotent", False) if idempotent is None else idempotent
         self._check_open("register_plugin")
         on_threads(self.cluster, "register_plugin")
-        return self.sync(partial(self._register, plugin, name, stays))
+        return self.sync(partial(as_called, "Client.register_plugin", self._register, plugin, name, stays))
 
     async def _register(self, plugin: Any, name: str, stays: bool) -> dict[str, Any]:
         before = self.cluster._plugins.get(name)
@@ -216,7 +220,7 @@ class Everywhere(Core):
         if name not in self.cluster._plugins:
             raise ValueError(f"The worker plugin {name} does not exist")
         self._check_open("unregister_worker_plugin")
-        return self.sync(partial(self._unregister, name))
+        return self.sync(partial(as_called, "Client.unregister_worker_plugin", self._unregister, name))
 
     async def _unregister(self, name: str) -> dict[str, Any]:
         plugin = self._forget_plugin(name)
@@ -285,7 +289,7 @@ class Everywhere(Core):
         """
         self._check_open("restart")
         on_threads(self.cluster, "restart")
-        return self.sync(self._restart)
+        return self.sync(partial(as_called, "Client.restart", self._restart))
 
     async def _restart(self) -> None:
         self._cancel_all()
@@ -314,7 +318,7 @@ class Everywhere(Core):
             return answer(self, None)
         if timeout is None:
             raise ValueError(f"there are {there} workers, and there will never be {n_workers}")
-        return self.sync(partial(_too_few, there, n_workers, seconds(timeout)))
+        return self.sync(partial(as_called, "Client.wait_for_workers", _too_few, there, n_workers, seconds(timeout)))
 
 
 async def _too_few(there: int, wanted: int, timeout: float) -> None:

@@ -25,7 +25,7 @@ from azolla import _azolla
 from azolla._base import html as _html
 from azolla._base import leave as _leave
 from azolla._base.arguments import flag, positive
-from azolla._base.names import named_by_itself
+from azolla._base.names import as_called, named_by_itself
 from azolla._base.time import Timeout
 from azolla._cluster import processes as _processes
 from azolla._cluster.arguments import refuse
@@ -183,7 +183,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         'closed'
         """
         if self._asynchronous and asyncio._get_running_loop() is not None:
-            return self._close_async()
+            return as_called("LocalCluster.close", self._close_async)
         self._end(JOIN)
         return None
 

@@ -6,7 +6,6 @@ too long, the thread is given up, and another one goes on with the next error. T
 
 import contextlib
 import os
-import queue
 import time
 import traceback
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 
 from azolla._azolla import Dashboard
 from azolla._base import leave as _leave
+from azolla._base.inbox import Inbox
 from azolla._base.threads import LastingThread
 from azolla._process.errors import unpack
 
@@ -39,7 +39,7 @@ class Words:
 
     def __init__(self, dashboard: Dashboard, name: str) -> None:
         self._dashboard, self._name = dashboard, name
-        self._queue: queue.SimpleQueue[Failed | None] = queue.SimpleQueue()
+        self._errors: Inbox[Failed | None] = Inbox()
         self._given_up: list[_Turn] = []
         self._turn: _Turn | None = None
 
@@ -50,10 +50,10 @@ class Words:
         if stuck is not None:
             self._give_up(*stuck)
         if len(self._given_up) < MOST_GIVEN_UP:
-            if self._turn is None and not self._queue.empty():
+            if self._turn is None and self._errors.items:
                 # Without a thread to be had the errors wait for the next look.
                 with contextlib.suppress(RuntimeError):
-                    self._turn = _Turn(self._dashboard, self._queue, self._name)
+                    self._turn = _Turn(self._dashboard, self._errors, self._name)
             return
         for task, error in self._take():
             self._dashboard.add_error(task, _class(error))
@@ -64,13 +64,14 @@ class Words:
             if any(turn.has_in_hand(error) for turn in self._given_up):
                 self._tell_slow(task, error)
             else:
-                self._queue.put((task, error))
+                self._errors.put((task, error))
 
     def _take(self) -> Iterator[Failed]:
-        while not self._queue.empty():
-            one = self._queue.get()
-            if one is not None:
-                yield one
+        while self._errors.items:
+            with contextlib.suppress(IndexError):  # the thread has taken it meanwhile
+                one = self._errors.items.popleft()
+                if one is not None:
+                    yield one
 
     def _give_up(self, task: int, error: Error) -> None:
         self._tell_slow(task, error)
@@ -86,15 +87,15 @@ class Words:
 
     def stop(self) -> None:
         """Ends the thread once it has put into words what it was given."""
-        self._queue.put(None)
+        self._errors.put(None)
 
 
 class _Turn:
     """A thread that puts one error after the other into words, until it is given up."""
 
-    def __init__(self, dashboard: Dashboard, errors: "queue.SimpleQueue[Failed | None]", name: str) -> None:
+    def __init__(self, dashboard: Dashboard, errors: Inbox[Failed | None], name: str) -> None:
         self.given_up = False
-        self._dashboard, self._queue = dashboard, errors
+        self._dashboard, self._errors = dashboard, errors
         #: What it has in hand, and when it began with that.
         self._begun: tuple[Failed, float] | None = None
         self.thread = LastingThread(self._run, f"{name}-words")
@@ -119,10 +120,11 @@ class _Turn:
 
     def _one(self) -> bool:
         # A function of its own: when it returns, its locals are gone, and the wait keeps no exception alive.
-        one = self._queue.get()
+        one = self._errors.first()
         if one is None:
             return False
         self._begun = (one, time.monotonic())
+        del self._errors.items[0]
         text = in_words(one[1])
         self._begun = None
         if self.given_up:

@@ -21,6 +21,7 @@ from azolla import _azolla
 from azolla._azolla import Future, Running
 from azolla._base import leave as _leave
 from azolla._base.errors import ClosedClientError
+from azolla._base.names import as_called
 from azolla._base.time import seconds
 from azolla._run import transitions as _transitions
 from azolla._run.lending import others_wait, pause, turn
@@ -103,11 +104,16 @@ def wait_for(future: Future[Any]) -> Generator[Any, None, Any]:
     return future._now()
 
 
-async def later(future: Future[Any], method: str, timeout: Any) -> Any:
-    """Awaits a future's end, then returns what its `method` (`result`, `exception` or `traceback`) returns.
+def later(future: Future[Any], method: str, timeout: Any) -> Coroutine[Any, Any, Any]:
+    """Returns a coroutine that awaits a future's end, then returns what its `method` (`result`, `exception` or
+    `traceback`) returns.
 
     Those methods hand this coroutine to callers on an event loop, which must not block.
     """
+    return as_called(f"Future.{method}", _later, future, method, timeout)
+
+
+async def _later(future: Future[Any], method: str, timeout: Any) -> Any:
     limit = None if timeout is None else seconds(timeout)
     if future.done():
         await turn()

@@ -17,6 +17,7 @@ from typing import Any
 
 from azolla._base import leave as _leave
 from azolla._base.errors import ClosedClientError
+from azolla._base.inbox import Inbox
 from azolla._base.threads import LastingThread
 
 
@@ -31,6 +32,8 @@ class LoopThread:
         self._numbers = count()
         #: The `give_up` callbacks of posted work that has not ended, by number. Each is called if the loop ends first.
         self._posted: dict[int, Callable[[], object]] = {}
+        #: What the loop has not begun yet, by the same number.
+        self._unbegun: dict[int, Callable[[], object]] = {}
         #: The thread that runs the loop, or was to. The first to enter a thread here starts it.
         self._threads: dict[None, LastingThread] = {}
 
@@ -68,11 +71,14 @@ class LoopThread:
             ended(task)
 
         def run() -> None:
+            if self._unbegun.pop(number, None) is None:
+                return
             if self._stopping:
                 self._give_up()
             elif number in self._posted:
                 begin(self.loop).add_done_callback(over)
 
+        self._unbegun[number] = run
         try:
             self.loop.call_soon_threadsafe(run)
         except RuntimeError:  # the loop has just been closed
@@ -80,6 +86,7 @@ class LoopThread:
             raise ClosedClientError("the client is closed") from None
 
     def _give_up(self) -> None:
+        self._unbegun.clear()
         while self._posted:
             with contextlib.suppress(KeyError):  # another thread has emptied the dictionary meanwhile
                 self._posted.popitem()[1]()
@@ -92,6 +99,8 @@ class LoopThread:
             self._begin()
             self._begin = None  # it refers to the cluster, which may be dropped before its loop ends
         asyncio.set_event_loop(self.loop)
+        for run in list(self._unbegun.values()):
+            self.loop.call_soon(run)  # what escaped may have taken an earlier call with it
         if self._stopping:
             self.loop.call_soon(self.loop.stop)  # what escaped may have taken an earlier stop with it
         while True:
@@ -135,7 +144,7 @@ class CallbackThread:
     """A thread that makes calls one after the other: a client's done-callbacks, a cluster's log."""
 
     def __init__(self, name: str) -> None:
-        self._queue: queue.SimpleQueue[tuple[Callable[[Any], object], Any] | None] = queue.SimpleQueue()
+        self._calls: Inbox[tuple[Callable[[Any], object], Any] | None] = Inbox()
         self._name = name
         #: The thread, as in `LoopThread`.
         self._threads: dict[None, LastingThread] = {}
@@ -147,11 +156,11 @@ class CallbackThread:
 
     def waiting(self) -> int:
         """Returns how many calls wait for their turn."""
-        return self._queue.qsize()
+        return len(self._calls.items)
 
     def post(self, function: Callable[[Any], object], future: Any) -> None:
         """Has the thread call `function(future)`."""
-        self._queue.put((function, future))
+        self._calls.put((function, future))
         self.start()
 
     def _run(self) -> None:
@@ -159,13 +168,14 @@ class CallbackThread:
             pass
 
     def _call_one(self) -> bool:
-        call = self._queue.get()
+        call = self._calls.first()
         if call is None:
             return False
         function, future = call
         process = os.getpid()
         error: BaseException | None = None
         try:
+            del self._calls.items[0]
             function(future)
         except BaseException as raised:
             error = raised
@@ -180,13 +190,14 @@ class CallbackThread:
         """Waits up to `timeout` seconds until the callbacks posted so far have returned."""
         thread = self._threads.get(None)
         if thread is not None and threading.current_thread() is not thread:
-            caught_up = threading.Event()
-            self._queue.put((lambda _: caught_up.set(), None))
-            caught_up.wait(timeout)
+            caught_up: queue.SimpleQueue[None] = queue.SimpleQueue()
+            self._calls.put((caught_up.put, None))
+            with contextlib.suppress(queue.Empty):
+                caught_up.get(timeout=timeout)
 
     def stop(self, timeout: float) -> None:
         """Ends the thread after the callbacks posted so far, and waits up to `timeout` seconds for it to end."""
-        self._queue.put(None)
+        self._calls.put(None)
         thread = self._threads.get(None)
         if thread is not None and threading.current_thread() is not thread and thread.ident is not None:
             thread.join(timeout)

@@ -6,6 +6,7 @@ from typing import Any, Never
 
 from azolla import _azolla
 from azolla._azolla import Future, Method, SemaphoreCore
+from azolla._base.names import as_called
 from azolla._client.client import Client
 from azolla._run import awaiting as _await
 from azolla._run.current import current_or_none
@@ -98,7 +99,7 @@ class Actor:
         if future.done() or client is None:
             return _await.answer(client, self._attribute(name)) if client is not None else self._attribute(name)
         if client._async_here():
-            return self._later(name)
+            return as_called(f"{cls.__name__}.{name}", self._later, name)
         _azolla.wait([future])
         return self._attribute(name)
 

@@ -47,7 +47,7 @@ class Event(Shared[EventCore]):
         >>> Event().wait(timeout=0.01)
         False
         """
-        return self._try(self._bound().wait(), timeout)
+        return self._try("wait", self._bound().wait(), timeout)
 
     def set(self) -> Any:
         """Sets the event: all waits end.

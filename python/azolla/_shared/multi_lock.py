@@ -70,7 +70,7 @@ class MultiLock(ContextManager[MultiLockCore]):
         limit = patience(blocking, timeout)
         if num_locks is not None and num_locks < 1:
             raise ValueError(f"num_locks is 1 or more, not {num_locks}")
-        return self._try(self._bound().acquire(num_locks), limit)
+        return self._try("acquire", self._bound().acquire(num_locks), limit)
 
     def release(self) -> Any:
         """Frees the locks that this object has taken.

@@ -4,11 +4,13 @@ import asyncio
 import numbers
 import uuid
 import weakref
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from azolla import _azolla
 from azolla._azolla import Turn
+from azolla._base.names import as_called
 from azolla._base.time import Timeout, seconds
 from azolla._client.client import Client
 from azolla._run import awaiting as _await
@@ -58,7 +60,7 @@ class Shared(Generic[C]):
         client = current_or_none()
         if client is None:
             raise RuntimeError(
-                f"{type(self)} object not properly initialized: it was made, or unpickled, where there was no client. "
+                f"{type(self).__name__} object not properly initialized: it was made, or unpickled, where there was no client. "
                 "Make a Client first"
             )
         return self._bind(client)
@@ -72,18 +74,21 @@ class Shared(Generic[C]):
         """Returns the value of an operation that did not wait, or an awaitable of it if the caller must await."""
         return _await.Ready(value) if self._awaits() else value
 
-    def _take(self, turn: Turn, timeout: Timeout) -> Any:
-        """Waits for the turn: blocks, or returns an awaitable if the caller must await."""
-        return later(turn, timeout) if self._awaits() else turn.wait(timeout)
+    def _take(self, method: str, turn: Turn, timeout: Timeout) -> Any:
+        """Waits for the turn, for this method: blocks, or returns an awaitable if the caller must await."""
+        return self._called(method, later, turn, timeout) if self._awaits() else turn.wait(timeout)
 
-    def _try(self, turn: Turn, timeout: Timeout) -> Any:
+    def _try(self, method: str, turn: Turn, timeout: Timeout) -> Any:
         """Does what `_take` does, but gives False instead of a TimeoutError."""
         if self._awaits():
-            return _later_or_false(turn, timeout)
+            return self._called(method, _later_or_false, turn, timeout)
         try:
             return turn.wait(timeout)
         except TimeoutError:
             return False
+
+    def _called(self, method: str, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+        return as_called(f"{type(self).__name__}.{method}", function, *args)
 
     async def _itself(self) -> Any:
         return self

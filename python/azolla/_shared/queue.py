@@ -58,7 +58,7 @@ class Queue(Shared[QueueCore]):
         Traceback (most recent call last):
         TimeoutError: ...
         """
-        return self._take(self._bound().put(value), timeout)
+        return self._take("put", self._bound().put(value), timeout)
 
     def get(self, timeout: Timeout = None, batch: bool | int = False) -> Any:
         """Takes the oldest value out, once there is one.
@@ -83,14 +83,14 @@ class Queue(Shared[QueueCore]):
         core = self._bound()
         if batch is True:
             # The values are taken when the caller awaits, and after it has let others run: a cancelled caller loses none.
-            return _take_all(core) if self._awaits() else core.take_all()
+            return self._called("get", _take_all, core) if self._awaits() else core.take_all()
         if batch is False or batch is None:
-            return self._take(core.get(), timeout)
+            return self._take("get", core.get(), timeout)
         if not isinstance(batch, int):
             raise TypeError(f"batch is True, False or a whole number, not {batch!r}")
         if batch < 0:
             raise ValueError(f"batch is {batch}: less than no values cannot be got")
-        return self._take(core.get_many(batch), timeout)
+        return self._take("get", core.get_many(batch), timeout)
 
     def qsize(self) -> Any:
         """Returns how many values are in the queue.

@@ -90,7 +90,7 @@ class Semaphore(ContextManager[SemaphoreCore]):
         >>> semaphore.acquire(), semaphore.acquire(timeout=0.01)
         (True, False)
         """
-        return self._try(self._acquire(), timeout)
+        return self._try("acquire", self._acquire(), timeout)
 
     def release(self) -> Any:
         """Gives a lease back.

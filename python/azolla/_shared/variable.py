@@ -66,7 +66,7 @@ class Variable(Shared[VariableCore]):
         Traceback (most recent call last):
         TimeoutError: ...
         """
-        return self._take(self._bound().get(), timeout)
+        return self._take("get", self._bound().get(), timeout)
 
     def delete(self) -> Any:
         """Takes the value away, for every object of its name, as if the variable had never been set.

@@ -25,17 +25,22 @@ type Failed<'py> = (u64, Bound<'py, PyAny>);
 
 #[pymethods]
 impl Dashboard {
-    /// Listens on `address`, or on the next port that is free. `private`: what is only read needs the token too.
+    /// Listens on `address`, or on the next port that is free, or without an address nowhere. `private`: what is only read
+    /// needs the token too.
     #[new]
     fn new(
         cluster: &Bound<'_, ClusterCore>,
-        address: &str,
+        address: Option<&str>,
         name: &str,
         private: bool,
     ) -> PyResult<Self> {
         let engine = Arc::clone(&cluster.get().cluster()?.engine);
         let watch: Arc<dyn Watch> = Arc::<azolla::runtime::Engine<PyJob>>::clone(&engine);
-        let server = Server::bind(address, watch, name).map_err(|error| match error.kind() {
+        let server = match address {
+            Some(address) => Server::bind(address, watch, name),
+            None => Server::without_page(watch, name),
+        };
+        let server = server.map_err(|error| match error.kind() {
             io::ErrorKind::InvalidInput => {
                 pyo3::exceptions::PyValueError::new_err(error.to_string())
             }

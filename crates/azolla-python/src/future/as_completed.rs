@@ -146,7 +146,7 @@ impl Endings {
         let client = self.pending().client.upgrade();
         if client.is_some_and(|client| client.is_async_here(py).unwrap_or(false)) {
             return Err(PyRuntimeError::new_err(
-                "as_completed on a running event loop: a plain `for` would block the loop; write `async for`",
+                "as_completed on a running event loop: a plain `for` would block the loop; write `async for`, also with batches()",
             ));
         }
         loop {

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use std::collections::BTreeMap;
 use std::ptr;
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Why a task was cancelled, in the program's words.
@@ -20,6 +21,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub(crate) struct Why {
     pub(crate) reason: Option<String>,
     pub(crate) msg: Option<String>,
+    /// The key of the first task that had been cancelled, of those on which this task depends, before it was submitted.
+    pub(crate) input: Option<String>,
+}
+
+impl Why {
+    fn is_told(&self) -> bool {
+        self.reason.is_some() || self.msg.is_some()
+    }
 }
 
 /// The reasons by the addresses of the jobs. The weak reference keeps another job from getting the address.
@@ -56,7 +65,7 @@ pub(crate) fn given(
                 }
             },
         };
-    Ok(Why { reason: text("reason", reason)?, msg: text("msg", msg)? })
+    Ok(Why { reason: text("reason", reason)?, msg: text("msg", msg)?, input: None })
 }
 
 /// Remembers why the job is cancelled, and what depends on it with it. Called before the job is cancelled. With no reason
@@ -65,7 +74,7 @@ pub(crate) fn set(py: Python<'_>, shared: &Shared, job: &Arc<PyJob>, why: &Why) 
     if job.header().status() == Status::Cancelled {
         return;
     }
-    if why.reason.is_none() && why.msg.is_none() {
+    if !why.is_told() {
         reasons(py).by_job.remove(&Arc::as_ptr(job).addr());
         return;
     }
@@ -74,8 +83,23 @@ pub(crate) fn set(py: Python<'_>, shared: &Shared, job: &Arc<PyJob>, why: &Why) 
     let dependents = |task| py.detach(|| engine.part(task, |_| false).1);
     let mut jobs = task.map_or_else(Vec::new, dependents);
     jobs.push(Arc::clone(job));
-    let why = Arc::new(why.clone());
-    for several in jobs.chunks(SEVERAL) {
+    note(py, &jobs, why.clone());
+}
+
+/// Remembers that the job is cancelled as it is submitted, if one of its inputs has been cancelled, and why that was.
+pub(crate) fn set_by_inputs(py: Python<'_>, job: &Arc<PyJob>, inputs: &[Arc<PyJob>]) {
+    let is_cancelled = |input: &&Arc<PyJob>| input.header().status() == Status::Cancelled;
+    if let Some(input) = inputs.iter().find(is_cancelled) {
+        let why = why(py, input).map_or_else(Why::default, |why| Why::clone(&why));
+        let first = why.input.clone().unwrap_or_else(|| input.key_text(py));
+        note(py, slice::from_ref(job), Why { input: Some(first), ..why });
+    }
+}
+
+fn note(py: Python<'_>, jobs: &[Arc<PyJob>], why: Why) {
+    let why = Arc::new(why);
+    let mut more = jobs.chunks(SEVERAL).peekable();
+    while let Some(several) = more.next() {
         let mut reasons = reasons(py);
         let new = several
             .iter()
@@ -86,11 +110,13 @@ pub(crate) fn set(py: Python<'_>, shared: &Shared, job: &Arc<PyJob>, why: &Why) 
             reasons.look_at = 64.max(2 * reasons.by_job.len());
         }
         drop(reasons);
-        let_others_run();
+        if more.peek().is_some() {
+            let_others_run();
+        }
     }
 }
 
-/// Returns why the job was cancelled, if the program gave a reason.
+/// Returns why the job was cancelled, if the program gave a reason or an input had been cancelled before.
 pub(crate) fn why(py: Python<'_>, job: &PyJob) -> Option<Arc<Why>> {
     let reasons = reasons(py);
     reasons.by_job.get(&ptr::from_ref(job).addr()).map(|(_, why)| Arc::clone(why))
@@ -100,18 +126,27 @@ pub(crate) fn why(py: Python<'_>, job: &PyJob) -> Option<Arc<Why>> {
 /// that the client is closed if it is.
 pub(crate) fn cancelled(py: Python<'_>, job: &PyJob, otherwise: &str) -> PyErr {
     let key = job.key_text(py);
-    let Some(why) = why(py, job) else {
-        let message = format!("{key}: {otherwise}");
+    let why = why(py, job);
+    let input = why.as_ref().and_then(|why| why.input.as_ref());
+    let by_input = input.map(|input| {
+        format!("it depends on {input}, which had been cancelled before it was submitted")
+    });
+    let Some(why) = why.filter(|why| why.is_told()) else {
+        let by_input = by_input.map_or_else(String::new, |input| format!(": {input}"));
+        let message = format!("{key}: {otherwise}{by_input}");
         return match gone::why(py, job.header().engine()) {
             Some(why) => error(py, "CancelledByCloseError", &format!("{message}, and {why}")),
             None => error(py, "FutureCancelledError", &message),
         };
     };
-    let Why { reason, msg } = &*why;
+    let Why { reason, msg, .. } = &*why;
     let reason = reason.as_deref().unwrap_or("unknown");
     let mut message = format!("{key} cancelled for reason: {reason}.");
     if let Some(msg) = msg {
         message += &format!("\n{msg}");
+    }
+    if let Some(by_input) = by_input {
+        message += &format!("\n({by_input})");
     }
     let cancelled = error(py, "FutureCancelledError", &message);
     let value = cancelled.value(py);

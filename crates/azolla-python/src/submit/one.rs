@@ -11,6 +11,7 @@ use crate::interpreter::collector::hide_call;
 use crate::interpreter::imports::python;
 use crate::interpreter::texts::text_bytes;
 use crate::interpreter::words::key_words;
+use crate::session::reasons;
 use crate::session::shared::Shared;
 use crate::session::thread::{current_task, is_loop_thread};
 use crate::task::job::{Call, Copies, Name, PyJob, Work};
@@ -183,8 +184,10 @@ impl<'a, 'py> Common<'a, 'py> {
         if self.actor {
             job.set_caller(crate::future::actor::caller(self.py)?);
         }
+        let payload = Arc::new(job);
+        reasons::set_by_inputs(self.py, &payload, &inputs);
         Ok(Submission {
-            payload: Arc::new(job),
+            payload,
             key,
             priority: self.priority,
             parent: self.parent,

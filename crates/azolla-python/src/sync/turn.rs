@@ -133,8 +133,14 @@ impl PyTurn {
         let deadline = wait::deadline(timeout.as_ref())?;
         let waiting = self.take().ok_or_else(Self::over)?;
         let engine = &self.shared.engine;
-        let says_why =
-            || !engine.is_closing() || engine.is_broken() || is_gone(py, engine.number());
+        // A wait that begins after the close was not interrupted by it.
+        let was_closing = engine.is_closing();
+        let says_why = || {
+            was_closing
+                || !engine.is_closing()
+                || engine.is_broken()
+                || is_gone(py, engine.number())
+        };
         waiting.wait(py, deadline, &self.shared)?.map_err(|reason| match reason {
             WaitError::TimedOut => {
                 PyTimeoutError::new_err(format!("{}: the time was up", self.what))

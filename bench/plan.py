@@ -130,7 +130,11 @@ TABLES = {
                 python("futures.py", "azolla-processes"),
                 counts(map=50_000, submit=30_000, chain=5_000, latency=2_000),
             ),
-            System("ProcessPoolExecutor", python("executors.py", "processes"), counts(map=5_000, submit=5_000, latency=1_000)),
+            System(
+                "ProcessPoolExecutor",
+                python("executors.py", "processes"),
+                counts(map=5_000, submit=5_000, latency=1_000),
+            ),
             System("loky", peer("executors.py", "loky"), counts(map=5_000, submit=5_000, latency=1_000), "loky"),
             System("frisky", peer("frisky_futures.py", "processes"), counts(map=5_000, latency=500), "frisky"),
             System(RAY.name, RAY.command, counts(map=3_000, submit=3_000, chain=1_000, latency=300), RAY.module),

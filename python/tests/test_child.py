@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import subprocess
 import sys
@@ -282,10 +283,6 @@ class Metaclass(type):
     __subclasscheck__ = __instancecheck__
 
 
-class WithMetaclass(ValueError, metaclass=Metaclass):
-    pass
-
-
 def _hostile(**names: Any) -> type[Exception]:
     def raises(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt("hostile")
@@ -329,8 +326,13 @@ def test_no_class_keeps_an_exception_from_coming_back(names: dict[str, Any]) -> 
 
 
 def test_a_metaclass_does_not_either() -> None:
-    again = travelled(type.__call__(WithMetaclass, "text"))
+    class Odd(ValueError, metaclass=Metaclass):
+        pass
+
+    again = travelled(type.__call__(Odd, "text"))
     assert BaseException.__dict__["args"].__get__(again)[0].endswith("text")
+    del Odd, again
+    gc.collect()  # others look through all classes of exceptions
 
 
 class OnlyHere(ValueError):

@@ -68,7 +68,7 @@ pub struct Frames {
 const PIECE: usize = 64 * 1024;
 
 /// How much is kept allocated while no message is there, in bytes.
-const KEPT: usize = 4 * 1024 * 1024;
+pub(crate) const KEPT: usize = 4 * 1024 * 1024;
 
 impl Frames {
     /// The space for the next piece. [`filled`](Self::filled) says how much of it has been used.

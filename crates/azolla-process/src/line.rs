@@ -3,7 +3,7 @@
 //! Descriptors travel with messages, to lines that take them: the control line of a process takes its arena and its
 //! other lines.
 
-use crate::frame::{FrameError, Frames, append};
+use crate::frame::{FrameError, Frames, KEPT, append};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -25,7 +25,7 @@ pub const DESCRIPTORS: usize = 8;
 pub struct Line {
     socket: UnixStream,
     frames: Frames,
-    /// The message that is sent. It stays allocated.
+    /// The message that is sent. It stays allocated, unless it is long.
     out: Vec<u8>,
     /// The descriptors that have come and were not taken, if the line takes any.
     descriptors: Option<VecDeque<OwnedFd>>,
@@ -96,7 +96,11 @@ impl Line {
             [] => Ok(0),
             some => send_some(&self.socket, &self.out, some),
         };
-        match sent.and_then(|sent| self.socket.write_all(&self.out[sent..])) {
+        let sent = sent.and_then(|sent| self.socket.write_all(&self.out[sent..]));
+        if self.out.capacity() > KEPT {
+            self.out = Vec::new();
+        }
+        match sent {
             Ok(()) => Ok(true),
             Err(error) if is_end(&error) => Ok(false),
             Err(error) => Err(error.into()),

@@ -162,7 +162,7 @@ impl<'a, 'py> Common<'a, 'py> {
                 Some(named) => key_words(&named.given).into(),
                 None => Arc::clone(self.shown.get_or_init(|| key_words(&self.name).into())),
             };
-            Work::Packed(Arc::new(packed(function, named, &call, kwargs.as_ref(), inputs)?))
+            Work::Packed(Arc::new(packed(function, named, &call, kwargs.as_ref(), &inputs)?))
         } else {
             hide_call(&call);
             Work::Here(Call {

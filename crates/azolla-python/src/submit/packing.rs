@@ -32,12 +32,12 @@ pub(super) fn packed<'py>(
     named: Arc<str>,
     call: &Bound<'py, PyTuple>,
     kwargs: Option<&Bound<'py, PyDict>>,
-    inputs: Vec<Arc<PyJob>>,
+    inputs: &[Arc<PyJob>],
 ) -> PyResult<PackedCall> {
     let py = call.py();
     let (call, kwargs) = match inputs.is_empty() {
         true => (call.clone(), kwargs.cloned()),
-        false => with_numbers(call, kwargs, &inputs)?,
+        false => with_numbers(call, kwargs, inputs)?,
     };
     let arguments = call.get_slice(1, call.len());
     let arguments = dumps((arguments, kwargs).into_pyobject(py)?.as_any());

@@ -79,6 +79,16 @@ def test_a_cluster_outlives_its_clients(cluster: LocalCluster) -> None:
         assert client.submit(inc, 1).result() == 2
 
 
+def test_a_client_of_a_closed_cluster_says_what_is_closed() -> None:
+    cluster = LocalCluster(processes=False, threads_per_worker=1, dashboard_address=None, name="gone")
+    cluster.close()
+    for make in (lambda: Client(cluster), cluster.get_client):
+        with pytest.raises(ClosedClientError, match=r"^Client\('gone'\): the cluster is closed$"):
+            make()
+    with pytest.raises(ClosedClientError, match=r"^write_trace: the cluster is closed$"):
+        cluster.write_trace("trace.json")
+
+
 def test_a_closed_cluster_closes_its_clients(gate: Gate) -> None:
     cluster = LocalCluster(threads_per_worker=1, processes=False)
     one, other = Client(cluster), Client(cluster)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import operator
 import subprocess
@@ -174,6 +175,31 @@ def test_what_was_persisted_on_a_closed_client() -> None:
         assert persisted.compute() == 1  # its result is there
         with pytest.raises(azolla.ClosedClientError, match="the client is closed"):
             (persisted + 1).compute()
+
+
+def test_without_a_client_dasks_own_threads_lack_what_was_persisted() -> None:
+    with Client(processes=False, threads_per_worker=1, dashboard_address=None) as client:
+        persisted = client.persist(dask.delayed(abs)(-1))
+        wait(persisted)
+    with pytest.raises(KeyError):
+        persisted.compute()
+    with pytest.raises(ValueError, match="Missing dependency"):
+        (persisted + 1).compute()
+
+
+def test_on_the_loop_of_an_asynchronous_client() -> None:
+    async def main() -> None:
+        async with Client(processes=False, threads_per_worker=1, asynchronous=True, dashboard_address=None) as client:
+            x = da.ones(4, chunks=2)
+            for blocks in (x.compute, x.persist, lambda: dask.compute(x)):
+                with pytest.raises(RuntimeError, match="asynchronous Client"):
+                    blocks()
+            assert await client.compute(x.sum()) == 4
+            persisted = await client.persist(x)
+            assert await client.compute(persisted.sum()) == 4
+            assert await asyncio.to_thread(x.sum().compute) == 4
+
+    asyncio.run(main())
 
 
 def test_dask_persist_runs_here_too(client: Client) -> None:

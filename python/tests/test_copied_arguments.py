@@ -18,6 +18,16 @@ def echo(*args: Any, **kwargs: Any) -> Any:
     return (args, kwargs) if kwargs else args if len(args) != 1 else args[0]
 
 
+def test_large_containers_are_scattered_once(client: Client) -> None:
+    table = {"rows": [[1], [2]]}
+    [shared] = client.scatter([table])
+    same = client.gather(client.map(lambda i, table: id(table), range(3), table=shared))
+    assert len(set(same)) == 1
+    seen: list[Any] = []
+    client.gather(client.map(lambda i, table: seen.append(table), range(3), table=table))
+    assert len({id(one) for one in [*seen, table]}) == 4  # each task has a copy of its own
+
+
 def hold(client: Client, gate: Gate) -> Future[Any]:
     """Returns a future on a task that waits for the gate."""
     future = client.submit(gate.hold, 1, pure=False)

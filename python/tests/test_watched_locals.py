@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from azolla import Client, get_client
+from azolla._base import leave
 from conftest import PATIENCE, eventually
 
 
@@ -106,6 +107,38 @@ def test_while_others_look(client: Client) -> None:
     seen = future.result()
     eventually(lambda: seen() is None)
     assert "waits" in str(stacks)
+
+
+def test_the_start_of_a_thread_is_not_the_users(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task's thread may start another worker's. Meanwhile its stack ends in the user's frame."""
+    starting, go_on = threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    def slow(thread: threading.Thread) -> None:
+        starting.set()
+        assert go_on.wait(PATIENCE)
+        start(thread)
+
+    def waits() -> None:
+        leave.start(threading.Thread(target=int, daemon=True))
+
+    monkeypatch.setattr(threading.Thread, "start", slow)
+    future = client.submit(waits)
+    assert starting.wait(PATIENCE)
+    [stacks] = client.call_stack().values()
+    go_on.set()
+    future.result()
+    [lines] = stacks.values()
+    assert [line.split("\n")[0].split()[-1] for line in lines] == ["waits"]
+
+
+def test_a_task_of_threading_itself_is_seen(client: Client) -> None:
+    go_on = threading.Event()
+    future = client.submit(go_on.wait, PATIENCE)
+    eventually(client.call_stack)
+    assert "threading.py" in str(client.call_stack())
+    go_on.set()
+    future.result()
 
 
 def test_the_futures_of_sampled_tasks_go(client: Client) -> None:

@@ -8,12 +8,12 @@ leaves this file, and each function here has let go of its frames when it return
 import asyncio
 import os
 import sys
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+from azolla._base import leave as _leave
 from azolla._run import worker_loop as _worker
 from azolla._run.awaiting import Call, _drive
 
@@ -21,7 +21,8 @@ from azolla._run.awaiting import Call, _drive
 _TASKS = _worker._run_some.__code__
 
 _PACKAGE = str(Path(__file__).parents[1]) + os.sep
-_THREADING = threading.Thread.start.__code__.co_filename
+#: The code of the frame in which azolla starts a thread. All that it calls is azolla's, or Python's for azolla.
+_STARTS = _leave.start.__code__
 
 
 class Place(NamedTuple):
@@ -63,19 +64,15 @@ def of_threads(threads: Iterable[int | None]) -> dict[int, list[Place]]:
 def own(stack: list[Place], whole: bool = False) -> list[Place]:
     """Returns the user's part of a task's stack.
 
-    azolla's own frames are left out, and those of `threading` in which azolla starts a thread or waits. So are the frames
-    below the task, unless `whole` asks for the whole thread.
+    azolla's own frames are left out, and those in which `threading` starts a thread for azolla. So are the frames below the
+    task, unless `whole` asks for the whole thread.
     """
     inside = next((at for at, place in enumerate(stack) if place.code is _TASKS), None)
     if inside is None and not whole:
         return []
-    users, was_ours = [], False
-    for place in stack[inside or 0 :]:
-        file = place.code.co_filename
-        was_ours = file.startswith(_PACKAGE) or (was_ours and file == _THREADING)
-        if not was_ours:
-            users.append(place)
-    return users
+    tasks = stack[inside or 0 :]
+    starts = next((at for at, place in enumerate(tasks) if place.code is _STARTS), None)
+    return [place for place in tasks[:starts] if not place.code.co_filename.startswith(_PACKAGE)]
 
 
 def coroutine_places(loop: asyncio.AbstractEventLoop, cluster: object) -> list[tuple[Any, list[Place]]]:

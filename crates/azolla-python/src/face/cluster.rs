@@ -1,5 +1,6 @@
 //! The engine's half of `LocalCluster`. This file starts the engine, and ends it.
 
+use crate::interpreter::imports;
 use crate::runner::processes::{self, Fleet, Start};
 use crate::runner::threads::Threads;
 use crate::session::gone;
@@ -19,6 +20,12 @@ pub(crate) struct ClusterCore {
     cluster: OnceLock<Arc<Cluster>>,
     /// The worker processes, if tasks run in such.
     fleet: OnceLock<Arc<Fleet>>,
+}
+
+/// Returns true if the cluster was closed, and neither was dropped nor broke down.
+fn is_closed(py: Python<'_>, cluster: &Cluster) -> bool {
+    let engine = &cluster.engine;
+    engine.is_closing() && !engine.is_broken() && !gone::is_gone(py, engine.number())
 }
 
 fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {
@@ -134,7 +141,14 @@ impl ClusterCore {
 
     /// Raises an error if no work may be submitted. `what` names the operation in the error.
     fn _check_open(&self, py: Python<'_>, what: &str) -> PyResult<()> {
-        self.cluster()?.check_open(py, what)
+        let cluster = self.cluster()?;
+        cluster.check_process()?;
+        cluster.check_open(py, what).map_err(|error| match is_closed(py, cluster) {
+            true => {
+                imports::error(py, "ClosedClientError", &format!("{what}: the cluster is closed"))
+            }
+            false => error,
+        })
     }
 
     /// Returns the number of the worker whose thread has this number; None if there was no such thread.

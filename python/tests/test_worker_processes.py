@@ -365,7 +365,16 @@ def test_a_long_task_does_not_hold_up_those_behind_it(client: Client, files: Fil
     wait(futures)
 
 
-def files_or_not(files: Files | None) -> None:
+def test_nor_does_one_that_fills_its_frame(client: Client, files: Files) -> None:
+    wait(client.map(files_or_not, [None] * 200, pure=False))
+    futures = client.map(files_or_not, [files, *[None] * 60], padding=bytes(100_000), pure=False)
+    wait(futures[1:], timeout=PATIENCE)
+    assert futures[0].status == "pending"
+    files.open()
+    wait(futures)
+
+
+def files_or_not(files: Files | None, padding: bytes = b"") -> None:
     if files is not None:
         files.hold()
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 /// The most tasks in one frame.
 const MOST: usize = 32;
 
-/// A frame takes no further task when its pickles take so many bytes.
+/// The most bytes that the pickles of several tasks in one frame take.
 const ENOUGH: usize = 64 * 1024;
 
 /// For how long no result may come before what has not begun is taken back.
@@ -77,11 +77,12 @@ fn load(worker: &mut Worker<PyJob>, alone: bool, veil: u128) -> Vec<Sent> {
     for job in worker.job().into_iter().chain(worker.ahead()).take(if alone { 1 } else { MOST }) {
         let Some(call) = job.packed() else { break };
         bytes += call.arguments.len() + call.inputs.iter().map(&mut size_if_new).sum::<usize>();
-        let key = job.packed_key(&call.named, veil);
-        sent.push(Sent { job: Arc::clone(job), call, key });
-        if bytes > ENOUGH {
+        // One that is large goes alone: if it is too large for a message, it is the one to fail.
+        if bytes > ENOUGH && !sent.is_empty() {
             break;
         }
+        let key = job.packed_key(&call.named, veil);
+        sent.push(Sent { job: Arc::clone(job), call, key });
     }
     sent
 }
@@ -159,7 +160,9 @@ fn hear(
 ) -> Result<(), usize> {
     let (mut heard, mut limit) = (0, sent.len());
     while heard < limit {
-        let patience = Some(PATIENCE).filter(|_| limit == sent.len() && limit - heard > 1);
+        // Some of those ahead may not be in the frame.
+        let holds_up_others = limit == sent.len() && worker.ahead().next().is_some();
+        let patience = Some(PATIENCE).filter(|_| holds_up_others);
         connection.set_patience(patience).map_err(|_| heard)?;
         let link = &mut connection.link;
         match link.line.hear::<Results<'_>>() {

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from azolla import _azolla
 from azolla._azolla import Core
+from azolla._base.arguments import check_function
 from azolla._base.errors import CancelledError, ClosedClientError
 from azolla._base.names import function_name
 from azolla._base.time import Timeout, seconds
@@ -113,6 +114,7 @@ class Loops(Core):
         >>> client.sync(total, [-1, 2, -3])
         6
         """
+        check_function("sync(): func", func)
         if asynchronous or (asynchronous is None and self._async_here()):
             return func(*args, **kwargs)
         answer: LocklessFuture[Any] = LocklessFuture()

@@ -24,8 +24,9 @@ from urllib.parse import urlsplit
 from azolla import _azolla
 from azolla._base import html as _html
 from azolla._base import leave as _leave
-from azolla._base.arguments import flag, positive
+from azolla._base.arguments import fits, flag, positive
 from azolla._base.names import as_called, named_by_itself
+from azolla._base.never import says_if_never_started
 from azolla._base.time import Timeout
 from azolla._cluster.arguments import refuse
 from azolla._cluster.dashboard import Dashboarded
@@ -58,6 +59,10 @@ class _Stoppable(Protocol):
     def stop(self, patience: float) -> None: ...
 
 
+@says_if_never_started(
+    *("cluster", "name", "_asynchronous", "_number", "_n_workers", "_threads_per_worker", "_started", "_workers"),
+    *("_deadline", "_helpers", "_datasets", "_notes", "_plugins", "_listeners", "_recorder"),
+)
 @named_by_itself
 class LocalCluster(Dashboarded, Logging, Looped, Staffed):
     """Workers in this process, for any number of clients.
@@ -123,9 +128,10 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
             )
         if _leave.ending:
             raise RuntimeError("the interpreter is coming to its end: no cluster can be made any more")
-        workers = positive("n_workers", 1 if n_workers is None else n_workers)
+        workers = fits("n_workers", positive("n_workers", 1 if n_workers is None else n_workers))
         shared = max(1, (os.cpu_count() or 1) // workers)
         threads = positive("threads_per_worker", shared if threads_per_worker is None else threads_per_worker)
+        fits("n_workers * threads_per_worker", workers * threads)
         amounts = of_each(resources, workers)
         self._number = next(_numbers)
         self.name = name or f"azolla-{self._number}"

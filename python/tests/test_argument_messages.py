@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from azolla import Client, Event, Future, LocalCluster, Lock, MultiLock, Queue, Semaphore, Variable
+from azolla import (
+    Client,
+    Event,
+    Future,
+    LocalCluster,
+    Lock,
+    MultiLock,
+    Queue,
+    Semaphore,
+    Variable,
+    as_completed,
+    wait,
+)
 
 PLAIN: dict[str, Any] = {"processes": False, "threads_per_worker": 1, "dashboard_address": None}
 
@@ -32,6 +46,13 @@ CALLS: list[tuple[str, Callable[[Client, Any], Any]]] = [
     ("count", lambda client, wrong: client.get_task_stream(count=wrong)),
     ("names", lambda client, wrong: MultiLock(wrong, client=client)),
     ("client", lambda client, wrong: Future("key", wrong)),
+    ("num_locks", lambda client, wrong: MultiLock(["a"], client=client).acquire(num_locks=wrong)),
+    ("n", lambda client, wrong: client.replicate([], n=wrong)),
+    ("fn", lambda client, wrong: client.submit(abs, -1).add_done_callback(wrong)),
+    ("handler", lambda client, wrong: client.subscribe_topic("topic", wrong)),
+    ("function", lambda client, wrong: client.run(wrong)),
+    ("function", lambda client, wrong: client.run_on_scheduler(wrong)),
+    ("func", lambda client, wrong: client.sync(wrong)),
     *[
         ("client", lambda client, wrong, shared=shared: shared(client=wrong))
         for shared in (Event, Lock, MultiLock, Queue, Semaphore, Variable)
@@ -45,6 +66,60 @@ def test_the_argument_is_named(client: Client, name: str, call: Callable[[Client
     with pytest.raises((TypeError, ValueError)) as caught:
         call(client, wrong)
     assert name in str(caught.value) and repr(wrong)[:40] in str(caught.value)
+
+
+#: By the argument's name, calls with a number of any size.
+NUMBERS: list[tuple[str, Callable[[Client, Any], Any]]] = [
+    ("priority", lambda client, number: client.submit(abs, -1, priority=number)),
+    ("priority", lambda client, number: client.map(abs, [-1], priority=number)),
+    ("retries", lambda client, number: client.submit(abs, -1, retries=number)),
+    ("maxsize", lambda client, number: Queue(client=client, maxsize=number)),
+    ("batch", lambda client, number: Queue(client=client).get(batch=number)),
+    ("max_leases", lambda client, number: Semaphore(number, client=client)),
+    ("num_locks", lambda client, number: MultiLock(["a"], client=client).acquire(num_locks=number)),
+    ("n_workers", lambda client, number: LocalCluster(n_workers=number, **PLAIN)),
+    ("threads_per_worker", lambda client, number: LocalCluster(**{**PLAIN, "threads_per_worker": number})),
+]
+
+
+@pytest.mark.parametrize("name, call", NUMBERS, ids=[f"{n}-{name}" for n, (name, _) in enumerate(NUMBERS)])
+@pytest.mark.parametrize("digits", [400, 5_000])  # Python makes no text of an int of so many digits as the latter
+def test_a_number_that_is_too_large_is_named_and_shown_shortened(
+    client: Client, name: str, call: Callable[[Client, Any], Any], digits: int
+) -> None:
+    with pytest.raises(ValueError, match=f"{name}.* is too large: ") as caught:
+        call(client, 10**digits)
+    assert len(str(caught.value)) < 200
+
+
+#: Waits that are over at once, with a time-out.
+WAITS: dict[str, Callable[[Client, Any], Any]] = {
+    "result": lambda client, timeout: client.submit(abs, -1).result(timeout),
+    "exception": lambda client, timeout: client.submit(abs, -1).exception(timeout),
+    "traceback": lambda client, timeout: client.submit(abs, -1).traceback(timeout),
+    "wait": lambda client, timeout: wait([client.submit(abs, -1)], timeout=timeout),
+    "as_completed": lambda client, timeout: list(as_completed([client.submit(abs, -1)], timeout=timeout)),
+    "sync": lambda client, timeout: client.sync(asyncio.sleep, 0, callback_timeout=timeout),
+    "an executor's result": lambda client, timeout: client.get_executor().submit(abs, -1).result(timeout),
+    "an executor's exception": lambda client, timeout: client.get_executor().submit(abs, -1).exception(timeout),
+    "an executor's map": lambda client, timeout: list(client.get_executor().map(abs, [-1], timeout=timeout)),
+    "put": lambda client, timeout: Queue(client=client).put(1, timeout=timeout),
+    "Lock": lambda client, timeout: Lock(client=client).acquire(timeout=timeout),
+    "MultiLock": lambda client, timeout: MultiLock(["b"], client=client).acquire(timeout=timeout),
+    "Semaphore": lambda client, timeout: Semaphore(client=client).acquire(timeout=timeout),
+}
+
+
+@pytest.mark.parametrize("call", WAITS.values(), ids=WAITS)
+@pytest.mark.parametrize(
+    "timeout",
+    [10**400, 10**5_000, 1e300, float("inf"), "1e300 days", timedelta.max],
+    ids=["400 digits", "5000 digits", "1e300", "inf", "text", "timedelta"],
+)
+def test_a_time_out_of_any_length_is_one(client: Client, call: Callable[[Client, Any], Any], timeout: Any) -> None:
+    call(client, timeout)
+    with pytest.raises(TimeoutError):
+        Variable(client=client).get(timeout=-(10**400))
 
 
 def test_none_is_as_if_not_given(client: Client) -> None:

@@ -184,3 +184,35 @@ def test_a_wait_that_was_given_up_closes_no_circle(client: Client) -> None:
     there.set()
     assert futures["two"].result(timeout=60) == "went on"
     futures.clear()
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("through", ["itself", "a coroutine task", "a dependency"])
+def test_a_coroutine_task_that_awaits_what_needs_its_own_resources(how: str, through: str) -> None:
+    async def child() -> str:
+        return "ran"
+
+    async def between() -> Any:
+        return await later(get_client().submit(child, resources={"GPU": 1}, pure=False), how)
+
+    async def parent() -> Any:
+        client = get_client()
+        if through == "itself":
+            return await between()
+        if through == "a coroutine task":
+            return await later(client.submit(between, pure=False), how)
+        needs = client.submit(child, resources={"GPU": 1}, pure=False)
+        return await later(client.submit(str, needs, pure=False), how)
+
+    with Client(processes=False, threads_per_worker=2, resources={"GPU": 1}) as client:
+        future = client.submit(parent, resources={"GPU": 1}, pure=False)
+        try:
+            # `exception` hands the error over as a value. In that way one task of the two is told.
+            error = future.exception(timeout=60) or future.result()
+            error = error[0] if isinstance(error, list) else error
+            assert isinstance(error, WaitCycleError)
+            assert "parent" in str(error) and "child" in str(error)
+        finally:
+            client.cancel(future)
+        # Nothing was lost: the resource is there for the next.
+        assert client.submit(child, resources={"GPU": 1}, pure=False).result(timeout=60) == "ran"

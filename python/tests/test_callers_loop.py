@@ -227,7 +227,9 @@ def test_the_loop_ends_and_the_client_goes_on() -> None:
     run(first())
     client = kept["client"]
     # `asyncio.run` has cancelled what still ran on its loop.
-    assert isinstance(kept["cut short"].exception(timeout=PATIENCE), asyncio.CancelledError)
+    error = kept["cut short"].exception(timeout=PATIENCE)
+    assert isinstance(error, RuntimeError) and isinstance(error.__cause__, asyncio.CancelledError)
+    assert "its event loop was closed" in str(error)
     # Now no caller's loop is left: the cluster's own takes over.
     assert client.submit(loop_here, pure=False).result(timeout=PATIENCE) is client.loop
 

@@ -330,6 +330,22 @@ def test_a_wait_that_closing_ends_says_so(gate: Gate) -> None:
         assert type(asked.exception()) is CancelledByCloseError
 
 
+def test_a_wait_for_futures_of_two_of_them_names_each_future_once(gate: Gate) -> None:
+    with made() as client, made() as other:
+        futures = [made_by.submit(gate.hold, key=key) for made_by, key in ((client, "one"), (other, "two"))]
+        futures += [other.submit(gate.hold, key="three"), Future("three", other), client.submit(abs, -1, key="four")]
+        client.cancel(futures[-1])
+        other.close()
+        with pytest.raises(CancelledByCloseError) as caught:
+            wait(futures[1:])
+        why = "the task was cancelled, and the client is closed"
+        assert str(caught.value) == f"cancelled: four; three, two: {why}"
+        with pytest.raises(CancelledByCloseError) as caught:
+            wait(futures[1:2])
+        assert str(caught.value) == f"cancelled: two: {why}"
+        gate.open()
+
+
 def test_what_is_left_of_a_dropped_one_says_so() -> None:
     queue: Queue = Queue("left", client=made())
     with pytest.raises(ClosedClientError, match="client is gone: nothing refers to the Client or to its futures"):

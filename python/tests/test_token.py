@@ -900,6 +900,16 @@ def test_reloading_a_module_changes_functions_that_name_or_import_it(module):
     assert tokenize(by_name) != before[0] and tokenize(inside) != before[1]
 
 
+def test_a_variable_of_a_module_that_changes_changes_no_function_that_names_or_imports_it(module):
+    m = module("limit = 1\ndef helper(): return limit")
+    by_name = notebook(f"import {m.__name__} as m\ndef f(): return m.limit")["f"]
+    inside = notebook(f"def f():\n  import {m.__name__} as m\n  return m.limit")["f"]
+    of_its_own = notebook(f"from {m.__name__} import helper\ndef f(): return helper()")["f"]
+    before = [tokenize(f) for f in (by_name, inside, of_its_own)]
+    m.limit = 2
+    assert [tokenize(f) for f in (by_name, inside, of_its_own)] == before
+
+
 def test_the_first_import_inside_a_function_changes_nothing(module):
     m = module("def helper(x): return x")
     f = notebook(f"def f(x):\n  from {m.__name__} import helper\n  return helper(x)")["f"]

@@ -25,11 +25,13 @@ impl<P: Clone> Scheduler<P> {
     /// Only waits for all of several tasks count. A wait for the first of several may end in
     /// another way.
     pub(crate) fn cycle(&self, task: TaskId, wait: &Wait) -> Option<Vec<TaskId>> {
+        // A task that is being revived waits for its inputs, and they may not list it as a dependent yet.
+        let listed = self.retries.is_empty();
         // The common cases: nothing waits for the task, or none of these tasks waits for anything.
         if !wait.all
-            || !self.may_be_waited_for(task) && !wait.tasks.contains(&task)
+            || listed && !self.may_be_waited_for(task) && !wait.tasks.contains(&task)
             || self.needs(wait).all(|next| next != task && self.followed(next).is_empty())
-            || self.is_out_of_reach(task, wait)
+            || listed && self.is_out_of_reach(task, wait)
         {
             return None;
         }
@@ -61,6 +63,10 @@ impl<P: Clone> Scheduler<P> {
         let wait = match state {
             Some((State::Waiting { .. }, inputs)) => {
                 return inputs.iter().chain(self.call_before(id)).collect();
+            }
+            // A task that is being revived needs it, so it is to be revived as well.
+            Some((State::Failed, inputs)) if !self.retries.is_empty() => {
+                return inputs.iter().collect();
             }
             // A detached call goes on only while no other call of its actor runs.
             Some((state, _)) if state.may_await() => {

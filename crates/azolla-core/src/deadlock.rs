@@ -1,7 +1,7 @@
 //! Deadlocks over resources. A task may wait for a task that needs the resources which the waiting
 //! task keeps. Or several waiting tasks keep what each other's children need.
 //!
-//! The check is made when a task is about to wait or to rejoin. It assumes that every running task
+//! The check is made when a task is about to wait, to await or to rejoin. It assumes that every running task
 //! ends and gives back what it uses. Then it simulates: each waiter that can go on does so, and
 //! gives back what it keeps, until no other can. Any waiter that is left would wait for ever.
 
@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-/// A task that waits in the middle of running, or wants to rejoin.
+/// A task that waits or awaits in the middle of running, or wants to rejoin.
 struct Waiter<'a> {
     task: Option<TaskId>,
     group: GroupId,
@@ -40,27 +40,37 @@ impl<P: Clone> Scheduler<P> {
         task: TaskId,
         wait: Option<&Wait>,
     ) -> Option<Vec<TaskId>> {
-        if self.sets.is_empty() { None } else { self.find_deadlock(id, task, wait) }
-    }
-
-    fn find_deadlock(
-        &self,
-        id: WorkerId,
-        task: TaskId,
-        wait: Option<&Wait>,
-    ) -> Option<Vec<TaskId>> {
-        if !self.something_may_starve(id) {
+        if self.sets.is_empty() {
             return None;
         }
-        let worker = self.workers.get(id)?;
-        let own = Waiter {
-            task: Some(task),
-            group: worker.group,
-            wait,
-            hold: worker.hold,
-            goes_on: false,
-        };
+        let Worker { group, hold, .. } = *self.workers.get(id)?;
+        self.find_deadlock(Waiter { task: Some(task), group, wait, hold, goes_on: false })
+    }
+
+    /// Does the same for a task without a slot that is about to await others.
+    #[inline]
+    pub(crate) fn deadlock_of_await(&self, task: TaskId, wait: &Wait) -> Option<Vec<TaskId>> {
+        if self.sets.is_empty() { None } else { self.find_deadlock(self.awaiting(task, wait)) }
+    }
+
+    /// Returns a task that awaits others without a slot, with what it holds meanwhile.
+    fn awaiting<'a>(&self, task: TaskId, wait: &'a Wait) -> Waiter<'a> {
+        let (group, hold) = match self.tasks.get(task).map(|task| task.state) {
+            Some(State::Seceded { worker }) => {
+                self.workers.get(worker).map(|worker| (worker.group, worker.hold))
+            }
+            _ => self.workerless.get(&task).map(|(group, set)| (*group, Hold::Kept(*set))),
+        }
+        .unwrap_or((GroupId(0), Hold::Nothing));
+        Waiter { task: Some(task), group, wait: Some(wait), hold, goes_on: false }
+    }
+
+    fn find_deadlock(&self, own: Waiter<'_>) -> Option<Vec<TaskId>> {
+        if !self.something_may_starve(&own) {
+            return None;
+        }
         let mut waiters = vec![own];
+        waiters.extend(self.awaits.iter().map(|(task, wait)| self.awaiting(*task, wait)));
         for (_, worker) in self.workers.iter() {
             let Worker { group, hold, .. } = *worker;
             // A task that waits below another one on its worker's stack holds nothing.
@@ -85,15 +95,11 @@ impl<P: Clone> Scheduler<P> {
     }
 
     /// A quick look that mostly says no. Returns whether there is a constraint set for which no
-    /// group would have enough, beside what waiting tasks keep. This worker's task counts as one of
-    /// them.
-    fn something_may_starve(&self, id: WorkerId) -> bool {
-        let own = self.workers.get(id).map(|worker| (worker.group, worker.hold));
-        let (own_group, own_takes) = match own {
-            Some((group, Hold::Used(set) | Hold::GivenUp(set))) => {
-                (Some(group), self.sets.get(set).takes())
-            }
-            _ => (None, &[][..]),
+    /// group would have enough, beside what waiting tasks keep. This task counts as one of them.
+    fn something_may_starve(&self, own: &Waiter<'_>) -> bool {
+        let (own_group, own_takes) = match own.hold {
+            Hold::Used(set) | Hold::GivenUp(set) => (Some(own.group), self.sets.get(set).takes()),
+            Hold::Nothing | Hold::Kept(_) => (None, &[][..]),
         };
         let starves = |set: &crate::sets::Set| {
             let enough = |group: GroupId| {
@@ -114,7 +120,7 @@ impl<P: Clone> Scheduler<P> {
         };
         // A task that rejoins needs the resources of its own group, so this look says nothing about
         // it.
-        matches!(own, Some((_, Hold::GivenUp(_)))) || self.sets.iter().any(|(_, set)| starves(set))
+        matches!(own.hold, Hold::GivenUp(_)) || self.sets.iter().any(|(_, set)| starves(set))
     }
 
     /// Returns, by group and resource, what is left beside what these waiters keep.

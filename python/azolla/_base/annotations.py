@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextvars import Context, ContextVar
 from typing import Any
 
+from azolla._base.arguments import shown
+
 _own: "ContextVar[dict[str, Any] | None]" = ContextVar("azolla_annotations", default=None)
 
 
@@ -60,7 +62,7 @@ def annotate(**annotations: Any) -> Iterator[None]:
     """
     for name, kind in (("priority", numbers.Real), ("retries", numbers.Integral)):
         if annotations.get(name) is not None and not isinstance(annotations[name], kind):
-            raise TypeError(f"annotate({name}={annotations[name]!r}): it must be a number")
+            raise TypeError(f"annotate({name}={shown(annotations[name])}): it must be a number")
     here = {**(current() or {}), **annotations}
     variables = [variable for variable in (_own, _dasks()) if variable is not None]
     tokens = [(variable, variable.set(here)) for variable in variables]

@@ -90,3 +90,16 @@ class CancelledByCloseError(FutureCancelledError, FuturesCancelledError, ClosedC
     Traceback (most recent call last):
     azolla.CancelledByCloseError: ...: the task was cancelled, and the client is closed
     """
+
+
+def ended_in_cancellation(error: BaseException) -> RuntimeError:
+    """Returns the failure of code that ended in `asyncio.CancelledError`, though azolla did not cancel it.
+
+    That error itself would cancel the coroutine that awaits the result: `asyncio.TaskGroup`, for one, then drops it.
+    """
+    failure = RuntimeError(
+        "this code ended in asyncio.CancelledError, though azolla did not cancel it: it raised the error itself, or its "
+        "event loop was closed (asyncio.run first cancels what still runs)"
+    )
+    failure.__cause__ = error
+    return failure.with_traceback(error.__traceback__)

@@ -37,19 +37,22 @@ def own_futures(o: Any, client: Any) -> list[Future[Any]]:
 
 
 def check_none_cancelled(futures: Iterable[Future[Any]]) -> None:
-    """Raises if some of the futures were cancelled. The error names them all, and says if their client is closed."""
+    """Raises if some of the futures were cancelled. The error names each once, and says whose client is closed."""
     cancelled = [future for future in futures if future.cancelled()]
     if not cancelled:
         return
-    message = f"cancelled: {', '.join(sorted(map(cancelled_words, cancelled)))}"
+    closed: dict[str, set[str]] = {}
     for future in cancelled:
+        why = ""
         try:
             future._now()
         except CancelledByCloseError as error:
-            raise CancelledByCloseError(f"{message}; {error}") from None
+            why = f": {str(error).removeprefix(f'{future.key}: ')}"
         except CancelledError:
             pass
-    raise FuturesCancelledError(message)
+        closed.setdefault(why, set()).add(cancelled_words(future))
+    kind = CancelledByCloseError if any(closed) else FuturesCancelledError
+    raise kind("cancelled: " + "; ".join(", ".join(sorted(keys)) + why for why, keys in sorted(closed.items())))
 
 
 def given_futures(o: Any, method: str) -> list[Future[Any]]:

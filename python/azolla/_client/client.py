@@ -29,6 +29,7 @@ from azolla._base import html as _html
 from azolla._base import leave as _leave
 from azolla._base.arguments import flag, whole
 from azolla._base.names import as_called, named_by_itself
+from azolla._base.never import says_if_never_started
 from azolla._base.time import Timeout
 from azolla._client import afterlife, dask_scheduler
 from azolla._client.collections import Collections
@@ -52,6 +53,10 @@ logger = logging.getLogger("azolla")
 _numbers = count(1)
 
 
+@says_if_never_started(
+    *("client", "cluster", "name", "id", "direct_to_workers"),
+    *("_asynchronous", "_set_as_default", "_own", "_number", "_handlers", "_callback_thread"),
+)
 @named_by_itself
 class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
     """Runs functions on the workers of a cluster, and gives futures on their results.

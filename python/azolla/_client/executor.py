@@ -10,6 +10,7 @@ from types import CoroutineType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from azolla._azolla import Core
+from azolla._base.arguments import shown
 from azolla._base.errors import CancelledError, ClosedClientError
 from azolla._base.names import function_name
 from azolla._base.time import Timeout, seconds
@@ -218,7 +219,7 @@ class _Call:
 
     def __init__(self, answer: ExecutorFuture[Any], function: Any, name: str | None = None) -> None:
         if not callable(function):
-            raise TypeError(f"submit() takes a function first, not {function!r}")
+            raise TypeError(f"submit() takes a function first, not {shown(function)}")
         self.__name__ = name or function_name(function)
         self._answer, self._function = answer, function
 

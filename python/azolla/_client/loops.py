@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar, overload
 
 from azolla import _azolla
 from azolla._azolla import Core
-from azolla._base.errors import CancelledError, ClosedClientError
+from azolla._base.arguments import check_function
+from azolla._base.errors import ClosedClientError
 from azolla._base.names import function_name
 from azolla._base.time import Timeout, seconds
 from azolla._cluster.local import LocalCluster
@@ -113,6 +114,7 @@ class Loops(Core):
         >>> client.sync(total, [-1, 2, -3])
         6
         """
+        check_function("sync(): func", func)
         if asynchronous or (asynchronous is None and self._async_here()):
             return func(*args, **kwargs)
         answer: LocklessFuture[Any] = LocklessFuture()
@@ -127,7 +129,7 @@ class Loops(Core):
                 answer.cancel()
                 if late:
                     raise TimeoutError(f"sync(): the time was up before {function_name(func)} had ended") from None
-                if isinstance(error, CancelledError) and self._closed:
+                if isinstance(error.__cause__, asyncio.CancelledError) and self._closed:
                     raise _closed_meanwhile() from None
                 raise
             finally:

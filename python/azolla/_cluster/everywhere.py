@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from azolla._azolla import Core
 from azolla._base import leave as _leave
+from azolla._base.arguments import check_function
 from azolla._base.names import as_called
 from azolla._base.threads import LastingThread
 from azolla._base.time import Timeout, seconds
@@ -23,7 +24,7 @@ from azolla._cluster.processes import on_threads
 from azolla._cluster.staff import Workers
 from azolla._cluster.workers import Worker
 from azolla._run.awaiting import answer
-from azolla._run.own_thread import on_own_thread
+from azolla._run.own_thread import not_cancelled_by_it, on_own_thread
 from azolla._run.transitions import Listeners, PluginListener
 
 
@@ -120,6 +121,7 @@ class Everywhere(Core):
             raise NotImplementedError("nanny=: workers are threads of this process, and no other looks after them")
         if on_error not in ("raise", "return", "ignore"):
             raise ValueError(f"on_error must be 'raise', 'return' or 'ignore', not {on_error!r}")
+        check_function("run(): function", function)
         self._check_open("run")
         on_threads(self.cluster, "run")
         args, kwargs = Core._copied(args), Core._copied(kwargs)
@@ -140,7 +142,7 @@ class Everywhere(Core):
         >>> client.run_on_scheduler(abs, -1)
         1
         """
-        if _takes(function, "dask_scheduler"):
+        if _takes(check_function("run_on_scheduler(): function", function), "dask_scheduler"):
             raise NotImplementedError("dask_scheduler: the scheduler is native, and no object that could be passed")
         self._check_open("run_on_scheduler")
         args, kwargs = Core._copied(args), Core._copied(kwargs)
@@ -351,9 +353,10 @@ async def _call(worker: Worker | None, function: Callable[..., Any], args: Any, 
         kwargs = kwargs | {"dask_worker": worker}
     context = contextvars.copy_context()
     context.run(_workers.here.set, worker)
-    if inspect.iscoroutinefunction(function):
-        return await asyncio.get_running_loop().create_task(function(*args, **kwargs), context=context)
-    return await on_own_thread(partial(context.run, function, *args, **kwargs))
+    with not_cancelled_by_it():
+        if inspect.iscoroutinefunction(function):
+            return await asyncio.get_running_loop().create_task(function(*args, **kwargs), context=context)
+        return await on_own_thread(partial(context.run, function, *args, **kwargs))
 
 
 def _takes(function: Callable[..., Any], name: str) -> bool:

@@ -24,8 +24,9 @@ from urllib.parse import urlsplit
 from azolla import _azolla
 from azolla._base import html as _html
 from azolla._base import leave as _leave
-from azolla._base.arguments import flag, positive
+from azolla._base.arguments import fits, flag, positive
 from azolla._base.names import as_called, named_by_itself
+from azolla._base.never import says_if_never_started
 from azolla._base.time import Timeout
 from azolla._cluster import processes as _processes
 from azolla._cluster.arguments import refuse
@@ -59,6 +60,10 @@ class _Stoppable(Protocol):
     def stop(self, patience: float) -> None: ...
 
 
+@says_if_never_started(
+    *("cluster", "name", "_asynchronous", "_number", "_n_workers", "_threads_per_worker", "_started", "_workers"),
+    *("_deadline", "_helpers", "_datasets", "_notes", "_plugins", "_listeners", "_recorder"),
+)
 @named_by_itself
 class LocalCluster(Dashboarded, Logging, Looped, Staffed):
     """Workers on this machine, for any number of clients: processes, or threads of this process.
@@ -120,7 +125,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         if _leave.ending:
             raise RuntimeError("the interpreter is coming to its end: no cluster can be made any more")
         if n_workers is not None:
-            n_workers = positive("n_workers", n_workers)
+            n_workers = fits("n_workers", positive("n_workers", n_workers))
         if threads_per_worker is not None:
             threads_per_worker = positive("threads_per_worker", threads_per_worker)
         self._has_processes = flag("LocalCluster(): processes", processes, True)
@@ -129,6 +134,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         else:
             workers = n_workers or 1
             threads = threads_per_worker or max(1, (os.cpu_count() or 1) // workers)
+        fits("n_workers * threads_per_worker", workers * threads)
         amounts = of_each(resources, workers)
         self._number = next(_numbers)
         self.name = name or f"azolla-{self._number}"

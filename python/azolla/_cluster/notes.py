@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from azolla._azolla import Core
+from azolla._base.arguments import check_function
 from azolla._run.awaiting import answer
 from azolla._run.helper_threads import CallbackThread
 
@@ -145,7 +146,7 @@ class Metadata(Core):
         >>> client.unsubscribe_topic("news")
         """
         self._callback_thread.start()
-        self._handlers[topic] = handler
+        self._handlers[topic] = check_function("subscribe_topic(): handler", handler)
 
     def unsubscribe_topic(self, topic: str) -> None:
         """Ends a subscription that `subscribe_topic` has begun.

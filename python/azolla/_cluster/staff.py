@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from azolla._azolla import ClusterCore
-from azolla._base.arguments import several
+from azolla._base.arguments import several, shown
 from azolla._cluster.workers import Worker
 
 #: One worker or several, by name or address.
@@ -125,5 +125,5 @@ def of_each(resources: Any, workers: int) -> list[dict[str, float]]:
         raise ValueError(f"resources are given for {len(each)} workers, and there are {workers}")
     for has in each:
         if not isinstance(has, Mapping) or not all(isinstance(name, str) for name in has):
-            raise TypeError(f"resources must be amounts by names, such as {{'GPU': 1}}, not {has!r}")
+            raise TypeError(f"resources must be amounts by names, such as {{'GPU': 1}}, not {shown(has)}")
     return [dict(has) for has in each]

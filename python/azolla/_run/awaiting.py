@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from azolla import _azolla
 from azolla._azolla import Future, Running
 from azolla._base import leave as _leave
-from azolla._base.errors import ClosedClientError
+from azolla._base.errors import ClosedClientError, ended_in_cancellation
 from azolla._base.names import as_called
 from azolla._base.time import seconds
 from azolla._run import transitions as _transitions
@@ -296,7 +296,7 @@ def _settle(answer: "concurrent.futures.Future[Any]", result: Any, error: BaseEx
     # `answer` may be settled already: the caller gave up, or learnt that the client is closed.
     with contextlib.suppress(concurrent.futures.InvalidStateError):
         if isinstance(error, asyncio.CancelledError):
-            answer.cancel()
+            answer.set_exception(ended_in_cancellation(error))
         elif error is not None:
             answer.set_exception(error)
         else:

@@ -1,12 +1,13 @@
-"""Calls a function on a thread of its own, for a coroutine that waits for it."""
+"""Calls of the user's functions for a coroutine that waits for them, on a thread of their own for example."""
 
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from azolla._base import leave as _leave
+from azolla._base.errors import ended_in_cancellation
 from azolla._base.threads import LastingThread
 
 
@@ -41,3 +42,15 @@ async def on_own_thread(function: Callable[[], Any]) -> Any:
 
     _leave.start(LastingThread(call, "azolla-run", tell))
     return await outcome
+
+
+@contextlib.contextmanager
+def not_cancelled_by_it() -> Iterator[None]:
+    """Within the `with` statement a coroutine awaits code that must not cancel it by an `asyncio.CancelledError` of its own."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ended_in_cancellation(error) from error

@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from azolla._azolla import MultiLockCore, Turn
-from azolla._base.arguments import several
+from azolla._base.arguments import fits, positive, several
+from azolla._base.never import says_if_never_started
 from azolla._base.time import Timeout
 from azolla._client.client import Client
-from azolla._shared.named import ContextManager, patience, text
+from azolla._shared.named import SET_BY_INIT, ContextManager, patience, text
 
 
+@says_if_never_started("lock", *SET_BY_INIT, "names")
 class MultiLock(ContextManager[MultiLockCore]):
     """Several locks, taken all at once. So two threads that want several locks cannot end up waiting for each other, in
     whatever order they name them.
@@ -68,8 +70,8 @@ class MultiLock(ContextManager[MultiLockCore]):
         (True, False, True)
         """
         limit = patience(blocking, timeout)
-        if num_locks is not None and num_locks < 1:
-            raise ValueError(f"num_locks is 1 or more, not {num_locks}")
+        if num_locks is not None:
+            fits("num_locks", positive("num_locks", num_locks))
         return self._try("acquire", self._bound().acquire(num_locks), limit)
 
     def release(self) -> Any:

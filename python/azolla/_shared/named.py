@@ -19,6 +19,9 @@ from azolla._run.current import current_or_none
 
 C = TypeVar("C")
 
+#: The attributes that `Shared.__init__` sets.
+SET_BY_INIT = ("name", "_own", "_client", "_core")
+
 
 class Shared(Generic[C]):
     """Something that tasks and others share, found by its name."""

@@ -3,12 +3,15 @@
 from typing import Any
 
 from azolla._azolla import QueueCore
+from azolla._base.arguments import fits, shown, whole
+from azolla._base.never import says_if_never_started
 from azolla._base.time import Timeout
 from azolla._client.client import Client
 from azolla._run.lending import turn
-from azolla._shared.named import Shared, text
+from azolla._shared.named import SET_BY_INIT, Shared, text
 
 
+@says_if_never_started("queue", *SET_BY_INIT, "maxsize")
 class Queue(Shared[QueueCore]):
     """Values on their way, first in, first out. Any number of tasks and threads may put values in and take them out.
 
@@ -32,9 +35,7 @@ class Queue(Shared[QueueCore]):
     """
 
     def __init__(self, name: Any = None, client: Client | None = None, maxsize: int = 0) -> None:
-        if isinstance(maxsize, bool) or not isinstance(maxsize, int):
-            raise TypeError(f"maxsize is a whole number, not {maxsize!r}")
-        self.maxsize = maxsize
+        self.maxsize = fits("maxsize", whole("maxsize", maxsize))
         super().__init__("queue", name, client)
 
     def _make(self, client: Client) -> QueueCore:
@@ -87,10 +88,10 @@ class Queue(Shared[QueueCore]):
         if batch is False or batch is None:
             return self._take("get", core.get(), timeout)
         if not isinstance(batch, int):
-            raise TypeError(f"batch is True, False or a whole number, not {batch!r}")
+            raise TypeError(f"batch is True, False or a whole number, not {shown(batch)}")
         if batch < 0:
-            raise ValueError(f"batch is {batch}: less than no values cannot be got")
-        return self._take("get", core.get_many(batch), timeout)
+            raise ValueError(f"batch is {shown(batch)}: less than no values cannot be got")
+        return self._take("get", core.get_many(fits("batch", batch)), timeout)
 
     def qsize(self) -> Any:
         """Returns how many values are in the queue.

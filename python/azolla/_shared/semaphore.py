@@ -5,11 +5,14 @@ import warnings
 from typing import Any
 
 from azolla._azolla import SemaphoreCore, Turn
+from azolla._base.arguments import fits, shown, whole
+from azolla._base.never import says_if_never_started
 from azolla._base.time import Timeout
 from azolla._client.client import Client
-from azolla._shared.named import ContextManager, patience, text
+from azolla._shared.named import SET_BY_INIT, ContextManager, patience, text
 
 
+@says_if_never_started("lock or semaphore", *SET_BY_INIT, "max_leases")
 class Semaphore(ContextManager[SemaphoreCore]):
     """A limited number of leases, for example on the connections of a database.
 
@@ -45,11 +48,9 @@ class Semaphore(ContextManager[SemaphoreCore]):
         loop: object = None,
         client: Client | None = None,
     ) -> None:
-        if isinstance(max_leases, bool) or not isinstance(max_leases, int):
-            raise TypeError(f"max_leases is a whole number, not {max_leases!r}")
-        if max_leases < 0:
-            raise ValueError(f"max_leases is 0 or more, not {max_leases}")
-        self.max_leases = max_leases
+        if whole("max_leases", max_leases) < 0:
+            raise ValueError(f"max_leases must be 0 or more, not {shown(max_leases)}")
+        self.max_leases = fits("max_leases", max_leases)
         #: Tells this object from others of its name.
         self.id = uuid.uuid4().hex
         super().__init__(self._KIND, name, client)
@@ -174,7 +175,8 @@ class Lock(Semaphore):
         super().__init__(1, name, scheduler_rpc, loop, client)
 
     def acquire(self, blocking: bool = True, timeout: Timeout = None) -> Any:  # type: ignore[override]
-        """Takes the lock, once it is free.
+        """Takes the lock, once it is free. A task that holds it must not wait for a child that takes it: both would wait
+        for ever.
 
         Args:
             blocking: False does not wait.

@@ -3,11 +3,13 @@
 from typing import Any
 
 from azolla._azolla import VariableCore
+from azolla._base.never import says_if_never_started
 from azolla._base.time import Timeout
 from azolla._client.client import Client
-from azolla._shared.named import Shared, text
+from azolla._shared.named import SET_BY_INIT, Shared, text
 
 
+@says_if_never_started("variable", *SET_BY_INIT)
 class Variable(Shared[VariableCore]):
     """One value that all can see and set.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Never
 
 from azolla._azolla import Core
-from azolla._base.arguments import several
+from azolla._base.arguments import several, shown, whole
 from azolla._base.futures import futures_in
 from azolla._cluster.processes import on_threads
 from azolla._run.awaiting import answer
@@ -293,8 +293,8 @@ class Introspection(Core):
 
         >>> client.replicate([])
         """
-        if n is not None and n < 1:
-            raise ValueError(f"Can not use replicate to delete data: n is {n}")
+        if n is not None and whole("replicate(): n", n) < 1:
+            raise ValueError(f"Can not use replicate to delete data: n is {shown(n)}")
         self.cluster._chosen(workers)  # raises for an unknown one
         return answer(self, None)
 

@@ -1,5 +1,5 @@
 //! A task without a slot awaits others: async work, or a seceded task on its own event loop. It lends nothing, so this is
-//! known for one reason: a circle of tasks that wait for each other may lead through it.
+//! known for one reason: a circle of tasks that wait for each other, or for what each other hold, may lead through it.
 
 use crate::effect::{Effect, Refusal};
 use crate::event::Wait;
@@ -13,7 +13,7 @@ impl<P: Clone> Scheduler<P> {
         if wait.tasks.is_empty() || !self.tasks.get(id).is_some_and(|task| task.state.may_await()) {
             return;
         }
-        if let Some(path) = self.cycle(id, &wait) {
+        if let Some(path) = self.cycle(id, &wait).or_else(|| self.deadlock_of_await(id, &wait)) {
             effects.push(Effect::Refused(Refusal::Cycle(path)));
             return;
         }

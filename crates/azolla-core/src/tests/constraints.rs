@@ -230,6 +230,47 @@ fn async_work_uses_its_resources_until_it_ends() {
     assert!(on(&world, other).is_some());
 }
 
+/// Lets this task go on without a slot.
+fn detach(world: &mut World, cell: Cell) -> usize {
+    let worker = on(world, cell).expect("it runs");
+    world.detach(worker);
+    pull_all(world);
+    world.detached.len() - 1
+}
+
+#[test]
+fn async_work_may_not_await_what_needs_what_it_keeps() {
+    let mut world = world(&[(2, 1)]);
+    let cell = submit(&mut world, gpus(1));
+    pull_all(&mut world);
+    let at = detach(&mut world, cell);
+    let child = submit(&mut world, gpus(1));
+    let after = world.submit(None, None, None, 0, &[child]);
+    let others = submit(&mut world, None);
+    for (awaited, may) in [(child, false), (after, false), (others, true)] {
+        let awaited = world.id(awaited);
+        assert_eq!(world.awaits(at, vec![awaited]), may);
+    }
+}
+
+#[test]
+fn nothing_waits_for_what_async_work_keeps_that_waits_for_it() {
+    let mut world = world(&[(2, 1)]);
+    let keeps = submit(&mut world, gpus(1));
+    pull_all(&mut world);
+    let [between, plain] = [(), ()].map(|()| submit(&mut world, None));
+    pull_all(&mut world);
+    let (keeps, between) = (detach(&mut world, keeps), detach(&mut world, between));
+    let child = submit(&mut world, gpus(1));
+    let ids = [world.detached[between], world.id(plain), world.id(child)];
+    assert!(world.awaits(keeps, ids[..2].to_vec()));
+    assert!(!world.awaits(between, vec![ids[2]]), "async work");
+    assert!(!wait_for(&mut world, plain, &[child]), "on a worker");
+    assert!(world.awaits(keeps, vec![]), "it goes on, and will give back what it keeps");
+    assert!(world.awaits(between, vec![ids[2]]));
+    assert!(wait_for(&mut world, plain, &[child]));
+}
+
 #[test]
 fn a_task_that_is_run_again_takes_its_resources_again() {
     let mut world = world(&[(1, 1)]);

@@ -185,3 +185,34 @@ fn a_task_polls_what_depends_on_very_many_without_a_look_at_them() {
     assert!(FOLLOWED.get() < 100, "{} tasks were looked at", FOLLOWED.get());
     world.scheduler.check().unwrap();
 }
+
+#[test]
+fn a_wait_for_a_task_that_is_half_revived_and_needs_the_waiter_is_refused() {
+    let mut world = World::new(2, 256);
+    let [waiter, fails] = [(), ()].map(|()| world.submit(None, None, None, 0, &[]));
+    let both = world.submit(None, None, None, 0, &[fails, waiter]);
+    let after = world.submit(None, None, None, 0, &[both]);
+    for worker in [W0, WorkerId(1)] {
+        world.next(worker);
+    }
+    let runs = |world: &World, cell| {
+        let mut workers = world.workers.iter();
+        let found = workers.find(|(_, thread)| thread.running.is_some_and(|(_, it)| it == cell));
+        *found.expect("it runs").0
+    };
+    let [waiter, fails] = [waiter, fails].map(|cell| runs(&world, cell));
+    world.finish(fails, Outcome::Failed, 1_000);
+    world.finish_leftovers();
+    assert_eq!(world.cells[after].shows, Shows::Failed);
+    world.scheduler.transitions = 1;
+    let after = world.id(after);
+    world.event(Event::Retry(after));
+    let mut portions = 1;
+    while world.scheduler.has_more() {
+        assert!(!world.park(waiter, Wait { tasks: Arc::new(vec![after]), all: true }));
+        world.event(Event::Continue);
+        portions += 1;
+    }
+    assert!(portions > 3, "each input was looked at, and then counted");
+    assert!(!world.park(waiter, Wait { tasks: Arc::new(vec![after]), all: true }));
+}

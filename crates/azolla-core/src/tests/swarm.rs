@@ -74,6 +74,8 @@ const MUST_HAPPEN: &[&str] = &[
     "a task was run by one that waits for it",
     "a task with a constraint began",
     "a wait for resources that would not come was refused",
+    "an await was given up",
+    "async work was refused to await resources that would not come",
     "a wait was given up",
     "a worker dozed",
     "a worker left",
@@ -261,8 +263,11 @@ impl Run {
                         (0..self.random.below(3)).filter_map(|_| self.random.pick(&self.held));
                     let tasks = tasks.map(|cell| self.world.id(cell)).collect();
                     self.world.awaits(at, tasks);
-                } else {
+                } else if self.world.goes_on_detached(at) {
                     self.world.finish_detached(at);
+                } else if self.waits > 0 && self.random.chance(50) {
+                    self.world.note("an await was given up");
+                    self.world.awaits(at, Vec::new());
                 }
             }
             90 => self.world.event(Event::Rouse),
@@ -345,7 +350,7 @@ impl Run {
     fn disturb(&mut self) {
         let Some(cell) = self.random.pick(&self.held) else { return };
         let id = self.world.id(cell);
-        if self.random.chance(50) {
+        if self.random.chance(60) {
             self.world.event(Event::Cancel(id));
         } else if self.world.cells[cell].shows == Shows::Failed {
             self.world.event(Event::Retry(id));

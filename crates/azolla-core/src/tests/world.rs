@@ -760,13 +760,22 @@ impl World {
         self.event(Event::Await { task, wait: wait.clone() });
         if let Some(Refusal::Cycle(path)) = self.refusal() {
             assert_eq!(path[0], task, "a cycle begins with who asks");
-            self.note("a cycle was refused to async work");
+            self.note(match self.scheduler.cycle(task, &wait) {
+                Some(_) => "a cycle was refused to async work",
+                None => "async work was refused to await resources that would not come",
+            });
             return false;
         }
         if !wait.tasks.is_empty() {
             self.note("async work awaited others");
         }
         true
+    }
+
+    /// Returns whether what a detached task awaits is over.
+    pub(super) fn goes_on_detached(&self, at: usize) -> bool {
+        let awaited = self.scheduler.awaits.get(&self.detached[at]);
+        awaited.is_none_or(|wait| wait.tasks.iter().all(|task| self.is_settled(*task)))
     }
 
     pub(super) fn finish_detached(&mut self, at: usize) {

@@ -5,6 +5,7 @@ use super::handle::Future;
 use crate::interpreter::forks::check_forks;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
+use crate::task::names::short_repr;
 use azolla::runtime::{Job, Listen, Status};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
@@ -26,6 +27,11 @@ pub(super) fn begin_callbacks(
     shared: &Shared,
     function: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
+    if !function.is_callable() {
+        let message =
+            format!("add_done_callback(): fn must be callable, not {}", short_repr(function));
+        return Err(PyTypeError::new_err(message));
+    }
     refuse_asyncio(function)?;
     if !shared.has_callbacks.load(Ordering::Relaxed) {
         let client = shared.callbacks(py)?;

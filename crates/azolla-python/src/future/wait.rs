@@ -156,8 +156,9 @@ pub(crate) fn deadline(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<In
     static SECONDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let Some(timeout) = timeout.filter(|timeout| !timeout.is_none()) else { return Ok(None) };
     let number = timeout.is_instance_of::<PyFloat>() || timeout.is_instance_of::<PyInt>();
-    let seconds: f64 = if number {
-        timeout.extract()?
+    let as_float = if number { timeout.extract().ok() } else { None };
+    let seconds: f64 = if let Some(seconds) = as_float {
+        seconds
     } else {
         let parse = crate::interpreter::imports::python(
             timeout.py(),

@@ -2,7 +2,7 @@
 
 use crate::task::names::{flag, short_repr};
 use azolla_core::Priority;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -70,7 +70,13 @@ pub(super) fn priority(priority: Option<&Bound<'_, PyAny>>) -> PyResult<Option<P
     if priority.is_instance_of::<PyString>() {
         return Err(wrong());
     }
-    let number: f64 = priority.extract().map_err(|_| wrong())?;
+    let number: f64 = priority.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(priority.py()) {
+            too_large("priority", priority)
+        } else {
+            wrong()
+        }
+    })?;
     match Priority::new(number) {
         Some(priority) => Ok(Some(priority)),
         None => Err(PyValueError::new_err("priority must be a number, not NaN")),
@@ -79,9 +85,17 @@ pub(super) fn priority(priority: Option<&Bound<'_, PyAny>>) -> PyResult<Option<P
 
 pub(super) fn retries(retries: Option<&Bound<'_, PyAny>>) -> PyResult<u32> {
     let Some(retries) = retries.filter(|retries| !retries.is_none()) else { return Ok(0) };
-    retries.extract().map_err(|_| {
+    retries.extract().map_err(|error: PyErr| {
+        let is_too_large = error.is_instance_of::<PyOverflowError>(retries.py());
+        if is_too_large && retries.gt(0).unwrap_or(false) {
+            return too_large("retries", retries);
+        }
         let message =
             format!("retries must be a whole number, 0 or more, not {}", short_repr(retries));
         PyValueError::new_err(message)
     })
+}
+
+fn too_large(name: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    PyValueError::new_err(format!("{name} is too large: {}", short_repr(value)))
 }

@@ -25,6 +25,8 @@ pub(crate) fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> O
     let traceback = users_traceback(error);
     // The worker's own frame would keep the call's arguments alive.
     set_traceback(error, traceback.as_ref());
+    let instead = instead_of_cancellation(error);
+    let error = instead.as_ref().unwrap_or(error);
     note(job, error);
     let raised = Raised::new(error.clone().unbind(), traceback.map(Bound::unbind));
     job.hidden.show(py);
@@ -40,6 +42,19 @@ fn asks_for_another_run(error: &Bound<'_, PyAny>) -> bool {
     static RESCHEDULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let reschedule = python(error.py(), &RESCHEDULE, "azolla._base.errors", "Reschedule");
     reschedule.and_then(|class| error.get_type().is_subclass(class)).unwrap_or(false)
+}
+
+/// Returns what a task fails with that ended in `asyncio.CancelledError`, though it was not cancelled.
+fn instead_of_cancellation<'py>(error: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    static CANCELLED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static INSTEAD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = error.py();
+    let class = python(py, &CANCELLED, "asyncio", "CancelledError").ok()?;
+    if !error.get_type().is_subclass(class).unwrap_or(false) {
+        return None;
+    }
+    let instead = python(py, &INSTEAD, "azolla._base.errors", "ended_in_cancellation").ok()?;
+    instead.call1((error,)).ok()
 }
 
 /// Notes on an exception that this task has raised it, unless it bears such a note: the first task has raised it, and

@@ -21,11 +21,15 @@ impl<J: Job + ?Sized> Engine<J> {
             awaited.iter().map(|job| job.header()).filter(|it| it.status() == Status::Pending);
         let tasks = Arc::new(pending.filter_map(|header| header.id_in(self.number)).collect());
         let wait = Wait { tasks, all: true };
-        let refused =
-            self.with(|locked| match locked.handle(Event::Await { task, wait }).refused {
-                Some(Refusal::Cycle(path)) => Some(cycle(locked, &path)),
-                _ => None,
-            });
+        self.unless_cycle(Event::Await { task, wait })
+    }
+
+    /// Tells the core that a task is about to wait in this way, and raises if that would never end.
+    pub(super) fn unless_cycle(&self, event: Event<Arc<J>>) -> Result<(), WaitError<Infallible>> {
+        let refused = self.with(|locked| match locked.handle(event).refused {
+            Some(Refusal::Cycle(path)) => Some(cycle(locked, &path)),
+            _ => None,
+        });
         refused.map_or(Ok(()), |jobs| Err(WaitError::cycle(&jobs)))
     }
 }

@@ -360,18 +360,11 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         {
             // A closed engine grants no slot. If it closes after this check, it wakes all workers.
             if !self.engine.is_closing() {
-                let refused = self.engine.with(|locked| {
-                    let answer = locked.handle(Event::Resume(self.id));
-                    match answer.refused {
-                        Some(Refusal::Cycle(path)) => Some(cycle(locked, &path)),
-                        _ => None,
-                    }
-                });
-                if let Some(jobs) = refused {
+                if let Err(error) = self.engine.unless_cycle(Event::Resume(self.id)) {
                     if let Some(current) = &mut self.hand.current {
                         current.seceded = true;
                     }
-                    return Err(WaitError::cycle(&jobs));
+                    return Err(error);
                 }
                 self.parker.park();
             }

@@ -305,9 +305,9 @@ def test_retries_and_reschedules(client: Client, files: Files) -> None:
             raise error("not yet")
         return number
 
-    assert client.submit(at_the_third, files, ValueError, retries=2).result() == 3
-    assert client.submit(at_the_third, files, Reschedule).result() == 6
-    failed = client.submit(at_the_third, files, ValueError, retries=1)
+    assert client.submit(at_the_third, files, ValueError, retries=2, pure=False).result() == 3
+    assert client.submit(at_the_third, files, Reschedule, pure=False).result() == 6
+    failed = client.submit(at_the_third, files, ValueError, retries=1, pure=False)
     with pytest.raises(ValueError, match="not yet"):
         failed.result()
     failed.retry()
@@ -503,8 +503,18 @@ def test_futures_are_told_apart_from_their_tasks(client: Client) -> None:
     assert client.nbytes([future.key], summary=False) == {future.key: len(pickle.dumps(2, 5))}
 
 
-def test_failures_that_no_future_shows_are_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    client.submit(refuse, 8, key="unseen")
+def refuse_when_told(files: Files) -> None:
+    files.hold()
+    refuse(8)
+
+
+def test_failures_that_no_future_shows_are_logged(
+    client: Client, files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    future = client.submit(refuse_when_told, files, key="unseen")
+    files.entered()
+    del future
+    files.open()
     eventually(lambda: any("unseen" in record.getMessage() for record in caplog.records))
     [record] = [record for record in caplog.records if "unseen" in record.getMessage()]
     assert record.exc_info is not None and isinstance(record.exc_info[1], Refuses)

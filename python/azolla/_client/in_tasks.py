@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from azolla import _azolla
 from azolla._base.time import Timeout
 from azolla._client.client import Client
 from azolla._client.functions import get_client, get_worker
-from azolla._run.lending import slot_lent
 
 
 @contextlib.contextmanager
@@ -36,8 +36,12 @@ def worker_client(timeout: Timeout = None, separate_thread: bool = True) -> Iter
         get_worker()
     except ValueError:
         raise ValueError("worker_client() was called outside a task") from None
-    with slot_lent() if separate_thread else contextlib.nullcontext():
+    has_seceded = separate_thread and _azolla.secede()
+    try:
         yield get_client()
+    finally:
+        if has_seceded:
+            _azolla.rejoin()
 
 
 def print(*args: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:

@@ -42,8 +42,10 @@ __all__ = [
     "awaits",
     "before_collection",
     "coroutines_run_here",
+    "end_loan",
     "in_plain_task",
     "input_value",
+    "lend",
     "rejoin",
     "secede",
     "serve_process",
@@ -873,6 +875,20 @@ def secede() -> bool | None:
 
 def rejoin() -> bool:
     """Waits for a slot for the task on this thread. Returns False outside tasks."""
+
+def lend(futures: Any, loan: int | None = None) -> int | None:
+    """Lends the slot of the task on this thread, for one more that waits, or for one that takes part in this loan. The task
+    keeps its resources. Where the slot is not lent yet, the engine is told that the task waits for all of these futures; an
+    empty list stands for something else.
+
+    Returns the number of the loan; None outside tasks, and in a task that has seceded.
+
+    Raises:
+        WaitCycleError: It would wait for itself, or for what needs the resources that it keeps.
+    """
+
+def end_loan(loan: int) -> None:
+    """One that took part in this loan waits no more. After the last one, waits for a slot."""
 
 def awaits(futures: Any) -> None:
     """Tells the engine that the task on this thread, which has seceded, cannot go on before all these futures have ended.

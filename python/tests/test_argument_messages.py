@@ -92,6 +92,20 @@ def test_a_number_that_is_too_large_is_named_and_shown_shortened(
     assert len(str(caught.value)) < 200
 
 
+@pytest.mark.parametrize("name", ["start", "stop"])
+@pytest.mark.parametrize("wrong", ["soon", True, object()], ids=str)
+def test_a_moment_of_a_profile_is_a_number(client: Client, name: str, wrong: Any) -> None:
+    with pytest.raises(TypeError, match=rf"profile\(\): {name} must be a number, not "):
+        client.profile(**{name: wrong})
+
+
+def test_a_port_that_is_too_large_is_shown_shortened() -> None:
+    for digits in (400, 5_000):
+        with pytest.raises(ValueError, match="a dashboard's address is host:port") as caught:
+            LocalCluster(**{**PLAIN, "dashboard_address": 10**digits})
+        assert len(str(caught.value)) < 200
+
+
 #: Waits that are over at once, with a time-out.
 WAITS: dict[str, Callable[[Client, Any], Any]] = {
     "result": lambda client, timeout: client.submit(abs, -1).result(timeout),
@@ -118,6 +132,8 @@ WAITS: dict[str, Callable[[Client, Any], Any]] = {
 )
 def test_a_time_out_of_any_length_is_one(client: Client, call: Callable[[Client, Any], Any], timeout: Any) -> None:
     call(client, timeout)
+    with pytest.raises(TypeError, match="a timeout is a number of seconds, not NaN"):
+        call(client, float("nan"))
     with pytest.raises(TimeoutError):
         Variable(client=client).get(timeout=-(10**400))
 

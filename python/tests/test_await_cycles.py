@@ -1,6 +1,7 @@
 """Circles of tasks that would await each other for ever: the wait that closes one raises `WaitCycleError`."""
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -216,3 +217,29 @@ def test_a_coroutine_task_that_awaits_what_needs_its_own_resources(how: str, thr
             client.cancel(future)
         # Nothing was lost: the resource is there for the next.
         assert client.submit(child, resources={"GPU": 1}, pure=False).result(timeout=60) == "ran"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda future: future.result(),
+        lambda future: future.exception(),
+        lambda future: concurrent.futures.wait([future]).done.pop().exception(),
+    ],
+    ids=["result", "exception", "wait"],
+)
+def test_a_task_that_waits_for_an_executors_call_that_waits_for_it(client: Client, how: Callable[[Any], Any]) -> None:
+    futures: dict[str, Any] = {}
+    there = threading.Event()
+
+    def task() -> Any:
+        assert there.wait(60)
+        try:
+            return how(client.get_executor().submit(lambda: futures["task"].result()))
+        except WaitCycleError as error:
+            return error
+
+    futures["task"] = client.submit(task, key="task")
+    there.set()
+    assert isinstance(futures["task"].result(timeout=60), WaitCycleError)
+    futures.clear()

@@ -1,5 +1,7 @@
 """`workers=`, `resources=` and `allow_other_workers=`: where tasks run, and what they take meanwhile."""
 
+import asyncio
+import concurrent.futures
 import logging
 import threading
 
@@ -7,6 +9,7 @@ import azolla
 import pytest
 from azolla import Client, LocalCluster, WaitCycleError, get_client, get_worker, rejoin, secede
 from azolla._base.annotations import annotate
+from conftest import eventually
 
 PATIENCE = 30
 
@@ -196,3 +199,70 @@ def test_restart_and_plugins_know_each_worker(two):
     assert waiting.status == "cancelled"
     assert two.submit(name, workers=1, pure=False).result(PATIENCE) == 1
     two.wait_for_workers(2)
+
+
+def executor():
+    return get_client().get_executor()
+
+
+def leave_an_executor(hold):
+    with executor() as entered:
+        entered.submit(hold)
+
+
+async def await_a_task(hold):
+    await get_client().submit(hold, pure=False)
+
+
+async def call(hold):
+    hold()
+
+
+#: Waits of a task by other means than azolla's futures, and how many slots what it waits for takes.
+WAITS = {
+    "result": (1, lambda hold: executor().submit(hold).result()),
+    "exception": (1, lambda hold: executor().submit(hold).exception()),
+    "map": (1, lambda hold: list(executor().map(hold, [1]))),
+    "wait": (1, lambda hold: concurrent.futures.wait([executor().submit(hold)])),
+    "as_completed": (1, lambda hold: list(concurrent.futures.as_completed([executor().submit(hold)]))),
+    "with": (1, leave_an_executor),
+    "asyncio.run": (1, lambda hold: asyncio.run(await_a_task(hold))),
+    "run": (0, lambda hold: get_client().run(hold)),
+    "run_on_scheduler": (0, lambda hold: get_client().run_on_scheduler(hold)),
+    "sync": (0, lambda hold: get_client().sync(call, hold)),
+}
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_a_task_keeps_its_resources_however_it_waits(name, gate):
+    slots, wait = WAITS[name]
+    with Client(
+        processes=False, n_workers=1, threads_per_worker=1 + slots, resources={"GPU": 1}, dashboard_address=None
+    ) as client:
+        parent = client.submit(wait, gate.hold, resources={"GPU": 1}, pure=False)
+        gate.entered()
+        eventually(lambda: client.counters()["running"] == slots)
+        begun = []
+        other = client.submit(begun.append, 1, resources={"GPU": 1}, pure=False)
+        # The slot that the waiting task has lent would be the other's before it is this one's.
+        assert client.submit(abs, -1).result(timeout=PATIENCE) == 1
+        assert begun == []
+        gate.open()
+        parent.result(timeout=PATIENCE)
+        other.result(timeout=PATIENCE)
+        client._check()
+
+
+def test_a_task_that_waits_so_for_what_needs_its_own_resources_is_told(two):
+    gpu = {"GPU": 1}
+
+    async def awaits():
+        return await get_client().submit(int, resources=gpu, pure=False)
+
+    for wait in (
+        lambda: get_client().get_executor(resources=gpu).submit(int).result(),
+        lambda: concurrent.futures.wait([get_client().get_executor(resources=gpu).submit(int)]),
+        lambda: asyncio.run(awaits()),
+    ):
+        with pytest.raises(WaitCycleError):
+            two.submit(wait, resources=gpu, pure=False).result(timeout=PATIENCE)

@@ -52,6 +52,8 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(face::in_task::in_plain_task, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::secede, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::rejoin, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::lend, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::end_loan, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::thread_client, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::thread_running, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::thread_task, module)?)?;

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 #: The most characters of an argument that an error shows.
@@ -32,6 +32,13 @@ def whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number, not {shown(value)}")
     return int(value)
+
+
+def check_number(name: str, value: Any) -> Any:
+    """Returns an argument that is a number."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, not {shown(value)}")
+    return value
 
 
 def positive(name: str, value: Any) -> int:

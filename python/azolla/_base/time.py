@@ -1,5 +1,6 @@
 """Time-outs as users write them."""
 
+import math
 import re
 import threading
 from datetime import timedelta
@@ -47,8 +48,11 @@ def seconds(timeout: object) -> float:
             return min(float(match[1] or 1) * _UNITS.get(match[2], 1.0), threading.TIMEOUT_MAX)
         raise ValueError(f"a timeout such as '500ms' or '2 minutes' was expected, not {shown(timeout)}")
     try:
-        return min(float(timeout), threading.TIMEOUT_MAX)  # type: ignore[arg-type]
+        number = float(timeout)  # type: ignore[arg-type]
     except OverflowError:
         return threading.TIMEOUT_MAX if timeout > 0 else 0.0  # type: ignore[operator]
     except (TypeError, ValueError):
         raise TypeError(f"a timeout is a number of seconds, a timedelta or a text, not {shown(timeout)}") from None
+    if math.isnan(number):
+        raise TypeError("a timeout is a number of seconds, not NaN")
+    return min(number, threading.TIMEOUT_MAX)

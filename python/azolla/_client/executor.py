@@ -186,6 +186,10 @@ class ExecutorFuture(LocklessFuture[R], Generic[R]):
         """
         return super().exception(_limit(timeout))
 
+    def _awaited(self) -> list[Any]:
+        task = self._task
+        return [] if task is None else [task]
+
     def _runs_here(self) -> bool:
         return self._thread == threading.get_ident() and not self.done()
 

@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from azolla import _azolla
 from azolla._base import where
 from azolla._base.time import Timeout
 from azolla._client.client import Client
 from azolla._client.functions import get_client, get_worker
-from azolla._run.lending import slot_lent
 
 
 @contextlib.contextmanager
@@ -38,8 +38,12 @@ def worker_client(timeout: Timeout = None, separate_thread: bool = True) -> Iter
     except ValueError:
         where.check("worker_client()")
         raise ValueError("worker_client() was called outside a task") from None
-    with slot_lent() if separate_thread else contextlib.nullcontext():
+    has_seceded = separate_thread and _azolla.secede()
+    try:
         yield get_client()
+    finally:
+        if has_seceded:
+            _azolla.rejoin()
 
 
 def print(*args: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from azolla._azolla import ClusterCore, Dashboard
 from azolla._base import leave as _leave
+from azolla._base.arguments import shown
 from azolla._base.files import check_writable, hiding_no_error
 from azolla._base.threads import LastingThread
 from azolla._cluster.words import Words
@@ -75,6 +76,8 @@ class Dashboarded:
     def _open_dashboard(self, address: str | int | None, private: bool) -> None:
         if address is None or _leave.ending:
             return
+        if isinstance(address, int) and address > 65_535:
+            raise ValueError(f"a dashboard's address is host:port, :port or a port, not {shown(address)}")
         try:
             dashboard = Dashboard(cast(ClusterCore, self), str(address), self.name, private)
         except OSError as error:

@@ -8,7 +8,6 @@ coroutines wait for.
 
 import asyncio
 import contextlib
-import threading
 import types
 from asyncio import _get_running_loop as _running_loop
 from collections.abc import Generator, Iterator
@@ -25,16 +24,23 @@ _spent = 0
 
 
 @contextlib.contextmanager
-def slot_lent() -> Iterator[None]:
-    """Lends the slot of the calling task within a `with` statement. It does nothing outside tasks, and in a task that has
-    seceded.
+def slot_lent(futures: Any = ()) -> Iterator[None]:
+    """Lends the slot of the calling task within a `with` statement. The task keeps its resources, as in any wait.
+
+    It does nothing outside tasks, and in a task that has seceded.
+
+    Args:
+        futures: What the task waits for, all of them, where that is known: the engine refuses a wait that would never end.
+
+    Raises:
+        WaitCycleError: The task would wait for itself, or for what needs the resources that it keeps.
     """
-    lent = _azolla.secede()
+    loan = _azolla.lend(list(futures))
     try:
         yield
     finally:
-        if lent:
-            _azolla.rejoin()
+        if loan is not None:
+            _azolla.end_loan(loan)
 
 
 def others_wait() -> bool:
@@ -74,12 +80,13 @@ def pause(waiter: "asyncio.Future[None]", futures: Any = ()) -> Generator[Any, N
     lending = _loops.get(loop)
     if lending is None:
         lending = _loops[loop] = _Lending()
-    lending.begin()
     # `all_tasks` looks at the tasks of all loops. A second wait is a second task.
-    told = bool(futures) and lending.waits == 1 and len(asyncio.all_tasks(loop)) == 1
+    known = futures if futures and lending.waits == 0 and len(asyncio.all_tasks(loop)) == 1 else []
+    # A task that has seceded lends nothing. The engine is told what it waits for all the same.
+    told = not lending.begin(known) and bool(known)
     try:
         if told:
-            _azolla.awaits(futures)
+            _azolla.awaits(known)
         yield from waiter
     finally:
         if told:
@@ -92,21 +99,22 @@ class _Lending:
 
     def __init__(self) -> None:
         self.waits = 0
-        #: The thread whose task has lent its slot for these waits; None if none has.
-        self._lent: int | None = None
+        #: The loan of the task's slot for these waits; None if there is none.
+        self._loan: int | None = None
 
-    def begin(self) -> None:
-        # A task that has seceded by itself has no slot to lend, and takes none back.
-        if _azolla.secede():
-            self._lent = threading.get_ident()
+    def begin(self, futures: Any) -> bool:
+        """Returns true if the slot is lent. A task that has seceded has none to lend."""
+        self._loan = _azolla.lend(futures, self._loan)
         self.waits += 1
+        return self._loan is not None
 
     def end(self) -> None:
         self.waits -= 1
-        # A coroutine that was dropped may end its wait on another thread, by the garbage collector.
-        if self.waits == 0 and self._lent == threading.get_ident():
-            self._lent = None
-            _azolla.rejoin()
+        if self.waits == 0 and self._loan is not None:
+            loan, self._loan = self._loan, None
+            # A coroutine that was dropped may end its wait on another thread, by the garbage collector. That thread has
+            # not lent this, and the slot stays lent until the task ends.
+            _azolla.end_loan(loan)
 
 
 _loops: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Lending]" = WeakKeyDictionary()

@@ -19,6 +19,7 @@ from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED, PENDING, 
 from threading import get_ident
 from typing import Any, Generic, TypeVar
 
+from azolla import _azolla
 from azolla._run.lending import slot_lent
 
 R = TypeVar("R")
@@ -133,7 +134,7 @@ class LocklessFuture(Future[R], Generic[R]):
             self._sleepers[sleeper] = None
             try:
                 if not self.done():
-                    with slot_lent(), contextlib.suppress(queue.Empty):
+                    with slot_lent(self._awaited()), contextlib.suppress(queue.Empty):
                         sleeper.get(timeout=_limit(timeout))
             finally:
                 self._sleepers.pop(sleeper, None)
@@ -141,6 +142,10 @@ class LocklessFuture(Future[R], Generic[R]):
             raise TimeoutError
         if self.cancelled():
             raise CancelledError
+
+    def _awaited(self) -> list[Any]:
+        """Returns the azolla future without whose end this one does not end, if there is one."""
+        return []
 
     def _now(self) -> str:
         begun = self._begun.get(None, PENDING)
@@ -205,8 +210,10 @@ class _Waiters:
 
     def append(self, waiter: Any) -> None:
         if type(waiter.event) is threading.Event:
-            waiter.event = _Arrivals()
+            waiter.event = _Arrivals(wants_all=getattr(waiter, "stop_on_exception", True) is False)
         if self._future._state not in _DONE:  # otherwise this thread has counted it
+            if type(waiter.event) is _Arrivals:
+                waiter.event.expect(self._future)
             self._future._watchers[waiter] = None
             if self._future.done():
                 self._future._report_to(waiter)
@@ -218,9 +225,17 @@ class _Waiters:
 class _Arrivals:
     """Stands for the event of a waiter. The thread that waits for it tells the waiter which futures have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, wants_all: bool) -> None:
+        self._wants_all = wants_all
+        #: The futures without which a task that waits for all of them cannot go on.
+        self._wanted: list[LocklessFuture[Any]] = []
         self._is_set = False
         self._arrived: queue.SimpleQueue[tuple[Any, LocklessFuture[Any]] | None] = queue.SimpleQueue()
+
+    def expect(self, future: LocklessFuture[Any]) -> None:
+        # A wait for the first of several may end by a future of another kind.
+        if self._wants_all and _azolla.in_plain_task():
+            self._wanted.append(future)
 
     def arrive(self, waiter: Any, future: LocklessFuture[Any]) -> None:
         self._arrived.put((waiter, future))
@@ -239,7 +254,10 @@ class _Arrivals:
         self._take_all()
         if not self._is_set:
             end = None if timeout is None else time.monotonic() + timeout
-            with slot_lent(), contextlib.suppress(queue.Empty):
+            with (
+                slot_lent([one for future in self._wanted for one in future._awaited()]),
+                contextlib.suppress(queue.Empty),
+            ):
                 while not self._is_set:
                     self._tell(self._arrived.get(timeout=_limit(None if end is None else end - time.monotonic())))
             self._take_all()

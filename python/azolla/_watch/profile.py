@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from azolla._azolla import Core
 from azolla._base import leave as _leave
+from azolla._base.arguments import check_number
 from azolla._base.threads import LastingThread
 from azolla._cluster.processes import on_threads
 from azolla._run.awaiting import answer
@@ -100,6 +101,9 @@ class Profiled(Core):
         if scheduler:
             raise NotImplementedError("profile(scheduler=True): the scheduler is native, and has no Python stack")
         on_threads(self.cluster, "profile")
+        for named, moment in (("start", start), ("stop", stop)):
+            if moment is not None:
+                check_number(f"profile(): {named}", moment)
         chosen = self.cluster._chosen(workers)
         addresses = [worker.address for worker in chosen]
         profiler = _profiler_of(self)

@@ -1,7 +1,7 @@
 //! What Python asks about the task on the calling thread: its client and its key. And what lets that task go on without
 //! a slot.
 
-use crate::future::gather;
+use crate::future::gather::{self, Errors};
 use crate::future::running::Running;
 use crate::future::wait::exception;
 use crate::session::owner::cluster_here;
@@ -24,6 +24,26 @@ pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
     py.detach(|| with_worker(|worker| worker.map(Worker::rejoin)))
         .map_or(Ok(false), |result| result.map(|()| true))
         .map_err(|error| exception(py, error.never_interrupted()))
+}
+
+#[doc = stub!(lend)]
+#[pyfunction]
+#[pyo3(signature = (futures, loan=None))]
+pub(crate) fn lend(
+    py: Python<'_>,
+    futures: &Bound<'_, PyAny>,
+    loan: Option<u64>,
+) -> PyResult<Option<u64>> {
+    let jobs = gather::jobs(futures, Errors::Skip)?;
+    let lent =
+        py.detach(|| with_worker(|worker| worker.map(|worker| worker.lend_for(loan, &jobs))));
+    lent.transpose().map(Option::flatten).map_err(|error| exception(py, error.never_interrupted()))
+}
+
+#[doc = stub!(end_loan)]
+#[pyfunction]
+pub(crate) fn end_loan(py: Python<'_>, loan: u64) {
+    py.detach(|| with_worker(|worker| worker.into_iter().for_each(|it| it.awaits_one_less(loan))));
 }
 
 #[doc = stub!(awaits)]

@@ -143,7 +143,7 @@ impl PyWorker {
         if result.get_type().is(coroutine) {
             self.detach(&result)?;
         } else {
-            let finished = own(|worker| {
+            let finished = with_slot(py, |worker| {
                 let finished = worker.job().map(|job| job.finish(result));
                 (finished, worker.finish(Outcome::Done))
             })?;
@@ -162,8 +162,24 @@ impl PyWorker {
         let Ok(Some(job)) = own(|worker| worker.job().map(Arc::clone)) else { return Ok(false) };
         let outcome = fail(&job, &error, true);
         drop(job);
-        drop(own(|worker| worker.finish(outcome))?);
+        drop(with_slot(error.py(), |worker| worker.finish(outcome))?);
         Ok(true)
+    }
+}
+
+/// Calls `f` with this thread's worker, whose task ends. A loan that the task has left open ends first: that waits for a
+/// slot, and the task that has it may need the GIL.
+fn with_slot<R>(py: Python<'_>, f: impl FnOnce(&mut Worker<PyJob>) -> R) -> PyResult<R> {
+    let mut f = Some(f);
+    loop {
+        let call = |worker: &mut Worker<PyJob>| match worker.has_lent() {
+            true => None,
+            false => f.take().map(|f| f(worker)),
+        };
+        match own(call)? {
+            Some(result) => return Ok(result),
+            None => py.detach(|| own(Worker::end_loan))?,
+        }
     }
 }
 
@@ -206,7 +222,7 @@ impl PyWorker {
     /// Hands the coroutine that a call has returned to the cluster's event loop, where it takes no slot.
     fn detach(&self, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = coroutine.py();
-        let (Some(cluster), Some(job)) = (self.cluster(), own(Worker::detach)?) else {
+        let (Some(cluster), Some(job)) = (self.cluster(), with_slot(py, Worker::detach)?) else {
             return Err(PyRuntimeError::new_err("a coroutine came from outside a task"));
         };
         let worker = own(|worker| worker.group().0)?;

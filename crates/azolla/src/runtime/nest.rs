@@ -36,9 +36,9 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
     /// # Errors
     /// [`WaitError::Cycle`].
     pub fn nest<E>(&mut self, jobs: &[Arc<J>]) -> Result<Option<Nested>, WaitError<E>> {
-        self.end_loan();
         let number = self.engine.number;
-        let has_slot = self.hand.current.as_ref().is_some_and(|current| !current.seceded);
+        let has_slot = self.hand.lent.is_none()
+            && self.hand.current.as_ref().is_some_and(|current| !current.seceded);
         if !has_slot || self.hand.below.len() >= DEEPEST || self.engine.is_closing() {
             return Ok(None);
         }

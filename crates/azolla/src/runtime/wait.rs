@@ -99,15 +99,7 @@ pub fn wait<J: Job + ?Sized + 'static, E>(
     let latch = Latch::new(worker.as_deref(), missing, until == Until::AllOrFailure);
     let result = match worker.filter(|worker| worker.current().is_some()) {
         Some(worker) => {
-            let number = worker.engine.number;
-            let mut tasks: Vec<_> =
-                pending.iter().filter_map(|job| job.header().id_in(number)).collect();
-            // A wait for the first task must name all tasks or none: one that this engine does not
-            // know may end the wait.
-            if until == Until::First && tasks.len() < pending.len() {
-                tasks.clear();
-            }
-            let wait = Wait { tasks: Arc::new(tasks), all: until != Until::First };
+            let wait = wait_in(worker.engine.number, &pending, until);
             let listen = || latch.listen(&pending);
             worker.wait(&latch, wait, listen, patience)
         }
@@ -126,6 +118,17 @@ pub fn wait<J: Job + ?Sized + 'static, E>(
         Err(WaitError::Closed | WaitError::Cycle(_)) if is_over(jobs, pending(), until) => Ok(()),
         result => result,
     }
+}
+
+/// Returns the wait for these jobs, as far as the engine of this number knows them.
+pub(super) fn wait_in<J: Job + ?Sized>(engine: u32, pending: &[&Arc<J>], until: Until) -> Wait {
+    let mut tasks: Vec<_> = pending.iter().filter_map(|job| job.header().id_in(engine)).collect();
+    // A wait for the first task must name all tasks or none: one that this engine does not
+    // know may end the wait.
+    if until == Until::First && tasks.len() < pending.len() {
+        tasks.clear();
+    }
+    Wait { tasks: Arc::new(tasks), all: until != Until::First }
 }
 
 fn is_over<J: Job + ?Sized>(jobs: &[Arc<J>], pending: usize, until: Until) -> bool {
@@ -263,9 +266,23 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
         latch: &Latch<J>,
         wait: Wait,
         listen: impl FnOnce(),
+        patience: Patience<'_, E>,
+    ) -> Result<(), WaitError<E>> {
+        let lent = self.set_loan_aside();
+        let result = self.wait_with_slot(latch, wait, listen, patience);
+        if let Some(lent) = lent {
+            self.go_on_with_loan(lent);
+        }
+        result
+    }
+
+    fn wait_with_slot<E>(
+        &mut self,
+        latch: &Latch<J>,
+        wait: Wait,
+        listen: impl FnOnce(),
         mut patience: Patience<'_, E>,
     ) -> Result<(), WaitError<E>> {
-        self.end_loan();
         // The time is taken now: once the slot is lent, another task may begin.
         let at = self.moment();
         self.lend_slot(|worker| Event::Park { worker, wait: wait.clone() })?;

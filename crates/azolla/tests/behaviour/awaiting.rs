@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 struct Unparks(Thread);
 
@@ -113,7 +114,7 @@ fn a_waker_that_panics_harms_nobody() {
     assert!(poll(&mut awaiting, &waker).is_pending());
     let other = slow.clone();
     let waits = thread::spawn(move || other.result().is_ok());
-    thread::sleep(std::time::Duration::from_millis(20));
+    thread::sleep(Duration::from_millis(20));
     gate.open();
     assert!(waits.join().unwrap(), "those after it are told");
     soon("it was called", || counts.0.load(Ordering::SeqCst) == 1);
@@ -257,6 +258,27 @@ fn a_task_that_blocks_on_what_is_shared_lends_its_slot() {
     });
     client.submit(move || queue.put(7).unwrap()).result().unwrap();
     client.submit(move || event.set()).result().unwrap();
+    assert_eq!(*parent.result().unwrap(), 7);
+}
+
+#[test]
+fn a_slot_that_is_lent_is_lent_again_after_a_wait_that_blocks() {
+    let client = client(1);
+    let event = azolla::sync::Event::new(&client);
+    let waits = event.clone();
+    let parent = client.submit(move || {
+        let mut late = own().submit(move || waits.wait().unwrap()).into_future();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut late).poll(&mut context).is_pending());
+        own().submit(|| ()).result().unwrap();
+        // This thread sleeps without azolla, as one does that polls nothing for a while.
+        let (send, receive) = std::sync::mpsc::channel();
+        own().submit(move || send.send(7).unwrap()).forget();
+        let got = receive.recv_timeout(Duration::from_secs(60)).unwrap();
+        event.set().unwrap();
+        block_on(late).unwrap();
+        got
+    });
     assert_eq!(*parent.result().unwrap(), 7);
 }
 

@@ -518,3 +518,42 @@ def test_failures_that_no_future_shows_are_logged(
     eventually(lambda: any("unseen" in record.getMessage() for record in caplog.records))
     [record] = [record for record in caplog.records if "unseen" in record.getMessage()]
     assert record.exc_info is not None and isinstance(record.exc_info[1], Refuses)
+
+
+def test_paths_that_are_no_text_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [Path(__file__).parent, *sys.path])
+    with Client(n_workers=1, threads_per_worker=1, dashboard_address=None, set_as_default=False) as client:
+        assert client.submit(abs, -1).result(timeout=PATIENCE) == 1
+
+
+def test_functions_that_hold_much_are_forgotten(client: Client) -> None:
+    def sized(padding: bytes) -> Callable[[int], int]:
+        return lambda x: x + len(padding)
+
+    def memory() -> int:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    size = 8_000_000
+    for round_ in range(40):
+        assert client.submit(sized(bytes(size + round_)), 1, pure=False).result() == size + round_ + 1
+    used = client.gather([client.submit(memory, workers=[worker], pure=False) for worker in range(2)])
+    assert max(used) < 25 * size
+
+
+def test_what_was_printed_is_there_when_the_client_is_closed() -> None:
+    program = "from azolla import Client\nwith Client(n_workers=2) as c: c.gather(c.map(print, range(100), pure=False))"
+    # Unbuffered, a line and its end are written one after the other, and another process may write in between.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    for _ in range(5):
+        ran = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, env=environment
+        )
+        assert (sorted(map(int, ran.stdout.split())), ran.stderr) == (list(range(100)), "")
+
+
+def test_processes_of_a_client_that_has_ended_end_in_silence() -> None:
+    program = "import os\nfrom azolla import Client\nc = Client(n_workers=2)\nos._exit(0)"
+    for _ in range(5):
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
+        assert ran.stderr == ""

@@ -5,9 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many functions each end of a line knows. Where it knows as many when a frame with new functions comes, it first
-/// forgets all of them. The client sends a function again that the line has forgotten.
+/// How many functions each end of a line knows. Where it knows as many (or [`FUNCTION_BYTES`] of them) when a frame with new
+/// functions comes, it first forgets all of them. The client sends a function again that the line has forgotten.
 pub const FUNCTIONS: usize = 1024;
+
+/// The same for the bytes of their pickles: a function by value may hold much.
+pub const FUNCTION_BYTES: usize = 64 * 1024 * 1024;
 
 /// From a process, first of all: it is there. Its arena comes with the message, as a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -58,7 +58,8 @@ def command() -> list[str]:
     if not sys.executable:
         raise RuntimeError("worker processes need sys.executable, which this interpreter lacks: use processes=False")
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return [sys.executable, *flags, "-c", PROGRAM.format(path=sys.path, folder=[str(Path(__file__).parents[1])])]
+    path = [str(part) for part in sys.path if isinstance(part, str)]  # the interpreter ignores what is no text
+    return [sys.executable, *flags, "-c", PROGRAM.format(path=path, folder=[str(Path(__file__).parents[1])])]
 
 
 def environment() -> list[tuple[str, str]]:

@@ -29,6 +29,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, lambda signal, frame: None)
     number, client = int(sys.argv[1]), int(sys.argv[2])
     del sys.argv[1:]
+    _print_at_once()
     _where.in_worker_process = True
     _package.defer()
     os.register_at_fork(after_in_child=after_fork)
@@ -102,8 +103,14 @@ class _Run:
         return self._runner.run(coroutine, context=self._context)
 
 
+def _print_at_once() -> None:
+    """Has each line that tasks print written at once. The process may be killed as soon as a task has ended."""
+    with suppress(Exception):  # there may be no such stream
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
 def _flush() -> None:
-    """Writes out what tasks have printed. The process may be killed at any time from now on."""
+    """Writes out what tasks have printed without ending the line."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()

@@ -3,7 +3,7 @@
 use super::failures::{pack, unpack};
 use super::input::Inputs;
 use crate::interpreter::pickles::loads;
-use azolla_process::message::FUNCTIONS;
+use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -16,7 +16,11 @@ pub(super) type Call<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>, Option<Boun
 
 /// The functions that a line has brought, by their digests.
 #[derive(Default)]
-pub(super) struct Functions(HashMap<u128, Loaded>);
+pub(super) struct Functions {
+    known: HashMap<u128, Loaded>,
+    /// The bytes of their pickles.
+    bytes: usize,
+}
 
 /// A function, or the error that its loading has raised: each task that calls the function raises it.
 enum Loaded {
@@ -40,16 +44,18 @@ impl Functions {
     /// since dropping them may run any code.
     #[must_use]
     pub(super) fn make_room(&mut self) -> Self {
-        if self.0.len() >= FUNCTIONS { std::mem::take(self) } else { Self::default() }
+        let is_full = self.known.len() >= FUNCTIONS || self.bytes >= FUNCTION_BYTES;
+        if is_full { std::mem::take(self) } else { Self::default() }
     }
 
     /// Adds functions that are new to this line. The client sends none twice.
     pub(super) fn add(&mut self, functions: Self) {
-        self.0.extend(functions.0);
+        self.known.extend(functions.known);
+        self.bytes += functions.bytes;
     }
 
     pub(super) fn find<'py>(&mut self, py: Python<'py>, digest: u128) -> Found<'py> {
-        match self.0.get_mut(&digest) {
+        match self.known.get_mut(&digest) {
             Some(Loaded::Function { function, has_been_called }) => {
                 let is_new = !std::mem::replace(has_been_called, true);
                 Found::Function { function: function.bind(py).clone(), is_new }
@@ -68,7 +74,9 @@ impl Functions {
             }
             Err(error) => Loaded::Error(pack(error.value(py), None).into()),
         };
-        Self(pickles.into_iter().map(|(digest, pickle)| (digest, load(pickle))).collect())
+        let bytes = pickles.iter().map(|(_, pickle)| pickle.as_bytes(py).len()).sum();
+        let known = pickles.into_iter().map(|(digest, pickle)| (digest, load(pickle))).collect();
+        Self { known, bytes }
     }
 }
 

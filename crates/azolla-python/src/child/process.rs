@@ -35,7 +35,9 @@ pub(crate) fn serve_process(
     end_with(client, control.as_fd().try_clone_to_owned()?)?;
     let mut line = Line::from(control).taking_descriptors();
     let ready = Ready { id: getpid().as_raw_nonzero().get().unsigned_abs() };
-    line.send_with(&ready, &[arena.seen().as_fd()]).map_err(broken)?;
+    if !line.send_with(&ready, &[arena.seen().as_fd()]).map_err(broken)? {
+        die();
+    }
     let mut threads = HashMap::new();
     loop {
         match py.detach(|| next_start(&mut line, &threads))? {
@@ -84,7 +86,12 @@ fn next_start(
 /// may hold the line open.
 fn end_with(client: i32, control: OwnedFd) -> PyResult<()> {
     let client = Pid::from_raw(client).ok_or_else(|| broken("the client has no such number"))?;
-    let client = pidfd_open(client, PidfdFlags::empty()).map_err(io::Error::from)?;
+    let client = match pidfd_open(client, PidfdFlags::empty()) {
+        Ok(client) => client,
+        // It has ended already.
+        Err(rustix::io::Errno::SRCH) => die(),
+        Err(error) => return Err(io::Error::from(error).into()),
+    };
     let watch = move || {
         let closed = PollFlags::RDHUP;
         loop {

@@ -20,8 +20,9 @@ use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many functions are kept as worker processes get them.
+/// How many functions are kept as worker processes get them, and how many bytes of their pickles.
 const FUNCTIONS: usize = 1024;
+const FUNCTION_BYTES: usize = 64 * 1024 * 1024;
 
 /// A cluster, as its clients and workers know it.
 pub(crate) struct Cluster {
@@ -104,7 +105,8 @@ impl Cluster {
     pub(crate) fn keep_function(&self, token: u128, function: &Arc<PackedFunction>) {
         if let Some(functions) = &self.functions {
             let mut functions = functions.lock().unwrap_or_else(PoisonError::into_inner);
-            if functions.len() >= FUNCTIONS {
+            let bytes: usize = functions.values().map(|known| known.pickle.len()).sum();
+            if functions.len() >= FUNCTIONS || bytes >= FUNCTION_BYTES {
                 functions.clear();
             }
             functions.insert(token, Arc::clone(function));

@@ -12,7 +12,9 @@ use azolla::runtime::{Job, Worker};
 use azolla_core::Outcome;
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, LineError};
-use azolla_process::message::{Blob, Bytes, Ended, FUNCTIONS, Function, Results, Task, Tasks};
+use azolla_process::message::{
+    Blob, Bytes, Ended, FUNCTION_BYTES, FUNCTIONS, Function, Results, Task, Tasks,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,13 +138,16 @@ impl<'a> Inputs<'a> {
 
 /// Sends the frame. Returns false if the process has ended.
 fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, LineError> {
-    let known = &mut connection.functions;
+    let (known, bytes) = (&mut connection.functions, &mut connection.function_bytes);
     let functions = || sent.iter().map(|sent| &sent.call.function);
     // The thread does the same when it hears the frame.
-    if known.len() >= FUNCTIONS && functions().any(|new| !known.contains(&new.digest)) {
+    let is_full = known.len() >= FUNCTIONS || *bytes >= FUNCTION_BYTES;
+    if is_full && functions().any(|new| !known.contains(&new.digest)) {
         known.clear();
+        *bytes = 0;
     }
     let new = functions().filter(|function| known.insert(function.digest));
+    let new = new.inspect(|function| *bytes += function.pickle.len());
     let functions = new.map(function).collect();
     let mut inputs = Inputs::default();
     let tasks = sent.iter().map(|sent| task(sent, |job| inputs.number(job))).collect();

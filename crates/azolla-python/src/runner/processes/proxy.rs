@@ -13,8 +13,9 @@ use std::time::Duration;
 /// A proxy's link to its thread in the process that lives now.
 pub(super) struct Connection {
     pub(super) link: Link,
-    /// The functions that the thread has got.
+    /// The functions that the thread has got, and the bytes of their pickles.
     pub(super) functions: HashSet<u128>,
+    pub(super) function_bytes: usize,
     /// For how long the line waits.
     pub(super) patience: Option<Duration>,
     /// The next task goes alone: the process was too slow to begin it, and may be loading what it needs.
@@ -23,7 +24,7 @@ pub(super) struct Connection {
 
 impl Connection {
     fn new(link: Link) -> Self {
-        Self { link, functions: HashSet::new(), patience: None, alone: false }
+        Self { link, functions: HashSet::new(), function_bytes: 0, patience: None, alone: false }
     }
 
     pub(super) fn set_patience(&mut self, patience: Option<Duration>) -> io::Result<()> {

@@ -9,7 +9,8 @@ in turn, each file once however many point to it. Four ways to write that stand 
 run, on threads and in worker processes, and all must find the same.
 
 The tasks are Python code, which holds the interpreter's lock: threads run one at a time. Worker processes run
-as many as there are, but each journey to one costs some 20 µs, so they pay where a task takes longer than that.
+as many as there are, but what goes there and comes back is pickled, so they pay where tasks take long beside
+that. Such are the tasks of a last question: what the syntax trees of the Python files are made of.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ import sysconfig
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import NamedTuple
 
+import syntax
 from azolla import Client, as_completed, get_client
 from folder import Finding, Folder, Read, Resolved
 
@@ -62,7 +65,9 @@ def main() -> int:
     for way in (with_as_completed, with_async_await, with_whole_files):
         runs.append(run(way, folder, options.threads, processes=True))
     sys.stdout.buffer.writelines(f"{line}\n".encode() for line in report(folder, options.threads, runs))
-    return 0 if not different(runs) else 1
+    sys.stdout.buffer.flush()
+    trees = count_syntax(folder, options.threads)
+    return 0 if not different(runs) and trees else 1
 
 
 def arguments() -> argparse.Namespace:
@@ -81,11 +86,18 @@ def run_sequentially(folder: Folder) -> Run:
     return Run("sequential", sorted(findings), time.perf_counter() - start)
 
 
-def run(way: Callable[[Client, Folder], list[Finding]], folder: Folder, threads: int, processes: bool) -> Run:
+@contextmanager
+def workers(threads: int, processes: bool) -> Iterator[Client]:
+    """A client whose workers are there, so that no run is timed until they are."""
     n_workers = threads if processes else 1
     with Client(processes=processes, n_workers=n_workers, threads_per_worker=threads // n_workers) as client:
-        # Not timed: until each worker is there.
         client.gather([client.submit(os.getpid, workers=[worker], pure=False) for worker in range(n_workers)])
+        yield client
+
+
+def run(way: Callable[[Client, Folder], list[Finding]], folder: Folder, threads: int, processes: bool) -> Run:
+    with workers(threads, processes) as client:
+        before = client.counters()["submitted"]
         start = time.perf_counter()
         findings = way(client, folder)
         seconds = time.perf_counter() - start
@@ -93,7 +105,26 @@ def run(way: Callable[[Client, Folder], list[Finding]], folder: Folder, threads:
     name = way.__name__.removeprefix("with_").replace("_", " ")
     where = "processes" if processes else "threads"
     # All that was submitted has run: the findings could not be complete otherwise.
-    return Run(f"{name}, {where}", sorted(findings), seconds, counters["submitted"] - n_workers, counters["peak_live"])
+    return Run(f"{name}, {where}", sorted(findings), seconds, counters["submitted"] - before, counters["peak_live"])
+
+
+def count_syntax(folder: Folder, threads: int) -> bool:
+    """Counts what syntax trees are made of, in three ways. Returns whether all of them count the same."""
+    paths = syntax.files_in(folder.top, folder.listing()[0])
+    start = time.perf_counter()
+    expected = syntax.sequentially(paths)
+    alone = time.perf_counter() - start
+    print(f"\nsyntax trees of {len(paths)} Python files: {expected.total():,} nodes\n")
+    print(f"{'sequential':<28}{alone:>8.3f} s{1:>8.2f} x")
+    equal = True
+    for where in ("threads", "processes"):
+        with workers(threads, where == "processes") as client:
+            start = time.perf_counter()
+            equal &= syntax.on_workers(client, paths) == expected
+            seconds = time.perf_counter() - start
+        print(f"{where:<28}{seconds:>8.3f} s{alone / seconds:>8.2f} x")
+    print(f"\ncounts equal: {'yes' if equal else 'no'}")
+    return equal
 
 
 # The ways

@@ -4,8 +4,8 @@ use crate::durations::{Durations, Stretch};
 use crate::id::Kind;
 use alloc::vec::Vec;
 
-/// A kind is short if its tasks take less than this on average, in nanoseconds. Pulling several
-/// short tasks at once pays.
+/// A kind is short if its tasks take less than this on average, in nanoseconds, unless the driver says
+/// otherwise. Pulling several short tasks at once pays.
 const SHORT: u64 = 20_000;
 /// A kind is not called short before this many of its tasks or turns have ended.
 const SEEN: u32 = 3;
@@ -14,6 +14,8 @@ const MOST: usize = 32;
 
 pub(crate) struct Kinds {
     all: Vec<Measured>,
+    /// Kinds whose mean is less than this are short.
+    pub(crate) short: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -25,7 +27,7 @@ struct Measured {
 
 impl Kinds {
     pub(crate) fn new() -> Self {
-        Self { all: Vec::new() }
+        Self { all: Vec::new(), short: SHORT }
     }
 
     /// Records how long a task of this kind, or a turn of one, took. 0 if that was not measured.
@@ -53,7 +55,7 @@ impl Kinds {
     pub(crate) fn is_short(&self, kind: Kind) -> bool {
         self.all
             .get(kind.0 as usize)
-            .is_some_and(|measured| measured.seen >= SEEN && measured.mean < SHORT)
+            .is_some_and(|measured| measured.seen >= SEEN && measured.mean < self.short)
     }
 
     /// Returns how many short tasks one worker may pull when `ready` are ready. It is half of the
@@ -82,5 +84,15 @@ mod tests {
         }
         assert!(!kinds.is_short(kind), "long, as far as it was measured");
         assert_eq!(kinds.durations(kind).total, u64::from(SEEN) * (SHORT + 8));
+    }
+    #[test]
+    fn the_driver_says_what_is_short() {
+        let (mut kinds, kind) = (Kinds::new(), Kind(0));
+        for _ in 0..SEEN {
+            kinds.took(kind, SHORT + 8, Stretch::Held);
+        }
+        assert!(!kinds.is_short(kind));
+        kinds.short = 2 * SHORT;
+        assert!(kinds.is_short(kind));
     }
 }

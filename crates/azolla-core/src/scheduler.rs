@@ -147,6 +147,12 @@ impl<P: Clone> Scheduler<P> {
         !self.todo.is_empty() || !self.retries.is_empty()
     }
 
+    /// Says which tasks are short, of which a worker may pull several at once: those of functions that take less than so
+    /// many nanoseconds on average. By default 20,000.
+    pub fn set_short(&mut self, nanoseconds: u64) {
+        self.kinds.short = nanoseconds;
+    }
+
     /// Turns [`Effect::Ready`] on or off, which reports when tasks become ready.
     pub fn observe(&mut self, observing: bool) {
         self.observing = observing;

@@ -57,7 +57,7 @@ impl<J: Job + ?Sized> Engine<J> {
         let best_ready = || AtomicI64::new(Priority::MIN.to_bits());
         let best_ready = (0..groups.len()).map(|_| best_ready()).collect();
         let engine = Arc::new(Self {
-            state: Mutex::new(State::new(groups.as_core())),
+            state: Mutex::new(State::new(groups.as_core(), runner.short())),
             best_ready,
             closing: AtomicBool::new(false),
             broken: AtomicBool::new(false),

@@ -5,6 +5,7 @@ use super::worker::Worker;
 use azolla_core::{Input, Inputs};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A front end's type of task.
 ///
@@ -72,6 +73,12 @@ pub trait Runner<J: Job + ?Sized>: Send + Sync {
     /// # Errors
     /// If the system has no thread to give.
     fn start(&self, worker: Worker<J>) -> io::Result<()>;
+
+    /// Tasks of functions that take less than this on average are short, and a worker takes several of them at once. `None`
+    /// stands for 20 µs, which suits threads.
+    fn short(&self) -> Option<Duration> {
+        None
+    }
 
     /// Called with nothing locked, between two of the steps in which one event is handled that affects many
     /// tasks. A runner may let other threads go on.

@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the lock guards.
 pub(crate) struct State<J: Job + ?Sized> {
@@ -39,9 +40,13 @@ pub(crate) struct State<J: Job + ?Sized> {
 }
 
 impl<J: Job + ?Sized> State<J> {
-    pub(super) fn new(groups: &[Group]) -> Self {
+    pub(super) fn new(groups: &[Group], short: Option<Duration>) -> Self {
+        let mut scheduler = Scheduler::with_groups(groups);
+        if let Some(short) = short {
+            scheduler.set_short(u64::try_from(short.as_nanos()).unwrap_or(u64::MAX));
+        }
         Self {
-            scheduler: Scheduler::with_groups(groups),
+            scheduler,
             parkers: Vec::new(),
             kinds: Kinds::default(),
             effects: Vec::new(),

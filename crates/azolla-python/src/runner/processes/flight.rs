@@ -22,6 +22,9 @@ use std::time::Duration;
 /// The most tasks in one frame.
 const MOST: usize = 32;
 
+/// A frame holds about so much work, if its tasks take as long as the last ones. The rest stays where others can take it.
+const WORK: Duration = Duration::from_millis(2);
+
 /// The most bytes that the pickles of several tasks in one frame take.
 const ENOUGH: usize = 64 * 1024;
 
@@ -39,7 +42,9 @@ struct Sent {
 /// has died, or says what it should not: then the connection is of no use any more.
 pub(super) fn fly(worker: &mut Worker<PyJob>, connection: &mut Connection, seat: &Seat) -> bool {
     let alone = std::mem::take(&mut connection.alone);
-    let sent = load(worker, alone, seat.shared.veil);
+    let most = (WORK.as_nanos() as u64).checked_div(connection.took).unwrap_or(MOST as u64);
+    let most = if alone { 1 } else { most.clamp(2, MOST as u64) as usize };
+    let sent = load(worker, most, seat.shared.veil);
     if sent.is_empty() {
         fail(worker, "FutureCancelledError", "the task was cancelled");
         return true;
@@ -69,14 +74,13 @@ pub(super) fn fly(worker: &mut Worker<PyJob>, connection: &mut Connection, seat:
 
 /// Begins tasks ahead of the current one, and returns what the frame is to hold, in order. It holds nothing if the current
 /// task was cancelled.
-fn load(worker: &mut Worker<PyJob>, alone: bool, veil: u128) -> Vec<Sent> {
-    if !alone {
-        worker.begin_ahead(MOST - 1);
-    }
+fn load(worker: &mut Worker<PyJob>, most: usize, veil: u128) -> Vec<Sent> {
+    let before = worker.ahead().count();
+    worker.begin_ahead((most - 1).saturating_sub(before));
     let (mut sent, mut bytes, mut seen) = (Vec::new(), 0, FxHashSet::default());
     let mut size_if_new =
         |job: &Arc<PyJob>| if seen.insert(Arc::as_ptr(job)) { size(job) } else { 0 };
-    for job in worker.job().into_iter().chain(worker.ahead()).take(if alone { 1 } else { MOST }) {
+    for job in worker.job().into_iter().chain(worker.ahead()).take(most) {
         let Some(call) = job.packed() else { break };
         bytes += call.arguments.len() + call.inputs.iter().map(&mut size_if_new).sum::<usize>();
         // One that is large goes alone: if it is too large for a message, it is the one to fail.
@@ -172,6 +176,7 @@ fn hear(
         let link = &mut connection.link;
         match link.line.hear::<Results<'_>>() {
             Ok(Heard::Message(results)) if results.frame == frame => {
+                connection.took = results.took;
                 worker.ran_for(results.took.saturating_mul(results.ended.len() as u64));
                 for ended in &results.ended {
                     if heard == limit || !is_current(worker, sent.get(heard)) {

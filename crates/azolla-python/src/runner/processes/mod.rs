@@ -17,6 +17,10 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Tasks that take less than this travel together: to take one of them at a time would cost a tenth or so.
+const SHORT: Duration = Duration::from_millis(1);
 
 /// How a worker process is started: the program with its arguments, and what its environment has besides this one's.
 pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>);
@@ -79,6 +83,10 @@ impl Runner<PyJob> for Processes {
         let name = format!("azolla-proxy-{}", worker.number());
         std::thread::Builder::new().name(name).spawn(move || proxy::serve(worker, &seat))?;
         Ok(())
+    }
+
+    fn short(&self) -> Option<Duration> {
+        Some(SHORT)
     }
 
     fn breathe(&self) {

@@ -16,6 +16,8 @@ pub(super) struct Connection {
     /// The functions that the thread has got, and the bytes of their pickles.
     pub(super) functions: HashSet<u128>,
     pub(super) function_bytes: usize,
+    /// How long the last tasks took, in nanoseconds each.
+    pub(super) took: u64,
     /// For how long the line waits.
     pub(super) patience: Option<Duration>,
     /// The next task goes alone: the process was too slow to begin it, and may be loading what it needs.
@@ -24,7 +26,14 @@ pub(super) struct Connection {
 
 impl Connection {
     fn new(link: Link) -> Self {
-        Self { link, functions: HashSet::new(), function_bytes: 0, patience: None, alone: false }
+        Self {
+            link,
+            functions: HashSet::new(),
+            function_bytes: 0,
+            took: 0,
+            patience: None,
+            alone: false,
+        }
     }
 
     pub(super) fn set_patience(&mut self, patience: Option<Duration>) -> io::Result<()> {

@@ -6,8 +6,10 @@ import ast
 import os
 import warnings
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from azolla import Client
+if TYPE_CHECKING:
+    from azolla import Client
 
 FILES = 300
 """The most files that are looked at."""

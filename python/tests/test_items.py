@@ -32,7 +32,8 @@ def test_fixture_has_the_expected_findings() -> None:
 def test_all_ways_find_the_same() -> None:
     done = run(FIXTURE, "--threads", "3")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("\nfindings equal: yes\n")
+    assert "\nfindings equal: yes\n" in done.stdout
+    assert done.stdout.endswith("\ncounts equal: yes\n")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

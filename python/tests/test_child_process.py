@@ -212,3 +212,34 @@ with Client(n_workers=1, threads_per_worker=1) as client:
     client.submit(print, "printed", end="").result()
 """
     assert printed(tmp_path, program) == "printed"
+
+
+def test_what_is_sent_to_a_thread_that_has_just_heard_a_frame_loses_none_of_its_tasks() -> None:
+    from azolla._process import child
+
+    class Heard:
+        """A thread for tasks: to its first wait comes a frame of one task, and an exception with it."""
+
+        def __init__(self) -> None:
+            self.tasks: list[Any] = []
+            self.results: list[Any] = []
+            self.waits = 0
+
+        def rest(self) -> bool:
+            self.waits += 1
+            if self.waits == 1:
+                self.tasks.append((abs, (-3,), None))
+                raise ValueError("sent by another thread")
+            return False
+
+        def next(self) -> Any:
+            return self.tasks.pop() if self.tasks else None
+
+        def done(self, result: Any) -> None:
+            self.results.append(result)
+
+    heard: Any = Heard()
+    with pytest.raises(ValueError, match="sent by another thread"):
+        child._work(heard)
+    child._work(heard)  # as its thread does then
+    assert heard.results == [3]

@@ -43,9 +43,13 @@ def _start(thread: TaskThread) -> None:
 
 def _work(thread: TaskThread) -> None:
     run = _Run()
-    while thread.rest():
+    # What another thread sends to this one may come up when a frame has been heard. Its tasks are still there then, so
+    # they come first.
+    while True:
         _run_some(thread, run)
         _flush()
+        if not thread.rest():
+            return
 
 
 def _escaped(thread: TaskThread, error: BaseException) -> None:

@@ -1,7 +1,8 @@
 //! The engine's half of `LocalCluster`. This file starts the engine, and ends it.
 
 use crate::interpreter::imports;
-use crate::runner::processes::{self, Fleet, Start};
+use crate::runner::Start;
+use crate::runner::processes::{self, Fleet};
 use crate::runner::threads::Threads;
 use crate::session::gone;
 use crate::session::shared::Cluster;

@@ -12,3 +12,8 @@ pub(crate) mod processes;
 pub(crate) mod threads;
 mod unseen;
 pub(crate) mod worker;
+
+use std::ffi::OsString;
+
+/// How a worker process is started: the program with its arguments, and what its environment has besides this one's.
+pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>);

@@ -1,14 +1,11 @@
 //! Where there are no worker processes: they need Linux so far.
 
+use super::Start;
 use crate::session::owner::Owner;
 use crate::task::job::PyJob;
 use azolla::runtime::Runner;
-use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-
-/// How a worker process would be started.
-pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>);
 
 /// There is none.
 pub(crate) enum Fleet {}

@@ -14,15 +14,12 @@ use crate::task::key::{Named, parse};
 use crate::task::packed::PackedFunction;
 use azolla::runtime::{Engine, Job, Listen, Story};
 use azolla_core::TaskId;
+use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// How many functions are kept as worker processes get them, and how many bytes of their pickles.
-const FUNCTIONS: usize = 1024;
-const FUNCTION_BYTES: usize = 64 * 1024 * 1024;
 
 /// A cluster, as its clients and workers know it.
 pub(crate) struct Cluster {

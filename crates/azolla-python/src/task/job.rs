@@ -248,11 +248,6 @@ impl PyJob {
         self.store(Ok(Value::Packed(pickle.into())));
     }
 
-    /// Stores the error of such a task. The call stays, since the task may be made to run again.
-    pub(crate) fn fail_packed(&self, failure: Failure) {
-        self.fail(failure);
-    }
-
     /// Stores the outcome of the task. The outcome of a cancelled task is dropped.
     pub(crate) fn store(&self, outcome: Outcome) {
         self.slot.store(outcome, None);

@@ -230,7 +230,7 @@ fn settle(worker: &mut Worker<PyJob>, ended: &Ended<'_>) -> bool {
         }
         Ended::Failed(_) if job.header().take_retry() => Outcome::Again,
         Ended::Failed(Blob { pickle: Bytes::Here(packed), .. }) => {
-            job.fail_packed(Failure::Unread(Box::new(Unread::new(packed))));
+            job.fail(Failure::Unread(Box::new(Unread::new(packed))));
             Outcome::Failed
         }
         Ended::Again => Outcome::Again,

@@ -5,6 +5,7 @@ mod deaths;
 mod flight;
 mod proxy;
 
+use super::Start;
 use super::unseen::unseen;
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
@@ -21,9 +22,6 @@ use std::time::Duration;
 
 /// Tasks that take less than this travel together: to take one of them at a time would cost a tenth or so.
 const SHORT: Duration = Duration::from_millis(1);
-
-/// How a worker process is started: the program with its arguments, and what its environment has besides this one's.
-pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>);
 
 /// Has tasks run in the processes of a fleet.
 struct Processes {

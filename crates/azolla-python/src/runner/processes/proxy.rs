@@ -3,7 +3,7 @@
 use super::Seat;
 use super::flight::fly;
 use crate::task::job::{Failure, PyJob};
-use azolla::runtime::{Next, Worker};
+use azolla::runtime::{Job, Next, Worker};
 use azolla_core::Outcome;
 use azolla_process::fleet::Link;
 use std::collections::HashSet;
@@ -80,7 +80,7 @@ pub(super) fn serve(mut worker: Worker<PyJob>, seat: &Seat) {
 /// Fails the current task by an exception of this class with this message.
 pub(super) fn fail(worker: &mut Worker<PyJob>, class: &'static str, why: &str) {
     if let Some(job) = worker.job() {
-        job.fail_packed(Failure::Told(class, why.into()));
+        job.fail(Failure::Told(class, why.into()));
         drop(worker.finish(Outcome::Failed));
     }
 }

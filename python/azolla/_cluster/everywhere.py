@@ -103,7 +103,7 @@ class Everywhere(Core):
             *args: What to call it with.
             workers: The workers' addresses or names; by default all.
             wait: If true, wait for the results; otherwise return None.
-            nanny: Must be False: workers are threads, and no process looks after them.
+            nanny: Must be False: no process looks after a worker alone.
             on_error: `"raise"` raises the first error, `"return"` gives errors as results, `"ignore"` leaves them out.
             **kwargs: What to call it with, by name.
 
@@ -118,7 +118,9 @@ class Everywhere(Core):
         [2]
         """
         if nanny:
-            raise NotImplementedError("nanny=: workers are threads of this process, and no other looks after them")
+            raise NotImplementedError(
+                "nanny=: no process looks after a worker alone, in which the function could be called"
+            )
         if on_error not in ("raise", "return", "ignore"):
             raise ValueError(f"on_error must be 'raise', 'return' or 'ignore', not {on_error!r}")
         check_function("run(): function", function)

@@ -99,18 +99,17 @@ class Staffed(ClusterCore):
             cores: How many tasks at once, in place of `n`; it stands for as many workers as that takes.
 
         Raises:
-            NotImplementedError: There are more or fewer workers. All of them share this process: more workers would
-                bring no processors, and none can be stopped.
+            NotImplementedError: There are more or fewer workers, or `memory` is given.
 
         >>> client.cluster.scale(1)
         """
         if memory is not None:
-            raise NotImplementedError(f"scale(memory={memory!r}): the workers share this process and its memory")
+            raise NotImplementedError(f"scale(memory={memory!r}): no worker has memory of its own")
         if cores is not None:
             n = max(n, -(-cores // self._threads_per_worker))
         if n != self._n_workers:
             raise NotImplementedError(
-                f"scale({n}): the {self._n_workers} workers are this process's threads, and their number is fixed; "
+                f"scale({n}): there are {self._n_workers} workers, and their number is fixed; "
                 "make a LocalCluster with n_workers and threads_per_worker"
             )
 

@@ -34,7 +34,7 @@ class Introspection(Core):
     def who_has(self, futures: Any = None) -> Any:
         """Returns the workers that have the results of tasks, by the tasks' keys.
 
-        All workers share this process and its memory, so each result is at hand on every worker.
+        Results stay with the cluster, so each is at hand for every worker.
 
         Args:
             futures: Futures, nested as for `gather`; by default all tasks that have a result.
@@ -55,8 +55,8 @@ class Introspection(Core):
         return answer(self, there)
 
     def has_what(self, workers: "Workers" = None) -> Any:
-        """Returns the keys of the results that each worker has. Each has them all, since the workers share this process
-        and its memory.
+        """Returns the keys of the results that each worker has. Each has them all, since results stay with the
+        cluster.
 
         Args:
             workers: The workers' addresses or names; by default all.
@@ -226,13 +226,15 @@ class Introspection(Core):
         """There are no such logs.
 
         Raises:
-            NotImplementedError: Workers are threads: their tasks log where this process logs.
+            NotImplementedError: Workers keep no logs: their tasks log where this process does, or to its standard error.
 
         >>> client.get_worker_logs()
         Traceback (most recent call last):
         NotImplementedError: get_worker_logs(): ...
         """
-        raise NotImplementedError("get_worker_logs(): workers are threads, and log where this process logs")
+        raise NotImplementedError(
+            "get_worker_logs(): workers keep no logs; their tasks log where this process does, or to its standard error"
+        )
 
     def get_scheduler_logs(self, n: int | None = None) -> Never:
         """There are no such logs.
@@ -262,14 +264,14 @@ class Introspection(Core):
         """Retires no worker; with none named, there is nothing to do.
 
         Raises:
-            NotImplementedError: Workers are named: they are this process's threads, and stay as long as the cluster.
+            NotImplementedError: Workers are named: they stay as long as the cluster.
             ValueError: An empty name.
 
         >>> client.retire_workers([])
         {}
         """
         if self.cluster._named(workers):
-            raise NotImplementedError("retire_workers(): workers are this process's threads; close the cluster instead")
+            raise NotImplementedError("retire_workers(): workers stay as long as their cluster: close that instead")
         return answer(self, {})
 
     def rebalance(self, futures: Any = None, workers: "Workers" = None, **kwargs: Any) -> Any:

@@ -3,7 +3,7 @@
 use crate::awaiting::block_on;
 use crate::{Gate, client, own};
 use azolla::Error;
-use azolla::sync::Lock;
+use azolla::sync::{Event, Lock};
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
 use std::sync::mpsc;
@@ -15,22 +15,28 @@ const LONG: Duration = Duration::from_secs(60);
 #[test]
 fn what_took_part_in_an_earlier_loan_does_not_end_a_later_one() {
     let client = client(1);
-    let parent = client.submit(|| {
+    let event = Event::new(&client);
+    let parent = client.submit(move || {
         let gate = Gate::default();
         let mut context = Context::from_waker(Waker::noop());
         let inside = gate.clone();
         let first = own().submit(move || inside.pass());
         let mut early = Box::pin(first.clone().into_future());
         assert!(early.as_mut().poll(&mut context).is_pending());
-        // An ordinary wait ends the loan.
+        // The loan ends when the task secedes.
         gate.open();
-        own().submit(|| ()).result().unwrap();
-        let (ran, runs) = mpsc::channel();
-        let second = own().submit(move || ran.send(()).unwrap());
+        azolla::secede().unwrap();
+        azolla::rejoin().unwrap();
+        let waits = event.clone();
+        let second = own().submit(move || waits.wait().unwrap());
         let mut late = pin!(second.into_future());
         assert!(late.as_mut().poll(&mut context).is_pending());
         drop(early);
-        runs.recv_timeout(LONG).is_ok()
+        let (ran, runs) = mpsc::channel();
+        own().submit(move || ran.send(()).unwrap()).forget();
+        let has_run = runs.recv_timeout(LONG).is_ok();
+        event.set().unwrap();
+        has_run
     });
     assert!(*parent.result().unwrap());
 }

@@ -856,7 +856,7 @@ def serve_process(number: int, client: int, start: Callable[[TaskThread], object
     """Makes this process a worker process of the client behind its standard input, as whose arena this has `number`.
 
     Calls `start` with each thread that the client orders. Kills the process when that of `client`, the process's number,
-    ends. Returns never, but raises if the line to the client breaks.
+    ends, and when it can serve the client no more.
     """
 
 def before_collection(phase: str, _info: object) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +160,45 @@ def test_ctrl_c_is_not_the_affair_of_a_worker_process(client: Client) -> None:
     for _ in range(3):
         os.kill(process, signal.SIGINT)
         assert client.submit(os.getpid, pure=False).result(timeout=PATIENCE) == process
+
+
+def test_a_thread_that_ends_takes_its_process_with_it(client: Client, tmp_path: Path) -> None:
+    def ends_its_thread_once(folder: Path) -> int:
+        try:
+            (folder / "ended").mkdir()
+        except FileExistsError:
+            return 1
+        ctypes.CDLL(None).pthread_exit(None)
+        return 0
+
+    assert client.submit(ends_its_thread_once, tmp_path).result(timeout=PATIENCE) == 1
+    assert client.gather(client.map(abs, range(-20, 0))) == list(range(20, 0, -1))
+
+
+def test_what_other_threads_send_to_a_thread_loses_no_task(client: Client) -> None:
+    def sends(thread: int) -> None:
+        for number in range(3_000):
+            sent = ctypes.py_object(SystemExit if number % 2 else Interrupted)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), sent)
+            if number % 10 == 0:
+                time.sleep(0.0001)
+
+    def own() -> tuple[int, int]:
+        time.sleep(0.01)
+        return os.getpid(), threading.get_ident()
+
+    while len(threads := set(client.gather([client.submit(own, pure=False) for _ in range(8)]))) < 2:
+        pass
+    sending = client.submit(sends, threads.pop()[1], pure=False, retries=5)
+    while not sending.done():
+        for future in client.map(abs, range(-50, 0), pure=False):
+            error = future.exception(timeout=PATIENCE)
+            assert error is None or isinstance(error, SystemExit | Interrupted), error
+    assert client.gather(client.map(abs, range(-20, 0), pure=False, retries=100)) == list(range(20, 0, -1))
+
+
+class Interrupted(BaseException):
+    """Is sent to a thread."""
 
 
 #: A package whose parts can be imported only once it is there itself, as numpy's. It takes a while.

@@ -4,6 +4,7 @@
 //! GIL, waits for the end of the client and then kills this process, whatever its tasks are in the middle of.
 
 use super::answers::Answers;
+use super::bond::NoPanic;
 use super::thread::TaskThread;
 use azolla_process::arena::{Arena, THREADS};
 use azolla_process::line::{Heard, Line};
@@ -14,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -24,18 +26,26 @@ const MOST: u64 = 1 << 46;
 
 #[doc = stub!(serve_process)]
 #[pyfunction]
-pub(crate) fn serve_process(
+pub(crate) fn serve_process(py: Python<'_>, number: u32, client: i32, start: &Bound<'_, PyAny>) {
+    match serve(py, number, client, start) {
+        Ok(never) => match never {},
+        Err(error) => broken(py, &error),
+    }
+}
+
+fn serve(
     py: Python<'_>,
     number: u32,
     client: i32,
     start: &Bound<'_, PyAny>,
-) -> PyResult<()> {
+) -> PyResult<Infallible> {
+    let _guard = NoPanic;
     let control = take_stdin()?;
     let arena = Arc::new(Arena::new(number, MOST)?);
     end_with(client, control.as_fd().try_clone_to_owned()?)?;
     let mut line = Line::from(control).taking_descriptors();
     let ready = Ready { id: getpid().as_raw_nonzero().get().unsigned_abs() };
-    if !line.send_with(&ready, &[arena.seen().as_fd()]).map_err(broken)? {
+    if !line.send_with(&ready, &[arena.seen().as_fd()]).map_err(wrong)? {
         die();
     }
     let mut threads = HashMap::new();
@@ -65,12 +75,12 @@ fn next_start(
     threads: &HashMap<u16, Arc<Answers>>,
 ) -> PyResult<Option<(u16, Line)>> {
     loop {
-        match line.hear().map_err(broken)? {
+        match line.hear().map_err(wrong)? {
             Heard::Message(Order::Thread(thread)) => {
                 let theirs = line.take_descriptor().filter(|_| usize::from(thread) < THREADS);
                 let theirs = theirs.filter(|_| !threads.contains_key(&thread));
-                let wrong = || broken(format!("thread {thread} cannot be started"));
-                return theirs.map(|line| Some((thread, line.into()))).ok_or_else(wrong);
+                let none = || wrong(format!("thread {thread} cannot be started"));
+                return theirs.map(|line| Some((thread, line.into()))).ok_or_else(none);
             }
             // A thread that cannot send has lost its client, and so has this process.
             Heard::Message(Order::Flush(thread)) => {
@@ -85,7 +95,7 @@ fn next_start(
 /// Has this process killed once its client has ended, or has closed the control line. A process that the client has forked
 /// may hold the line open.
 fn end_with(client: i32, control: OwnedFd) -> PyResult<()> {
-    let client = Pid::from_raw(client).ok_or_else(|| broken("the client has no such number"))?;
+    let client = Pid::from_raw(client).ok_or_else(|| wrong("the client has no such number"))?;
     let client = match pidfd_open(client, PidfdFlags::empty()) {
         Ok(client) => client,
         // It has ended already.
@@ -113,6 +123,12 @@ pub(super) fn die() -> ! {
     }
 }
 
-fn broken(error: impl std::fmt::Display) -> PyErr {
+/// Reports what keeps this process from serving its client, and ends it: the client then knows that its tasks have ended.
+pub(super) fn broken(py: Python<'_>, error: &PyErr) -> ! {
+    error.display(py);
+    die()
+}
+
+fn wrong(error: impl std::fmt::Display) -> PyErr {
     PyRuntimeError::new_err(format!("the line to the client is broken: {error}"))
 }

@@ -3,10 +3,11 @@
 //! The loop is written in Python (`azolla/_process/child.py`), so that no native frame ever lies below the user's code.
 
 use super::answers::{Answers, End};
+use super::bond::{Bond, NoPanic};
 use super::calls::{Call, Functions, call};
 use super::failures::{asks_for_another_run, pack, too_long};
 use super::input::Inputs;
-use super::process::die;
+use super::process::broken;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::interpreter::pickles::dumps;
 use azolla_process::arena::Arena;
@@ -33,6 +34,8 @@ pub(crate) struct TaskThread {
     line: Mutex<Line>,
     answers: Arc<Answers>,
     work: Mutex<Work>,
+    /// Until the thread has it.
+    bond: Mutex<Option<Bond>>,
 }
 
 /// What a thread has at hand. Only the thread itself locks it, and never while user code runs.
@@ -73,6 +76,7 @@ impl TaskThread {
             line: Mutex::new(line),
             answers: Arc::clone(&answers),
             work: Mutex::default(),
+            bond: Mutex::new(Some(Bond::new())),
         };
         Ok((thread, answers))
     }
@@ -98,6 +102,7 @@ impl TaskThread {
 
     #[doc = stub!(TaskThread.rest)]
     fn rest(&self, py: Python<'_>) -> bool {
+        let _guard = NoPanic;
         match self.hear(py) {
             Ok(Some(functions)) => {
                 if !functions.is_empty() {
@@ -108,15 +113,26 @@ impl TaskThread {
                 }
                 true
             }
-            Ok(None) => false,
+            Ok(None) => {
+                Bond::untie();
+                false
+            }
             Err(error) => broken(py, &error),
         }
     }
 
     #[doc = stub!(TaskThread.next)]
     fn next<'py>(&self, py: Python<'py>) -> Option<Call<'py>> {
+        let _guard = NoPanic;
+        // The loop calls this first of all.
+        locked(&self.bond).take().map(Bond::tie);
         loop {
             let mut work = locked(&self.work);
+            if work.current.is_some() {
+                // Say exceptions of other threads have come one upon the other, and its end was lost.
+                drop(work);
+                broken(py, &PyRuntimeError::new_err("a task has ended, and how is not known"));
+            }
             let task = work.tasks.pop_front()?;
             if !self.arena.seen().claim(self.number.into()).begin(work.frame) {
                 let left = (std::mem::take(&mut work.tasks), std::mem::take(&mut work.inputs));
@@ -142,6 +158,7 @@ impl TaskThread {
 
     #[doc = stub!(TaskThread.done)]
     fn done(&self, result: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _guard = NoPanic;
         if self.is_forked() {
             return Err(PySystemExit::new_err(0));
         }
@@ -155,6 +172,7 @@ impl TaskThread {
 
     #[doc = stub!(TaskThread.failed)]
     fn failed(&self, error: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let _guard = NoPanic;
         if self.is_forked() {
             return Err(PyErr::from_value(error.clone()));
         }
@@ -255,12 +273,6 @@ fn bytes(py: Python<'_>, blob: &Blob<'_>) -> PyResult<Py<PyBytes>> {
             "a pickle lies in an arena that this process does not have",
         )),
     }
-}
-
-/// Reports why the line is of no use any more, and ends the process: the client then knows that its tasks have ended.
-fn broken(py: Python<'_>, error: &PyErr) -> ! {
-    error.display(py);
-    die()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

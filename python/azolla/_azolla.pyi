@@ -386,7 +386,7 @@ class ClusterCore:
         self,
         workers: list[tuple[int, dict[str, float]]],
         start_thread: Callable[[Worker], object],
-        process: tuple[list[str], list[tuple[str, str]]] | None,
+        process: tuple[list[str], list[tuple[str, str]], str] | None,
         this: ref[LocalCluster],
         number: int,
     ) -> None: ...

@@ -21,4 +21,6 @@ pub mod message;
 mod primitives;
 #[cfg(target_os = "linux")]
 pub mod process;
+#[cfg(target_os = "linux")]
+pub mod program;
 pub mod ranges;

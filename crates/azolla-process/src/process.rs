@@ -5,20 +5,22 @@
 //! a process that a task has forked may hold the line open.
 
 use crate::line::Line;
+use crate::program::{Program, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process, pidfd_open,
+    pidfd_send_signal, waitid,
+};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A process that was started. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    id: Pid,
     /// Becomes readable when the process ends.
     end: OwnedFd,
     /// How it has ended, once that is known.
@@ -47,10 +49,11 @@ impl fmt::Display for Ended {
     }
 }
 
-impl From<ExitStatus> for Ended {
-    fn from(status: ExitStatus) -> Self {
+impl From<WaitIdStatus> for Ended {
+    fn from(status: WaitIdStatus) -> Self {
         // One of the two is there once a process has been waited for.
-        status.signal().map_or_else(|| Self::Code(status.code().unwrap_or_default()), Self::Signal)
+        let code = || Self::Code(status.exit_status().unwrap_or_default());
+        status.terminating_signal().map_or_else(code, Self::Signal)
     }
 }
 
@@ -59,20 +62,18 @@ impl Process {
     ///
     /// # Errors
     /// If the system cannot start it.
-    pub fn start(command: &mut Command) -> io::Result<(Self, Line)> {
+    pub fn start(program: &Program) -> io::Result<(Self, Line)> {
         let (here, there) = Line::pair()?;
-        let child = command.stdin(OwnedFd::from(there)).spawn();
-        // The command would keep the other end open here.
-        command.stdin(Stdio::null());
-        let process = Self::of(child?)?;
+        let process = Self::of(spawn(program, there)?)?;
         Ok((process, here.taking_descriptors()))
     }
 
-    fn of(mut child: Child) -> io::Result<Self> {
-        match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
-            Ok(end) => Ok(Self { child, end, ended: None }),
+    fn of(id: Pid) -> io::Result<Self> {
+        match pidfd_open(id, PidfdFlags::empty()) {
+            Ok(end) => Ok(Self { id, end, ended: None }),
             Err(error) => {
-                let _ = (child.kill(), child.wait());
+                let _ = kill_process(id, Signal::KILL);
+                let _ = waitid(WaitId::Pid(id), WaitIdOptions::EXITED);
                 Err(error.into())
             }
         }
@@ -81,7 +82,7 @@ impl Process {
     /// The number by which the system knows the process.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.id.as_raw_pid().unsigned_abs()
     }
 
     /// Kills the process, if it has not ended.
@@ -102,12 +103,12 @@ impl Process {
     /// As the system says.
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Option<Ended>> {
         while self.ended.is_none() {
-            self.ended = match self.child.try_wait() {
+            let now = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            self.ended = match waitid(WaitId::PidFd(self.end.as_fd()), now) {
                 Ok(status) => status.map(Ended::from),
-                Err(error) if error.raw_os_error() == Some(Errno::CHILD.raw_os_error()) => {
-                    Some(Ended::Unknown)
-                }
-                Err(error) => return Err(error),
+                Err(Errno::CHILD) => Some(Ended::Unknown),
+                Err(Errno::INTR) => None,
+                Err(error) => return Err(error.into()),
             };
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if self.ended.is_some() || left == Some(Duration::ZERO) {

@@ -5,8 +5,12 @@ use azolla_process::arena::{Arena, Seen};
 use azolla_process::line::{Heard, Line};
 use azolla_process::message::Range;
 use azolla_process::process::{Ended, Process};
+use azolla_process::program::Program;
+use rustix::io::{FdFlags, fcntl_setfd};
 use serde::{Deserialize, Serialize};
 use std::env;
+use std::ffi::OsString;
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio, exit};
 use std::time::{Duration, Instant};
@@ -66,14 +70,59 @@ fn child() {
 }
 
 fn start() -> (Process, Line) {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["child", "--exact", "--nocapture", "--quiet"]).env(CHILD, "1");
-    Process::start(command.stdout(Stdio::null())).unwrap()
+    let mut program = shell(r#"exec "$@" >/dev/null"#);
+    program.words.extend(["sh".into(), env::current_exe().unwrap().into()]);
+    program.words.extend(["child", "--exact", "--nocapture", "--quiet"].map(OsString::from));
+    program.environment.push((CHILD.into(), "1".into()));
+    Process::start(&program).unwrap()
+}
+
+fn shell(script: &str) -> Program {
+    let words = ["sh", "-c", script].map(OsString::from).into();
+    Program { words, environment: env::vars_os().collect(), text: String::new() }
 }
 
 fn ended(process: &mut Process) -> Ended {
     let deadline = Instant::now() + Duration::from_secs(60);
     process.wait(Some(deadline)).unwrap().expect("the process goes on")
+}
+
+#[test]
+fn a_process_can_read_a_text_of_any_length() {
+    for length in [0, 1, 5_000_000] {
+        let script = format!("test `wc -c <&3` = {length}");
+        let program = Program { text: "x".repeat(length), ..shell(&script) };
+        let (mut process, _line) = Process::start(&program).unwrap();
+        assert_eq!(ended(&mut process), Ended::Code(0));
+    }
+}
+
+#[test]
+fn a_process_gets_its_environment_and_its_words_as_they_are() {
+    let words = ["sh", "-c", r#"test "$1$A" = 'a  b"c d'"#, "sh", "a  b\""].map(OsString::from);
+    let environment =
+        vec![("A".into(), "c d".into()), ("PATH".into(), env::var_os("PATH").unwrap())];
+    let program = Program { words: words.into(), environment, text: String::new() };
+    let (mut process, _line) = Process::start(&program).unwrap();
+    assert_eq!(ended(&mut process), Ended::Code(0));
+    let none = Process::start(&Program::default()).unwrap_err();
+    assert_eq!(none.to_string(), "no program is named");
+}
+
+#[test]
+fn a_process_inherits_no_descriptor_that_others_wait_to_see_closed() {
+    let (mut ends, writes) = std::io::pipe().unwrap();
+    fcntl_setfd(&writes, FdFlags::empty()).unwrap();
+    let (_process, _line) = start();
+    drop(writes);
+    assert_eq!(ends.read(&mut [0]).unwrap(), 0, "the pipe has come to its end");
+}
+
+#[test]
+fn ctrl_c_does_not_reach_a_process_that_has_not_allowed_it() {
+    let (mut process, line) = Process::start(&shell("kill -INT $$; read end; exit 4")).unwrap();
+    drop(line);
+    assert_eq!(ended(&mut process), Ended::Code(4));
 }
 
 #[test]

@@ -157,7 +157,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         self._listeners: Listeners = {}
         self._recorder = Recorder(self._listeners)
         start = partial(_worker.start, self._threads, self._listeners)
-        process = (_processes.command(), _processes.environment()) if self._has_processes else None
+        process = _processes.start() if self._has_processes else None
         self._start([(threads, has) for has in amounts], start, process, weakref.ref(self), secrets.randbits(128))
         _clusters[self._number] = weakref.ref(self)
         self._bind_loop()

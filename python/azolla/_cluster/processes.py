@@ -17,12 +17,22 @@ ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "65536",
 }
 
+#: What the interpreter of a worker process is told: it reads its program. An argument would be limited to 128 KiB, and
+#: `sys.path` may be longer. The module is a part of the interpreter: until the program has set the path, any other may
+#: come from a wrong folder.
+READ = "import posix; exec(posix.read(3, posix.fstat(3).st_size))"
+
 #: The program of a worker process. Its main module stays as good as empty: what a task needs of the client's comes by value.
 #: An empty module stands in the place of this package, whose code `azolla._process.package` imports when a task needs it.
-PROGRAM = (
-    "import sys; sys.path[:] = {path!r}; azolla = sys.modules['azolla'] = type(sys)('azolla'); azolla.__path__ = {folder!r}; "
-    "from azolla._process.child import main; main()"
-)
+PROGRAM = """
+posix.close(3); del posix
+import sys
+sys.path[:] = {path!r}
+azolla = sys.modules["azolla"] = type(sys)("azolla")
+azolla.__path__ = {folder!r}
+from azolla._process.child import main
+main()
+"""
 
 
 class _Cluster(Protocol):
@@ -49,8 +59,9 @@ def sizes(n_workers: int | None, threads_per_worker: int | None) -> tuple[int, i
     return n_workers, threads_per_worker or max(1, processors // n_workers)
 
 
-def command() -> list[str]:
-    """Returns the command of a worker process: this interpreter with its flags.
+def start() -> tuple[list[str], list[tuple[str, str]], str]:
+    """Returns how a worker process is started: this interpreter with its flags, what it has in its environment besides this
+    one's, and its program.
 
     Raises:
         RuntimeError: The interpreter does not know its own program, as in some that are embedded.
@@ -59,10 +70,11 @@ def command() -> list[str]:
         raise RuntimeError("worker processes need sys.executable, which this interpreter lacks: use processes=False")
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     path = [str(part) for part in sys.path if isinstance(part, str)]  # the interpreter ignores what is no text
-    return [sys.executable, *flags, "-c", PROGRAM.format(path=path, folder=[str(Path(__file__).parents[1])])]
+    program = PROGRAM.format(path=path, folder=[str(Path(__file__).parents[1])])
+    return [sys.executable, *flags, "-c", READ], _environment(), program
 
 
-def environment() -> list[tuple[str, str]]:
+def _environment() -> list[tuple[str, str]]:
     """Returns what the environment of all worker processes of a cluster has besides this one's. Their hashes of texts are
     the same, so sets of them have the same order."""
     seed = {"PYTHONHASHSEED": str(random.SystemRandom().randrange(1, 2**32))}

@@ -27,6 +27,8 @@ def main() -> None:
     """Serves the client that has started this process, until that client ends it."""
     # Ctrl-C is the client's affair. A program that a task starts is to end by it, so it is not ignored.
     signal.signal(signal.SIGINT, lambda signal, frame: None)
+    # It was blocked until here.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     number, client = int(sys.argv[1]), int(sys.argv[2])
     del sys.argv[1:]
     _print_at_once()

@@ -10,12 +10,12 @@ use crate::arena::Seen;
 use crate::line::{Heard, Line, LineError};
 use crate::message::Ready;
 use crate::process::{Ended, Process};
+use crate::program::Program;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::Signal;
 use std::io;
 use std::os::fd::AsFd;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,9 @@ const PATIENCE: Duration = Duration::from_millis(1);
 
 pub(super) struct Keeper<F> {
     shared: Arc<Shared>,
-    command: F,
+    program: F,
+    /// How long a process may take until it is ready.
+    limit: Duration,
     places: Vec<Place>,
 }
 
@@ -40,10 +42,21 @@ enum Place {
 struct Child {
     process: Process,
     control: Line,
+    /// When it must be ready.
+    deadline: Instant,
     /// What the links to it share, once it is ready.
     running: Option<Arc<Running>>,
-    /// What it has said instead of that it is ready.
-    wrong: Option<Arc<LineError>>,
+    /// Why it is killed before it is ready, if it is.
+    wrong: Option<Wrong>,
+}
+
+/// Why a process does not become ready.
+#[derive(Clone)]
+enum Wrong {
+    /// It has said something else.
+    Said(Arc<LineError>),
+    /// It has said nothing for too long.
+    Late,
 }
 
 /// What the keeper is woken by. The number is that of the place.
@@ -54,11 +67,11 @@ enum Event {
     Ended(usize),
 }
 
-impl<F: FnMut(usize) -> Command> Keeper<F> {
-    pub(super) fn new(shared: Arc<Shared>, processes: usize, command: F) -> Self {
+impl<F: FnMut(usize) -> Program> Keeper<F> {
+    pub(super) fn new(shared: Arc<Shared>, processes: usize, limit: Duration, program: F) -> Self {
         let now = Some(Instant::now());
         let places = (0..processes).map(|_| Place::Empty(now)).collect();
-        Self { shared, command, places }
+        Self { shared, program, limit, places }
     }
 
     /// Keeps the processes alive until the fleet is closed, and ends them.
@@ -72,6 +85,7 @@ impl<F: FnMut(usize) -> Command> Keeper<F> {
                     Event::Ended(number) => self.reap(number, Some(Instant::now())),
                 }
             }
+            self.kill_what_is_late();
         }
     }
 
@@ -86,7 +100,7 @@ impl<F: FnMut(usize) -> Command> Keeper<F> {
 
     fn start(&mut self, number: usize) {
         self.shared.lock().members[number].started();
-        match start(&mut (self.command)(number)) {
+        match start(&(self.program)(number), self.limit) {
             Ok(child) => self.places[number] = Place::Taken(child),
             Err(error) => {
                 let error = Arc::new(error);
@@ -96,37 +110,37 @@ impl<F: FnMut(usize) -> Command> Keeper<F> {
     }
 }
 
-fn start(command: &mut Command) -> io::Result<Child> {
-    let (process, control) = Process::start(command)?;
+fn start(program: &Program, limit: Duration) -> io::Result<Child> {
+    let (process, control) = Process::start(program)?;
     control.set_patience(Some(PATIENCE))?;
-    Ok(Child { process, control, running: None, wrong: None })
+    let deadline = Instant::now() + limit;
+    Ok(Child { process, control, deadline, running: None, wrong: None })
 }
 
 impl<F> Keeper<F> {
     /// Sleeps until something is to be done, or somewhat shorter.
     fn sleep(&self) -> Vec<Event> {
-        let now = Instant::now();
         let mut events = vec![Event::Woken];
         let mut polled = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
-        let mut left: Option<Duration> = None;
+        let mut next: Option<Instant> = None;
+        let mut until = |at: Instant| next = Some(next.map_or(at, |next| next.min(at)));
         for (number, place) in self.places.iter().enumerate() {
             match place {
                 Place::Taken(child) => {
                     // First what it has said, then its end.
-                    if child.running.is_none() && child.wrong.is_none() {
+                    if child.is_starting() {
                         events.push(Event::Heard(number));
                         polled.push(PollFd::new(&child.control, PollFlags::IN));
+                        until(child.deadline);
                     }
                     events.push(Event::Ended(number));
                     polled.push(PollFd::new(&child.process, PollFlags::IN));
                 }
-                Place::Empty(Some(start)) => {
-                    let start = start.saturating_duration_since(now);
-                    left = Some(left.map_or(start, |left| left.min(start)));
-                }
+                Place::Empty(Some(start)) => until(*start),
                 Place::Empty(None) => {}
             }
         }
+        let left = next.map(|next| next.saturating_duration_since(Instant::now()));
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         // An error leaves nothing to do. A signal may have come, then the keeper sleeps again.
         let _ = poll(&mut polled, left.as_ref());
@@ -160,7 +174,20 @@ impl<F> Keeper<F> {
                 self.shared.changed.notify_all();
             }
             Err(error) => {
-                child.wrong = Some(Arc::new(error));
+                child.wrong = Some(Wrong::Said(Arc::new(error)));
+                let _ = child.process.kill();
+            }
+        }
+    }
+
+    /// Kills the processes that have had their time and are not ready. Their ends are seen as any other's.
+    fn kill_what_is_late(&mut self) {
+        for place in &mut self.places {
+            if let Place::Taken(child) = place
+                && child.is_starting()
+                && child.deadline <= Instant::now()
+            {
+                child.wrong = Some(Wrong::Late);
                 let _ = child.process.kill();
             }
         }
@@ -173,11 +200,12 @@ impl<F> Keeper<F> {
         let Some(ended) = child.process.wait(deadline).unwrap_or(Some(Ended::Unknown)) else {
             return;
         };
-        let why = match &child.wrong {
-            Some(error) if ended == Ended::Signal(Signal::KILL.as_raw()) => {
-                StartError::Unready { process: number, error: Arc::clone(error) }
-            }
-            _ => StartError::Ended { process: number, ended, tries: TRIES },
+        let wrong = child.wrong.clone().filter(|_| ended == Ended::Signal(Signal::KILL.as_raw()));
+        let (process, tries) = (number, TRIES);
+        let why = match wrong {
+            Some(Wrong::Said(error)) => StartError::Unready { process, error },
+            Some(Wrong::Late) => StartError::Late { process, limit: self.limit, tries },
+            None => StartError::Ended { process, ended, tries },
         };
         if let Place::Taken(child) = self.vacate(number, why) {
             // A client that sends an order waits no longer.
@@ -196,6 +224,10 @@ impl<F> Keeper<F> {
 }
 
 impl Child {
+    fn is_starting(&self) -> bool {
+        self.running.is_none() && self.wrong.is_none()
+    }
+
     /// What the links to the process share and its number, if it has said that it is ready.
     fn ready(&mut self, shared: &Shared) -> Result<Option<(u32, Arc<Running>)>, LineError> {
         let id = match self.control.hear::<Ready>()? {
@@ -215,7 +247,7 @@ fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// The fleet is closed, or `command` has panicked.
+/// The fleet is closed, or `program` has panicked.
 impl<F> Drop for Keeper<F> {
     fn drop(&mut self) {
         self.shared.close();

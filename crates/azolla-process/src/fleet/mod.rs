@@ -17,13 +17,14 @@ pub use link::{Link, Remote};
 use crate::arena::THREADS;
 use crate::line::LineError;
 use crate::process::Ended;
+use crate::program::Program;
 use keeper::Keeper;
 use link::Running;
 use member::{Member, Take};
 use std::io;
-use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 use wake::Wake;
 
 /// So many worker processes, kept alive. They end when this is closed or dropped.
@@ -52,6 +53,18 @@ pub enum StartError {
         process: usize,
         /// What came instead.
         error: Arc<LineError>,
+    },
+    /// It took too long until it was ready, at the last of several tries.
+    #[error(
+        "worker process {process} was not ready after {limit:?} and was killed, in the last of {tries} tries"
+    )]
+    Late {
+        /// The number of the process in the fleet.
+        process: usize,
+        /// How long it could take.
+        limit: Duration,
+        /// How often it was tried.
+        tries: usize,
     },
     /// The system does not start it, or has no descriptors for it.
     #[error("worker process {process} cannot be started: {error}")]
@@ -93,16 +106,17 @@ struct State {
 impl Fleet {
     /// Starts so many processes of so many threads each, in the background.
     ///
-    /// `command` makes the command of the process with this number. The keeper calls it on its own thread, for each
-    /// start of the process. It sets all but the standard input, which becomes the process's control line. If it
-    /// panics, the fleet is closed.
+    /// `program` says what the process with this number runs. The keeper calls it on its own thread, for each start of
+    /// the process. If it panics, the fleet is closed. A process that is not ready after the limit is killed, and started
+    /// again.
     ///
     /// # Errors
     /// If a process cannot have so many threads, or the system cannot start the keeper's thread.
     pub fn start(
         processes: usize,
         threads: u16,
-        command: impl FnMut(usize) -> Command + Send + 'static,
+        limit: Duration,
+        program: impl FnMut(usize) -> Program + Send + 'static,
     ) -> io::Result<Arc<Self>> {
         if usize::from(threads) > THREADS {
             let message = format!("a worker process has at most {THREADS} threads");
@@ -114,7 +128,7 @@ impl Fleet {
             changed: Condvar::new(),
             wake: Arc::new(Wake::new()?),
         });
-        let keeper = Keeper::new(Arc::clone(&shared), processes, command);
+        let keeper = Keeper::new(Arc::clone(&shared), processes, limit, program);
         thread::Builder::new().name("azolla-keeper".into()).spawn(|| keeper.run())?;
         Ok(Arc::new(Self { shared }))
     }

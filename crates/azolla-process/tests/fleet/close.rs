@@ -1,7 +1,7 @@
 //! The end of a fleet: at any moment, from any thread, and without a trace.
 
-use crate::worker::{Kind, Say, command};
-use crate::{KILLED, ask, fleet, hear, is_alone, link, run_alone};
+use crate::worker::{Kind, Say, program};
+use crate::{HANG, KILLED, ask, fleet, hear, is_alone, link, run_alone};
 use azolla_process::fleet::Fleet;
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -14,9 +14,9 @@ fn watched(kind: Kind, processes: usize, threads: u16) -> (Arc<Fleet>, Gone) {
     let (held, gone) = channel();
     let of = move |_| {
         let _: &Sender<()> = &held;
-        command(kind)
+        program(kind)
     };
-    (Fleet::start(processes, threads, of).unwrap(), Gone(gone))
+    (Fleet::start(processes, threads, HANG, of).unwrap(), Gone(gone))
 }
 
 struct Gone(Receiver<()>);
@@ -58,15 +58,15 @@ fn a_fleet_is_closed_twice_and_from_several_threads_while_links_are_waited_for()
 }
 
 #[test]
-fn a_fleet_is_closed_while_a_command_is_made() {
+fn a_fleet_is_closed_while_a_program_is_made() {
     let (made, making) = channel();
     let (go_on, gate) = channel::<()>();
     let of = move |number| {
         made.send(number).unwrap();
         gate.recv().unwrap();
-        command(Kind::Worker)
+        program(Kind::Worker)
     };
-    let fleet = Fleet::start(2, 1, of).unwrap();
+    let fleet = Fleet::start(2, 1, HANG, of).unwrap();
     assert_eq!(making.recv(), Ok(0));
     let begin = Barrier::new(9);
     thread::scope(|scope| {
@@ -88,12 +88,12 @@ fn a_fleet_is_closed_while_a_command_is_made() {
 }
 
 #[test]
-fn a_fleet_is_closed_when_its_command_panics() {
-    let fleet = Fleet::start(2, 1, |number| {
+fn a_fleet_is_closed_when_its_program_panics() {
+    let fleet = Fleet::start(2, 1, HANG, |number| {
         if number == 1 {
             panic!("this is a part of a test");
         }
-        command(Kind::Worker)
+        program(Kind::Worker)
     });
     let fleet = fleet.unwrap();
     while fleet.link(0, 0).unwrap().is_some() {}

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-use worker::{Kind, Said, Say, command};
+use worker::{Kind, Said, Say, program};
 
 const ALONE: &str = "AZOLLA_FLEET_ALONE";
 
@@ -25,7 +25,7 @@ const HANG: Duration = Duration::from_secs(60);
 const KILLED: Ended = Ended::Signal(9);
 
 fn fleet(processes: usize, threads: u16) -> Arc<Fleet> {
-    Fleet::start(processes, threads, |_| command(Kind::Worker)).unwrap()
+    Fleet::start(processes, threads, HANG, |_| program(Kind::Worker)).unwrap()
 }
 
 fn link(fleet: &Fleet, process: usize, thread: u16) -> Link {

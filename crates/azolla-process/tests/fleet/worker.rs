@@ -3,10 +3,12 @@
 use azolla_process::arena::Arena;
 use azolla_process::line::{Heard, Line};
 use azolla_process::message::{Order, Ready};
+use azolla_process::program::Program;
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::env;
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::parent_id;
 use std::process::{Command, Stdio, exit};
@@ -63,21 +65,27 @@ pub(crate) enum Said {
     Flushed(u16),
 }
 
-pub(crate) fn command(kind: Kind) -> Command {
-    let mut command = match kind {
-        Kind::Missing => Command::new("/no/such/program"),
-        Kind::Deaf => {
-            let mut shell = Command::new("sh");
-            shell.args(["-c", "exec sleep 60 0<&-"]);
-            shell
-        }
-        _ => Command::new(env::current_exe().unwrap()),
+pub(crate) fn program(kind: Kind) -> Program {
+    let words = match kind {
+        Kind::Missing => vec!["/no/such/program".into()],
+        Kind::Deaf => ["sh", "-c", "exec sleep 60 0<&-"].map(OsString::from).into(),
+        _ => silent("worker::worker"),
     };
-    if !matches!(kind, Kind::Deaf) {
-        command.args(["worker::worker", "--exact", "--nocapture", "--quiet"]);
-    }
-    command.env(KIND, format!("{kind:?}")).stdout(Stdio::null());
-    command
+    Program { words, environment: with(KIND, &format!("{kind:?}")), text: String::new() }
+}
+
+/// The words by which this program runs one of its tests, and says nothing of it.
+pub(crate) fn silent(test: &str) -> Vec<OsString> {
+    let mut words: Vec<_> =
+        ["sh", "-c", r#"exec "$@" >/dev/null"#, "sh"].map(OsString::from).into();
+    words.push(env::current_exe().unwrap().into());
+    words.extend([test, "--exact", "--nocapture", "--quiet"].map(OsString::from));
+    words
+}
+
+/// This program's environment with a variable more.
+pub(crate) fn with(name: &str, value: &str) -> Vec<(OsString, OsString)> {
+    env::vars_os().chain([(name.into(), value.into())]).collect()
 }
 
 /// The main function of the process.

@@ -15,5 +15,6 @@ pub(crate) mod worker;
 
 use std::ffi::OsString;
 
-/// How a worker process is started: the program with its arguments, and what its environment has besides this one's.
-pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>);
+/// How a worker process is started: the program with its arguments, what its environment has besides this one's, and the
+/// text that the program reads first.
+pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>, String);

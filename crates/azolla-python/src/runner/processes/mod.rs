@@ -12,16 +12,20 @@ use crate::session::owner::Owner;
 use crate::task::job::PyJob;
 use azolla::runtime::{Runner, Worker};
 pub(crate) use azolla_process::fleet::Fleet;
+use azolla_process::program::Program;
 use deaths::Deaths;
 use pyo3::prelude::*;
-use std::ffi::{OsStr, OsString};
+use std::env;
 use std::io;
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Tasks that take less than this travel together: to take one of them at a time would cost a tenth or so.
 const SHORT: Duration = Duration::from_millis(1);
+
+/// How long a process may take until it is ready. It is tried again then: on a slow disk that goes faster. As Dask's
+/// `distributed.comm.timeouts.connect`.
+const START: Duration = Duration::from_secs(30);
 
 /// Has tasks run in the processes of a fleet.
 struct Processes {
@@ -52,19 +56,21 @@ struct Seat {
 /// # Errors
 /// If the system has no thread to give, or a process cannot have so many.
 pub(crate) fn start(
-    (command, environment): Start,
+    (words, environment, text): Start,
     threads: &[usize],
     veil: u128,
     owner: &Owner,
 ) -> io::Result<(Box<dyn Runner<PyJob>>, Arc<Fleet>)> {
     let most = threads.iter().copied().max().unwrap_or_default();
     let most = u16::try_from(most).unwrap_or(u16::MAX);
-    let fleet = Fleet::start(threads.len(), most, move |process| {
-        let mut words = command.iter();
-        let mut command = Command::new(words.next().map_or(OsStr::new(""), OsString::as_os_str));
-        command.args(words).arg((process + 1).to_string()).arg(std::process::id().to_string());
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
-        command
+    // Only a thread that has the GIL may read the environment: Python changes it.
+    let environment = env::vars_os().chain(environment).collect();
+    let program = Program { words, environment, text };
+    let fleet = Fleet::start(threads.len(), most, START, move |process| {
+        let mut program = program.clone();
+        let numbers = [process as u32 + 1, std::process::id()];
+        program.words.extend(numbers.map(|number| number.to_string().into()));
+        program
     })?;
     let taken = Mutex::new(threads.iter().map(|threads| vec![false; *threads]).collect());
     let shared = Shared { fleet: Arc::clone(&fleet), deaths: Deaths::default(), veil, taken };

@@ -1,0 +1,108 @@
+"""How a worker process is started: what it gets of the program and what not, and Ctrl-C while it begins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azolla import Client
+from conftest import PATIENCE
+
+#: How many starts are interrupted.
+RUNS = int(os.environ.get("START_RUNS", "10"))
+
+
+def one_process() -> Client:
+    return Client(n_workers=1, threads_per_worker=1, dashboard_address=None, set_as_default=False)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with one_process() as client:
+        yield client
+
+
+def test_a_path_of_any_length_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The system's limit for an argument is 128 KiB. A path may be no text that can be encoded.
+    path = [*sys.path, *(f"/nowhere/{number:0200}" for number in range(5_000)), "/\udcff/é"]
+    monkeypatch.setattr(sys, "path", path)
+    with one_process() as client:
+        assert client.submit(lambda: sys.path).result(timeout=PATIENCE) == path
+
+
+def test_what_others_wait_to_see_closed_is_not_open_there(client: Client) -> None:
+    reads, writes = os.pipe()
+    os.set_inheritable(writes, True)
+    try:
+        with one_process() as other:
+            assert other.submit(abs, -1).result(timeout=PATIENCE) == 1
+            os.close(writes)
+            ended = threading.Thread(target=os.read, args=(reads, 1), daemon=True)
+            ended.start()
+            ended.join(PATIENCE)
+            assert not ended.is_alive()
+    finally:
+        os.close(reads)
+
+
+def test_a_program_that_a_task_starts_can_be_interrupted(client: Client) -> None:
+    def signals() -> dict[str, str]:
+        shown = subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True, check=True).stdout
+        return dict(line.split(":\t") for line in shown.splitlines() if line.startswith("Sig"))
+
+    found = client.submit(signals).result(timeout=PATIENCE)
+    assert [int(found[name], 16) & 2 for name in ("SigBlk", "SigIgn")] == [0, 0]
+
+
+def test_a_file_of_the_folder_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    for name in ("os", "signal", "azolla", "posix"):
+        (tmp_path / f"{name}.py").write_text("raise AssertionError('imported')")
+    (tmp_path / "scripts").mkdir()
+    script = tmp_path / "scripts" / "program.py"
+    program = "from azolla import Client\nwith Client(n_workers=1) as client: print(client.submit(abs, -1).result())"
+    script.write_text(program)
+    ran = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+    assert (ran.stdout, ran.stderr) == ("1\n", "")
+
+
+def test_ctrl_c_at_any_moment_of_the_start_goes_unnoticed() -> None:
+    program = textwrap.dedent(
+        """
+        import os, random, signal, sys, threading, time
+        from pathlib import Path
+        from azolla import Client
+
+        def interrupts():
+            while not done:
+                for task in list(Path("/proc/self/task").iterdir()):
+                    try:
+                        children = (task / "children").read_text().split()
+                    except OSError:
+                        continue
+                    for child in children:
+                        seen.add(int(child))
+                        os.kill(int(child), signal.SIGINT)
+                time.sleep(random.random() * 0.002)
+
+        used = set()
+        for _ in range(int(sys.argv[1])):
+            seen, done = set(), False
+            thread = threading.Thread(target=interrupts)
+            with Client(n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+                thread.start()
+                used.add(client.submit(os.getpid).result())
+                done = True
+                thread.join()
+                assert seen and seen <= used, "one has ended, and another was started"
+        """
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(RUNS)], capture_output=True, text=True, timeout=RUNS * PATIENCE
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -6,25 +6,42 @@
 
 use crate::claim::Claim;
 use crate::message::Range;
+use crate::place::{Home, Memory, Place, Store};
 use crate::primitives::AtomicU64;
 use crate::ranges::{PAGE, Ranges};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fstat, ftruncate,
+    memfd_create,
+};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
 use std::io::{self, Error, ErrorKind};
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::{NonNull, null_mut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many threads of a process can have a claim.
 pub const THREADS: usize = PAGE as usize / size_of::<AtomicU64>();
 
-/// The arena of this process.
+/// The most bytes in an arena: memory itself is the limit.
+pub const MOST: u64 = 1 << 46;
+
+/// How much memory of an arena may be allocated and unused, in bytes. To write to such memory is several times as fast as
+/// to write to new one.
+const WARM: u64 = 128 * 1024 * 1024;
+
+/// The arena of this process. It is shared, since what is stored there refers to it.
 #[derive(Debug)]
 pub struct Arena {
     number: u32,
     seen: Seen,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
     ranges: Ranges,
     /// The length of the file.
     length: u64,
@@ -42,11 +59,12 @@ impl Arena {
     ///
     /// # Errors
     /// If the system has no memory or no descriptor for it.
-    pub fn new(number: u32, most: u64) -> io::Result<Self> {
+    pub fn new(number: u32, most: u64) -> io::Result<Arc<Self>> {
         let file = memfd_create("azolla", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&file, PAGE)?;
         fcntl_add_seals(&file, SealFlags::SHRINK)?;
-        Ok(Self { number, seen: Seen::open(file)?, ranges: Ranges::new(PAGE, most), length: PAGE })
+        let state = State { ranges: Ranges::new(PAGE, most), length: PAGE };
+        Ok(Arc::new(Self { number, seen: Seen::open(file)?, state: Mutex::new(state) }))
     }
 
     /// What other processes have of it.
@@ -58,40 +76,71 @@ impl Arena {
     /// How many bytes of it are in use.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.ranges.end() - self.ranges.free()
+        self.state().ranges.used()
     }
 
-    /// Stores these bytes.
-    ///
-    /// # Errors
-    /// [`ErrorKind::OutOfMemory`] if the arena would grow too long, or as the system says.
-    pub fn store(&mut self, bytes: &[u8]) -> io::Result<Range> {
-        let length = bytes.len() as u64;
-        let Some(start) = self.ranges.take(length) else {
+    fn take(&self, length: u64) -> io::Result<u64> {
+        let mut state = self.state();
+        let State { ranges, length: end } = &mut *state;
+        let Some(start) = ranges.take(length) else {
             let message = format!("there is no room for {length} bytes in the shared memory");
             return Err(Error::new(ErrorKind::OutOfMemory, message));
         };
-        if let Err(error) = self.write(bytes, start) {
-            self.ranges.give_back(start, length);
-            return Err(error);
+        if *end < ranges.end() {
+            if let Err(error) = ftruncate(&self.seen.file, ranges.end()) {
+                ranges.give_back(start, length);
+                return Err(error.into());
+            }
+            *end = ranges.end();
         }
-        Ok(Range { arena: self.number, start, length })
+        Ok(start)
     }
 
-    fn write(&mut self, bytes: &[u8], start: u64) -> io::Result<()> {
-        if self.length < self.ranges.end() {
-            ftruncate(&self.seen.file, self.ranges.end())?;
-            self.length = self.ranges.end();
-        }
-        self.seen.file.write_all_at(bytes, start)
-    }
-
-    /// Frees a range that nobody reads any more.
+    /// Frees a range that was given away, and that nothing reads any more.
     ///
     /// # Panics
     /// If it is free already.
-    pub fn free(&mut self, range: Range) {
-        self.ranges.give_back(range.start, range.length);
+    pub fn free(&self, range: Range) {
+        self.state().ranges.give_back(range.start, range.length);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for Arc<Arena> {
+    fn store(&self, bytes: &[u8]) -> io::Result<Place> {
+        let length = bytes.len() as u64;
+        let start = self.take(length)?;
+        let range = Range { arena: self.number, start, length };
+        let place = Place::new(Arc::clone(self) as Arc<dyn Home>, range);
+        // The system says if it has no memory for these bytes. Had they been written to a mapping, it would kill this process.
+        self.seen.file.write_all_at(bytes, start)?;
+        Ok(place)
+    }
+}
+
+impl Home for Arena {
+    fn number(&self) -> u32 {
+        self.number
+    }
+
+    fn file(&self) -> BorrowedFd<'_> {
+        self.seen.as_fd()
+    }
+
+    fn read(&self, range: Range, into: &mut [u8]) -> io::Result<()> {
+        self.seen.read(range, into)
+    }
+
+    fn map(&self, range: Range) -> io::Result<Box<dyn Memory>> {
+        Ok(Box::new(self.seen.map(range)?))
+    }
+
+    fn put_back(&self, range: Range) {
+        self.seen.give_back_memory(range, Some(self.used().saturating_sub(range.pages())));
+        self.free(range);
     }
 }
 
@@ -120,15 +169,13 @@ impl Seen {
         Claim::new(unsafe { self.claims.start.cast::<AtomicU64>().add(thread).as_ref() })
     }
 
-    /// Returns a copy of a range.
+    /// Copies a range, which is as long as `into`.
     ///
     /// # Errors
     /// If it lies beyond the end, or the system cannot read it.
-    pub fn read(&self, range: Range) -> io::Result<Vec<u8>> {
+    pub fn read(&self, range: Range, into: &mut [u8]) -> io::Result<()> {
         self.check(range)?;
-        let mut bytes = vec![0; range.length as usize];
-        self.file.read_exact_at(&mut bytes, range.start)?;
-        Ok(bytes)
+        self.file.read_exact_at(into, range.start)
     }
 
     /// Maps a range. What is written to the mapping, nobody else sees.
@@ -140,7 +187,20 @@ impl Seen {
         Mapping::new(&self.file, range.start, range.length as usize, MapFlags::PRIVATE)
     }
 
-    fn check(&self, Range { start, length, .. }: Range) -> io::Result<()> {
+    /// Gives the memory of a range that is not in use back to the system: always, or only if much more is allocated than
+    /// the bytes in use, of which there are `live`.
+    pub(crate) fn give_back_memory(&self, range: Range, live: Option<u64>) {
+        // An error leaves the memory allocated.
+        let much = live.is_none_or(|live| {
+            fstat(&self.file).is_ok_and(|stat| stat.st_blocks as u64 * 512 > live + WARM)
+        });
+        if much {
+            let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let _ = fallocate(&self.file, mode, range.start, range.pages());
+        }
+    }
+
+    pub(crate) fn check(&self, Range { start, length, .. }: Range) -> io::Result<()> {
         let end = start.checked_add(length).filter(|_| start >= PAGE && start % PAGE == 0);
         let size = fstat(&self.file)?.st_size as u64;
         if end.is_some_and(|end| end <= size) {
@@ -153,7 +213,7 @@ impl Seen {
 }
 
 impl AsFd for Seen {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 }
@@ -179,6 +239,16 @@ impl Mapping {
         // SAFETY: the system picks the place, and `self` alone unmaps it.
         let mapped = unsafe { mmap(null_mut(), length, may, flags, file, start)? };
         Ok(Self { start: NonNull::new(mapped.cast()).expect("it is mapped"), length })
+    }
+}
+
+impl Memory for Mapping {
+    fn start(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    fn length(&self) -> usize {
+        self.length
     }
 }
 

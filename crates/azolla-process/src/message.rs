@@ -3,6 +3,7 @@
 //! On the control line the process first says that it is [`Ready`], then gets [`Order`]s. Each of its threads has a line
 //! of its own: it gets [`Tasks`] and answers with [`Results`], several times for one frame of tasks if it likes.
 
+use crate::ranges::PAGE;
 use serde::{Deserialize, Serialize};
 
 /// How many functions each end of a line knows. Where it knows as many (or [`FUNCTION_BYTES`] of them) when a frame with new
@@ -17,6 +18,8 @@ pub const FUNCTION_BYTES: usize = 64 * 1024 * 1024;
 pub struct Ready {
     /// The number by which the system knows the process.
     pub id: u32,
+    /// The number of its arena.
+    pub arena: u32,
 }
 
 /// From the client to a process.
@@ -27,17 +30,30 @@ pub enum Order {
     Thread(u16),
     /// Send the results that the thread of this number holds back, whatever it is in the middle of.
     Flush(u16),
+    /// Messages will name the arena of this number. It comes with the message, as a descriptor.
+    Arena(u32),
+    /// No message will name this arena any more.
+    Forget(u32),
 }
 
 /// A range of an arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Range {
-    /// The process whose arena it is. The client's own is 0.
+    /// The number of the arena. Each process has another one, also if it has taken the place of one that has ended. The
+    /// client's own is 0.
     pub arena: u32,
     /// Where it begins, in bytes.
     pub start: u64,
     /// Its length in bytes.
     pub length: u64,
+}
+
+impl Range {
+    /// How many bytes it takes of its arena.
+    #[must_use]
+    pub fn pages(self) -> u64 {
+        self.length.max(1).next_multiple_of(PAGE)
+    }
 }
 
 /// Some bytes: in the message itself, or in an arena.
@@ -123,6 +139,6 @@ pub struct Results<'a> {
     /// The ends.
     #[serde(borrow)]
     pub ended: Vec<Ended<'a>>,
-    /// Ranges of other processes' arenas that this process has done with.
+    /// What nothing in this process reads any more, as often as the client has named it.
     pub given_back: Vec<Range>,
 }

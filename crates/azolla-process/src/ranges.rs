@@ -15,7 +15,10 @@ pub struct Ranges {
     free: BTreeMap<u64, u64>,
     /// The same ranges: their lengths, then their starts.
     by_length: BTreeSet<(u64, u64)>,
+    start: u64,
     end: u64,
+    /// How many bytes are free, all together.
+    unused: u64,
     most: u64,
 }
 
@@ -26,7 +29,9 @@ impl Ranges {
         Self {
             free: BTreeMap::new(),
             by_length: BTreeSet::new(),
+            start: start.next_multiple_of(PAGE),
             end: start.next_multiple_of(PAGE),
+            unused: 0,
             most,
         }
     }
@@ -37,10 +42,10 @@ impl Ranges {
         self.end
     }
 
-    /// How many bytes are free below the end.
+    /// How many bytes are in use.
     #[must_use]
-    pub fn free(&self) -> u64 {
-        self.free.values().sum()
+    pub fn used(&self) -> u64 {
+        self.end - self.start - self.unused
     }
 
     /// Takes a range of at least so many bytes, and returns where it begins. Returns `None` if the arena would grow too
@@ -90,11 +95,13 @@ impl Ranges {
     }
 
     fn insert(&mut self, start: u64, length: u64) {
+        self.unused += length;
         self.free.insert(start, length);
         self.by_length.insert((length, start));
     }
 
     fn remove(&mut self, start: u64, length: u64) {
+        self.unused -= length;
         self.free.remove(&start);
         self.by_length.remove(&(length, start));
     }
@@ -118,7 +125,7 @@ mod tests {
         ranges.give_back(taken[2], PAGE);
         assert_eq!(ranges.take(1), Some(taken[2]));
         assert_eq!(ranges.take(2 * PAGE), Some(taken[0]));
-        assert_eq!((ranges.free(), ranges.end()), (PAGE, 8 * PAGE));
+        assert_eq!((ranges.used(), ranges.end()), (7 * PAGE, 8 * PAGE));
     }
 
     #[test]
@@ -165,7 +172,7 @@ mod tests {
                     ranges.give_back(start, length);
                 }
                 let used: u64 = taken.iter().map(|(_, length)| whole(*length).unwrap()).sum();
-                prop_assert_eq!(ranges.free() + used + PAGE, ranges.end());
+                prop_assert_eq!(ranges.used(), used);
                 prop_assert_eq!(ranges.by_length.len(), ranges.free.len());
             }
             for (start, length) in taken.drain(..) {

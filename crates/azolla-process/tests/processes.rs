@@ -4,6 +4,7 @@
 use azolla_process::arena::{Arena, Seen};
 use azolla_process::line::{Heard, Line};
 use azolla_process::message::Range;
+use azolla_process::place::Store;
 use azolla_process::process::{Ended, Process};
 use azolla_process::program::Program;
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -48,8 +49,9 @@ fn child() {
         arena = line.take_descriptor().map(|file| Seen::open(file).unwrap()).or(arena);
         match order {
             Order::Read(range) => {
-                let byte = arena.as_ref().unwrap().read(range).unwrap()[0];
-                line.send(&byte).unwrap();
+                let mut bytes = vec![0; range.length as usize];
+                arena.as_ref().unwrap().read(range, &mut bytes).unwrap();
+                line.send(&bytes[0]).unwrap();
             }
             Order::Begin(frame) => {
                 let claim = arena.as_ref().unwrap().claim(0);
@@ -127,10 +129,11 @@ fn ctrl_c_does_not_reach_a_process_that_has_not_allowed_it() {
 
 #[test]
 fn a_process_reads_what_this_one_stores() {
-    let mut arena = Arena::new(0, 1 << 20).unwrap();
+    let arena = Arena::new(0, 1 << 20).unwrap();
     let (mut process, mut line) = start();
     for byte in [4, 5] {
-        let range = arena.store(&[byte; 9_000]).unwrap();
+        let place = arena.store(&[byte; 9_000]).unwrap();
+        let range = place.range();
         let file = arena.seen().as_fd();
         let with: &[_] = if byte == 4 { &[file] } else { &[] };
         assert!(line.send_with(&Order::Read(range), with).unwrap());

@@ -2,10 +2,13 @@
 #![cfg(all(target_os = "linux", not(azolla_shuttle)))]
 
 use azolla_process::arena::{Arena, Seen, THREADS};
+use azolla_process::borrowed::Arenas;
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::Range;
+use azolla_process::place::{Home, Place, Store, Stored};
 use azolla_process::ranges::PAGE;
+use azolla_process::shown::Shown;
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -52,38 +55,48 @@ fn a_line_that_ends_in_the_middle_of_a_message_says_so() {
     assert!(matches!(heard, Err(LineError::Frame(FrameError::CutOff))), "{heard:?}");
 }
 
+fn read(seen: &Seen, range: Range) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; range.length.min(1 << 20) as usize];
+    seen.read(range, &mut bytes).map(|()| bytes)
+}
+
 #[test]
 fn what_one_process_stores_others_read_and_map() {
-    let mut arena = Arena::new(3, 1 << 30).unwrap();
+    let arena = Arena::new(3, 1 << 30).unwrap();
     let other = seen(&arena);
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| n as u8).collect();
     let (one, none) = (arena.store(&bytes).unwrap(), arena.store(&[]).unwrap());
-    assert_eq!((one.arena, other.read(one).unwrap()), (3, bytes.clone()));
-    assert!(other.read(none).unwrap().is_empty() && other.map(none).unwrap().is_empty());
-    let mut mapped = other.map(one).unwrap();
+    let (first, nothing) = (one.range(), none.range());
+    assert_eq!((first.arena, read(&other, first).unwrap()), (3, bytes.clone()));
+    assert!(read(&other, nothing).unwrap().is_empty() && other.map(nothing).unwrap().is_empty());
+    let mut mapped = other.map(first).unwrap();
     assert_eq!(*mapped, bytes);
     mapped[7] = 0;
-    assert_eq!(other.read(one).unwrap(), bytes, "nobody else sees what is written to a mapping");
-    arena.free(one);
-    arena.free(none);
+    assert_eq!(
+        read(&other, first).unwrap(),
+        bytes,
+        "nothing else sees what is written to a mapping"
+    );
+    drop((one, none));
     let again = arena.store(b"short").unwrap();
-    assert_eq!((again.start, arena.used()), (one.start, 2 * PAGE));
-    assert_eq!(other.read(again).unwrap(), b"short");
+    assert_eq!((again.range().start, arena.used()), (first.start, PAGE));
+    assert_eq!(read(&other, again.range()).unwrap(), b"short");
 }
 
 #[test]
 fn an_arena_outlives_its_process() {
-    let mut arena = Arena::new(1, 1 << 20).unwrap();
+    let arena = Arena::new(1, 1 << 20).unwrap();
     let other = seen(&arena);
-    let range = arena.store(b"what is left").unwrap();
+    let range = arena.store(b"what is left").unwrap().give_away();
     drop(arena);
-    assert_eq!(other.read(range).unwrap(), b"what is left");
+    assert_eq!(read(&other, range).unwrap(), b"what is left");
 }
 
 #[test]
 fn a_range_that_is_not_there_is_an_error() {
-    let mut arena = Arena::new(1, 1 << 20).unwrap();
-    let range = arena.store(&[1; 5_000]).unwrap();
+    let arena = Arena::new(1, 1 << 20).unwrap();
+    let place = arena.store(&[1; 5_000]).unwrap();
+    let range = place.range();
     let wrong = [
         Range { start: 0, ..range },
         Range { start: range.start + 1, ..range },
@@ -91,18 +104,83 @@ fn a_range_that_is_not_there_is_an_error() {
         Range { length: 1 << 40, ..range },
         Range { start: u64::MAX - 4095, ..range },
     ];
+    let shown = Shown::new(1, seen(&arena));
     for range in wrong {
-        for error in [seen(&arena).read(range).unwrap_err(), seen(&arena).map(range).unwrap_err()] {
+        for error in [
+            read(&seen(&arena), range).unwrap_err(),
+            seen(&arena).map(range).unwrap_err(),
+            shown.place(range).unwrap_err(),
+        ] {
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{range:?}");
         }
     }
+    assert!(shown.place(Range { arena: 2, ..range }).is_err(), "it is another process's");
     let error = arena.store(&vec![0; 1 << 20]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+    assert_eq!((error.kind(), arena.used()), (ErrorKind::OutOfMemory, PAGE));
     assert!(Seen::open(OwnedFd::from(tempfile())).is_err(), "an empty file is no arena");
 }
 
 fn tempfile() -> std::fs::File {
     std::fs::File::open("/dev/null").unwrap()
+}
+
+#[test]
+fn a_client_frees_what_a_process_has_stored_once_nothing_refers_to_it() {
+    let arena = Arena::new(1, 1 << 30).unwrap();
+    let shown = Shown::new(1, seen(&arena));
+    let range = arena.store(&[7; 100_000]).unwrap().give_away();
+    let stored = Stored::new(shown.place(range).unwrap());
+    let lent = stored.place();
+    drop(stored);
+    assert_eq!((shown.live(), shown.take_freed()), (2 * PAGE, Vec::new()));
+    drop(lent);
+    assert_eq!((shown.live(), shown.take_freed()), (0, vec![range]));
+    arena.free(range);
+    assert_eq!(arena.used(), 0);
+}
+
+#[test]
+fn a_process_gives_back_what_it_was_lent_once_nothing_maps_it() {
+    let arena = Arena::new(4, 1 << 30).unwrap();
+    let range = arena.store(&[7; 100_000]).unwrap().give_away();
+    let arenas = Arenas::default();
+    let place = thread::scope(|scope| {
+        let waits = scope.spawn(|| arenas.place(range));
+        arenas.show(4, seen(&arena));
+        waits.join().unwrap()
+    });
+    arenas.forget(4);
+    let memory = place.map().unwrap();
+    assert_eq!(memory.length(), 100_000);
+    assert!(arenas.take_given_back().is_empty());
+    drop(memory);
+    drop(place);
+    assert_eq!((arenas.take_given_back(), arenas.take_given_back()), (vec![range], Vec::new()));
+}
+
+/// How many bytes of memory a file takes.
+fn allocated(home: &dyn Home) -> u64 {
+    rustix::fs::fstat(home.file()).unwrap().st_blocks as u64 * 512
+}
+
+#[test]
+fn memory_that_is_not_in_use_goes_back_to_the_system_if_there_is_much() {
+    const MANY: usize = 40 << 20;
+    let arena = Arena::new(0, 1 << 40).unwrap();
+    let bytes = vec![1; MANY];
+    let mut places: Vec<Place> = (0..5).map(|_| arena.store(&bytes).unwrap()).collect();
+    places.truncate(2);
+    assert!(allocated(&*arena) >= 5 * MANY as u64, "some is kept for the next data");
+    places.clear();
+    let left = allocated(&*arena);
+    assert!((MANY as u64..=4 * MANY as u64).contains(&left), "{left}");
+    let dead = Shown::new(0, seen(&arena));
+    let range = arena.store(&bytes).unwrap().give_away();
+    dead.end();
+    let before = allocated(&*dead);
+    drop(dead.place(range).unwrap());
+    assert_eq!(before - allocated(&*dead), MANY as u64, "a dead process needs none");
+    assert!(dead.take_freed().is_empty());
 }
 
 #[test]

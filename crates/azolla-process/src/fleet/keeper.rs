@@ -11,6 +11,7 @@ use crate::line::{Heard, Line, LineError};
 use crate::message::Ready;
 use crate::process::{Ended, Process};
 use crate::program::Program;
+use crate::shown::Shown;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::Signal;
@@ -230,13 +231,14 @@ impl Child {
 
     /// What the links to the process share and its number, if it has said that it is ready.
     fn ready(&mut self, shared: &Shared) -> Result<Option<(u32, Arc<Running>)>, LineError> {
-        let id = match self.control.hear::<Ready>()? {
-            Heard::Message(Ready { id }) => id,
+        let Ready { id, arena: number } = match self.control.hear::<Ready>()? {
+            Heard::Message(ready) => ready,
             Heard::Nothing => return Ok(None),
             Heard::End => return Err(invalid("it has closed its control line").into()),
         };
         let arena = self.control.take_descriptor();
         let arena = Seen::open(arena.ok_or_else(|| invalid("no arena came with its message"))?)?;
+        let arena = Shown::new(number, arena);
         let control = Line::from(self.control.as_fd().try_clone_to_owned()?);
         let running = Running::new(arena, control, Arc::clone(&shared.wake));
         Ok(Some((id, Arc::new(running))))

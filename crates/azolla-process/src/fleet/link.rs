@@ -4,17 +4,20 @@
 //! shuts down this end then.
 
 use super::wake::Wake;
-use crate::arena::Seen;
 use crate::claim::Claim;
+use crate::leases::Leases;
 use crate::line::{Line, LineError};
-use crate::message::Order;
+use crate::message::{Order, Range};
+use crate::place::{Home, Place};
 use crate::process::Ended;
+use crate::shown::Shown;
 use rustix::net::{Shutdown, shutdown};
+use std::collections::HashMap;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// How long a process may take to end after one of its lines has. Then it is killed.
@@ -40,7 +43,11 @@ pub struct Remote {
 /// A process that has been ready.
 #[derive(Debug)]
 pub(super) struct Running {
-    arena: Arc<Seen>,
+    arena: Arc<Shown>,
+    /// The arenas that it reads, by number: what was sent of each is on its way.
+    shows: Mutex<HashMap<u32, Weak<dyn Home>>>,
+    /// What it may have mapped.
+    leases: Mutex<Leases>,
     control: Mutex<Line>,
     life: Mutex<Life>,
     /// The process has ended.
@@ -91,13 +98,30 @@ impl Remote {
     /// The thread's claim.
     #[must_use]
     pub fn claim(&self) -> Claim<'_> {
-        self.running.arena.claim(self.thread.into())
+        self.running.arena.seen().claim(self.thread.into())
     }
 
     /// The arena of the thread's process. It can be read after the process has ended.
     #[must_use]
-    pub fn arena(&self) -> &Arc<Seen> {
+    pub fn arena(&self) -> &Arc<Shown> {
         &self.running.arena
+    }
+
+    /// Returns what a message to the process calls this place. The place lasts until the process gives back what it was
+    /// lent, which may be many times, or ends.
+    ///
+    /// # Errors
+    /// If the process must be shown the arena first, and the system cannot do that. The process is of no use then.
+    pub fn lend(&self, place: &Arc<Place>) -> io::Result<Range> {
+        self.running.show(place.home())?;
+        locked(&self.running.leases).lend(place);
+        Ok(place.range())
+    }
+
+    /// The process gives back what it was lent once.
+    pub fn give_back(&self, range: Range) {
+        let place = locked(&self.running.leases).give_back(range);
+        drop(place);
     }
 
     /// Tells the process to send the results that the thread holds back. Returns false if the process is gone.
@@ -142,9 +166,12 @@ impl Drop for Remote {
 }
 
 impl Running {
-    pub(super) fn new(arena: Seen, control: Line, wake: Arc<Wake>) -> Self {
+    pub(super) fn new(arena: Arc<Shown>, control: Line, wake: Arc<Wake>) -> Self {
+        let home: Arc<dyn Home> = Arc::clone(&arena) as _;
         Self {
-            arena: Arc::new(arena),
+            shows: Mutex::new(HashMap::from([(arena.number(), Arc::downgrade(&home))])),
+            leases: Mutex::default(),
+            arena,
             control: Mutex::new(control),
             life: Mutex::new(Life::On(Vec::new())),
             over: Condvar::new(),
@@ -160,6 +187,9 @@ impl Running {
 
     /// For the keeper: the process has ended like this.
     pub(super) fn end(&self, ended: Ended) {
+        self.arena.end();
+        let leases = locked(&self.leases).end();
+        drop(leases);
         let life = std::mem::replace(&mut *self.life(), Life::Over(ended));
         self.over.notify_all();
         if let Life::On(copies) = life {
@@ -169,12 +199,34 @@ impl Running {
         }
     }
 
+    /// Shows the process an arena that is new to it, and tells it which of the others are gone.
+    fn show(&self, home: &Arc<dyn Home>) -> io::Result<()> {
+        let mut shows = locked(&self.shows);
+        if shows.contains_key(&home.number()) {
+            return Ok(());
+        }
+        let gone: Vec<_> = shows.extract_if(|_, home| home.strong_count() == 0).collect();
+        shows.insert(home.number(), Arc::downgrade(home));
+        drop(shows);
+        let mut control = self.control();
+        for (number, _) in gone {
+            control.send(&Order::Forget(number)).map_err(io::Error::other)?;
+        }
+        // If the process has ended, the line to its thread says so too.
+        let sent = control.send_with(&Order::Arena(home.number()), &[home.file()]);
+        sent.map(|_| ()).map_err(io::Error::other)
+    }
+
     fn life(&self) -> MutexGuard<'_, Life> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.life)
     }
 
     /// The control line. A client that sends holds it until the process reads, or ends.
     fn control(&self) -> MutexGuard<'_, Line> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.control)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

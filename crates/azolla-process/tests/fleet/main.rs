@@ -2,6 +2,7 @@
 #![cfg(all(target_os = "linux", not(azolla_shuttle)))]
 
 mod close;
+mod lend;
 mod start;
 mod worker;
 

@@ -1,8 +1,9 @@
 //! The worker process of these tests: the "test" [`worker`], started again as a program.
 
-use azolla_process::arena::Arena;
+use azolla_process::arena::{Arena, Seen};
+use azolla_process::borrowed::Arenas;
 use azolla_process::line::{Heard, Line};
-use azolla_process::message::{Order, Ready};
+use azolla_process::message::{Order, Range, Ready};
 use azolla_process::program::Program;
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ pub(crate) enum Say {
     Sleep,
     /// Wait until the line of this thread has ended.
     Join(u16),
+    /// Answer with the first byte of this range.
+    Read(Range),
 }
 
 /// What a thread answers.
@@ -63,6 +66,7 @@ pub(crate) enum Said {
     Me { process: u32, thread: u16 },
     Done,
     Flushed(u16),
+    Byte(u8),
 }
 
 pub(crate) fn program(kind: Kind) -> Program {
@@ -93,8 +97,8 @@ pub(crate) fn with(name: &str, value: &str) -> Vec<(OsString, OsString)> {
 fn worker() {
     let Ok(kind) = env::var(KIND) else { return };
     let mut control = Line::from(copy(&std::io::stdin())).taking_descriptors();
-    let arena = Arc::new(Arena::new(1, 1 << 20).unwrap());
-    let ready = Ready { id: std::process::id() };
+    let arena = Arena::new(1, 1 << 20).unwrap();
+    let ready = Ready { id: std::process::id(), arena: 1 };
     match kind.as_str() {
         "Worker" => _ = control.send_with(&ready, &[arena.seen().as_fd()]).unwrap(),
         "Ends" => exit(3),
@@ -103,7 +107,8 @@ fn worker() {
         "WithoutArena" => _ = control.send(&ready).unwrap(),
         other => panic!("there is no worker that is {other}"),
     }
-    let shared = Arc::new(Shared { arena, lines: Mutex::default(), threads: Mutex::default() });
+    let (arenas, lines, threads) = (Arenas::default(), Mutex::default(), Mutex::default());
+    let shared = Arc::new(Shared { arena, arenas, lines, threads });
     loop {
         match control.hear().unwrap() {
             Heard::Message(Order::Thread(thread)) => {
@@ -118,6 +123,11 @@ fn worker() {
                 let line = copy(&shared.lines.lock().unwrap()[&thread]);
                 Line::from(line).send(&Said::Flushed(thread)).unwrap();
             }
+            Heard::Message(Order::Arena(number)) => {
+                let file = control.take_descriptor().expect("it comes with the message");
+                shared.arenas.show(number, Seen::open(file).unwrap());
+            }
+            Heard::Message(Order::Forget(number)) => shared.arenas.forget(number),
             Heard::Nothing => {}
             Heard::End => exit(0),
         }
@@ -130,6 +140,7 @@ fn copy(file: &impl AsFd) -> OwnedFd {
 
 struct Shared {
     arena: Arc<Arena>,
+    arenas: Arenas,
     /// Copies of the threads' lines.
     lines: Mutex<HashMap<u16, OwnedFd>>,
     threads: Mutex<HashMap<u16, JoinHandle<()>>>,
@@ -164,6 +175,11 @@ impl Shared {
                 Say::Sleep => loop {
                     thread::park();
                 },
+                Say::Read(range) => {
+                    let mut bytes = vec![0; range.length as usize];
+                    self.arenas.place(range).read(&mut bytes).unwrap();
+                    Said::Byte(bytes[0])
+                }
                 Say::Join(other) => {
                     let other = self.threads.lock().unwrap().remove(&other).unwrap();
                     other.join().unwrap();

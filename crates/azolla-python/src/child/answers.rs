@@ -3,10 +3,11 @@
 //! The thread adds the ends of its tasks. The client may ask the main thread to send them, say while the thread is in the
 //! middle of a long task. No thread sends while it holds the GIL, since the client may take a while to read.
 
+use super::process::Memory;
 use azolla_process::line::{Line, LineError};
-use azolla_process::message::{Blob, Bytes, Ended, Results};
+use azolla_process::message::{Blob, Bytes, Ended, Range, Results};
 use pyo3::prelude::*;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// How many bytes are held back at most.
@@ -22,10 +23,11 @@ pub(super) struct Answers(Mutex<Held>);
 #[derive(Debug)]
 struct Held {
     line: Line,
+    memory: Arc<Memory>,
     /// The number of the frame whose tasks these are.
     frame: u32,
-    ends: Vec<End>,
-    /// The pickles of all ends, one after the other.
+    ends: Vec<End<Kept>>,
+    /// The pickles of all ends that travel in the message, one after the other.
     pickles: Vec<u8>,
     /// When the first of these tasks ended.
     since: Option<Instant>,
@@ -33,9 +35,9 @@ struct Held {
     ran: Duration,
 }
 
-/// How a task has ended. The pickles of those that are held back lie side by side, so these know their lengths alone.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum End<T = usize> {
+/// How a task has ended.
+#[derive(Clone, Debug)]
+pub(super) enum End<T> {
     /// With this result.
     Done(T),
     /// With this error.
@@ -44,31 +46,39 @@ pub(super) enum End<T = usize> {
     Again,
 }
 
+/// A result or an error that is held back. The pickles lie side by side, so this knows the length alone; or the pickle lies
+/// in the arena.
+#[derive(Debug)]
+struct Kept {
+    pickle: Result<usize, Range>,
+    buffers: Vec<Range>,
+}
+
 impl<T> End<T> {
     fn map<U>(self, f: impl FnOnce(T) -> U) -> End<U> {
         match self {
-            Self::Done(pickle) => End::Done(f(pickle)),
-            Self::Failed(pickle) => End::Failed(f(pickle)),
+            Self::Done(blob) => End::Done(f(blob)),
+            Self::Failed(blob) => End::Failed(f(blob)),
             Self::Again => End::Again,
         }
     }
 }
 
-impl<'a> From<End<&'a [u8]>> for Ended<'a> {
-    fn from(end: End<&'a [u8]>) -> Self {
-        let blob = |pickle| Blob { pickle: Bytes::Here(pickle), buffers: Vec::new() };
+impl<'a> From<End<Blob<'a>>> for Ended<'a> {
+    fn from(end: End<Blob<'a>>) -> Self {
         match end {
-            End::Done(pickle) => Self::Done(blob(pickle)),
-            End::Failed(pickle) => Self::Failed(blob(pickle)),
+            End::Done(blob) => Self::Done(blob),
+            End::Failed(blob) => Self::Failed(blob),
             End::Again => Self::Again,
         }
     }
 }
 
 impl Answers {
-    pub(super) fn new(line: Line) -> Self {
+    pub(super) fn new(line: Line, memory: Arc<Memory>) -> Self {
         Self(Mutex::new(Held {
             line,
+            memory,
             frame: 0,
             ends: Vec::new(),
             pickles: Vec::new(),
@@ -82,7 +92,7 @@ impl Answers {
         &self,
         py: Python<'_>,
         frame: u32,
-        end: End<&[u8]>,
+        end: End<Blob<'_>>,
         ran: Duration,
     ) -> Result<(), LineError> {
         let now = Instant::now();
@@ -92,14 +102,14 @@ impl Answers {
             Err(TryLockError::WouldBlock) => None, // the main thread is sending
         };
         if let Some(mut held) = held
-            && !held.is_full_with(end, now, ran)
+            && !held.is_full_with(&end, now, ran)
         {
             held.keep(frame, end, now, ran);
             return Ok(());
         }
         py.detach(|| {
             let mut held = self.held();
-            if held.is_full_with(end, now, ran) {
+            if held.is_full_with(&end, now, ran) {
                 held.send_with(frame, end, ran)
             } else {
                 held.keep(frame, end, now, ran);
@@ -122,50 +132,65 @@ impl Answers {
 impl Held {
     /// Returns true if it is time to send what is held back, together with the end of a task that ran for so long. If that
     /// was long, so will be the wait for the next end.
-    fn is_full_with(&self, end: End<&[u8]>, now: Instant, ran: Duration) -> bool {
+    fn is_full_with(&self, end: &End<Blob<'_>>, now: Instant, ran: Duration) -> bool {
         let more = match end {
-            End::Done(pickle) | End::Failed(pickle) => pickle.len(),
-            End::Again => 0,
+            End::Done(Blob { pickle: Bytes::Here(pickle), .. })
+            | End::Failed(Blob { pickle: Bytes::Here(pickle), .. }) => pickle.len(),
+            _ => 0,
         };
         let held_for = self.since.map_or(Duration::ZERO, |since| now.duration_since(since));
         self.pickles.len() + more >= BYTES || held_for.max(ran) >= TIME
     }
 
-    fn keep(&mut self, frame: u32, end: End<&[u8]>, now: Instant, ran: Duration) {
+    fn keep(&mut self, frame: u32, end: End<Blob<'_>>, now: Instant, ran: Duration) {
         self.frame = frame;
         self.ran += ran;
         self.since.get_or_insert(now);
         let pickles = &mut self.pickles;
-        let kept = end.map(|pickle| {
-            pickles.extend_from_slice(pickle);
-            pickle.len()
+        let kept = end.map(|Blob { pickle, buffers }| match pickle {
+            Bytes::Here(pickle) => {
+                pickles.extend_from_slice(pickle);
+                Kept { pickle: Ok(pickle.len()), buffers }
+            }
+            Bytes::There(range) => Kept { pickle: Err(range), buffers },
         });
         self.ends.push(kept);
     }
 
-    fn send_with(&mut self, frame: u32, end: End<&[u8]>, ran: Duration) -> Result<(), LineError> {
+    fn send_with(
+        &mut self,
+        frame: u32,
+        end: End<Blob<'_>>,
+        ran: Duration,
+    ) -> Result<(), LineError> {
         self.frame = frame;
         self.ran += ran;
         self.send(Some(end))
     }
 
     /// Sends what is held back, and this end behind it.
-    fn send(&mut self, last: Option<End<&[u8]>>) -> Result<(), LineError> {
+    fn send(&mut self, last: Option<End<Blob<'_>>>) -> Result<(), LineError> {
         let mut left = self.pickles.as_slice();
-        let mut next = |length| {
-            let (pickle, others) = left.split_at(length);
-            left = others;
-            pickle
+        let mut next = |Kept { pickle, buffers }: Kept| {
+            let pickle = match pickle {
+                Ok(length) => {
+                    let (pickle, others) = left.split_at(length);
+                    left = others;
+                    Bytes::Here(pickle)
+                }
+                Err(range) => Bytes::There(range),
+            };
+            Blob { pickle, buffers }
         };
         let mut ended: Vec<_> =
-            self.ends.iter().map(|end| Ended::from(end.map(&mut next))).collect();
+            self.ends.drain(..).map(|end| Ended::from(end.map(&mut next))).collect();
         ended.extend(last.map(Ended::from));
         let took = self.ran.as_nanos() / ended.len().max(1) as u128;
         let took = u64::try_from(took).unwrap_or(u64::MAX).max(1);
-        let results = Results { frame: self.frame, took, ended, given_back: Vec::new() };
+        let given_back = self.memory.arenas.take_given_back();
+        let results = Results { frame: self.frame, took, ended, given_back };
         // If the client is not there to read, the thread learns it when it waits for more tasks.
         let sent = self.line.send(&results).map(|_| ());
-        self.ends.clear();
         self.pickles.clear();
         (self.since, self.ran) = (None, Duration::ZERO);
         sent

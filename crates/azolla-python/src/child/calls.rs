@@ -2,11 +2,12 @@
 
 use super::failures::{pack, unpack};
 use super::input::Inputs;
+use crate::interpreter::blobs::Packed;
 use crate::interpreter::pickles::loads;
 use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,15 +67,14 @@ impl Functions {
     }
 
     /// Loads functions from their pickles. User code may run.
-    pub(super) fn load(py: Python<'_>, pickles: Vec<(u128, Py<PyBytes>)>) -> Self {
-        let load = |pickle: Py<PyBytes>| match one_at_a_time(py, || loads(py, pickle.as_bytes(py)))
-        {
+    pub(super) fn load(py: Python<'_>, pickles: Vec<(u128, Box<[u8]>)>) -> Self {
+        let load = |pickle: Box<[u8]>| match one_at_a_time(py, || loads(py, &pickle)) {
             Ok(function) => {
                 Loaded::Function { function: function.unbind(), has_been_called: false }
             }
             Err(error) => Loaded::Error(pack(error.value(py), None).into()),
         };
-        let bytes = pickles.iter().map(|(_, pickle)| pickle.as_bytes(py).len()).sum();
+        let bytes = pickles.iter().map(|(_, pickle)| pickle.len()).sum();
         let known = pickles.into_iter().map(|(digest, pickle)| (digest, load(pickle))).collect();
         Self { known, bytes }
     }
@@ -82,19 +82,19 @@ impl Functions {
 
 /// Returns the call of a task. The arguments are a pickled tuple: those by place, and those by name or `None`.
 pub(super) fn call<'py>(
+    py: Python<'py>,
     found: Found<'py>,
-    arguments: &Bound<'py, PyBytes>,
+    arguments: &Packed,
     inputs: &mut Inputs,
     numbers: Vec<u32>,
 ) -> PyResult<Call<'py>> {
-    let py = arguments.py();
     let (function, is_new) = match found {
         Found::Function { function, is_new } => (function, is_new),
         Found::Error(error) => return Err(unpack(py, &error)),
         Found::Unknown => return Err(PyRuntimeError::new_err("the task's function has not come")),
     };
     // The arguments of calls of one function are mostly of the same classes.
-    let load = || inputs.loads(py, arguments.as_bytes(), numbers);
+    let load = || inputs.loads(py, arguments, numbers);
     let both = if is_new { one_at_a_time(py, load)? } else { load()? };
     let (args, kwargs) = both.extract::<(Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>)>()?;
     Ok((function, args, kwargs))

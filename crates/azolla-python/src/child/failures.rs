@@ -2,18 +2,11 @@
 
 use crate::interpreter::imports::python;
 use crate::interpreter::words::exception_words;
-use azolla_process::frame::LONGEST;
+use azolla_process::message::{Blob, Bytes};
+use azolla_process::place::{LARGE, Store};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
-
-/// The longest pickle that a message takes. The message has room for what else is in it.
-const LONGEST_PICKLE: usize = LONGEST - (1 << 20);
-
-/// Returns the number of bytes of a pickle that no message takes.
-pub(super) fn too_long(pickle: &[u8]) -> Option<usize> {
-    (pickle.len() > LONGEST_PICKLE).then_some(pickle.len())
-}
 
 /// Returns an error as bytes, with a note of the task that it has failed.
 pub(super) fn pack(error: &Bound<'_, PyAny>, key: Option<&str>) -> Vec<u8> {
@@ -22,16 +15,27 @@ pub(super) fn pack(error: &Bound<'_, PyAny>, key: Option<&str>) -> Vec<u8> {
     let packed = python(py, &PACK, "azolla._process.errors", "pack")
         .and_then(|pack| Ok(pack.call1((error, key))?.cast_into::<PyBytes>()?));
     match packed {
-        Ok(packed) => match too_long(packed.as_bytes()) {
-            None => packed.as_bytes().to_vec(),
-            Some(bytes) => pack_words(&format!(
-                "{}: as a pickle it has {bytes} bytes, and an error can have {LONGEST_PICKLE}",
-                exception_words(error)
-            )),
-        },
+        Ok(packed) => packed.as_bytes().to_vec(),
         // Say memory is short, or another thread has sent an exception to this one meanwhile.
         Err(_) => pack_words(&exception_words(error)),
     }
+}
+
+/// Returns what a message says of an error: the words alone, if there is no room for the rest.
+pub(super) fn sent<'a>(
+    error: &Bound<'_, PyAny>,
+    packed: &'a mut Vec<u8>,
+    store: &dyn Store,
+) -> Blob<'a> {
+    if packed.len() > LARGE {
+        match error.py().detach(|| store.store(packed)) {
+            Ok(place) => {
+                return Blob { pickle: Bytes::There(place.give_away()), buffers: Vec::new() };
+            }
+            Err(_) => *packed = pack_words(&exception_words(error)),
+        }
+    }
+    Blob { pickle: Bytes::Here(packed), buffers: Vec::new() }
 }
 
 /// Packs words alone, without Python: the pickle of a text.

@@ -3,13 +3,13 @@
 //! The client puts it there in place of a future. Unpickling it gives the input itself, so nothing has to look for it
 //! among the arguments, however deep it lies.
 
+use crate::interpreter::blobs::Packed;
 use crate::interpreter::imports::python;
-use crate::interpreter::pickles::loads;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
 use std::cell::RefCell;
+use std::sync::Arc;
 
 #[doc = stub!(Input)]
 #[pyclass(frozen, name = "Input", module = "azolla._azolla")]
@@ -34,7 +34,7 @@ impl Input {
 
 /// An input of a frame's tasks. It is unpickled once: as with Dask, the tasks of one process share their inputs.
 enum Known {
-    Pickle(Py<PyBytes>),
+    Packed(Arc<Packed>),
     Object(Py<PyAny>),
 }
 
@@ -55,23 +55,23 @@ thread_local! {
 }
 
 impl Inputs {
-    pub(super) fn new(pickles: Vec<Py<PyBytes>>) -> Self {
-        Self(pickles.into_iter().map(Known::Pickle).collect())
+    pub(super) fn new(inputs: Vec<Packed>) -> Self {
+        Self(inputs.into_iter().map(|input| Known::Packed(Arc::new(input))).collect())
     }
 
     /// Unpickles the arguments of a task that has these of the inputs.
     pub(super) fn loads<'py>(
         &mut self,
         py: Python<'py>,
-        arguments: &[u8],
+        arguments: &Packed,
         task: Vec<u32>,
     ) -> PyResult<Bound<'py, PyAny>> {
         if task.is_empty() {
-            return loads(py, arguments);
+            return arguments.object(py);
         }
         let frame = std::mem::take(&mut self.0);
         INPUTS.set(AtHand { frame, task });
-        let loaded = loads(py, arguments);
+        let loaded = arguments.object(py);
         self.0 = INPUTS.take().frame;
         loaded
     }
@@ -86,21 +86,21 @@ impl AtHand {
 #[doc = stub!(input_value)]
 #[pyfunction]
 pub(crate) fn input_value(py: Python<'_>, number: usize) -> PyResult<Py<PyAny>> {
-    let pickle = INPUTS.with_borrow_mut(|inputs| match inputs.input(number) {
+    let found = INPUTS.with_borrow_mut(|inputs| match inputs.input(number) {
         Some(Known::Object(object)) => Ok(Ok(object.clone_ref(py))),
-        Some(Known::Pickle(pickle)) => Ok(Err(pickle.clone_ref(py))),
+        Some(Known::Packed(packed)) => Ok(Err(Arc::clone(packed))),
         None => Err(PyRuntimeError::new_err(format!(
             "input {number} exists only while the arguments of its task are unpickled, in a worker process"
         ))),
     })?;
-    let pickle = match pickle {
+    let packed = match found {
         Ok(object) => return Ok(object),
-        Err(pickle) => pickle,
+        Err(packed) => packed,
     };
-    let object = loads(py, pickle.as_bytes(py))?.unbind();
+    let object = packed.object(py)?.unbind();
     INPUTS.with_borrow_mut(|inputs| {
         if let Some(known) = inputs.input(number) {
-            // What is replaced is a pickle, or this same input: its pickle was unpickled by code of its own.
+            // What is replaced is the pickle, or this same input: it was unpickled by code of its own.
             *known = Known::Object(object.clone_ref(py));
         }
     });

@@ -6,7 +6,8 @@
 use super::answers::Answers;
 use super::bond::NoPanic;
 use super::thread::TaskThread;
-use azolla_process::arena::{Arena, THREADS};
+use azolla_process::arena::{Arena, MOST, Seen, THREADS};
+use azolla_process::borrowed::Arenas;
 use azolla_process::line::{Heard, Line};
 use azolla_process::message::{Order, Ready};
 use pyo3::exceptions::PyRuntimeError;
@@ -21,8 +22,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread;
 
-/// The most bytes in an arena: memory itself is the limit.
-const MOST: u64 = 1 << 46;
+/// The large data that this process can reach.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// What it has stored. The first page has the claims of its threads.
+    pub(super) own: Arc<Arena>,
+    /// What it reads.
+    pub(super) arenas: Arenas,
+}
 
 #[doc = stub!(serve_process)]
 #[pyfunction]
@@ -41,18 +48,21 @@ fn serve(
 ) -> PyResult<Infallible> {
     let _guard = NoPanic;
     let control = take_stdin()?;
-    let arena = Arc::new(Arena::new(number, MOST)?);
+    let memory = Memory { own: Arena::new(number, MOST)?, arenas: Arenas::default() };
+    let own = memory.own.seen().as_fd();
+    memory.arenas.show(number, Seen::open(own.try_clone_to_owned()?)?);
+    let memory = Arc::new(memory);
     end_with(client, control.as_fd().try_clone_to_owned()?)?;
     let mut line = Line::from(control).taking_descriptors();
-    let ready = Ready { id: getpid().as_raw_nonzero().get().unsigned_abs() };
-    if !line.send_with(&ready, &[arena.seen().as_fd()]).map_err(wrong)? {
+    let id = getpid().as_raw_nonzero().get().unsigned_abs();
+    if !line.send_with(&Ready { id, arena: number }, &[memory.own.seen().as_fd()]).map_err(wrong)? {
         die();
     }
     let mut threads = HashMap::new();
     loop {
-        match py.detach(|| next_start(&mut line, &threads))? {
+        match py.detach(|| next_start(&mut line, &threads, &memory.arenas))? {
             Some((thread, line)) => {
-                let (one, answers) = TaskThread::new(thread, Arc::clone(&arena), line)?;
+                let (one, answers) = TaskThread::new(thread, Arc::clone(&memory), line)?;
                 threads.insert(thread, answers);
                 start.call1((one,))?;
             }
@@ -73,6 +83,7 @@ fn take_stdin() -> io::Result<OwnedFd> {
 fn next_start(
     line: &mut Line,
     threads: &HashMap<u16, Arc<Answers>>,
+    arenas: &Arenas,
 ) -> PyResult<Option<(u16, Line)>> {
     loop {
         match line.hear().map_err(wrong)? {
@@ -86,6 +97,12 @@ fn next_start(
             Heard::Message(Order::Flush(thread)) => {
                 let _ = threads.get(&thread).map(|answers| answers.send());
             }
+            Heard::Message(Order::Arena(number)) => {
+                let missing = || wrong("an arena was not shown");
+                let file = line.take_descriptor().ok_or_else(missing)?;
+                arenas.show(number, Seen::open(file)?);
+            }
+            Heard::Message(Order::Forget(number)) => arenas.forget(number),
             Heard::Nothing => return Ok(None),
             Heard::End => die(),
         }

@@ -5,18 +5,16 @@
 use super::answers::{Answers, End};
 use super::bond::{Bond, NoPanic};
 use super::calls::{Call, Functions, call};
-use super::failures::{asks_for_another_run, pack, too_long};
+use super::failures::{asks_for_another_run, pack, sent};
 use super::input::Inputs;
-use super::process::broken;
+use super::process::{Memory, broken};
+use crate::interpreter::blobs::{Made, Packed};
 use crate::interpreter::forks::{check_forks, forks};
-use crate::interpreter::pickles::dumps;
-use azolla_process::arena::Arena;
-use azolla_process::line::{Heard, Line};
-use azolla_process::message::{Blob, Bytes, Tasks};
-use pyo3::exceptions::{PyRuntimeError, PySystemExit, PyValueError};
+use azolla_process::line::{Heard, Line, LineError};
+use azolla_process::message::{Blob, Bytes, Function, Tasks};
+use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
@@ -27,8 +25,7 @@ use std::time::Instant;
 #[pyclass(frozen, module = "azolla._azolla")]
 pub(crate) struct TaskThread {
     number: u16,
-    /// Its first page has the thread's claim.
-    arena: Arc<Arena>,
+    memory: Arc<Memory>,
     forks: u64,
     /// What the thread hears. What it says goes through `answers`, which the main thread has too.
     line: Mutex<Line>,
@@ -53,25 +50,34 @@ struct Work {
 struct Task {
     key: Box<str>,
     function: u128,
-    arguments: Py<PyBytes>,
+    arguments: Packed,
     /// Which of the frame's inputs are its own.
     inputs: Vec<u32>,
 }
 
+/// A frame as it came.
+struct Frame {
+    number: u32,
+    functions: Pickles,
+    inputs: Inputs,
+    tasks: VecDeque<Task>,
+}
+
 /// The functions of a frame, as pickles with their digests.
-type Pickles = Vec<(u128, Py<PyBytes>)>;
+type Pickles = Vec<(u128, Box<[u8]>)>;
 
 impl TaskThread {
     /// Makes the thread of this number, and what its tasks' ends go through.
     pub(super) fn new(
         number: u16,
-        arena: Arc<Arena>,
+        memory: Arc<Memory>,
         line: Line,
     ) -> io::Result<(Self, Arc<Answers>)> {
-        let answers = Arc::new(Answers::new(line.as_fd().try_clone_to_owned()?.into()));
+        let answers = line.as_fd().try_clone_to_owned()?.into();
+        let answers = Arc::new(Answers::new(answers, Arc::clone(&memory)));
         let thread = Self {
             number,
-            arena,
+            memory,
             forks: forks(),
             line: Mutex::new(line),
             answers: Arc::clone(&answers),
@@ -134,7 +140,7 @@ impl TaskThread {
                 broken(py, &PyRuntimeError::new_err("a task has ended, and how is not known"));
             }
             let task = work.tasks.pop_front()?;
-            if !self.arena.seen().claim(self.number.into()).begin(work.frame) {
+            if !self.memory.own.seen().claim(self.number.into()).begin(work.frame) {
                 let left = (std::mem::take(&mut work.tasks), std::mem::take(&mut work.inputs));
                 drop(work);
                 drop(left);
@@ -145,7 +151,7 @@ impl TaskThread {
             let mut inputs = std::mem::take(&mut work.inputs);
             let is_last = work.tasks.is_empty();
             drop(work);
-            let call = call(function, task.arguments.bind(py), &mut inputs, task.inputs);
+            let call = call(py, function, &task.arguments, &mut inputs, task.inputs);
             if !is_last {
                 locked(&self.work).inputs = inputs;
             }
@@ -163,9 +169,19 @@ impl TaskThread {
             return Err(PySystemExit::new_err(0));
         }
         let py = result.py();
-        match pickled(result) {
-            Ok(pickle) => self.end(py, End::Done(pickle.as_bytes())),
-            Err(error) => self.fail(error.value(py)),
+        match Made::of(result, &self.memory.own) {
+            Ok(Made::Small(pickle)) => self.end(py, End::Done(here(pickle.as_bytes()))),
+            Ok(Made::Large(large)) => {
+                let (pickle, buffers) = large.give_away();
+                let pickle =
+                    pickle.as_ref().map_or_else(|it| Bytes::There(*it), |it| Bytes::Here(it));
+                self.end(py, End::Done(Blob { pickle, buffers }))
+            }
+            Err(error) => {
+                let note = "the task has returned this result, which must travel from its worker process as a pickle";
+                let _ = error.value(py).call_method1(intern!(py, "add_note"), (note,));
+                self.fail(error.value(py))
+            }
         };
         Ok(())
     }
@@ -188,38 +204,46 @@ impl TaskThread {
         let line = &mut *line;
         let heard = py.detach(|| {
             self.answers.send()?;
-            line.hear::<Tasks<'_>>()
+            Ok::<_, LineError>(match line.hear::<Tasks<'_>>()? {
+                Heard::Message(tasks) => Heard::Message(self.copy(tasks)?),
+                Heard::Nothing => Heard::Nothing,
+                Heard::End => Heard::End,
+            })
         });
-        match heard.map_err(|error| PyRuntimeError::new_err(error.to_string()))? {
-            Heard::Message(tasks) => self.copy(py, tasks).map(Some),
-            Heard::Nothing => Ok(Some(Vec::new())),
-            Heard::End => Ok(None),
-        }
-    }
-
-    /// Copies a frame out of the line.
-    fn copy(&self, py: Python<'_>, frame: Tasks<'_>) -> PyResult<Pickles> {
-        let mut tasks = VecDeque::with_capacity(frame.tasks.len());
-        for task in &frame.tasks {
-            tasks.push_back(Task {
-                key: task.key.into(),
-                function: task.function,
-                arguments: bytes(py, &task.arguments)?,
-                inputs: task.inputs.clone(),
-            });
-        }
-        let functions = frame.functions.iter();
-        let functions = functions.map(|function| Ok((function.digest, bytes(py, &function.blob)?)));
-        let functions = functions.collect::<PyResult<_>>()?;
-        let inputs = frame.inputs.iter().map(|input| bytes(py, input));
-        let inputs = Inputs::new(inputs.collect::<PyResult<_>>()?);
+        let frame = match heard.map_err(|error| PyRuntimeError::new_err(error.to_string()))? {
+            Heard::Message(frame) => frame,
+            Heard::Nothing => return Ok(Some(Vec::new())),
+            Heard::End => return Ok(None),
+        };
         let mut work = locked(&self.work);
-        (work.frame, work.tasks) = (frame.frame, tasks);
+        (work.frame, work.tasks) = (frame.number, frame.tasks);
         // Those of the last frame went with its last task.
-        let old = std::mem::replace(&mut work.inputs, inputs);
+        let old = std::mem::replace(&mut work.inputs, frame.inputs);
         drop(work);
         drop(old);
-        Ok(functions)
+        Ok(Some(frame.functions))
+    }
+
+    /// Copies a frame out of the line. This waits for the arenas that the frame names, so the thread does not hold the GIL.
+    fn copy(&self, frame: Tasks<'_>) -> io::Result<Frame> {
+        let Memory { own, arenas } = &*self.memory;
+        let read = |blob: &Blob<'_>| Packed::read(blob, |range| Ok(arenas.place(range)));
+        let tasks = frame.tasks.iter().map(|task| {
+            Ok(Task {
+                key: task.key.into(),
+                function: task.function,
+                arguments: read(&task.arguments)?,
+                inputs: task.inputs.clone(),
+            })
+        });
+        let copied = Frame {
+            number: frame.frame,
+            functions: frame.functions.iter().map(function).collect::<io::Result<_>>()?,
+            inputs: Inputs::new(frame.inputs.iter().map(read).collect::<io::Result<_>>()?),
+            tasks: tasks.collect::<io::Result<_>>()?,
+        };
+        frame.freed.into_iter().for_each(|range| own.free(range));
+        Ok(copied)
     }
 
     /// Ends the task at hand with this error. Returns false if there is none.
@@ -231,11 +255,12 @@ impl TaskThread {
         if asks_for_another_run(error) {
             return self.end(error.py(), End::Again);
         }
-        self.end(error.py(), End::Failed(&pack(error, Some(&key))))
+        let mut packed = pack(error, Some(&key));
+        self.end(error.py(), End::Failed(sent(error, &mut packed, &self.memory.own)))
     }
 
     /// Ends the task at hand. Returns false if there is none.
-    fn end(&self, py: Python<'_>, end: End<&[u8]>) -> bool {
+    fn end(&self, py: Python<'_>, end: End<Blob<'_>>) -> bool {
         let mut work = locked(&self.work);
         let Some((_, began)) = work.current.take() else { return false };
         let frame = work.frame;
@@ -247,31 +272,15 @@ impl TaskThread {
     }
 }
 
-/// Returns a result as a pickle that a message takes.
-fn pickled<'py>(result: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    let py = result.py();
-    match dumps(result) {
-        Ok(pickle) => match too_long(pickle.as_bytes()) {
-            None => Ok(pickle),
-            Some(bytes) => Err(PyValueError::new_err(format!(
-                "the task's result is a pickle of {bytes} bytes: too many for a message from a worker process"
-            ))),
-        },
-        Err(error) => {
-            let note = "the task has returned this result, which must travel from its worker process as a pickle";
-            let _ = error.value(py).call_method1(intern!(py, "add_note"), (note,));
-            Err(error)
-        }
-    }
+fn here(pickle: &[u8]) -> Blob<'_> {
+    Blob { pickle: Bytes::Here(pickle), buffers: Vec::new() }
 }
 
-/// Copies a pickle out of a message.
-fn bytes(py: Python<'_>, blob: &Blob<'_>) -> PyResult<Py<PyBytes>> {
-    match blob.pickle {
-        Bytes::Here(pickle) if blob.buffers.is_empty() => Ok(PyBytes::new(py, pickle).unbind()),
-        _ => Err(PyRuntimeError::new_err(
-            "a pickle lies in an arena that this process does not have",
-        )),
+/// Copies a function out of a message.
+fn function(function: &Function<'_>) -> io::Result<(u128, Box<[u8]>)> {
+    match function.blob.pickle {
+        Bytes::Here(pickle) => Ok((function.digest, pickle.into())),
+        Bytes::There(_) => Err(io::Error::other("a function lies in an arena")),
     }
 }
 

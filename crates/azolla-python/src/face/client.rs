@@ -6,10 +6,10 @@ use crate::future::gather::{Errors, Gathering, gather, jobs, raise_first_failure
 use crate::future::handle::Future;
 use crate::future::kept::{given, kept};
 use crate::future::nested::{copied, copied_as_it_is, futures_in};
+use crate::interpreter::blobs::Packed;
 use crate::interpreter::gil::Steps;
 use crate::interpreter::memory;
 use crate::interpreter::observed::PyObservations;
-use crate::interpreter::pickles::dumps;
 use crate::interpreter::texts::text_bytes;
 use crate::session::core::Core;
 use crate::session::reasons;
@@ -375,9 +375,9 @@ fn scattered(
     } else {
         (Name::Impure { function }, None)
     };
-    let value = match shared.cluster.has_processes() {
-        true => Value::Packed(dumps(&value)?.as_bytes().into()),
-        false => Value::Here(value.unbind()),
+    let value = match shared.cluster.store() {
+        Some(store) => Value::Packed(Packed::of(&value, store)?),
+        None => Value::Here(value.unbind()),
     };
     let job = Arc::new(PyJob::done(value, name, shared.number));
     let existing = shared.engine.put(Arc::clone(&job), key);

@@ -77,14 +77,15 @@ impl ClusterCore {
         let interrupt = Arc::default();
         let groups = groups(&workers)?;
         let slots = groups.slots();
-        let has_processes = process.is_some();
+        let mut store = None;
         let runner: Box<dyn Runner<PyJob>> = match process {
             Some(start) => {
                 let threads: Vec<_> = workers.iter().map(|(threads, _)| *threads).collect();
-                let (runner, fleet) = processes::start(start, &threads, number, &late)
+                let started = processes::start(start, &threads, number, &late)
                     .map_err(|error| not_started(py, slots, error))?;
-                let _ = self.fleet.set(fleet);
-                runner
+                let _ = self.fleet.set(started.fleet);
+                store = Some(started.store);
+                started.runner
             }
             None => Box::new(Threads {
                 start: start_thread,
@@ -100,7 +101,7 @@ impl ClusterCore {
             return Err(interrupt);
         }
         crate::task::key::set_veil(py, engine.number(), number);
-        let cluster = Cluster::new(engine, this, number, has_processes);
+        let cluster = Cluster::new(engine, this, number, store);
         let _ = late.set(Arc::downgrade(&cluster));
         self.cluster
             .set(cluster)

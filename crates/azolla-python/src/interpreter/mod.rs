@@ -8,10 +8,12 @@ use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+pub(crate) mod blobs;
 pub(crate) mod collector;
 pub(crate) mod forks;
 pub(crate) mod gil;
 pub(crate) mod imports;
+mod mapped;
 pub(crate) mod memory;
 pub(crate) mod observed;
 pub(crate) mod pickles;

@@ -4,20 +4,95 @@
 //! main module: a worker process has another main module, so such a class or function must travel by value.
 
 use super::imports::python;
-use pyo3::exceptions::PyException;
+use super::plain::is_plain;
+use azolla_process::place::LARGE;
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyException, PyMemoryError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use std::cell::RefCell;
 
 /// PEP 574.
 const PROTOCOL: u8 = 5;
 
-/// Returns an object as bytes.
+/// An object as bytes. What is large in it stays apart (PEP 574): the buffers of arrays, in the order in which the pickle
+/// asks for them.
+pub(crate) struct Pickled<'py> {
+    pub(crate) pickle: Bound<'py, PyBytes>,
+    pub(crate) buffers: Vec<Bound<'py, PyAny>>,
+}
+
+/// Returns an object as bytes, with its large buffers apart.
 ///
 /// # Errors
 /// What `cloudpickle` raises if it cannot either. User code may run, and raise anything.
-pub(crate) fn dumps<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    by_name(object)?.map_or_else(|| by_value(object), Ok)
+pub(crate) fn pickled<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickled<'py>> {
+    // Most objects can have no buffers, and are pickled somewhat faster if none are asked for.
+    if is_small(object) {
+        let pickle = by_name(object)?.map_or_else(|| by_value(object), Ok)?;
+        return Ok(Pickled { pickle, buffers: Vec::new() });
+    }
+    let py = object.py();
+    let keywords = with_buffers(py)?;
+    let around = BUFFERS.take();
+    let pickle = match named(object, Some(keywords)) {
+        Ok(None) => {
+            BUFFERS.take();
+            valued(object, Some(keywords))
+        }
+        Ok(Some(pickle)) => Ok(pickle),
+        Err(error) => Err(error),
+    };
+    let buffers = BUFFERS.replace(around);
+    let buffers = buffers.into_iter().map(|buffer| buffer.into_bound(py)).collect();
+    Ok(Pickled { pickle: pickle?, buffers })
+}
+
+/// Returns true if this is a plain value, or a tuple of some, or one of the arguments of a call.
+fn is_small(object: &Bound<'_, PyAny>) -> bool {
+    const MOST: usize = 16;
+    if is_plain(object) {
+        return true;
+    }
+    let Ok(tuple) = object.cast_exact::<PyTuple>() else { return false };
+    let is_small = |member: Bound<'_, PyAny>| {
+        is_plain(&member)
+            || member.cast_exact::<PyTuple>().is_ok_and(|inner| {
+                inner.len() <= MOST && inner.iter_borrowed().all(|member| is_plain(&member))
+            })
+    };
+    tuple.len() <= MOST && tuple.iter().all(is_small)
+}
+
+thread_local! {
+    /// The large buffers of the object that this thread pickles.
+    static BUFFERS: RefCell<Vec<Py<PyAny>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes a buffer that an object offers to the pickle module. Returns true if it belongs into the pickle: it is small, or
+/// cannot be read from its first byte to its last.
+#[pyfunction]
+fn belongs_into_the_pickle(buffer: &Bound<'_, PyAny>) -> bool {
+    let is_large = PyUntypedBuffer::get(buffer).is_ok_and(|view| {
+        view.len_bytes() >= LARGE && (view.is_c_contiguous() || view.is_fortran_contiguous())
+    });
+    if is_large {
+        BUFFERS.with_borrow_mut(|buffers| buffers.push(buffer.clone().unbind()));
+    }
+    !is_large
+}
+
+/// Returns the keywords with which the pickle module offers buffers.
+fn with_buffers(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
+    static KEYWORDS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    let keywords = KEYWORDS.get_or_try_init(py, || {
+        let keywords = PyDict::new(py);
+        keywords.set_item("buffer_callback", wrap_pyfunction!(belongs_into_the_pickle, py)?)?;
+        Ok::<_, PyErr>(keywords.unbind())
+    });
+    Ok(keywords?.bind(py))
 }
 
 /// Returns an object as bytes that name its classes and functions. `None`: another process could not read them.
@@ -25,11 +100,23 @@ pub(crate) fn dumps<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBy
 /// # Errors
 /// What is no `Exception`, say `KeyboardInterrupt`.
 pub(crate) fn by_name<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    named(object, None)
+}
+
+fn named<'py>(
+    object: &Bound<'py, PyAny>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Option<Bound<'py, PyBytes>>> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = object.py();
-    let pickled = python(py, &DUMPS, "pickle", "dumps")?.call1((object, PROTOCOL));
+    let dumps = python(py, &DUMPS, "pickle", "dumps")?;
+    let pickled = match keywords {
+        None => dumps.call1((object, PROTOCOL)),
+        some => dumps.call((object, PROTOCOL), some),
+    };
     match pickled.and_then(|bytes| Ok(bytes.cast_into::<PyBytes>()?)) {
         Ok(bytes) => Ok(Some(bytes).filter(|bytes| !names_main(bytes.as_bytes()))),
+        Err(error) if error.is_instance_of::<PyMemoryError>(py) => Err(error),
         Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
         Err(error) => Err(error),
     }
@@ -38,11 +125,18 @@ pub(crate) fn by_name<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<
 /// Returns an object as bytes that hold the functions and classes of the main module.
 ///
 /// # Errors
-/// As for [`dumps`].
+/// As for [`pickled`].
 pub(crate) fn by_value<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    valued(object, None)
+}
+
+fn valued<'py>(
+    object: &Bound<'py, PyAny>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyBytes>> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let dumps = python(object.py(), &DUMPS, "cloudpickle", "dumps")?;
-    Ok(dumps.call1((object, PROTOCOL))?.cast_into()?)
+    Ok(dumps.call((object, PROTOCOL), keywords)?.cast_into()?)
 }
 
 /// Returns true if a pickle may name something in the main module.
@@ -53,6 +147,21 @@ fn names_main(pickle: &[u8]) -> bool {
 
 /// Returns the object of these bytes. User code may run, and raise anything.
 pub(crate) fn loads<'py>(py: Python<'py>, pickle: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    load(py)?.call1((PyBytes::new(py, pickle),))
+}
+
+/// Returns the object of a pickle and the buffers that it has left out.
+pub(crate) fn loads_with<'py>(
+    pickle: &Bound<'py, PyAny>,
+    buffers: Bound<'py, PyList>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = pickle.py();
+    let keywords = PyDict::new(py);
+    keywords.set_item(intern!(py, "buffers"), buffers)?;
+    load(py)?.call((pickle,), Some(&keywords))
+}
+
+fn load(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    python(py, &LOADS, "pickle", "loads")?.call1((PyBytes::new(py, pickle),))
+    python(py, &LOADS, "pickle", "loads")
 }

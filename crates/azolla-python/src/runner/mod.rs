@@ -13,8 +13,19 @@ pub(crate) mod threads;
 mod unseen;
 pub(crate) mod worker;
 
+use crate::task::job::PyJob;
+use azolla::runtime::Runner;
+use azolla_process::place::Store;
 use std::ffi::OsString;
+use std::sync::Arc;
 
 /// How a worker process is started: the program with its arguments, what its environment has besides this one's, and the
 /// text that the program reads first.
 pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>, String);
+
+/// Worker processes that were started: what runs tasks in them, what they are, and what takes large data for them.
+pub(crate) struct Started {
+    pub(crate) runner: Box<dyn Runner<PyJob>>,
+    pub(crate) fleet: Arc<processes::Fleet>,
+    pub(crate) store: Box<dyn Store>,
+}

@@ -1,11 +1,8 @@
 //! Where there are no worker processes: they need Linux so far.
 
-use super::Start;
+use super::{Start, Started};
 use crate::session::owner::Owner;
-use crate::task::job::PyJob;
-use azolla::runtime::Runner;
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
 
 /// There is none.
 pub(crate) enum Fleet {}
@@ -18,12 +15,7 @@ impl Fleet {
 
 /// # Errors
 /// Always.
-pub(crate) fn start(
-    _: Start,
-    _: &[usize],
-    _: u128,
-    _: &Owner,
-) -> io::Result<(Box<dyn Runner<PyJob>>, Arc<Fleet>)> {
+pub(crate) fn start(_: Start, _: &[usize], _: u128, _: &Owner) -> io::Result<Started> {
     Err(io::Error::new(
         ErrorKind::Unsupported,
         "worker processes need Linux so far: use processes=False",

@@ -15,6 +15,7 @@ use crate::task::packed::PackedFunction;
 use azolla::runtime::{Engine, Job, Listen, Story};
 use azolla_core::TaskId;
 use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
+use azolla_process::place::Store;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use rustc_hash::FxHashMap;
@@ -34,9 +35,11 @@ pub(crate) struct Cluster {
     clients: Mutex<Clients>,
     /// More than one client has joined.
     has_several: AtomicBool,
-    /// The functions that worker processes have got by value, by their tokens; `None` if tasks run in this process. A
-    /// thread locks it only while it holds the GIL, and runs no user code meanwhile.
-    functions: Option<Mutex<FxHashMap<u128, Arc<PackedFunction>>>>,
+    /// Takes large data for worker processes; `None` if tasks run in this process.
+    store: Option<Box<dyn Store>>,
+    /// The functions that worker processes have got by value, by their tokens. A thread locks it only while it holds the
+    /// GIL, and runs no user code meanwhile.
+    functions: Mutex<FxHashMap<u128, Arc<PackedFunction>>>,
     /// The record of what happens to the tasks, once a caller has asked for it. No thread may wait for this
     /// lock while it holds the GIL.
     pub(crate) story: Mutex<Option<Story>>,
@@ -67,14 +70,14 @@ pub(crate) struct Shared {
 }
 
 impl Cluster {
-    /// `processes`: tasks run in worker processes.
+    /// `store`: takes large data, if tasks run in worker processes.
     pub(crate) fn new(
         engine: Arc<Engine<PyJob>>,
         object: Py<PyAny>,
         number: u128,
-        processes: bool,
+        store: Option<Box<dyn Store>>,
     ) -> Arc<Self> {
-        let (clients, story) = (Mutex::default(), Mutex::default());
+        let (clients, functions, story) = (Mutex::default(), Mutex::default(), Mutex::default());
         let has_several = AtomicBool::new(false);
         Arc::new(Self {
             engine,
@@ -83,31 +86,38 @@ impl Cluster {
             forks: forks::forks(),
             clients,
             has_several,
-            functions: processes.then(Mutex::default),
+            store,
+            functions,
             story,
         })
     }
 
     /// Returns true if tasks run in worker processes.
     pub(crate) fn has_processes(&self) -> bool {
-        self.functions.is_some()
+        self.store.is_some()
+    }
+
+    /// Returns what takes large data for worker processes, if tasks run in such.
+    pub(crate) fn store(&self) -> Option<&dyn Store> {
+        self.store.as_deref()
     }
 
     /// Returns the function of this token as worker processes get it, if that is known.
     pub(crate) fn function(&self, token: u128) -> Option<Arc<PackedFunction>> {
-        let functions = self.functions.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        functions.get(&token).map(Arc::clone)
+        self.functions().get(&token).map(Arc::clone)
     }
 
     pub(crate) fn keep_function(&self, token: u128, function: &Arc<PackedFunction>) {
-        if let Some(functions) = &self.functions {
-            let mut functions = functions.lock().unwrap_or_else(PoisonError::into_inner);
-            let bytes: usize = functions.values().map(|known| known.pickle.len()).sum();
-            if functions.len() >= FUNCTIONS || bytes >= FUNCTION_BYTES {
-                functions.clear();
-            }
-            functions.insert(token, Arc::clone(function));
+        let mut functions = self.functions();
+        let bytes: usize = functions.values().map(|known| known.pickle.len()).sum();
+        if functions.len() >= FUNCTIONS || bytes >= FUNCTION_BYTES {
+            functions.clear();
         }
+        functions.insert(token, Arc::clone(function));
+    }
+
+    fn functions(&self) -> MutexGuard<'_, FxHashMap<u128, Arc<PackedFunction>>> {
+        self.functions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn clients(&self) -> MutexGuard<'_, Clients> {

@@ -156,13 +156,13 @@ impl<'a, 'py> Common<'a, 'py> {
             take(call, kwargs, common, self.methods, self.shared)?;
         let (name, key) = self.name(&call, kwargs.as_ref(), named, &common.token)?;
         let submitted = watch_all(&inputs);
-        let work = if self.shared.cluster.has_processes() {
+        let work = if let Some(store) = self.shared.cluster.store() {
             let function = self.packed_function(&call.get_item(0)?)?;
             let named = match named {
                 Some(named) => key_words(&named.given).into(),
                 None => Arc::clone(self.shown.get_or_init(|| key_words(&self.name).into())),
             };
-            Work::Packed(Arc::new(packed(function, named, &call, kwargs.as_ref(), &inputs)?))
+            Work::Packed(Arc::new(packed(store, function, named, &call, kwargs.as_ref(), &inputs)?))
         } else {
             hide_call(&call);
             Work::Here(Call {

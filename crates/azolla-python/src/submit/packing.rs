@@ -11,23 +11,27 @@ use super::one::future_digest;
 use crate::child::input::Input;
 use crate::future::handle::Future;
 use crate::future::nested::{Function, Walk};
-use crate::interpreter::pickles::{by_name, by_value, dumps};
+use crate::interpreter::blobs::Packed;
+use crate::interpreter::pickles::{by_name, by_value};
 use crate::session::shared::Cluster;
 use crate::task::job::PyJob;
 use crate::task::names::function_name;
 use crate::task::packed::{PackedCall, PackedFunction};
 use crate::token::FunctionToken;
 use azolla::runtime::digest;
+use azolla_process::place::Store;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFunction, PyTuple};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// Returns a call as worker processes get it. `call` is the function and its arguments, as they are at the submit.
+/// Returns a call as worker processes get it. `call` is the function and its arguments, as they are at the submit. What is
+/// large in them goes to `store`.
 ///
 /// # Errors
 /// What the pickling of the function or of an argument raises.
 pub(super) fn packed<'py>(
+    store: &dyn Store,
     function: Arc<PackedFunction>,
     named: Arc<str>,
     call: &Bound<'py, PyTuple>,
@@ -40,14 +44,9 @@ pub(super) fn packed<'py>(
         false => with_numbers(call, kwargs, inputs)?,
     };
     let arguments = call.get_slice(1, call.len());
-    let arguments = dumps((arguments, kwargs).into_pyobject(py)?.as_any());
+    let arguments = Packed::of((arguments, kwargs).into_pyobject(py)?.as_any(), store);
     let arguments = arguments.map_err(|error| noted(py, error, "its arguments"))?;
-    Ok(PackedCall {
-        function,
-        named,
-        arguments: arguments.as_bytes().into(),
-        inputs: inputs.into(),
-    })
+    Ok(PackedCall { function, named, arguments, inputs: inputs.into() })
 }
 
 type Whole<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);

@@ -2,6 +2,7 @@
 
 use super::names::function_name;
 use super::packed::{PackedCall, Unread, Value};
+use crate::interpreter::blobs::Packed;
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
 use crate::interpreter::imports::error;
 use crate::interpreter::raised::{Exception, Raised};
@@ -243,9 +244,9 @@ impl PyJob {
     }
 
     /// Stores the result of a task that has run in a worker process, and drops its call.
-    pub(crate) fn finish_packed(&self, pickle: &[u8]) {
+    pub(crate) fn finish_packed(&self, packed: Packed) {
         self.forget_call();
-        self.store(Ok(Value::Packed(pickle.into())));
+        self.store(Ok(Value::Packed(packed)));
     }
 
     /// Stores the outcome of the task. The outcome of a cancelled task is dropped.
@@ -393,7 +394,7 @@ impl Job for PyJob {
                 Python::try_attach(|py| crate::interpreter::size::bytes_of(value.bind(py)))
                     .flatten()
             }
-            Ok(Value::Packed(pickle)) => Some(pickle.len() as u64),
+            Ok(Value::Packed(packed)) => Some(packed.size()),
             Err(_) => None,
         }
     }

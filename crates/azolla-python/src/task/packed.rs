@@ -4,8 +4,8 @@
 //! being unpickled in between, and the threads that talk to the processes need no Python.
 
 use super::job::PyJob;
+use crate::interpreter::blobs::Packed;
 use crate::interpreter::imports::python;
-use crate::interpreter::pickles::loads;
 use crate::interpreter::raised::Raised;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -19,7 +19,7 @@ pub(crate) enum Value {
     /// An object of this process.
     Here(Py<PyAny>),
     /// A pickle.
-    Packed(Box<[u8]>),
+    Packed(Packed),
 }
 
 /// A function as worker processes get it.
@@ -36,7 +36,7 @@ pub(crate) struct PackedCall {
     /// What the key is shown to begin with.
     pub(crate) named: Arc<str>,
     /// The pickle of a tuple: the positional arguments, and the keywords or None.
-    pub(crate) arguments: Box<[u8]>,
+    pub(crate) arguments: Packed,
     /// The tasks whose results the arguments name by number.
     pub(crate) inputs: Box<[Arc<PyJob>]>,
 }
@@ -44,7 +44,7 @@ pub(crate) struct PackedCall {
 /// An exception from a worker process. Each task that lets it through reads it for itself.
 #[derive(Clone)]
 pub(crate) struct Unread {
-    packed: Arc<[u8]>,
+    packed: Arc<Packed>,
     /// It, once a program has asked.
     raised: OnceLock<Raised>,
 }
@@ -55,15 +55,15 @@ impl Value {
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self {
             Self::Here(object) => Ok(object.bind(py).clone()),
-            Self::Packed(pickle) => loads(py, pickle),
+            Self::Packed(packed) => packed.object(py),
         }
     }
 
     /// Returns how many bytes the pickle takes, if it is one.
-    pub(crate) fn packed_size(&self) -> Option<usize> {
+    pub(crate) fn packed_size(&self) -> Option<u64> {
         match self {
             Self::Here(_) => None,
-            Self::Packed(pickle) => Some(pickle.len()),
+            Self::Packed(packed) => Some(packed.size()),
         }
     }
 
@@ -77,8 +77,8 @@ impl Value {
 }
 
 impl Unread {
-    pub(crate) fn new(packed: &[u8]) -> Self {
-        Self { packed: packed.into(), raised: OnceLock::new() }
+    pub(crate) fn new(packed: Packed) -> Self {
+        Self { packed: Arc::new(packed), raised: OnceLock::new() }
     }
 
     /// Returns the exception, with the traceback that it has from its own process. User code may run.
@@ -88,7 +88,7 @@ impl Unread {
             return raised;
         }
         let unpack = python(py, &UNPACK, "azolla._process.errors", "unpack");
-        let exception = unpack.and_then(|unpack| unpack.call1((PyBytes::new(py, &self.packed),)));
+        let exception = unpack.and_then(|unpack| unpack.call1((self.packed.pickle(py)?,)));
         let exception = exception.unwrap_or_else(|error| {
             let message = format!("the error of a task cannot be read: {error}");
             PyRuntimeError::new_err(message).into_value(py).into_bound(py).into_any()
@@ -103,7 +103,7 @@ impl Unread {
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self.raised.get() {
             Some(raised) => raised.exception().exception.bind(py).clone(),
-            None => PyBytes::new(py, &self.packed).into_any(),
+            None => self.packed.pickle(py).unwrap_or_else(|_| PyBytes::new(py, &[]).into_any()),
         }
     }
 

@@ -6,16 +6,19 @@
 
 use super::Seat;
 use super::proxy::{Connection, fail};
+use crate::interpreter::blobs::Packed;
 use crate::task::job::{Failure, PyJob};
 use crate::task::packed::{PackedCall, PackedFunction, Unread, Value};
 use azolla::runtime::{Job, Worker};
 use azolla_core::Outcome;
+use azolla_process::fleet::{Link, Remote};
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, LineError};
 use azolla_process::message::{
-    Blob, Bytes, Ended, FUNCTION_BYTES, FUNCTIONS, Function, Results, Task, Tasks,
+    Blob, Bytes, Ended, FUNCTION_BYTES, FUNCTIONS, Function, Range, Results, Task, Tasks,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +85,8 @@ fn load(worker: &mut Worker<PyJob>, most: usize, veil: u128) -> Vec<Sent> {
         |job: &Arc<PyJob>| if seen.insert(Arc::as_ptr(job)) { size(job) } else { 0 };
     for job in worker.job().into_iter().chain(worker.ahead()).take(most) {
         let Some(call) = job.packed() else { break };
-        bytes += call.arguments.len() + call.inputs.iter().map(&mut size_if_new).sum::<usize>();
+        bytes += call.arguments.size_in_message()
+            + call.inputs.iter().map(&mut size_if_new).sum::<usize>();
         // One that is large goes alone: if it is too large for a message, it is the one to fail.
         if bytes > ENOUGH && !sent.is_empty() {
             break;
@@ -93,49 +97,60 @@ fn load(worker: &mut Worker<PyJob>, most: usize, veil: u128) -> Vec<Sent> {
     sent
 }
 
-fn pickle(job: &PyJob) -> Option<&[u8]> {
+fn result(job: &PyJob) -> Option<&Packed> {
     match job.outcome()? {
-        Ok(Value::Packed(pickle)) => Some(pickle),
+        Ok(Value::Packed(packed)) => Some(packed),
         _ => None,
     }
 }
 
 fn size(job: &PyJob) -> usize {
-    pickle(job).map_or(0, <[u8]>::len)
-}
-
-fn blob(pickle: &[u8]) -> Blob<'_> {
-    Blob { pickle: Bytes::Here(pickle), buffers: Vec::new() }
+    result(job).map_or(0, Packed::size_in_message)
 }
 
 fn function(function: &Arc<PackedFunction>) -> Function<'_> {
-    Function { digest: function.digest, blob: blob(&function.pickle) }
+    let blob = Blob { pickle: Bytes::Here(&function.pickle), buffers: Vec::new() };
+    Function { digest: function.digest, blob }
 }
 
-fn task<'a>(sent: &'a Sent, number: impl FnMut(&'a Arc<PyJob>) -> u32) -> Task<'a> {
-    Task {
-        id: sent.job.header().id().map_or(0, |id| id.to_bits()),
-        function: sent.call.function.digest,
-        key: &sent.key,
-        arguments: blob(&sent.call.arguments),
-        inputs: sent.call.inputs.iter().map(number).collect(),
-    }
-}
-
-/// The inputs of the tasks in a frame, each once.
-#[derive(Default)]
-struct Inputs<'a> {
-    pickles: Vec<Blob<'a>>,
+/// What a frame says of large data: the process is lent it. Then the inputs of its tasks, each once.
+struct Lent<'a> {
+    remote: &'a Remote,
+    ranges: Vec<Range>,
+    inputs: Vec<Blob<'a>>,
     numbers: FxHashMap<*const PyJob, u32>,
 }
 
-impl<'a> Inputs<'a> {
-    fn number(&mut self, job: &'a Arc<PyJob>) -> u32 {
-        let Self { pickles, numbers } = self;
-        *numbers.entry(Arc::as_ptr(job)).or_insert_with(|| {
-            // The engine runs a task once all of its inputs have results.
-            pickles.push(blob(pickle(job).unwrap_or_default()));
-            pickles.len() as u32 - 1
+impl<'a> Lent<'a> {
+    fn task(&mut self, sent: &'a Sent) -> io::Result<Task<'a>> {
+        let inputs = sent.call.inputs.iter().map(|job| self.number(job));
+        Ok(Task {
+            id: sent.job.header().id().map_or(0, |id| id.to_bits()),
+            function: sent.call.function.digest,
+            key: &sent.key,
+            inputs: inputs.collect::<io::Result<_>>()?,
+            arguments: self.blob(&sent.call.arguments)?,
+        })
+    }
+
+    fn number(&mut self, job: &'a Arc<PyJob>) -> io::Result<u32> {
+        if let Some(number) = self.numbers.get(&Arc::as_ptr(job)) {
+            return Ok(*number);
+        }
+        let number = self.inputs.len() as u32;
+        self.numbers.insert(Arc::as_ptr(job), number);
+        // The engine runs a task once all of its inputs have results.
+        let nothing = Blob { pickle: Bytes::Here(&[]), buffers: Vec::new() };
+        let blob = result(job).map_or(Ok(nothing), |packed| self.blob(packed))?;
+        self.inputs.push(blob);
+        Ok(number)
+    }
+
+    fn blob(&mut self, packed: &'a Packed) -> io::Result<Blob<'a>> {
+        packed.blob(|place| {
+            let range = self.remote.lend(place)?;
+            self.ranges.push(range);
+            Ok(range)
         })
     }
 }
@@ -153,10 +168,18 @@ fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, 
     let new = functions().filter(|function| known.insert(function.digest));
     let new = new.inspect(|function| *bytes += function.pickle.len());
     let functions = new.map(function).collect();
-    let mut inputs = Inputs::default();
-    let tasks = sent.iter().map(|sent| task(sent, |job| inputs.number(job))).collect();
-    let tasks = Tasks { frame, functions, inputs: inputs.pickles, tasks, freed: Vec::new() };
-    connection.link.line.send(&tasks)
+    let Link { line, remote } = &mut connection.link;
+    let numbers = FxHashMap::default();
+    let mut lent = Lent { remote, ranges: Vec::new(), inputs: Vec::new(), numbers };
+    let tasks = sent.iter().map(|sent| lent.task(sent)).collect::<io::Result<_>>()?;
+    let freed = remote.arena().take_freed();
+    let tasks = Tasks { frame, functions, inputs: lent.inputs, tasks, freed };
+    let sent = line.send(&tasks);
+    if let Err(LineError::Frame(FrameError::TooLong(_))) = sent {
+        remote.arena().keep_freed(tasks.freed);
+        lent.ranges.into_iter().for_each(|range| remote.give_back(range));
+    }
+    sent
 }
 
 /// Takes the results of a frame. When it returns, each of its tasks has ended or was taken back. If the process dies
@@ -177,12 +200,13 @@ fn hear(
         match link.line.hear::<Results<'_>>() {
             Ok(Heard::Message(results)) if results.frame == frame => {
                 connection.took = results.took;
+                results.given_back.iter().for_each(|range| link.remote.give_back(*range));
                 worker.ran_for(results.took.saturating_mul(results.ended.len() as u64));
                 for ended in &results.ended {
                     if heard == limit || !is_current(worker, sent.get(heard)) {
                         return Err(heard);
                     }
-                    if !settle(worker, ended) {
+                    if !settle(worker, ended, &link.remote) {
                         return Err(heard);
                     }
                     heard += 1;
@@ -221,20 +245,26 @@ fn is_current(worker: &Worker<PyJob>, sent: Option<&Sent>) -> bool {
 }
 
 /// Ends the current task. Returns false if its end cannot be read.
-fn settle(worker: &mut Worker<PyJob>, ended: &Ended<'_>) -> bool {
+fn settle(worker: &mut Worker<PyJob>, ended: &Ended<'_>, remote: &Remote) -> bool {
     let Some(job) = worker.job() else { return false };
+    // It is read whatever becomes of it: what is large in it is this process's affair from now on.
+    let read = |blob: &Blob<'_>| Packed::read(blob, |range| remote.arena().place(range));
     let outcome = match ended {
-        Ended::Done(Blob { pickle: Bytes::Here(pickle), .. }) => {
-            job.finish_packed(pickle);
+        Ended::Done(blob) => {
+            let Ok(packed) = read(blob) else { return false };
+            job.finish_packed(packed);
             Outcome::Done
         }
-        Ended::Failed(_) if job.header().take_retry() => Outcome::Again,
-        Ended::Failed(Blob { pickle: Bytes::Here(packed), .. }) => {
-            job.fail(Failure::Unread(Box::new(Unread::new(packed))));
-            Outcome::Failed
+        Ended::Failed(blob) => {
+            let Ok(packed) = read(blob) else { return false };
+            if job.header().take_retry() {
+                Outcome::Again
+            } else {
+                job.fail(Failure::Unread(Box::new(Unread::new(packed))));
+                Outcome::Failed
+            }
         }
         Ended::Again => Outcome::Again,
-        Ended::Done(_) | Ended::Failed(_) => return false,
     };
     drop(worker.finish(outcome));
     true

@@ -5,12 +5,13 @@ mod deaths;
 mod flight;
 mod proxy;
 
-use super::Start;
 use super::unseen::unseen;
+use super::{Start, Started};
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
 use crate::task::job::PyJob;
 use azolla::runtime::{Runner, Worker};
+use azolla_process::arena::{Arena, MOST};
 pub(crate) use azolla_process::fleet::Fleet;
 use azolla_process::program::Program;
 use deaths::Deaths;
@@ -50,8 +51,8 @@ struct Seat {
     thread: usize,
 }
 
-/// Starts worker processes of so many threads each, and returns what runs tasks in them. Each is told its number, from 1
-/// on, and the number of this process. `veil` veils the ids in keys.
+/// Starts worker processes of so many threads each, and returns what runs tasks in them. Each is told the number
+/// of its arena, from 1 on, and the number of this process. `veil` veils the ids in keys.
 ///
 /// # Errors
 /// If the system has no thread to give, or a process cannot have so many.
@@ -60,22 +61,25 @@ pub(crate) fn start(
     threads: &[usize],
     veil: u128,
     owner: &Owner,
-) -> io::Result<(Box<dyn Runner<PyJob>>, Arc<Fleet>)> {
+) -> io::Result<Started> {
     let most = threads.iter().copied().max().unwrap_or_default();
     let most = u16::try_from(most).unwrap_or(u16::MAX);
     // Only a thread that has the GIL may read the environment: Python changes it.
     let environment = env::vars_os().chain(environment).collect();
     let program = Program { words, environment, text };
-    let fleet = Fleet::start(threads.len(), most, START, move |process| {
+    let mut starts = 0;
+    let fleet = Fleet::start(threads.len(), most, START, move |_| {
+        starts += 1;
         let mut program = program.clone();
-        let numbers = [process as u32 + 1, std::process::id()];
+        let numbers = [starts, std::process::id()];
         program.words.extend(numbers.map(|number| number.to_string().into()));
         program
     })?;
     let taken = Mutex::new(threads.iter().map(|threads| vec![false; *threads]).collect());
     let shared = Shared { fleet: Arc::clone(&fleet), deaths: Deaths::default(), veil, taken };
     let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };
-    Ok((Box::new(runner), fleet))
+    let store = Box::new(Arena::new(0, MOST)?);
+    Ok(Started { runner: Box::new(runner), fleet, store })
 }
 
 impl Runner<PyJob> for Processes {

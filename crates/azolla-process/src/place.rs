@@ -1,0 +1,215 @@
+//! Places: where large data lies, and for how long it stays there.
+//!
+//! A place is a range of an arena, or of the file that takes what memory has no room for. It lasts as long as anything
+//! refers to it: the results and arguments that lie there, the arrays that are mapped from there, and the processes that
+//! may have such arrays. When the last of them lets go, its *home* may use the range again.
+
+use crate::message::Range;
+use std::fmt::Debug;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What is longer than so many bytes lies in an arena; the rest travels in messages.
+pub const LARGE: usize = 64 * 1024;
+
+/// What is longer than so many bytes is mapped, not copied.
+pub const MAPPED: u64 = 1024 * 1024;
+
+/// What a place is a range of.
+pub trait Home: Debug + Send + Sync {
+    /// The number by which messages name it.
+    fn number(&self) -> u32;
+
+    /// Its file, which other processes read.
+    #[cfg(unix)]
+    fn file(&self) -> std::os::fd::BorrowedFd<'_>;
+
+    /// Copies what lies in a range, which is as long as `into`.
+    ///
+    /// # Errors
+    /// If there is no such range, or the system cannot read it.
+    fn read(&self, range: Range, into: &mut [u8]) -> io::Result<()>;
+
+    /// Maps a range. What is written to the mapping, nothing else sees.
+    ///
+    /// # Errors
+    /// If there is no such range, or the system has no memory for it.
+    fn map(&self, range: Range) -> io::Result<Box<dyn Memory>>;
+
+    /// Nothing refers to the range any more.
+    fn put_back(&self, range: Range);
+}
+
+/// Memory that is mapped.
+pub trait Memory: Debug + Send + Sync {
+    /// Where it begins.
+    fn start(&self) -> *mut u8;
+
+    /// How many bytes it has.
+    fn length(&self) -> usize;
+}
+
+/// Takes large data.
+pub trait Store: Debug + Send + Sync {
+    /// Stores a copy of these bytes.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::OutOfMemory`] if there is no room, or as the system says.
+    fn store(&self, bytes: &[u8]) -> io::Result<Place>;
+}
+
+/// A range that is in use. When it is dropped, its home may use the range again.
+#[derive(Debug)]
+pub struct Place {
+    home: Arc<dyn Home>,
+    range: Range,
+    /// The process that has made it. A copy that a fork has made has no say in what becomes of the range.
+    process: u32,
+    is_given_away: bool,
+}
+
+impl Place {
+    /// The place of this range, which is in use from now on.
+    #[must_use]
+    pub fn new(home: Arc<dyn Home>, range: Range) -> Self {
+        Self { home, range, process: std::process::id(), is_given_away: false }
+    }
+
+    /// What messages call it.
+    #[must_use]
+    pub fn range(&self) -> Range {
+        self.range
+    }
+
+    /// What it is a range of.
+    #[must_use]
+    pub fn home(&self) -> &Arc<dyn Home> {
+        &self.home
+    }
+
+    /// Copies what lies there. `into` is as long as that.
+    ///
+    /// # Errors
+    /// As [`Home::read`].
+    pub fn read(&self, into: &mut [u8]) -> io::Result<()> {
+        self.home.read(self.range, into)
+    }
+
+    /// Maps what lies there. The mapping must not outlive the place.
+    ///
+    /// # Errors
+    /// As [`Home::map`].
+    pub fn map(&self) -> io::Result<Box<dyn Memory>> {
+        self.home.map(self.range)
+    }
+
+    /// Leaves the range to another process, which says when it is free.
+    #[must_use]
+    pub fn give_away(mut self) -> Range {
+        self.is_given_away = true;
+        self.range
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_given_away && self.process == std::process::id() {
+            self.home.put_back(self.range);
+        }
+    }
+}
+
+/// Some data that lies in a place now, and may be moved to another one.
+#[derive(Debug)]
+pub struct Stored {
+    length: u64,
+    place: Mutex<Arc<Place>>,
+}
+
+impl Stored {
+    /// The data that lies in this place.
+    #[must_use]
+    pub fn new(place: Place) -> Arc<Self> {
+        Arc::new(Self { length: place.range.length, place: Mutex::new(Arc::new(place)) })
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Where it lies now.
+    #[must_use]
+    pub fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Leaves the range to another process. Returns `None` if anything else refers to it.
+    #[must_use]
+    pub fn give_away(self: Arc<Self>) -> Option<Range> {
+        let place = Arc::into_inner(self)?.place.into_inner();
+        Some(Arc::into_inner(place.unwrap_or_else(PoisonError::into_inner))?.give_away())
+    }
+}
+
+#[cfg(all(test, not(azolla_shuttle)))]
+pub(crate) mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A home that counts what is put back.
+    #[derive(Debug, Default)]
+    pub(crate) struct Counted {
+        pub(crate) put_back: AtomicUsize,
+    }
+
+    impl Home for Counted {
+        fn number(&self) -> u32 {
+            1
+        }
+
+        #[cfg(unix)]
+        fn file(&self) -> std::os::fd::BorrowedFd<'_> {
+            unreachable!("no test asks for it")
+        }
+
+        fn read(&self, _: Range, _: &mut [u8]) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn map(&self, _: Range) -> io::Result<Box<dyn Memory>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn put_back(&self, _: Range) {
+            self.put_back.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn place(home: &Arc<Counted>, start: u64) -> Place {
+        let home: Arc<dyn Home> = Arc::clone(home) as _;
+        Place::new(home, Range { arena: 1, start, length: 1 })
+    }
+
+    #[test]
+    fn a_range_is_put_back_when_the_last_lets_go_unless_it_was_given_away() {
+        let home = Arc::new(Counted::default());
+        let put_back = || home.put_back.load(Ordering::Relaxed);
+        let stored = Stored::new(place(&home, 0));
+        let reader = stored.place();
+        drop(stored);
+        assert_eq!(put_back(), 0);
+        drop(reader);
+        assert_eq!(put_back(), 1);
+        let stored = Stored::new(place(&home, 0));
+        let reader = Arc::clone(&stored);
+        assert_eq!(stored.give_away(), None, "something else refers to it");
+        assert_eq!(reader.give_away().map(|range| range.length), Some(1));
+        assert_eq!(put_back(), 1);
+        let mut copy = place(&home, 0);
+        copy.process = 0;
+        drop(copy);
+        assert_eq!(put_back(), 1, "a fork has made this copy");
+    }
+}

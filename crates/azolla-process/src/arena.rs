@@ -86,12 +86,14 @@ impl Arena {
             let message = format!("there is no room for {length} bytes in the shared memory");
             return Err(Error::new(ErrorKind::OutOfMemory, message));
         };
-        if *end < ranges.end() {
-            if let Err(error) = ftruncate(&self.seen.file, ranges.end()) {
+        // No further: were there no room for this, the next range might be shorter.
+        let needed = start + Range { arena: self.number, start, length }.pages();
+        if *end < needed {
+            if let Err(error) = ftruncate(&self.seen.file, needed) {
                 ranges.give_back(start, length);
                 return Err(error.into());
             }
-            *end = ranges.end();
+            *end = needed;
         }
         Ok(start)
     }

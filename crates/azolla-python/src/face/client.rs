@@ -375,8 +375,8 @@ fn scattered(
     } else {
         (Name::Impure { function }, None)
     };
-    let value = match shared.cluster.store() {
-        Some(store) => Value::Packed(Packed::of(&value, store)?),
+    let value = match &shared.cluster.sent {
+        Some(processes) => Value::Packed(Packed::of(&value, &*processes.store)?),
         None => Value::Here(value.unbind()),
     };
     let job = Arc::new(PyJob::done(value, name, shared.number));

@@ -12,5 +12,6 @@ mod interest;
 mod life;
 pub(crate) mod owner;
 pub(crate) mod reasons;
+pub(crate) mod sent;
 pub(crate) mod shared;
 pub(crate) mod thread;

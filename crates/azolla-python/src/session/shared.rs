@@ -6,19 +6,17 @@ use super::gone;
 use super::guest::{Guest, Held};
 use super::interest::{Dropped, Waits};
 use super::life::Life;
+use super::sent::Sent;
 use super::{reasons, thread};
 use crate::interpreter::imports::{error, python};
 use crate::interpreter::{forks, memory};
 use crate::task::job::PyJob;
 use crate::task::key::{Named, parse};
-use crate::task::packed::PackedFunction;
 use azolla::runtime::{Engine, Job, Listen, Story};
 use azolla_core::TaskId;
-use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
 use azolla_process::place::Store;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,11 +33,8 @@ pub(crate) struct Cluster {
     clients: Mutex<Clients>,
     /// More than one client has joined.
     has_several: AtomicBool,
-    /// Takes large data for worker processes; `None` if tasks run in this process.
-    store: Option<Box<dyn Store>>,
-    /// The functions that worker processes have got by value, by their tokens. A thread locks it only while it holds the
-    /// GIL, and runs no user code meanwhile.
-    functions: Mutex<FxHashMap<u128, Arc<PackedFunction>>>,
+    /// What is kept of what worker processes get; `None` if tasks run in this process.
+    pub(crate) sent: Option<Sent>,
     /// The record of what happens to the tasks, once a caller has asked for it. No thread may wait for this
     /// lock while it holds the GIL.
     pub(crate) story: Mutex<Option<Story>>,
@@ -77,7 +72,7 @@ impl Cluster {
         number: u128,
         store: Option<Box<dyn Store>>,
     ) -> Arc<Self> {
-        let (clients, functions, story) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (clients, story) = (Mutex::default(), Mutex::default());
         let has_several = AtomicBool::new(false);
         Arc::new(Self {
             engine,
@@ -86,38 +81,14 @@ impl Cluster {
             forks: forks::forks(),
             clients,
             has_several,
-            store,
-            functions,
+            sent: store.map(Sent::new),
             story,
         })
     }
 
     /// Returns true if tasks run in worker processes.
     pub(crate) fn has_processes(&self) -> bool {
-        self.store.is_some()
-    }
-
-    /// Returns what takes large data for worker processes, if tasks run in such.
-    pub(crate) fn store(&self) -> Option<&dyn Store> {
-        self.store.as_deref()
-    }
-
-    /// Returns the function of this token as worker processes get it, if that is known.
-    pub(crate) fn function(&self, token: u128) -> Option<Arc<PackedFunction>> {
-        self.functions().get(&token).map(Arc::clone)
-    }
-
-    pub(crate) fn keep_function(&self, token: u128, function: &Arc<PackedFunction>) {
-        let mut functions = self.functions();
-        let bytes: usize = functions.values().map(|known| known.pickle.len()).sum();
-        if functions.len() >= FUNCTIONS || bytes >= FUNCTION_BYTES {
-            functions.clear();
-        }
-        functions.insert(token, Arc::clone(function));
-    }
-
-    fn functions(&self) -> MutexGuard<'_, FxHashMap<u128, Arc<PackedFunction>>> {
-        self.functions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sent.is_some()
     }
 
     fn clients(&self) -> MutexGuard<'_, Clients> {

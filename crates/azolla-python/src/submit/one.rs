@@ -12,6 +12,7 @@ use crate::interpreter::imports::python;
 use crate::interpreter::texts::text_bytes;
 use crate::interpreter::words::key_words;
 use crate::session::reasons;
+use crate::session::sent::Sent;
 use crate::session::shared::Shared;
 use crate::session::thread::{current_task, is_loop_thread};
 use crate::task::job::{Call, Copies, Name, PyJob, Work};
@@ -156,13 +157,20 @@ impl<'a, 'py> Common<'a, 'py> {
             take(call, kwargs, common, self.methods, self.shared)?;
         let (name, key) = self.name(&call, kwargs.as_ref(), named, &common.token)?;
         let submitted = watch_all(&inputs);
-        let work = if let Some(store) = self.shared.cluster.store() {
-            let function = self.packed_function(&call.get_item(0)?)?;
+        let work = if let Some(processes) = &self.shared.cluster.sent {
+            let function = self.packed_function(processes, &call.get_item(0)?)?;
             let named = match named {
                 Some(named) => key_words(&named.given).into(),
                 None => Arc::clone(self.shown.get_or_init(|| key_words(&self.name).into())),
             };
-            Work::Packed(Arc::new(packed(store, function, named, &call, kwargs.as_ref(), &inputs)?))
+            Work::Packed(Arc::new(packed(
+                &*processes.store,
+                function,
+                named,
+                &call,
+                kwargs.as_ref(),
+                &inputs,
+            )?))
         } else {
             hide_call(&call);
             Work::Here(Call {
@@ -198,13 +206,17 @@ impl<'a, 'py> Common<'a, 'py> {
         })
     }
 
-    fn packed_function(&self, function: &Bound<'py, PyAny>) -> PyResult<Arc<PackedFunction>> {
+    fn packed_function(
+        &self,
+        processes: &Sent,
+        function: &Bound<'py, PyAny>,
+    ) -> PyResult<Arc<PackedFunction>> {
         if let Some((last, packed)) = &*self.packed.borrow()
             && last.is(function)
         {
             return Ok(Arc::clone(packed));
         }
-        let packed = packed_function(&self.shared.cluster, function)?;
+        let packed = packed_function(processes, function)?;
         let last = self.packed.replace(Some((function.clone(), Arc::clone(&packed))));
         drop(last);
         Ok(packed)

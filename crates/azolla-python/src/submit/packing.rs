@@ -13,7 +13,7 @@ use crate::future::handle::Future;
 use crate::future::nested::{Function, Walk};
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::pickles::{by_name, by_value};
-use crate::session::shared::Cluster;
+use crate::session::sent::Sent;
 use crate::task::job::PyJob;
 use crate::task::names::function_name;
 use crate::task::packed::{PackedCall, PackedFunction};
@@ -78,7 +78,7 @@ fn with_numbers<'py>(
 /// # Errors
 /// What its pickling raises.
 pub(super) fn packed_function(
-    cluster: &Cluster,
+    processes: &Sent,
     function: &Bound<'_, PyAny>,
 ) -> PyResult<Arc<PackedFunction>> {
     let py = function.py();
@@ -100,11 +100,11 @@ pub(super) fn packed_function(
         let Some(token) = token.map(FunctionToken::digest) else {
             return made(by_value(function)?, None);
         };
-        if let Some(known) = cluster.function(token) {
+        if let Some(known) = processes.function(token) {
             return Ok(known);
         }
         let new = made(by_value(function)?, Some(token))?;
-        cluster.keep_function(token, &new);
+        processes.keep_function(token, &new);
         Ok(new)
     })();
     packed.map_err(|error| noted(py, error, "the function"))

@@ -1,8 +1,7 @@
 //! A Python task: its call, and the place for its outcome.
 
 use super::names::function_name;
-use super::packed::{PackedCall, Unread, Value};
-use crate::interpreter::blobs::Packed;
+use super::packed::{Packed, PackedCall, Unread, Value};
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
 use crate::interpreter::imports::error;
 use crate::interpreter::raised::{Exception, Raised};

@@ -4,7 +4,7 @@
 //! being unpickled in between, and the threads that talk to the processes need no Python.
 
 use super::job::PyJob;
-use crate::interpreter::blobs::Packed;
+pub(crate) use crate::interpreter::blobs::Packed;
 use crate::interpreter::imports::python;
 use crate::interpreter::raised::Raised;
 use pyo3::exceptions::PyRuntimeError;

@@ -59,7 +59,7 @@ pub(super) fn fly(worker: &mut Worker<PyJob>, connection: &mut Connection, seat:
         Err(LineError::Frame(FrameError::TooLong(bytes))) => {
             connection.link.claim().take_back();
             let why = format!(
-                "a task, its arguments and its inputs took {bytes} bytes as pickles, too many for one message"
+                "a task took {bytes} bytes besides what lies in shared memory, too many for one message"
             );
             fail(worker, "AzollaError", &why);
             return true;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,3 +67,20 @@ def end_all() -> None:
     """Ends whatever still runs: nobody wants to know how it ends."""
     for process in list(_running):
         process.kill()
+
+
+def children(process: int) -> set[int]:
+    """Returns the numbers of the processes that this process has started and has not waited for."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{process}/task").glob("*"):
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+            found.update(map(int, (task / "children").read_text().split()))
+    return found
+
+
+def is_running(process: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

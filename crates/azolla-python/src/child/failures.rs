@@ -4,6 +4,8 @@ use crate::interpreter::imports::python;
 use crate::interpreter::words::exception_words;
 use azolla_process::message::{Blob, Bytes};
 use azolla_process::place::{LARGE, Store};
+use pyo3::exceptions::PyBaseException;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
@@ -12,11 +14,18 @@ use pyo3::types::PyBytes;
 pub(super) fn pack(error: &Bound<'_, PyAny>, key: Option<&str>) -> Vec<u8> {
     static PACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = error.py();
-    let packed = python(py, &PACK, "azolla._process.errors", "pack")
-        .and_then(|pack| Ok(pack.call1((error, key))?.cast_into::<PyBytes>()?));
+    let packed = || {
+        let pack = python(py, &PACK, "azolla._process.errors", "pack")?;
+        Ok::<_, PyErr>(pack.call1((error, key))?.cast_into::<PyBytes>()?)
+    };
+    let packed = packed().or_else(|_| {
+        // Say memory is short. What takes it may be the variables of the frames that the error has come through.
+        forget_frames(error);
+        packed()
+    });
     match packed {
         Ok(packed) => packed.as_bytes().to_vec(),
-        // Say memory is short, or another thread has sent an exception to this one meanwhile.
+        // Say memory is still short, or another thread sends exceptions to this one.
         Err(_) => pack_words(&exception_words(error)),
     }
 }
@@ -36,6 +45,13 @@ pub(super) fn sent<'a>(
         }
     }
     Blob { pickle: Bytes::Here(packed), buffers: Vec::new() }
+}
+
+fn forget_frames(error: &Bound<'_, PyAny>) {
+    if let Ok(error) = error.cast::<PyBaseException>() {
+        // SAFETY: it is an exception, and None is what one has that has no traceback. The GIL is held.
+        unsafe { ffi::PyException_SetTraceback(error.as_ptr(), ffi::Py_None()) };
+    }
 }
 
 /// Packs words alone, without Python: the pickle of a text.

@@ -8,7 +8,8 @@ use super::bond::NoPanic;
 use super::thread::TaskThread;
 use azolla_process::arena::{Arena, MOST, Seen, THREADS};
 use azolla_process::borrowed::Arenas;
-use azolla_process::line::{Heard, Line};
+use azolla_process::frame::FrameError;
+use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::{Order, Ready};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -86,7 +87,7 @@ fn next_start(
     arenas: &Arenas,
 ) -> PyResult<Option<(u16, Line)>> {
     loop {
-        match line.hear().map_err(wrong)? {
+        match or_end(line.hear()).map_err(wrong)? {
             Heard::Message(Order::Thread(thread)) => {
                 let theirs = line.take_descriptor().filter(|_| usize::from(thread) < THREADS);
                 let theirs = theirs.filter(|_| !threads.contains_key(&thread));
@@ -106,6 +107,14 @@ fn next_start(
             Heard::Nothing => return Ok(None),
             Heard::End => die(),
         }
+    }
+}
+
+/// Takes a line that ends in the middle of a message for one that has ended: so it does when the client dies.
+pub(super) fn or_end<T>(heard: Result<Heard<T>, LineError>) -> Result<Heard<T>, LineError> {
+    match heard {
+        Err(LineError::Frame(FrameError::CutOff)) => Ok(Heard::End),
+        heard => heard,
     }
 }
 

@@ -7,7 +7,7 @@ use super::bond::{Bond, NoPanic};
 use super::calls::{Call, Functions, call};
 use super::failures::{asks_for_another_run, pack, sent};
 use super::input::Inputs;
-use super::process::{Memory, broken};
+use super::process::{Memory, broken, or_end};
 use crate::interpreter::blobs::{Made, Packed};
 use crate::interpreter::forks::{check_forks, forks};
 use azolla_process::line::{Heard, Line, LineError};
@@ -204,7 +204,7 @@ impl TaskThread {
         let line = &mut *line;
         let heard = py.detach(|| {
             self.answers.send()?;
-            Ok::<_, LineError>(match line.hear::<Tasks<'_>>()? {
+            Ok::<_, LineError>(match or_end(line.hear::<Tasks<'_>>())? {
                 Heard::Message(tasks) => Heard::Message(self.copy(tasks)?),
                 Heard::Nothing => Heard::Nothing,
                 Heard::End => Heard::End,

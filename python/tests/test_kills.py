@@ -161,13 +161,15 @@ def left_behind() -> tuple[int, int, set[int]]:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_random_workflow_whose_processes_are_killed(threads: int, tmp_path: Path) -> None:
     before = left_behind()
+    with_a_client(threads, tmp_path)
+    eventually(lambda: left_behind() == before)
+
+
+def with_a_client(threads: int, folder: Path) -> None:
     with Client(n_workers=3, threads_per_worker=threads, dashboard_address=None, set_as_default=False) as client:
-        kills = run(client, tmp_path, KILLS // 2)
-        assert kills >= KILLS // 2
+        assert run(client, folder, KILLS // 2) >= KILLS // 2
         client._check()
         eventually(lambda: nothing_is_kept(client))
-    del client
-    eventually(lambda: left_behind() == before)
 
 
 def run(client: Client, folder: Path, kills: int) -> int:

@@ -41,6 +41,7 @@ __all__ = [
     "after_fork",
     "awaits",
     "before_collection",
+    "before_fork",
     "coroutines_run_here",
     "end_loan",
     "in_plain_task",
@@ -861,6 +862,9 @@ def serve_process(number: int, client: int, start: Callable[[TaskThread], object
 
 def before_collection(phase: str, _info: object) -> None:
     """Takes the frames off the exceptions that only their tasks hold. One of `gc.callbacks`."""
+
+def before_fork() -> None:
+    """Called before every fork: the child will have what is mapped now."""
 
 def after_fork() -> None:
     """Called in the child of every fork: the parent's clients are dead there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import resource
@@ -140,6 +141,25 @@ def test_nothing_else_sees_what_is_written_to_an_array(client: Client, size: int
     futures = [client.submit(sum_after_writing, array, pure=False) for _ in range(4)]
     assert client.gather(futures) == [size + 1] * 4
     assert array.sum() == size
+
+
+def test_functions_may_hold_large_data(client: Client) -> None:
+    array = np.ones(MAPPED, np.uint8)
+    functions = [lambda n: int(array.sum()) + n, functools.partial(np.add, array), Adder(array)]
+    for _ in range(2):
+        for function in functions:
+            results = client.gather(client.map(function, range(5), pure=False))
+            assert [np.asarray(result).max() in (n + 1, MAPPED + n) for n, result in enumerate(results)] == [True] * 5
+    array = array * 2
+    assert client.submit(functions[0], 1).result() == 2 * MAPPED + 1
+
+
+class Adder:
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def __call__(self, n: int) -> int:
+        return int(self._array.sum()) + n
 
 
 def test_large_errors_come_back(client: Client) -> None:
@@ -288,6 +308,37 @@ def test_many_results_need_few_descriptors() -> None:
 
 def limit_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def test_the_child_of_a_fork_keeps_its_arrays() -> None:
+    said = program("""
+        import os
+        import numpy as np
+        from azolla import Client
+        def filled(value):
+            return np.full(5_000_000, value, np.uint8)
+        def forks(array):
+            (reads, writes), (child, parent) = os.pipe(), os.pipe()
+            if os.fork() == 0:
+                os.read(reads, 1)
+                os.write(parent, b"as it was" if (array == 1).all() else b"changed")
+                os._exit(0)
+            return writes, child
+        def asked(ends):
+            os.write(ends[0], b"x")
+            return os.read(ends[1], 99).decode()
+        with Client(n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+            array = client.submit(filled, 1).result()
+            here = forks(array)
+            del array
+            array = client.scatter(filled(1))
+            there = client.submit(forks, array).result()
+            del array
+            for value in range(2, 6):
+                client.gather([client.submit(filled, value), client.submit(len, filled(value))])
+            print(asked(here), client.submit(asked, there).result())
+    """)
+    assert said == "as it was as it was\n"
 
 
 def test_no_memory_in_a_worker_process_is_an_error_of_the_task() -> None:

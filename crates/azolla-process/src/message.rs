@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 /// functions comes, it first forgets all of them. The client sends a function again that the line has forgotten.
 pub const FUNCTIONS: usize = 1024;
 
-/// The same for the bytes of their pickles: a function by value may hold much.
-pub const FUNCTION_BYTES: usize = 64 * 1024 * 1024;
+/// The same for the bytes that they take: a function by value may hold much.
+pub const FUNCTION_BYTES: u64 = 64 * 1024 * 1024;
 
 /// From a process, first of all: it is there. Its arena comes with the message, as a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

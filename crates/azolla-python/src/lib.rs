@@ -46,6 +46,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(face::dashboard::time_left, module)?)?;
     module.add_function(wrap_pyfunction!(submit::actor::actor_state, module)?)?;
     module.add_function(wrap_pyfunction!(interpreter::raised::before_collection, module)?)?;
+    module.add_function(wrap_pyfunction!(session::forked::before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(session::forked::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::coroutines_run_here, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::awaits, module)?)?;

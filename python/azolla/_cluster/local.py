@@ -393,4 +393,4 @@ def _after_fork() -> None:
 atexit.register(_at_exit)
 gc.callbacks.append(_azolla.before_collection)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_azolla.before_fork, after_in_child=_after_fork)

@@ -13,7 +13,7 @@ from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from azolla._azolla import TaskThread, after_fork, serve_process
+from azolla._azolla import TaskThread, after_fork, before_fork, serve_process
 from azolla._base import leave as _leave
 from azolla._base import where as _where
 from azolla._base.threads import LastingThread, report
@@ -34,7 +34,7 @@ def main() -> None:
     _print_at_once()
     _where.in_worker_process = True
     _package.defer()
-    os.register_at_fork(after_in_child=after_fork)
+    os.register_at_fork(before=before_fork, after_in_child=after_fork)
     serve_process(number, client, _start)
 
 

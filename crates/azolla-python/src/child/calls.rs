@@ -3,7 +3,6 @@
 use super::failures::{pack, unpack};
 use super::input::Inputs;
 use crate::interpreter::blobs::Packed;
-use crate::interpreter::pickles::loads;
 use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -19,8 +18,8 @@ pub(super) type Call<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>, Option<Boun
 #[derive(Default)]
 pub(super) struct Functions {
     known: HashMap<u128, Loaded>,
-    /// The bytes of their pickles.
-    bytes: usize,
+    /// The bytes that they take.
+    bytes: u64,
 }
 
 /// A function, or the error that its loading has raised: each task that calls the function raises it.
@@ -66,16 +65,17 @@ impl Functions {
         }
     }
 
-    /// Loads functions from their pickles. User code may run.
-    pub(super) fn load(py: Python<'_>, pickles: Vec<(u128, Box<[u8]>)>) -> Self {
-        let load = |pickle: Box<[u8]>| match one_at_a_time(py, || loads(py, &pickle)) {
+    /// Loads functions. User code may run.
+    pub(super) fn load(py: Python<'_>, functions: Vec<(u128, Packed)>) -> Self {
+        let load = |function: Packed| match one_at_a_time(py, || function.object(py)) {
             Ok(function) => {
                 Loaded::Function { function: function.unbind(), has_been_called: false }
             }
             Err(error) => Loaded::Error(pack(error.value(py), None).into()),
         };
-        let bytes = pickles.iter().map(|(_, pickle)| pickle.len()).sum();
-        let known = pickles.into_iter().map(|(digest, pickle)| (digest, load(pickle))).collect();
+        let bytes = functions.iter().map(|(_, function)| function.size()).sum();
+        let known = functions.into_iter();
+        let known = known.map(|(digest, function)| (digest, load(function))).collect();
         Self { known, bytes }
     }
 }

@@ -11,7 +11,7 @@ use super::process::{Memory, broken, or_end};
 use crate::interpreter::blobs::{Made, Packed};
 use crate::interpreter::forks::{check_forks, forks};
 use azolla_process::line::{Heard, Line, LineError};
-use azolla_process::message::{Blob, Bytes, Function, Tasks};
+use azolla_process::message::{Blob, Bytes, Tasks};
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -58,13 +58,13 @@ struct Task {
 /// A frame as it came.
 struct Frame {
     number: u32,
-    functions: Pickles,
+    functions: NewFunctions,
     inputs: Inputs,
     tasks: VecDeque<Task>,
 }
 
-/// The functions of a frame, as pickles with their digests.
-type Pickles = Vec<(u128, Box<[u8]>)>;
+/// The functions of a frame with their digests.
+type NewFunctions = Vec<(u128, Packed)>;
 
 impl TaskThread {
     /// Makes the thread of this number, and what its tasks' ends go through.
@@ -199,7 +199,7 @@ impl TaskThread {
 impl TaskThread {
     /// Sends the ends of the last tasks, and waits for a frame of new ones. Returns its functions, or `None` if the line
     /// has ended.
-    fn hear(&self, py: Python<'_>) -> PyResult<Option<Pickles>> {
+    fn hear(&self, py: Python<'_>) -> PyResult<Option<NewFunctions>> {
         let mut line = locked(&self.line);
         let line = &mut *line;
         let heard = py.detach(|| {
@@ -236,9 +236,11 @@ impl TaskThread {
                 inputs: task.inputs.clone(),
             })
         });
+        let functions = frame.functions.iter();
+        let functions = functions.map(|function| Ok((function.digest, read(&function.blob)?)));
         let copied = Frame {
             number: frame.frame,
-            functions: frame.functions.iter().map(function).collect::<io::Result<_>>()?,
+            functions: functions.collect::<io::Result<_>>()?,
             inputs: Inputs::new(frame.inputs.iter().map(read).collect::<io::Result<_>>()?),
             tasks: tasks.collect::<io::Result<_>>()?,
         };
@@ -274,14 +276,6 @@ impl TaskThread {
 
 fn here(pickle: &[u8]) -> Blob<'_> {
     Blob { pickle: Bytes::Here(pickle), buffers: Vec::new() }
-}
-
-/// Copies a function out of a message.
-fn function(function: &Function<'_>) -> io::Result<(u128, Box<[u8]>)> {
-    match function.blob.pickle {
-        Bytes::Here(pickle) => Ok((function.digest, pickle.into())),
-        Bytes::There(_) => Err(io::Error::other("a function lies in an arena")),
-    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

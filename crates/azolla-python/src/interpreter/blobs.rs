@@ -11,6 +11,7 @@ use pyo3::buffer::PyUntypedBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use std::io;
+use std::iter;
 use std::sync::Arc;
 
 /// An object as a process keeps it. Most are small.
@@ -42,18 +43,20 @@ impl<'py> Made<'py> {
     /// # Errors
     /// What the pickling raises. User code may run, and raise anything. MemoryError if there is no room.
     pub(crate) fn of(object: &Bound<'py, PyAny>, store: &dyn Store) -> PyResult<Self> {
-        let Pickled { pickle, buffers } = pickled(object)?;
+        Self::from(pickled(object)?, store)
+    }
+
+    /// Stores what is large of an object that was pickled.
+    ///
+    /// # Errors
+    /// MemoryError if there is no room.
+    pub(crate) fn from(pickled: Pickled<'py>, store: &dyn Store) -> PyResult<Self> {
+        let Pickled { pickle, buffers } = &pickled;
         if buffers.is_empty() && pickle.as_bytes().len() <= LARGE {
-            return Ok(Self::Small(pickle));
+            return Ok(Self::Small(pickled.pickle));
         }
-        let py = object.py();
-        let buffers = buffers.iter().map(|buffer| {
-            let view = PyUntypedBuffer::get(buffer)?;
-            // SAFETY: the view keeps so many bytes there. The pickle module leaves out only what is contiguous. A thread that
-            // writes to them meanwhile may find its writes stored in part, as with any copy of theirs.
-            let bytes = unsafe { raw(view.buf_ptr().cast(), view.len_bytes()) };
-            stored(py, bytes, store)
-        });
+        let py = pickle.py();
+        let buffers = buffers.iter().map(|buffer| stored(py, raw(buffer), store));
         let buffers = buffers.collect::<PyResult<_>>()?;
         let pickle = match pickle.as_bytes() {
             small if small.len() <= LARGE => Part::Here(small.into()),
@@ -71,11 +74,19 @@ impl<'py> Made<'py> {
     }
 }
 
-/// # Safety
-/// So many bytes must lie there as long as the slice is used, or there are none.
-unsafe fn raw<'a>(start: *const u8, length: usize) -> &'a [u8] {
-    // SAFETY: the caller says so.
-    if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(start, length) } }
+impl Pickled<'_> {
+    /// Returns the bytes of the pickle, and those of the buffers.
+    pub(crate) fn bytes(&self) -> impl Iterator<Item = &[u8]> {
+        iter::once(self.pickle.as_bytes()).chain(self.buffers.iter().map(raw))
+    }
+}
+
+/// Returns the bytes of a buffer that is in one piece.
+fn raw(view: &PyUntypedBuffer) -> &[u8] {
+    let (start, length) = (view.buf_ptr().cast_const().cast(), view.len_bytes());
+    // SAFETY: the view keeps so many bytes there, and none of the buffers that were taken is short. A thread that writes to
+    // them meanwhile may find its writes stored in part, as with any copy of theirs.
+    unsafe { std::slice::from_raw_parts(start, length) }
 }
 
 fn stored(py: Python<'_>, bytes: &[u8], store: &dyn Store) -> PyResult<Arc<Stored>> {

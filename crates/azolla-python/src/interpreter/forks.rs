@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
+/// The forks that this process has made.
+static CHILDREN: AtomicU64 = AtomicU64::new(0);
+
 /// Returns that number.
 pub(crate) fn forks() -> u64 {
     FORKS.load(Ordering::Relaxed)
@@ -24,6 +27,16 @@ pub(crate) fn check_forks(made_in: u64) -> PyResult<()> {
         "this azolla client was made before os.fork(), and its threads did not come along: \
          make a new Client in the child process",
     ))
+}
+
+/// Returns how many forks this process has made.
+pub(crate) fn children() -> u64 {
+    CHILDREN.load(Ordering::Relaxed)
+}
+
+/// Counts one more fork that this process makes.
+pub(crate) fn one_more_child() {
+    CHILDREN.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Counts one more fork: this process is the child.

@@ -2,19 +2,23 @@
 //!
 //! Whoever gets it may write to it, and nothing else sees that. A read-only array stays one: its pickle says so.
 
+use super::forks::children;
 use azolla_process::place::{MAPPED, Memory, Place, Stored};
 use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use std::io::{self, ErrorKind};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-/// Some mapped memory, which arrays refer to. The place lasts as long.
+/// Some mapped memory, which arrays refer to. The place lasts as long. If this process has forked meanwhile, the child may
+/// have the same arrays, and nothing tells when it drops them: then the place lasts as long as this process does.
 #[pyclass(frozen, module = "azolla._azolla")]
 struct Mapped {
     memory: Box<dyn Memory>,
-    _place: Arc<Place>,
+    place: ManuallyDrop<Arc<Place>>,
+    children: u64,
 }
 
 #[pymethods]
@@ -32,6 +36,15 @@ impl Mapped {
         match unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, 0, flags) } {
             0 => Ok(()),
             _ => Err(PyErr::fetch(slf.py())),
+        }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        if self.children == children() {
+            // SAFETY: nothing uses it afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.place) };
         }
     }
 }
@@ -58,7 +71,8 @@ pub(super) fn bytes<'py>(py: Python<'py>, stored: &Stored) -> PyResult<Bound<'py
 
 fn mapped(py: Python<'_>, place: Arc<Place>) -> PyResult<Bound<'_, PyAny>> {
     let memory = place.map().map_err(no_memory)?;
-    let mapped = Bound::new(py, Mapped { memory, _place: place })?;
+    let mapped =
+        Bound::new(py, Mapped { memory, place: ManuallyDrop::new(place), children: children() })?;
     Ok(PyMemoryView::from(&mapped)?.into_any())
 }
 

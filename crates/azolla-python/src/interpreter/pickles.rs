@@ -11,7 +11,7 @@ use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyFunction, PyList, PyTuple};
 use std::cell::RefCell;
 
 /// PEP 574.
@@ -21,7 +21,7 @@ const PROTOCOL: u8 = 5;
 /// asks for them.
 pub(crate) struct Pickled<'py> {
     pub(crate) pickle: Bound<'py, PyBytes>,
-    pub(crate) buffers: Vec<Bound<'py, PyAny>>,
+    pub(crate) buffers: Vec<PyUntypedBuffer>,
 }
 
 /// Returns an object as bytes, with its large buffers apart.
@@ -31,23 +31,40 @@ pub(crate) struct Pickled<'py> {
 pub(crate) fn pickled<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickled<'py>> {
     // Most objects can have no buffers, and are pickled somewhat faster if none are asked for.
     if is_small(object) {
-        let pickle = by_name(object)?.map_or_else(|| by_value(object), Ok)?;
-        return Ok(Pickled { pickle, buffers: Vec::new() });
+        return named(object, None)?.map_or_else(|| by_value(object), |pickle| Ok(pickle.into()));
     }
+    by_name(object)?.map_or_else(|| by_value(object), Ok)
+}
+
+impl<'py> From<Bound<'py, PyBytes>> for Pickled<'py> {
+    fn from(pickle: Bound<'py, PyBytes>) -> Self {
+        Self { pickle, buffers: Vec::new() }
+    }
+}
+
+/// Returns an object as bytes that name its classes and functions. `None`: another process could not read them.
+///
+/// # Errors
+/// What is no `Exception`, say `KeyboardInterrupt`; and MemoryError.
+pub(crate) fn by_name<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Pickled<'py>>> {
+    // The pickle of a function is its name.
+    if object.is_exact_instance_of::<PyFunction>() || object.is_exact_instance_of::<PyCFunction>() {
+        return Ok(named(object, None)?.map(Pickled::from));
+    }
+    let (pickle, buffers) = with_buffers(object.py(), |keywords| named(object, keywords))?;
+    Ok(pickle.map(|pickle| Pickled { pickle, buffers }))
+}
+
+/// Returns an object as bytes that hold the functions and classes of the main module.
+///
+/// # Errors
+/// As for [`pickled`].
+pub(crate) fn by_value<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickled<'py>> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = object.py();
-    let keywords = with_buffers(py)?;
-    let around = BUFFERS.take();
-    let pickle = match named(object, Some(keywords)) {
-        Ok(None) => {
-            BUFFERS.take();
-            valued(object, Some(keywords))
-        }
-        Ok(Some(pickle)) => Ok(pickle),
-        Err(error) => Err(error),
-    };
-    let buffers = BUFFERS.replace(around);
-    let buffers = buffers.into_iter().map(|buffer| buffer.into_bound(py)).collect();
-    Ok(Pickled { pickle: pickle?, buffers })
+    let dumps = python(py, &DUMPS, "cloudpickle", "dumps")?;
+    let (pickle, buffers) = with_buffers(py, |keywords| dumps.call((object, PROTOCOL), keywords))?;
+    Ok(Pickled { pickle: pickle.cast_into()?, buffers })
 }
 
 /// Returns true if this is a plain value, or a tuple of some, or one of the arguments of a call.
@@ -68,41 +85,45 @@ fn is_small(object: &Bound<'_, PyAny>) -> bool {
 
 thread_local! {
     /// The large buffers of the object that this thread pickles.
-    static BUFFERS: RefCell<Vec<Py<PyAny>>> = const { RefCell::new(Vec::new()) };
+    static BUFFERS: RefCell<Vec<PyUntypedBuffer>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Takes a buffer that an object offers to the pickle module. Returns true if it belongs into the pickle: it is small, or
 /// cannot be read from its first byte to its last.
 #[pyfunction]
 fn belongs_into_the_pickle(buffer: &Bound<'_, PyAny>) -> bool {
-    let is_large = PyUntypedBuffer::get(buffer).is_ok_and(|view| {
-        view.len_bytes() >= LARGE && (view.is_c_contiguous() || view.is_fortran_contiguous())
-    });
-    if is_large {
-        BUFFERS.with_borrow_mut(|buffers| buffers.push(buffer.clone().unbind()));
+    match PyUntypedBuffer::get(buffer) {
+        Ok(view) if view.len_bytes() >= LARGE && is_in_one_piece(&view) => {
+            BUFFERS.with_borrow_mut(|buffers| buffers.push(view));
+            false
+        }
+        _ => true,
     }
-    !is_large
 }
 
-/// Returns the keywords with which the pickle module offers buffers.
-fn with_buffers(py: Python<'_>) -> PyResult<&Bound<'_, PyDict>> {
+fn is_in_one_piece(view: &PyUntypedBuffer) -> bool {
+    view.is_c_contiguous() || view.is_fortran_contiguous()
+}
+
+/// Calls `pickle` with the keywords by which the pickle module offers buffers. Returns those that were taken too.
+fn with_buffers<'py, T>(
+    py: Python<'py>,
+    pickle: impl FnOnce(Option<&Bound<'py, PyDict>>) -> PyResult<T>,
+) -> PyResult<(T, Vec<PyUntypedBuffer>)> {
     static KEYWORDS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
     let keywords = KEYWORDS.get_or_try_init(py, || {
         let keywords = PyDict::new(py);
         keywords.set_item("buffer_callback", wrap_pyfunction!(belongs_into_the_pickle, py)?)?;
         Ok::<_, PyErr>(keywords.unbind())
-    });
-    Ok(keywords?.bind(py))
+    })?;
+    // Code of users may pickle another object meanwhile.
+    let around = BUFFERS.take();
+    let pickled = pickle(Some(keywords.bind(py)));
+    let buffers = BUFFERS.replace(around);
+    Ok((pickled?, buffers))
 }
 
-/// Returns an object as bytes that name its classes and functions. `None`: another process could not read them.
-///
-/// # Errors
-/// What is no `Exception`, say `KeyboardInterrupt`.
-pub(crate) fn by_name<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-    named(object, None)
-}
-
+/// Does what [`by_name`] does, with these keywords.
 fn named<'py>(
     object: &Bound<'py, PyAny>,
     keywords: Option<&Bound<'py, PyDict>>,
@@ -120,23 +141,6 @@ fn named<'py>(
         Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Returns an object as bytes that hold the functions and classes of the main module.
-///
-/// # Errors
-/// As for [`pickled`].
-pub(crate) fn by_value<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    valued(object, None)
-}
-
-fn valued<'py>(
-    object: &Bound<'py, PyAny>,
-    keywords: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyBytes>> {
-    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let dumps = python(object.py(), &DUMPS, "cloudpickle", "dumps")?;
-    Ok(dumps.call((object, PROTOCOL), keywords)?.cast_into()?)
 }
 
 /// Returns true if a pickle may name something in the main module.

@@ -27,7 +27,7 @@ impl Sent {
 
     pub(crate) fn keep_function(&self, token: u128, function: &Arc<PackedFunction>) {
         let mut functions = self.functions();
-        let bytes: usize = functions.values().map(|known| known.pickle.len()).sum();
+        let bytes: u64 = functions.values().map(|known| known.packed.size()).sum();
         if functions.len() >= FUNCTIONS || bytes >= FUNCTION_BYTES {
             functions.clear();
         }

@@ -11,8 +11,8 @@ use super::one::future_digest;
 use crate::child::input::Input;
 use crate::future::handle::Future;
 use crate::future::nested::{Function, Walk};
-use crate::interpreter::blobs::Packed;
-use crate::interpreter::pickles::{by_name, by_value};
+use crate::interpreter::blobs::{Made, Packed};
+use crate::interpreter::pickles::{Pickled, by_name, by_value};
 use crate::session::sent::Sent;
 use crate::task::job::PyJob;
 use crate::task::names::function_name;
@@ -21,7 +21,7 @@ use crate::token::FunctionToken;
 use azolla::runtime::digest;
 use azolla_process::place::Store;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFunction, PyTuple};
+use pyo3::types::{PyDict, PyFunction, PyTuple};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -82,11 +82,11 @@ pub(super) fn packed_function(
     function: &Bound<'_, PyAny>,
 ) -> PyResult<Arc<PackedFunction>> {
     let py = function.py();
-    let made = |pickle: Bound<'_, PyBytes>, named_by: Option<u128>| {
-        let pickle: Box<[u8]> = pickle.as_bytes().into();
-        let digest = named_by.unwrap_or_else(|| digest(&pickle));
+    let made = |pickled: Pickled<'_>, named_by: Option<u128>| {
+        let digest = named_by.unwrap_or_else(|| digest_of(&pickled));
+        let packed = Made::from(pickled, &*processes.store)?.keep();
         let name = function_name(function)?.to_string_lossy().into_owned();
-        Ok(Arc::new(PackedFunction { digest, pickle, name }))
+        Ok(Arc::new(PackedFunction { digest, packed, name }))
     };
     let packed = (|| {
         if let Some(pickle) = by_name(function)? {
@@ -108,6 +108,12 @@ pub(super) fn packed_function(
         Ok(new)
     })();
     packed.map_err(|error| noted(py, error, "the function"))
+}
+
+fn digest_of(pickled: &Pickled<'_>) -> u128 {
+    let mut digests = pickled.bytes().map(digest);
+    let first = digests.next().unwrap_or_default();
+    digests.fold(first, |before, next| digest(&[before, next].map(u128::to_ne_bytes).concat()))
 }
 
 /// Notes on an error what could not be pickled, and why it is to be.

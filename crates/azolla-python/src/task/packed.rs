@@ -26,7 +26,7 @@ pub(crate) enum Value {
 pub(crate) struct PackedFunction {
     /// What tasks name it by. Functions that may answer differently have different ones.
     pub(crate) digest: u128,
-    pub(crate) pickle: Box<[u8]>,
+    pub(crate) packed: Packed,
     pub(crate) name: String,
 }
 

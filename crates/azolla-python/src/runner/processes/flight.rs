@@ -108,11 +108,6 @@ fn size(job: &PyJob) -> usize {
     result(job).map_or(0, Packed::size_in_message)
 }
 
-fn function(function: &Arc<PackedFunction>) -> Function<'_> {
-    let blob = Blob { pickle: Bytes::Here(&function.pickle), buffers: Vec::new() };
-    Function { digest: function.digest, blob }
-}
-
 /// What a frame says of large data: the process is lent it. Then the inputs of its tasks, each once.
 struct Lent<'a> {
     remote: &'a Remote,
@@ -122,6 +117,10 @@ struct Lent<'a> {
 }
 
 impl<'a> Lent<'a> {
+    fn function(&mut self, function: &'a PackedFunction) -> io::Result<Function<'a>> {
+        Ok(Function { digest: function.digest, blob: self.blob(&function.packed)? })
+    }
+
     fn task(&mut self, sent: &'a Sent) -> io::Result<Task<'a>> {
         let inputs = sent.call.inputs.iter().map(|job| self.number(job));
         Ok(Task {
@@ -166,11 +165,11 @@ fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, 
         *bytes = 0;
     }
     let new = functions().filter(|function| known.insert(function.digest));
-    let new = new.inspect(|function| *bytes += function.pickle.len());
-    let functions = new.map(function).collect();
+    let new = new.inspect(|function| *bytes += function.packed.size());
     let Link { line, remote } = &mut connection.link;
     let numbers = FxHashMap::default();
     let mut lent = Lent { remote, ranges: Vec::new(), inputs: Vec::new(), numbers };
+    let functions = new.map(|function| lent.function(function)).collect::<io::Result<_>>()?;
     let tasks = sent.iter().map(|sent| lent.task(sent)).collect::<io::Result<_>>()?;
     let freed = remote.arena().take_freed();
     let tasks = Tasks { frame, functions, inputs: lent.inputs, tasks, freed };

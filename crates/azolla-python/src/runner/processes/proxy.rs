@@ -15,7 +15,7 @@ pub(super) struct Connection {
     pub(super) link: Link,
     /// The functions that the thread has got, and the bytes of their pickles.
     pub(super) functions: HashSet<u128>,
-    pub(super) function_bytes: usize,
+    pub(super) function_bytes: u64,
     /// How long the last tasks took, in nanoseconds each.
     pub(super) took: u64,
     /// For how long the line waits.

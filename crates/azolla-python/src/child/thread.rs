@@ -131,7 +131,9 @@ impl TaskThread {
     fn next<'py>(&self, py: Python<'py>) -> Option<Call<'py>> {
         let _guard = NoPanic;
         // The loop calls this first of all.
-        locked(&self.bond).take().map(Bond::tie);
+        if let Some(bond) = locked(&self.bond).take() {
+            bond.tie();
+        }
         loop {
             let mut work = locked(&self.work);
             if work.current.is_some() {

@@ -305,7 +305,7 @@ def test_waits_end_when_the_client_closes(gate: Gate) -> None:
         ({"processes": False, "foo": 1}, TypeError, "'foo'"),
         ({"processes": False, "foo": 1, "bar": 2}, TypeError, "'foo', 'bar'"),
         ({"processes": "yes"}, TypeError, "processes"),
-        ({"memory_limit": "4GB"}, NotImplementedError, "memory_limit"),
+        ({"processes": False, "memory_limit": "4GB"}, NotImplementedError, "memory_limit"),
         ({"address": "tcp://127.0.0.1:8786"}, NotImplementedError, "processes=False"),
         ({"processes": False, "n_workers": 0}, ValueError, "n_workers"),
         ({"processes": False, "n_workers": "2"}, TypeError, "n_workers"),

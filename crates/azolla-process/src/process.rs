@@ -34,6 +34,8 @@ pub enum Ended {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// It was killed since it took more memory than this, in bytes.
+    OverLimit(u64),
     /// In a way that the system does not tell any more: other code in this process has waited for it, as code does that
     /// waits for any child.
     Unknown,
@@ -44,6 +46,9 @@ impl fmt::Display for Ended {
         match self {
             Self::Code(code) => write!(f, "ended with code {code}"),
             Self::Signal(signal) => write!(f, "was killed by signal {signal}"),
+            Self::OverLimit(limit) => {
+                write!(f, "was killed over its memory limit of {}", Size(*limit))
+            }
             Self::Unknown => f.write_str("ended"),
         }
     }
@@ -54,6 +59,18 @@ impl From<WaitIdStatus> for Ended {
         // One of the two is there once a process has been waited for.
         let code = || Self::Code(status.exit_status().unwrap_or_default());
         status.terminating_signal().map_or_else(code, Self::Signal)
+    }
+}
+
+/// A number of bytes as text.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 as f64 / (1 << 20) as f64 {
+            small if small < 1024.0 => write!(f, "{small:.0} MiB"),
+            large => write!(f, "{:.2} GiB", large / 1024.0),
+        }
     }
 }
 

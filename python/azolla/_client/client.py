@@ -80,7 +80,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
             If the port is taken, the dashboard takes one of the next; port 0 is any free port. None for no dashboard.
         dashboard_private: If true, the dashboard answers those alone who have `dashboard_link`, with its token.
         timeout: Taken as Dask takes it: a cluster of this process is there, or is not.
-        memory_limit: Must be None, 0 or `"auto"`: no worker's memory is limited.
+        memory_limit: How much memory of its own each worker process may take, as `LocalCluster` says.
 
     Raises:
         NotImplementedError: For an address in another process, a limit of memory, and what has no meaning on one machine.
@@ -121,7 +121,7 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
         dashboard_address: str | int | None = ":8787",
         dashboard_private: bool = False,
         timeout: Timeout = None,
-        memory_limit: float | str | None = None,
+        memory_limit: float | str | None = "auto",
         **unknown: Never,
     ) -> None:
         given = {

@@ -4,11 +4,13 @@ from typing import Any
 
 from azolla._cluster.local import LocalCluster, find
 
+#: Arguments of `LocalCluster` that ask for nothing: the client shows the cluster's dashboard.
+_DEFAULTS = (":8787", "auto")
+
 
 def joined(address: Any, given: dict[str, Any]) -> LocalCluster:
     """Returns the cluster to join: `address` itself, or the open cluster that has this address."""
-    # The default address of a dashboard is no request for one: the client shows the cluster's dashboard.
-    unexpected = [name for name in given if given[name] not in (None, False) and given[name] != ":8787"]
+    unexpected = [name for name in given if given[name] not in (None, False, *_DEFAULTS)]
     if unexpected:
         raise ValueError(f"a cluster that is there already takes no {', '.join(unexpected)}: give that to LocalCluster")
     if isinstance(address, LocalCluster):

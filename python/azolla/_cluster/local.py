@@ -16,8 +16,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import count
-from pathlib import Path
+from itertools import count, zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, Never, Protocol
 from urllib.parse import urlsplit
 
@@ -85,10 +84,12 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         dashboard_address: The dashboard's address: `":8787"` for this machine alone, `"0.0.0.0:8787"` for others too.
             If the port is taken, the dashboard takes one of the next; port 0 is any free port. None for no dashboard.
         dashboard_private: If true, the dashboard answers those alone who have `dashboard_link`, with its token.
-        memory_limit: Must be None, 0 or `"auto"`: no worker's memory is limited yet.
+        memory_limit: How much memory of its own each worker process may take: `"4GB"`, a number of bytes, or a share of all
+            memory below 1. By default its share by its threads; None or 0 for no limit. At 80 % of it the process gets
+            no more tasks, and when it has none, another takes its place; at 95 % it is killed.
 
     Raises:
-        NotImplementedError: For a limit of memory, and what has no meaning on one machine.
+        NotImplementedError: For a limit of memory without processes, and what has no meaning on one machine.
         TypeError: For an argument that a cluster does not have, and for a number of workers or threads that is no
             number.
         ValueError: For less than one worker or thread.
@@ -114,14 +115,12 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         asynchronous: bool = False,
         dashboard_address: str | int | None = ":8787",
         dashboard_private: bool = False,
-        memory_limit: float | str | None = None,
+        memory_limit: float | str | None = "auto",
         **unknown: Never,
     ) -> None:
         refuse(LocalCluster, unknown)
         self._asynchronous = flag("LocalCluster(): asynchronous", asynchronous, False)
         private = flag("LocalCluster(): dashboard_private", dashboard_private, False)
-        if memory_limit not in (None, 0, "auto"):
-            raise NotImplementedError(f"memory_limit={memory_limit!r}: the memory of workers cannot be limited yet")
         if _leave.ending:
             raise RuntimeError("the interpreter is coming to its end: no cluster can be made any more")
         if n_workers is not None:
@@ -135,11 +134,13 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
             workers = n_workers or 1
             threads = threads_per_worker or max(1, (os.cpu_count() or 1) // workers)
         fits("n_workers * threads_per_worker", workers * threads)
+        total = _processes.memory()
+        self._memory_limit = _processes.memory_limit(memory_limit, threads if self._has_processes else None, total)
         amounts = of_each(resources, workers)
         self._number = next(_numbers)
         self.name = name or f"azolla-{self._number}"
         self._n_workers, self._threads_per_worker = workers, threads
-        self._started, self._memory = time.time(), _memory()
+        self._started, self._memory = time.time(), total
         self._threads: set[threading.Thread] = set()
         self._helpers: dict[str, Any] = {}
         self._log_thread, self._large = CallbackThread(f"{self.name}-log"), {}
@@ -157,7 +158,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         self._listeners: Listeners = {}
         self._recorder = Recorder(self._listeners)
         start = partial(_worker.start, self._threads, self._listeners)
-        process = _processes.start() if self._has_processes else None
+        process = _processes.start(self._memory_limit) if self._has_processes else None
         self._start([(threads, has) for has in amounts], start, process, weakref.ref(self), secrets.randbits(128))
         _clusters[self._number] = weakref.ref(self)
         self._bind_loop()
@@ -322,19 +323,26 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
             "n_workers": self._n_workers,
             "total_threads": self._n_workers * self._threads_per_worker,
             "total_memory": self._memory,
-            "workers": {worker.address: self._worker_info(worker) for worker in self.workers.values()},
+            "workers": {
+                worker.address: self._worker_info(worker, figures)
+                for worker, figures in zip_longest(self.workers.values(), self._figures())
+            },
         }
 
-    def _worker_info(self, worker: Worker) -> dict[str, Any]:
-        # No worker's memory is limited. Dask writes that as a limit of 0.
+    def _worker_info(self, worker: Worker, figures: tuple[int | None, int, int, int] | None) -> dict[str, Any]:
+        of_process = {}
+        if figures is not None:
+            pid, starts, memory, stored = figures
+            of_process = {"pid": pid, "starts": starts, "metrics": {"memory": memory, "managed_bytes": stored}}
         return {
             "type": "Worker",
             "id": worker.name,
             "name": worker.name,
             "nthreads": worker.nthreads,
             "resources": dict(worker.resources),
-            "memory_limit": 0,
+            "memory_limit": self._memory_limit,
             "status": self.status,
+            **of_process,
         }
 
     def __repr__(self) -> str:
@@ -347,14 +355,6 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
 
     def _repr_html_(self) -> str:
         return _html.cluster(self)
-
-
-def _memory() -> int:
-    """Returns how many bytes of memory this process can have: the machine's, or the limit of its container."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):  # no such file without a container; "max" where it has no limit
-        return min(machine, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return machine
 
 
 def find(address: str) -> LocalCluster:

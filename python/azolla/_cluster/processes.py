@@ -3,8 +3,10 @@
 import math
 import os
 import random
+import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -59,9 +61,61 @@ def sizes(n_workers: int | None, threads_per_worker: int | None) -> tuple[int, i
     return n_workers, threads_per_worker or max(1, processors // n_workers)
 
 
-def start() -> tuple[list[str], list[tuple[str, str]], str]:
+def memory() -> int:
+    """Returns how many bytes of memory this process can have: the machine's, or the limit of its container."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # no such file without a container; "max" where it has no limit
+            return min(machine, int((Path("/sys/fs/cgroup") / limit).read_text()))
+    return machine
+
+
+def memory_limit(given: object, threads: int | None, total: int) -> int:
+    """Returns how many bytes of memory a worker process of so many threads may take, and 0 if it may take any number.
+
+    Raises:
+        NotImplementedError: There are no worker processes, and a limit is given.
+        TypeError: The argument `memory_limit` is neither a number nor a text.
+        ValueError: It is a number less than 0, or a text that is no size.
+    """
+    if threads is None:
+        if given not in (None, 0, "auto"):
+            raise NotImplementedError(f"memory_limit={given!r}: without processes the memory of workers is not limited")
+        return 0
+    if given is None:
+        return 0
+    if given == "auto":
+        return int(total * min(1.0, threads / (os.cpu_count() or 1)))
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        raise TypeError(f"memory_limit must be a number of bytes, a share of all memory or a text, not {given!r}")
+    number, unit = (given, "") if not isinstance(given, str) else _size(given)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"memory_limit must be a size, not {given!r}")
+    if not unit and 0 < number <= 1 and not isinstance(given, int):
+        return int(number * total)
+    return min(total, int(number * _UNITS[unit]))
+
+
+#: What the units of sizes stand for, in small letters.
+_UNITS = {"": 1, "b": 1} | {
+    letter + more: base**power
+    for power, letter in enumerate("kmgtp", 1)
+    for more, base in (("", 1000), ("b", 1000), ("i", 1024), ("ib", 1024))
+}
+
+
+def _size(text: str) -> tuple[float, str]:
+    """Returns the number and the unit of a size as text."""
+    found = re.fullmatch(r"\s*([\d.]+(?:e[+-]?\d+)?)\s*([a-z]*)\s*", text.lower())
+    with suppress(ValueError):
+        if found is not None and found[2] in _UNITS:
+            return float(found[1]), found[2]
+    raise ValueError(f'memory_limit must be a size such as "4GB", not {text!r}')
+
+
+def start(limit: int) -> tuple[list[str], list[tuple[str, str]], str, int | None]:
     """Returns how a worker process is started: this interpreter with its flags, what it has in its environment besides this
-    one's, and its program.
+    one's, its program, and how many bytes of memory it may take.
 
     Raises:
         RuntimeError: The interpreter does not know its own program, as in some that are embedded.
@@ -71,7 +125,7 @@ def start() -> tuple[list[str], list[tuple[str, str]], str]:
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     path = [str(part) for part in sys.path if isinstance(part, str)]  # the interpreter ignores what is no text
     program = PROGRAM.format(path=path, folder=[str(Path(__file__).parents[1])])
-    return [sys.executable, *flags, "-c", READ], _environment(), program
+    return [sys.executable, *flags, "-c", READ], _environment(), program, limit or None
 
 
 def _environment() -> list[tuple[str, str]]:

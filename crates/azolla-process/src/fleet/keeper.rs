@@ -23,12 +23,17 @@ use std::time::{Duration, Instant};
 /// How long the keeper waits for the rest of a message of which it has the beginning, before it looks at the others.
 const PATIENCE: Duration = Duration::from_millis(1);
 
+/// How often the keeper looks how much memory the processes take.
+const LOOKS: Duration = Duration::from_millis(100);
+
 pub(super) struct Keeper<F> {
     shared: Arc<Shared>,
     program: F,
     /// How long a process may take until it is ready.
     limit: Duration,
     places: Vec<Place>,
+    /// When it looks next how much memory the processes take.
+    look: Instant,
 }
 
 /// The place of a process in the fleet.
@@ -70,9 +75,9 @@ enum Event {
 
 impl<F: FnMut(usize) -> Program> Keeper<F> {
     pub(super) fn new(shared: Arc<Shared>, processes: usize, limit: Duration, program: F) -> Self {
-        let now = Some(Instant::now());
-        let places = (0..processes).map(|_| Place::Empty(now)).collect();
-        Self { shared, program, limit, places }
+        let look = Instant::now();
+        let places = (0..processes).map(|_| Place::Empty(Some(look))).collect();
+        Self { shared, program, limit, places, look }
     }
 
     /// Keeps the processes alive until the fleet is closed, and ends them.
@@ -87,6 +92,7 @@ impl<F: FnMut(usize) -> Program> Keeper<F> {
                 }
             }
             self.kill_what_is_late();
+            self.look_at_memory();
         }
     }
 
@@ -133,6 +139,8 @@ impl<F> Keeper<F> {
                         events.push(Event::Heard(number));
                         polled.push(PollFd::new(&child.control, PollFlags::IN));
                         until(child.deadline);
+                    } else {
+                        until(self.look);
                     }
                     events.push(Event::Ended(number));
                     polled.push(PollFd::new(&child.process, PollFlags::IN));
@@ -158,6 +166,21 @@ impl<F> Keeper<F> {
         for place in &self.places {
             if let Place::Taken(Child { process, running: Some(running), .. }) = place
                 && running.is_condemned()
+            {
+                let _ = process.kill();
+            }
+        }
+    }
+
+    /// Kills the processes that take too much memory, if it is time to look.
+    fn look_at_memory(&mut self) {
+        if self.look > Instant::now() {
+            return;
+        }
+        self.look = Instant::now() + LOOKS;
+        for place in &self.places {
+            if let Place::Taken(Child { process, running: Some(running), .. }) = place
+                && running.takes_too_much()
             {
                 let _ = process.kill();
             }
@@ -240,7 +263,7 @@ impl Child {
         let arena = Seen::open(arena.ok_or_else(|| invalid("no arena came with its message"))?)?;
         let arena = Shown::new(number, arena);
         let control = Line::from(self.control.as_fd().try_clone_to_owned()?);
-        let running = Running::new(arena, control, Arc::clone(&shared.wake));
+        let running = Running::new(id, shared.memory, arena, control, Arc::clone(&shared.wake));
         Ok(Some((id, Arc::new(running))))
     }
 }

@@ -3,6 +3,8 @@
 //! The line ends when the process does, even if a process that a task has forked holds the other end open: the keeper
 //! shuts down this end then.
 
+use super::Used;
+use super::memory::{Entry, Memory, own_memory};
 use super::wake::Wake;
 use crate::claim::Claim;
 use crate::leases::Leases;
@@ -12,6 +14,7 @@ use crate::place::{Home, Place};
 use crate::process::Ended;
 use crate::shown::Shown;
 use rustix::net::{Shutdown, shutdown};
+use rustix::process::Signal;
 use std::collections::HashMap;
 use std::io;
 use std::ops::Deref;
@@ -48,6 +51,9 @@ pub(super) struct Running {
     shows: Mutex<HashMap<u32, Weak<dyn Home>>>,
     /// What it may have mapped.
     leases: Mutex<Leases>,
+    /// The number by which the system knows it.
+    id: u32,
+    memory: Memory,
     control: Mutex<Line>,
     life: Mutex<Life>,
     /// The process has ended.
@@ -105,6 +111,23 @@ impl Remote {
     #[must_use]
     pub fn arena(&self) -> &Arc<Shown> {
         &self.running.arena
+    }
+
+    /// The thread is to get tasks. Returns false if the process gets none any more: it has ended or will, say since it takes
+    /// too much memory. This waits while it does and other threads of it have tasks.
+    #[must_use]
+    pub fn enter(&self) -> bool {
+        match self.running.memory.enter(|| own_memory(self.running.id)) {
+            Entry::Open => return true,
+            Entry::Closed => {}
+            Entry::Kill => self.kill(),
+        }
+        false
+    }
+
+    /// The tasks of the thread have ended.
+    pub fn leave(&self) {
+        self.running.memory.leave();
     }
 
     /// Returns what a message to the process calls this place. The place lasts until the process gives back what it was
@@ -166,18 +189,35 @@ impl Drop for Remote {
 }
 
 impl Running {
-    pub(super) fn new(arena: Arc<Shown>, control: Line, wake: Arc<Wake>) -> Self {
+    pub(super) fn new(
+        id: u32,
+        limit: Option<u64>,
+        arena: Arc<Shown>,
+        control: Line,
+        wake: Arc<Wake>,
+    ) -> Self {
         let home: Arc<dyn Home> = Arc::clone(&arena) as _;
         Self {
             shows: Mutex::new(HashMap::from([(arena.number(), Arc::downgrade(&home))])),
             leases: Mutex::default(),
             arena,
+            id,
+            memory: Memory::new(limit),
             control: Mutex::new(control),
             life: Mutex::new(Life::On(Vec::new())),
             over: Condvar::new(),
             condemned: AtomicBool::new(false),
             wake,
         }
+    }
+
+    pub(super) fn used(&self) -> Used {
+        Used { own: self.memory.used(), stored: self.arena.live() }
+    }
+
+    /// For the keeper: looks how much memory the process takes. Returns true if it is to be killed for that.
+    pub(super) fn takes_too_much(&self) -> bool {
+        own_memory(self.id).is_some_and(|used| self.memory.saw(used))
     }
 
     /// For the keeper: returns true if the process is to be killed.
@@ -187,6 +227,8 @@ impl Running {
 
     /// For the keeper: the process has ended like this.
     pub(super) fn end(&self, ended: Ended) {
+        let over = self.memory.end().filter(|_| ended == Ended::Signal(Signal::KILL.as_raw()));
+        let ended = over.map_or(ended, Ended::OverLimit);
         self.arena.end();
         let leases = locked(&self.leases).end();
         drop(leases);

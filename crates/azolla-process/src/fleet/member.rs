@@ -100,6 +100,14 @@ impl<P: Clone> Member<P> {
         }
     }
 
+    /// The process, if it is ready.
+    pub(super) fn process(&self) -> Option<&P> {
+        match &self.state {
+            State::Ready { process, .. } => Some(process),
+            _ => None,
+        }
+    }
+
     pub(super) fn seen(&self) -> Seen {
         let id = match self.state {
             State::Ready { id, .. } => Some(id),

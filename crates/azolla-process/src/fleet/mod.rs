@@ -10,6 +10,7 @@
 mod keeper;
 mod link;
 mod member;
+mod memory;
 mod wake;
 
 pub use link::{Link, Remote};
@@ -87,6 +88,15 @@ pub struct Seen {
     pub failed: bool,
 }
 
+/// What the memory of a process is used for, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// What it takes itself.
+    pub own: u64,
+    /// What it has stored in its arena, and is still needed.
+    pub stored: u64,
+}
+
 /// What the fleet and its keeper share.
 #[derive(Debug)]
 struct Shared {
@@ -95,6 +105,8 @@ struct Shared {
     changed: Condvar,
     /// Wakes the keeper.
     wake: Arc<Wake>,
+    /// How many bytes of memory each process may take.
+    memory: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -108,7 +120,7 @@ impl Fleet {
     ///
     /// `program` says what the process with this number runs. The keeper calls it on its own thread, for each start of
     /// the process. If it panics, the fleet is closed. A process that is not ready after the limit is killed, and started
-    /// again.
+    /// again. `memory` is how many bytes each may take, if that is limited: see `memory.rs`.
     ///
     /// # Errors
     /// If a process cannot have so many threads, or the system cannot start the keeper's thread.
@@ -116,6 +128,7 @@ impl Fleet {
         processes: usize,
         threads: u16,
         limit: Duration,
+        memory: Option<u64>,
         program: impl FnMut(usize) -> Program + Send + 'static,
     ) -> io::Result<Arc<Self>> {
         if usize::from(threads) > THREADS {
@@ -127,6 +140,7 @@ impl Fleet {
             state: Mutex::new(State { closed: false, members }),
             changed: Condvar::new(),
             wake: Arc::new(Wake::new()?),
+            memory,
         });
         let keeper = Keeper::new(Arc::clone(&shared), processes, limit, program);
         thread::Builder::new().name("azolla-keeper".into()).spawn(|| keeper.run())?;
@@ -183,6 +197,14 @@ impl Fleet {
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.lock().members.iter().map(Member::seen).collect()
+    }
+
+    /// Returns what the memory of each process is used for. What it takes itself was seen up to 100 ms ago.
+    #[must_use]
+    pub fn used(&self) -> Vec<Used> {
+        let used = |running: &Arc<Running>| running.used();
+        let state = self.shared.lock();
+        state.members.iter().map(|it| it.process().map(used).unwrap_or_default()).collect()
     }
 }
 

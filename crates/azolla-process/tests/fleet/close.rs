@@ -16,7 +16,7 @@ fn watched(kind: Kind, processes: usize, threads: u16) -> (Arc<Fleet>, Gone) {
         let _: &Sender<()> = &held;
         program(kind)
     };
-    (Fleet::start(processes, threads, HANG, of).unwrap(), Gone(gone))
+    (Fleet::start(processes, threads, HANG, None, of).unwrap(), Gone(gone))
 }
 
 struct Gone(Receiver<()>);
@@ -66,7 +66,7 @@ fn a_fleet_is_closed_while_a_program_is_made() {
         gate.recv().unwrap();
         program(Kind::Worker)
     };
-    let fleet = Fleet::start(2, 1, HANG, of).unwrap();
+    let fleet = Fleet::start(2, 1, HANG, None, of).unwrap();
     assert_eq!(making.recv(), Ok(0));
     let begin = Barrier::new(9);
     thread::scope(|scope| {
@@ -89,7 +89,7 @@ fn a_fleet_is_closed_while_a_program_is_made() {
 
 #[test]
 fn a_fleet_is_closed_when_its_program_panics() {
-    let fleet = Fleet::start(2, 1, HANG, |number| {
+    let fleet = Fleet::start(2, 1, HANG, None, |number| {
         if number == 1 {
             panic!("this is a part of a test");
         }

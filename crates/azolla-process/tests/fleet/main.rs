@@ -26,7 +26,7 @@ const HANG: Duration = Duration::from_secs(60);
 const KILLED: Ended = Ended::Signal(9);
 
 fn fleet(processes: usize, threads: u16) -> Arc<Fleet> {
-    Fleet::start(processes, threads, HANG, |_| program(Kind::Worker)).unwrap()
+    Fleet::start(processes, threads, HANG, None, |_| program(Kind::Worker)).unwrap()
 }
 
 fn link(fleet: &Fleet, process: usize, thread: u16) -> Link {

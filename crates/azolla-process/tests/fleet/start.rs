@@ -16,7 +16,7 @@ use std::time::Duration;
 /// What a fleet says of its process 1, which is of this kind. Its process 0 is a good one.
 fn error_of(kind: Kind) -> StartError {
     let of = move |number| program(if number == 1 { kind } else { Kind::Worker });
-    let fleet = Fleet::start(2, 2, HANG, of).unwrap();
+    let fleet = Fleet::start(2, 2, HANG, None, of).unwrap();
     let error = fleet.link(1, 0).unwrap_err();
     let again = fleet.link(1, 1).unwrap_err();
     assert_eq!(error.to_string(), again.to_string(), "it stays so");
@@ -65,7 +65,7 @@ fn a_process_that_closes_its_control_line_is_killed_and_given_up() {
 #[test]
 fn a_process_that_is_not_ready_in_time_is_killed_and_given_up() {
     let limit = Duration::from_millis(1);
-    let fleet = Fleet::start(2, 1, limit, |_| program(Kind::Silent)).unwrap();
+    let fleet = Fleet::start(2, 1, limit, None, |_| program(Kind::Silent)).unwrap();
     let error = fleet.link(1, 0).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -80,7 +80,7 @@ fn a_process_that_starts_at_the_last_try_is_as_good_as_any() {
     let kinds = [Kind::Ends, Kind::Missing, Kind::Nonsense, Kind::Ends, Kind::Worker];
     let count = Arc::clone(&tries);
     let of = move |_| program(kinds[count.fetch_add(1, Ordering::Relaxed) as usize % kinds.len()]);
-    let fleet = Fleet::start(1, 1, HANG, of).unwrap();
+    let fleet = Fleet::start(1, 1, HANG, None, of).unwrap();
     for round in 1..=2 {
         let mut link = link(&fleet, 0, 0);
         assert!(ask(&mut link, &Say::Who).is_some());
@@ -92,7 +92,8 @@ fn a_process_that_starts_at_the_last_try_is_as_good_as_any() {
 
 #[test]
 fn a_process_has_many_threads_but_no_more_than_its_arena_has_claims() {
-    let error = Fleet::start(1, THREADS as u16 + 1, HANG, |_| program(Kind::Worker)).unwrap_err();
+    let error =
+        Fleet::start(1, THREADS as u16 + 1, HANG, None, |_| program(Kind::Worker)).unwrap_err();
     assert_eq!(error.to_string(), format!("a worker process has at most {THREADS} threads"));
     let fleet = fleet(1, 64);
     let mut links: Vec<_> = (0..64).map(|thread| link(&fleet, 0, thread)).collect();

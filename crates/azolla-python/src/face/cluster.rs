@@ -1,9 +1,9 @@
 //! The engine's half of `LocalCluster`. This file starts the engine, and ends it.
 
 use crate::interpreter::imports;
-use crate::runner::Start;
 use crate::runner::processes::{self, Fleet};
 use crate::runner::threads::Threads;
+use crate::runner::{Figures, Start};
 use crate::session::gone;
 use crate::session::shared::Cluster;
 use crate::submit::placing::amounts;
@@ -120,6 +120,13 @@ impl ClusterCore {
                 fleet.close();
             }
         }
+    }
+
+    /// Returns what is known of each worker process: the number by which the system knows it; how many times it was started;
+    /// the bytes of memory that it takes itself, and those that it has stored. Returns nothing without processes.
+    fn _figures(&self) -> Vec<Figures> {
+        let fleet = self.fleet.get().filter(|_| !self._forked());
+        fleet.map(|fleet| processes::figures(fleet)).unwrap_or_default()
     }
 
     /// Records that the cluster ends because nothing refers to the client any more that has made it.

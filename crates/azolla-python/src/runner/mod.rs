@@ -19,9 +19,13 @@ use azolla_process::place::Store;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-/// How a worker process is started: the program with its arguments, what its environment has besides this one's, and the
-/// text that the program reads first.
-pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>, String);
+/// How a worker process is started: the program with its arguments, what its environment has besides this one's, the text
+/// that the program reads first, and how many bytes of memory it may take.
+pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>, String, Option<u64>);
+
+/// What is known of a worker process: the number by which the system knows it, if it is ready; how many times it was started;
+/// how many bytes of memory it takes itself, and how many it has stored that are still needed.
+pub(crate) type Figures = (Option<u32>, u32, u64, u64);
 
 /// Worker processes that were started: what runs tasks in them, what they are, and what takes large data for them.
 pub(crate) struct Started {

@@ -6,7 +6,7 @@ mod flight;
 mod proxy;
 
 use super::unseen::unseen;
-use super::{Start, Started};
+use super::{Figures, Start, Started};
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
 use crate::task::job::PyJob;
@@ -57,7 +57,7 @@ struct Seat {
 /// # Errors
 /// If the system has no thread to give, or a process cannot have so many.
 pub(crate) fn start(
-    (words, environment, text): Start,
+    (words, environment, text, memory): Start,
     threads: &[usize],
     veil: u128,
     owner: &Owner,
@@ -68,7 +68,7 @@ pub(crate) fn start(
     let environment = env::vars_os().chain(environment).collect();
     let program = Program { words, environment, text };
     let mut starts = 0;
-    let fleet = Fleet::start(threads.len(), most, START, move |_| {
+    let fleet = Fleet::start(threads.len(), most, START, memory, move |_| {
         starts += 1;
         let mut program = program.clone();
         let numbers = [starts, std::process::id()];
@@ -80,6 +80,12 @@ pub(crate) fn start(
     let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };
     let store = Box::new(Arena::new(0, MOST)?);
     Ok(Started { runner: Box::new(runner), fleet, store })
+}
+
+/// Returns what is known of each process.
+pub(crate) fn figures(fleet: &Fleet) -> Vec<Figures> {
+    let known = fleet.seen().into_iter().zip(fleet.used());
+    known.map(|(seen, used)| (seen.id, seen.starts, used.own, used.stored)).collect()
 }
 
 impl Runner<PyJob> for Processes {

@@ -55,20 +55,26 @@ pub(super) fn serve(mut worker: Worker<PyJob>, seat: &Seat) {
         }
         match next {
             Next::Run => {
-                if connection.is_none() {
+                // A process that takes too much memory gets nothing new.
+                connection = connection.filter(|some: &Connection| some.link.enter());
+                while connection.is_none() {
                     match seat.shared.fleet.link(seat.process, seat.thread as u16) {
-                        Ok(Some(link)) => connection = Some(Connection::new(link)),
+                        Ok(Some(link)) => {
+                            connection = Some(Connection::new(link)).filter(|new| new.link.enter());
+                        }
                         Ok(None) => return,
                         Err(error) => {
                             let why = format!("no worker process can be started: {error}");
                             fail(&mut worker, "KilledWorker", &why);
+                            break;
                         }
                     }
                 }
-                if let Some(some) = &mut connection
-                    && !fly(&mut worker, some, seat)
-                {
-                    connection = None;
+                if let Some(some) = &mut connection {
+                    match fly(&mut worker, some, seat) {
+                        true => some.link.leave(),
+                        false => connection = None,
+                    }
                 }
             }
             Next::Sleep(sleeper) => sleeper.sleep(),

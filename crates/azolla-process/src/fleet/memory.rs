@@ -1,0 +1,209 @@
+//! How much memory a process may take, and what is done when it takes more. This is a state machine: the keeper looks from
+//! time to time, and the links ask before they send tasks.
+//!
+//! Only the memory counts that is the process's own: arenas and other shared memory do not. At 80 % of the limit the
+//! process gets nothing new. If none of its threads has a task then, nothing of value is in it, and another process takes
+//! its place. At 95 % it is killed.
+
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The memory of one process.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// How many bytes it may take, if that is limited.
+    limit: Option<u64>,
+    /// How many bytes it took when it was looked at last.
+    used: AtomicU64,
+    state: Mutex<State>,
+    /// The process may get tasks now, or will get none any more.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    is_high: bool,
+    /// How many of its threads have tasks.
+    busy: usize,
+    /// It has had tasks.
+    is_used: bool,
+    /// It was over its limit, another is to take its place, or it has ended.
+    end: Option<End>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    OverLimit,
+    Another,
+}
+
+/// Whether a process may get tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// It may.
+    Open,
+    /// It gets none any more. It has ended, or will.
+    Closed,
+    /// It gets none any more, and the caller kills it.
+    Kill,
+}
+
+impl Memory {
+    pub(super) fn new(limit: Option<u64>) -> Self {
+        let (used, state) = (AtomicU64::new(0), Mutex::default());
+        Self { limit, used, state, changed: Condvar::new() }
+    }
+
+    /// How many bytes the process took when it was looked at last.
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// A thread of the process is to get tasks. This waits while the process takes too much and other threads of it have
+    /// tasks. `look` returns how much it takes now.
+    pub(super) fn enter(&self, look: impl Fn() -> Option<u64>) -> Entry {
+        let mut state = self.lock();
+        loop {
+            if state.end.is_some() {
+                return Entry::Closed;
+            }
+            if state.is_high && state.busy == 0 {
+                // Its last tasks have ended since it was looked at.
+                state.is_high = look().is_some_and(|used| self.is_high(used));
+                // One that takes so much before its first task will always do so.
+                if state.is_high && state.is_used {
+                    state.end = Some(End::Another);
+                    return Entry::Kill;
+                }
+            }
+            if !state.is_high || state.busy == 0 {
+                state.busy += 1;
+                state.is_used = true;
+                return Entry::Open;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The tasks of the thread have ended.
+    pub(super) fn leave(&self) {
+        let mut state = self.lock();
+        state.busy -= 1;
+        if state.is_high {
+            self.changed.notify_all();
+        }
+    }
+
+    /// The process takes so much now. Returns true if it is to be killed.
+    pub(super) fn saw(&self, used: u64) -> bool {
+        self.used.store(used, Ordering::Relaxed);
+        let Some(limit) = self.limit else { return false };
+        let mut state = self.lock();
+        let was_high = std::mem::replace(&mut state.is_high, self.is_high(used));
+        let is_over = state.end.is_none() && used >= limit / 100 * 95;
+        if is_over {
+            state.end = Some(End::OverLimit);
+        }
+        if is_over || was_high && !state.is_high {
+            self.changed.notify_all();
+        }
+        is_over
+    }
+
+    /// The process has ended. Returns its limit if it was over it.
+    pub(super) fn end(&self) -> Option<u64> {
+        let end = *self.lock().end.get_or_insert(End::Another);
+        self.changed.notify_all();
+        self.limit.filter(|_| end == End::OverLimit)
+    }
+
+    fn is_high(&self, used: u64) -> bool {
+        self.limit.is_some_and(|limit| used >= limit / 10 * 8)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns how many bytes of memory a process takes that are its own. Returns `None` if there is no such process.
+pub(super) fn own_memory(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    fn none() -> Option<u64> {
+        panic!("it is not looked at now")
+    }
+
+    #[test]
+    fn a_process_without_a_limit_gets_tasks_whatever_it_takes() {
+        let memory = Memory::new(None);
+        assert!(!memory.saw(u64::MAX));
+        assert_eq!((memory.enter(none), memory.used()), (Entry::Open, u64::MAX));
+        assert_eq!(memory.end(), None);
+        assert_eq!(memory.enter(none), Entry::Closed);
+    }
+
+    #[test]
+    fn a_process_that_takes_much_when_it_is_idle_makes_way_for_another() {
+        let memory = Memory::new(Some(1000));
+        assert!(!memory.saw(900));
+        assert_eq!(memory.enter(|| Some(900)), Entry::Open, "it has not had a task yet");
+        memory.leave();
+        assert_eq!(memory.enter(|| Some(790)), Entry::Open, "it takes less by now");
+        memory.leave();
+        assert!(!memory.saw(900));
+        assert_eq!(memory.enter(|| Some(800)), Entry::Kill);
+        assert_eq!(memory.enter(none), Entry::Closed);
+        assert!(!memory.saw(2000));
+        assert_eq!(memory.end(), None, "it is not killed for its limit");
+    }
+
+    #[test]
+    fn a_process_over_its_limit_is_killed_once() {
+        let memory = Memory::new(Some(1000));
+        assert!(!memory.saw(949) && memory.saw(950) && !memory.saw(990));
+        assert_eq!(memory.enter(none), Entry::Closed);
+        assert_eq!(memory.end(), Some(1000));
+    }
+
+    #[test]
+    fn a_thread_waits_while_the_others_take_much() {
+        for end in [false, true] {
+            let memory = Memory::new(Some(1000));
+            assert_eq!(memory.enter(none), Entry::Open);
+            assert!(!memory.saw(900));
+            thread::scope(|scope| {
+                let waits = scope.spawn(|| memory.enter(|| Some(900)));
+                if end {
+                    assert_eq!(memory.end(), None);
+                } else {
+                    assert!(!memory.saw(700));
+                }
+                let entered = waits.join().unwrap();
+                assert_eq!(entered, if end { Entry::Closed } else { Entry::Open });
+            });
+        }
+    }
+
+    #[test]
+    fn a_thread_that_waits_asks_for_another_process_when_the_others_have_left() {
+        let memory = Memory::new(Some(1000));
+        assert_eq!(memory.enter(none), Entry::Open);
+        assert!(!memory.saw(900));
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| memory.enter(|| Some(900)));
+            memory.leave();
+            assert_eq!(waits.join().unwrap(), Entry::Kill);
+        });
+    }
+}

@@ -7,7 +7,7 @@
 //! there, which lasts until nothing refers to it. The *fleet* keeps the processes alive.
 //!
 //! Nothing here knows Python: arguments and results are bytes. Deciding stands apart from doing: `claim`, `ranges`, `leases` and
-//! `fleet/member.rs` are state machines; the rest asks the system, which is Linux so far.
+//! `members/member.rs` are state machines; the rest asks the system, which is Linux so far.
 
 #[cfg(all(target_os = "linux", not(azolla_shuttle)))]
 pub mod arena;
@@ -20,6 +20,8 @@ pub mod frame;
 pub mod leases;
 #[cfg(target_os = "linux")]
 pub mod line;
+#[cfg(target_os = "linux")]
+pub mod members;
 pub mod message;
 pub mod place;
 mod primitives;

@@ -4,10 +4,10 @@
 //! sends, so no process can hold it up.
 
 use super::link::Running;
-use super::member::TRIES;
 use super::{Shared, StartError};
 use crate::arena::Seen;
 use crate::line::{Heard, Line, LineError};
+use crate::members::TRIES;
 use crate::message::Ready;
 use crate::process::{Ended, Process};
 use crate::program::Program;
@@ -82,7 +82,7 @@ impl<F: FnMut(usize) -> Program> Keeper<F> {
 
     /// Keeps the processes alive until the fleet is closed, and ends them.
     pub(super) fn run(mut self) {
-        while !self.shared.lock().closed {
+        while !self.shared.members.is_closed() {
             self.start_what_is_due();
             for event in self.sleep() {
                 match event {
@@ -99,14 +99,14 @@ impl<F: FnMut(usize) -> Program> Keeper<F> {
     fn start_what_is_due(&mut self) {
         for number in 0..self.places.len() {
             let due = matches!(self.places[number], Place::Empty(Some(at)) if at <= Instant::now());
-            if due && !self.shared.lock().closed {
+            if due && !self.shared.members.is_closed() {
                 self.start(number);
             }
         }
     }
 
     fn start(&mut self, number: usize) {
-        self.shared.lock().members[number].started();
+        self.shared.members.started(number);
         match start(&(self.program)(number), self.limit) {
             Ok(child) => self.places[number] = Place::Taken(child),
             Err(error) => {
@@ -194,8 +194,7 @@ impl<F> Keeper<F> {
             Ok(None) => {}
             Ok(Some((id, running))) => {
                 child.running = Some(Arc::clone(&running));
-                self.shared.lock().members[number].ready(running, id);
-                self.shared.changed.notify_all();
+                self.shared.members.ready(number, running, id);
             }
             Err(error) => {
                 child.wrong = Some(Wrong::Said(Arc::new(error)));
@@ -240,8 +239,7 @@ impl<F> Keeper<F> {
 
     /// A place has no process any more. Returns what was there.
     fn vacate(&mut self, number: usize, why: StartError) -> Place {
-        let delay = self.shared.lock().members[number].ended(why);
-        self.shared.changed.notify_all();
+        let delay = self.shared.members.ended(number, why);
         let start = delay.map(|delay| Instant::now() + delay);
         std::mem::replace(&mut self.places[number], Place::Empty(start))
     }

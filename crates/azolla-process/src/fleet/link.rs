@@ -9,6 +9,7 @@ use super::wake::Wake;
 use crate::claim::Claim;
 use crate::leases::Leases;
 use crate::line::{Line, LineError};
+use crate::members::Life;
 use crate::message::{Order, Range};
 use crate::place::{Home, Place};
 use crate::process::Ended;
@@ -20,7 +21,7 @@ use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// How long a process may take to end after one of its lines has. Then it is killed.
@@ -55,19 +56,10 @@ pub(super) struct Running {
     id: u32,
     memory: Memory,
     control: Mutex<Line>,
-    life: Mutex<Life>,
-    /// The process has ended.
-    over: Condvar,
+    /// With copies of the client's ends of its lines.
+    life: Life<OwnedFd>,
     condemned: AtomicBool,
     wake: Arc<Wake>,
-}
-
-/// What changes once: a process ends.
-#[derive(Debug)]
-enum Life {
-    /// It goes on. Here are copies of the client's ends of its lines, by thread.
-    On(Vec<(u16, OwnedFd)>),
-    Over(Ended),
 }
 
 impl Link {
@@ -75,9 +67,8 @@ impl Link {
     pub(super) fn open(running: Arc<Running>, thread: u16) -> io::Result<Option<Self>> {
         let (line, there) = Line::pair()?;
         let copy = line.as_fd().try_clone_to_owned()?;
-        match &mut *running.life() {
-            Life::On(copies) => copies.push((thread, copy)),
-            Life::Over(_) => return Ok(None),
+        if !running.life.join(thread, copy) {
+            return Ok(None);
         }
         // From here on the link's end closes the copy too.
         let remote = Remote { running, thread };
@@ -159,18 +150,11 @@ impl Remote {
     /// nevertheless is killed after a second.
     #[must_use]
     pub fn ended(&self) -> Ended {
-        let running = &self.running;
-        let goes_on = |life: &mut Life| matches!(life, Life::On(_));
-        let waited = running.over.wait_timeout_while(running.life(), PATIENCE, goes_on);
-        let (mut life, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if goes_on(&mut life) {
+        let life = &self.running.life;
+        life.wait_for(PATIENCE).unwrap_or_else(|| {
             self.kill();
-        }
-        let waited = running.over.wait_while(life, goes_on);
-        match *waited.unwrap_or_else(PoisonError::into_inner) {
-            Life::Over(ended) => ended,
-            Life::On(_) => unreachable!("the wait was for the end"),
-        }
+            life.wait()
+        })
     }
 
     /// Has the process killed, if it has not ended. It does not wait for that.
@@ -182,9 +166,7 @@ impl Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        if let Life::On(copies) = &mut *self.running.life() {
-            copies.retain(|(thread, _)| *thread != self.thread);
-        }
+        drop(self.running.life.leave(self.thread));
     }
 }
 
@@ -204,8 +186,7 @@ impl Running {
             id,
             memory: Memory::new(limit),
             control: Mutex::new(control),
-            life: Mutex::new(Life::On(Vec::new())),
-            over: Condvar::new(),
+            life: Life::default(),
             condemned: AtomicBool::new(false),
             wake,
         }
@@ -232,12 +213,8 @@ impl Running {
         self.arena.end();
         let leases = locked(&self.leases).end();
         drop(leases);
-        let life = std::mem::replace(&mut *self.life(), Life::Over(ended));
-        self.over.notify_all();
-        if let Life::On(copies) = life {
-            for (_, copy) in copies {
-                let _ = shutdown(copy, Shutdown::Both);
-            }
+        for copy in self.life.end(ended) {
+            let _ = shutdown(copy, Shutdown::Both);
         }
     }
 
@@ -257,10 +234,6 @@ impl Running {
         // If the process has ended, the line to its thread says so too.
         let sent = control.send_with(&Order::Arena(home.number()), &[home.file()]);
         sent.map(|_| ()).map_err(io::Error::other)
-    }
-
-    fn life(&self) -> MutexGuard<'_, Life> {
-        locked(&self.life)
     }
 
     /// The control line. A client that sends holds it until the process reads, or ends.

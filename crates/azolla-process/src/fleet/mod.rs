@@ -4,26 +4,24 @@
 //! block, so a client's own threads never wait for the system. The client has a thread for each thread of each
 //! process; that one asks the fleet for a *link*, uses it until the process ends, and asks for the next.
 //!
-//! What becomes of a process is decided in `member`, and done in `keeper`. Whoever wants something done leaves word and
+//! What becomes of a process is decided in `members`, and done in `keeper`. Whoever wants something done leaves word and
 //! wakes the keeper. So a copy of this process that a fork has made has no power over the processes.
 
 mod keeper;
 mod link;
-mod member;
 mod memory;
 mod wake;
 
 pub use link::{Link, Remote};
 
 use crate::arena::THREADS;
-use crate::line::LineError;
-use crate::process::Ended;
+use crate::members::{Members, Taken};
+pub use crate::members::{Seen, StartError};
 use crate::program::Program;
 use keeper::Keeper;
 use link::Running;
-use member::{Member, Take};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use wake::Wake;
@@ -32,60 +30,6 @@ use wake::Wake;
 #[derive(Debug)]
 pub struct Fleet {
     shared: Arc<Shared>,
-}
-
-/// Why a process of the fleet has no link to give.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StartError {
-    /// It has ended like this before it was ready, at the last of several tries.
-    #[error("worker process {process} {ended} before it was ready, in the last of {tries} tries")]
-    Ended {
-        /// The number of the process in the fleet.
-        process: usize,
-        /// How it has ended.
-        ended: Ended,
-        /// How often it was tried.
-        tries: usize,
-    },
-    /// It has said something else than that it is ready, or nothing, at the last of several tries.
-    #[error("worker process {process} does not become ready: {error}")]
-    Unready {
-        /// The number of the process in the fleet.
-        process: usize,
-        /// What came instead.
-        error: Arc<LineError>,
-    },
-    /// It took too long until it was ready, at the last of several tries.
-    #[error(
-        "worker process {process} was not ready after {limit:?} and was killed, in the last of {tries} tries"
-    )]
-    Late {
-        /// The number of the process in the fleet.
-        process: usize,
-        /// How long it could take.
-        limit: Duration,
-        /// How often it was tried.
-        tries: usize,
-    },
-    /// The system does not start it, or has no descriptors for it.
-    #[error("worker process {process} cannot be started: {error}")]
-    System {
-        /// The number of the process in the fleet.
-        process: usize,
-        /// What the system says.
-        error: Arc<io::Error>,
-    },
-}
-
-/// What is known of a process of the fleet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The number by which the system knows it. `None` while it starts, and when it cannot be started.
-    pub id: Option<u32>,
-    /// How many times it was started.
-    pub starts: u32,
-    /// True once the fleet has given up starting it.
-    pub failed: bool,
 }
 
 /// What the memory of a process is used for, in bytes.
@@ -100,19 +44,11 @@ pub struct Used {
 /// What the fleet and its keeper share.
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
-    /// A member has changed, or the fleet is closed.
-    changed: Condvar,
+    members: Members<Arc<Running>>,
     /// Wakes the keeper.
     wake: Arc<Wake>,
     /// How many bytes of memory each process may take.
     memory: Option<u64>,
-}
-
-#[derive(Debug)]
-struct State {
-    closed: bool,
-    members: Vec<Member<Arc<Running>>>,
 }
 
 impl Fleet {
@@ -135,10 +71,8 @@ impl Fleet {
             let message = format!("a worker process has at most {THREADS} threads");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let members = (0..processes).map(|_| Member::new(threads)).collect();
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { closed: false, members }),
-            changed: Condvar::new(),
+            members: Members::new(processes, threads),
             wake: Arc::new(Wake::new()?),
             memory,
         });
@@ -158,30 +92,17 @@ impl Fleet {
     /// # Panics
     /// If there is no such process or thread.
     pub fn link(&self, process: usize, thread: u16) -> Result<Option<Link>, StartError> {
-        let mut state = self.shared.lock();
+        let members = &self.shared.members;
         loop {
-            if state.closed {
-                return Ok(None);
-            }
-            match state.members[process].take(thread) {
-                Take::Later => {
-                    let woken = self.shared.changed.wait(state);
-                    state = woken.unwrap_or_else(PoisonError::into_inner);
-                }
-                Take::Never(error) => return Err(error),
-                Take::Now { process: running, start } => {
-                    drop(state);
-                    let linked = Link::open(running, thread);
-                    state = self.shared.lock();
-                    match linked {
-                        Ok(Some(link)) => return Ok(Some(link)),
-                        // It has ended meanwhile.
-                        Ok(None) => {}
-                        Err(error) => {
-                            state.members[process].put_back(thread, start);
-                            return Err(StartError::System { process, error: Arc::new(error) });
-                        }
-                    }
+            let Some(taken) = members.take(process, thread) else { return Ok(None) };
+            let Taken { process: running, start } = taken?;
+            match Link::open(running, thread) {
+                Ok(Some(link)) => return Ok(Some(link)),
+                // It has ended meanwhile.
+                Ok(None) => {}
+                Err(error) => {
+                    members.put_back(process, thread, start);
+                    return Err(StartError::System { process, error: Arc::new(error) });
                 }
             }
         }
@@ -196,15 +117,14 @@ impl Fleet {
     /// What is known of each process now.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
-        self.shared.lock().members.iter().map(Member::seen).collect()
+        self.shared.members.seen()
     }
 
     /// Returns what the memory of each process is used for. What it takes itself was seen up to 100 ms ago.
     #[must_use]
     pub fn used(&self) -> Vec<Used> {
-        let used = |running: &Arc<Running>| running.used();
-        let state = self.shared.lock();
-        state.members.iter().map(|it| it.process().map(used).unwrap_or_default()).collect()
+        let processes = self.shared.members.processes().into_iter();
+        processes.map(|it| it.map(|running| running.used()).unwrap_or_default()).collect()
     }
 }
 
@@ -215,13 +135,8 @@ impl Drop for Fleet {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
+        self.members.close();
         self.wake.wake();
     }
 }

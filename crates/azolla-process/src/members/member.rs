@@ -12,7 +12,7 @@ use std::time::Duration;
 const DELAYS: [u64; 4] = [0, 50, 250, 1000];
 
 /// How many failures in a row make the fleet give up.
-pub(super) const TRIES: usize = DELAYS.len() + 1;
+pub const TRIES: usize = DELAYS.len() + 1;
 
 /// A process of the fleet, over all its starts. `P` is what its links need of the process that is ready.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl<P: Clone> Member<P> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(azolla_shuttle)))]
 mod tests {
     use super::*;
     use crate::process::Ended;

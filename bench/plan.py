@@ -46,7 +46,7 @@ class System:
 class Table:
     title: str
     unit: str
-    """Of time: µs or ns, a task."""
+    """Of time: ms, µs or ns, a task."""
     works: dict[str, str]
     """What each work is, by name: the rows."""
     goals: dict[str, str]
@@ -142,6 +142,35 @@ TABLES = {
                 "Dask",
                 peer("futures.py", "dask-processes"),
                 counts(map=1_000, submit=800, chain=300, latency=30),
+                "distributed",
+            ),
+        ],
+    ),
+    "large": Table(
+        "Python, 2 worker processes, arrays of 100 MB",
+        "ms",
+        {
+            "scattered": "one that was scattered, to a task",
+            "between": "made in one process, used in the other",
+            "returned": "made in a task, then `result()`",
+        },
+        {"scattered": "1", "between": "50", "returned": "50"},
+        [
+            System(
+                "azolla",
+                python("futures.py", "azolla-processes"),
+                counts(scattered=200, between=20, returned=20),
+            ),
+            System(
+                "ProcessPoolExecutor",
+                python("executors.py", "processes"),
+                counts(scattered=5, between=5, returned=5),
+            ),
+            System("loky", peer("executors.py", "loky"), counts(scattered=5, between=5, returned=5), "loky"),
+            System(
+                "Dask",
+                peer("futures.py", "dask-processes"),
+                counts(scattered=20, between=10, returned=10),
                 "distributed",
             ),
         ],

@@ -21,7 +21,7 @@ def grid(title: str, header: list[str], rows: list[list[str]], level: int = 2) -
 
 
 def table(table: plan.Table, measured: dict[str, dict[str, list[float]]], level: int = 2) -> list[str]:
-    scale = {"µs": 1e6, "ns": 1e9}[table.unit]
+    scale = {"ms": 1e3, "µs": 1e6, "ns": 1e9}[table.unit]
     names = [system.name for system in table.systems if any(system.name in row for row in measured.values())]
     header = ["work", "goal", *names]
     rows = []

@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from queue import SimpleQueue
 
 from harness import Works, metg, serve
-from tasks import KERNELS, inc, noop
+from tasks import KERNELS, array, first, inc, made, noop
 
 
 def start(system: str) -> Executor:
@@ -30,7 +30,23 @@ def works(pool: Executor) -> Works:
         for i in range(tasks):
             assert pool.submit(inc, i).result() == i + 1
 
-    return {"map": submit_loop, "submit": submit_loop, "latency": latency}
+    def scattered(tasks: int) -> None:
+        assert sum(pool.submit(first, array(), i).result() for i in range(tasks)) == tasks
+
+    def between(tasks: int) -> None:
+        assert sum(pool.submit(first, pool.submit(made, i).result(), i).result() for i in range(tasks)) == tasks
+
+    def returned(tasks: int) -> None:
+        assert sum(int(pool.submit(made, i).result()[0]) for i in range(tasks)) == tasks
+
+    return {
+        "map": submit_loop,
+        "submit": submit_loop,
+        "latency": latency,
+        "scattered": scattered,
+        "between": between,
+        "returned": returned,
+    }
 
 
 def grown(pool: Executor) -> metg.Run:

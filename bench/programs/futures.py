@@ -5,11 +5,11 @@ futures.py {azolla,azolla-processes,dask,dask-processes} WORK=TASKS ...
 
 import operator
 import sys
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from harness import Works, metg, serve
-from tasks import KERNELS, inc, noop, parse
+from tasks import KERNELS, array, first, inc, made, noop, parse
 
 if sys.argv[1].startswith("azolla"):
     from azolla import Client, as_completed, get_client, rejoin, secede
@@ -89,6 +89,22 @@ def works(client: Any, system: str) -> Works:
         for i in range(tasks):
             assert client.submit(inc, i, pure=False).result() == i + 1
 
+    @cache
+    def future_array() -> Any:
+        return client.scatter(array())
+
+    def scattered(tasks: int) -> None:
+        future = future_array()
+        assert sum(client.submit(first, future, i, pure=False).result() for i in range(tasks)) == tasks
+
+    def between(tasks: int) -> None:
+        for i in range(tasks):
+            future = client.submit(made, i, workers=[0], pure=False)
+            assert client.submit(first, future, i, workers=[1], pure=False).result() == 1
+
+    def returned(tasks: int) -> None:
+        assert sum(int(client.submit(made, i, pure=False).result()[0]) for i in range(tasks)) == tasks
+
     return {
         "map": map_gather,
         "submit": submit_loop,
@@ -97,6 +113,9 @@ def works(client: Any, system: str) -> Works:
         "evolving": evolving,
         "nested": tasks_from_tasks,
         "latency": latency,
+        "scattered": scattered,
+        "between": between,
+        "returned": returned,
         **{f"fan{dependents}": partial(fan, dependents) for dependents in (1, 10, 100, 1_000)},
     }
 

@@ -1,6 +1,8 @@
 """What the tasks of all Python programs do. A module of its own, so that worker processes find it by name."""
 
 import hashlib
+from functools import cache
+from typing import Any
 
 BUFFER = bytes(16 << 20)
 
@@ -34,6 +36,22 @@ def pure_python(units: int, *inputs: int) -> int:
         for i in range(50):
             total += i
     return 1 + max(inputs, default=0)
+
+
+@cache
+def array() -> Any:
+    """An array of 100 MB. Each process makes it once: what is measured is its journey."""
+    import numpy as np
+
+    return np.ones(100_000_000, np.uint8)
+
+
+def made(_: int) -> Any:
+    return array()
+
+
+def first(array: Any, _: int) -> int:
+    return int(array[0])
 
 
 KERNELS = {"release": release_gil, "python": pure_python}

@@ -13,6 +13,7 @@ import pytest
 from azolla import Client, KilledWorker, LocalCluster
 from azolla._cluster.processes import memory, memory_limit
 from conftest import eventually
+from test_large_data import arenas
 
 #: The limit of each process here, and a part of it.
 LIMIT, PART = 250_000_000, 10_000_000
@@ -123,3 +124,47 @@ def test_shared_memory_does_not_count(limited: Client) -> None:
 def pid_with(*arrays: np.ndarray) -> int:
     assert all(array.sum() == PART for array in arrays)
     return os.getpid()
+
+
+def array(value: int) -> np.ndarray:
+    return np.full(PART, value, np.uint8)
+
+
+def first(array: np.ndarray) -> int:
+    assert (array == array[0]).all()
+    array[:] = 0
+    return int(array[0]) + len(array)
+
+
+def spilled(client: Client) -> int:
+    found: int = client.scheduler_info()["spilled_bytes"]
+    return found
+
+
+def test_results_for_which_there_is_no_room_move_to_a_disk(limited: Client) -> None:
+    room = LIMIT * 2 * 0.6
+    futures = [limited.submit(array, value) for value in range(50)]
+    scattered = limited.scatter([array(value) for value in range(50, 60)])
+    limited.gather(limited.map(len, futures))
+    assert spilled(limited) >= 60 * PART - room
+    assert limited.gather(limited.map(first, [*futures, *scattered])) == [PART] * 60
+    for value, future in enumerate([*futures, *scattered]):
+        result = future.result()
+        assert (result == value).all()
+        result[:] = 7
+    assert sum(arenas().values()) <= room + 3 * 128 * 2**20
+    del futures, scattered, future, result
+    limited.gather([limited.submit(increased, 1, workers=[worker], pure=False) for worker in (0, 1)])
+    eventually(lambda: spilled(limited) == 0)
+
+
+def test_results_stay_in_memory_if_they_cannot_be_moved(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
+    with Client(n_workers=1, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=None) as client:
+        futures = [client.submit(array, value) for value in range(20)]
+        assert [int(result[0]) for result in client.gather(futures)] == list(range(20))
+        assert spilled(client) == 0
+    [record] = [record for record in caplog.records if "stay in memory" in record.getMessage()]
+    assert "/no/such/folder: No such file or directory" in record.getMessage()

@@ -5,15 +5,15 @@
 //! it shorter: to read a mapping is safe.
 
 use crate::claim::Claim;
-use crate::message::Range;
-use crate::place::{Home, Memory, Place, Store};
+use crate::message::{ON_DISK, Range};
+use crate::place::{Home, Memory, Place, Store, Stored};
 use crate::primitives::AtomicU64;
 use crate::ranges::{PAGE, Ranges};
 use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fstat, ftruncate,
     memfd_create,
 };
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use std::fs::File;
 use std::io::{self, Error, ErrorKind};
 use std::ops::{Deref, DerefMut};
@@ -52,6 +52,7 @@ struct State {
 pub struct Seen {
     file: File,
     claims: Mapping,
+    is_on_disk: bool,
 }
 
 impl Arena {
@@ -64,7 +65,18 @@ impl Arena {
         ftruncate(&file, PAGE)?;
         fcntl_add_seals(&file, SealFlags::SHRINK)?;
         let state = State { ranges: Ranges::new(PAGE, most), length: PAGE };
-        Ok(Arc::new(Self { number, seen: Seen::open(file)?, state: Mutex::new(state) }))
+        Ok(Arc::new(Self { number, seen: Seen::open(number, file)?, state: Mutex::new(state) }))
+    }
+
+    /// Makes an arena of a file on a disk that has no name and is empty. What lies there is read, never mapped.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn on_disk(file: OwnedFd) -> io::Result<Arc<Self>> {
+        ftruncate(&file, PAGE)?;
+        let state = State { ranges: Ranges::new(PAGE, MOST), length: PAGE };
+        let seen = Seen::open(ON_DISK, file)?;
+        Ok(Arc::new(Self { number: ON_DISK, seen, state: Mutex::new(state) }))
     }
 
     /// What other processes have of it.
@@ -77,6 +89,20 @@ impl Arena {
     #[must_use]
     pub fn used(&self) -> u64 {
         self.state().ranges.used()
+    }
+
+    /// Stores a copy of these bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfMemory`] if the arena would grow too long, or as the system says.
+    pub fn put(self: &Arc<Self>, bytes: &[u8]) -> io::Result<Place> {
+        let length = bytes.len() as u64;
+        let start = self.take(length)?;
+        let range = Range { arena: self.number, start, length };
+        let place = Place::new(Arc::clone(self) as Arc<dyn Home>, range);
+        // The system says if it has no memory for these bytes. Had they been written to a mapping, it would kill this process.
+        self.seen.file.write_all_at(bytes, start)?;
+        Ok(place)
     }
 
     fn take(&self, length: u64) -> io::Result<u64> {
@@ -112,17 +138,10 @@ impl Arena {
 }
 
 impl Store for Arc<Arena> {
-    fn store(&self, bytes: &[u8]) -> io::Result<Place> {
-        let length = bytes.len() as u64;
-        let start = self.take(length)?;
-        let range = Range { arena: self.number, start, length };
-        let place = Place::new(Arc::clone(self) as Arc<dyn Home>, range);
-        // The system says if it has no memory for these bytes. Had they been written to a mapping, it would kill this process.
-        self.seen.file.write_all_at(bytes, start)?;
-        Ok(place)
+    fn store(&self, bytes: &[u8]) -> io::Result<Arc<Stored>> {
+        self.put(bytes).map(Stored::new)
     }
 }
-
 impl Home for Arena {
     fn number(&self) -> u32 {
         self.number
@@ -141,22 +160,23 @@ impl Home for Arena {
     }
 
     fn put_back(&self, range: Range) {
-        self.seen.give_back_memory(range, Some(self.used().saturating_sub(range.pages())));
+        let live = self.used().saturating_sub(range.pages());
+        self.seen.give_back_memory(range, Some(live).filter(|_| !self.seen.is_on_disk));
         self.free(range);
     }
 }
 
 impl Seen {
-    /// Opens the arena behind a descriptor.
+    /// Opens the arena of this number behind a descriptor.
     ///
     /// # Errors
     /// If it is no arena, or the system cannot map it.
-    pub fn open(file: OwnedFd) -> io::Result<Self> {
+    pub fn open(number: u32, file: OwnedFd) -> io::Result<Self> {
         if fstat(&file)?.st_size < PAGE as i64 {
             return Err(Error::new(ErrorKind::InvalidData, "this is no arena"));
         }
         let claims = Mapping::new(&file, 0, PAGE as usize, MapFlags::SHARED)?;
-        Ok(Self { file: file.into(), claims })
+        Ok(Self { file: file.into(), claims, is_on_disk: number == ON_DISK })
     }
 
     /// The claim of a thread.
@@ -186,6 +206,12 @@ impl Seen {
     /// If it lies beyond the end, or the system cannot map it.
     pub fn map(&self, range: Range) -> io::Result<Mapping> {
         self.check(range)?;
+        if self.is_on_disk {
+            // If the disk fails, reading says so; a mapping would have the system kill this process.
+            let mut memory = Mapping::empty(range.length as usize)?;
+            self.file.read_exact_at(&mut memory, range.start)?;
+            return Ok(memory);
+        }
         Mapping::new(&self.file, range.start, range.length as usize, MapFlags::PRIVATE)
     }
 
@@ -240,6 +266,19 @@ impl Mapping {
         let may = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the system picks the place, and `self` alone unmaps it.
         let mapped = unsafe { mmap(null_mut(), length, may, flags, file, start)? };
+        Ok(Self { start: NonNull::new(mapped.cast()).expect("it is mapped"), length })
+    }
+}
+
+impl Mapping {
+    /// Memory that lies in no file.
+    fn empty(length: usize) -> io::Result<Self> {
+        if length == 0 {
+            return Ok(Self { start: NonNull::dangling(), length });
+        }
+        let may = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the system picks the place, and `self` alone unmaps it.
+        let mapped = unsafe { mmap_anonymous(null_mut(), length, may, MapFlags::PRIVATE)? };
         Ok(Self { start: NonNull::new(mapped.cast()).expect("it is mapped"), length })
     }
 }

@@ -31,4 +31,6 @@ pub mod process;
 pub mod program;
 pub mod ranges;
 #[cfg(all(target_os = "linux", not(azolla_shuttle)))]
+pub mod shelf;
+#[cfg(all(target_os = "linux", not(azolla_shuttle)))]
 pub mod shown;

@@ -36,6 +36,9 @@ pub enum Order {
     Forget(u32),
 }
 
+/// The number of the file on a disk that takes what the client has no memory for. Messages name it as they name arenas.
+pub const ON_DISK: u32 = u32::MAX;
+
 /// A range of an arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Range {

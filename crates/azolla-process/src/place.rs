@@ -7,7 +7,8 @@
 use crate::message::Range;
 use std::fmt::Debug;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is longer than so many bytes lies in an arena; the rest travels in messages.
 pub const LARGE: usize = 64 * 1024;
@@ -55,7 +56,12 @@ pub trait Store: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`io::ErrorKind::OutOfMemory`] if there is no room, or as the system says.
-    fn store(&self, bytes: &[u8]) -> io::Result<Place>;
+    fn store(&self, bytes: &[u8]) -> io::Result<Arc<Stored>>;
+
+    /// How many bytes of what was stored have moved to a disk.
+    fn on_disk(&self) -> u64 {
+        0
+    }
 }
 
 /// A range that is in use. When it is dropped, its home may use the range again.
@@ -123,14 +129,47 @@ impl Drop for Place {
 #[derive(Debug)]
 pub struct Stored {
     length: u64,
-    place: Mutex<Arc<Place>>,
+    at: Mutex<At>,
+}
+
+/// Where data lies, and that it counts as data in memory, if it does.
+#[derive(Debug)]
+struct At {
+    place: Arc<Place>,
+    _counted: Option<Counted>,
+}
+
+/// So many bytes count, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    all: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+/// What has become of an attempt to move data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// It lies at the other place.
+    There,
+    /// It is being read where it is.
+    InUse,
 }
 
 impl Stored {
     /// The data that lies in this place.
     #[must_use]
     pub fn new(place: Place) -> Arc<Self> {
-        Arc::new(Self { length: place.range.length, place: Mutex::new(Arc::new(place)) })
+        Self::at(place, None)
+    }
+
+    /// The data that lies in this place, and counts.
+    pub(crate) fn counted(place: Place, counted: Counted) -> Arc<Self> {
+        Self::at(place, Some(counted))
+    }
+
+    fn at(place: Place, counted: Option<Counted>) -> Arc<Self> {
+        let length = place.range.length;
+        Arc::new(Self { length, at: Mutex::new(At { place: Arc::new(place), _counted: counted }) })
     }
 
     /// How many bytes it has.
@@ -142,14 +181,50 @@ impl Stored {
     /// Where it lies now.
     #[must_use]
     pub fn place(&self) -> Arc<Place> {
-        Arc::clone(&self.place.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.lock().place)
+    }
+
+    /// Moves it to where `put` puts a copy, unless anything refers to its place. From then on it does not count.
+    pub(crate) fn move_to(
+        &self,
+        put: impl FnOnce(&[u8]) -> io::Result<Place>,
+    ) -> io::Result<Moved> {
+        let place = self.place();
+        if Arc::strong_count(&place) > 2 {
+            return Ok(Moved::InUse);
+        }
+        let memory = place.map()?;
+        // SAFETY: so many bytes are mapped there, and nothing writes to them.
+        let bytes = unsafe { std::slice::from_raw_parts(memory.start(), memory.length()) };
+        let new = At { place: Arc::new(put(bytes)?), _counted: None };
+        // What has begun to read it meanwhile still has the old place.
+        let old = std::mem::replace(&mut *self.lock(), new);
+        drop(old);
+        Ok(Moved::There)
     }
 
     /// Leaves the range to another process. Returns `None` if anything else refers to it.
     #[must_use]
     pub fn give_away(self: Arc<Self>) -> Option<Range> {
-        let place = Arc::into_inner(self)?.place.into_inner();
-        Some(Arc::into_inner(place.unwrap_or_else(PoisonError::into_inner))?.give_away())
+        let at = Arc::into_inner(self)?.at.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::into_inner(at.place)?.give_away())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, At> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counted {
+    pub(crate) fn new(all: &Arc<AtomicU64>, bytes: u64) -> Self {
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Self { all: Arc::clone(all), bytes }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

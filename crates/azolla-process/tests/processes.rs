@@ -4,7 +4,6 @@
 use azolla_process::arena::{Arena, Seen};
 use azolla_process::line::{Heard, Line};
 use azolla_process::message::Range;
-use azolla_process::place::Store;
 use azolla_process::process::{Ended, Process};
 use azolla_process::program::Program;
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -46,7 +45,7 @@ fn child() {
             Heard::Nothing => continue,
             Heard::End => exit(0),
         };
-        arena = line.take_descriptor().map(|file| Seen::open(file).unwrap()).or(arena);
+        arena = line.take_descriptor().map(|file| Seen::open(1, file).unwrap()).or(arena);
         match order {
             Order::Read(range) => {
                 let mut bytes = vec![0; range.length as usize];
@@ -132,7 +131,7 @@ fn a_process_reads_what_this_one_stores() {
     let arena = Arena::new(0, 1 << 20).unwrap();
     let (mut process, mut line) = start();
     for byte in [4, 5] {
-        let place = arena.store(&[byte; 9_000]).unwrap();
+        let place = arena.put(&[byte; 9_000]).unwrap();
         let range = place.range();
         let file = arena.seen().as_fd();
         let with: &[_] = if byte == 4 { &[file] } else { &[] };

@@ -6,7 +6,7 @@ use azolla_process::borrowed::Arenas;
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::Range;
-use azolla_process::place::{Home, Place, Store, Stored};
+use azolla_process::place::{Home, Place, Stored};
 use azolla_process::ranges::PAGE;
 use azolla_process::shown::Shown;
 use std::io::{ErrorKind, Write};
@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 fn seen(arena: &Arena) -> Seen {
-    Seen::open(arena.seen().as_fd().try_clone_to_owned().unwrap()).unwrap()
+    Seen::open(1, arena.seen().as_fd().try_clone_to_owned().unwrap()).unwrap()
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn what_one_process_stores_others_read_and_map() {
     let arena = Arena::new(3, 1 << 30).unwrap();
     let other = seen(&arena);
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| n as u8).collect();
-    let (one, none) = (arena.store(&bytes).unwrap(), arena.store(&[]).unwrap());
+    let (one, none) = (arena.put(&bytes).unwrap(), arena.put(&[]).unwrap());
     let (first, nothing) = (one.range(), none.range());
     assert_eq!((first.arena, read(&other, first).unwrap()), (3, bytes.clone()));
     assert!(read(&other, nothing).unwrap().is_empty() && other.map(nothing).unwrap().is_empty());
@@ -78,7 +78,7 @@ fn what_one_process_stores_others_read_and_map() {
         "nothing else sees what is written to a mapping"
     );
     drop((one, none));
-    let again = arena.store(b"short").unwrap();
+    let again = arena.put(b"short").unwrap();
     assert_eq!((again.range().start, arena.used()), (first.start, PAGE));
     assert_eq!(read(&other, again.range()).unwrap(), b"short");
 }
@@ -87,7 +87,7 @@ fn what_one_process_stores_others_read_and_map() {
 fn an_arena_outlives_its_process() {
     let arena = Arena::new(1, 1 << 20).unwrap();
     let other = seen(&arena);
-    let range = arena.store(b"what is left").unwrap().give_away();
+    let range = arena.put(b"what is left").unwrap().give_away();
     drop(arena);
     assert_eq!(read(&other, range).unwrap(), b"what is left");
 }
@@ -95,7 +95,7 @@ fn an_arena_outlives_its_process() {
 #[test]
 fn a_range_that_is_not_there_is_an_error() {
     let arena = Arena::new(1, 1 << 20).unwrap();
-    let place = arena.store(&[1; 5_000]).unwrap();
+    let place = arena.put(&[1; 5_000]).unwrap();
     let range = place.range();
     let wrong = [
         Range { start: 0, ..range },
@@ -115,9 +115,9 @@ fn a_range_that_is_not_there_is_an_error() {
         }
     }
     assert!(shown.place(Range { arena: 2, ..range }).is_err(), "it is another process's");
-    let error = arena.store(&vec![0; 1 << 20]).unwrap_err();
+    let error = arena.put(&vec![0; 1 << 20]).unwrap_err();
     assert_eq!((error.kind(), arena.used()), (ErrorKind::OutOfMemory, PAGE));
-    assert!(Seen::open(OwnedFd::from(tempfile())).is_err(), "an empty file is no arena");
+    assert!(Seen::open(1, OwnedFd::from(tempfile())).is_err(), "an empty file is no arena");
 }
 
 fn tempfile() -> std::fs::File {
@@ -128,7 +128,7 @@ fn tempfile() -> std::fs::File {
 fn a_client_frees_what_a_process_has_stored_once_nothing_refers_to_it() {
     let arena = Arena::new(1, 1 << 30).unwrap();
     let shown = Shown::new(1, seen(&arena));
-    let range = arena.store(&[7; 100_000]).unwrap().give_away();
+    let range = arena.put(&[7; 100_000]).unwrap().give_away();
     let stored = Stored::new(shown.place(range).unwrap());
     let lent = stored.place();
     drop(stored);
@@ -142,7 +142,7 @@ fn a_client_frees_what_a_process_has_stored_once_nothing_refers_to_it() {
 #[test]
 fn a_process_gives_back_what_it_was_lent_once_nothing_maps_it() {
     let arena = Arena::new(4, 1 << 30).unwrap();
-    let range = arena.store(&[7; 100_000]).unwrap().give_away();
+    let range = arena.put(&[7; 100_000]).unwrap().give_away();
     let arenas = Arenas::default();
     let place = thread::scope(|scope| {
         let waits = scope.spawn(|| arenas.place(range));
@@ -168,14 +168,14 @@ fn memory_that_is_not_in_use_goes_back_to_the_system_if_there_is_much() {
     const MANY: usize = 40 << 20;
     let arena = Arena::new(0, 1 << 40).unwrap();
     let bytes = vec![1; MANY];
-    let mut places: Vec<Place> = (0..5).map(|_| arena.store(&bytes).unwrap()).collect();
+    let mut places: Vec<Place> = (0..5).map(|_| arena.put(&bytes).unwrap()).collect();
     places.truncate(2);
     assert!(allocated(&*arena) >= 5 * MANY as u64, "some is kept for the next data");
     places.clear();
     let left = allocated(&*arena);
     assert!((MANY as u64..=4 * MANY as u64).contains(&left), "{left}");
     let dead = Shown::new(0, seen(&arena));
-    let range = arena.store(&bytes).unwrap().give_away();
+    let range = arena.put(&bytes).unwrap().give_away();
     dead.end();
     let before = allocated(&*dead);
     drop(dead.place(range).unwrap());

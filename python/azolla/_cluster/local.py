@@ -323,6 +323,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
             "n_workers": self._n_workers,
             "total_threads": self._n_workers * self._threads_per_worker,
             "total_memory": self._memory,
+            "spilled_bytes": self._spilled(),
             "workers": {
                 worker.address: self._worker_info(worker, figures)
                 for worker, figures in zip_longest(self.workers.values(), self._figures())

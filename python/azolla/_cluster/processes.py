@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -113,9 +114,9 @@ def _size(text: str) -> tuple[float, str]:
     raise ValueError(f'memory_limit must be a size such as "4GB", not {text!r}')
 
 
-def start(limit: int) -> tuple[list[str], list[tuple[str, str]], str, int | None]:
+def start(limit: int) -> tuple[list[str], list[tuple[str, str]], str, int | None, str]:
     """Returns how a worker process is started: this interpreter with its flags, what it has in its environment besides this
-    one's, its program, and how many bytes of memory it may take.
+    one's, its program, how many bytes of memory it may take, and the folder for results that there is no memory for.
 
     Raises:
         RuntimeError: The interpreter does not know its own program, as in some that are embedded.
@@ -125,7 +126,7 @@ def start(limit: int) -> tuple[list[str], list[tuple[str, str]], str, int | None
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     path = [str(part) for part in sys.path if isinstance(part, str)]  # the interpreter ignores what is no text
     program = PROGRAM.format(path=path, folder=[str(Path(__file__).parents[1])])
-    return [sys.executable, *flags, "-c", READ], _environment(), program, limit or None
+    return [sys.executable, *flags, "-c", READ], _environment(), program, limit or None, tempfile.gettempdir()
 
 
 def _environment() -> list[tuple[str, str]]:

@@ -258,7 +258,8 @@ impl Child {
             Heard::End => return Err(invalid("it has closed its control line").into()),
         };
         let arena = self.control.take_descriptor();
-        let arena = Seen::open(arena.ok_or_else(|| invalid("no arena came with its message"))?)?;
+        let arena =
+            Seen::open(number, arena.ok_or_else(|| invalid("no arena came with its message"))?)?;
         let arena = Shown::new(number, arena);
         let control = Line::from(self.control.as_fd().try_clone_to_owned()?);
         let running = Running::new(id, shared.memory, arena, control, Arc::clone(&shared.wake));

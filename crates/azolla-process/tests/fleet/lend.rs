@@ -3,7 +3,7 @@
 use crate::worker::{Said, Say};
 use crate::{ask, fleet, hear, is_alone, link, run_alone};
 use azolla_process::arena::Arena;
-use azolla_process::place::{Store, Stored};
+use azolla_process::place::Stored;
 use azolla_process::ranges::PAGE;
 use std::fs;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ fn a_place_that_is_lent_lasts_until_it_is_given_back_as_often_or_the_process_end
     let fleet = fleet(1, 1);
     let mut first = link(&fleet, 0, 0);
     for ends in [false, true] {
-        let stored = Stored::new(arena.store(&[7; 100_000]).unwrap());
+        let stored = Stored::new(arena.put(&[7; 100_000]).unwrap());
         let range = first.lend(&stored.place()).unwrap();
         assert_eq!(ask(&mut first, &Say::Read(range)), Some(Said::Byte(7)));
         assert_eq!(first.lend(&stored.place()).unwrap(), range);
@@ -31,7 +31,7 @@ fn a_place_that_is_lent_lasts_until_it_is_given_back_as_often_or_the_process_end
         }
         assert_eq!(arena.used(), 0);
     }
-    let late = Stored::new(arena.store(&[7; 100_000]).unwrap());
+    let late = Stored::new(arena.put(&[7; 100_000]).unwrap());
     let _ = first.lend(&late.place());
     drop(late);
     assert_eq!(arena.used(), 0, "a process that has ended is lent nothing");
@@ -48,7 +48,7 @@ fn arenas_that_are_gone_leave_no_descriptors_behind() {
     let mut counts = Vec::new();
     for number in 2..100 {
         let arena = Arena::new(number, 1 << 30).unwrap();
-        let place = Arc::new(arena.store(&[number as u8]).unwrap());
+        let place = Arc::new(arena.put(&[number as u8]).unwrap());
         let range = link.lend(&place).unwrap();
         assert_eq!(ask(&mut link, &Say::Read(range)), Some(Said::Byte(number as u8)));
         link.give_back(range);

@@ -125,7 +125,7 @@ fn worker() {
             }
             Heard::Message(Order::Arena(number)) => {
                 let file = control.take_descriptor().expect("it comes with the message");
-                shared.arenas.show(number, Seen::open(file).unwrap());
+                shared.arenas.show(number, Seen::open(number, file).unwrap());
             }
             Heard::Message(Order::Forget(number)) => shared.arenas.forget(number),
             Heard::Nothing => {}

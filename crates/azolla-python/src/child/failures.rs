@@ -38,8 +38,9 @@ pub(super) fn sent<'a>(
 ) -> Blob<'a> {
     if packed.len() > LARGE {
         match error.py().detach(|| store.store(packed)) {
-            Ok(place) => {
-                return Blob { pickle: Bytes::There(place.give_away()), buffers: Vec::new() };
+            Ok(stored) => {
+                let range = stored.give_away().expect("it was stored just now");
+                return Blob { pickle: Bytes::There(range), buffers: Vec::new() };
             }
             Err(_) => *packed = pack_words(&exception_words(error)),
         }

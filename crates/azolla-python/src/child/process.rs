@@ -51,7 +51,7 @@ fn serve(
     let control = take_stdin()?;
     let memory = Memory { own: Arena::new(number, MOST)?, arenas: Arenas::default() };
     let own = memory.own.seen().as_fd();
-    memory.arenas.show(number, Seen::open(own.try_clone_to_owned()?)?);
+    memory.arenas.show(number, Seen::open(number, own.try_clone_to_owned()?)?);
     let memory = Arc::new(memory);
     end_with(client, control.as_fd().try_clone_to_owned()?)?;
     let mut line = Line::from(control).taking_descriptors();
@@ -101,7 +101,7 @@ fn next_start(
             Heard::Message(Order::Arena(number)) => {
                 let missing = || wrong("an arena was not shown");
                 let file = line.take_descriptor().ok_or_else(missing)?;
-                arenas.show(number, Seen::open(file)?);
+                arenas.show(number, Seen::open(number, file)?);
             }
             Heard::Message(Order::Forget(number)) => arenas.forget(number),
             Heard::Nothing => return Ok(None),

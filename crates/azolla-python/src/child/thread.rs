@@ -12,6 +12,7 @@ use crate::interpreter::blobs::{Made, Packed};
 use crate::interpreter::forks::{check_forks, forks};
 use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::{Blob, Bytes, Tasks};
+use azolla_process::place::Stored;
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -229,7 +230,8 @@ impl TaskThread {
     /// Copies a frame out of the line. This waits for the arenas that the frame names, so the thread does not hold the GIL.
     fn copy(&self, frame: Tasks<'_>) -> io::Result<Frame> {
         let Memory { own, arenas } = &*self.memory;
-        let read = |blob: &Blob<'_>| Packed::read(blob, |range| Ok(arenas.place(range)));
+        let read =
+            |blob: &Blob<'_>| Packed::read(blob, |range| Ok(Stored::new(arenas.place(range))));
         let tasks = frame.tasks.iter().map(|task| {
             Ok(Task {
                 key: task.key.into(),

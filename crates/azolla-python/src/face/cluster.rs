@@ -129,6 +129,12 @@ impl ClusterCore {
         fleet.map(|fleet| processes::figures(fleet)).unwrap_or_default()
     }
 
+    /// Returns how many bytes of results and arguments have moved to a disk.
+    fn _spilled(&self) -> u64 {
+        let sent = self.cluster.get().and_then(|cluster| cluster.sent.as_ref());
+        sent.filter(|_| !self._forked()).map_or(0, |sent| sent.store.on_disk())
+    }
+
     /// Records that the cluster ends because nothing refers to the client any more that has made it.
     fn _set_gone(&self, py: Python<'_>) {
         if let Some(cluster) = self.cluster.get()

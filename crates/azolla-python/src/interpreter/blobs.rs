@@ -90,7 +90,7 @@ fn raw(view: &PyUntypedBuffer) -> &[u8] {
 }
 
 fn stored(py: Python<'_>, bytes: &[u8], store: &dyn Store) -> PyResult<Arc<Stored>> {
-    py.detach(|| store.store(bytes)).map(Stored::new).map_err(no_memory)
+    py.detach(|| store.store(bytes)).map_err(no_memory)
 }
 
 impl Packed {
@@ -99,19 +99,19 @@ impl Packed {
         Made::of(object, store).map(Made::keep)
     }
 
-    /// Reads what a message has brought. `place` returns the place that a range in it names. Needs no GIL.
+    /// Reads what a message has brought. `stored` returns the data in a range that it names. Needs no GIL.
     pub(crate) fn read(
         blob: &Blob<'_>,
-        mut place: impl FnMut(Range) -> io::Result<Place>,
+        mut stored: impl FnMut(Range) -> io::Result<Arc<Stored>>,
     ) -> io::Result<Self> {
         let pickle = match blob.pickle {
             Bytes::Here(pickle) if blob.buffers.is_empty() => {
                 return Ok(Self::Small(pickle.into()));
             }
             Bytes::Here(pickle) => Part::Here(pickle.into()),
-            Bytes::There(range) => Part::There(Stored::new(place(range)?)),
+            Bytes::There(range) => Part::There(stored(range)?),
         };
-        let buffers = blob.buffers.iter().map(|range| Ok(Stored::new(place(*range)?)));
+        let buffers = blob.buffers.iter().map(|range| stored(*range));
         let buffers = buffers.collect::<io::Result<_>>()?;
         Ok(Self::Large(Box::new(Large { pickle, buffers })))
     }

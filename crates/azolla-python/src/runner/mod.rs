@@ -17,11 +17,12 @@ use crate::task::job::PyJob;
 use azolla::runtime::Runner;
 use azolla_process::place::Store;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How a worker process is started: the program with its arguments, what its environment has besides this one's, the text
-/// that the program reads first, and how many bytes of memory it may take.
-pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>, String, Option<u64>);
+/// that the program reads first, how many bytes of memory it may take, and the folder for what there is no memory for.
+pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>, String, Option<u64>, PathBuf);
 
 /// What is known of a worker process: the number by which the system knows it, if it is ready; how many times it was started;
 /// how many bytes of memory it takes itself, and how many it has stored that are still needed.

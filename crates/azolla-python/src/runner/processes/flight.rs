@@ -17,6 +17,7 @@ use azolla_process::line::{Heard, LineError};
 use azolla_process::message::{
     Blob, Bytes, Ended, FUNCTION_BYTES, FUNCTIONS, Function, Range, Results, Task, Tasks,
 };
+use azolla_process::shelf::Shelf;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::io;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ pub(super) fn fly(worker: &mut Worker<PyJob>, connection: &mut Connection, seat:
     }
     let frame = connection.link.claim().open(sent.len() as u16);
     let landed = match send(connection, frame, &sent) {
-        Ok(true) => hear(worker, connection, frame, &sent),
+        Ok(true) => hear(worker, connection, seat, frame, &sent),
         Ok(false) => Err(0),
         Err(LineError::Frame(FrameError::TooLong(bytes))) => {
             connection.link.claim().take_back();
@@ -186,6 +187,7 @@ fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, 
 fn hear(
     worker: &mut Worker<PyJob>,
     connection: &mut Connection,
+    seat: &Seat,
     frame: u32,
     sent: &[Sent],
 ) -> Result<(), usize> {
@@ -205,7 +207,7 @@ fn hear(
                     if heard == limit || !is_current(worker, sent.get(heard)) {
                         return Err(heard);
                     }
-                    if !settle(worker, ended, &link.remote) {
+                    if !settle(worker, ended, &link.remote, &seat.shared.shelf) {
                         return Err(heard);
                     }
                     heard += 1;
@@ -244,10 +246,11 @@ fn is_current(worker: &Worker<PyJob>, sent: Option<&Sent>) -> bool {
 }
 
 /// Ends the current task. Returns false if its end cannot be read.
-fn settle(worker: &mut Worker<PyJob>, ended: &Ended<'_>, remote: &Remote) -> bool {
+fn settle(worker: &mut Worker<PyJob>, ended: &Ended<'_>, remote: &Remote, shelf: &Shelf) -> bool {
     let Some(job) = worker.job() else { return false };
     // It is read whatever becomes of it: what is large in it is this process's affair from now on.
-    let read = |blob: &Blob<'_>| Packed::read(blob, |range| remote.arena().place(range));
+    let read =
+        |blob: &Blob<'_>| Packed::read(blob, |range| Ok(shelf.keep(remote.arena().place(range)?)));
     let outcome = match ended {
         Ended::Done(blob) => {
             let Ok(packed) = read(blob) else { return false };

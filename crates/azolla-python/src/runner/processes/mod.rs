@@ -4,6 +4,7 @@
 mod deaths;
 mod flight;
 mod proxy;
+mod spill;
 
 use super::unseen::unseen;
 use super::{Figures, Start, Started};
@@ -14,6 +15,7 @@ use azolla::runtime::{Runner, Worker};
 use azolla_process::arena::{Arena, MOST};
 pub(crate) use azolla_process::fleet::Fleet;
 use azolla_process::program::Program;
+use azolla_process::shelf::Shelf;
 use deaths::Deaths;
 use pyo3::prelude::*;
 use std::env;
@@ -38,6 +40,7 @@ struct Processes {
 struct Shared {
     fleet: Arc<Fleet>,
     deaths: Deaths,
+    shelf: Arc<Shelf>,
     /// The number that veils the ids in keys.
     veil: u128,
     /// For each process, which of its threads have a proxy.
@@ -57,7 +60,7 @@ struct Seat {
 /// # Errors
 /// If the system has no thread to give, or a process cannot have so many.
 pub(crate) fn start(
-    (words, environment, text, memory): Start,
+    (words, environment, text, memory, folder): Start,
     threads: &[usize],
     veil: u128,
     owner: &Owner,
@@ -76,10 +79,17 @@ pub(crate) fn start(
         program
     })?;
     let taken = Mutex::new(threads.iter().map(|threads| vec![false; *threads]).collect());
-    let shared = Shared { fleet: Arc::clone(&fleet), deaths: Deaths::default(), veil, taken };
+    let limit = memory.map(|limit| spill::limit(limit * threads.len() as u64, folder));
+    let shelf = Shelf::new(Arena::new(0, MOST)?, limit);
+    let shared = Shared {
+        fleet: Arc::clone(&fleet),
+        deaths: Deaths::default(),
+        shelf: Arc::clone(&shelf),
+        veil,
+        taken,
+    };
     let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };
-    let store = Box::new(Arena::new(0, MOST)?);
-    Ok(Started { runner: Box::new(runner), fleet, store })
+    Ok(Started { runner: Box::new(runner), fleet, store: Box::new(shelf) })
 }
 
 /// Returns what is known of each process.

@@ -5,10 +5,10 @@
 //! may have such arrays. When the last of them lets go, its *home* may use the range again.
 
 use crate::message::Range;
+use crate::primitives::{AtomicU64, Mutex, Ordering, into_inner, lock};
 use std::fmt::Debug;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// What is longer than so many bytes lies in an arena; the rest travels in messages.
 pub const LARGE: usize = 64 * 1024;
@@ -141,14 +141,14 @@ struct At {
 
 /// So many bytes count, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Counted {
+pub struct Counted {
     all: Arc<AtomicU64>,
     bytes: u64,
 }
 
 /// What has become of an attempt to move data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moved {
+pub enum Moved {
     /// It lies at the other place.
     There,
     /// It is being read where it is.
@@ -163,7 +163,8 @@ impl Stored {
     }
 
     /// The data that lies in this place, and counts.
-    pub(crate) fn counted(place: Place, counted: Counted) -> Arc<Self> {
+    #[must_use]
+    pub fn counted(place: Place, counted: Counted) -> Arc<Self> {
         Self::at(place, Some(counted))
     }
 
@@ -181,14 +182,14 @@ impl Stored {
     /// Where it lies now.
     #[must_use]
     pub fn place(&self) -> Arc<Place> {
-        Arc::clone(&self.lock().place)
+        Arc::clone(&lock(&self.at).place)
     }
 
     /// Moves it to where `put` puts a copy, unless anything refers to its place. From then on it does not count.
-    pub(crate) fn move_to(
-        &self,
-        put: impl FnOnce(&[u8]) -> io::Result<Place>,
-    ) -> io::Result<Moved> {
+    ///
+    /// # Errors
+    /// If it cannot be mapped where it is, and those of `put`.
+    pub fn move_to(&self, put: impl FnOnce(&[u8]) -> io::Result<Place>) -> io::Result<Moved> {
         let place = self.place();
         if Arc::strong_count(&place) > 2 {
             return Ok(Moved::InUse);
@@ -198,7 +199,7 @@ impl Stored {
         let bytes = unsafe { std::slice::from_raw_parts(memory.start(), memory.length()) };
         let new = At { place: Arc::new(put(bytes)?), _counted: None };
         // What has begun to read it meanwhile still has the old place.
-        let old = std::mem::replace(&mut *self.lock(), new);
+        let old = std::mem::replace(&mut *lock(&self.at), new);
         drop(old);
         Ok(Moved::There)
     }
@@ -206,17 +207,15 @@ impl Stored {
     /// Leaves the range to another process. Returns `None` if anything else refers to it.
     #[must_use]
     pub fn give_away(self: Arc<Self>) -> Option<Range> {
-        let at = Arc::into_inner(self)?.at.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let at = into_inner(Arc::into_inner(self)?.at);
         Some(Arc::into_inner(at.place)?.give_away())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, At> {
-        self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Counted {
-    pub(crate) fn new(all: &Arc<AtomicU64>, bytes: u64) -> Self {
+    /// Adds so many bytes to those of all.
+    #[must_use]
+    pub fn new(all: &Arc<AtomicU64>, bytes: u64) -> Self {
         all.fetch_add(bytes, Ordering::Relaxed);
         Self { all: Arc::clone(all), bytes }
     }

@@ -17,6 +17,10 @@ mod real {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn into_inner<T>(mutex: Mutex<T>) -> T {
+        mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
@@ -42,6 +46,10 @@ mod model {
 
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().expect("no panic while locked")
+    }
+
+    pub(crate) fn into_inner<T>(mutex: Mutex<T>) -> T {
+        mutex.into_inner().expect("no panic while locked")
     }
 
     pub(crate) fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {

@@ -13,6 +13,7 @@ use rustix::process::{
     pidfd_send_signal, waitid,
 };
 use std::fmt;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -157,4 +158,13 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = (self.kill(), self.wait(None));
     }
+}
+
+/// Returns how many bytes of memory a process takes that are its own. Returns `None` if there is no such process.
+#[must_use]
+pub fn own_memory(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }

@@ -6,6 +6,7 @@
 
 use crate::arena::Arena;
 use crate::place::{Counted, Moved, Place, Store, Stored};
+use crate::primitives::{AtomicU64, Ordering};
 use rustix::fs::{Mode, OFlags, open};
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,7 +15,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// The large data that a client keeps.

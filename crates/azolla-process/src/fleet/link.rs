@@ -4,15 +4,14 @@
 //! shuts down this end then.
 
 use super::Used;
-use super::memory::{Entry, Memory, own_memory};
 use super::wake::Wake;
 use crate::claim::Claim;
 use crate::leases::Leases;
 use crate::line::{Line, LineError};
-use crate::members::Life;
+use crate::members::{Entry, Life, Memory};
 use crate::message::{Order, Range};
 use crate::place::{Home, Place};
-use crate::process::Ended;
+use crate::process::{Ended, own_memory};
 use crate::shown::Shown;
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::Signal;

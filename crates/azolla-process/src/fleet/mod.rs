@@ -9,7 +9,6 @@
 
 mod keeper;
 mod link;
-mod memory;
 mod wake;
 
 pub use link::{Link, Remote};
@@ -56,7 +55,7 @@ impl Fleet {
     ///
     /// `program` says what the process with this number runs. The keeper calls it on its own thread, for each start of
     /// the process. If it panics, the fleet is closed. A process that is not ready after the limit is killed, and started
-    /// again. `memory` is how many bytes each may take, if that is limited: see `memory.rs`.
+    /// again. `memory` is how many bytes each may take, if that is limited: see [`Memory`](crate::members::Memory).
     ///
     /// # Errors
     /// If a process cannot have so many threads, or the system cannot start the keeper's thread.

@@ -1,13 +1,15 @@
 //! The members of a fleet, as threads share them: the keeper says what becomes of a process, and others wait for that.
 //!
 //! `member.rs` decides, and knows no thread. Nothing here knows the system, so the model checker runs it
-//! (`tests/model.rs`).
+//! (`tests/model`).
 
 mod life;
 mod member;
+mod memory;
 
 pub use life::Life;
 pub use member::TRIES;
+pub use memory::{Entry, Memory};
 
 use crate::line::LineError;
 use crate::primitives::{Condvar, Mutex, MutexGuard, lock, wait};

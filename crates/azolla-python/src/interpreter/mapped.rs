@@ -70,7 +70,8 @@ pub(super) fn bytes<'py>(py: Python<'py>, stored: &Stored) -> PyResult<Bound<'py
 }
 
 fn mapped(py: Python<'_>, place: Arc<Place>) -> PyResult<Bound<'_, PyAny>> {
-    let memory = place.map().map_err(no_memory)?;
+    // It may have to be read from a disk.
+    let memory = py.detach(|| place.map()).map_err(no_memory)?;
     let mapped =
         Bound::new(py, Mapped { memory, place: ManuallyDrop::new(place), children: children() })?;
     Ok(PyMemoryView::from(&mapped)?.into_any())

@@ -5,13 +5,11 @@
 //! process gets nothing new. If none of its threads has a task then, nothing of value is in it, and another process takes
 //! its place. At 95 % it is killed.
 
-use std::fs;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::primitives::{AtomicU64, Condvar, Mutex, Ordering, lock, wait};
 
 /// The memory of one process.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub struct Memory {
     /// How many bytes it may take, if that is limited.
     limit: Option<u64>,
     /// How many bytes it took when it was looked at last.
@@ -40,7 +38,7 @@ enum End {
 
 /// Whether a process may get tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub enum Entry {
     /// It may.
     Open,
     /// It gets none any more. It has ended, or will.
@@ -50,20 +48,24 @@ pub(super) enum Entry {
 }
 
 impl Memory {
-    pub(super) fn new(limit: Option<u64>) -> Self {
-        let (used, state) = (AtomicU64::new(0), Mutex::default());
+    /// The memory of a process that may take so many bytes, if that is limited.
+    #[must_use]
+    pub fn new(limit: Option<u64>) -> Self {
+        let (used, state) = (AtomicU64::new(0), Mutex::new(State::default()));
         Self { limit, used, state, changed: Condvar::new() }
     }
 
     /// How many bytes the process took when it was looked at last.
-    pub(super) fn used(&self) -> u64 {
+    #[must_use]
+    pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
     /// A thread of the process is to get tasks. This waits while the process takes too much and other threads of it have
     /// tasks. `look` returns how much it takes now.
-    pub(super) fn enter(&self, look: impl Fn() -> Option<u64>) -> Entry {
-        let mut state = self.lock();
+    #[must_use]
+    pub fn enter(&self, look: impl Fn() -> Option<u64>) -> Entry {
+        let mut state = lock(&self.state);
         loop {
             if state.end.is_some() {
                 return Entry::Closed;
@@ -82,13 +84,13 @@ impl Memory {
                 state.is_used = true;
                 return Entry::Open;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.changed, state);
         }
     }
 
     /// The tasks of the thread have ended.
-    pub(super) fn leave(&self) {
-        let mut state = self.lock();
+    pub fn leave(&self) {
+        let mut state = lock(&self.state);
         state.busy -= 1;
         if state.is_high {
             self.changed.notify_all();
@@ -96,10 +98,11 @@ impl Memory {
     }
 
     /// The process takes so much now. Returns true if it is to be killed.
-    pub(super) fn saw(&self, used: u64) -> bool {
+    #[must_use]
+    pub fn saw(&self, used: u64) -> bool {
         self.used.store(used, Ordering::Relaxed);
         let Some(limit) = self.limit else { return false };
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let was_high = std::mem::replace(&mut state.is_high, self.is_high(used));
         let is_over = state.end.is_none() && used >= limit / 100 * 95;
         if is_over {
@@ -112,8 +115,8 @@ impl Memory {
     }
 
     /// The process has ended. Returns its limit if it was over it.
-    pub(super) fn end(&self) -> Option<u64> {
-        let end = *self.lock().end.get_or_insert(End::Another);
+    pub fn end(&self) -> Option<u64> {
+        let end = *lock(&self.state).end.get_or_insert(End::Another);
         self.changed.notify_all();
         self.limit.filter(|_| end == End::OverLimit)
     }
@@ -121,21 +124,9 @@ impl Memory {
     fn is_high(&self, used: u64) -> bool {
         self.limit.is_some_and(|limit| used >= limit / 10 * 8)
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// Returns how many bytes of memory a process takes that are its own. Returns `None` if there is no such process.
-pub(super) fn own_memory(id: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(azolla_shuttle)))]
 mod tests {
     use super::*;
     use std::thread;

@@ -5,6 +5,8 @@
 //!  cargo test -p azolla-process --test model --release`
 #![cfg(azolla_shuttle)]
 
+mod memory;
+
 use azolla_process::claim::Claim;
 use azolla_process::members::{Life, Members, StartError, TRIES, Taken};
 use azolla_process::process::Ended;

@@ -5,6 +5,7 @@ KILLS=5000 KILL_SEED=7 .venv/bin/python -m pytest python/tests/test_kills.py    
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -265,6 +266,30 @@ def test_a_task_that_takes_all_memory_fails_or_dies_and_others_go_on(tmp_path: P
             error = client.submit(hogs, (more << 20) + more % 2, pure=False).exception(timeout=PATIENCE)
             assert isinstance(error, MemoryError | KilledWorker), error
         assert client.gather(others) == list(range(100, 0, -1))
+        client._check()
+
+
+def test_a_process_that_says_nonsense_is_replaced_and_no_other(tmp_path: Path) -> None:
+    def says(number: int) -> tuple[int, int]:
+        try:
+            (tmp_path / str(number)).touch(exist_ok=False)
+        except FileExistsError:
+            return number, os.getpid()
+        for descriptor in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/self/fd/{descriptor}").startswith("socket"):
+                    os.write(int(descriptor), random.Random(number).randbytes(1 + number * 100))
+        return number, 0
+
+    with Client(n_workers=2, threads_per_worker=1, dashboard_address=None, set_as_default=False) as client:
+        for number in range(3):
+            eventually(lambda: len(children(os.getpid())) == 2)
+            before = children(os.getpid())
+            others = client.map(abs, range(-200, 0), pure=False)
+            said, process = client.submit(says, number).result(timeout=PATIENCE)
+            assert said == number and process
+            assert client.gather(others) == list(range(200, 0, -1))
+            eventually(lambda before=before: len(children(os.getpid()) & before) == 1)
         client._check()
 
 

@@ -1,7 +1,8 @@
-//! How messages lie in a stream of bytes: the length, a digest, then the message.
+//! How messages lie in a stream of bytes: a head, which says the length, and then the message.
 //!
-//! The digest turns bytes that were cut or changed into an error: a process that a task has damaged must not hand on
-//! something that looks like a result.
+//! Digests turn bytes that were cut or changed into an error: a process that a task has damaged must not hand on
+//! something that looks like a result. The head has one of its own, so that no reader waits for the rest of a message whose
+//! length is not true.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -9,8 +10,11 @@ use xxhash_rust::xxh3::xxh3_64;
 /// The longest message, in bytes. What is larger goes through an arena.
 pub const LONGEST: usize = 1 << 30;
 
-/// The length of a message and its digest, in bytes.
-const HEAD: usize = 8;
+/// What stands before a message: its length, its digest, and the digest of these two. Each takes four bytes.
+const HEAD: usize = 12;
+
+/// The length and the digest.
+const FACTS: usize = 8;
 
 /// Why bytes are no message.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +22,7 @@ pub enum FrameError {
     /// It says that it is longer than [`LONGEST`], or it would be.
     #[error("a message of {0} bytes is longer than any can be")]
     TooLong(usize),
-    /// The digest does not fit.
+    /// A digest does not fit.
     #[error("a message was changed on its way")]
     Changed,
     /// The bytes are no message of the type that was expected.
@@ -46,7 +50,9 @@ pub fn append(message: &impl Serialize, bytes: &mut Vec<u8>) -> Result<(), Frame
     }
     let (head, body) = bytes[start..].split_at_mut(HEAD);
     head[..4].copy_from_slice(&(length as u32).to_le_bytes());
-    head[4..].copy_from_slice(&digest(body));
+    head[4..FACTS].copy_from_slice(&digest(body));
+    let facts = digest(&head[..FACTS]);
+    head[FACTS..].copy_from_slice(&facts);
     Ok(())
 }
 
@@ -80,7 +86,8 @@ impl Frames {
         if self.end == 0 && self.bytes.len() > KEPT {
             self.bytes = Vec::new();
         }
-        let missing = self.length().map_or(0, |length| (HEAD + length).saturating_sub(self.end));
+        let length = self.length().ok().flatten();
+        let missing = length.map_or(0, |length| (HEAD + length).saturating_sub(self.end));
         let least = self.end + missing.clamp(PIECE, HEAD + LONGEST);
         if self.bytes.len() < least {
             self.bytes.resize(least, 0);
@@ -106,18 +113,15 @@ impl Frames {
     /// Returns true if the next message is there whole.
     ///
     /// # Errors
-    /// If it is longer than any can be.
+    /// If there is none, as its head says.
     pub fn is_whole(&self) -> Result<bool, FrameError> {
         Ok(self.whole()?.is_some())
     }
 
     /// The next message with its head, if it is there whole.
     fn whole(&self) -> Result<Option<&[u8]>, FrameError> {
-        match self.length() {
-            Some(length) if length > LONGEST => Err(FrameError::TooLong(length)),
-            Some(length) => Ok(self.bytes[self.at..self.end].get(..HEAD + length)),
-            None => Ok(None),
-        }
+        let Some(length) = self.length()? else { return Ok(None) };
+        Ok(self.bytes[self.at..self.end].get(..HEAD + length))
     }
 
     /// Takes out the next message, if it is there whole.
@@ -127,7 +131,7 @@ impl Frames {
     pub fn next<'a, T: Deserialize<'a>>(&'a mut self) -> Result<Option<T>, FrameError> {
         let Some(whole) = self.whole()? else { return Ok(None) };
         let (head, body) = whole.split_at(HEAD);
-        if digest(body) != head[4..] {
+        if digest(body) != head[4..FACTS] {
             return Err(FrameError::Changed);
         }
         let start = self.at + HEAD;
@@ -142,8 +146,17 @@ impl Frames {
     }
 
     /// The length of the next message without its head, once that is there.
-    fn length(&self) -> Option<usize> {
-        let head = self.bytes[self.at..self.end].first_chunk::<4>()?;
-        Some(u32::from_le_bytes(*head) as usize)
+    fn length(&self) -> Result<Option<usize>, FrameError> {
+        let Some(head) = self.bytes[self.at..self.end].first_chunk::<HEAD>() else {
+            return Ok(None);
+        };
+        if digest(&head[..FACTS]) != head[FACTS..] {
+            return Err(FrameError::Changed);
+        }
+        let [a, b, c, d, ..] = *head;
+        match u32::from_le_bytes([a, b, c, d]) as usize {
+            length if length > LONGEST => Err(FrameError::TooLong(length)),
+            length => Ok(Some(length)),
+        }
     }
 }

@@ -77,6 +77,12 @@ impl<C> Life<C> {
         }
     }
 
+    /// Returns true if the process has ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state().ended().is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, State<C>> {
         lock(&self.state)
     }

@@ -195,7 +195,7 @@ fn the_end_of_a_process_is_seen_by_all_who_wait_and_by_those_who_come_late() {
         assert!(life.join(0, ()) && life.join(1, ()));
         assert_eq!(life.leave(1), Some(()));
         assert_eq!(life.end(Ended::Signal(9)).len(), 1);
-        assert!(!life.join(1, ()) && life.leave(0).is_none());
+        assert!(life.is_over() && !life.join(1, ()) && life.leave(0).is_none());
         for wait in waits {
             assert_eq!(wait.join().unwrap(), Ended::Signal(9));
         }

@@ -118,5 +118,5 @@ def _print_at_once() -> None:
 def _flush() -> None:
     """Writes out what tasks have printed without ending the line."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
+        with suppress(BaseException):  # a task may have put anything there, and the thread must come to its rest
             stream.flush()

@@ -369,3 +369,18 @@ def test_the_page_fits_its_window(client: Client, page: Page, width: int) -> Non
     client.gather(client.map(root, [3] * 10, pure=False))
     expect(page.locator("#progress li[data-name=child] .of")).to_have_text("30 / 30")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_worker_processes_are_shown(page: Page) -> None:
+    with Client(n_workers=2, threads_per_worker=1, dashboard_address=":0") as client:
+        page.goto(link(client))
+        pids = {client.submit(os.getpid, workers=[worker], pure=False).result() for worker in (0, 1)}
+        client.submit(bytes, 1_000_000, workers=[1], key="kept").result()
+        rows = page.locator("#workers tbody tr")
+        expect(rows).to_have_count(2)
+        for pid in pids:
+            expect(rows.filter(has_text=str(pid))).to_have_count(1)
+    with Client(processes=False, dashboard_address=":0") as client:
+        page.goto(link(client))
+        expect(page.locator("#queue")).to_be_visible()
+        expect(page.locator("#workers")).to_have_count(0)

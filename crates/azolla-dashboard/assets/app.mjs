@@ -2,7 +2,7 @@
 
 import { h, render } from "preact";
 import htm from "htm";
-import { Card, Errors, Progress, Queue, Slots, Workflow } from "cards";
+import { Card, Errors, Progress, Queue, Slots, Workers, Workflow } from "cards";
 import { Chart } from "charts";
 import { Details, Search } from "details";
 import { learn } from "format";
@@ -112,6 +112,7 @@ function Page() {
     <${Card} id="memory" title="Memory" note="of the process, in MiB"><${Chart} label="memory over time" moments=${moments} last=${last} series=${[["MiB", "memory", "leaf"]]} scale=${1048576} /><//>
     <${Card} id="processors" title="Processors" note="kept busy by the process"><${Chart} label="processors over time" moments=${moments} last=${last} series=${[["busy", "cpu", "running"]]} /><//>
     <${Card} id="queue" title="Queue" note="by priority"><${Queue} snapshot=${snapshot} /><//>
+    ${snapshot.workers.each.length > 0 && html`<${Card} id="workers" title="Worker processes"><${Workers} workers=${snapshot.workers} /><//>`}
     <${Card} id="errors" title="Errors" note=${failed ? `${failed.toLocaleString("en")} failed` : ""}><${Errors} errors=${errors} failed=${failed} show=${live && show} /><//>
   </main>
   <footer class="note">azolla ${snapshot.version}${live && html` · <kbd>/</kbd> find · <kbd>Esc</kbd> close · on the stream <kbd>←</kbd> <kbd>→</kbd> pan, <kbd>+</kbd> <kbd>−</kbd> or <kbd>Ctrl</kbd> and wheel zoom, <kbd>Home</kbd> follow`}</footer>

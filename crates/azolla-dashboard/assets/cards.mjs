@@ -110,6 +110,14 @@ export function Queue({ snapshot }) {
     <tr class="sum"><td colspan="2">wait for inputs</td><td>${count(counts.waiting)}</td></tr></tbody></table></div>`;
 }
 
+export function Workers({ workers }) {
+  return html`<div class="scroll"><table class="queue"><thead><tr><th scope="col">process</th><th></th><th scope="col">memory of its own</th><th scope="col">results</th><th scope="col">starts</th></tr></thead><tbody>
+    ${workers.each.map(({ pid, memory, limit, stored, starts }, i) => html`<tr key=${i}><td>${pid === null ? "starts" : pid}</td>
+      <td title=${limit ? `of ${bytes(limit)}` : "without a limit"}><span class="bar"><i style=${{ width: `${limit ? Math.min(100, 100 * memory / limit) : 0}%`, background: "var(--running)" }}></i></span></td><td>${bytes(memory)}</td>
+      <td>${bytes(stored)}</td><td>${count(starts)}</td></tr>`)}
+    ${workers.on_disk > 0 && html`<tr class="sum"><td colspan="4">moved to a disk</td><td>${bytes(workers.on_disk)}</td></tr>`}</tbody></table></div>`;
+}
+
 export function Errors({ errors, failed, show }) {
   if (errors.length === 0) {
     return html`<p class="empty">${failed ? "Their errors come with the next look, unless they are gone with their futures." : "No task has failed."}</p>`;

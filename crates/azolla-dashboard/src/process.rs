@@ -1,5 +1,6 @@
-//! What this process takes of the machine: memory and processor time, from `/proc`.
+//! What this process takes of the machine: memory and processor time, from `/proc`; and what its worker processes take.
 
+use azolla::watch::{ProcessInfo, Processes};
 use serde::Serialize;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -46,4 +47,40 @@ fn busy() -> Option<Duration> {
         text.split_whitespace().next()?.parse().ok()
     };
     Some(Duration::from_nanos(threads.flatten().filter_map(of_thread).sum()))
+}
+
+/// The worker processes.
+#[derive(Serialize)]
+pub(crate) struct Workers {
+    each: Vec<Worker>,
+    /// Bytes of results and arguments that have moved to a disk.
+    on_disk: u64,
+}
+
+/// A worker process.
+#[derive(Serialize)]
+struct Worker {
+    /// The number by which the system knows it; null while it starts.
+    pid: Option<u32>,
+    starts: u32,
+    /// Bytes of memory that it takes itself.
+    memory: u64,
+    /// How many it may take; null if any number.
+    limit: Option<u64>,
+    /// Bytes of results that it has stored, and that are still needed.
+    stored: u64,
+}
+
+impl From<Processes> for Workers {
+    fn from(processes: Processes) -> Self {
+        let each = processes.each.into_iter();
+        let worker = |ProcessInfo { id, starts, memory, limit, stored }| Worker {
+            pid: id,
+            starts,
+            memory,
+            limit,
+            stored,
+        };
+        Self { each: each.map(worker).collect(), on_disk: processes.on_disk }
+    }
 }

@@ -1,6 +1,7 @@
 //! What the page and other programs are told, as JSON. The forms are documented in docs/dashboard.md.
 
 use crate::estimate::{Estimate, estimate};
+use crate::process::Workers;
 use crate::recorder::{End, Moment, Recorder, Run};
 use azolla::watch::{Held, Kin, Overview, TaskInfo};
 use azolla::watch::{State, TaskId};
@@ -60,6 +61,7 @@ pub(crate) struct Snapshot {
     estimate: Estimate,
     results: Results,
     runs: Runs,
+    workers: Workers,
     now: Option<Moment>,
 }
 
@@ -137,6 +139,7 @@ impl Results {
 pub(crate) fn snapshot(
     overview: &Overview,
     held: Held,
+    workers: Workers,
     recorder: &Recorder,
     client: &str,
     closing: bool,
@@ -179,6 +182,7 @@ pub(crate) fn snapshot(
             left_out: overview.left_out,
             no_lane: recorder.no_lane(),
         },
+        workers,
         now: recorder.moments.back().copied(),
     }
 }

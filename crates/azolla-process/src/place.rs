@@ -57,11 +57,6 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// [`io::ErrorKind::OutOfMemory`] if there is no room, or as the system says.
     fn store(&self, bytes: &[u8]) -> io::Result<Arc<Stored>>;
-
-    /// How many bytes of what was stored have moved to a disk.
-    fn on_disk(&self) -> u64 {
-        0
-    }
 }
 
 /// A range that is in use. When it is dropped, its home may use the range again.

@@ -73,6 +73,12 @@ impl Shelf {
         stored
     }
 
+    /// How many bytes have moved to the disk.
+    #[must_use]
+    pub fn on_disk(&self) -> u64 {
+        self.file.get().map_or(0, |file| file.used())
+    }
+
     fn make_room(&self, limit: &Limit) {
         let is_too_much = || self.live.load(Ordering::Relaxed) > limit.bytes;
         if !is_too_much() {
@@ -136,10 +142,6 @@ fn random() -> u64 {
 impl Store for Arc<Shelf> {
     fn store(&self, bytes: &[u8]) -> io::Result<Arc<Stored>> {
         self.arena.put(bytes).map(|place| self.keep(place))
-    }
-
-    fn on_disk(&self) -> u64 {
-        self.file.get().map_or(0, |file| file.used())
     }
 }
 

@@ -5,8 +5,8 @@
 //! from, which of them fail.
 
 pub use crate::runtime::{
-    BranchInfo, Filter, Grown, Held, Kin, Observation, Observations, Origin, Overview, TaskInfo,
-    Tasks, Watch, What,
+    BranchInfo, Filter, Grown, Held, Kin, Observation, Observations, Origin, Overview, ProcessInfo,
+    Processes, TaskInfo, Tasks, Watch, What,
 };
 pub use azolla_core::{
     BranchId, Counts, Durations, GroupId, Key, Kind, Lineage, Priority, State, TaskId, WorkerId,

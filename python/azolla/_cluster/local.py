@@ -314,6 +314,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         True
         """
         link = self.dashboard_link
+        each, spilled = self._figures()
         return {
             "type": "Scheduler",
             "id": self.name,
@@ -323,10 +324,10 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
             "n_workers": self._n_workers,
             "total_threads": self._n_workers * self._threads_per_worker,
             "total_memory": self._memory,
-            "spilled_bytes": self._spilled(),
+            "spilled_bytes": spilled,
             "workers": {
                 worker.address: self._worker_info(worker, figures)
-                for worker, figures in zip_longest(self.workers.values(), self._figures())
+                for worker, figures in zip_longest(self.workers.values(), each)
             },
         }
 

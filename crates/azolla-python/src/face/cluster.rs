@@ -1,14 +1,14 @@
 //! The engine's half of `LocalCluster`. This file starts the engine, and ends it.
 
 use crate::interpreter::imports;
+use crate::runner::Start;
 use crate::runner::processes::{self, Fleet};
 use crate::runner::threads::Threads;
-use crate::runner::{Figures, Start};
 use crate::session::gone;
 use crate::session::shared::Cluster;
 use crate::submit::placing::amounts;
 use crate::task::job::PyJob;
-use azolla::runtime::{Engine, Groups, Runner};
+use azolla::runtime::{Engine, Groups, Processes, Runner};
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -22,6 +22,9 @@ pub(crate) struct ClusterCore {
     /// The worker processes, if tasks run in such.
     fleet: OnceLock<Arc<Fleet>>,
 }
+
+/// What is shown of a worker process.
+type Figures = (Option<u32>, u32, u64, u64);
 
 /// Returns true if the cluster was closed, and neither was dropped nor broke down.
 fn is_closed(py: Python<'_>, cluster: &Cluster) -> bool {
@@ -123,16 +126,14 @@ impl ClusterCore {
     }
 
     /// Returns what is known of each worker process: the number by which the system knows it; how many times it was started;
-    /// the bytes of memory that it takes itself, and those that it has stored. Returns nothing without processes.
-    fn _figures(&self) -> Vec<Figures> {
-        let fleet = self.fleet.get().filter(|_| !self._forked());
-        fleet.map(|fleet| processes::figures(fleet)).unwrap_or_default()
-    }
-
-    /// Returns how many bytes of results and arguments have moved to a disk.
-    fn _spilled(&self) -> u64 {
-        let sent = self.cluster.get().and_then(|cluster| cluster.sent.as_ref());
-        sent.filter(|_| !self._forked()).map_or(0, |sent| sent.store.on_disk())
+    /// the bytes of memory that it takes itself, and those that it has stored. Then the bytes that have moved to a disk.
+    fn _figures(&self) -> (Vec<Figures>, u64) {
+        let Some(cluster) = self.cluster.get().filter(|cluster| !cluster.is_forked()) else {
+            return Default::default();
+        };
+        let Processes { each, on_disk } = cluster.engine.runner().processes();
+        let each = each.iter().map(|one| (one.id, one.starts, one.memory, one.stored));
+        (each.collect(), on_disk)
     }
 
     /// Records that the cluster ends because nothing refers to the client any more that has made it.

@@ -24,10 +24,6 @@ use std::sync::Arc;
 /// that the program reads first, how many bytes of memory it may take, and the folder for what there is no memory for.
 pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>, String, Option<u64>, PathBuf);
 
-/// What is known of a worker process: the number by which the system knows it, if it is ready; how many times it was started;
-/// how many bytes of memory it takes itself, and how many it has stored that are still needed.
-pub(crate) type Figures = (Option<u32>, u32, u64, u64);
-
 /// Worker processes that were started: what runs tasks in them, what they are, and what takes large data for them.
 pub(crate) struct Started {
     pub(crate) runner: Box<dyn Runner<PyJob>>,

@@ -1,6 +1,6 @@
 //! Where there are no worker processes: they need Linux so far.
 
-use super::{Figures, Start, Started};
+use super::{Start, Started};
 use crate::session::owner::Owner;
 use std::io::{self, ErrorKind};
 
@@ -11,10 +11,6 @@ impl Fleet {
     pub(crate) fn close(&self) {
         match *self {}
     }
-}
-
-pub(crate) fn figures(fleet: &Fleet) -> Vec<Figures> {
-    match *fleet {}
 }
 
 /// # Errors

@@ -1,6 +1,7 @@
 //! What a front end brings: its type of task, and threads to run tasks on.
 
 use super::header::{Header, Status};
+use super::processes::Processes;
 use super::worker::Worker;
 use azolla_core::{Input, Inputs};
 use std::io;
@@ -78,6 +79,11 @@ pub trait Runner<J: Job + ?Sized>: Send + Sync {
     /// stands for 20 µs, which suits threads.
     fn short(&self) -> Option<Duration> {
         None
+    }
+
+    /// The processes in which it runs tasks, if it has such.
+    fn processes(&self) -> Processes {
+        Processes::default()
     }
 
     /// Called with nothing locked, between two of the steps in which one event is handled that affects many

@@ -8,6 +8,7 @@ use super::held::Held;
 use super::job::Job;
 use super::kind_names::{REST, REST_NAME};
 use super::observe::Observations;
+use super::processes::Processes;
 use azolla_core::{BranchId, Counts, Durations, State, TaskId, TaskView};
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
@@ -31,6 +32,9 @@ pub trait Watch: Send + Sync {
     /// The bytes that the kept results take, estimated from a sample. Another `round` takes another
     /// sample.
     fn held(&self, round: usize) -> Held;
+
+    /// The worker processes, if tasks run in such.
+    fn processes(&self) -> Processes;
 
     /// Does the same as [`Engine::observe_runs`].
     fn observe_runs(&self, capacity: usize) -> Observations;
@@ -209,6 +213,10 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
         let queue = queue.into_iter().map(|(priority, count)| (priority.number(), count)).collect();
         let (at, left_out) = (self.observer.elapsed(), self.observer.left_out());
         Overview { at, slots: self.slots(), left_out, counts, queue, branches }
+    }
+
+    fn processes(&self) -> Processes {
+        self.runner().processes()
     }
 
     fn tasks(&self, filter: &Filter, from: usize) -> Tasks {

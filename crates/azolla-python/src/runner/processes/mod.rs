@@ -7,13 +7,14 @@ mod proxy;
 mod spill;
 
 use super::unseen::unseen;
-use super::{Figures, Start, Started};
+use super::{Start, Started};
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
 use crate::task::job::PyJob;
-use azolla::runtime::{Runner, Worker};
+use azolla::runtime::{self, ProcessInfo, Runner, Worker};
 use azolla_process::arena::{Arena, MOST};
 pub(crate) use azolla_process::fleet::Fleet;
+use azolla_process::fleet::{Seen, Used};
 use azolla_process::program::Program;
 use azolla_process::shelf::Shelf;
 use deaths::Deaths;
@@ -41,6 +42,8 @@ struct Shared {
     fleet: Arc<Fleet>,
     deaths: Deaths,
     shelf: Arc<Shelf>,
+    /// How many bytes of memory each process may take.
+    limit: Option<u64>,
     /// The number that veils the ids in keys.
     veil: u128,
     /// For each process, which of its threads have a proxy.
@@ -85,17 +88,12 @@ pub(crate) fn start(
         fleet: Arc::clone(&fleet),
         deaths: Deaths::default(),
         shelf: Arc::clone(&shelf),
+        limit: memory,
         veil,
         taken,
     };
     let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };
     Ok(Started { runner: Box::new(runner), fleet, store: Box::new(shelf) })
-}
-
-/// Returns what is known of each process.
-pub(crate) fn figures(fleet: &Fleet) -> Vec<Figures> {
-    let known = fleet.seen().into_iter().zip(fleet.used());
-    known.map(|(seen, used)| (seen.id, seen.starts, used.own, used.stored)).collect()
 }
 
 impl Runner<PyJob> for Processes {
@@ -111,6 +109,19 @@ impl Runner<PyJob> for Processes {
 
     fn short(&self) -> Option<Duration> {
         Some(SHORT)
+    }
+
+    fn processes(&self) -> runtime::Processes {
+        let Shared { fleet, limit, shelf, .. } = &*self.shared;
+        let known = fleet.seen().into_iter().zip(fleet.used());
+        let each = known.map(|(Seen { id, starts, .. }, Used { own, stored })| ProcessInfo {
+            id,
+            starts,
+            memory: own,
+            limit: *limit,
+            stored,
+        });
+        runtime::Processes { each: each.collect(), on_disk: shelf.on_disk() }
     }
 
     fn breathe(&self) {

@@ -959,7 +959,7 @@ class Dashboard:
     def link(self) -> str:
         """The address of the page, with the token; empty without a page."""
 
-    def run(self) -> list[tuple[int, BaseException | str | bytes]] | None:
+    def run(self) -> list[tuple[int, BaseException | str | bytes | memoryview]] | None:
         """Serves for a while, then returns the tasks that have failed, so that the caller turns their errors into text.
         Returns None once the server is closed.
         """

@@ -1,20 +1,17 @@
-"""A client for each test, looked over afterwards, and tasks that wait to be told."""
+"""A client for each test, on threads and in worker processes, looked over afterwards."""
 
 from __future__ import annotations
 
 import gc
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import processes
 import pytest
-from azolla import Client
-
-#: How long a test waits for what must come. Nothing here takes a fraction of it.
-PATIENCE = 120.0
+from azolla import Client, LocalCluster
+from backends import BACKENDS, runs_on
+from gates import PATIENCE, Gate, Journal
 
 #: How long one of the programs that take a minute may take.
 SLOW = 900.0
@@ -25,6 +22,9 @@ _slow = pytest.StashKey[dict[str, "Future[processes.Ended]"]]()
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begins the programs that take a minute, most of it asleep: they run beside all other tests."""
+    # Each test has the garbage collected. What was imported would take most of the time of that, and stays in any case.
+    gc.collect()
+    gc.freeze()
     commands = [
         item.callspec.params["slow_program"]
         for item in session.items
@@ -69,27 +69,6 @@ def nothing_is_kept(client: Client) -> bool:
     return counters["live"] == 0 and counters["kept"] == 0
 
 
-class Gate:
-    """Tasks that call `hold` are held until it is opened."""
-
-    def __init__(self) -> None:
-        self._open = threading.Event()
-        self._entered = threading.Semaphore(0)
-
-    def hold(self, value: Any = None) -> Any:
-        self._entered.release()
-        assert self._open.wait(PATIENCE)
-        return value
-
-    def entered(self, tasks: int = 1) -> None:
-        """Waits until so many more tasks are held."""
-        for _ in range(tasks):
-            assert self._entered.acquire(timeout=PATIENCE)
-
-    def open(self) -> None:
-        self._open.set()
-
-
 @pytest.fixture
 def gate() -> Iterator[Gate]:
     gate = Gate()
@@ -97,23 +76,94 @@ def gate() -> Iterator[Gate]:
     gate.open()
 
 
-def _client(request: pytest.FixtureRequest, threads: int) -> Iterator[Client]:
-    with Client(processes=False, n_workers=1, threads_per_worker=threads) as client:
-        yield client
+@pytest.fixture
+def journal() -> Journal:
+    return Journal()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        metafunc.parametrize("backend", BACKENDS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if _has_its_backend(item)]
+
+
+def _has_its_backend(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    backend = callspec and callspec.params.get("backend")
+    return backend is None or runs_on(backend, [mark.args[0] for mark in item.iter_markers("threads_only")])
+
+
+class Clusters:
+    """The clusters of worker processes that tests share, each of one size: to start one for each test takes too long."""
+
+    def __init__(self) -> None:
+        self._clusters: dict[int, LocalCluster] = {}
+
+    def of(self, n_workers: int) -> LocalCluster:
+        if (cluster := self._clusters.get(n_workers)) is None or cluster.status != "running":
+            self._clusters[n_workers] = cluster = LocalCluster(
+                n_workers=n_workers, threads_per_worker=1, dashboard_address=None
+            )
+        return cluster
+
+    def replace(self, n_workers: int) -> None:
+        """Has the next test start a cluster of its own."""
+        if (cluster := self._clusters.pop(n_workers, None)) is not None:
+            cluster.close()
+
+    def close(self) -> None:
+        for n_workers in list(self._clusters):
+            self.replace(n_workers)
+
+
+@pytest.fixture(scope="session")
+def clusters() -> Iterator[Clusters]:
+    clusters = Clusters()
+    yield clusters
+    clusters.close()
+
+
+def _client(request: pytest.FixtureRequest, backend: str, slots: int) -> Iterator[Client]:
+    if backend == "threads":
+        with Client(processes=False, n_workers=1, threads_per_worker=slots) as client:
+            yield from _looked_over(request, client)
+        return
+    if request.node.get_closest_marker("own_cluster"):
+        with Client(n_workers=slots, threads_per_worker=1) as client:
+            yield from _looked_over(request, client)
+        return
+    clusters: Clusters = request.getfixturevalue("clusters")
+    try:
+        with Client(clusters.of(slots)) as client:
+            yield from _looked_over(request, client)
+        whole = request.node.stash.get(_passed, False)
+    except BaseException:
+        whole = False
+        raise
+    finally:
+        if not whole:
+            clusters.replace(slots)
+
+
+def _looked_over(request: pytest.FixtureRequest, client: Client) -> Iterator[Client]:
+    yield client
+    client._check()
+    # A test that failed is held by its traceback, and with it the futures.
+    if request.node.stash.get(_passed, False):
+        eventually(lambda: nothing_is_kept(client))
         client._check()
-        # A test that failed is held by its traceback, and with it the futures.
-        if request.node.stash.get(_passed, False):
-            eventually(lambda: nothing_is_kept(client))
-            client._check()
 
 
 @pytest.fixture
-def client(request: pytest.FixtureRequest) -> Iterator[Client]:
-    """Two slots."""
-    yield from _client(request, 2)
+def client(request: pytest.FixtureRequest, backend: str) -> Iterator[Client]:
+    """Two slots: two threads of this process, or two worker processes of one thread each."""
+    yield from _client(request, backend, 2)
 
 
 @pytest.fixture
-def one_slot(request: pytest.FixtureRequest) -> Iterator[Client]:
+def one_slot(request: pytest.FixtureRequest, backend: str) -> Iterator[Client]:
     """A client with one slot, on which the order of tasks can be seen."""
-    yield from _client(request, 1)
+    yield from _client(request, backend, 1)

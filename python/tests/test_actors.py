@@ -11,7 +11,10 @@ from typing import Any
 import azolla
 import pytest
 from azolla import Actor, ActorFuture, ActorLostError, Client, FutureCancelledError, WaitCycleError, get_client, wait
+from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, eventually
+
+pytestmark = threads_only(Reason.MISSING)
 
 
 class Counter:

@@ -9,13 +9,15 @@ import dask
 import distributed
 import pytest
 from azolla import Client, annotate, get_annotations, get_client, span
-from conftest import Gate
+from backends import Reason, threads_only
+from conftest import Gate, Journal
 
 
 def noted() -> dict[str, Any]:
     return get_annotations()
 
 
+@threads_only(Reason.INTERFACE)
 def test_tasks_have_what_was_noted_when_they_were_submitted(client: Client) -> None:
     with annotate(a=1):
         with annotate(a=2, b=3):
@@ -26,6 +28,7 @@ def test_tasks_have_what_was_noted_when_they_were_submitted(client: Client) -> N
     assert get_annotations() == {}
 
 
+@threads_only(Reason.INTERFACE)
 def test_what_a_task_grows_has_its_annotations(client: Client) -> None:
     def parent() -> list[dict[str, Any]]:
         with annotate(depth=1):
@@ -43,6 +46,7 @@ def test_what_a_task_grows_has_its_annotations(client: Client) -> None:
     assert first.result()[1]["depth"] == 1
 
 
+@threads_only(Reason.INTERFACE)
 def test_spans(client: Client) -> None:
     with span("a") as outer, span("b", "c") as inner:
         found = client.submit(noted, pure=False).result()["span"]
@@ -55,6 +59,7 @@ def test_spans(client: Client) -> None:
         pass
 
 
+@threads_only(Reason.INTERFACE)
 def test_dasks_own_count_too(client: Client) -> None:
     with dask.annotate(a=1), annotate(b=2), distributed.span("s"):
         found = client.submit(noted, pure=False).result()
@@ -67,7 +72,7 @@ def test_dasks_own_count_too(client: Client) -> None:
 
 
 def test_a_noted_priority_and_retries_count(one_slot: Client, gate: Gate) -> None:
-    order: list[str] = []
+    order = Journal()
     held = one_slot.submit(gate.hold)
     gate.entered()
     plain = one_slot.submit(order.append, "plain", pure=False)
@@ -77,7 +82,7 @@ def test_a_noted_priority_and_retries_count(one_slot: Client, gate: Gate) -> Non
     gate.open()
     one_slot.gather([held, plain, urgent, given])
     assert order == ["urgent", "plain", "given"]
-    tries: list[int] = []
+    tries = Journal()
 
     def third_time_lucky() -> int:
         tries.append(1)
@@ -102,6 +107,7 @@ def test_what_is_noted_wrongly(client: Client) -> None:
         client.submit(noted)
 
 
+@threads_only(Reason.INTERFACE)
 def test_event_loops_keep_them_apart(client: Client) -> None:
     async def one(name: str) -> Any:
         with span(name):

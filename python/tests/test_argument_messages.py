@@ -22,11 +22,18 @@ from azolla import (
     as_completed,
     wait,
 )
+from backends import Reason, threads_only
 
 PLAIN: dict[str, Any] = {"processes": False, "threads_per_worker": 1, "dashboard_address": None}
 
+
+def on_threads(name: str, call: Any) -> Any:
+    """Returns the parameters of a call that there is on threads alone."""
+    return pytest.param(name, call, marks=threads_only(Reason.MISSING))
+
+
 #: By the argument's name, calls with a value of the wrong kind.
-CALLS: list[tuple[str, Callable[[Client, Any], Any]]] = [
+CALLS: list[Any] = [
     ("asynchronous", lambda client, wrong: Client(asynchronous=wrong, **PLAIN)),
     ("asynchronous", lambda client, wrong: LocalCluster(asynchronous=wrong, **PLAIN)),
     ("pure", lambda client, wrong: client.submit(abs, -1, pure=wrong)),
@@ -36,14 +43,14 @@ CALLS: list[tuple[str, Callable[[Client, Any], Any]]] = [
     ("force", lambda client, wrong: client.cancel([], force=wrong)),
     ("force", lambda client, wrong: client.submit(abs, -1).cancel(force=wrong)),
     ("n_workers", lambda client, wrong: client.scheduler_info(n_workers=wrong)),
-    ("workers", lambda client, wrong: client.run(abs, -1, workers=wrong)),
+    on_threads("workers", lambda client, wrong: client.run(abs, -1, workers=wrong)),
     ("workers", lambda client, wrong: client.has_what(workers=wrong)),
     ("workers", lambda client, wrong: client.processing(workers=wrong)),
     ("workers", lambda client, wrong: client.nthreads(workers=wrong)),
-    ("workers", lambda client, wrong: client.profile(workers=wrong)),
+    on_threads("workers", lambda client, wrong: client.profile(workers=wrong)),
     ("keys", lambda client, wrong: client.nbytes(keys=wrong)),
-    ("keys", lambda client, wrong: client.call_stack(keys=wrong)),
-    ("count", lambda client, wrong: client.get_task_stream(count=wrong)),
+    on_threads("keys", lambda client, wrong: client.call_stack(keys=wrong)),
+    on_threads("count", lambda client, wrong: client.get_task_stream(count=wrong)),
     ("names", lambda client, wrong: MultiLock(wrong, client=client)),
     ("client", lambda client, wrong: Future("key", wrong)),
     ("num_locks", lambda client, wrong: MultiLock(["a"], client=client).acquire(num_locks=wrong)),
@@ -60,7 +67,7 @@ CALLS: list[tuple[str, Callable[[Client, Any], Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("name, call", CALLS, ids=[f"{n}-{name}" for n, (name, _) in enumerate(CALLS)])
+@pytest.mark.parametrize("name, call", CALLS, ids=map(str, range(len(CALLS))))
 @pytest.mark.parametrize("wrong", [3.5, object()], ids=["a float", "an object"])
 def test_the_argument_is_named(client: Client, name: str, call: Callable[[Client, Any], Any], wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError)) as caught:
@@ -92,6 +99,7 @@ def test_a_number_that_is_too_large_is_named_and_shown_shortened(
     assert len(str(caught.value)) < 200
 
 
+@threads_only(Reason.MISSING)
 @pytest.mark.parametrize("name", ["start", "stop"])
 @pytest.mark.parametrize("wrong", ["soon", True, object()], ids=str)
 def test_a_moment_of_a_profile_is_a_number(client: Client, name: str, wrong: Any) -> None:
@@ -124,7 +132,13 @@ WAITS: dict[str, Callable[[Client, Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("call", WAITS.values(), ids=WAITS)
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(call, id=name, marks=[threads_only(Reason.MISSING)] if "executor" in name else [])
+        for name, call in WAITS.items()
+    ],
+)
 @pytest.mark.parametrize(
     "timeout",
     [10**400, 10**5_000, 1e300, float("inf"), "1e300 days", timedelta.max],
@@ -150,17 +164,20 @@ def test_none_is_as_if_not_given(client: Client) -> None:
 
 
 @pytest.mark.parametrize("workers", ["", [""], ["", 0], ("",)])
-def test_an_empty_name_of_a_worker_is_an_error_at_once(client: Client, workers: Any) -> None:
+def test_an_empty_name_of_a_worker_is_an_error_at_once(client: Client, backend: str, workers: Any) -> None:
     calls: list[Any] = [
         lambda: client.submit(abs, -1, workers=workers),
         lambda: client.submit(abs, -1, workers=workers, allow_other_workers=True),
         lambda: client.map(abs, [-1], workers=workers),
-        lambda: client.submit(dict, actor=True, workers=workers),
-        lambda: client.get_executor(workers=workers).submit(abs, -1),
         lambda: client.get({"a": (abs, -1)}, "a", workers=workers),
         lambda: client.scatter([1], workers=workers),
-        lambda: client.run(abs, -1, workers=workers),
     ]
+    if backend == "threads":  # worker processes have none of these yet
+        calls += [
+            lambda: client.submit(dict, actor=True, workers=workers),
+            lambda: client.get_executor(workers=workers).submit(abs, -1),
+            lambda: client.run(abs, -1, workers=workers),
+        ]
     for call in calls:
         with pytest.raises(ValueError, match="there is no worker ''"):
             call()

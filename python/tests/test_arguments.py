@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import dask
 import pytest
 from azolla import Client, Future, annotate
-from conftest import PATIENCE, Gate
+from backends import Reason, threads_only
+from conftest import PATIENCE, Gate, Journal
 
 
 def echo(*args: Any, **kwargs: Any) -> Any:
@@ -78,7 +79,17 @@ LATER: dict[str, tuple[Callable[[Any], Any], Callable[[Any], object], Any]] = {
 
 @pytest.mark.parametrize("what", LATER)
 @pytest.mark.parametrize("with_future", [True, False], ids=["with a future", "without futures"])
-@pytest.mark.parametrize("how", ["submit", "keyword", "map", "map keyword", "executor", "actor"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "submit",
+        "keyword",
+        "map",
+        "map keyword",
+        pytest.param("executor", marks=threads_only(Reason.MISSING)),
+        pytest.param("actor", marks=threads_only(Reason.MISSING)),
+    ],
+)
 def test_a_call_is_as_it_was_at_the_submit(client: Client, gate: Gate, what: str, with_future: bool, how: str) -> None:
     held = hold(client, gate)
     make, change, expected = LATER[what]
@@ -182,11 +193,12 @@ def test_each_run_has_arguments_of_its_own(client: Client) -> None:
     def spend(items: list[int], *, seen: list[int]) -> tuple[list[int], list[int]]:
         got = items.pop(), len(seen)
         seen.append(1)
-        if attempts.append(got) is None and len(attempts) < 3:
+        attempts.append(got)
+        if len(attempts) < 3:
             raise ValueError("again")
         return items, seen
 
-    attempts: list[Any] = []
+    attempts = Journal()
     future = client.submit(spend, [1, 2], seen=[], retries=2, pure=False)
     assert future.result(PATIENCE) == ([1], [1])
     assert attempts == [(2, 0)] * 3
@@ -251,6 +263,7 @@ class Whole(set[Any]):
         raise TypeError("there is one of each")
 
 
+@threads_only(Reason.PICKLES)
 def test_a_container_that_cannot_be_copied_is_passed_as_it_is_or_refused(client: Client) -> None:
     whole = Whole([1])
     assert client.submit(echo, whole, pure=False).result() is whole
@@ -259,7 +272,9 @@ def test_a_container_that_cannot_be_copied_is_passed_as_it_is_or_refused(client:
         client.submit(echo, Whole([client.submit(int)]))
 
 
-@pytest.mark.parametrize("depth", [101, 5_000, 100_000])
+@pytest.mark.parametrize(
+    "depth", [101, *(pytest.param(depth, marks=threads_only(Reason.PICKLES)) for depth in (5_000, 100_000))]
+)
 def test_futures_are_found_however_deep_they_are(client: Client, depth: int) -> None:
     def unwrapped(value: Any) -> Any:
         levels = 0
@@ -338,6 +353,7 @@ def test_a_tree_that_knows_its_parents(client: Client) -> None:
     assert client.map(leaves, [root], pure=False)[0].result(PATIENCE) == 256
 
 
+@threads_only(Reason.PICKLES)
 def test_a_list_that_is_linked_both_ways(client: Client) -> None:
     def total(node: Node | None) -> int:
         seen = 0
@@ -399,8 +415,15 @@ def test_any_keyword_is_the_functions_own(client: Client) -> None:
     assert client.submit(named, 1, self=3).result() == ((1,), {"self": 3})
     assert client.gather(client.map(named, [1], self=3)) == [((1,), {"self": 3})]
     assert client.gather(client.map(named, iter([1]), self=3)) == [((1,), {"self": 3})]
-    assert list(client.run(named, 1, self=3).values()) == [((1,), {"self": 3})]
     assert client.run_on_scheduler(named, 1, self=3) == ((1,), {"self": 3})
+
+
+@threads_only(Reason.MISSING)
+def test_any_keyword_of_run_is_the_functions_own(client: Client) -> None:
+    def named(*args: Any, **kwargs: Any) -> Any:
+        return args, kwargs
+
+    assert list(client.run(named, 1, self=3).values()) == [((1,), {"self": 3})]
 
 
 @pytest.mark.parametrize("size", [1, 10**30])

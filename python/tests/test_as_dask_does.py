@@ -31,6 +31,7 @@ from azolla import (
     futures_of,
     wait,
 )
+from backends import Reason, threads_only
 from conftest import Gate
 
 Point = namedtuple("Point", "x y")
@@ -116,6 +117,7 @@ EQUAL: list[list[Any]] = [
 ]
 
 
+@pytest.mark.own_cluster
 def test_equal_names_are_one(client: Client) -> None:
     for number, names in enumerate(EQUAL):
         Variable(names[0]).set(number)
@@ -126,6 +128,7 @@ def test_equal_names_are_one(client: Client) -> None:
             Variable(name).get(timeout=0)
 
 
+@pytest.mark.own_cluster
 def test_errors_show_the_name(client: Client) -> None:
     for name in (1.5, ("a", 1), Colour.RED):
         for shared in (Variable(name), Queue(name)):
@@ -268,10 +271,14 @@ def test_dasks_words(client: Client) -> None:
     one, other = client.map(abs, [-1, -2])
     with pytest.raises(TypeError, match="expects a list"):
         wait(one, other)
-    with pytest.raises(TypeError, match=r"unsupported arguments to ClientExecutor: \['nonesuch'\]"):
-        client.get_executor(nonesuch=1)
     with pytest.raises(TypeError, match="Scheduler address must be a string or a Cluster instance"):
         Client(1)  # type: ignore[arg-type]
+
+
+@threads_only(Reason.MISSING)
+def test_dasks_words_of_executors(client: Client) -> None:
+    with pytest.raises(TypeError, match=r"unsupported arguments to ClientExecutor: \['nonesuch'\]"):
+        client.get_executor(nonesuch=1)
 
 
 def test_without_a_client_an_object_is_not_properly_initialized() -> None:
@@ -305,6 +312,7 @@ def test_a_closed_client_has_no_stories() -> None:
         client.story("key")
 
 
+@threads_only(Reason.MISSING)
 def test_a_file_that_is_no_module_is_taken(client: Client, tmp_path: Any) -> None:
     path = tmp_path / "notes"
     path.write_text("to be opened by tasks")
@@ -338,6 +346,7 @@ def test_copies_of_futures_keep_their_client() -> None:
         assert copy.deepcopy(future).cancelled()
 
 
+@threads_only(Reason.MISSING)
 def test_a_copied_actors_future_is_whole(client: Client) -> None:
     words = client.submit(list, actor=True).result()
     answer = words.append("x")
@@ -353,4 +362,8 @@ def test_nothing_is_deleted_by_replicating(client: Client) -> None:
 def test_results_are_at_hand(client: Client) -> None:
     assert client.direct_to_workers
     assert not Client(client.cluster, direct_to_workers=False).direct_to_workers
+
+
+@threads_only(Reason.INTERFACE)
+def test_results_are_at_hand_in_tasks(client: Client) -> None:
     assert client.submit(lambda: azolla.get_client().direct_to_workers).result()

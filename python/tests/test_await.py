@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from azolla import Client, FutureCancelledError, get_client, wait
+from backends import Reason, threads_only
 from conftest import Gate
 
 
@@ -208,6 +209,7 @@ def test_sync(client: Client) -> None:
     assert client.sync(nested) == 7
 
 
+@threads_only(Reason.INTERFACE)
 def test_sync_in_a_task_lends_the_slot_and_stays_in_the_task(client: Client) -> None:
     seen: list[Any] = []
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from azolla import Client, WaitCycleError, get_client
+from backends import Reason, threads_only
+
+pytestmark = threads_only(Reason.INTERFACE)
 
 WAYS: dict[str, Callable[[Any], Awaitable[Any]]] = {
     "await": lambda future: future,

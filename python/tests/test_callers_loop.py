@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from azolla import Client, LocalCluster, get_client, get_worker
+from backends import Reason, threads_only
 from conftest import PATIENCE, eventually
 
 ASYNCHRONOUS: dict[str, Any] = {
@@ -85,6 +86,7 @@ def test_children_of_tasks_do_too() -> None:
     run(main())
 
 
+@threads_only(Reason.LOOP)
 def test_a_synchronous_client_has_a_loop_of_its_own(client: Client) -> None:
     async def main() -> None:
         here = asyncio.get_running_loop()

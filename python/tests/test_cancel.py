@@ -10,24 +10,24 @@ from typing import Any
 
 import pytest
 from azolla import CancelledError, Client, FutureCancelledError, FuturesCancelledError, as_completed, get_client, wait
-from conftest import Gate, eventually
+from backends import Reason, threads_only
+from conftest import Gate, Journal, eventually
 
 
 def inc(x: int) -> int:
     return x + 1
 
 
-def test_queued_work_never_runs(client: Client, gate: Gate) -> None:
-    ran: list[int] = []
+def test_queued_work_never_runs(client: Client, gate: Gate, journal: Journal) -> None:
     held = client.map(gate.hold, range(2), pure=False)
     gate.entered(2)
-    queued = client.map(ran.append, range(10), pure=False)
+    queued = client.map(journal.append, range(10), pure=False)
     client.cancel(queued)
     assert [future.status for future in queued] == ["cancelled"] * 10
     gate.open()
     assert client.gather(held) == [0, 1]
     assert client.submit(inc, 1).result() == 2
-    assert ran == []
+    assert journal == []
 
 
 def test_dependents_are_cancelled(client: Client, gate: Gate) -> None:
@@ -139,14 +139,15 @@ def test_waits_end(client: Client, gate: Gate) -> None:
     errors.clear()
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_task_waiting_for_a_cancelled_one_goes_on(client: Client, gate: Gate) -> None:
     child = client.submit(gate.hold, key="child")
     gate.entered()
-    waiting = threading.Event()
+    waiting = Gate()
 
     def parent() -> str:
         child = get_client().submit(gate.hold, key="child")
-        waiting.set()
+        waiting.enter()
         try:
             child.result()
         except FutureCancelledError:
@@ -154,7 +155,7 @@ def test_a_task_waiting_for_a_cancelled_one_goes_on(client: Client, gate: Gate) 
         return "not"
 
     future = client.submit(parent, pure=False)
-    assert waiting.wait(60)
+    waiting.entered()
     child.cancel()
     assert future.result() == "cancelled"
 
@@ -180,11 +181,9 @@ def test_a_chain_however_long(client: Client, gate: Gate) -> None:
     assert all(future.cancelled() for future in chain)
 
 
-def test_retries_of_a_cancelled_task_are_off(client: Client, gate: Gate) -> None:
-    runs: list[int] = []
-
+def test_retries_of_a_cancelled_task_are_off(client: Client, gate: Gate, journal: Journal) -> None:
     def task() -> None:
-        runs.append(1)
+        journal.append(1)
         gate.hold()
         raise ValueError
 
@@ -194,7 +193,7 @@ def test_retries_of_a_cancelled_task_are_off(client: Client, gate: Gate) -> None
     gate.open()
     assert client.submit(inc, 1).result() == 2
     eventually(lambda: client.counters()["running"] == 0)
-    assert runs == [1]
+    assert journal == [1]
 
 
 def test_awaitable_on_the_clients_loop(client: Client, gate: Gate) -> None:

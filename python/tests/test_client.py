@@ -94,6 +94,7 @@ def test_closing_leaves_what_runs_to_itself(gate: Gate) -> None:
     client.close()
 
 
+@pytest.mark.own_cluster
 def test_counters(client: Client, gate: Gate) -> None:
     futures = client.map(gate.hold, range(5), pure=False)
     gate.entered(2)

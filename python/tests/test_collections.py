@@ -19,7 +19,8 @@ import pandas as pd
 import pytest
 import xarray
 from azolla import Client, Future, futures_of, get_worker, wait
-from conftest import Gate
+from backends import Reason, threads_only
+from conftest import Gate, Journal, eventually, nothing_is_kept
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def test_xarray(client: Client) -> None:
         xarray.testing.assert_identical(result.compute(), result.compute(scheduler="sync"))
 
 
+@threads_only(Reason.INTERFACE)
 def test_it_runs_on_the_clients_workers(client: Client) -> None:
     def where(_: int) -> object:
         return get_worker().client
@@ -104,6 +106,7 @@ def test_unknown_keys_and_lost_futures_are_named(client: Client) -> None:
     # The graph names the future by its key alone, as Dask does.
     graph = dask._task_spec.convert_legacy_graph({"y": (sum, [future])})
     future.release()
+    eventually(lambda: nothing_is_kept(client))  # what runs is still there
     with pytest.raises(azolla.FutureCancelledError, match="needs this future"):
         client.get(graph, "y")
 
@@ -209,9 +212,10 @@ def test_dask_persist_runs_here_too(client: Client) -> None:
         assert x.sum().compute() == 10
 
 
+@threads_only(Reason.FRAMES)
 def test_tasks_begin_in_dasks_order(one_slot: Client, gate: Gate) -> None:
     """A tree: depth first, each branch is finished before the next is begun, whatever order the graph is written in."""
-    order: list[str] = []
+    order = Journal()
 
     def note(name: str, *_: Any) -> str:
         order.append(name)
@@ -230,11 +234,12 @@ def test_tasks_begin_in_dasks_order(one_slot: Client, gate: Gate) -> None:
     assert root.result() == "root"
     held.result()
     numbers = dask.order.order(graph)
+    assert len(order) == len(graph)
     assert order == sorted(order, key=lambda name: numbers[name])
 
 
 def test_the_users_priority_goes_before_dasks_order(one_slot: Client, gate: Gate) -> None:
-    order: list[str] = []
+    order = Journal()
     held = one_slot.submit(gate.hold)
     gate.entered()
     with dask.annotate(priority=5):
@@ -247,14 +252,12 @@ def test_the_users_priority_goes_before_dasks_order(one_slot: Client, gate: Gate
     assert order == ["urgent", "plain", "low"]
 
 
-def test_retries_can_be_annotated(client: Client) -> None:
-    answers: list[Any] = [OSError(), OSError(), 3]
-
+def test_retries_can_be_annotated(client: Client, journal: Journal) -> None:
     def unsteady() -> int:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        journal.append("run")
+        if len(journal) < 3:
+            raise OSError
+        return 3
 
     with dask.annotate(retries=2):
         value = dask.delayed(unsteady, pure=False)()
@@ -272,6 +275,7 @@ def test_asynchronous_clients_compute() -> None:
     assert asyncio.run(main()) == (10, 1)
 
 
+@threads_only(Reason.INTERFACE)
 def test_collections_compute_in_tasks(one_slot: Client) -> None:
     def total(n: int) -> int:
         return int(da.ones(n, chunks=2).sum().compute(scheduler=azolla.get_client().get))
@@ -293,6 +297,7 @@ class Counter:
         self.n += 1
 
 
+@threads_only(Reason.MISSING)
 def test_some_tasks_of_a_graph_are_actors(client: Client) -> None:
     """`actors=` names them by collections or keys, through the client and through Dask's own `compute`."""
 

@@ -16,7 +16,8 @@ import dask.dataframe as dd
 import pandas as pd
 import pytest
 from azolla import Client, LocalCluster, fire_and_forget, futures_of, progress, wait
-from conftest import Gate, eventually
+from backends import Reason, threads_only
+from conftest import Gate, Journal, eventually
 
 
 @dataclass
@@ -86,21 +87,27 @@ def test_wait_waits_for_collections_in_containers(client: Client, gate: Gate) ->
     assert not not_done
 
 
-def test_cancel_retry_and_who_has_see_them(client: Client, gate: Gate) -> None:
-    array, part = held_array(client, gate)
+@threads_only(Reason.MISSING)
+def test_stacks_are_of_their_tasks(client: Client, gate: Gate) -> None:
+    array, _ = held_array(client, gate)
     gate.entered()
     stacks = client.call_stack([{"x": array}])
     assert any(keys for keys in stacks.values())
+    client.cancel([array])
+
+
+def test_cancel_retry_and_who_has_see_them(client: Client, gate: Gate, journal: Journal) -> None:
+    array, part = held_array(client, gate)
+    gate.entered()
     assert part.key in client.who_has([array])
     client.cancel([array])
     assert part.cancelled()
-    answers: list[Any] = [OSError(), 3]
 
     def unsteady() -> int:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        journal.append("run")
+        if len(journal) < 2:
+            raise OSError
+        return 3
 
     value = client.persist(dask.delayed(unsteady, pure=False)())
     wait([value])
@@ -117,14 +124,13 @@ def test_progress_counts_them(client: Client, monkeypatch: pytest.MonkeyPatch) -
     assert "2/2" in shown.getvalue()
 
 
-def test_fire_and_forget_keeps_them(client: Client, gate: Gate) -> None:
-    seen: list[int] = []
-    value = client.persist(dask.delayed(lambda n: seen.append(gate.hold(n)), pure=False)(1))
+def test_fire_and_forget_keeps_them(client: Client, gate: Gate, journal: Journal) -> None:
+    value = client.persist(dask.delayed(lambda n: journal.append(gate.hold(n)), pure=False)(1))
     gate.entered()
     fire_and_forget([value])
     del value
     gate.open()
-    eventually(lambda: seen == [1])
+    eventually(lambda: journal == [1])
 
 
 def test_a_published_collection_outlives_its_client() -> None:

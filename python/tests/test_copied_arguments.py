@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 from azolla import Client, Future
-from conftest import PATIENCE, Gate
+from backends import Reason, threads_only
+from conftest import PATIENCE, Gate, Journal
 
 
 def echo(*args: Any, **kwargs: Any) -> Any:
     return (args, kwargs) if kwargs else args if len(args) != 1 else args[0]
 
 
+@threads_only(Reason.OBJECTS)
 def test_large_containers_are_scattered_once(client: Client) -> None:
     table = {"rows": [[1], [2]]}
     [shared] = client.scatter([table])
@@ -111,6 +113,7 @@ def low_sequences() -> Iterator[Any]:
     yield low
 
 
+@threads_only(Reason.PICKLES)
 @pytest.mark.parametrize("pure", [True, False])
 def test_a_copy_is_made_past_the_methods_of_its_class(client: Client, pure: bool) -> None:
     for given in [*low_dicts(), *low_sequences()]:
@@ -124,6 +127,7 @@ def test_a_copy_is_made_past_the_methods_of_its_class(client: Client, pure: bool
             assert getattr(made, "default_factory", list) is list
 
 
+@threads_only(Reason.PICKLES)
 def test_futures_are_put_in_past_the_methods_of_the_class(client: Client) -> None:
     seven = client.submit(int, "7")
     ordered = LowOrdered()
@@ -155,6 +159,7 @@ class Attributes(dict[str, Any]):
         self.__dict__ = self
 
 
+@threads_only(Reason.PICKLES)
 def test_a_copy_has_the_attributes_of_the_container(client: Client) -> None:
     slotted = Slotted("name")
     slotted.append([1])
@@ -194,6 +199,7 @@ class Registered(list[Any]):
     pass
 
 
+@threads_only(Reason.PICKLES)
 def test_a_class_that_says_how_it_is_copied_is_asked_once_for_a_call(client: Client) -> None:
     Counted.copies = 0
     assert client.submit(echo, Counted([1]), pure=False).result(PATIENCE) == [2]
@@ -235,6 +241,7 @@ class Pair(tuple[Any, ...]):
         object.__setattr__(self, "note", note)
 
 
+@threads_only(Reason.PICKLES)
 def test_the_fields_of_a_dataclass_that_is_a_container_are_looked_into(client: Client, gate: Gate) -> None:
     held = hold(client, gate)
     table, rows, pair = Table(held), Rows(held, [held]), Pair(held, note=[held])
@@ -251,7 +258,16 @@ def test_the_fields_of_a_dataclass_that_is_a_container_are_looked_into(client: C
     assert (type(pair), tuple(pair), pair.note) == (Pair, (1,), [1])
 
 
-@pytest.mark.parametrize("make", [dict, collections.OrderedDict, LowDict, LowOrdered, collections.ChainMap])
+@pytest.mark.parametrize(
+    "make",
+    [
+        dict,
+        collections.OrderedDict,
+        pytest.param(LowDict, marks=threads_only(Reason.PICKLES)),
+        pytest.param(LowOrdered, marks=threads_only(Reason.PICKLES)),
+        collections.ChainMap,
+    ],
+)
 def test_a_future_that_is_a_key_is_resolved_where_a_value_holds_one(client: Client, make: Any) -> None:
     one, two = client.map(int, ["1", "2"])
     given = make()
@@ -264,7 +280,8 @@ def test_a_future_that_is_a_key_is_resolved_where_a_value_holds_one(client: Clie
     inside = got.maps[0] if make is collections.ChainMap else got
     assert list(dict.__iter__(inside)) == [0, 1, (2, 3), "b"] == list(base.__iter__(inside))
     assert [dict.__getitem__(inside, key) for key in base.__iter__(inside)] == [1, "a", 2, 4]
-    assert list(client.submit(echo, {one: 1, "b": [2]}).result(PATIENCE)) == [one, "b"]
+    key, name = client.submit(echo, {one: 1, "b": [2]}).result(PATIENCE)
+    assert (key.key, name) == (one.key, "b")
 
 
 def test_gather_leaves_the_keys_of_a_dict(client: Client) -> None:
@@ -314,6 +331,8 @@ def test_a_method_and_a_partial_among_the_arguments(one_slot: Client, gate: Gate
 
 
 def test_each_run_has_what_the_callable_holds_anew(client: Client) -> None:
+    left = Journal()
+
     def spend(items: list[int], *, seen: list[int]) -> int:
         seen.append(1)
         left.append((len(items), len(seen)))
@@ -322,7 +341,6 @@ def test_each_run_has_what_the_callable_holds_anew(client: Client) -> None:
             raise ValueError("again")
         return 1
 
-    left: list[Any] = []
     items, seen = [1, 2], [0]
     call = functools.partial(spend, items, seen=seen)
     assert client.submit(call, retries=2, pure=False).result(PATIENCE) == 1
@@ -332,7 +350,7 @@ def test_each_run_has_what_the_callable_holds_anew(client: Client) -> None:
 def test_a_future_in_a_partial_stays_a_future(client: Client) -> None:
     seven = client.submit(int, "7")
     [got], by_name = client.submit(functools.partial(echo, [seven], x=seven)).result(PATIENCE)
-    assert got == [seven] and by_name == {"x": seven}
+    assert ([one.key for one in got], by_name["x"].key) == ([seven.key], seven.key)
 
 
 class Named(functools.partial[Any]):
@@ -346,6 +364,7 @@ def test_a_partial_keeps_its_class_and_its_attributes(client: Client) -> None:
     assert type(got) is Named and got.note == "kept" and got() == [1]
 
 
+@threads_only(Reason.MISSING)
 def test_an_impure_call_of_a_bound_method_shares_the_object(client: Client) -> None:
     seen: list[int] = []
     client.submit(seen.append, 1, pure=False).result(PATIENCE)

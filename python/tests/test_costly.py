@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from azolla import Client
+from backends import Reason, threads_only
 from conftest import Gate, eventually
 
 OBJECTS = np.array([str(number) for number in range(300_000)], dtype=object)
@@ -25,6 +26,7 @@ def names_objects(value: int) -> int:
 names_objects = type(names_objects)(names_objects.__code__, {"OBJECTS": OBJECTS, "__name__": "__main__"})
 
 
+@threads_only(Reason.PICKLES)
 def test_what_is_too_large_is_not_taken_apart(client: Client) -> None:
     client.submit(names_objects, 0).result()
     tracemalloc.start()
@@ -70,13 +72,15 @@ def told(caplog: pytest.LogCaptureFixture) -> int:
     return sum("to hash" in record.message for record in caplog.records)
 
 
+@pytest.mark.own_cluster
 def test_a_user_is_told_once_of_a_function_whose_hashing_outlasts_its_task(
-    one_slot: Client, gate: Gate, caplog: pytest.LogCaptureFixture
+    one_slot: Client, backend: str, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     pace = Paced()
     names: dict[str, Any] = {"WORDS": WORDS, "PACE": pace, "work": work, "__name__": "__main__"}
-    exec("def hashed_for_long(n): return WORDS and PACE and work()", names)
-    function = names["hashed_for_long"]
+    # A function of this name that has been told of is not told of again.
+    exec(f"def hashed_for_long_on_{backend}(n): return WORDS and PACE and work()", names)
+    function = names[f"hashed_for_long_on_{backend}"]
     blocker = one_slot.submit(gate.hold, pure=False)
     gate.entered()
     task = one_slot.submit(function, 0)

@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 from azolla import Client, ClosedClientError, get_client, performance_report, span, wait
+from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, eventually
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+pytestmark = pytest.mark.own_cluster
 
 HOSTILE = '<script>document.title="taken"</script>"\'&<img src=x onerror=alert(1)>'
 
@@ -129,6 +132,7 @@ def test_the_port_is_free_once_the_client_is_closed() -> None:
         reader.ask("/health")
 
 
+@threads_only(Reason.INTERFACE)
 def test_counts_are_exact_though_nobody_looked(client: Client, reader: Reader) -> None:
     futures = client.map(root, [3] * 10, pure=False)
     failed = client.submit(fail, "no", pure=False)
@@ -193,6 +197,7 @@ def test_cancelling_needs_the_token_and_no_other_site_may_ask(client: Client, re
     assert held.result() == 1
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_whole_subtree_is_cancelled(one_slot: Client, gate: Gate) -> None:
     reader = Reader(one_slot)
 
@@ -210,6 +215,7 @@ def test_a_whole_subtree_is_cancelled(one_slot: Client, gate: Gate) -> None:
     assert grown.status == "cancelled" and other.result() == 7
 
 
+@threads_only(Reason.INTERFACE)
 def test_metrics_are_what_a_parser_expects(client: Client, reader: Reader) -> None:
     hostile = child.__class__(child.__code__, {}, HOSTILE + "\n\\")
     client.gather(client.map(hostile, range(5)))
@@ -221,6 +227,7 @@ def test_metrics_are_what_a_parser_expects(client: Client, reader: Reader) -> No
     assert sum(s.value for s in durations if s.name.endswith("_count")) == 14
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_trace_has_slots_and_arrows(client: Client, reader: Reader, tmp_path: Path) -> None:
     with performance_report(tmp_path / "report.html"):
         client.gather(client.map(root, [1, 1], pure=False))
@@ -269,6 +276,7 @@ async def wait_for(event: asyncio.Event) -> int:
     return 1
 
 
+@threads_only(Reason.LOOP)
 def test_async_work_is_timed_and_has_lanes(client: Client, reader: Reader, tmp_path: Path) -> None:
     loop = client.loop
     event = asyncio.run_coroutine_threadsafe(_event(), loop).result()
@@ -295,6 +303,7 @@ async def _event() -> asyncio.Event:
     return asyncio.Event()
 
 
+@threads_only(Reason.PICKLES)
 def test_bytes_of_results_are_told_where_they_are_known(client: Client, reader: Reader) -> None:
     def results() -> dict[str, Any]:
         told: dict[str, Any] = reader.json("/json/overview")["results"]

@@ -11,6 +11,8 @@ import pytest
 from azolla import Client, LocalCluster
 from conftest import eventually
 
+pytestmark = pytest.mark.own_cluster
+
 
 def inc(x: int) -> int:
     return x + 1

@@ -10,6 +10,7 @@ import processes
 import pytest
 from azolla import Client
 from azolla._base import leave
+from backends import Reason, threads_only
 
 
 @pytest.mark.timeout(0)
@@ -41,6 +42,7 @@ async def double(x: int) -> int:
     return 2 * x
 
 
+@threads_only(Reason.THREADS)
 def test_a_thread_that_cannot_be_started_once_is_started_the_next_time(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 
 import pytest
 from azolla import Client, Worker, WorkerPlugin, get_worker, secede
+from backends import Reason, threads_only
 from conftest import Gate
 
 
 @pytest.fixture
-def two() -> Iterator[Client]:
-    with Client(processes=False, n_workers=2, threads_per_worker=1) as client:
+def two(backend: str) -> Iterator[Client]:
+    with Client(processes=backend == "processes", n_workers=2, threads_per_worker=1) as client:
         yield client
 
 
@@ -22,6 +24,7 @@ def inc(x: int) -> int:
     return x + 1
 
 
+@threads_only(Reason.MISSING)
 def test_run_is_once_for_each_worker(two: Client) -> None:
     addresses = list(two.nthreads())
     assert two.run(inc, 1) == dict.fromkeys(addresses, 2)
@@ -36,6 +39,7 @@ def test_run_is_once_for_each_worker(two: Client) -> None:
     assert two.run(coroutine) == dict(zip(addresses, [("awaited", 0), ("awaited", 1)], strict=True))
 
 
+@threads_only(Reason.MISSING)
 def test_run_takes_no_slot(two: Client, gate: Gate) -> None:
     futures = two.map(gate.hold, range(2))
     gate.entered(2)
@@ -44,10 +48,12 @@ def test_run_takes_no_slot(two: Client, gate: Gate) -> None:
     two.gather(futures)
 
 
+@threads_only(Reason.MISSING)
 def test_run_in_a_task(one_slot: Client) -> None:
     assert one_slot.submit(lambda: list(get_worker().client.run(inc, 1).values()), pure=False).result() == [2]
 
 
+@threads_only(Reason.MISSING)
 def test_errors_of_run(two: Client) -> None:
     def fails() -> None:
         raise KeyError("no")
@@ -88,6 +94,7 @@ class Plugin(WorkerPlugin):
         raise ZeroDivisionError("shown, and nothing else")
 
 
+@threads_only(Reason.MISSING)
 def test_a_plugin(two: Client, capsys: pytest.CaptureFixture[str]) -> None:
     plugin = Plugin()
     assert two.register_plugin(plugin) == {key: {"status": "OK"} for key in two.nthreads()}
@@ -119,6 +126,7 @@ def test_a_plugin_of_the_same_name() -> None:
     assert second.seen[3:] == [("teardown", 0)]
 
 
+@threads_only(Reason.MISSING)
 def test_a_plugin_whose_setup_fails(two: Client) -> None:
     class Fails(WorkerPlugin):
         name = "fails"
@@ -136,6 +144,7 @@ def test_a_plugin_whose_setup_fails(two: Client) -> None:
         two.register_plugin(type("SchedulerPlugin", (), {"setup": None})())
 
 
+@threads_only(Reason.MISSING)
 def test_restart_cancels_everything(two: Client, gate: Gate) -> None:
     done, running = two.submit(inc, 1), two.map(gate.hold, range(3), pure=False)
     gate.entered(2)
@@ -148,6 +157,7 @@ def test_restart_cancels_everything(two: Client, gate: Gate) -> None:
     assert two.submit(inc, 1).result() == 2
 
 
+@threads_only(Reason.MISSING)
 def test_a_module_is_uploaded(two: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     module = tmp_path / "uploaded_module.py"
@@ -198,9 +208,6 @@ def test_awaited() -> None:
 
 
 def test_what_there_is_to_see(two: Client, gate: Gate) -> None:
-    def holds() -> None:
-        gate.hold()
-
     done = two.submit(inc, 1, key="done")
     assert done.result() == 2
     running, queued = two.map(gate.hold, range(2), key=["a", "b"]), two.submit(inc, 1, key="queued")
@@ -210,6 +217,14 @@ def test_what_there_is_to_see(two: Client, gate: Gate) -> None:
     assert two.who_has([done, queued]) == {"done": addresses, "queued": []}
     assert two.has_what() == {key: ["done"] for key in addresses}
     assert sorted(key for keys in two.processing().values() for key in keys) == ["a", "b"]
+    gate.open()
+    two.gather(running)
+
+
+@threads_only(Reason.MISSING)
+def test_stacks_of_tasks(two: Client, gate: Gate) -> None:
+    running = two.map(gate.hold, range(2), key=["a", "b"])
+    gate.entered(2)
     stacks = {key: lines for tasks in two.call_stack().values() for key, lines in tasks.items()}
     assert set(stacks) == {"a", "b"}
     # From the task's own function inwards: neither our frames nor the thread's.
@@ -220,6 +235,7 @@ def test_what_there_is_to_see(two: Client, gate: Gate) -> None:
     assert two.call_stack() == {}
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_seceded_task_is_being_processed(one_slot: Client, gate: Gate) -> None:
     future = one_slot.submit(lambda: (secede(), gate.hold()), key="x")
     gate.entered()
@@ -228,13 +244,15 @@ def test_a_seceded_task_is_being_processed(one_slot: Client, gate: Gate) -> None
     future.result()
 
 
-def test_how_large_results_are(client: Client) -> None:
+def test_how_large_results_are(client: Client, backend: str) -> None:
     futures = [*client.map(bytes, [10, 20]), client.submit(len, "abc", pure=False)]
     client.gather(futures)
     sizes = client.nbytes()
     assert set(sizes) == {"bytes", "len"}
-    assert sizes["bytes"] == sum(bytes(n).__sizeof__() for n in (10, 20))
-    assert client.nbytes([futures[0].key], summary=False) == {futures[0].key: bytes(10).__sizeof__()}
+    # What a worker process has sent is a pickle.
+    size = bytes.__sizeof__ if backend == "threads" else lambda made: len(pickle.dumps(made, 5))
+    assert sizes["bytes"] == sum(size(bytes(n)) for n in (10, 20))
+    assert client.nbytes([futures[0].key], summary=False) == {futures[0].key: size(bytes(10))}
 
 
 def test_what_one_process_cannot_answer(client: Client) -> None:
@@ -250,6 +268,7 @@ def test_what_one_process_cannot_answer(client: Client) -> None:
     assert client.get_versions()["scheduler"]["packages"]["python"]
 
 
+@threads_only(Reason.MISSING)
 def test_coroutine_tasks_are_seen(client: Client, gate: Gate) -> None:
     told: list[tuple[Any, str, str]] = []
 

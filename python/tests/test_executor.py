@@ -14,7 +14,10 @@ import azolla
 import processes
 import pytest
 from azolla import Client, ClientExecutor, get_worker
+from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, eventually
+
+pytestmark = threads_only(Reason.MISSING)
 
 
 def test_cpythons_own_tests_pass() -> None:

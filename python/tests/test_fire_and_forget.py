@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-import queue
 import weakref
 from typing import Any
 
 from azolla import Client, fire_and_forget
-from conftest import PATIENCE, Gate, eventually, nothing_is_kept
+from backends import Reason, threads_only
+from conftest import Gate, Journal, eventually, nothing_is_kept
 
 
 def inc(x: int) -> int:
     return x + 1
 
 
-def test_it_runs_to_its_end(client: Client, gate: Gate) -> None:
+def test_it_runs_to_its_end(client: Client, gate: Gate, journal: Journal) -> None:
     held = client.map(gate.hold, range(2), pure=False)
     gate.entered(2)
-    done: queue.Queue[int] = queue.Queue()
-    fire_and_forget(client.submit(done.put, 1, pure=False))
-    dropped = client.submit(done.put, 2, pure=False)
+    fire_and_forget(client.submit(journal.append, 1, pure=False))
+    dropped = client.submit(journal.append, 2, pure=False)
     del dropped
     gate.open()
     client.gather(held)
-    assert done.get(timeout=PATIENCE) == 1
     eventually(lambda: client.counters()["live"] == 0)
-    assert done.empty()
+    assert journal == [1]
 
 
-def test_its_inputs_run_too(client: Client) -> None:
-    done: queue.Queue[int] = queue.Queue()
-    fire_and_forget(client.submit(done.put, client.submit(inc, client.submit(inc, 1)), pure=False))
-    assert done.get(timeout=PATIENCE) == 3
+def test_its_inputs_run_too(client: Client, journal: Journal) -> None:
+    fire_and_forget(client.submit(journal.append, client.submit(inc, client.submit(inc, 1)), pure=False))
+    eventually(lambda: journal == [3])
 
 
-def test_several_nested(client: Client) -> None:
-    done: queue.Queue[int] = queue.Queue()
-    fire_and_forget([client.submit(done.put, 1, pure=False), {"a": client.submit(done.put, 2, pure=False)}])
-    fire_and_forget(client.submit(done.put, number, pure=False) for number in (3, 4))
-    assert sorted(done.get(timeout=PATIENCE) for _ in range(4)) == [1, 2, 3, 4]
+def test_several_nested(client: Client, journal: Journal) -> None:
+    put = journal.append
+    fire_and_forget([client.submit(put, 1, pure=False), {"a": client.submit(put, 2, pure=False)}])
+    fire_and_forget(client.submit(put, number, pure=False) for number in (3, 4))
+    eventually(lambda: sorted(journal) == [1, 2, 3, 4])
 
 
+@threads_only(Reason.OBJECTS)
 def test_the_result_is_not_kept(client: Client, gate: Gate) -> None:
     class Result:
         pass
@@ -72,14 +70,13 @@ def test_what_is_there_and_what_is_no_future(client: Client) -> None:
     assert future.result() == 2
 
 
-def test_it_can_still_be_cancelled(client: Client, gate: Gate) -> None:
+def test_it_can_still_be_cancelled(client: Client, gate: Gate, journal: Journal) -> None:
     held = client.map(gate.hold, range(2), pure=False)
     gate.entered(2)
-    ran: list[int] = []
-    future = client.submit(ran.append, 1, pure=False)
+    future = client.submit(journal.append, 1, pure=False)
     fire_and_forget(future)
     future.cancel()
     gate.open()
     client.gather(held)
     eventually(lambda: client.counters()["live"] == 0)
-    assert ran == []
+    assert journal == []

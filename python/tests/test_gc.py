@@ -13,6 +13,7 @@ import gc_scenarios
 import processes
 import pytest
 from azolla import Client, wait
+from backends import Reason, threads_only
 
 #: What each thread does so many times; GC_ROUNDS=500 to be thorough.
 ROUNDS = os.environ.get("GC_ROUNDS", "15")
@@ -58,6 +59,7 @@ def test_a_future_that_leads_back_to_itself_is_collected(client: Client, functio
     assert known() is None
 
 
+@threads_only(Reason.THREADS)
 def test_a_future_on_a_number_is_out_of_the_collectors_sight_and_another_on_it_is_not(client: Client) -> None:
     future = client.submit(abs, -7)
     assert not gc.is_tracked(future)

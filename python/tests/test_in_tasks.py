@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from azolla import Client, fire_and_forget, get_client, get_worker
-from conftest import Gate, eventually
+from backends import Reason, threads_only
+from conftest import Gate, Journal, eventually
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
 
@@ -28,6 +29,7 @@ async def current_async() -> tuple[Any, Any]:
     return get_client(), Client.current()
 
 
+@threads_only(Reason.INTERFACE)
 @pytest.mark.parametrize("function", [current, current_async])
 def test_the_client_is_the_one_that_runs_the_task(client: Client, function: Any) -> None:
     with Client(processes=False, threads_per_worker=1) as latest:
@@ -63,6 +65,7 @@ def test_an_unknown_address(client: Client) -> None:
         get_client("tcp://nowhere:1")
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_task_of_one_client_may_wait_on_anothers(client: Client) -> None:
     # Their tasks have the same numbers: that must not look like a wait for itself.
     with Client(processes=False, threads_per_worker=1, set_as_default=False) as other:
@@ -73,6 +76,7 @@ def test_a_task_of_one_client_may_wait_on_anothers(client: Client) -> None:
         assert client.gather(client.map(lambda _: parent(), range(20), pure=False)) == [8] * 20
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_thread_that_a_task_starts_is_outside_it(client: Client) -> None:
     def task() -> Any:
         seen: list[Any] = []
@@ -110,6 +114,7 @@ def test_the_worker() -> None:
         assert all(mine for *_, mine in results)
 
 
+@threads_only(Reason.INTERFACE)
 def test_the_worker_in_a_coroutine_task(client: Client) -> None:
     async def where() -> Any:
         await asyncio.sleep(0)
@@ -123,6 +128,7 @@ def test_outside_tasks_there_is_no_worker(client: Client) -> None:
         get_worker()
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_task_grown_from_a_coroutine_task_is_itself(client: Client) -> None:
     def child() -> Any:
         return get_worker().get_current_task()
@@ -139,6 +145,7 @@ def test_a_task_grown_from_a_coroutine_task_is_itself(client: Client) -> None:
         assert client.submit(across).result() == (other, other)
 
 
+@threads_only(Reason.CONTEXT)
 def test_the_submitters_context_is_seen(client: Client) -> None:
     async def read_async() -> str:
         await asyncio.sleep(0)
@@ -155,22 +162,25 @@ def test_the_submitters_context_is_seen(client: Client) -> None:
     assert client.submit(VARIABLE.get, pure=False).result() == "unset"
 
 
+def swap(value: str) -> str:
+    before = VARIABLE.get()
+    VARIABLE.set(value)
+    return before
+
+
+async def swap_async(value: str) -> str:
+    before = swap(value)
+    await asyncio.sleep(0)
+    return before
+
+
 def test_what_a_task_sets_does_not_leak(one_slot: Client) -> None:
-    def swap(value: str) -> str:
-        before = VARIABLE.get()
-        VARIABLE.set(value)
-        return before
-
-    async def swap_async(value: str) -> str:
-        before = swap(value)
-        await asyncio.sleep(0)
-        return before
-
     assert one_slot.gather(one_slot.map(swap, "abc", pure=False)) == ["unset"] * 3
     assert one_slot.gather(one_slot.map(swap_async, "abc", pure=False)) == ["unset"] * 3
     assert VARIABLE.get() == "unset"
 
 
+@threads_only(Reason.CONTEXT)
 def test_children_see_what_their_parents_set(client: Client) -> None:
     def parent() -> str:
         VARIABLE.set("parent's")
@@ -179,27 +189,30 @@ def test_children_see_what_their_parents_set(client: Client) -> None:
     assert client.submit(parent).result() == "parent's"
 
 
+local = threading.local()
+
+
+def count() -> int:
+    local.count = getattr(local, "count", 0) + 1
+    return local.count
+
+
+@pytest.mark.own_cluster
 def test_thread_locals_last(one_slot: Client) -> None:
-    local = threading.local()
-
-    def count() -> int:
-        local.count = getattr(local, "count", 0) + 1
-        return local.count
-
     assert one_slot.gather([one_slot.submit(count, pure=False) for _ in range(50)]) == list(range(1, 51))
 
 
+@threads_only(Reason.THREADS)
 def test_threads_have_the_clients_number_and_are_daemons(client: Client) -> None:
     thread = client.submit(threading.current_thread, pure=False).result()
     assert thread.name.startswith("azolla-")
     assert thread.daemon
 
 
-def test_fire_and_forget_in_a_task(client: Client) -> None:
-    ran: list[int] = []
-
+@threads_only(Reason.INTERFACE)
+def test_fire_and_forget_in_a_task(client: Client, journal: Journal) -> None:
     def parent() -> None:
-        fire_and_forget(get_client().submit(ran.append, 1, pure=False))
+        fire_and_forget(get_client().submit(journal.append, 1, pure=False))
 
     client.submit(parent).result()
-    eventually(lambda: ran == [1])
+    eventually(lambda: journal == [1])

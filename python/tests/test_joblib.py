@@ -12,7 +12,10 @@ import azolla
 import joblib
 import pytest
 from azolla import Client, get_worker
+from backends import Reason, threads_only
 from joblib import Parallel, delayed
+
+pytestmark = threads_only(Reason.MISSING)
 
 
 def where() -> tuple[object, int]:

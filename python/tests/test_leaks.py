@@ -7,13 +7,16 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from azolla import CancelledError, Client, Event, Future, Lock, Queue, Variable, get_client, wait
-from conftest import PATIENCE, eventually
+from backends import Reason, threads_only
+from conftest import PATIENCE, Gate, Journal, eventually
 
-PROGRAMS: dict[str, Callable[[Client], None]] = {}
+#: What runs, and why it does so on threads alone if it does.
+PROGRAMS: list[Any] = []
 
 
 class Held:
@@ -27,8 +30,12 @@ class Held:
 living: weakref.WeakSet[Held] = weakref.WeakSet()
 
 
-def program(run: Callable[[Client], None]) -> Callable[[Client], None]:
-    PROGRAMS[run.__name__] = run
+Program = Callable[[Client], None]
+
+
+def program(run: Program, *, on_threads: Reason | None = None) -> Program:
+    marks = [] if on_threads is None else [threads_only(on_threads)]
+    PROGRAMS.append(pytest.param(run, marks=marks, id=run.__name__))
     return run
 
 
@@ -57,16 +64,16 @@ def kept(client: Client, future: Future[Any]) -> None:
 
 def ends(client: Client, coroutine: Callable[[], Any], *, cancelled: bool = False) -> None:
     """Runs a coroutine task, whose exception's frames lead to its event loop's tasks and contexts."""
-    begun = threading.Event()
+    begun = Gate()
 
     async def task() -> None:
         held = Held()
-        begun.set()
+        begun.enter()
         await coroutine()
         del held
 
     future = client.submit(task, pure=False)
-    assert begun.wait(60)
+    begun.entered()
     if cancelled:
         future.cancel()
     with pytest.raises((ValueError, TimeoutError, CancelledError)):
@@ -78,12 +85,12 @@ def a_coroutine_whose_time_is_up(client: Client) -> None:
     ends(client, lambda: asyncio.wait_for(asyncio.sleep(1000), 0.001))
 
 
-@program
+@partial(program, on_threads=Reason.LOOP)
 def a_coroutine_that_is_cancelled(client: Client) -> None:
     ends(client, lambda: asyncio.sleep(1000), cancelled=True)
 
 
-@program
+@partial(program, on_threads=Reason.INTERFACE)
 def a_coroutine_that_lets_a_childs_error_through(client: Client) -> None:
     async def child() -> None:
         await get_client().submit(fail, pure=False)
@@ -91,7 +98,7 @@ def a_coroutine_that_lets_a_childs_error_through(client: Client) -> None:
     ends(client, child)
 
 
-@program
+@partial(program, on_threads=Reason.INTERFACE)
 def a_coroutine_that_waits_for_a_queue_in_vain(client: Client) -> None:
     async def get() -> None:
         await Queue("empty").get(timeout=0.001)
@@ -99,17 +106,18 @@ def a_coroutine_that_waits_for_a_queue_in_vain(client: Client) -> None:
     ends(client, get)
 
 
+@threads_only(Reason.LOOP)
 def test_a_lock_of_a_cancelled_coroutine_is_free(client: Client) -> None:
-    locked = threading.Event()
+    locked = Gate()
 
     async def hold() -> None:
         lock = Lock("held")
         await lock.acquire()
-        locked.set()
+        locked.enter()
         await asyncio.sleep(1000)
 
     future = client.submit(hold, pure=False)
-    assert locked.wait(60)
+    locked.entered()
     future.cancel()
     del future
     eventually(lambda: gc.collect() is not None and Lock("held").acquire(timeout=0.1))
@@ -192,10 +200,11 @@ def an_error_of_each_attempt(client: Client) -> None:
 
 @program
 def an_error_before_a_success(client: Client) -> None:
-    attempts = iter([True, False])
+    attempts = Journal()
 
     def fail_once() -> None:
-        if next(attempts):
+        attempts.append("run")
+        if len(attempts) == 1:
             fail()
 
     held, future = Held(), client.submit(fail_once, pure=False)
@@ -209,7 +218,7 @@ def an_error_before_a_success(client: Client) -> None:
     assert held is not None
 
 
-@program
+@partial(program, on_threads=Reason.INTERFACE)
 def an_error_through_a_parent(client: Client) -> None:
     def parent() -> Any:
         return get_client().submit(fail, pure=False).result()
@@ -249,20 +258,20 @@ class Node:
         self.other = other
 
 
-@program
+@partial(program, on_threads=Reason.MISSING)
 def actors_that_hold_each_other(client: Client) -> None:
     actors = [future.result() for future in [client.submit(Node, actor=True) for _ in range(3)]]
     for one, other in zip(actors, actors[1:] + actors[:1], strict=True):
         one.meet(other).result()
 
 
-@program
+@partial(program, on_threads=Reason.MISSING)
 def an_actor_that_holds_itself_and_a_method_of_its_own(client: Client) -> None:
     actor = client.submit(Node, actor=True).result()
     actor.meet([actor, actor.meet]).result()
 
 
-@program
+@partial(program, on_threads=Reason.MISSING)
 def actors_that_hold_futures_on_each_other(client: Client) -> None:
     one, other = (client.submit(Node, actor=True, pure=False) for _ in range(2))
     one.result().meet(other).result()
@@ -296,9 +305,9 @@ def a_variable_with_contents(client: Client) -> None:
     future.set(client.submit(lambda: [Held(), future], pure=False))
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_nothing_stays(client: Client, name: str) -> None:
-    PROGRAMS[name](client)
+@pytest.mark.parametrize("run", PROGRAMS)
+def test_nothing_stays(client: Client, run: Program) -> None:
+    run(client)
     eventually(none_lives)
 
 
@@ -328,20 +337,19 @@ def test_what_has_no_name_is_found_by_the_name_it_got_while_an_object_of_that_na
     assert not Event(name).is_set()
 
 
+@threads_only(Reason.INTERFACE)
 def test_the_collector_takes_nothing_of_a_queue_that_is_in_use(client: Client) -> None:
-    queue, taken = Queue(), []
+    queue = Queue()
 
-    def take(queue: Queue) -> None:
-        for _ in range(200):
-            taken.append(queue.get())
+    def take(queue: Queue) -> list[Any]:
+        return [queue.get() for _ in range(200)]
 
     future = client.submit(take, queue, pure=False)
     for number in range(200):
         queue.put([number, [number]])
         gc.collect(0)
     del queue
-    assert future.result() is None
-    assert taken == [[number, [number]] for number in range(200)]
+    assert future.result() == [[number, [number]] for number in range(200)]
 
 
 # --- Clients that are dropped and not closed

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 from azolla import Client, Event, Lock, Queue, as_completed, get_client, rejoin, secede, wait
+from backends import Reason, threads_only
 from conftest import PATIENCE, Gate
+
+pytestmark = threads_only(Reason.INTERFACE)
 
 
 def inc(x: int) -> int:

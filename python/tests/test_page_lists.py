@@ -11,6 +11,8 @@ from conftest import Gate
 from playwright.sync_api import Page, expect
 from test_page import browser, child, fail, link, page
 
+pytestmark = pytest.mark.own_cluster
+
 __all__ = ["browser", "page"]  # fixtures
 
 
@@ -40,7 +42,7 @@ def test_long_figures_do_not_run_together(client: Client, page: Page, tmp_path: 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_lists_show_the_call_and_how_long_it_took(client: Client, page: Page, gate: Gate) -> None:
+def test_lists_show_the_call_and_how_long_it_took(client: Client, backend: str, page: Page, gate: Gate) -> None:
     page.goto(link(client))
     expect(page.locator("#connection")).to_have_text("live")
     held = client.submit(gate.hold, "text" * 100, key="held")
@@ -48,7 +50,8 @@ def test_lists_show_the_call_and_how_long_it_took(client: Client, page: Page, ga
     page.locator("#growth li[data-name=hold] .list").click()
     task = page.locator("#growth .tasks .task")
     expect(task.locator(".key")).to_have_text("held")
-    expect(task.locator(".call")).to_contain_text("hold('texttext")
+    if backend == "threads":  # what went to a worker process is pickled, and is not unpickled to be shown
+        expect(task.locator(".call")).to_contain_text("hold('texttext")
     expect(task.locator(".took")).to_have_text(re.compile(r"^[\d.]+ (ns|µs|ms|s)$"))
     gate.open()
     held.result()

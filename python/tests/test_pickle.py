@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
-import threading
 from operator import attrgetter
 from typing import Any
 
 import azolla
 import pytest
 from azolla import Client, Future, get_client
-from conftest import PATIENCE
+from backends import Reason, threads_only
+from conftest import Gate, eventually
 
 
 def inc(x: int) -> int:
@@ -38,6 +38,7 @@ def test_within_as_current(client: Client) -> None:
         del kept
 
 
+@threads_only(Reason.INTERFACE)
 def test_in_a_task_bound_to_the_client_that_runs_it(client: Client) -> None:
     with Client(processes=False, threads_per_worker=1) as other:
         future = client.submit(inc, 1)
@@ -69,7 +70,7 @@ def test_with_no_client_it_has_no_status() -> None:
 
 def test_a_key_that_is_gone_is_lost(client: Client) -> None:
     pickled = pickle.dumps(client.submit(inc, 1))
-    assert pickle.loads(pickled).status == "lost"
+    eventually(lambda: pickle.loads(pickled).status == "lost")
 
 
 def test_copies_count(client: Client) -> None:
@@ -86,20 +87,13 @@ def test_a_released_one_goes_by_its_key(client: Client) -> None:
     del second
 
 
-def test_while_it_runs(client: Client) -> None:
-    begun, go = threading.Event(), threading.Event()
-
-    def task() -> int:
-        begun.set()
-        assert go.wait(PATIENCE)
-        return 5
-
-    future = client.submit(task, pure=False)
-    assert begun.wait(PATIENCE)
+def test_while_it_runs(client: Client, gate: Gate) -> None:
+    future = client.submit(gate.hold, 5, pure=False)
+    gate.entered()
     again = pickle.loads(pickle.dumps(future))
     assert again.status == "pending"
     del future
-    go.set()
+    gate.open()
     assert again.result() == 5
 
 
@@ -185,10 +179,13 @@ OLD_REFERENCES = {
 
 
 @pytest.mark.parametrize("pickled", OLD_PICKLES, ids=OLD_PICKLES.get)
-def test_what_was_pickled_before_the_modules_moved(client: Client, pickled: bytes) -> None:
+def test_what_was_pickled_before_the_modules_moved(client: Client, backend: str, pickled: bytes) -> None:
     kept = client.submit(inc, 1, key="k")
     assert kept.result() == 2
-    assert repr(pickle.loads(pickled)) == OLD_PICKLES[pickled]
+    shown = OLD_PICKLES[pickled]
+    if backend == "processes":  # the pickle of a result is not read to show its type
+        shown = shown.replace("type: int, ", "")
+    assert repr(pickle.loads(pickled)) == shown
 
 
 @pytest.mark.parametrize("pickled", OLD_REFERENCES, ids=OLD_REFERENCES.get)

@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 from azolla import Client, get_client
-from conftest import Gate
+from backends import Reason, threads_only
+from conftest import Gate, Journal
 
 
 def noted(client: Client, submissions: Any) -> list[Any]:
     """The order in which a client with one slot runs what `submissions(note)` submits."""
-    order: list[Any] = []
+    order = Journal()
     gate = Gate()
     held = client.submit(gate.hold, priority=1e9, pure=False)
     gate.entered()
     futures = submissions(order.append)
     gate.open()
     client.gather([held, *futures])
-    return order
+    return order.entries()
 
 
 def test_higher_first_then_first_come(one_slot: Client) -> None:
@@ -75,10 +76,11 @@ async def grow_async(note: Any, name: str, priority: Any = None) -> list[Any]:
     return grow(note, name, priority)
 
 
+@threads_only(Reason.INTERFACE)
 @pytest.mark.parametrize("function", [grow, grow_async])
 def test_children_inherit(one_slot: Client, function: Any) -> None:
     gate = Gate()
-    order: list[str] = []
+    order = Journal()
 
     def submit() -> list[Any]:
         low = one_slot.submit(function, order.append, "low", priority=-5, pure=False)
@@ -106,8 +108,9 @@ def test_children_inherit(one_slot: Client, function: Any) -> None:
         assert [name for name in order if name[:3] in ("hig", "low")] == ["high0", "high1", "low0", "low1"]
 
 
+@threads_only(Reason.INTERFACE)
 def test_grandchildren_inherit_too(one_slot: Client) -> None:
-    order: list[str] = []
+    order = Journal()
 
     def parent() -> Any:
         return get_client().submit(grow, order.append, "deep", pure=False)
@@ -123,8 +126,9 @@ def test_grandchildren_inherit_too(one_slot: Client) -> None:
     assert order == ["deep0", "deep1", "middle"]
 
 
+@threads_only(Reason.INTERFACE)
 def test_what_an_older_root_grew_comes_before_newer_roots(one_slot: Client) -> None:
-    order: list[str] = []
+    order = Journal()
     alive: list[Any] = []
 
     def node(name: str, depth: int) -> None:
@@ -147,9 +151,10 @@ def test_what_an_older_root_grew_comes_before_newer_roots(one_slot: Client) -> N
     alive.clear()
 
 
+@threads_only(Reason.FRAMES)
 def test_no_task_begins_while_one_of_higher_priority_is_ready(one_slot: Client) -> None:
     # Tasks are claimed in batches: one that outranks the rest of a batch goes first all the same.
-    order: list[str] = []
+    order = Journal()
     one_slot.gather(one_slot.map(lambda _: None, range(2_000), pure=False))
     children: list[Any] = []
 
@@ -160,8 +165,9 @@ def test_no_task_begins_while_one_of_higher_priority_is_ready(one_slot: Client) 
 
     one_slot.gather(one_slot.map(low, range(200), pure=False))
     one_slot.gather(list(children))
+    entries = order.entries()
     for number in range(0, 200, 10):
-        assert order.index(f"high{number}") == order.index(f"low{number}") + 1
+        assert entries.index(f"high{number}") == entries.index(f"low{number}") + 1
     children.clear()
 
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from azolla import Client
+from backends import Reason, threads_only
 from conftest import PATIENCE, eventually
+
+pytestmark = threads_only(Reason.MISSING)
 
 
 def spin(until: threading.Event) -> None:

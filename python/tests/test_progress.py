@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from azolla import Client, progress, worker_client
 from azolla._watch.progress import _Counts, prefix
+from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, eventually
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
@@ -74,6 +75,7 @@ def told(page: str) -> set[tuple[str, int, int]]:
     return {bar(name, int(done), int(total)) for name, done, total in found}
 
 
+@pytest.mark.own_cluster
 def test_the_time_left_is_a_range_once_it_is_known(client: Client, gate: Gate) -> None:
     held = client.submit(gate.hold, pure=False)
     gate.entered()
@@ -123,13 +125,11 @@ def test_groups_are_named_by_a_function_of_the_key(client: Client, monkeypatch: 
     eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == "azolla-progress"])
 
 
+@threads_only(Reason.INTERFACE)
 def test_worker_client_takes_no_slot_and_nests(one_slot: Client, gate: Gate) -> None:
-    started = threading.Event()
-
     def outer() -> int:
         with worker_client() as client, worker_client(separate_thread=False) as same, worker_client():
             assert client is same
-            started.set()
             gate.hold()
         return client.submit(abs, -3).result()
 
@@ -142,6 +142,7 @@ def test_worker_client_takes_no_slot_and_nests(one_slot: Client, gate: Gate) -> 
         pass
 
 
+@threads_only(Reason.INTERFACE)
 def test_tasks_print_and_warn(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     client.submit(azolla.print, "one", "two", sep="-").result()
     assert capsys.readouterr().out == "one-two\n"
@@ -149,6 +150,7 @@ def test_tasks_print_and_warn(client: Client, capsys: pytest.CaptureFixture[str]
         client.submit(azolla.warn, "nearly full").result()
 
 
+@threads_only(Reason.INTERFACE)
 def test_worker_client_is_entered_by_a_plain_with_in_a_coroutine(client: Client) -> None:
     async def task() -> int:
         with worker_client() as here:

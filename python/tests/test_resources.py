@@ -2,22 +2,27 @@
 
 import asyncio
 import concurrent.futures
+import itertools
 import logging
-import threading
 
 import azolla
 import pytest
 from azolla import Client, LocalCluster, WaitCycleError, get_client, get_worker, rejoin, secede
 from azolla._base.annotations import annotate
-from conftest import eventually
+from backends import Reason, threads_only
+from conftest import Journal, eventually
 
 PATIENCE = 30
 
 
 @pytest.fixture
-def two():
+def two(backend):
     with Client(
-        processes=False, n_workers=2, threads_per_worker=2, resources=[{"GPU": 1}, {}], dashboard_address=None
+        processes=backend == "processes",
+        n_workers=2,
+        threads_per_worker=2,
+        resources=[{"GPU": 1}, {}],
+        dashboard_address=None,
     ) as client:
         yield client
         client._check()
@@ -31,18 +36,20 @@ class Most:
     """Counts how many are in it at once."""
 
     def __init__(self):
-        self.lock, self.inside, self.most = threading.Lock(), 0, 0
+        self.journal = Journal()
 
     def __enter__(self):
-        with self.lock:
-            self.inside += 1
-            self.most = max(self.most, self.inside)
+        self.journal.append(1)
 
     def __exit__(self, *exc_info):
-        with self.lock:
-            self.inside -= 1
+        self.journal.append(-1)
+
+    @property
+    def most(self):
+        return max(itertools.accumulate(self.journal))
 
 
+@threads_only(Reason.INTERFACE)
 def test_tasks_run_on_the_workers_that_they_name_by_name_or_address(two):
     address = two.cluster.workers[1].address
     for workers in (1, "1", [1], [address], address, {1}, two.cluster.workers[1]):
@@ -50,27 +57,34 @@ def test_tasks_run_on_the_workers_that_they_name_by_name_or_address(two):
     assert set(two.gather(two.map(lambda _: name(), range(40), workers=[0, 1], pure=False))) <= {0, 1}
 
 
-def test_a_worker_is_the_same_wherever_one_looks(two):
-    gate, begun = threading.Event(), threading.Event()
-
+@threads_only(Reason.INTERFACE)
+def test_a_worker_is_the_same_wherever_one_looks(two, gate):
     def look():
-        begun.set()
-        gate.wait(PATIENCE)
+        gate.hold()
         worker = get_worker()
         return worker.name, worker.address, worker.resources
 
     future = two.submit(look, workers=1, key="look")
-    assert begun.wait(PATIENCE)
+    gate.entered()
     address = two.cluster.workers[1].address
     assert two.processing()[address] == ["look"]
-    assert list(two.call_stack([future])) == [address]
-    gate.set()
+    gate.open()
     assert future.result(PATIENCE) == (1, address, {})
     info = two.scheduler_info()["workers"]
     assert [worker["resources"] for worker in info.values()] == [{"GPU": 1}, {}]
     assert two.nthreads() == dict.fromkeys(info, 2)
 
 
+@threads_only(Reason.MISSING)
+def test_the_stack_of_a_task_is_its_workers(two, gate):
+    future = two.submit(gate.hold, workers=1)
+    gate.entered()
+    assert list(two.call_stack([future])) == [two.cluster.workers[1].address]
+    gate.open()
+    future.result(PATIENCE)
+
+
+@threads_only(Reason.INTERFACE)
 def test_a_coroutine_task_knows_the_worker_that_it_began_on(two):
     async def where():
         return get_worker().name
@@ -80,18 +94,25 @@ def test_a_coroutine_task_knows_the_worker_that_it_began_on(two):
 
 
 @pytest.mark.parametrize("each, at_once", [(1, 2), (1.5, 1), (0.5, 4)])
-def test_no_more_run_at_once_than_there_are_resources_for(gate, each, at_once):
+def test_no_more_run_at_once_than_there_are_resources_for(backend, gate, each, at_once):
     most = Most()
 
     def work(_):
         with most:
             gate.hold()
 
-    with Client(processes=False, threads_per_worker=5, resources={"GPU": 2}, dashboard_address=None) as client:
+    with Client(
+        processes=backend == "processes",
+        n_workers=1,
+        threads_per_worker=5,
+        resources={"GPU": 2},
+        dashboard_address=None,
+    ) as client:
         held = client.map(work, range(40), resources={"GPU": each}, pure=False)
         gate.entered(at_once)
         # A task without a need runs beside them: there are slots, and still no more of these begin.
-        client.submit(name, pure=False).result(PATIENCE)
+        client.submit(int, pure=False).result(PATIENCE)
+        eventually(lambda: client.counters()["settled"] == 1)
         counts = client.counters()
         assert (counts["running"], counts["ready"]) == (at_once, 40 - at_once)
         gate.open()
@@ -99,31 +120,32 @@ def test_no_more_run_at_once_than_there_are_resources_for(gate, each, at_once):
     assert most.most == at_once
 
 
-def test_other_workers_run_what_only_wishes_for_one_that_is_busy(two):
-    gate = threading.Event()
-    busy = [two.submit(gate.wait, PATIENCE, workers=1, pure=False) for _ in range(2)]
+@threads_only(Reason.INTERFACE)
+def test_other_workers_run_what_only_wishes_for_one_that_is_busy(two, gate):
+    busy = [two.submit(gate.hold, workers=1, pure=False) for _ in range(2)]
     assert two.submit(name, workers=1, allow_other_workers=True, pure=False).result(PATIENCE) == 0
-    gate.set()
+    gate.open()
     two.gather(busy)
 
 
 def test_what_no_worker_can_run_stays_pending_and_is_told_once(two, caplog):
     with caplog.at_level(logging.WARNING, logger="azolla"):
-        futures = [two.submit(name, workers="nowhere", pure=False) for _ in range(2)]
+        futures = [two.submit(int, workers="nowhere", pure=False) for _ in range(2)]
         futures += [
-            two.submit(name, resources={"GPU": 2}, pure=False),
-            two.submit(name, resources={"TPU": 1}, pure=False),
+            two.submit(int, resources={"GPU": 2}, pure=False),
+            two.submit(int, resources={"TPU": 1}, pure=False),
         ]
-    assert two.submit(name, pure=False).result(PATIENCE) in (0, 1)
+    assert two.submit(int, pure=False).result(PATIENCE) == 0
     assert {future.status for future in futures} == {"pending"}
     assert two.counters()["unrunnable"] == 4
     assert {state for _, state, _ in two._tasks() if state != "memory"} == {"no-worker"}
     assert len(caplog.records) == len(two.get_events("no-worker")) == 3
     two.cancel(futures)
     assert {future.status for future in futures} == {"cancelled"}
-    assert two.submit(name, workers=["nowhere"], allow_other_workers=True, pure=False).result(PATIENCE) in (0, 1)
+    assert two.submit(int, workers=["nowhere"], allow_other_workers=True, pure=False).result(PATIENCE) == 0
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_task_that_waits_for_what_needs_its_own_resources_is_told_so(two):
     def parent():
         return get_client().submit(name, resources={"GPU": 1}, pure=False).result(PATIENCE)
@@ -140,6 +162,7 @@ def test_a_task_that_waits_for_what_needs_its_own_resources_is_told_so(two):
     assert two.submit(seceded, resources={"GPU": 1}, pure=False).result(PATIENCE) == 0
 
 
+@threads_only(Reason.MISSING)
 def test_dask_annotations_and_executors_place_tasks_too(two):
     with two.get_executor(workers=[1]) as executor:
         assert executor.submit(name).result(PATIENCE) == 1
@@ -184,6 +207,7 @@ def test_a_cluster_refuses_resources_that_are_none(resources):
         LocalCluster(n_workers=2, processes=False, resources=resources, dashboard_address=None)
 
 
+@threads_only(Reason.MISSING)
 def test_restart_and_plugins_know_each_worker(two):
     class Names(azolla.WorkerPlugin):
         def setup(self, worker):
@@ -242,7 +266,7 @@ def test_a_task_keeps_its_resources_however_it_waits(name, gate):
         parent = client.submit(wait, gate.hold, resources={"GPU": 1}, pure=False)
         gate.entered()
         eventually(lambda: client.counters()["running"] == slots)
-        begun = []
+        begun = Journal()
         other = client.submit(begun.append, 1, resources={"GPU": 1}, pure=False)
         # The slot that the waiting task has lent would be the other's before it is this one's.
         assert client.submit(abs, -1).result(timeout=PATIENCE) == 1
@@ -253,6 +277,7 @@ def test_a_task_keeps_its_resources_however_it_waits(name, gate):
         client._check()
 
 
+@threads_only(Reason.MISSING)
 def test_a_task_that_waits_so_for_what_needs_its_own_resources_is_told(two):
     gpu = {"GPU": 1}
 

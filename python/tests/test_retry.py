@@ -8,18 +8,22 @@ from typing import Any
 
 import pytest
 from azolla import Client, Future
-from conftest import Gate
+from conftest import Gate, Journal
 
 
 class Flaky:
-    """Fails so many times."""
+    """Fails so many times, wherever it runs."""
 
     def __init__(self, failures: int) -> None:
         self.failures = failures
-        self.runs = 0
+        self.journal = Journal()
+
+    @property
+    def runs(self) -> int:
+        return len(self.journal)
 
     def __call__(self, value: Any = None) -> Any:
-        self.runs += 1
+        self.journal.append(value)
         if self.runs <= self.failures:
             raise ValueError(f"run {self.runs}")
         return value
@@ -50,7 +54,7 @@ def test_map_retries_each(client: Client) -> None:
 def test_without_retries_it_fails_at_once(client: Client) -> None:
     flaky = Flaky(1)
     for retries in (None, 0):
-        flaky.runs = 0
+        flaky.journal.clear()
         with pytest.raises(ValueError, match="run 1"):
             client.submit(flaky, retries=retries, pure=False).result()
 

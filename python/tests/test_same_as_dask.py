@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
 import pickle
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ import azolla
 import dask
 import distributed
 import pytest
+from backends import Reason, threads_only
+from gates import Journal
 
 PROGRAMS: dict[str, Callable[[Any, Any], Any]] = {}
 
@@ -267,26 +270,26 @@ def secede_twice(module: Any, client: Any) -> Any:
 
 @program
 def retries(module: Any, client: Any) -> Any:
-    answers: list[Any] = [OSError(), OSError(), 3]
+    journal = Journal()
 
     def unsteady() -> int:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return int(answer)
+        journal.append("run")
+        if len(journal) < 3:
+            raise OSError
+        return 3
 
     return client.submit(unsteady, retries=2, pure=False).result()
 
 
 @program
 def a_future_is_retried(module: Any, client: Any) -> Any:
-    answers: list[Any] = [OSError(), 3]
+    journal = Journal()
 
     def unsteady() -> int:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return int(answer)
+        journal.append("run")
+        if len(journal) < 2:
+            raise OSError
+        return 3
 
     future = client.submit(unsteady, pure=False)
     module.wait(future)
@@ -404,14 +407,18 @@ def the_states_of_metadata(module: Any, client: Any) -> Any:
     return sorted(tasks.state.items()), sorted(tasks.metadata)
 
 
+numbers = itertools.count()
+
+
 @program
 def how_a_story_goes(module: Any, client: Any) -> Any:
     client.story()
-    future = client.submit(inc, 1, key="told", pure=False)
+    key = f"told-{next(numbers)}"
+    future = client.submit(inc, 1, key=key, pure=False)
     future.result()
-    rows = client.story("told")
+    rows = client.story(key)
     told = [row for row in rows if row[0] == "scheduler"] if module is distributed else rows
-    assert all(len(row) == 7 and row[1] == "told" and isinstance(row[6], float) for row in told)
+    assert all(len(row) == 7 and row[1] == key and isinstance(row[6], float) for row in told)
     return [(row[2], row[3]) for row in told]
 
 
@@ -477,6 +484,28 @@ def workers_and_resources(module: Any, client: Any) -> Any:
         return there == second, first == there, by_wish, taken, pending
 
 
+#: Programs that run on threads alone.
+ON_THREADS = {
+    Reason.INTERFACE: {
+        "a_timeout",
+        "waiting_times_out",
+        "tasks_grow_tasks",
+        "secede_twice",
+        "a_span_is_seen_in_its_tasks",
+        "what_tasks_grow_is_in_their_span",
+    },
+    Reason.MISSING: {
+        "the_executor",
+        "what_a_task_stream_says",
+        "the_states_of_metadata",
+        "what_a_profile_is_made_of",
+        "what_an_actor_does",
+        "an_actor_that_cannot_be_made",
+        "what_an_actor_does_not_have",
+    },
+}
+
+
 @pytest.fixture(scope="module")
 def theirs() -> Iterator[Any]:
     with distributed.Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
@@ -491,7 +520,13 @@ def outcome(function: Callable[[Any, Any], Any], module: Any, client: Any) -> An
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[threads_only(reason) for reason, names in ON_THREADS.items() if name in names])
+        for name in PROGRAMS
+    ],
+)
 def test_what_it_comes_to_is_the_same(name: str, client: azolla.Client, theirs: Any) -> None:
     ours, dasks = outcome(PROGRAMS[name], azolla, client), outcome(PROGRAMS[name], distributed, theirs)
     if name in DIFFERENT:
@@ -502,3 +537,4 @@ def test_what_it_comes_to_is_the_same(name: str, client: azolla.Client, theirs: 
 
 def test_the_differences_are_of_programs_that_there_are() -> None:
     assert DIFFERENT.keys() <= PROGRAMS.keys()
+    assert set().union(*ON_THREADS.values()) <= PROGRAMS.keys()

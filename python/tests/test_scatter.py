@@ -7,6 +7,7 @@ from collections import namedtuple
 
 import pytest
 from azolla import Client
+from backends import Reason, threads_only
 
 Point = namedtuple("Point", "x y")
 
@@ -29,11 +30,12 @@ class Several(dict[str, int]):
 
 
 @pytest.mark.parametrize("value", [5, "text", None, Several(a=1), b"bytes"], ids=str)
-def test_anything_else_is_one_value(client: Client, value: object) -> None:
+def test_anything_else_is_one_value(client: Client, backend: str, value: object) -> None:
     future = client.scatter(value)
     assert future.result() == value
     assert future.type is type(value)
-    assert client.scatter(value, hash=False).result() is value
+    again = client.scatter(value, hash=False).result()
+    assert again is value or (backend == "processes" and again == value)
 
 
 def test_a_hashed_key_stands_for_what_the_container_held(client: Client) -> None:
@@ -65,6 +67,7 @@ def test_equal_data_shares_a_key_unless_told_not_to(client: Client) -> None:
     assert client.scatter(True).key != client.scatter(1).key
 
 
+@threads_only(Reason.OBJECTS)
 def test_the_value_is_not_copied(client: Client) -> None:
     value = [1, 2]
     [future] = client.scatter([value], hash=False)

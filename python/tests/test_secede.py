@@ -6,7 +6,10 @@ import threading
 
 import pytest
 from azolla import Client, get_client, rejoin, secede
+from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, eventually
+
+pytestmark = threads_only(Reason.INTERFACE)
 
 
 def inc(x: int) -> int:

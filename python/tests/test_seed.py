@@ -9,6 +9,7 @@ from typing import Any
 
 import azolla
 import pytest
+from backends import Reason, threads_only
 from IPython.core.interactiveshell import InteractiveShell
 
 SETUP = '''
@@ -181,45 +182,47 @@ def test_sequentially() -> None:
 
 ON_THREADS = "processes=False, n_workers=1, threads_per_worker=6"
 
-#: On threads as the notebook has it, and in worker processes.
-BACKENDS = pytest.mark.parametrize("backend", [ON_THREADS, "n_workers=2, threads_per_worker=3"])
+#: How the client is made: on threads as the notebook has it, and with worker processes.
+CLIENTS = {"threads": ON_THREADS, "processes": "n_workers=2, threads_per_worker=3"}
 
 
-@BACKENDS
 def test_with_as_completed(backend: str) -> None:
-    names = run(SETUP, CLIENT.replace(ON_THREADS, backend), AS_COMPLETED)
+    names = run(SETUP, CLIENT.replace(ON_THREADS, CLIENTS[backend]), AS_COMPLETED)
     with names["client"]:
         assert names["results"] == EXPECTED
 
 
-@BACKENDS
 def test_with_async_await(backend: str) -> None:
-    names = run(SETUP, CLIENT.replace(ON_THREADS, backend), ASYNC_AWAIT, ON_THE_CLIENTS_LOOP)
+    names = run(SETUP, CLIENT.replace(ON_THREADS, CLIENTS[backend]), ASYNC_AWAIT, ON_THE_CLIENTS_LOOP)
     with names["client"]:
         assert names["results"] == EXPECTED
 
 
-@BACKENDS
 def test_with_an_asynchronous_client(backend: str) -> None:
-    names = run(SETUP, "from azolla import Client", ASYNC_AWAIT, ASYNCHRONOUS_CLIENT.replace(ON_THREADS, backend))
+    asynchronous = ASYNCHRONOUS_CLIENT.replace(ON_THREADS, CLIENTS[backend])
+    names = run(SETUP, "from azolla import Client", ASYNC_AWAIT, asynchronous)
     assert names["results"] == EXPECTED
 
 
-def test_with_tasks_from_tasks() -> None:
-    names = run(SETUP, CLIENT, TASKS_FROM_TASKS)
+@threads_only(Reason.INTERFACE)
+def test_with_tasks_from_tasks(backend: str) -> None:
+    names = run(SETUP, CLIENT.replace(ON_THREADS, CLIENTS[backend]), TASKS_FROM_TASKS)
     with names["client"]:
         assert names["results"] == [[1.002] * 5] * 10
 
 
-def test_all_in_one_session() -> None:
-    names = run(SETUP, SEQUENTIAL, CLIENT, AS_COMPLETED, ASYNC_AWAIT, ON_THE_CLIENTS_LOOP, TASKS_FROM_TASKS)
+@threads_only(Reason.INTERFACE)
+def test_all_in_one_session(backend: str) -> None:
+    client = CLIENT.replace(ON_THREADS, CLIENTS[backend])
+    names = run(SETUP, SEQUENTIAL, client, AS_COMPLETED, ASYNC_AWAIT, ON_THE_CLIENTS_LOOP, TASKS_FROM_TASKS)
     with names["client"] as client:
         assert isinstance(client, azolla.Client)
         assert names["results"] == [[1.002] * 5] * 10
         assert "Client" in client._repr_html_()
 
 
-def test_as_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
+@threads_only(Reason.INTERFACE)
+def test_as_a_notebook(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Cell after cell in IPython, on a loop that runs in the main thread, as a notebook's kernel does it."""
     shown: list[Any] = []
     shell = InteractiveShell()
@@ -229,6 +232,7 @@ def test_as_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
         clients = []
         for cell in NOTEBOOK:
             code = cell.replace("from dask.distributed import", "from azolla import").strip() + "\n"
+            code = code.replace(ON_THREADS, CLIENTS[backend])
             ran = await shell.run_cell_async(code, transformed_cell=shell.transform_cell(code))
             ran.raise_error()
             shown.append(ran.result)

@@ -22,7 +22,8 @@ from azolla import (
     get_client,
     tokenize,
 )
-from conftest import PATIENCE, Gate, eventually
+from backends import Reason, threads_only
+from conftest import PATIENCE, Gate, Journal, eventually
 
 
 class Case(NamedTuple):
@@ -71,6 +72,7 @@ CASES = {
 ALL = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
+@threads_only(Reason.INTERFACE)
 @ALL
 def test_a_task_that_waits_takes_no_slot(one_slot: Client, case: Case) -> None:
     shared = case.make()
@@ -128,6 +130,7 @@ def test_a_wait_that_begins_after_the_close_says_so(case: Case) -> None:
     assert client.status == "closed"
 
 
+@threads_only(Reason.INTERFACE)
 @ALL
 def test_waits_are_awaited_in_coroutine_tasks(one_slot: Client, case: Case) -> None:
     async def waits() -> str:
@@ -140,6 +143,7 @@ def test_waits_are_awaited_in_coroutine_tasks(one_slot: Client, case: Case) -> N
     assert one_slot.gather(waiting) == ["done"]
 
 
+@threads_only(Reason.INTERFACE)
 @ALL
 def test_an_awaited_wait_is_cancelled_and_given_up(one_slot: Client, case: Case) -> None:
     shared = case.make()
@@ -232,7 +236,7 @@ TIMEOUTS: dict[str, tuple[Callable[[], Any], Any]] = {
 
 
 @pytest.mark.parametrize(("wait", "outcome"), TIMEOUTS.values(), ids=TIMEOUTS.keys())
-@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("inside", [False, pytest.param(True, marks=threads_only(Reason.INTERFACE))])
 def test_timeouts(client: Client, wait: Callable[[], Any], outcome: Any, inside: bool) -> None:
     call = client.submit(wait, pure=False).result if inside else wait
     if outcome is TimeoutError:
@@ -394,6 +398,7 @@ def test_what_a_batch_had_got_is_in_the_queue_again(client: Client) -> None:
     assert queue.get(batch=True) == [1, 2]
 
 
+@threads_only(Reason.INTERFACE)
 def test_producers_and_consumers_on_one_slot(one_slot: Client) -> None:
     def produce(n: int) -> None:
         for number in range(10):
@@ -411,35 +416,35 @@ def test_producers_and_consumers_on_one_slot(one_slot: Client) -> None:
     assert keep.qsize() == 0
 
 
-def test_a_lock_is_held_by_one_task_at_a_time(client: Client) -> None:
-    inside = 0
-
-    def enter(_: int) -> int:
-        nonlocal inside
+@threads_only(Reason.INTERFACE)
+def test_a_lock_is_held_by_one_task_at_a_time(client: Client, journal: Journal) -> None:
+    def enter(number: int) -> None:
         with Lock("one"):
-            inside += 1
-            seen = inside
+            journal.append(number)
             get_client().submit(abs, -1, pure=False).result()  # lends its slot, and the next one waits for the lock
-            inside -= 1
-        return seen
+            journal.append(number)
 
-    assert client.gather(client.map(enter, range(20), pure=False)) == [1] * 20
+    client.gather(client.map(enter, range(20), pure=False))
+    entries = journal.entries()
+    assert entries[::2] == entries[1::2] and sorted(entries[::2]) == list(range(20))
 
 
-def test_a_lock_is_handed_over_in_the_order_of_waiting(one_slot: Client) -> None:
-    lock, order = Lock(), []
+@threads_only(Reason.INTERFACE)
+def test_a_lock_is_handed_over_in_the_order_of_waiting(one_slot: Client, journal: Journal) -> None:
+    lock = Lock()
 
     async def enter(number: int) -> None:
         async with lock:
-            order.append(number)
+            journal.append(number)
 
     lock.acquire()
     waiting = one_slot.map(enter, range(10), pure=False)
     lock.release()
     one_slot.gather(waiting)
-    assert order == list(range(10))
+    assert journal == list(range(10))
 
 
+@threads_only(Reason.INTERFACE)
 def test_leases_go_with_the_object_that_has_them(client: Client) -> None:
     def forget() -> None:
         Lock("forgotten").acquire()
@@ -457,6 +462,7 @@ def test_releases_are_the_holders(client: Client) -> None:
     assert not other.locked()
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_semaphore_is_closed_for_all(client: Client, gate: Gate) -> None:
     one, other = held(Semaphore(1, name="closing"))
     waiting = client.submit(lambda: (gate.hold(), other.acquire()), pure=False)
@@ -470,6 +476,7 @@ def test_a_semaphore_is_closed_for_all(client: Client, gate: Gate) -> None:
     assert Semaphore(3, name="closing").acquire() is True
 
 
+@threads_only(Reason.INTERFACE)
 def test_an_event_sends_on_all_who_wait(client: Client) -> None:
     event = Event()
     waiting = client.map(lambda _: event.wait(), range(10), pure=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from azolla import Client, Future, get_client, secede
+from backends import Reason, threads_only
 from conftest import Gate, eventually
 
 
@@ -108,6 +109,7 @@ def test_a_task_that_is_cancelled(one_slot: Client, gate: Gate) -> None:
     first.result()
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_task_that_waits_for_its_children(one_slot: Client) -> None:
     one_slot.story()
 
@@ -128,6 +130,7 @@ def test_a_task_that_waits_for_its_children(one_slot: Client) -> None:
     assert one_slot.story(future)[0][5] == "submitted"
 
 
+@threads_only(Reason.INTERFACE)
 def test_a_task_that_secedes_and_one_that_is_a_coroutine(client: Client) -> None:
     client.story()
 
@@ -141,6 +144,7 @@ def test_a_task_that_secedes_and_one_that_is_a_coroutine(client: Client) -> None
     assert steps(client, futures[1]) == [*RUNS, ("processing", "coroutine"), ("coroutine", "memory")]
 
 
+@pytest.mark.own_cluster
 def test_what_was_not_recorded_is_not_made_up(client: Client, gate: Gate) -> None:
     ended = client.submit(inc, 1, key="ended")
     ended.result()

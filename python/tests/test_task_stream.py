@@ -13,7 +13,10 @@ from typing import Any
 import azolla
 import pytest
 from azolla import Client, Reschedule, annotate, get_client, get_task_metadata, get_task_stream
+from backends import Reason, threads_only
 from conftest import Gate, eventually
+
+pytestmark = threads_only(Reason.MISSING)
 
 
 def inc(x: int) -> int:

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from azolla import Client, WaitCycleError, as_completed, get_client, wait
+from backends import Reason, threads_only
 from watching import Watch
+
+pytestmark = threads_only(Reason.INTERFACE)
 
 
 def inc(x: int) -> int:
@@ -18,7 +21,7 @@ def inc(x: int) -> int:
 
 
 @pytest.mark.parametrize("slots", ["one_slot", "client"])
-def test_nested_waits_need_no_slot(request: pytest.FixtureRequest, slots: str) -> None:
+def test_nested_waits_need_no_slot(request: pytest.FixtureRequest, backend: str, slots: str) -> None:
     client = request.getfixturevalue(slots)
 
     def nest(depth: int) -> int:

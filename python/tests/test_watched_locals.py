@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from azolla import Client, get_client
 from azolla._base import leave
+from backends import Reason, threads_only
 from conftest import PATIENCE, eventually
+
+pytestmark = threads_only(Reason.MISSING)
 
 
 class Local:

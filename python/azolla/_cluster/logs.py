@@ -12,7 +12,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from azolla._process.errors import unpack
+from azolla._process.errors import Bytes, unpack
 from azolla._run.helper_threads import CallbackThread
 
 logger = logging.getLogger("azolla")
@@ -25,7 +25,7 @@ MOST_BYTES, LARGE = 2**24, 2**16
 
 #: A failure: the task's key, its function's name, the arguments by place and by name if they are still there, and the
 #: exception, or a text where the engine has broken down, or the bytes of an exception from a worker process.
-Unseen = tuple[str, str, tuple[tuple[Any, ...], dict[str, Any] | None] | None, BaseException | str | bytes]
+Unseen = tuple[str, str, tuple[tuple[Any, ...], dict[str, Any] | None] | None, BaseException | str | Bytes]
 
 
 class Logging:
@@ -94,9 +94,9 @@ def _log_unseen(large: dict[int, int], number: int, unseen: Unseen) -> None:
 
 
 def _log(
-    key: str, name: str, call: tuple[tuple[Any, ...], dict[str, Any] | None] | None, error: BaseException | str | bytes
+    key: str, name: str, call: tuple[tuple[Any, ...], dict[str, Any] | None] | None, error: BaseException | str | Bytes
 ) -> None:
-    if isinstance(error, bytes):
+    if isinstance(error, Bytes):
         error = unpack(error)
     what = f"{name}(...)" if call is None else f"{name}({_arguments(*call)})"
     if isinstance(error, str):
@@ -106,8 +106,10 @@ def _log(
         logger.error("task %s failed, and no future shows it: %s", key, what, exc_info=exc_info)
 
 
-def _text_bytes(error: BaseException | str | bytes) -> int:
+def _text_bytes(error: BaseException | str | Bytes) -> int:
     """Returns how many bytes the texts take that an exception was made with."""
+    if isinstance(error, memoryview):
+        return error.nbytes
     args = (error,) if isinstance(error, str | bytes) else vars(BaseException)["args"].__get__(error)
     return sum(sys.getsizeof(part) for part in args if type(part) in (str, bytes, bytearray))
 

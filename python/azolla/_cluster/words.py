@@ -15,7 +15,7 @@ from azolla._azolla import Dashboard
 from azolla._base import leave as _leave
 from azolla._base.inbox import Inbox
 from azolla._base.threads import LastingThread
-from azolla._process.errors import unpack
+from azolla._process.errors import Bytes, unpack
 
 #: How long the text of one exception may take to make, in seconds.
 PATIENCE = 5.0
@@ -28,7 +28,7 @@ MOST = 8_000
 
 
 #: An error of a task: the exception, the text of one of azolla's own, or the bytes of one from a worker process.
-Error = BaseException | str | bytes
+Error = BaseException | str | Bytes
 
 #: A failed task, by its number, and its error.
 Failed = tuple[int, Error]
@@ -112,7 +112,7 @@ class _Turn:
             return False
         own = begun[0][1]
         # Only bytes are compared: that runs no code of the user's.
-        return own is error or (isinstance(own, bytes) and isinstance(error, bytes) and own == error)
+        return own is error or (isinstance(own, Bytes) and isinstance(error, Bytes) and own == error)
 
     def _run(self) -> None:
         while self._one():
@@ -141,7 +141,7 @@ def in_words(error: Error) -> str:
     process = os.getpid()
     another: BaseException | None = None
     try:
-        text = _text(unpack(error) if isinstance(error, bytes) else error)
+        text = _text(unpack(error) if isinstance(error, Bytes) else error)
     except BaseException as raised:  # the exception's own `__str__` may raise anything
         another = raised
         text = f"{_class(error)}, which cannot be put into words: {type(raised).__qualname__}"
@@ -151,7 +151,7 @@ def in_words(error: Error) -> str:
 
 
 def _class(error: Error) -> str:
-    if isinstance(error, bytes):
+    if isinstance(error, Bytes):
         return "An exception from a worker process"
     return error[:MOST] if isinstance(error, str) else str(type.__getattribute__(type(error), "__qualname__"))
 

@@ -7,6 +7,7 @@ with it.
 
 import ast
 import pickle
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -41,6 +42,10 @@ _Place: TypeAlias = tuple[int, int, int, int]
 _Frame: TypeAlias = tuple[str, str, str, _Place]
 
 
+#: An exception as bytes: the program's own, or a view of shared memory if they are many.
+Bytes: TypeAlias = bytes | memoryview
+
+
 class _Packed(NamedTuple):
     """An exception on its way. It consists of the interpreter's own types, so it can always be pickled."""
 
@@ -61,6 +66,8 @@ class _Packed(NamedTuple):
 
 def pack(error: BaseException, key: str | None = None) -> bytes:
     """Returns an exception as bytes, with a note that the task of this key has raised it."""
+    if key is not None:
+        error = _instead_of_cancellation(error)
     found, places = _found(error)
     packed = [_packed(one, places) for one in found]
     notes, frames = packed[0].notes, _users(packed[0].frames)
@@ -70,7 +77,7 @@ def pack(error: BaseException, key: str | None = None) -> bytes:
     return pickle.dumps([tuple(one) for one in packed], 5)
 
 
-def unpack(packed: bytes) -> BaseException:
+def unpack(packed: Bytes) -> BaseException:
     """Returns the exception of these bytes. Raises nothing but the Ctrl-C that comes meanwhile."""
     loaded = pickle.loads(packed)
     if isinstance(loaded, str):  # there was no memory for more
@@ -88,6 +95,17 @@ def unpack(packed: bytes) -> BaseException:
         if node.notes is not None:
             attributes(error)["__notes__"] = list(node.notes)
     return errors[0]
+
+
+def _instead_of_cancellation(error: BaseException) -> BaseException:
+    """Returns what a task fails with. It ends in `asyncio.CancelledError` only by itself: no cancel reaches it."""
+    # Where nothing has imported asyncio, nothing raises its exceptions.
+    cancelled = getattr(sys.modules.get("asyncio.exceptions"), "CancelledError", None)
+    if cancelled is not None and issubclass(type(error), cancelled):
+        from azolla._base.errors import ended_in_cancellation
+
+        return ended_in_cancellation(error)
+    return error
 
 
 def _found(error: BaseException) -> tuple[list[BaseException], dict[int, int]]:

@@ -10,6 +10,7 @@ from azolla._azolla import Core
 from azolla._base.arguments import whole
 from azolla._base.files import check_writable, hiding_no_error
 from azolla._base.time import seconds
+from azolla._cluster.processes import on_threads
 from azolla._run.awaiting import answer
 from azolla._run.current import current
 from azolla._run.recorder import Ended, Run
@@ -62,6 +63,7 @@ class TaskStream(Core):
 
         Raises:
             ImportError: A figure is wanted, and there is no Bokeh.
+            NotImplementedError: The client has worker processes.
 
         >>> client.get_task_stream()
         []
@@ -71,6 +73,7 @@ class TaskStream(Core):
         >>> run["key"], run["status"], run["typename"], [each["action"] for each in run["startstops"]]
         ('kibi', 'OK', 'int', ['compute'])
         """
+        on_threads(self.cluster, "get_task_stream")
         begin(self, "task-stream")
         runs = list(self.cluster._recorder.rows)
         after, before = _moment(start), _moment(stop)
@@ -117,6 +120,7 @@ class get_task_stream:
         self._place = 0
 
     def __enter__(self) -> "get_task_stream":
+        on_threads(self._client.cluster, "get_task_stream")
         if self._plot == "save":
             check_writable(self._filename)
         begin(self._client, self)
@@ -149,6 +153,7 @@ class get_task_metadata:
         state: Afterwards, by the tasks' keys, `"memory"` or `"erred"`.
 
     Raises:
+        NotImplementedError: The client has worker processes.
         ValueError: No client is current.
 
     >>> with get_task_metadata() as tasks:
@@ -166,7 +171,9 @@ class get_task_metadata:
         self._place = 0
 
     def __enter__(self) -> "get_task_metadata":
-        client = self._client = current()
+        client = current()
+        on_threads(client.cluster, "get_task_metadata")
+        self._client = client
         self._before = {key for key, _, _ in client._tasks()}
         begin(client, self)
         self._place = client.cluster._recorder.next_place()

@@ -5,8 +5,9 @@ use super::input::Inputs;
 use crate::interpreter::blobs::Packed;
 use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyCFunction, PyDict, PyFunction, PyModule, PyTuple, PyType};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +25,12 @@ pub(super) struct Functions {
 
 /// A function, or the error that its loading has raised: each task that calls the function raises it.
 enum Loaded {
-    Function { function: Py<PyAny>, has_been_called: bool },
+    Function {
+        function: Py<PyAny>,
+        has_been_called: bool,
+    },
+    /// One that holds what a call may change: a partial, a bound method, an object. Each call gets it anew.
+    Anew(Arc<Packed>),
     Error(Arc<[u8]>),
 }
 
@@ -35,6 +41,8 @@ pub(super) enum Found<'py> {
         /// No task on this line has called it.
         is_new: bool,
     },
+    /// A function that each call gets anew.
+    Anew(Arc<Packed>),
     Error(Arc<[u8]>),
     Unknown,
 }
@@ -60,6 +68,7 @@ impl Functions {
                 let is_new = !std::mem::replace(has_been_called, true);
                 Found::Function { function: function.bind(py).clone(), is_new }
             }
+            Some(Loaded::Anew(function)) => Found::Anew(Arc::clone(function)),
             Some(Loaded::Error(error)) => Found::Error(Arc::clone(error)),
             None => Found::Unknown,
         }
@@ -68,6 +77,7 @@ impl Functions {
     /// Loads functions. User code may run.
     pub(super) fn load(py: Python<'_>, functions: Vec<(u128, Packed)>) -> Self {
         let load = |function: Packed| match one_at_a_time(py, || function.object(py)) {
+            Ok(object) if !is_shared(&object) => Loaded::Anew(Arc::new(function)),
             Ok(function) => {
                 Loaded::Function { function: function.unbind(), has_been_called: false }
             }
@@ -80,6 +90,15 @@ impl Functions {
     }
 }
 
+/// Returns true for a function that calls share: one written in Python, a class, or a function of a module written in C.
+fn is_shared(function: &Bound<'_, PyAny>) -> bool {
+    if let Ok(function) = function.cast_exact::<PyCFunction>() {
+        let owner = function.getattr(intern!(function.py(), "__self__"));
+        return owner.is_ok_and(|owner| owner.is_none() || owner.is_instance_of::<PyModule>());
+    }
+    function.is_exact_instance_of::<PyFunction>() || function.is_instance_of::<PyType>()
+}
+
 /// Returns the call of a task. The arguments are a pickled tuple: those by place, and those by name or `None`.
 pub(super) fn call<'py>(
     py: Python<'py>,
@@ -90,6 +109,7 @@ pub(super) fn call<'py>(
 ) -> PyResult<Call<'py>> {
     let (function, is_new) = match found {
         Found::Function { function, is_new } => (function, is_new),
+        Found::Anew(function) => (function.object(py)?, false),
         Found::Error(error) => return Err(unpack(py, &error)),
         Found::Unknown => return Err(PyRuntimeError::new_err("the task's function has not come")),
     };

@@ -39,6 +39,7 @@ __all__ = [
     "Worker",
     "actor_state",
     "after_fork",
+    "ask",
     "awaits",
     "before_collection",
     "before_fork",
@@ -49,7 +50,9 @@ __all__ = [
     "lend",
     "rejoin",
     "secede",
+    "secret",
     "serve_process",
+    "share_secret",
     "thread_client",
     "thread_running",
     "thread_task",
@@ -391,6 +394,9 @@ class ClusterCore:
         this: ref[LocalCluster],
         number: int,
     ) -> None: ...
+    def _start_away(self, this: Any, number: int) -> None:
+        """Makes this the cluster of which this process is a worker."""
+
     def _worker_number(self, thread: int) -> int | None: ...
     def _close(self) -> None: ...
     def _figures(self) -> tuple[list[tuple[int | None, int, int, int]], int]: ...
@@ -905,6 +911,19 @@ def awaits(futures: Any) -> None:
 
 def in_plain_task() -> bool:
     """Returns true on the thread of a plain task."""
+
+def secret() -> bytes:
+    """Returns what this process's digests of keys depend on."""
+
+def share_secret(secret: bytes) -> bool:
+    """Makes another process's secret that of this one. Returns False if this process has used one of its own already."""
+
+def ask(what: bytes) -> bytes:
+    """Has the client of a worker process call something, by a pickle that says what. Returns the pickle of the result.
+
+    Raises:
+        RuntimeError: No task of a worker process runs on this thread.
+    """
 
 def coroutines_run_here() -> None:
     """Notes that coroutine tasks run on this thread, on an event loop of the program."""

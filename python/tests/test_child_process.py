@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -138,10 +139,14 @@ def test_the_child_of_a_fork_ends_with_its_task(client: Client) -> None:
     assert client.gather([client.submit(forks, False), client.submit(forks, True)]) == [0, 1]
 
 
-def test_what_needs_the_client_says_that_it_is_not_there(client: Client) -> None:
-    for needs in (azolla.get_client, azolla.default_client, azolla.get_worker, azolla.secede, azolla.rejoin):
-        error = client.submit(needs).exception(timeout=PATIENCE)
-        assert isinstance(error, ValueError) and "in a worker process is not possible yet" in str(error), needs
+def test_a_thread_without_a_task_has_no_client_and_says_so(client: Client) -> None:
+    def on_another_thread(needs: str) -> object:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(getattr(azolla, needs)).exception()
+
+    for needs in ("get_client", "default_client", "get_worker", "secede", "rejoin"):
+        error = client.submit(on_another_thread, needs).result(timeout=PATIENCE)
+        assert isinstance(error, ValueError) and "on the thread of a task alone" in str(error), needs
 
 
 def test_a_task_that_asks_for_another_run_gets_it(client: Client, tmp_path: Path) -> None:

@@ -73,6 +73,12 @@ impl Key {
         // Two of 2⁶⁴ upper halves become one, so that an optional key takes no more room.
         Self(NonZeroU64::new((digest >> 64) as u64).unwrap_or(NonZeroU64::MIN), digest as u64)
     }
+
+    /// Returns a digest whose key this is.
+    #[must_use]
+    pub fn to_digest(self) -> u128 {
+        u128::from(self.0.get()) << 64 | u128::from(self.1)
+    }
 }
 
 /// How urgent a task is: the higher priority goes first. A priority is made from a number that is

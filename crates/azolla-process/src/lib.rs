@@ -30,6 +30,7 @@ pub mod process;
 #[cfg(target_os = "linux")]
 pub mod program;
 pub mod ranges;
+pub mod request;
 #[cfg(all(target_os = "linux", not(azolla_shuttle)))]
 pub mod shelf;
 #[cfg(all(target_os = "linux", not(azolla_shuttle)))]

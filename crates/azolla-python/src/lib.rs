@@ -49,6 +49,9 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(session::forked::before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(session::forked::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::coroutines_run_here, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::ask, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::secret, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::share_secret, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::awaits, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::in_plain_task, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::secede, module)?)?;

@@ -23,7 +23,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any, Never, cast
+from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
 
 from azolla._base import html as _html
 from azolla._base import leave as _leave
@@ -47,6 +47,8 @@ from azolla._watch.watching import Watching
 
 if TYPE_CHECKING:
     from azolla._client.awaited import AsyncClient
+
+C = TypeVar("C")
 
 logger = logging.getLogger("azolla")
 
@@ -315,6 +317,10 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
             self._callback_thread.post(function, future)
 
     # --- The cluster
+
+    def _native(self, shared: object, make: "Callable[[Client], C]") -> C:
+        """Returns the native half of a queue, lock and so on."""
+        return make(self)
 
     def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
         """Returns the cluster's address and its workers.

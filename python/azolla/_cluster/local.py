@@ -159,7 +159,9 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         self._recorder = Recorder(self._listeners)
         start = partial(_worker.start, self._threads, self._listeners)
         process = _processes.start(self._memory_limit) if self._has_processes else None
-        self._start([(threads, has) for has in amounts], start, process, weakref.ref(self), secrets.randbits(128))
+        #: What veils the numbers of tasks in their keys.
+        self._veil = secrets.randbits(128)
+        self._start([(threads, has) for has in amounts], start, process, weakref.ref(self), self._veil)
         _clusters[self._number] = weakref.ref(self)
         self._bind_loop()
         self._open_dashboard(dashboard_address, private)

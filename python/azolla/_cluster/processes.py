@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from azolla import _azolla
+
 #: What a worker process has in its environment, unless the program's own says otherwise. A task has one processor, so the
 #: libraries that it calls use one thread. The allocator gives memory back early. As Dask's `pre-spawn-environ`.
 ENVIRONMENT = {
@@ -34,7 +36,7 @@ sys.path[:] = {path!r}
 azolla = sys.modules["azolla"] = type(sys)("azolla")
 azolla.__path__ = {folder!r}
 from azolla._process.child import main
-main()
+main({secret!r})
 """
 
 
@@ -125,7 +127,8 @@ def start(limit: int) -> tuple[list[str], list[tuple[str, str]], str, int | None
         raise RuntimeError("worker processes need sys.executable, which this interpreter lacks: use processes=False")
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     path = [str(part) for part in sys.path if isinstance(part, str)]  # the interpreter ignores what is no text
-    program = PROGRAM.format(path=path, folder=[str(Path(__file__).parents[1])])
+    # Equal calls have equal keys, wherever they are submitted.
+    program = PROGRAM.format(path=path, folder=[str(Path(__file__).parents[1])], secret=_azolla.secret())
     return [sys.executable, *flags, "-c", READ], _environment(), program, limit or None, tempfile.gettempdir()
 
 

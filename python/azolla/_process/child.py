@@ -13,7 +13,7 @@ from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from azolla._azolla import TaskThread, after_fork, before_fork, serve_process
+from azolla._azolla import TaskThread, after_fork, before_fork, serve_process, share_secret
 from azolla._base import leave as _leave
 from azolla._base import where as _where
 from azolla._base.threads import LastingThread, report
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     import asyncio
 
 
-def main() -> None:
-    """Serves the client that has started this process, until that client ends it."""
+def main(secret: bytes) -> None:
+    """Serves the client that has started this process, until that client ends it. The digests of both depend on `secret`."""
     # Ctrl-C is the client's affair. A program that a task starts is to end by it, so it is not ignored.
     signal.signal(signal.SIGINT, lambda signal, frame: None)
     # It was blocked until here.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     number, client = int(sys.argv[1]), int(sys.argv[2])
     del sys.argv[1:]
+    share_secret(secret)
     _print_at_once()
-    _where.in_worker_process = True
+    _where.in_worker_process, _where.worker = True, number - 1
     _package.defer()
     os.register_at_fork(before=before_fork, after_in_child=after_fork)
     serve_process(number, client, _start)

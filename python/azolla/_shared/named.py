@@ -43,7 +43,7 @@ class Shared(Generic[C]):
         raise NotImplementedError
 
     def _bind(self, client: Client) -> C:
-        self._core = self._make(client)
+        self._core = client._native(self, self._make)
         # The reference is weak: an argument of a queued task must not keep that task's own client alive.
         self._client = weakref.ref(client)
         return self._core

@@ -43,6 +43,28 @@ pub struct Remote {
     thread: u16,
 }
 
+/// Says that a task waits for others.
+#[derive(Debug)]
+pub struct Waits(Arc<Running>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.memory.go_on();
+    }
+}
+
+/// Tells whether a process has ended.
+#[derive(Clone, Debug)]
+pub struct Watch(Arc<Running>);
+
+impl Watch {
+    /// Returns true if it has.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.0.life.is_over()
+    }
+}
+
 /// A process that has been ready.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -120,6 +142,13 @@ impl Remote {
         self.running.memory.leave();
     }
 
+    /// A task of the thread waits for others until this is dropped. The process gets those too, whatever memory it takes.
+    #[must_use]
+    pub fn waits(&self) -> Waits {
+        self.running.memory.wait();
+        Waits(Arc::clone(&self.running))
+    }
+
     /// Returns what a message to the process calls this place. The place lasts until the process gives back what it was
     /// lent, which may be many times, or ends.
     ///
@@ -154,6 +183,18 @@ impl Remote {
             self.kill();
             life.wait()
         })
+    }
+
+    /// Returns true if the process has ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.running.life.is_over()
+    }
+
+    /// What tells whether the process has ended, also where the link is not at hand.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.running))
     }
 
     /// Has the process killed, if it has not ended. It does not wait for that.

@@ -24,6 +24,8 @@ struct State {
     is_high: bool,
     /// How many of its threads have tasks.
     busy: usize,
+    /// How many of these tasks wait for others, which the process may have to run.
+    waiting: usize,
     /// It has had tasks.
     is_used: bool,
     /// It was over its limit, another is to take its place, or it has ended.
@@ -61,7 +63,7 @@ impl Memory {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// A thread of the process is to get tasks. This waits while the process takes too much and other threads of it have
+    /// A thread of the process is to get tasks. This waits while the process takes too much and other threads of it run
     /// tasks. `look` returns how much it takes now.
     #[must_use]
     pub fn enter(&self, look: impl Fn() -> Option<u64>) -> Entry {
@@ -79,7 +81,7 @@ impl Memory {
                     return Entry::Kill;
                 }
             }
-            if !state.is_high || state.busy == 0 {
+            if !state.is_high || state.busy == state.waiting {
                 state.busy += 1;
                 state.is_used = true;
                 return Entry::Open;
@@ -95,6 +97,20 @@ impl Memory {
         if state.is_high {
             self.changed.notify_all();
         }
+    }
+
+    /// A task of the thread waits for others.
+    pub fn wait(&self) {
+        let mut state = lock(&self.state);
+        state.waiting += 1;
+        if state.is_high {
+            self.changed.notify_all();
+        }
+    }
+
+    /// It goes on.
+    pub fn go_on(&self) {
+        lock(&self.state).waiting -= 1;
     }
 
     /// The process takes so much now. Returns true if it is to be killed.
@@ -157,6 +173,18 @@ mod tests {
         assert_eq!(memory.enter(none), Entry::Closed);
         assert!(!memory.saw(2000));
         assert_eq!(memory.end(), None, "it is not killed for its limit");
+    }
+
+    #[test]
+    fn a_process_whose_tasks_all_wait_gets_what_they_may_wait_for() {
+        let memory = Memory::new(Some(1000));
+        assert_eq!(memory.enter(none), Entry::Open);
+        assert!(!memory.saw(900));
+        memory.wait();
+        assert_eq!(memory.enter(none), Entry::Open);
+        memory.leave();
+        memory.go_on();
+        memory.leave();
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! How the tasks of one thread have ended, until the client is told. It is told of many at once.
+//! What one thread says to the client: how its tasks have ended, of many at once, and what a task asks.
 //!
 //! The thread adds the ends of its tasks. The client may ask the main thread to send them, say while the thread is in the
 //! middle of a long task. No thread sends while it holds the GIL, since the client may take a while to read.
 
 use super::process::Memory;
+use super::upstream;
 use azolla_process::line::{Line, LineError};
 use azolla_process::message::{Blob, Bytes, Ended, Range, Results};
+use azolla_process::request::{Request, Said};
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -29,6 +31,8 @@ struct Held {
     ends: Vec<End<Kept>>,
     /// The pickles of all ends that travel in the message, one after the other.
     pickles: Vec<u8>,
+    /// The tasks of the futures in the results, with the places of the ends.
+    futures: Vec<(u32, u64)>,
     /// When the first of these tasks ended.
     since: Option<Instant>,
     /// For how long these tasks have run, all together.
@@ -82,17 +86,20 @@ impl Answers {
             frame: 0,
             ends: Vec::new(),
             pickles: Vec::new(),
+            futures: Vec::new(),
             since: None,
             ran: Duration::ZERO,
         }))
     }
 
-    /// Adds the end of a task of this frame that ran for so long. Sends all ends if it is time to.
+    /// Adds the end of a task of this frame that ran for so long. `futures` are the tasks of the futures in its result.
+    /// Sends all ends if it is time to.
     pub(super) fn add(
         &self,
         py: Python<'_>,
         frame: u32,
         end: End<Blob<'_>>,
+        futures: &[u64],
         ran: Duration,
     ) -> Result<(), LineError> {
         let now = Instant::now();
@@ -104,11 +111,13 @@ impl Answers {
         if let Some(mut held) = held
             && !held.is_full_with(&end, now, ran)
         {
+            held.note(futures);
             held.keep(frame, end, now, ran);
             return Ok(());
         }
         py.detach(|| {
             let mut held = self.held();
+            held.note(futures);
             if held.is_full_with(&end, now, ran) {
                 held.send_with(frame, end, ran)
             } else {
@@ -120,8 +129,12 @@ impl Answers {
 
     /// Sends all ends that are held back. The calling thread does not hold the GIL.
     pub(super) fn send(&self) -> Result<(), LineError> {
-        let mut held = self.held();
-        if held.ends.is_empty() { Ok(()) } else { held.send(None) }
+        self.held().send(None, None)
+    }
+
+    /// Sends what the task at hand asks, behind all ends. The calling thread does not hold the GIL.
+    pub(super) fn ask(&self, request: Request<'_>) -> Result<(), LineError> {
+        self.held().send(None, Some(request))
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -165,11 +178,25 @@ impl Held {
     ) -> Result<(), LineError> {
         self.frame = frame;
         self.ran += ran;
-        self.send(Some(end))
+        self.send(Some(end), None)
     }
 
-    /// Sends what is held back, and this end behind it.
-    fn send(&mut self, last: Option<End<Blob<'_>>>) -> Result<(), LineError> {
+    /// Notes the tasks of the futures in the next end.
+    fn note(&mut self, futures: &[u64]) {
+        let place = self.ends.len() as u32;
+        self.futures.extend(futures.iter().map(|task| (place, *task)));
+    }
+
+    /// Sends what is held back, this end behind it, and what the task at hand asks.
+    fn send(
+        &mut self,
+        last: Option<End<Blob<'_>>>,
+        asks: Option<Request<'_>>,
+    ) -> Result<(), LineError> {
+        let released = upstream::released();
+        if self.ends.is_empty() && last.is_none() && asks.is_none() && released.is_empty() {
+            return Ok(());
+        }
         let mut left = self.pickles.as_slice();
         let mut next = |Kept { pickle, buffers }: Kept| {
             let pickle = match pickle {
@@ -189,8 +216,11 @@ impl Held {
         let took = u64::try_from(took).unwrap_or(u64::MAX).max(1);
         let given_back = self.memory.arenas.take_given_back();
         let results = Results { frame: self.frame, took, ended, given_back };
+        let is_something = !results.ended.is_empty() || !results.given_back.is_empty();
+        let ended = Some(results).filter(|_| is_something);
+        let said = Said { ended, futures: std::mem::take(&mut self.futures), released, asks };
         // If the client is not there to read, the thread learns it when it waits for more tasks.
-        let sent = self.line.send(&results).map(|_| ());
+        let sent = self.line.send(&said).map(|_| ());
         self.pickles.clear();
         (self.since, self.ran) = (None, Duration::ZERO);
         sent

@@ -14,10 +14,13 @@ mod calls;
 mod failures;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) mod input;
+pub(crate) mod pickled;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
 mod thread;
+#[cfg(target_os = "linux")]
+pub(crate) mod upstream;
 
 use pyo3::prelude::*;
 

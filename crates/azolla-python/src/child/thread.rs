@@ -7,7 +7,9 @@ use super::bond::{Bond, NoPanic};
 use super::calls::{Call, Functions, call};
 use super::failures::{asks_for_another_run, pack, sent};
 use super::input::Inputs;
+use super::pickled::collecting;
 use super::process::{Memory, broken, or_end};
+use super::upstream::Upstream;
 use crate::interpreter::blobs::{Made, Packed};
 use crate::interpreter::forks::{check_forks, forks};
 use azolla_process::line::{Heard, Line, LineError};
@@ -20,7 +22,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 #[doc = stub!(TaskThread)]
 #[pyclass(frozen, module = "azolla._azolla")]
@@ -29,8 +30,9 @@ pub(crate) struct TaskThread {
     memory: Arc<Memory>,
     forks: u64,
     /// What the thread hears. What it says goes through `answers`, which the main thread has too.
-    line: Mutex<Line>,
+    line: Arc<Mutex<Line>>,
     answers: Arc<Answers>,
+    upstream: Arc<Upstream>,
     work: Mutex<Work>,
     /// Until the thread has it.
     bond: Mutex<Option<Bond>>,
@@ -44,12 +46,10 @@ struct Work {
     tasks: VecDeque<Task>,
     functions: Functions,
     inputs: Inputs,
-    /// The task that has begun and has not ended: its key, and when it began.
-    current: Option<(Box<str>, Instant)>,
 }
 
 struct Task {
-    key: Box<str>,
+    key: Arc<str>,
     function: u128,
     arguments: Packed,
     /// Which of the frame's inputs are its own.
@@ -76,12 +76,14 @@ impl TaskThread {
     ) -> io::Result<(Self, Arc<Answers>)> {
         let answers = line.as_fd().try_clone_to_owned()?.into();
         let answers = Arc::new(Answers::new(answers, Arc::clone(&memory)));
+        let line = Arc::new(Mutex::new(line));
         let thread = Self {
             number,
-            memory,
+            memory: Arc::clone(&memory),
             forks: forks(),
-            line: Mutex::new(line),
+            line: Arc::clone(&line),
             answers: Arc::clone(&answers),
+            upstream: Upstream::new(line, Arc::clone(&answers), memory),
             work: Mutex::default(),
             bond: Mutex::new(Some(Bond::new())),
         };
@@ -110,6 +112,7 @@ impl TaskThread {
     #[doc = stub!(TaskThread.rest)]
     fn rest(&self, py: Python<'_>) -> bool {
         let _guard = NoPanic;
+        self.upstream.settle_here();
         match self.hear(py) {
             Ok(Some(functions)) => {
                 if !functions.is_empty() {
@@ -137,7 +140,7 @@ impl TaskThread {
         }
         loop {
             let mut work = locked(&self.work);
-            if work.current.is_some() {
+            if self.upstream.at_hand().is_some() {
                 // Say exceptions of other threads have come one upon the other, and its end was lost.
                 drop(work);
                 broken(py, &PyRuntimeError::new_err("a task has ended, and how is not known"));
@@ -149,7 +152,7 @@ impl TaskThread {
                 drop(left);
                 return None;
             }
-            work.current = Some((task.key, Instant::now()));
+            self.upstream.begin(task.key);
             let function = work.functions.find(py, task.function);
             let mut inputs = std::mem::take(&mut work.inputs);
             let is_last = work.tasks.is_empty();
@@ -172,13 +175,14 @@ impl TaskThread {
             return Err(PySystemExit::new_err(0));
         }
         let py = result.py();
-        match Made::of(result, &self.memory.own) {
-            Ok(Made::Small(pickle)) => self.end(py, End::Done(here(pickle.as_bytes()))),
+        let (made, futures) = collecting(|| Made::of(result, &self.memory.own));
+        match made {
+            Ok(Made::Small(pickle)) => self.end(py, End::Done(here(pickle.as_bytes())), &futures),
             Ok(Made::Large(large)) => {
                 let (pickle, buffers) = large.give_away();
                 let pickle =
                     pickle.as_ref().map_or_else(|it| Bytes::There(*it), |it| Bytes::Here(it));
-                self.end(py, End::Done(Blob { pickle, buffers }))
+                self.end(py, End::Done(Blob { pickle, buffers }), &futures)
             }
             Err(error) => {
                 let note = "the task has returned this result, which must travel from its worker process as a pickle";
@@ -254,24 +258,19 @@ impl TaskThread {
 
     /// Ends the task at hand with this error. Returns false if there is none.
     fn fail(&self, error: &Bound<'_, PyAny>) -> bool {
-        let key = match &locked(&self.work).current {
-            Some((key, _)) => key.clone(),
-            None => return false,
-        };
+        let Some(at_hand) = self.upstream.at_hand() else { return false };
         if asks_for_another_run(error) {
-            return self.end(error.py(), End::Again);
+            return self.end(error.py(), End::Again, &[]);
         }
-        let mut packed = pack(error, Some(&key));
-        self.end(error.py(), End::Failed(sent(error, &mut packed, &self.memory.own)))
+        let mut packed = pack(error, Some(&at_hand.key));
+        self.end(error.py(), End::Failed(sent(error, &mut packed, &self.memory.own)), &[])
     }
 
     /// Ends the task at hand. Returns false if there is none.
-    fn end(&self, py: Python<'_>, end: End<Blob<'_>>) -> bool {
-        let mut work = locked(&self.work);
-        let Some((_, began)) = work.current.take() else { return false };
-        let frame = work.frame;
-        drop(work);
-        if let Err(error) = self.answers.add(py, frame, end, began.elapsed()) {
+    fn end(&self, py: Python<'_>, end: End<Blob<'_>>, futures: &[u64]) -> bool {
+        let Some(ran) = self.upstream.end() else { return false };
+        let frame = locked(&self.work).frame;
+        if let Err(error) = self.answers.add(py, frame, end, futures, ran) {
             broken(py, &PyRuntimeError::new_err(error.to_string()));
         }
         true

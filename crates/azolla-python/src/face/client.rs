@@ -11,9 +11,11 @@ use crate::interpreter::gil::Steps;
 use crate::interpreter::memory;
 use crate::interpreter::observed::PyObservations;
 use crate::interpreter::texts::text_bytes;
+use crate::session::away::{about, cancel, check_heard};
 use crate::session::core::Core;
 use crate::session::reasons;
 use crate::session::shared::Shared;
+use crate::submit::away;
 use crate::submit::map::map;
 use crate::submit::options::Options;
 use crate::task::job::{Name, PyJob};
@@ -21,6 +23,7 @@ use crate::task::key::{parse, pure};
 use crate::task::names::flag;
 use crate::task::packed::Value;
 use azolla::runtime::Job;
+use azolla_process::request::Request;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -73,6 +76,7 @@ impl Core {
             if future.shared().is_ok_and(|of| Arc::ptr_eq(&of.engine, &shared.engine))
                 && let Some(job) = future.live()
             {
+                cancel(py, std::slice::from_ref(&job), force, &why)?;
                 reasons::set(py, shared, &job, &why);
                 shared.cancel(&job, force);
             }
@@ -193,7 +197,9 @@ impl Core {
         shared.check_process()?;
         let errors = Errors::parse(errors)?;
         let callback = LoopCallback { r#loop, callback };
-        Ok(Gathering::begin(shared, jobs(&futures, errors)?, errors, callback))
+        let jobs = jobs(&futures, errors)?;
+        check_heard(&jobs)?;
+        Ok(Gathering::begin(shared, jobs, errors, callback))
     }
 
     /// Returns the results in the places of futures that have ended. Before that it raises the first failure, if
@@ -225,7 +231,11 @@ impl Core {
     /// Makes the task run to its end even if no future on it is left.
     fn _keep(&self, future: &Bound<'_, Future>) -> PyResult<()> {
         let job = future.get().job(future.py())?;
-        self.shared()?.engine.keep(&job);
+        let shared = self.shared()?;
+        // What runs elsewhere is kept there.
+        if !about(future.py(), std::slice::from_ref(&job), Request::Keep)? {
+            shared.engine.keep(&job);
+        }
         Ok(())
     }
 
@@ -375,6 +385,10 @@ fn scattered(
     } else {
         (Name::Impure { function }, None)
     };
+    if shared.cluster.is_away() {
+        let job = away::put(shared, &value, &name, key)?;
+        return Ok(Future::new(py, job, Arc::clone(shared)));
+    }
     let value = match &shared.cluster.sent {
         Some(processes) => Value::Packed(Packed::of(&value, &*processes.store)?),
         None => Value::Here(value.unbind()),

@@ -1,14 +1,16 @@
 //! The engine's half of `LocalCluster`. This file starts the engine, and ends it.
 
+use crate::child::upstream;
 use crate::interpreter::imports;
 use crate::runner::Start;
 use crate::runner::processes::{self, Fleet};
 use crate::runner::threads::Threads;
+use crate::session::away;
 use crate::session::gone;
 use crate::session::shared::Cluster;
 use crate::submit::placing::amounts;
 use crate::task::job::PyJob;
-use azolla::runtime::{Engine, Groups, Processes, Runner};
+use azolla::runtime::{Engine, Groups, Processes, Runner, Worker};
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -38,6 +40,15 @@ fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {
         // Ctrl-C is raised as itself: it says nothing about why threads could not be started.
         Some(Ok(error)) if !error.is_instance_of::<PyException>(py) => *error,
         _ => PyRuntimeError::new_err(message),
+    }
+}
+
+/// The runner of an engine without slots: its tasks run elsewhere.
+struct NoSlots;
+
+impl Runner<PyJob> for NoSlots {
+    fn start(&self, _: Worker<PyJob>) -> io::Result<()> {
+        Err(io::Error::other("this process is a worker: its tasks are run by its client's engine"))
     }
 }
 
@@ -106,6 +117,19 @@ impl ClusterCore {
         crate::task::key::set_veil(py, engine.number(), number);
         let cluster = Cluster::new(engine, this, number, store);
         let _ = late.set(Arc::downgrade(&cluster));
+        self.cluster
+            .set(cluster)
+            .map_err(|_| PyRuntimeError::new_err("this cluster is started already"))
+    }
+
+    /// Makes this the cluster of which this process is a worker. `this` and `number` as above.
+    fn _start_away(&self, this: Py<PyAny>, number: u128) -> PyResult<()> {
+        let none = Groups::new(std::iter::empty::<(usize, [(&str, f64); 0])>());
+        let none = none.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        let engine = Engine::start(none, Box::new(NoSlots))?;
+        let store = upstream::store().ok_or_else(away::unexpected)?;
+        let cluster = Cluster::away(engine, this, number, store);
+        away::set_cluster(&cluster);
         self.cluster
             .set(cluster)
             .map_err(|_| PyRuntimeError::new_err("this cluster is started already"))

@@ -1,18 +1,29 @@
 //! What Python asks about the task on the calling thread: its client and its key. And what lets that task go on without
 //! a slot.
 
+use crate::child::upstream::task_here;
 use crate::future::gather::{self, Errors};
 use crate::future::running::Running;
 use crate::future::wait::exception;
+use crate::interpreter::imports::python;
+use crate::session::away::{self, Answered, asked};
 use crate::session::owner::cluster_here;
 use crate::session::thread::{current_task, set_callers_loop, with_worker};
+use crate::task::job::{Name, PyJob};
 use azolla::runtime::Worker;
+use azolla_process::request::Request;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyString};
 use std::sync::Arc;
 
 #[doc = stub!(secede)]
 #[pyfunction]
 pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
+    if task_here().is_some() {
+        return done(asked(py, Request::Secede)?).map(Some);
+    }
     py.detach(|| with_worker(|worker| worker.map(Worker::secede)))
         .transpose()
         .map_err(|error| exception(py, error.never_interrupted()))
@@ -21,6 +32,9 @@ pub(crate) fn secede(py: Python<'_>) -> PyResult<Option<bool>> {
 #[doc = stub!(rejoin)]
 #[pyfunction]
 pub(crate) fn rejoin(py: Python<'_>) -> PyResult<bool> {
+    if task_here().is_some() {
+        return done(asked(py, Request::Rejoin)?);
+    }
     py.detach(|| with_worker(|worker| worker.map(Worker::rejoin)))
         .map_or(Ok(false), |result| result.map(|()| true))
         .map_err(|error| exception(py, error.never_interrupted()))
@@ -57,7 +71,7 @@ pub(crate) fn awaits(futures: &Bound<'_, PyAny>) -> PyResult<()> {
 #[doc = stub!(in_plain_task)]
 #[pyfunction]
 pub(crate) fn in_plain_task() -> bool {
-    with_worker(|worker| worker.is_some())
+    task_here().is_some() || with_worker(|worker| worker.is_some())
 }
 
 #[doc = stub!(coroutines_run_here)]
@@ -69,13 +83,62 @@ pub(crate) fn coroutines_run_here() {
 #[doc = stub!(thread_client)]
 #[pyfunction]
 pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    if task_here().is_some() {
+        return client(py).map(Some);
+    }
     let Some((_, job)) = current_task() else { return Ok(None) };
     cluster_here().map(|cluster| cluster.client_of(py, job.client())).transpose()
 }
 
 #[doc = stub!(thread_running)]
 #[pyfunction]
-pub(crate) fn thread_running() -> Option<Running> {
+pub(crate) fn thread_running(py: Python<'_>) -> PyResult<Option<Running>> {
+    if let Some(task) = task_here() {
+        client(py)?; // it makes the cluster
+        let Some(cluster) = away::cluster() else { return Ok(None) };
+        let key = PyString::new(py, &task.key).into_any().unbind();
+        let job = Arc::new(PyJob::pending(Name::Given(key), 0));
+        return Ok(Some(Running::new(job, Arc::clone(cluster), 0)));
+    }
+    Ok(running())
+}
+
+#[doc = stub!(secret)]
+#[pyfunction]
+pub(crate) fn secret(py: Python<'_>) -> Bound<'_, PyBytes> {
+    PyBytes::new(py, azolla::runtime::secret())
+}
+
+#[doc = stub!(share_secret)]
+#[pyfunction]
+pub(crate) fn share_secret(secret: &[u8]) -> PyResult<bool> {
+    let secret = secret.try_into().map_err(|_| PyValueError::new_err("this is no secret"))?;
+    Ok(azolla::runtime::share_secret(secret))
+}
+
+#[doc = stub!(ask)]
+#[pyfunction]
+pub(crate) fn ask<'py>(py: Python<'py>, what: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    match asked(py, Request::Call(what))? {
+        Answered::Value(packed) => packed.pickle(py),
+        _ => Err(away::unexpected()),
+    }
+}
+
+/// Returns the client of the task here, in a worker process.
+fn client(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static CLIENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    python(py, &CLIENT, "azolla._client.in_process", "client")?.call0()
+}
+
+fn done(answer: Answered) -> PyResult<bool> {
+    match answer {
+        Answered::Done(done) => Ok(done),
+        _ => Err(away::unexpected()),
+    }
+}
+
+fn running() -> Option<Running> {
     let (_, job) = current_task()?;
     let cluster = cluster_here()?;
     let worker = with_worker(|worker| worker.map(|worker| worker.group().0))?;
@@ -85,6 +148,9 @@ pub(crate) fn thread_running() -> Option<Running> {
 #[doc = stub!(thread_task)]
 #[pyfunction]
 pub(crate) fn thread_task(py: Python<'_>) -> PyResult<Option<(Bound<'_, PyAny>, u32)>> {
+    if let Some(task) = task_here() {
+        return Ok(Some((PyString::new(py, &task.key).into_any(), 0)));
+    }
     let task = with_worker(|worker| {
         let worker = worker?;
         let number = worker.number();

@@ -1,5 +1,6 @@
 //! The engine's half of `as_completed`: futures in the order in which they end.
 
+use super::away;
 use super::callbacks::LoopCallback;
 use super::handle::Future;
 use super::wait;
@@ -29,6 +30,8 @@ struct Pending {
     /// Released futures: they count as cancelled, and so as ended.
     ended: Vec<Py<Future>>,
     added: usize,
+    /// Those of them that run for a client in another process.
+    away: Option<away::Set>,
     /// The client of the first future. It says where iterating must not block.
     client: Weak<Shared>,
 }
@@ -91,6 +94,9 @@ impl Drop for Endings {
     fn drop(&mut self) {
         let futures = std::mem::take(&mut self.pending().futures);
         self.unlisten(&futures);
+        if let Some(set) = self.pending().away.take() {
+            Python::attach(|py| away::forget(py, &set));
+        }
     }
 }
 
@@ -128,6 +134,9 @@ impl Endings {
         match future.get().job(future.py()) {
             Ok(job) => {
                 self.completions.add(&job, token);
+                if job.away().is_some() {
+                    self.pending().away.get_or_insert_with(away::Set::new).add(&job);
+                }
                 let listener: Arc<dyn Listen> = Arc::<Completions<PyJob>>::clone(&self.completions);
                 future.get().shared()?.listen_for_leaving(&listener, token, Some(&job));
             }
@@ -157,7 +166,11 @@ impl Endings {
             if self.is_empty() {
                 return Err(PyStopIteration::new_err(()));
             }
-            let next = wait::next(py, &self.completions, self.deadline, since);
+            let none_is_ready = self.completions.ready() == 0;
+            let away = none_is_ready.then(|| self.pending().away.as_mut().map(away::Set::asks));
+            let waited = away.flatten().map_or(Ok(()), |away| away::next(py, away, self.deadline));
+            let next =
+                waited.and_then(|()| wait::next(py, &self.completions, self.deadline, since));
             let next = next.map_err(|error| match error {
                 WaitError::TimedOut => self.timed_out(),
                 error => wait::exception(py, error),

@@ -4,14 +4,17 @@ use super::actor::proxy;
 use super::callbacks::{Callback, Listening, LoopCallback, begin_callbacks};
 use super::handle::{Future, Handle, let_go, raise, value};
 use super::wait;
+use crate::child::pickled;
 use crate::interpreter::forks::forks;
 use crate::interpreter::imports::python;
 use crate::interpreter::words::key_words;
+use crate::session::away::{about, check_heard, look};
 use crate::session::core::Core;
 use crate::session::reasons::{self, Why};
 use crate::task::job::PyJob;
 use crate::task::names::{flag, short_repr};
 use azolla::runtime::{Job, Listen, Status, Until};
+use azolla_process::request::Request;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -60,6 +63,15 @@ impl Future {
             self.job(py)?; // the client may have cancelled it for itself alone
         }
         Ok(job)
+    }
+
+    /// Has the future show how its task has ended, if that is known to a client in another process alone.
+    fn look(&self, py: Python<'_>) -> PyResult<()> {
+        self.check_process()?;
+        match self.live().filter(|job| job.away().is_some()) {
+            Some(job) => look(py, std::slice::from_ref(&job)),
+            None => Ok(()),
+        }
     }
 
     /// Blocks as `wait` does. A future that was released counts as ended.
@@ -152,8 +164,8 @@ impl Future {
 
     #[doc = stub!(Future.status)]
     #[getter]
-    fn status(&self) -> PyResult<Option<&'static str>> {
-        self.check_process()?;
+    fn status(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        self.look(py)?;
         self.see_failure();
         Ok(self.last_status())
     }
@@ -171,14 +183,14 @@ impl Future {
     }
 
     #[doc = stub!(Future.done)]
-    fn done(&self) -> PyResult<bool> {
-        self.check_process()?;
+    fn done(&self, py: Python<'_>) -> PyResult<bool> {
+        self.look(py)?;
         Ok(self.last_status() != Some("pending"))
     }
 
     #[doc = stub!(Future.cancelled)]
-    fn cancelled(&self) -> PyResult<bool> {
-        self.check_process()?;
+    fn cancelled(&self, py: Python<'_>) -> PyResult<bool> {
+        self.look(py)?;
         Ok(self.last_status() == Some("cancelled"))
     }
 
@@ -257,6 +269,7 @@ impl Future {
         let job = self.job(py)?;
         let shared = self.shared()?;
         shared.check_open(py, "retry")?;
+        about(py, std::slice::from_ref(&job), Request::Retry)?;
         shared.engine.retry(&job);
         Ok(())
     }
@@ -279,6 +292,7 @@ impl Future {
         let future = this.get();
         let shared = future.shared()?;
         shared.check_process()?;
+        check_heard(&future.live())?;
         begin_callbacks(py, shared, &r#fn)?;
         let callback = Arc::new(Callback {
             shared: Arc::clone(shared),
@@ -308,6 +322,7 @@ impl Future {
         callback: Py<PyAny>,
     ) -> PyResult<Listening> {
         let job = self.job(py)?;
+        check_heard([&job])?;
         let listener: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
         self.shared()?.listen(&job, &listener, 0);
         Ok(Listening { job, listener, forks: forks() })
@@ -375,6 +390,11 @@ impl Future {
     fn __reduce__<'py>(
         this: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
+        // The pickle names the task by its key alone.
+        if let Some(job) = this.get().live() {
+            let task = job.away().or_else(|| job.header().id().map(|task| task.to_bits()));
+            task.into_iter().for_each(pickled::note);
+        }
         Ok((this.get_type().into_any(), (this.get().key_object(this.py())?,)))
     }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod as_completed;
+mod away;
 mod callable;
 pub(crate) mod callbacks;
 mod container;

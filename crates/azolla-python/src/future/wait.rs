@@ -1,9 +1,10 @@
 //! How a thread blocks: it gives up the GIL and answers Ctrl-C. Inside a task it lends its slot.
 
+use super::away;
 use crate::interpreter::imports::error;
 use crate::session::owner::is_between_tasks;
 use crate::session::shared::Shared;
-use crate::session::thread::with_worker;
+use crate::session::thread::{has_died, with_worker};
 use crate::task::job::PyJob;
 use azolla::runtime::{Completions, Job, Patience, Status, Until, WaitError};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError};
@@ -23,6 +24,9 @@ pub(crate) fn wait(
     deadline: Option<Instant>,
     several: Option<&Shared>,
 ) -> PyResult<()> {
+    if away::are_away(jobs) {
+        return away::wait(py, jobs, until, deadline);
+    }
     let Some(client) = several else { return wait_for_all(py, jobs, until, deadline, None) };
     let (mut jobs, since) = (Cow::Borrowed(jobs), client.epoch());
     loop {
@@ -61,10 +65,11 @@ fn wait_for_all(
                 }) {
                     return Err(left());
                 }
-                if in_task { Ok(()) } else { outside() }
+                if in_task { check_process() } else { outside() }
             };
+            let is_endless = in_task && several.is_none() && has_died().is_none();
             let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =
-                if in_task && several.is_none() { None } else { Some(&mut interrupted) };
+                if is_endless { None } else { Some(&mut interrupted) };
             azolla::runtime::wait(worker, jobs, until, Patience { deadline, interrupt })
         })
     });
@@ -72,6 +77,16 @@ fn wait_for_all(
         WaitError::TimedOut => timed_out(py, jobs),
         error => exception(py, error),
     })
+}
+
+/// Returns an error if this thread works for a task of a process that has died.
+pub(crate) fn check_process() -> PyResult<()> {
+    match has_died() {
+        Some(true) => {
+            Err(PyRuntimeError::new_err("the worker process that asked for this has died"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The error of a wait for these jobs when its time is up. It names one that has not ended.

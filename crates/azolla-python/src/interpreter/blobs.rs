@@ -135,6 +135,28 @@ impl Packed {
         Ok(Blob { pickle, buffers: buffers.collect::<io::Result<_>>()? })
     }
 
+    /// Returns a copy of the object. What is large in it goes to `store`.
+    ///
+    /// # Errors
+    /// As [`Store::store`], and if what is large cannot be mapped.
+    pub(crate) fn copy(&self, store: &dyn Store) -> io::Result<Self> {
+        let large = match self {
+            Self::Small(pickle) => return Ok(Self::Small(pickle.clone())),
+            Self::Large(large) => large,
+        };
+        let copy = |stored: &Arc<Stored>| {
+            let mut bytes = vec![0; stored.length() as usize];
+            stored.place().read(&mut bytes)?;
+            store.store(&bytes)
+        };
+        let pickle = match &large.pickle {
+            Part::Here(pickle) => Part::Here(pickle.clone()),
+            Part::There(stored) => Part::There(copy(stored)?),
+        };
+        let buffers = large.buffers.iter().map(copy).collect::<io::Result<_>>()?;
+        Ok(Self::Large(Box::new(Large { pickle, buffers })))
+    }
+
     /// Returns the object. Each call unpickles it anew. User code may run, and raise anything.
     pub(crate) fn object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let large = match self {

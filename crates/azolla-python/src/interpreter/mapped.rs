@@ -78,7 +78,7 @@ fn mapped(py: Python<'_>, place: Arc<Place>) -> PyResult<Bound<'_, PyAny>> {
 }
 
 /// Returns what Python raises for an error of the system about large data: MemoryError, if there is no room for it.
-pub(super) fn no_memory(error: io::Error) -> PyErr {
+pub(crate) fn no_memory(error: io::Error) -> PyErr {
     use ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull};
     let what = format!("azolla has no memory for large data: {error}");
     match error.kind() {

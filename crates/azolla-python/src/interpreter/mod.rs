@@ -13,7 +13,7 @@ pub(crate) mod collector;
 pub(crate) mod forks;
 pub(crate) mod gil;
 pub(crate) mod imports;
-mod mapped;
+pub(crate) mod mapped;
 pub(crate) mod memory;
 pub(crate) mod observed;
 pub(crate) mod pickles;

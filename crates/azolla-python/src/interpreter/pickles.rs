@@ -67,6 +67,16 @@ pub(crate) fn by_value<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickled<'py>
     Ok(Pickled { pickle: pickle.cast_into()?, buffers })
 }
 
+/// Returns an object as bytes, with all that is in it.
+///
+/// # Errors
+/// As for [`pickled`].
+pub(crate) fn whole(object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let dumps = python(object.py(), &DUMPS, "azolla._process.parts", "dumps")?;
+    Ok(dumps.call1((object,))?.cast_into::<PyBytes>()?.as_bytes().to_vec())
+}
+
 /// Returns true if this is a plain value, or a tuple of some, or one of the arguments of a call.
 fn is_small(object: &Bound<'_, PyAny>) -> bool {
     const MOST: usize = 16;

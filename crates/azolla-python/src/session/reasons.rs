@@ -96,6 +96,13 @@ pub(crate) fn set_by_inputs(py: Python<'_>, job: &Arc<PyJob>, inputs: &[Arc<PyJo
     }
 }
 
+/// Remembers why this job is cancelled.
+pub(super) fn note_one(py: Python<'_>, job: &Arc<PyJob>, why: Why) {
+    if why.is_told() {
+        note(py, slice::from_ref(job), why);
+    }
+}
+
 fn note(py: Python<'_>, jobs: &[Arc<PyJob>], why: Why) {
     let why = Arc::new(why);
     let mut more = jobs.chunks(SEVERAL).peekable();

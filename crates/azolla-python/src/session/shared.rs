@@ -1,6 +1,7 @@
 //! `Cluster` and `Shared`: the native state of a cluster, and of a client with its futures. Both check
 //! whether they may still be used.
 
+use super::away;
 use super::clients::Clients;
 use super::gone;
 use super::guest::{Guest, Held};
@@ -35,6 +36,8 @@ pub(crate) struct Cluster {
     has_several: AtomicBool,
     /// What is kept of what worker processes get; `None` if tasks run in this process.
     pub(crate) sent: Option<Sent>,
+    /// This process is a worker of the cluster, whose engine is in another process.
+    is_away: bool,
     /// The record of what happens to the tasks, once a caller has asked for it. No thread may wait for this
     /// lock while it holds the GIL.
     pub(crate) story: Mutex<Option<Story>>,
@@ -82,8 +85,28 @@ impl Cluster {
             clients,
             has_several,
             sent: store.map(Sent::new),
+            is_away: false,
             story,
         })
+    }
+
+    /// The cluster in one of its worker processes. `engine` has no slots.
+    pub(crate) fn away(
+        engine: Arc<Engine<PyJob>>,
+        object: Py<PyAny>,
+        number: u128,
+        store: Box<dyn Store>,
+    ) -> Arc<Self> {
+        let mut cluster = Self::new(engine, object, number, Some(store));
+        if let Some(cluster) = Arc::get_mut(&mut cluster) {
+            cluster.is_away = true;
+        }
+        cluster
+    }
+
+    /// Returns true if the cluster's engine is in another process.
+    pub(crate) fn is_away(&self) -> bool {
+        self.is_away
     }
 
     /// Returns true if tasks run in worker processes.
@@ -146,7 +169,7 @@ impl Cluster {
     }
 
     /// Returns the client of this number, if it lives.
-    pub(super) fn client(&self, number: u32) -> Option<Arc<Shared>> {
+    pub(crate) fn client(&self, number: u32) -> Option<Arc<Shared>> {
         self.clients().get(number)
     }
 
@@ -259,7 +282,11 @@ impl Shared {
     /// Returns the job that has this key, and counts one more future on it.
     pub(crate) fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Arc<PyJob>>> {
         let named = parse(key, self.cluster.number)?;
-        Ok(self.find_impure(&named).or_else(|| self.engine.find(named.key)))
+        let found = self.find_impure(&named).or_else(|| self.engine.find(named.key));
+        if found.is_none() && self.cluster.is_away() {
+            return away::find(key.py(), self, &named);
+        }
+        Ok(found)
     }
 
     /// Returns the client object, or Python's None once it is gone.

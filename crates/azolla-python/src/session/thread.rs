@@ -15,6 +15,8 @@ thread_local! {
     /// This thread's worker. Only [`end`] drops it: a thread that the interpreter takes down as it ends must
     /// not come back to the engine, and through it to Python.
     static WORKER: RefCell<Option<ManuallyDrop<Worker<PyJob>>>> = const { RefCell::new(None) };
+    /// Says whether the process has died for whose task this thread works.
+    static HAS_DIED: RefCell<Option<Box<dyn Fn() -> bool>>> = const { RefCell::new(None) };
     /// The address of the engine whose cluster's event loop runs on this thread; 0 if none does.
     static LOOP_OF: Cell<usize> = const { Cell::new(0) };
     /// True once coroutine tasks have run on this thread, on an event loop of the program.
@@ -41,6 +43,26 @@ pub(super) fn abandon() {
     });
     LOOP_OF.set(0);
     CALLERS_LOOP.set(false);
+}
+
+/// Lends this thread a worker while it calls `f`: what `f` does counts as done by the worker's task. A wait in it ends once
+/// `has_died` returns true. Returns the worker too.
+pub(crate) fn lend<R>(
+    worker: Worker<PyJob>,
+    has_died: impl Fn() -> bool + 'static,
+    f: impl FnOnce() -> R,
+) -> (Worker<PyJob>, R) {
+    begin(Some(worker));
+    HAS_DIED.set(Some(Box::new(has_died)));
+    let result = f();
+    HAS_DIED.set(None);
+    let worker = WORKER.take().map(ManuallyDrop::into_inner);
+    (worker.expect("it was lent"), result)
+}
+
+/// Returns true if the process has died for whose task this thread works; `None` if it works for itself.
+pub(crate) fn has_died() -> Option<bool> {
+    HAS_DIED.try_with(|died| died.borrow().as_ref().map(|died| died())).ok().flatten()
 }
 
 /// Calls `f` with this thread's worker, also between two tasks.

@@ -1,5 +1,6 @@
 //! `map`: one task for each item.
 
+use super::away;
 use super::one::{Common, Keys};
 use super::options::Options;
 use crate::future::handle::Future;
@@ -41,16 +42,16 @@ pub(crate) fn map<'py>(
         let named = common.named(keys.at(number)?.as_ref())?;
         number += 1;
         if let Some(job) = named.as_ref().and_then(|named| shared.find_impure(named)) {
-            futures.submit(py, &mut portion)?;
+            futures.submit(&common, &mut portion)?;
             futures.add(py, job, true)?;
             continue;
         }
         portion.push(common.task(call, None, &in_common, named.as_ref())?);
         if portion.len() == PORTION {
-            futures.submit(py, &mut portion)?;
+            futures.submit(&common, &mut portion)?;
         }
     }
-    futures.submit(py, &mut portion)?;
+    futures.submit(&common, &mut portion)?;
     keys.check_length(number)?;
     Ok(futures.all)
 }
@@ -65,11 +66,24 @@ struct Futures<'a, 'py> {
 
 impl<'py> Futures<'_, 'py> {
     /// Submits these tasks, and adds their futures.
-    fn submit(&mut self, py: Python<'py>, portion: &mut Vec<Submission<PyJob>>) -> PyResult<()> {
+    fn submit(
+        &mut self,
+        common: &Common<'_, 'py>,
+        portion: &mut Vec<Submission<PyJob>>,
+    ) -> PyResult<()> {
+        let py = common.py;
         memory::check()?;
         self.all
             .try_reserve(portion.len())
             .map_err(|error| PyMemoryError::new_err(error.to_string()))?;
+        if self.shared.cluster.is_away() {
+            if portion.is_empty() {
+                return Ok(());
+            }
+            let jobs = away::submit_all(common, portion)?;
+            portion.clear();
+            return jobs.into_iter().try_for_each(|job| self.add(py, job, true));
+        }
         let mut jobs: Vec<_> = portion.iter().map(|one| Arc::clone(&one.payload)).collect();
         let taken = self.shared.engine.submit_all(portion.drain(..));
         let some_taken = !taken.is_empty();

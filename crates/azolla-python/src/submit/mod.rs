@@ -5,6 +5,7 @@
 pub(crate) mod actor;
 mod annotations;
 pub(crate) mod arguments;
+pub(crate) mod away;
 mod costly;
 pub(crate) mod fastcall;
 pub(crate) mod map;

@@ -2,15 +2,19 @@
 
 use super::annotations::Annotations;
 use super::arguments::{Digest, InCommon, Taken, take};
+use super::away;
 use super::costly;
 use super::options::{Options, priority, retries};
 use super::packing::{packed, packed_function};
+use super::placing::{Placing, constraint};
 use crate::future::handle::Future;
 use crate::future::running::Running;
 use crate::interpreter::collector::hide_call;
 use crate::interpreter::imports::python;
+use crate::interpreter::pickles::whole;
 use crate::interpreter::texts::text_bytes;
 use crate::interpreter::words::key_words;
+use crate::session::away::unexpected;
 use crate::session::reasons;
 use crate::session::sent::Sent;
 use crate::session::shared::Shared;
@@ -44,13 +48,15 @@ pub(crate) enum Keys<'a, 'py> {
 
 /// What the tasks of one `submit` or `map` have in common.
 pub(crate) struct Common<'a, 'py> {
-    py: Python<'py>,
-    shared: &'a Arc<Shared>,
+    pub(super) py: Python<'py>,
+    pub(super) shared: &'a Arc<Shared>,
     name: Bound<'py, PyString>,
     kind: u64,
     context: Option<Bound<'py, PyAny>>,
-    retries: u32,
+    pub(super) retries: u32,
     priority: Option<Priority>,
+    /// Where the tasks may run; its constraint, unless their engine is in another process.
+    placing: Option<Placing<'py>>,
     constraint: Option<Arc<Constraint>>,
     parent: Option<TaskId>,
     token: Option<FunctionToken>,
@@ -88,6 +94,7 @@ impl<'a, 'py> Common<'a, 'py> {
         let kind = name.hash()? as u64;
         let context = context(py)?;
         let noted = Annotations::here(py, context.is_some())?;
+        let placing = options.placing(&noted)?;
         // An actor's state changes, so equal calls do not make equal actors.
         let token = match options.pure && !matches!(keys, Keys::Given) && !options.actor {
             true => {
@@ -120,7 +127,13 @@ impl<'a, 'py> Common<'a, 'py> {
                 Some(given) => priority(Some(given))?,
                 None => priority(noted.get("priority")?.as_ref())?,
             },
-            constraint: options.constraint(shared, &noted)?,
+            constraint: match &placing {
+                Some(placing) if !shared.cluster.is_away() => {
+                    constraint(&shared.cluster, placing.clone())?
+                }
+                _ => None,
+            },
+            placing,
             parent: parent(py)?,
             token,
             span: noted.span(),
@@ -164,6 +177,7 @@ impl<'a, 'py> Common<'a, 'py> {
                 None => Arc::clone(self.shown.get_or_init(|| key_words(&self.name).into())),
             };
             Work::Packed(Arc::new(packed(
+                &self.shared.cluster,
                 &*processes.store,
                 function,
                 named,
@@ -204,6 +218,16 @@ impl<'a, 'py> Common<'a, 'py> {
             inputs: submitted,
             call: false,
         })
+    }
+
+    /// Returns a pickle of what only few tasks have, for the client of a worker process. `key` is one that is no text.
+    pub(super) fn rare(&self, key: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<u8>> {
+        if let (None, None, None) = (key, &self.span, &self.placing) {
+            return Ok(Vec::new());
+        }
+        let (workers, resources, others) = self.placing.clone().unwrap_or_default();
+        let rare = (key, &self.span, workers, resources, others).into_pyobject(self.py)?;
+        whole(rare.as_any())
     }
 
     fn packed_function(
@@ -263,6 +287,11 @@ impl<'a, 'py> Common<'a, 'py> {
             return Future::object(self.py, job, Arc::clone(self.shared));
         }
         let submission = self.task(call, kwargs, &InCommon::default(), named.as_ref())?;
+        if self.shared.cluster.is_away() {
+            let job = away::submit_all(self, &[submission])?.pop();
+            let job = job.ok_or_else(unexpected)?;
+            return Future::object(self.py, job, Arc::clone(self.shared));
+        }
         let job = Arc::clone(&submission.payload);
         let engine = &self.shared.engine;
         let existing = match submission.inputs.len() > MANY_INPUTS {

@@ -9,14 +9,17 @@
 
 use super::one::future_digest;
 use crate::child::input::Input;
+use crate::child::pickled::collecting;
 use crate::future::handle::Future;
 use crate::future::nested::{Function, Walk};
 use crate::interpreter::blobs::{Made, Packed};
 use crate::interpreter::pickles::{Pickled, by_name, by_value};
 use crate::session::sent::Sent;
+use crate::session::shared::Cluster;
 use crate::task::job::PyJob;
+use crate::task::kept::Kept;
 use crate::task::names::function_name;
-use crate::task::packed::{PackedCall, PackedFunction};
+use crate::task::packed::{Futures, PackedCall, PackedFunction};
 use crate::token::FunctionToken;
 use azolla::runtime::digest;
 use azolla_process::place::Store;
@@ -31,6 +34,7 @@ use std::sync::Arc;
 /// # Errors
 /// What the pickling of the function or of an argument raises.
 pub(super) fn packed<'py>(
+    cluster: &Cluster,
     store: &dyn Store,
     function: Arc<PackedFunction>,
     named: Arc<str>,
@@ -44,9 +48,14 @@ pub(super) fn packed<'py>(
         false => with_numbers(call, kwargs, inputs)?,
     };
     let arguments = call.get_slice(1, call.len());
-    let arguments = Packed::of((arguments, kwargs).into_pyobject(py)?.as_any(), store);
+    let whole = (arguments, kwargs).into_pyobject(py)?;
+    let (arguments, futures) = collecting(|| Packed::of(whole.as_any(), store));
     let arguments = arguments.map_err(|error| noted(py, error, "its arguments"))?;
-    Ok(PackedCall { function, named, arguments, inputs: inputs.into() })
+    let futures = match cluster.is_away() {
+        true => Futures::Named(futures),
+        false => Futures::Kept(Kept::new(&cluster.engine, futures)),
+    };
+    Ok(PackedCall { function, named, arguments, inputs: inputs.into(), futures })
 }
 
 type Whole<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);

@@ -2,7 +2,7 @@
 
 use super::annotations::Annotations;
 use super::options::Options;
-use crate::session::shared::Shared;
+use crate::session::shared::Cluster;
 use crate::task::names::short_repr;
 use azolla_core::{Constraint, GroupId};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -11,14 +11,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString};
 use std::sync::Arc;
 
+/// `workers=`, `resources=`, and whether other workers are allowed.
+pub(crate) type Placing<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>, bool);
+
 impl<'py> Options<'py> {
-    /// Returns the constraint that these options make. An option that the user has not given comes from the
+    /// Returns where these options place tasks. An option that the user has not given comes from the
     /// annotations.
-    pub(super) fn constraint(
-        &self,
-        shared: &Shared,
-        noted: &Annotations<'py>,
-    ) -> PyResult<Option<Arc<Constraint>>> {
+    pub(super) fn placing(&self, noted: &Annotations<'py>) -> PyResult<Option<Placing<'py>>> {
         // Mostly no option is given.
         if let (Self { workers: None, resources: None, allow_other_workers: None, .. }, true) =
             (self, noted.is_empty())
@@ -33,32 +32,40 @@ impl<'py> Options<'py> {
         let resources = given(&self.resources, "resources")?;
         let others = given(&self.allow_other_workers, "allow_other_workers")?;
         let others = others.map_or(Ok(false), |others| others.is_truthy())?;
-        let groups = workers.as_ref().map_or(Ok(None), |workers| groups(shared, workers))?;
-        let workers = workers.filter(|_| groups.is_some());
-        if others && workers.is_none() {
-            return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));
-        }
-        if workers.is_none() && resources.is_none() {
-            return Ok(None);
-        }
-        let amounts = resources.as_ref().map_or_else(|| Ok(Vec::new()), amounts)?;
-        let amounts_by_name = amounts.iter().map(|(name, amount)| (name.as_str(), *amount));
-        let all = shared.engine.groups();
-        let constraint = all
-            .constraint(groups, others, amounts_by_name)
-            .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        if let Some(constraint) = &constraint
-            && !all.can_run(constraint)
-        {
-            warn(shared, workers, resources)?;
-        }
-        Ok(constraint)
+        Ok(Some((workers, resources, others)))
     }
 }
 
+/// Returns the constraint of tasks for these workers, with these amounts of resources.
+pub(crate) fn constraint<'py>(
+    cluster: &Cluster,
+    (workers, resources, others): Placing<'py>,
+) -> PyResult<Option<Arc<Constraint>>> {
+    let groups = workers.as_ref().map_or(Ok(None), |workers| groups(cluster, workers))?;
+    let workers = workers.filter(|_| groups.is_some());
+    if others && workers.is_none() {
+        return Err(PyValueError::new_err("Only use allow_other_workers= if using workers="));
+    }
+    if workers.is_none() && resources.is_none() {
+        return Ok(None);
+    }
+    let amounts = resources.as_ref().map_or_else(|| Ok(Vec::new()), amounts)?;
+    let amounts_by_name = amounts.iter().map(|(name, amount)| (name.as_str(), *amount));
+    let all = cluster.engine.groups();
+    let constraint = all
+        .constraint(groups, others, amounts_by_name)
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    if let Some(constraint) = &constraint
+        && !all.can_run(constraint)
+    {
+        warn(cluster, workers, resources)?;
+    }
+    Ok(constraint)
+}
+
 /// Returns the groups of these workers. It leaves out names that no worker has.
-fn groups<'py>(shared: &Shared, workers: &Bound<'py, PyAny>) -> PyResult<Option<Vec<GroupId>>> {
-    let cluster = shared.cluster.object(workers.py())?;
+fn groups<'py>(cluster: &Cluster, workers: &Bound<'py, PyAny>) -> PyResult<Option<Vec<GroupId>>> {
+    let cluster = cluster.object(workers.py())?;
     let numbers = cluster.call_method1(intern!(workers.py(), "_numbers_of"), (workers,))?;
     let numbers: Option<Vec<u16>> = numbers.extract()?;
     Ok(numbers.map(|numbers| numbers.into_iter().map(GroupId).collect()))
@@ -87,12 +94,12 @@ pub(crate) fn amounts(resources: &Bound<'_, PyAny>) -> PyResult<Vec<(String, f64
 
 /// Warns that tasks with this constraint will wait for ever. The cluster warns once for each such constraint.
 fn warn<'py>(
-    shared: &Shared,
+    cluster: &Cluster,
     workers: Option<Bound<'py, PyAny>>,
     resources: Option<Bound<'py, PyAny>>,
 ) -> PyResult<()> {
     let Some(py) = workers.as_ref().or(resources.as_ref()).map(Bound::py) else { return Ok(()) };
-    let cluster = shared.cluster.object(py)?;
+    let cluster = cluster.object(py)?;
     cluster.call_method1(intern!(py, "_warn_unrunnable"), (workers, resources))?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::future::wait;
 use crate::interpreter::imports::error;
 use crate::session::gone::is_gone;
 use crate::session::shared::Shared;
-use crate::session::thread::with_worker;
+use crate::session::thread::{has_died, with_worker};
 use azolla::runtime::{IsClosed, Listen, Patience, Resource, Turn, WaitError};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError};
 use pyo3::prelude::*;
@@ -62,11 +62,12 @@ impl<R: Resource> Waiting for Kind<R> {
                 let mut outside = wait::outside(deadline);
                 let mut interrupted = || match shared.has_left() {
                     true => Err(wait::left()),
-                    false if in_task => Ok(()),
+                    false if in_task => wait::check_process(),
                     false => outside(),
                 };
+                let is_endless = in_task && !shared.is_guest() && has_died().is_none();
                 let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =
-                    if in_task && !shared.is_guest() { None } else { Some(&mut interrupted) };
+                    if is_endless { None } else { Some(&mut interrupted) };
                 turn.wait(worker, Patience { deadline, interrupt })
             })
         });

@@ -1,13 +1,16 @@
 //! A Python task: its call, and the place for its outcome.
 
+use super::kept::Kept;
 use super::names::function_name;
 use super::packed::{Packed, PackedCall, Unread, Value};
+use crate::child::upstream;
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
 use crate::interpreter::imports::error;
 use crate::interpreter::raised::{Exception, Raised};
 use crate::interpreter::texts::text_bytes;
 use crate::interpreter::words::{argument_words, key_words};
 use azolla::runtime::{Header, Job, Slot, Status, assert_unlocked};
+use azolla_process::request::End;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -109,6 +112,10 @@ pub(crate) enum Name {
     Pure { function: Py<PyString>, digest: u128 },
     /// The function's name and the task's id, veiled by the cluster's own number.
     Impure { function: Py<PyString> },
+    /// A name that a worker process has given, and what follows it.
+    Asked(Arc<str>, End),
+    /// The whole key of a task in another process, and the task's number there.
+    Away(Py<PyAny>, u64),
 }
 
 /// What a finished task gives up. The caller drops it when user code may run.
@@ -121,8 +128,8 @@ pub(crate) struct Finished {
 pub(crate) struct PyJob {
     /// The call is kept while the task may run, or run again. It is dropped once the task is done or cancelled.
     slot: Slot<Value, Work, Failure>,
-    /// The key, or the name of the function.
-    named: Py<PyAny>,
+    /// The key, or the name of the function. `None` if that is a text from a worker process.
+    named: Option<Py<PyAny>>,
     /// The digest of a pure call.
     digest: [u64; 2],
     /// The only future on the job, while it is hidden from the collector.
@@ -151,6 +158,8 @@ enum KeyIs {
     Given,
     Pure,
     Impure,
+    /// It is given, and the task runs for a client in another process. The digest is the task's number there.
+    Away,
 }
 
 /// The parts that only some tasks have.
@@ -160,6 +169,8 @@ struct Rare {
     span: Option<Py<PyTuple>>,
     /// For an actor: the function that makes its calls.
     caller: Option<Py<PyAny>>,
+    /// The key or the name of the function, from a worker process.
+    text: Option<Arc<str>>,
 }
 
 impl PyJob {
@@ -173,28 +184,44 @@ impl PyJob {
         let is_actor_call = matches!(&work, Work::Here(Call { state: Some(_), .. }));
         let mut job = Self::of(Slot::with_work(work, retries), name, client);
         job.is_actor_call = is_actor_call;
-        job.rare = span.map(|span| Box::new(Rare { span: Some(span), caller: None }));
+        if span.is_some() {
+            job.rare.get_or_insert_default().span = span;
+        }
         job
     }
 
     fn of(slot: Slot<Value, Work, Failure>, name: Name, client: u32) -> Self {
         slot.header().set_client(client);
         let (named, digest, key_is) = match name {
-            Name::Given(key) => (key, 0, KeyIs::Given),
-            Name::Pure { function, digest } => (function.into_any(), digest, KeyIs::Pure),
-            Name::Impure { function } => (function.into_any(), 0, KeyIs::Impure),
+            Name::Given(key) => (Ok(key), 0, KeyIs::Given),
+            Name::Pure { function, digest } => (Ok(function.into_any()), digest, KeyIs::Pure),
+            Name::Impure { function } => (Ok(function.into_any()), 0, KeyIs::Impure),
+            Name::Away(key, task) => (Ok(key), u128::from(task), KeyIs::Away),
+            Name::Asked(text, End::Given(_)) => (Err(text), 0, KeyIs::Given),
+            Name::Asked(text, End::Pure(_, digest)) => (Err(text), digest, KeyIs::Pure),
+            Name::Asked(text, End::Impure) => (Err(text), 0, KeyIs::Impure),
         };
+        let (named, text) = match named {
+            Ok(object) => (Some(object), None),
+            Err(text) => (None, Some(text)),
+        };
+        let rare = text.map(|text| Box::new(Rare { text: Some(text), ..Rare::default() }));
         Self {
             slot,
             named,
             digest: [(digest >> 64) as u64, digest as u64],
             hidden: Hidden::default(),
-            rare: None,
+            rare,
             key_is,
             has_parts: false,
             copies: Copies::default(),
             is_actor_call: false,
         }
+    }
+
+    /// Makes a task that ends without a call here.
+    pub(crate) fn pending(name: Name, client: u32) -> Self {
+        Self::of(Slot::empty(), name, client)
     }
 
     /// Makes a task that is done already: data that the user gave.
@@ -222,6 +249,14 @@ impl PyJob {
         self.slot.with_the_work(packed).flatten()
     }
 
+    /// Takes out the call of a task that is to run in another process.
+    pub(crate) fn take_packed(&self) -> Option<Arc<PackedCall>> {
+        match self.slot.take_work()? {
+            Work::Packed(packed) => Some(packed),
+            Work::Here(_) => None,
+        }
+    }
+
     /// Drops the call, since it will not be made again.
     pub(crate) fn forget_call(&self) {
         drop(self.slot.take_work());
@@ -242,10 +277,14 @@ impl PyJob {
         Finished { _work: work, _refused: None }
     }
 
-    /// Stores the result of a task that has run in a worker process, and drops its call.
-    pub(crate) fn finish_packed(&self, packed: Packed) {
+    /// Stores the result of a task that has run in a worker process, and drops its call. `futures` are in the result.
+    pub(crate) fn finish_packed(&self, packed: Packed, futures: Option<Kept>) {
         self.forget_call();
-        self.store(Ok(Value::Packed(packed)));
+        let value = Value::Packed(packed);
+        self.store(Ok(match futures.filter(|futures| !futures.is_empty()) {
+            Some(futures) => Value::Holding(Box::new((value, futures))),
+            None => value,
+        }));
     }
 
     /// Stores the outcome of the task. The outcome of a cancelled task is dropped.
@@ -287,6 +326,38 @@ impl PyJob {
         self.rare.as_ref()?.caller.as_ref()
     }
 
+    fn text(&self) -> Option<&Arc<str>> {
+        self.rare.as_ref()?.text.as_ref()
+    }
+
+    /// Returns the key, or the name of the function.
+    fn named<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match &self.named {
+            Some(object) => object.bind(py).clone(),
+            None => PyString::new(py, self.text().map_or("", |text| text)).into_any(),
+        }
+    }
+
+    /// Returns the same as it is shown.
+    fn named_words(&self, py: Python<'_>) -> String {
+        match (&self.named, self.text()) {
+            (Some(object), _) => key_words(object.bind(py)),
+            (None, text) => text.map_or_else(String::new, |text| String::from(&**text)),
+        }
+    }
+
+    /// Returns the task's number in the process of its client, if that is another one.
+    pub(crate) fn away(&self) -> Option<u64> {
+        matches!(self.key_is, KeyIs::Away).then_some(self.digest[1])
+    }
+
+    /// Returns what the key is made of, for a process to send on: the text, and the digest of a pure call.
+    pub(crate) fn name_parts<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, Option<u128>) {
+        let [high, low] = self.digest.map(u128::from);
+        let digest = matches!(self.key_is, KeyIs::Pure).then_some(high << 64 | low);
+        (self.named(py), digest)
+    }
+
     /// Returns the number of the client that submitted the task.
     pub(crate) fn client(&self) -> u32 {
         self.header().client()
@@ -295,14 +366,14 @@ impl PyJob {
     /// Returns the key as Python sees it.
     pub(crate) fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self.key_is {
-            KeyIs::Given => self.named.bind(py).clone(),
+            KeyIs::Given | KeyIs::Away => self.named(py),
             KeyIs::Pure | KeyIs::Impure => self.made_key(py),
         }
     }
 
     /// Returns the key that azolla made: the function's name, which may be any text, and an end.
     fn made_key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        let whole = (self.named.bind(py), self.key_end(py));
+        let whole = (self.named(py), self.key_end(py));
         let whole = py.get_type::<PyString>().call_method1(intern!(py, "__add__"), whole);
         whole.unwrap_or_else(|_| PyString::new(py, &self.key_text(py)).into_any())
     }
@@ -320,7 +391,7 @@ impl PyJob {
 
     /// Returns the key as it is shown.
     pub(crate) fn key_text(&self, py: Python<'_>) -> String {
-        key_words(self.named.bind(py)) + &self.key_end(py)
+        self.named_words(py) + &self.key_end(py)
     }
 
     /// Returns the key as it is shown, of a task that runs in a worker process. `named` is what the key begins with.
@@ -335,7 +406,7 @@ impl PyJob {
 
     fn end(&self, impure: impl FnOnce(u64) -> String) -> String {
         match self.key_is {
-            KeyIs::Given => String::new(),
+            KeyIs::Given | KeyIs::Away => String::new(),
             KeyIs::Pure => {
                 let [high, low] = self.digest;
                 format!("-{high:016x}{low:016x}")
@@ -377,12 +448,15 @@ impl Job for PyJob {
         if let (KeyIs::Given, Some(packed)) = (self.key_is, self.packed()) {
             return packed.function.name.clone();
         }
+        if let Some(text) = self.text() {
+            return String::from(&**text);
+        }
         let name = |py: Python<'_>| match (self.key_is, self.call(py)) {
             (KeyIs::Given, Some(call)) => {
                 let function = call.call.bind(py).get_item(0).ok()?;
                 function_name(&function).ok().map(|name| key_words(&name))
             }
-            _ => Some(key_words(self.named.bind(py))),
+            _ => Some(self.named_words(py)),
         };
         Python::try_attach(name).flatten().unwrap_or_else(|| String::from("data"))
     }
@@ -393,7 +467,7 @@ impl Job for PyJob {
                 Python::try_attach(|py| crate::interpreter::size::bytes_of(value.bind(py)))
                     .flatten()
             }
-            Ok(Value::Packed(packed)) => Some(packed.size()),
+            Ok(value) => value.packed_size(),
             Err(_) => None,
         }
     }
@@ -429,5 +503,8 @@ impl Drop for PyJob {
     fn drop(&mut self) {
         // Dropping a job drops Python objects, and their destructors may run any code.
         assert_unlocked();
+        if let Some(task) = self.away() {
+            upstream::release(task);
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod failing;
 pub(crate) mod job;
+pub(crate) mod kept;
 pub(crate) mod key;
 pub(crate) mod names;
 pub(crate) mod packed;

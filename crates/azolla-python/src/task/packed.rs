@@ -4,6 +4,8 @@
 //! being unpickled in between, and the threads that talk to the processes need no Python.
 
 use super::job::PyJob;
+use super::kept::Kept;
+use crate::child::upstream;
 pub(crate) use crate::interpreter::blobs::Packed;
 use crate::interpreter::imports::python;
 use crate::interpreter::raised::Raised;
@@ -20,6 +22,10 @@ pub(crate) enum Value {
     Here(Py<PyAny>),
     /// A pickle.
     Packed(Packed),
+    /// A pickle that names the futures of these tasks.
+    Holding(Box<(Self, Kept)>),
+    /// For a task in another process: its number there, and its result once that has been asked for.
+    Away(Box<(u64, OnceLock<Packed>)>),
 }
 
 /// A function as worker processes get it.
@@ -39,6 +45,26 @@ pub(crate) struct PackedCall {
     pub(crate) arguments: Packed,
     /// The tasks whose results the arguments name by number.
     pub(crate) inputs: Box<[Arc<PyJob>]>,
+    /// The tasks whose futures are elsewhere in the arguments.
+    pub(crate) futures: Futures,
+}
+
+/// The tasks whose futures are in a pickle.
+pub(crate) enum Futures {
+    /// They are kept here.
+    Kept(#[expect(dead_code, reason = "it is kept")] Kept),
+    /// A client in another process keeps them, once it has the pickle.
+    Named(Vec<u64>),
+}
+
+impl Futures {
+    /// The numbers of those that another process keeps.
+    pub(crate) fn named(&self) -> Vec<u64> {
+        match self {
+            Self::Kept(_) => Vec::new(),
+            Self::Named(tasks) => tasks.clone(),
+        }
+    }
 }
 
 /// An exception from a worker process. Each task that lets it through reads it for itself.
@@ -56,22 +82,41 @@ impl Value {
         match self {
             Self::Here(object) => Ok(object.bind(py).clone()),
             Self::Packed(packed) => packed.object(py),
+            Self::Holding(holding) => holding.0.object(py),
+            Self::Away(away) => {
+                let (task, packed) = &**away;
+                let packed = match packed.get() {
+                    Some(packed) => packed,
+                    None => {
+                        let seen = upstream::see(py, *task)?;
+                        packed.get_or_init(|| seen)
+                    }
+                };
+                packed.object(py)
+            }
+        }
+    }
+
+    /// Returns the pickle, if it is one.
+    pub(crate) fn packed(&self) -> Option<&Packed> {
+        match self {
+            Self::Here(_) => None,
+            Self::Packed(packed) => Some(packed),
+            Self::Holding(holding) => holding.0.packed(),
+            Self::Away(away) => away.1.get(),
         }
     }
 
     /// Returns how many bytes the pickle takes, if it is one.
     pub(crate) fn packed_size(&self) -> Option<u64> {
-        match self {
-            Self::Here(_) => None,
-            Self::Packed(packed) => Some(packed.size()),
-        }
+        self.packed().map(Packed::size)
     }
 
     /// Returns the result, if it is an object of this process.
     pub(crate) fn here(&self) -> Option<&Py<PyAny>> {
         match self {
             Self::Here(object) => Some(object),
-            Self::Packed(_) => None,
+            Self::Packed(_) | Self::Holding(..) | Self::Away(..) => None,
         }
     }
 }
@@ -79,6 +124,11 @@ impl Value {
 impl Unread {
     pub(crate) fn new(packed: Packed) -> Self {
         Self { packed: Arc::new(packed), raised: OnceLock::new() }
+    }
+
+    /// Returns the exception as it travels.
+    pub(crate) fn packed(&self) -> &Packed {
+        &self.packed
     }
 
     /// Returns the exception, with the traceback that it has from its own process. User code may run.

@@ -8,9 +8,16 @@ use xxhash_rust::xxh3::xxh3_128_with_secret;
 /// As many bytes as XXH3 takes.
 pub type Secret = [u8; 192];
 
-/// Returns the secret of this process, which is random.
+static SECRET: OnceLock<Secret> = OnceLock::new();
+
+/// Makes another process's secret that of this one, so that both find the same keys. Returns false if this process has had
+/// to choose one of its own already.
+pub fn share_secret(secret: Secret) -> bool {
+    SECRET.set(secret).is_ok()
+}
+
+/// Returns the secret of this process, which is random unless it is shared.
 pub fn secret() -> &'static Secret {
-    static SECRET: OnceLock<Secret> = OnceLock::new();
     SECRET.get_or_init(|| {
         let random = RandomState::new();
         let mut secret = [0; _];

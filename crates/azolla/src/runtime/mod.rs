@@ -42,7 +42,7 @@ mod watch;
 mod worker;
 
 pub use completions::Completions;
-pub use digest::{Secret, digest, secret};
+pub use digest::{Secret, digest, secret, share_secret};
 pub use engine::Engine;
 pub use garbage::{Gone, dropping, let_go};
 pub use groups::{BadAmount, Groups};

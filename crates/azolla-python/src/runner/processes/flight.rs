@@ -5,22 +5,25 @@
 //! middle of running is to blame; all that had no result yet run again.
 
 use super::Seat;
-use super::proxy::{Connection, fail};
+use super::asked::{Asking, Reply};
+use super::proxy::{Connection, Own, fail};
 use crate::interpreter::blobs::Packed;
 use crate::task::job::{Failure, PyJob};
-use crate::task::packed::{PackedCall, PackedFunction, Unread, Value};
-use azolla::runtime::{Job, Worker};
+use crate::task::kept::Kept;
+use crate::task::packed::{PackedCall, PackedFunction, Unread};
+use azolla::runtime::Job;
 use azolla_core::Outcome;
 use azolla_process::fleet::{Link, Remote};
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, LineError};
 use azolla_process::message::{
-    Blob, Bytes, Ended, FUNCTION_BYTES, FUNCTIONS, Function, Range, Results, Task, Tasks,
+    Blob, Bytes, Ended, FUNCTION_BYTES, FUNCTIONS, Function, Range, Task, Tasks,
 };
+use azolla_process::request::{Answer, Request, Said};
 use azolla_process::shelf::Shelf;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// The most tasks in one frame.
@@ -44,7 +47,7 @@ struct Sent {
 
 /// Sends the current task of the worker, and those that come next, and takes their results. Returns false if the process
 /// has died, or says what it should not: then the connection is of no use any more.
-pub(super) fn fly(worker: &mut Worker<PyJob>, connection: &mut Connection, seat: &Seat) -> bool {
+pub(super) fn fly(worker: &mut Own, connection: &mut Connection, seat: &Seat) -> bool {
     let alone = std::mem::take(&mut connection.alone);
     let most = (WORK.as_nanos() as u64).checked_div(connection.took).unwrap_or(MOST as u64);
     let most = if alone { 1 } else { most.clamp(2, MOST as u64) as usize };
@@ -78,7 +81,7 @@ pub(super) fn fly(worker: &mut Worker<PyJob>, connection: &mut Connection, seat:
 
 /// Begins tasks ahead of the current one, and returns what the frame is to hold, in order. It holds nothing if the current
 /// task was cancelled.
-fn load(worker: &mut Worker<PyJob>, most: usize, veil: u128) -> Vec<Sent> {
+fn load(worker: &mut Own, most: usize, veil: u128) -> Vec<Sent> {
     let before = worker.ahead().count();
     worker.begin_ahead((most - 1).saturating_sub(before));
     let (mut sent, mut bytes, mut seen) = (Vec::new(), 0, FxHashSet::default());
@@ -99,10 +102,7 @@ fn load(worker: &mut Worker<PyJob>, most: usize, veil: u128) -> Vec<Sent> {
 }
 
 fn result(job: &PyJob) -> Option<&Packed> {
-    match job.outcome()? {
-        Ok(Value::Packed(packed)) => Some(packed),
-        _ => None,
-    }
+    job.outcome()?.ok()?.packed()
 }
 
 fn size(job: &PyJob) -> usize {
@@ -185,7 +185,7 @@ fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, 
 /// Takes the results of a frame. When it returns, each of its tasks has ended or was taken back. If the process dies
 /// meanwhile, returns how many had ended.
 fn hear(
-    worker: &mut Worker<PyJob>,
+    worker: &mut Own,
     connection: &mut Connection,
     seat: &Seat,
     frame: u32,
@@ -198,23 +198,61 @@ fn hear(
         let patience = Some(PATIENCE).filter(|_| holds_up_others);
         connection.set_patience(patience).map_err(|_| heard)?;
         let link = &mut connection.link;
-        match link.line.hear::<Results<'_>>() {
-            Ok(Heard::Message(results)) if results.frame == frame => {
-                connection.took = results.took;
-                results.given_back.iter().for_each(|range| link.remote.give_back(*range));
-                worker.ran_for(results.took.saturating_mul(results.ended.len() as u64));
-                for ended in &results.ended {
-                    if heard == limit || !is_current(worker, sent.get(heard)) {
+        let reply = match link.line.hear::<Said<'_>>() {
+            Ok(Heard::Message(Said { ended, futures, released, asks })) => {
+                if let Some(results) = ended {
+                    if results.frame != frame {
                         return Err(heard);
                     }
-                    if !settle(worker, ended, &link.remote, &seat.shared.shelf) {
-                        return Err(heard);
+                    results.given_back.iter().for_each(|range| link.remote.give_back(*range));
+                    let number = results.ended.len() as u64;
+                    if number > 0 {
+                        connection.took = results.took;
+                        worker.ran_for(results.took.saturating_mul(number));
                     }
-                    heard += 1;
-                    if heard < limit {
-                        advance(worker);
+                    for (place, ended) in results.ended.iter().enumerate() {
+                        if heard == limit || !is_current(worker, sent.get(heard)) {
+                            return Err(heard);
+                        }
+                        let own = futures.iter().filter(|(of, _)| *of as usize == place);
+                        if !settle(
+                            worker,
+                            ended,
+                            own.map(|(_, task)| *task),
+                            &link.remote,
+                            &seat.shared.shelf,
+                        ) {
+                            return Err(heard);
+                        }
+                        connection.kept.clear();
+                        heard += 1;
+                        if heard < limit {
+                            advance(worker);
+                        }
                     }
                 }
+                connection.holdings.release(&released);
+                let Some(request) = asks else { continue };
+                if !is_current(worker, sent.get(heard)) {
+                    return Err(heard);
+                }
+                let waits = waits(&request);
+                if waits {
+                    // Those behind the task have not begun, since the thread is this task's.
+                    limit = usize::from(link.remote.claim().take_back()).max(heard);
+                    worker.fall_back(0);
+                }
+                let remote = &link.remote;
+                let mut asking = Asking {
+                    worker,
+                    holdings: &connection.holdings,
+                    cluster: seat.shared.owner.get().and_then(Weak::upgrade),
+                    remote,
+                    shelf: &seat.shared.shelf,
+                    kept: &mut connection.kept,
+                };
+                let _waits = waits.then(|| remote.waits());
+                asking.answer(request)
             }
             Ok(Heard::Nothing) if patience.is_some() => {
                 let begun = usize::from(connection.link.claim().take_back());
@@ -225,28 +263,65 @@ fn hear(
                 if begun > heard + 1 && !connection.link.flush().unwrap_or(false) {
                     return Err(heard);
                 }
+                continue;
             }
-            Ok(Heard::Nothing) => {}
-            Ok(Heard::Message(_) | Heard::End) | Err(_) => return Err(heard),
+            Ok(Heard::Nothing) => continue,
+            Ok(Heard::End) | Err(_) => return Err(heard),
+        };
+        if !answer(connection, reply) {
+            return Err(heard);
         }
     }
     Ok(())
 }
 
+/// Returns true if the task that asks this may wait for others, and gives up its slot meanwhile.
+fn waits(request: &Request<'_>) -> bool {
+    matches!(
+        request,
+        Request::Wait { .. }
+            | Request::Next { .. }
+            | Request::Secede
+            | Request::Rejoin
+            | Request::Call(_)
+    )
+}
+
+/// Sends the answer to what a task has asked. Returns false if the process is gone.
+fn answer(connection: &mut Connection, reply: Reply) -> bool {
+    let Link { line, remote } = &mut connection.link;
+    match reply.send(remote, |answer| line.send(answer)) {
+        Some(Err(LineError::Frame(FrameError::TooLong(bytes)))) => {
+            let why = format!(
+                "an answer of {bytes} bytes, besides what lies in shared memory, is too long for a message"
+            );
+            line.send(&Answer::Told("AzollaError", &why)).unwrap_or(false)
+        }
+        Some(sent) => sent.unwrap_or(false),
+        None => false,
+    }
+}
+
 /// Makes the next task that was begun ahead the current one.
-fn advance(worker: &mut Worker<PyJob>) {
+fn advance(worker: &mut Own) {
     drop(worker.next_task());
     while let Some(gone) = worker.next_gone() {
         drop(gone);
     }
 }
 
-fn is_current(worker: &Worker<PyJob>, sent: Option<&Sent>) -> bool {
+fn is_current(worker: &Own, sent: Option<&Sent>) -> bool {
     worker.job().zip(sent).is_some_and(|(job, sent)| Arc::ptr_eq(job, &sent.job))
 }
 
-/// Ends the current task. Returns false if its end cannot be read.
-fn settle(worker: &mut Worker<PyJob>, ended: &Ended<'_>, remote: &Remote, shelf: &Shelf) -> bool {
+/// Ends the current task. `futures` are the tasks of the futures in its result. Returns false if its end cannot be read.
+fn settle(
+    worker: &mut Own,
+    ended: &Ended<'_>,
+    futures: impl Iterator<Item = u64>,
+    remote: &Remote,
+    shelf: &Shelf,
+) -> bool {
     let Some(job) = worker.job() else { return false };
     // It is read whatever becomes of it: what is large in it is this process's affair from now on.
     let read =
@@ -254,7 +329,10 @@ fn settle(worker: &mut Worker<PyJob>, ended: &Ended<'_>, remote: &Remote, shelf:
     let outcome = match ended {
         Ended::Done(blob) => {
             let Ok(packed) = read(blob) else { return false };
-            job.finish_packed(packed);
+            let mut futures = futures.peekable();
+            let has_futures = futures.peek().is_some();
+            let futures = has_futures.then(|| Kept::new(worker.engine(), futures));
+            job.finish_packed(packed, futures);
             Outcome::Done
         }
         Ended::Failed(blob) => {
@@ -273,14 +351,9 @@ fn settle(worker: &mut Worker<PyJob>, ended: &Ended<'_>, remote: &Remote, shelf:
 }
 
 /// The process has died, or is killed here. `left` are the tasks of the frame without a result, of which so many had one.
-fn crashed(
-    worker: &mut Worker<PyJob>,
-    connection: &Connection,
-    seat: &Seat,
-    left: &[Sent],
-    heard: usize,
-) {
+fn crashed(worker: &mut Own, connection: &Connection, seat: &Seat, left: &[Sent], heard: usize) {
     let how = connection.link.ended();
+    connection.holdings.clear();
     let begun = usize::from(connection.link.claim().take_back());
     for (at, sent) in left.iter().enumerate() {
         // Those behind may have fallen back before.

@@ -1,9 +1,13 @@
 //! The runner of worker processes: a proxy for each slot, which is a thread without Python, has one thread of a process
 //! make the calls.
 
+mod asked;
+mod completing;
 mod deaths;
 mod flight;
+mod holdings;
 mod proxy;
+mod rare;
 mod spill;
 
 use super::unseen::unseen;
@@ -11,17 +15,20 @@ use super::{Start, Started};
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
 use crate::task::job::PyJob;
-use azolla::runtime::{self, ProcessInfo, Runner, Worker};
-use azolla_process::arena::{Arena, MOST};
+use azolla::runtime::{self, Engine, ProcessInfo, Runner, Worker};
+use azolla_process::arena::{Arena, MOST, THREADS};
 pub(crate) use azolla_process::fleet::Fleet;
-use azolla_process::fleet::{Seen, Used};
+use azolla_process::fleet::{Link, Seen, Used};
 use azolla_process::program::Program;
 use azolla_process::shelf::Shelf;
+use azolla_process::shown::Shown;
 use deaths::Deaths;
+use holdings::Holdings;
+use proxy::Connection;
 use pyo3::prelude::*;
 use std::env;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// Tasks that take less than this travel together: to take one of them at a time would cost a tenth or so.
@@ -46,8 +53,19 @@ struct Shared {
     limit: Option<u64>,
     /// The number that veils the ids in keys.
     veil: u128,
-    /// For each process, which of its threads have a proxy.
-    taken: Mutex<Vec<Vec<bool>>>,
+    owner: Owner,
+    /// For each process, its threads.
+    threads: Mutex<Vec<Vec<Thread>>>,
+    /// For each process what it holds, and the arena by which the process is known.
+    holdings: Mutex<Vec<(Weak<Shown>, Weak<Holdings>)>>,
+}
+
+/// A thread of a process.
+enum Thread {
+    /// It has a proxy.
+    Taken,
+    /// It has none. A proxy that has gone may have left a connection to it.
+    Free(Option<Box<Connection>>),
 }
 
 /// A proxy's thread in a process. Dropping it leaves the thread to another proxy.
@@ -55,6 +73,7 @@ struct Seat {
     shared: Arc<Shared>,
     process: usize,
     thread: usize,
+    connection: Option<Connection>,
 }
 
 /// Starts worker processes of so many threads each, and returns what runs tasks in them. Each is told the number
@@ -68,20 +87,22 @@ pub(crate) fn start(
     veil: u128,
     owner: &Owner,
 ) -> io::Result<Started> {
-    let most = threads.iter().copied().max().unwrap_or_default();
-    let most = u16::try_from(most).unwrap_or(u16::MAX);
+    if threads.iter().any(|threads| *threads > THREADS) {
+        return Err(io::Error::other(format!("a worker process has at most {THREADS} threads")));
+    }
     // Only a thread that has the GIL may read the environment: Python changes it.
     let environment = env::vars_os().chain(environment).collect();
     let program = Program { words, environment, text };
     let mut starts = 0;
-    let fleet = Fleet::start(threads.len(), most, START, memory, move |_| {
+    // A task that waits lends its slot, so there may be more threads than slots.
+    let fleet = Fleet::start(threads.len(), THREADS as u16, START, memory, move |_| {
         starts += 1;
         let mut program = program.clone();
         let numbers = [starts, std::process::id()];
         program.words.extend(numbers.map(|number| number.to_string().into()));
         program
     })?;
-    let taken = Mutex::new(threads.iter().map(|threads| vec![false; *threads]).collect());
+    let holdings = threads.iter().map(|_| (Weak::new(), Weak::new())).collect();
     let limit = memory.map(|limit| spill::limit(limit * threads.len() as u64, folder));
     let shelf = Shelf::new(Arena::new(0, MOST)?, limit);
     let shared = Shared {
@@ -90,7 +111,9 @@ pub(crate) fn start(
         shelf: Arc::clone(&shelf),
         limit: memory,
         veil,
-        taken,
+        owner: Arc::clone(owner),
+        threads: Mutex::new(threads.iter().map(|_| Vec::new()).collect()),
+        holdings: Mutex::new(holdings),
     };
     let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };
     Ok(Started { runner: Box::new(runner), fleet, store: Box::new(shelf) })
@@ -103,7 +126,7 @@ impl Runner<PyJob> for Processes {
             return Err(io::Error::other("every thread of the worker process is taken"));
         };
         let name = format!("azolla-proxy-{}", worker.number());
-        std::thread::Builder::new().name(name).spawn(move || proxy::serve(worker, &seat))?;
+        std::thread::Builder::new().name(name).spawn(move || proxy::serve(worker, seat))?;
         Ok(())
     }
 
@@ -138,18 +161,52 @@ impl Runner<PyJob> for Processes {
     }
 }
 
+impl Shared {
+    fn threads(&self) -> MutexGuard<'_, Vec<Vec<Thread>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the process holds to which this link leads.
+    fn holdings(&self, process: usize, link: &Link, engine: &Arc<Engine<PyJob>>) -> Arc<Holdings> {
+        let mut all = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
+        let (arena, holdings) = &mut all[process];
+        if let Some(holdings) = holdings.upgrade()
+            && std::ptr::eq(arena.as_ptr(), Arc::as_ptr(link.arena()))
+        {
+            return holdings;
+        }
+        let new = Arc::new(Holdings::new(engine));
+        (*arena, *holdings) = (Arc::downgrade(link.arena()), Arc::downgrade(&new));
+        new
+    }
+}
+
 impl Seat {
     fn take(shared: &Arc<Shared>, process: usize) -> Option<Self> {
-        let mut taken = shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let thread = taken.get(process)?.iter().position(|taken| !taken)?;
-        taken[process][thread] = true;
-        Some(Self { shared: Arc::clone(shared), process, thread })
+        let mut threads = shared.threads();
+        let threads = threads.get_mut(process)?;
+        let connected = |thread: &Thread| matches!(thread, Thread::Free(Some(_)));
+        let free = |thread: &Thread| matches!(thread, Thread::Free(_));
+        let found = threads.iter().position(connected).or_else(|| threads.iter().position(free));
+        let thread = match found {
+            Some(thread) => thread,
+            None if threads.len() < THREADS => {
+                threads.push(Thread::Free(None));
+                threads.len() - 1
+            }
+            None => return None,
+        };
+        let connection = match std::mem::replace(&mut threads[thread], Thread::Taken) {
+            Thread::Free(connection) => connection.map(|connection| *connection),
+            Thread::Taken => None,
+        };
+        Some(Self { shared: Arc::clone(shared), process, thread, connection })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken[self.process][self.thread] = false;
+        let connection = self.connection.take().map(Box::new);
+        self.shared.threads()[self.process][self.thread] = Thread::Free(connection);
     }
 }

@@ -2,17 +2,25 @@
 
 use super::Seat;
 use super::flight::fly;
+use super::holdings::Holdings;
+use crate::session::owner::set_owner;
+use crate::session::thread::lend;
 use crate::task::job::{Failure, PyJob};
+use crate::task::kept::Kept;
 use azolla::runtime::{Job, Next, Worker};
 use azolla_core::Outcome;
 use azolla_process::fleet::Link;
 use std::collections::HashSet;
 use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A proxy's link to its thread in the process that lives now.
 pub(super) struct Connection {
     pub(super) link: Link,
+    /// What the process holds.
+    pub(super) holdings: Arc<Holdings>,
     /// The functions that the thread has got, and the bytes of their pickles.
     pub(super) functions: HashSet<u128>,
     pub(super) function_bytes: u64,
@@ -22,17 +30,21 @@ pub(super) struct Connection {
     pub(super) patience: Option<Duration>,
     /// The next task goes alone: the process was too slow to begin it, and may be loading what it needs.
     pub(super) alone: bool,
+    /// The tasks of futures in what Python has answered to the task at hand.
+    pub(super) kept: Vec<Kept>,
 }
 
 impl Connection {
-    fn new(link: Link) -> Self {
+    fn new(link: Link, holdings: Arc<Holdings>) -> Self {
         Self {
             link,
+            holdings,
             functions: HashSet::new(),
             function_bytes: 0,
             took: 0,
             patience: None,
             alone: false,
+            kept: Vec::new(),
         }
     }
 
@@ -45,9 +57,48 @@ impl Connection {
     }
 }
 
+/// A proxy's worker. The proxy lends it to the thread while Python runs for a task of the process.
+pub(super) struct Own(Option<Worker<PyJob>>);
+
+impl Own {
+    /// Calls `f` with the worker lent to this thread. A wait in it ends when the process has died.
+    pub(super) fn lent<R>(
+        &mut self,
+        has_died: impl Fn() -> bool + 'static,
+        f: impl FnOnce() -> R,
+    ) -> R {
+        let worker = self.0.take().expect("it is lent once at a time");
+        let (worker, result) = lend(worker, has_died, f);
+        self.0 = Some(worker);
+        result
+    }
+}
+
+impl Deref for Own {
+    type Target = Worker<PyJob>;
+
+    fn deref(&self) -> &Worker<PyJob> {
+        self.0.as_ref().expect("it is not lent")
+    }
+}
+
+impl DerefMut for Own {
+    fn deref_mut(&mut self) -> &mut Worker<PyJob> {
+        self.0.as_mut().expect("it is not lent")
+    }
+}
+
 /// Serves a worker until it is to end, or the fleet is closed.
-pub(super) fn serve(mut worker: Worker<PyJob>, seat: &Seat) {
-    let mut connection = None;
+pub(super) fn serve(worker: Worker<PyJob>, mut seat: Seat) {
+    set_owner(Some(Arc::clone(&seat.shared.owner)));
+    let mut worker = Own(Some(worker));
+    let mut connection = seat.connection.take();
+    serve_with(&mut worker, &seat, &mut connection);
+    // Another worker may go on with it.
+    seat.connection = connection;
+}
+
+fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>) {
     loop {
         let next = worker.next_task();
         while let Some(gone) = worker.next_gone() {
@@ -56,24 +107,27 @@ pub(super) fn serve(mut worker: Worker<PyJob>, seat: &Seat) {
         match next {
             Next::Run => {
                 // A process that takes too much memory gets nothing new.
-                connection = connection.filter(|some: &Connection| some.link.enter());
+                *connection = connection.take().filter(|some| some.link.enter());
                 while connection.is_none() {
                     match seat.shared.fleet.link(seat.process, seat.thread as u16) {
                         Ok(Some(link)) => {
-                            connection = Some(Connection::new(link)).filter(|new| new.link.enter());
+                            let holdings =
+                                seat.shared.holdings(seat.process, &link, worker.engine());
+                            let new = Connection::new(link, holdings);
+                            *connection = Some(new).filter(|new| new.link.enter());
                         }
                         Ok(None) => return,
                         Err(error) => {
                             let why = format!("no worker process can be started: {error}");
-                            fail(&mut worker, "KilledWorker", &why);
+                            fail(worker, "KilledWorker", &why);
                             break;
                         }
                     }
                 }
-                if let Some(some) = &mut connection {
-                    match fly(&mut worker, some, seat) {
+                if let Some(some) = connection {
+                    match fly(worker, some, seat) {
                         true => some.link.leave(),
-                        false => connection = None,
+                        false => *connection = None,
                     }
                 }
             }

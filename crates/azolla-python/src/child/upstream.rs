@@ -1,0 +1,165 @@
+//! What the task at hand asks of the client, and the client's answers.
+//!
+//! A thread sends what its task asks behind the ends of the tasks before, and waits for the answer on its line, without the GIL.
+//! Tasks that this process gives up are told of with whatever is sent next.
+
+use super::answers::Answers;
+use super::process::{Memory, die};
+use crate::interpreter::blobs::Packed;
+use crate::interpreter::forks::{check_forks, forks};
+use azolla_process::line::{Heard, Line};
+use azolla_process::message::Blob;
+use azolla_process::place::{Store, Stored};
+use azolla_process::request::{Answer, How, Request};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use std::cell::RefCell;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The line of a thread, as its tasks use it.
+pub(super) struct Upstream {
+    forks: u64,
+    line: Arc<Mutex<Line>>,
+    answers: Arc<Answers>,
+    memory: Arc<Memory>,
+    at_hand: Mutex<Option<AtHand>>,
+}
+
+/// The task that has begun and has not ended.
+#[derive(Clone)]
+pub(crate) struct AtHand {
+    pub(crate) key: Arc<str>,
+    began: Instant,
+    /// For how long it has waited for answers.
+    waited: Duration,
+}
+
+thread_local! {
+    /// The line of this thread, if it is one for tasks.
+    static HERE: RefCell<Option<Arc<Upstream>>> = const { RefCell::new(None) };
+}
+
+/// The tasks that this process holds once less than the client knows.
+static RELEASED: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+impl Upstream {
+    pub(super) fn new(
+        line: Arc<Mutex<Line>>,
+        answers: Arc<Answers>,
+        memory: Arc<Memory>,
+    ) -> Arc<Self> {
+        Arc::new(Self { forks: forks(), line, answers, memory, at_hand: Mutex::new(None) })
+    }
+
+    /// Makes this thread the line's.
+    pub(super) fn settle_here(self: &Arc<Self>) {
+        HERE.set(Some(Arc::clone(self)));
+    }
+
+    pub(super) fn begin(&self, key: Arc<str>) {
+        let at_hand = AtHand { key, began: Instant::now(), waited: Duration::ZERO };
+        *self.at_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(at_hand);
+    }
+
+    /// The task at hand, if there is one.
+    pub(super) fn at_hand(&self) -> Option<AtHand> {
+        self.at_hand.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the task at hand. Returns for how long it has run; `None` if there is none.
+    pub(super) fn end(&self) -> Option<Duration> {
+        let at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(at_hand.began.elapsed().saturating_sub(at_hand.waited))
+    }
+
+    fn ask<R>(
+        &self,
+        request: Request<'_>,
+        hear: impl FnOnce(Answer<'_>, &Read<'_>) -> io::Result<R>,
+    ) -> PyResult<R> {
+        let asked = Instant::now();
+        let broken = |error: &dyn std::fmt::Display| PyRuntimeError::new_err(error.to_string());
+        self.answers.ask(request).map_err(|error| broken(&error))?;
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match line.hear::<Answer<'_>>().map_err(|error| broken(&error))? {
+                Heard::Message(answer) => {
+                    let arenas = &self.memory.arenas;
+                    let read = |blob: &Blob<'_>| {
+                        Packed::read(blob, |range| Ok(Stored::new(arenas.place(range))))
+                    };
+                    let answer = hear(answer, &read).map_err(|error| broken(&error))?;
+                    let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(at_hand) = &mut *at_hand {
+                        at_hand.waited += asked.elapsed();
+                    }
+                    return Ok(answer);
+                }
+                Heard::Nothing => {} // a signal, which is the main thread's affair
+                Heard::End => die(),
+            }
+        }
+    }
+}
+
+fn here() -> Option<Arc<Upstream>> {
+    HERE.try_with(|here| here.borrow().clone()).ok().flatten()
+}
+
+/// The task that runs on this thread, if this is a thread for tasks and one runs.
+pub(crate) fn task_here() -> Option<AtHand> {
+    here().filter(|here| check_forks(here.forks).is_ok())?.at_hand()
+}
+
+/// Reads what an answer has brought.
+pub(crate) type Read<'a> = dyn Fn(&Blob<'_>) -> io::Result<Packed> + 'a;
+
+/// Asks the client. `hear` copies what it needs of the answer. The thread waits without the GIL.
+///
+/// # Errors
+/// If no task runs on this thread, or this process is a fork.
+pub(crate) fn ask<R: Send>(
+    py: Python<'_>,
+    request: Request<'_>,
+    hear: impl FnOnce(Answer<'_>, &Read<'_>) -> io::Result<R> + Send,
+) -> PyResult<R> {
+    let Some(here) = here().filter(|here| here.at_hand().is_some()) else {
+        return Err(PyRuntimeError::new_err(
+            "in a worker process, only the thread on which a task runs can ask the client for something",
+        ));
+    };
+    check_forks(here.forks)?;
+    py.detach(|| here.ask(request, hear))
+}
+
+/// Gives up one hold of this process on a task. The client learns it with the next message.
+pub(crate) fn release(task: u64) {
+    RELEASED.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+}
+
+/// Takes what was given up.
+pub(super) fn released() -> Vec<u64> {
+    std::mem::take(&mut RELEASED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Returns the result of a task that has ended.
+///
+/// # Errors
+/// As [`ask`], and if the task has none any more.
+pub(crate) fn see(py: Python<'_>, task: u64) -> PyResult<Packed> {
+    let packed = ask(py, Request::See(vec![task]), |answer, read| match answer {
+        Answer::Ends(ends) => match ends.first() {
+            Some((_, How::Done(Some(blob)))) => read(blob).map(Some),
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    })?;
+    packed.ok_or_else(|| PyRuntimeError::new_err("the client has no result of this task any more"))
+}
+
+/// What takes large data of this process, on a thread for tasks.
+pub(crate) fn store() -> Option<Box<dyn Store>> {
+    here().map(|here| Box::new(Arc::clone(&here.memory.own)) as Box<dyn Store>)
+}

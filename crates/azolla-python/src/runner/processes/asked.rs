@@ -1,0 +1,372 @@
+//! What a task in a worker process asks of its client, answered by the proxy: the engine is here.
+
+use super::holdings::Holdings;
+use super::proxy::Own;
+use super::rare::{Rare, call};
+use crate::interpreter::blobs::Packed;
+use crate::session::reasons::{self, Why};
+use crate::session::shared::Cluster;
+use crate::task::job::{Failure, Name, PyJob, Work};
+use crate::task::kept::Kept;
+use crate::task::packed::{Futures, PackedCall, PackedFunction, Value};
+use azolla::runtime::{self, Job, Patience, Status, Submission, Until, WaitError, watch_all};
+use azolla_core::{Key, Priority, TaskId};
+use azolla_process::fleet::Remote;
+use azolla_process::message::{Blob, Bytes, Function};
+use azolla_process::request::{self, Answer, End, How, Request, Submit};
+use azolla_process::shelf::Shelf;
+use pyo3::Python;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a proxy answers with.
+pub(super) enum Reply {
+    Tasks(Vec<u64>),
+    Unknown,
+    /// The ends of these, with their results if the process wants them.
+    Ends(Vec<Arc<PyJob>>, bool),
+    Done(bool),
+    Value(Vec<u8>),
+    Raised(Vec<u8>),
+    Told(&'static str, String),
+    /// Nothing: the process has died meanwhile.
+    Dead,
+}
+
+/// The process has died during a wait.
+struct Died;
+
+/// The task that asks.
+pub(super) struct Asking<'a> {
+    pub(super) worker: &'a mut Own,
+    pub(super) holdings: &'a Holdings,
+    pub(super) cluster: Option<Arc<Cluster>>,
+    /// The thread on which it runs.
+    pub(super) remote: &'a Remote,
+    pub(super) shelf: &'a Shelf,
+    /// The tasks of futures in what Python has answered.
+    pub(super) kept: &'a mut Vec<Kept>,
+}
+
+impl Asking<'_> {
+    pub(super) fn answer(&mut self, request: Request<'_>) -> Reply {
+        let answer = match request {
+            Request::Submit { functions, tasks } => self.submit(functions, &tasks),
+            Request::Put { name, value, futures } => self.put(name, &value, futures),
+            Request::Find { key, task } => Ok(self.find(key, task)),
+            Request::Wait { tasks, until, limit, results } => {
+                self.wait(&tasks, until, limit, results)
+            }
+            Request::Next { set, more, limit } => self.next(set, &more, limit),
+            Request::Forget(set) => {
+                self.holdings.forget_set(set);
+                Ok(Reply::Done(true))
+            }
+            Request::See(tasks) => self.jobs(&tasks).map(|jobs| Reply::Ends(jobs, true)),
+            Request::Secede => {
+                let seceded = self.worker.secede().map_err(|error| told(error.never_interrupted()));
+                seceded.map(Reply::Done)
+            }
+            Request::Rejoin => {
+                let back = self.worker.rejoin().map_err(|error| told(error.never_interrupted()));
+                back.map(|()| Reply::Done(true))
+            }
+            Request::Cancel { tasks, force, reason, msg } => {
+                let why =
+                    Why { reason: reason.map(Into::into), msg: msg.map(Into::into), input: None };
+                self.cancel(&tasks, force, &why)
+            }
+            Request::Retry(tasks) => self.jobs(&tasks).map(|jobs| {
+                jobs.iter().for_each(|job| self.worker.engine().retry(job));
+                Reply::Done(true)
+            }),
+            Request::Keep(tasks) => self.jobs(&tasks).map(|jobs| {
+                jobs.iter().for_each(|job| self.worker.engine().keep(job));
+                Reply::Done(true)
+            }),
+            Request::Call(what) => Ok(call(self, what)),
+        };
+        answer.unwrap_or_else(|reply| reply)
+    }
+
+    fn jobs(&self, tasks: &[u64]) -> Result<Vec<Arc<PyJob>>, Reply> {
+        self.holdings.jobs(tasks).ok_or_else(|| {
+            let why = "the client does not have this task any more";
+            Reply::Told("FutureCancelledError", why.into())
+        })
+    }
+
+    /// Takes over what a message has brought.
+    fn read(&self, blob: &Blob<'_>) -> Result<Packed, Reply> {
+        Packed::read(blob, |range| Ok(self.shelf.keep(self.remote.arena().place(range)?))).map_err(
+            |error| Reply::Told("AzollaError", format!("large data cannot be read: {error}")),
+        )
+    }
+
+    fn function(
+        &self,
+        function: &Function<'_>,
+        tasks: &[Submit<'_>],
+    ) -> Result<Arc<PackedFunction>, Reply> {
+        let first = tasks.iter().find(|task| task.function == function.digest);
+        let name = first.map_or_else(String::new, |task| task.name.text.to_owned());
+        let packed = self.read(&function.blob)?;
+        Ok(Arc::new(PackedFunction { digest: function.digest, packed, name }))
+    }
+
+    fn check_open(&self, what: &str) -> Result<(), Reply> {
+        let engine = self.worker.engine();
+        if engine.is_broken() {
+            return Err(Reply::Told("EngineError", "azolla's engine has broken down".into()));
+        }
+        if engine.is_closing() {
+            return Err(Reply::Told("ClosedClientError", format!("{what}: the client is closed")));
+        }
+        Ok(())
+    }
+
+    /// The number of the client that has submitted the task.
+    fn client(&self) -> u32 {
+        self.worker.job().map_or(0, |job| job.client())
+    }
+
+    fn submit(
+        &mut self,
+        functions: Vec<Function<'_>>,
+        tasks: &[Submit<'_>],
+    ) -> Result<Reply, Reply> {
+        self.check_open("submit")?;
+        let new = functions.iter().map(|function| self.function(function, tasks));
+        self.holdings.learn(new.collect::<Result<_, _>>()?);
+        let mut submissions = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let Some(function) = self.holdings.function(task.function) else {
+                return Ok(Reply::Unknown);
+            };
+            submissions.push(self.submission(task, function)?);
+        }
+        let mut jobs: Vec<_> = submissions.iter().map(|one| Arc::clone(&one.payload)).collect();
+        for (place, existing) in self.worker.engine().submit_all(submissions) {
+            jobs[place] = existing;
+        }
+        Ok(Reply::Tasks(jobs.into_iter().map(|job| self.holdings.hold(job)).collect()))
+    }
+
+    fn submission(
+        &self,
+        task: &Submit<'_>,
+        function: Arc<PackedFunction>,
+    ) -> Result<Submission<PyJob>, Reply> {
+        let inputs = self.jobs(&task.inputs)?;
+        let rare = match (task.rare, &self.cluster) {
+            ([], _) | (_, None) => Rare::default(),
+            (rare, Some(cluster)) => Rare::read(cluster, rare)?,
+        };
+        let arguments = self.read(&task.arguments)?;
+        let named: Arc<str> = task.name.text.into();
+        let futures = Kept::new(self.worker.engine(), task.futures.iter().copied());
+        let call = PackedCall {
+            function,
+            named: Arc::clone(&named),
+            arguments,
+            inputs: inputs.clone().into(),
+            futures: Futures::Kept(futures),
+        };
+        let (name, key) = name(&task.name, rare.key);
+        let work = Work::Packed(Arc::new(call));
+        let job = Arc::new(PyJob::new(work, task.retries, name, self.client(), rare.span));
+        let submitted = watch_all(&inputs);
+        if inputs.iter().any(|input| input.header().status() == Status::Cancelled) {
+            Python::attach(|py| reasons::set_by_inputs(py, &job, &inputs));
+        }
+        Ok(Submission {
+            key,
+            priority: task.priority.map(Priority::from_bits),
+            parent: self.worker.current(),
+            constraint: rare.constraint,
+            inputs: submitted,
+            ..Submission::new(job, runtime::digest(named.as_bytes()) as u64)
+        })
+    }
+
+    fn put(
+        &self,
+        named: request::Name<'_>,
+        value: &Blob<'_>,
+        futures: Vec<u64>,
+    ) -> Result<Reply, Reply> {
+        self.check_open("scatter")?;
+        let engine = self.worker.engine();
+        let value = Value::Packed(self.read(value)?);
+        let futures = Kept::new(engine, futures);
+        let value = match futures.is_empty() {
+            true => value,
+            false => Value::Holding(Box::new((value, futures))),
+        };
+        let (name, key) = name(&named, None);
+        let job = Arc::new(PyJob::done(value, name, self.client()));
+        let existing = engine.put(Arc::clone(&job), key);
+        Ok(Reply::Tasks(vec![self.holdings.hold(existing.unwrap_or(job))]))
+    }
+
+    fn find(&self, key: u128, task: Option<u64>) -> Reply {
+        let engine = self.worker.engine();
+        let by_task = task.and_then(TaskId::from_bits).and_then(|task| engine.find_task(task));
+        let found = by_task.or_else(|| engine.find(Key::from_digest(key)));
+        Reply::Tasks(found.map(|job| self.holdings.hold(job)).into_iter().collect())
+    }
+
+    fn wait(
+        &mut self,
+        tasks: &[u64],
+        until: request::Until,
+        limit: Option<u64>,
+        results: bool,
+    ) -> Result<Reply, Reply> {
+        let jobs = self.jobs(tasks)?;
+        let until = match until {
+            request::Until::All => Until::All,
+            request::Until::AllOrFailure => Until::AllOrFailure,
+            request::Until::First => Until::First,
+        };
+        let remote = self.remote;
+        let mut interrupt = || if remote.is_over() { Err(Died) } else { Ok(()) };
+        let patience = Patience { deadline: deadline(limit), interrupt: Some(&mut interrupt) };
+        match runtime::wait(Some(&mut **self.worker), &jobs, until, patience) {
+            Ok(()) => Ok(Reply::Ends(jobs, results)),
+            Err(error) => Err(told(error)),
+        }
+    }
+
+    fn next(&mut self, set: u64, more: &[u64], limit: Option<u64>) -> Result<Reply, Reply> {
+        let more = self.jobs(more)?;
+        let set = self.holdings.set(set);
+        set.add(more);
+        let remote = self.remote;
+        let mut interrupt = || if remote.is_over() { Err(Died) } else { Ok(()) };
+        let jobs = set.next(self.worker, deadline(limit), &mut interrupt).map_err(told)?;
+        Ok(Reply::Ends(jobs, true))
+    }
+
+    fn cancel(&self, tasks: &[u64], force: bool, why: &Why) -> Result<Reply, Reply> {
+        let jobs = self.jobs(tasks)?;
+        let client = self.cluster.as_ref().and_then(|cluster| cluster.client(self.client()));
+        for job in &jobs {
+            match &client {
+                Some(client) => {
+                    Python::attach(|py| reasons::set(py, client, job, why));
+                    client.cancel(job, force);
+                }
+                None => self.worker.engine().cancel(job),
+            }
+        }
+        Ok(Reply::Done(true))
+    }
+}
+
+fn deadline(limit: Option<u64>) -> Option<Instant> {
+    limit.and_then(|limit| Instant::now().checked_add(Duration::from_nanos(limit)))
+}
+
+/// Says why a wait has ended without what it was for.
+fn told(error: WaitError<Died>) -> Reply {
+    match error {
+        WaitError::Interrupted(Died) => Reply::Dead,
+        WaitError::TimedOut => Reply::Told("TimeoutError", String::new()),
+        WaitError::Closed => {
+            Reply::Told("CancelledByCloseError", "the client was closed during the wait".into())
+        }
+        WaitError::NoThread(reason) => Reply::Told(
+            "RuntimeError",
+            format!(
+                "this task cannot wait: no thread could be started to take over its slot ({reason})"
+            ),
+        ),
+        WaitError::Cycle(keys) => Reply::Told(
+            "WaitCycleError",
+            format!("these tasks would wait for each other for ever: {}", keys.join(" -> ")),
+        ),
+    }
+}
+
+/// What the engine finds the task by, and what its key is made of. `given` is a key that is no text.
+fn name(name: &request::Name<'_>, given: Option<pyo3::Py<pyo3::PyAny>>) -> (Name, Option<Key>) {
+    let key = match name.end {
+        End::Given(key) | End::Pure(key, _) => Some(Key::from_digest(key)),
+        End::Impure => None,
+    };
+    let name = match given {
+        Some(given) => Name::Given(given),
+        None => Name::Asked(name.text.into(), name.end),
+    };
+    (name, key)
+}
+
+impl Reply {
+    /// Calls `send` with the answer as it travels to this thread. What is large in it is lent to the thread's process.
+    pub(super) fn send<R>(self, remote: &Remote, send: impl FnOnce(&Answer<'_>) -> R) -> Option<R> {
+        let blob = |pickle| Blob { pickle: Bytes::Here(pickle), buffers: Vec::new() };
+        Some(match self {
+            Self::Dead => return None,
+            Self::Tasks(tasks) => send(&Answer::Tasks(tasks)),
+            Self::Unknown => send(&Answer::Unknown),
+            Self::Done(done) => send(&Answer::Done(done)),
+            Self::Value(pickle) => send(&Answer::Value(blob(&pickle))),
+            Self::Raised(packed) => send(&Answer::Raised(blob(&packed))),
+            Self::Told(class, why) => send(&Answer::Told(class, &why)),
+            Self::Ends(jobs, results) => {
+                let whys: Vec<_> = jobs.iter().map(why).collect();
+                let mut ends = Vec::with_capacity(jobs.len());
+                for (job, why) in jobs.iter().zip(&whys) {
+                    let Some(task) = job.header().id() else { continue };
+                    // If nothing can be lent, the process has ended.
+                    if let Some(how) = how(job, results, why, remote).ok()? {
+                        ends.push((task.to_bits(), how));
+                    }
+                }
+                send(&Answer::Ends(ends))
+            }
+        })
+    }
+}
+
+/// What only Python knows of an end: why the task was cancelled, or its error in words.
+fn why(job: &Arc<PyJob>) -> Why {
+    match (job.header().status(), job.outcome()) {
+        (Status::Cancelled, _) => Python::try_attach(|py| reasons::why(py, job))
+            .flatten()
+            .map_or_else(Why::default, |why| Why::clone(&why)),
+        (Status::Failed, Some(Err(failure @ Failure::Raised(_)))) => {
+            let words = |py: Python<'_>| failure.error(py).to_string();
+            Why { msg: Python::try_attach(words), ..Why::default() }
+        }
+        _ => Why::default(),
+    }
+}
+
+/// How a job has ended, if it has.
+fn how<'a>(
+    job: &'a PyJob,
+    results: bool,
+    why: &'a Why,
+    remote: &Remote,
+) -> io::Result<Option<How<'a>>> {
+    let blob = |packed: &'a Packed| packed.blob(|place| remote.lend(place));
+    Ok(Some(match (job.header().status(), job.outcome()) {
+        (Status::Pending, _) => return Ok(None),
+        (Status::Finished, Some(Ok(value))) => {
+            How::Done(value.packed().filter(|_| results).map(blob).transpose()?)
+        }
+        (Status::Failed, Some(Err(failure))) => {
+            // The process raises it.
+            job.header().see_failure();
+            match failure {
+                Failure::Unread(unread) => How::Failed(blob(unread.packed())?),
+                Failure::Told(class, why) => How::Told(class, why),
+                Failure::Raised(_) => How::Told("AzollaError", why.msg.as_deref().unwrap_or("")),
+            }
+        }
+        _ => How::Cancelled(why.reason.as_deref(), why.msg.as_deref()),
+    }))
+}

@@ -1,0 +1,116 @@
+//! What a worker process holds of the client's: the tasks of its futures, and the functions that its tasks have submitted.
+
+use super::completing::Completing;
+use crate::task::job::PyJob;
+use crate::task::kept::let_go;
+use crate::task::packed::PackedFunction;
+use azolla::runtime::{Engine, Job, dropping};
+use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
+use rustc_hash::FxHashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// What one process holds, from its start to its end. Dropping this lets go of all.
+pub(super) struct Holdings {
+    engine: Weak<Engine<PyJob>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    /// The tasks by their numbers, and how often each is held. The job counts a future for each time.
+    tasks: FxHashMap<u64, (Arc<PyJob>, u32)>,
+    functions: FxHashMap<u128, Arc<PackedFunction>>,
+    function_bytes: u64,
+    sets: FxHashMap<u64, Arc<Completing>>,
+}
+
+impl Holdings {
+    pub(super) fn new(engine: &Arc<Engine<PyJob>>) -> Self {
+        Self { engine: Arc::downgrade(engine), held: Mutex::default() }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Holds a task once more, whose job has counted that. Returns the task's number; 0 if the engine has none for it,
+    /// since it is closing.
+    pub(super) fn hold(&self, job: Arc<PyJob>) -> u64 {
+        let Some(task) = job.header().id().map(|id| id.to_bits()) else { return 0 };
+        self.held().tasks.entry(task).or_insert_with(|| (job, 0)).1 += 1;
+        task
+    }
+
+    /// Lets go of these tasks, of each as often as it is named.
+    pub(super) fn release(&self, tasks: &[u64]) {
+        let mut gone = Vec::new();
+        {
+            let mut held = self.held();
+            for task in tasks {
+                let Some((job, holds)) = held.tasks.get_mut(task) else { continue };
+                *holds -= 1;
+                gone.push(Arc::clone(job));
+                if *holds == 0 {
+                    held.tasks.remove(task);
+                }
+            }
+        }
+        self.let_go(gone);
+    }
+
+    /// The jobs of these tasks. `None` if one of them is not held.
+    pub(super) fn jobs(&self, tasks: &[u64]) -> Option<Vec<Arc<PyJob>>> {
+        let held = self.held();
+        tasks.iter().map(|task| held.tasks.get(task).map(|(job, _)| Arc::clone(job))).collect()
+    }
+
+    /// Adds functions that tasks of the process submit.
+    pub(super) fn learn(&self, functions: Vec<Arc<PackedFunction>>) {
+        let mut held = self.held();
+        let held = &mut *held;
+        if held.functions.len() >= FUNCTIONS || held.function_bytes >= FUNCTION_BYTES {
+            held.functions.clear();
+            held.function_bytes = 0;
+        }
+        for function in functions {
+            held.function_bytes += function.packed.size();
+            held.functions.insert(function.digest, function);
+        }
+    }
+
+    pub(super) fn function(&self, digest: u128) -> Option<Arc<PackedFunction>> {
+        self.held().functions.get(&digest).map(Arc::clone)
+    }
+
+    /// The tasks of this number together, of which the process wants to hear as they end.
+    pub(super) fn set(&self, number: u64) -> Arc<Completing> {
+        Arc::clone(self.held().sets.entry(number).or_default())
+    }
+
+    pub(super) fn forget_set(&self, number: u64) {
+        let set = self.held().sets.remove(&number);
+        drop(set);
+    }
+
+    /// Lets go of everything: the process has ended.
+    pub(super) fn clear(&self) {
+        let held = std::mem::take(&mut *self.held());
+        let Held { tasks, sets, .. } = held;
+        drop(sets);
+        let each = |(job, holds): (Arc<PyJob>, u32)| (0..holds).map(move |_| Arc::clone(&job));
+        self.let_go(tasks.into_values().flat_map(each).collect());
+    }
+
+    fn let_go(&self, jobs: Vec<Arc<PyJob>>) {
+        if !jobs.is_empty() {
+            let engine = self.engine.upgrade();
+            dropping(move || jobs.iter().for_each(|job| let_go(engine.as_ref(), job)));
+        }
+    }
+}
+
+impl Drop for Holdings {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

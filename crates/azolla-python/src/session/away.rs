@@ -1,0 +1,236 @@
+//! The tasks of a client in another process, as a worker process knows them.
+//!
+//! An engine without slots keeps them. A task there ends when the client says how it has ended. Its job tells the client
+//! when nothing in this process refers to it any more.
+
+use super::reasons::{self, Why};
+use super::shared::{Cluster, Shared};
+use crate::child::upstream::{Read, ask};
+use crate::interpreter::blobs::Packed;
+use crate::interpreter::imports::error;
+use crate::task::job::{Failure, Name, PyJob};
+use crate::task::key::{Named, parse};
+use crate::task::packed::{Unread, Value};
+use azolla::runtime::{Job, Status, Submission};
+use azolla_process::request::{Answer, How, Request};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTimeoutError};
+use pyo3::prelude::*;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// An answer of the client's, taken out of its message.
+pub(crate) enum Answered {
+    Tasks(Vec<u64>),
+    Unknown,
+    Ends(Vec<(u64, Ended)>),
+    Done(bool),
+    Value(Packed),
+    Raised(Packed),
+    Told(String, String),
+}
+
+/// How a task has ended.
+pub(crate) enum Ended {
+    Done(Option<Packed>),
+    Failed(Packed),
+    Told(String, String),
+    Cancelled(Option<String>, Option<String>),
+}
+
+impl Ended {
+    fn of(how: &How<'_>, read: &Read<'_>) -> io::Result<Self> {
+        Ok(match how {
+            How::Done(result) => Self::Done(result.as_ref().map(read).transpose()?),
+            How::Failed(packed) => Self::Failed(read(packed)?),
+            How::Told(class, why) => Self::Told((*class).into(), (*why).into()),
+            How::Cancelled(reason, msg) => {
+                Self::Cancelled(reason.map(Into::into), msg.map(Into::into))
+            }
+        })
+    }
+}
+
+impl Answered {
+    fn of(answer: Answer<'_>, read: &Read<'_>) -> io::Result<Self> {
+        Ok(match answer {
+            Answer::Tasks(tasks) => Self::Tasks(tasks),
+            Answer::Unknown => Self::Unknown,
+            Answer::Ends(ends) => {
+                let ends = ends.iter().map(|(task, how)| Ok((*task, Ended::of(how, read)?)));
+                Self::Ends(ends.collect::<io::Result<_>>()?)
+            }
+            Answer::Done(done) => Self::Done(done),
+            Answer::Value(value) => Self::Value(read(&value)?),
+            Answer::Raised(packed) => Self::Raised(read(&packed)?),
+            Answer::Told(class, why) => Self::Told(class.into(), why.into()),
+        })
+    }
+}
+
+/// Asks the client.
+///
+/// # Errors
+/// What the client answers instead, and if this thread runs no task.
+pub(crate) fn asked(py: Python<'_>, request: Request<'_>) -> PyResult<Answered> {
+    match ask(py, request, |answer, read| Answered::of(answer, read))? {
+        Answered::Raised(packed) => Err(Unread::new(packed).raised(py).exception().error(py)),
+        Answered::Told(class, why) => Err(match class.as_str() {
+            "TimeoutError" => PyTimeoutError::new_err(why),
+            "RuntimeError" => PyRuntimeError::new_err(why),
+            class => error(py, class, &why),
+        }),
+        answer => Ok(answer),
+    }
+}
+
+/// The error for an answer that does not fit.
+pub(crate) fn unexpected() -> PyErr {
+    PyRuntimeError::new_err("the client has answered something else than was asked")
+}
+
+/// Returns the job for a task of the client's that this process holds once more. `key` is the task's key.
+pub(crate) fn job(shared: &Shared, key: Bound<'_, PyAny>, task: u64) -> PyResult<Arc<PyJob>> {
+    let named = parse(&key, shared.cluster.number)?;
+    let new = || {
+        let key = key.clone().unbind();
+        Arc::new(PyJob::pending(Name::Away(key, task), shared.number))
+    };
+    let submit = |job: &Arc<PyJob>, key| {
+        shared.engine.submit(Submission { key, ..Submission::new(Arc::clone(job), 0) })
+    };
+    let job = new();
+    match submit(&job, Some(named.key)) {
+        None => Ok(job),
+        // The job that goes now gives up its own hold.
+        Some(existing) if existing.away() == Some(task) => Ok(existing),
+        // An older task of this key, which was cancelled, say.
+        Some(older) => {
+            drop(older);
+            submit(&job, None);
+            Ok(job)
+        }
+    }
+}
+
+/// Asks the client for the task of this key.
+pub(crate) fn find(
+    py: Python<'_>,
+    shared: &Shared,
+    named: &Named<'_>,
+) -> PyResult<Option<Arc<PyJob>>> {
+    let task = named.ends_in.map(|task| task.to_bits());
+    match asked(py, Request::Find { key: named.key.to_digest(), task })? {
+        Answered::Tasks(tasks) => {
+            tasks.first().map(|task| job(shared, named.given.clone(), *task)).transpose()
+        }
+        _ => Err(unexpected()),
+    }
+}
+
+/// Ends these jobs as the client's tasks have ended.
+pub(crate) fn settle(py: Python<'_>, jobs: &[Arc<PyJob>], ends: Vec<(u64, Ended)>) {
+    let Some(cluster) = cluster() else { return };
+    let engine = &cluster.engine;
+    let mut by_task: std::collections::HashMap<_, _> = ends.into_iter().collect();
+    for job in jobs {
+        let ended = job.away().and_then(|task| by_task.remove(&task));
+        let (Some(ended), Status::Pending) = (ended, job.header().status()) else { continue };
+        match ended {
+            Ended::Done(pickle) => {
+                let pickle = pickle.map_or_else(OnceLock::new, OnceLock::from);
+                job.store(Ok(Value::Away(Box::new((job.away().unwrap_or_default(), pickle)))));
+                engine.finish_detached(job, false, Duration::ZERO);
+            }
+            Ended::Failed(packed) => {
+                job.fail(Failure::Unread(Box::new(Unread::new(packed))));
+                engine.finish_detached(job, true, Duration::ZERO);
+            }
+            Ended::Told(class, why) => {
+                job.fail(Failure::Told(known(&class), why.into()));
+                engine.finish_detached(job, true, Duration::ZERO);
+            }
+            Ended::Cancelled(reason, msg) => {
+                reasons::note_one(py, job, Why { reason, msg, input: None });
+                engine.cancel(job);
+            }
+        }
+    }
+}
+
+/// The name of one of azolla's exceptions, as it is kept.
+fn known(class: &str) -> &'static str {
+    const CLASSES: [&str; 5] = [
+        "KilledWorker",
+        "FutureCancelledError",
+        "CancelledByCloseError",
+        "EngineError",
+        "WaitCycleError",
+    ];
+    CLASSES.into_iter().find(|known| *known == class).unwrap_or("AzollaError")
+}
+
+/// The cluster whose tasks this process runs.
+static CLUSTER: OnceLock<Arc<Cluster>> = OnceLock::new();
+
+pub(crate) fn set_cluster(cluster: &Arc<Cluster>) {
+    let _ = CLUSTER.set(Arc::clone(cluster));
+}
+
+pub(crate) fn cluster() -> Option<&'static Arc<Cluster>> {
+    CLUSTER.get()
+}
+
+/// Returns an error if one of these jobs ends for a client in another process: nothing here hears of that but a task's wait.
+pub(crate) fn check_heard<'a>(jobs: impl IntoIterator<Item = &'a Arc<PyJob>>) -> PyResult<()> {
+    let is_far =
+        |job: &Arc<PyJob>| job.away().is_some() && job.header().status() == Status::Pending;
+    match jobs.into_iter().any(is_far) {
+        true => Err(PyNotImplementedError::new_err(
+            "in a worker process futures cannot be awaited and have no callbacks yet: wait for them in a plain task",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Does to tasks of the client's what `request` says, given their numbers.
+pub(crate) fn about(
+    py: Python<'_>,
+    jobs: &[Arc<PyJob>],
+    request: impl FnOnce(Vec<u64>) -> Request<'static>,
+) -> PyResult<bool> {
+    let tasks: Vec<_> = jobs.iter().filter_map(|job| job.away()).collect();
+    if tasks.is_empty() {
+        return Ok(false);
+    }
+    match asked(py, request(tasks))? {
+        Answered::Done(done) => Ok(done),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Cancels tasks of the client's.
+pub(crate) fn cancel(py: Python<'_>, jobs: &[Arc<PyJob>], force: bool, why: &Why) -> PyResult<()> {
+    let tasks: Vec<_> = jobs.iter().filter_map(|job| job.away()).collect();
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    let (reason, msg) = (why.reason.as_deref(), why.msg.as_deref());
+    asked(py, Request::Cancel { tasks, force, reason, msg }).map(drop)
+}
+
+/// Asks how jobs that are pending here have ended, if they have. Does nothing where no task runs.
+pub(crate) fn look(py: Python<'_>, jobs: &[Arc<PyJob>]) -> PyResult<()> {
+    let pending = jobs.iter().filter(|job| job.header().status() == Status::Pending);
+    let tasks: Vec<_> = pending.filter_map(|job| job.away()).collect();
+    if tasks.is_empty() || crate::child::upstream::task_here().is_none() {
+        return Ok(());
+    }
+    match asked(py, Request::See(tasks))? {
+        Answered::Ends(ends) => {
+            settle(py, jobs, ends);
+            Ok(())
+        }
+        _ => Err(unexpected()),
+    }
+}

@@ -1,0 +1,189 @@
+"""The client of a task in a worker process: what its futures and functions refer to there.
+
+The engine is in the process of the program's own client. What this client submits, that engine runs. What it asks of
+all that its cluster keeps (datasets, metadata, events, queues), that process answers (`for_processes.py`).
+"""
+
+import math
+import os
+import pickle
+import threading
+import weakref
+from collections.abc import Callable
+from functools import partial, wraps
+from itertools import count
+from typing import Any
+
+from azolla import _azolla
+from azolla._base import where
+from azolla._base.time import Timeout
+from azolla._client.client import Client
+from azolla._cluster.local import LocalCluster
+from azolla._cluster.notes import Notes
+from azolla._cluster.workers import Worker
+from azolla._process.parts import dumps
+from azolla._run.helper_threads import CallbackThread
+from azolla._run.recorder import Recorder
+
+#: The methods that the program's own client answers.
+ELSEWHERE = (
+    *("publish_dataset", "unpublish_dataset", "list_datasets", "get_dataset", "set_metadata", "get_metadata"),
+    *("log_event", "get_events", "who_has", "has_what", "processing", "nbytes", "nthreads", "ncores", "scheduler_info"),
+    *("story", "counters", "get_versions", "get_worker_logs", "get_scheduler_logs", "get_task_stream", "rebalance"),
+    *("replicate", "wait_for_workers", "write_trace"),
+)
+
+#: The methods that a task in a worker process cannot call.
+NOWHERE = (
+    *("shutdown", "subscribe_topic", "unsubscribe_topic", "get_executor", "call_stack", "profile", "sync", "run"),
+    *("run_on_scheduler", "register_plugin", "unregister_worker_plugin", "upload_file", "restart", "retire_workers"),
+    *("write_scheduler_file", "compute", "persist", "get"),
+)
+
+_making = threading.Lock()
+_clients: "list[ProcessClient]" = []
+_cores = count(1)
+
+#: The numbers of the cores that nothing refers to any more. The other process learns of them with what is asked next.
+_gone: list[tuple[int, int]] = []
+
+#: The methods of cores that wait.
+_TURNS = {"put", "get", "get_many", "wait", "acquire"}
+
+
+def client() -> "ProcessClient":
+    """Returns the client of this process, which the first task makes that asks for it."""
+    if not _clients:
+        with _making:
+            if not _clients:
+                _clients.append(ProcessClient())
+    return _clients[0]
+
+
+def ask(what: str, *args: Any) -> Any:
+    """Has the program's own process do something, and returns what comes of it."""
+    gone = [_gone.pop() for _ in range(len(_gone))]
+    return pickle.loads(_azolla.ask(dumps((gone, what, *args))))
+
+
+class ProcessCluster(LocalCluster):
+    """The cluster in one of its worker processes."""
+
+    def __init__(self) -> None:
+        about = ask("about")
+        self._about: dict[str, Any] = about
+        self._asynchronous, self._has_processes = False, True
+        self._number, self.name = about["number"], about["name"]
+        self._n_workers, self._threads_per_worker = about["n_workers"], about["threads_per_worker"]
+        self._started, self._memory = about["started"], about["memory"]
+        self._threads, self._helpers, self._large = set(), {}, {}
+        self._log_thread, self._deadline = CallbackThread(f"{self.name}-log"), math.inf
+        self._clients, self._unrunnable = {}, set()
+        self._datasets, self._notes, self._plugins, self._listeners = {}, Notes(), {}, {}
+        self._recorder = Recorder(self._listeners)
+        threads, amounts = self._threads_per_worker, about["resources"]
+        self._workers = {number: Worker(self, number, threads, has) for number, has in enumerate(amounts)}
+        self._start_away(weakref.ref(self), about["veil"])
+
+    def _worker_of(self, thread: int) -> Worker:
+        return self._workers[where.worker]
+
+    def _address(self, of: str) -> str:
+        return f"{self._about['address']}/{of}"
+
+    @property
+    def scheduler_address(self) -> str:
+        return str(self._about["scheduler_address"])
+
+    @property
+    def dashboard_link(self) -> str | None:
+        link: str | None = self._about["dashboard_link"]
+        return link
+
+    def _log_event(self, topic: Any, msg: Any) -> None:
+        client().log_event(topic, msg)
+
+    def _end(self, patience: float) -> None:
+        """Does nothing: the program's own process ends the cluster."""
+
+
+class ProcessClient(Client):
+    """The client of all tasks in this process."""
+
+    def __init__(self) -> None:
+        self.cluster = cluster = ProcessCluster()
+        self._asynchronous = self._set_as_default = self._own = False
+        self._number = 0
+        self.name, self.id = cluster._about["client_name"], cluster._about["client_id"]
+        self.direct_to_workers = True
+        self._handlers, self._callback_thread = {}, CallbackThread(f"{self.name}-callbacks")
+        self._join(cluster, weakref.ref(self), False)
+        cluster._clients[0] = weakref.ref(self)
+
+    def _end(self, patience: float) -> None:
+        """Does nothing: a task cannot close the program's own client."""
+
+    def __del__(self) -> None:
+        """Does nothing: the process ends with its client."""
+
+    @property
+    def datasets(self) -> Any:
+        raise NotImplementedError("datasets: in a worker process use get_dataset, publish_dataset and list_datasets")
+
+    def _native(self, shared: object, make: Callable[[Any], Any]) -> Any:
+        return Core(shared)
+
+
+def _elsewhere(name: str) -> Any:
+    @wraps(getattr(Client, name))
+    def asks(self: ProcessClient, *args: Any, **kwargs: Any) -> Any:
+        return ask("client", name, args, kwargs)
+
+    return asks
+
+
+def _nowhere(name: str) -> Any:
+    @wraps(getattr(Client, name))
+    def refuses(self: ProcessClient, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{name}() cannot be called in a worker process yet: use Client(processes=False)")
+
+    return refuses
+
+
+for _name in ELSEWHERE:
+    setattr(ProcessClient, _name, _elsewhere(_name))
+for _name in NOWHERE:
+    setattr(ProcessClient, _name, _nowhere(_name))
+
+
+class Core:
+    """Stands for the native half of a queue, lock and so on, which is in the program's own process."""
+
+    def __init__(self, shared: Any) -> None:
+        self._number = (os.getpid(), next(_cores))
+        # Its class and the arguments that its pickle has make another one there.
+        ask("make", self._number, *shared.__reduce__())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return partial(self._call, name)
+
+    def _call(self, name: str, *args: Any) -> Any:
+        return Turn(self, name, args) if name in _TURNS else ask("core", self._number, name, args)
+
+    def __del__(self) -> None:
+        _gone.append(self._number)
+
+
+class Turn:
+    """A wait for what is in the program's own process."""
+
+    def __init__(self, core: Core, name: str, args: tuple[Any, ...]) -> None:
+        self._core, self._asks = core, (core._number, name, args)
+
+    def wait(self, timeout: Timeout = None) -> Any:
+        return ask("turn", *self._asks, timeout)
+
+    def stand(self, loop: object, callback: object) -> bool:
+        raise NotImplementedError("to await this is not possible in a worker process yet: call it in a plain task")

@@ -109,3 +109,31 @@ def test_ctrl_c_at_any_moment_of_the_start_goes_unnoticed() -> None:
         [sys.executable, "-c", program, str(RUNS)], capture_output=True, text=True, timeout=RUNS * PATIENCE
     )
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+#: An interpreter runs this when it starts. All worker processes but the first end then.
+ONE_ENDS = """
+import os, sys
+if sys.orig_argv[-2] != "1" and "posix.read" in sys.orig_argv[-3]:
+    os._exit(3)
+"""
+
+
+def test_a_process_that_cannot_be_started_leaves_its_tasks_to_others(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ONE_ENDS)
+    program = """
+from azolla import Client, KilledWorker
+with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+    bound = client.submit(abs, -1, workers=[1])
+    for _ in range(3):
+        print(sum(client.gather(client.map(abs, range(-200, 0), pure=False))))
+        print(client.submit(abs, -2, pure=False).result())
+    print(bound.exception())
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
+    *results, why = ran.stdout.splitlines()
+    assert (results, ran.stderr) == (["20100", "2"] * 3, "")
+    assert why.endswith("worker process 1 ended with code 3 before it was ready, in the last of 5 tries"), why

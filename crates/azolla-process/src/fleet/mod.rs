@@ -113,6 +113,11 @@ impl Fleet {
         self.shared.close();
     }
 
+    /// Waits until the fleet is closed, but not longer than this.
+    pub fn wait_until_closed(&self, limit: Duration) {
+        self.shared.members.wait_until_closed(limit);
+    }
+
     /// What is known of each process now.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {

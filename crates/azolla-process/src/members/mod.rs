@@ -12,7 +12,7 @@ pub use member::TRIES;
 pub use memory::{Entry, Memory};
 
 use crate::line::LineError;
-use crate::primitives::{Condvar, Mutex, MutexGuard, lock, wait};
+use crate::primitives::{Condvar, Mutex, MutexGuard, lock, wait, wait_while};
 use crate::process::Ended;
 use member::{Member, Take};
 use std::io;
@@ -158,6 +158,12 @@ impl<P: Clone> Members<P> {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.lock().closed
+    }
+
+    /// Waits until the fleet is closed, but not longer than this.
+    pub fn wait_until_closed(&self, limit: Duration) {
+        let is_open = |state: &mut State<P>| !state.closed;
+        drop(wait_while(&self.changed, (&self.state, self.lock()), limit, is_open));
     }
 
     /// What is known of each process now.

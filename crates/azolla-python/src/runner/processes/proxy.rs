@@ -1,20 +1,23 @@
 //! The loop of a proxy: it asks the engine for tasks, and has a thread of a worker process run them.
 
-use super::Seat;
 use super::flight::fly;
 use super::holdings::Holdings;
+use super::{Seat, Shared};
 use crate::session::owner::set_owner;
 use crate::session::thread::lend;
 use crate::task::job::{Failure, PyJob};
 use crate::task::kept::Kept;
 use azolla::runtime::{Job, Next, Worker};
 use azolla_core::Outcome;
-use azolla_process::fleet::Link;
+use azolla_process::fleet::{Link, StartError};
 use std::collections::HashSet;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// For how long a proxy whose process cannot be started leaves the tasks to others, each time.
+const ASIDE: Duration = Duration::from_millis(250);
 
 /// A proxy's link to its thread in the process that lives now.
 pub(super) struct Connection {
@@ -118,8 +121,7 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                         }
                         Ok(None) => return,
                         Err(error) => {
-                            let why = format!("no worker process can be started: {error}");
-                            fail(worker, "KilledWorker", &why);
+                            step_aside(worker, seat, &error);
                             break;
                         }
                     }
@@ -135,6 +137,19 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
             Next::End => return,
         }
     }
+}
+
+/// The process of this seat cannot be started. The current task runs elsewhere, if another process takes it meanwhile.
+fn step_aside(worker: &mut Worker<PyJob>, seat: &Seat, error: &StartError) {
+    let Shared { fleet, deaths, .. } = &*seat.shared;
+    match worker.current().and_then(|task| deaths.another(task)) {
+        Some(_) => {
+            let why = format!("no worker process can be started: {error}");
+            fail(worker, "KilledWorker", &why);
+        }
+        None => drop(worker.finish(Outcome::Again)),
+    }
+    fleet.wait_until_closed(ASIDE);
 }
 
 /// Fails the current task by an exception of this class with this message.

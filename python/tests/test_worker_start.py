@@ -111,18 +111,28 @@ def test_ctrl_c_at_any_moment_of_the_start_goes_unnoticed() -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-#: An interpreter runs this when it starts. All worker processes but the first end then.
-ONE_ENDS = """
-import os, sys
+#: An interpreter runs this when it starts. All worker processes but the first do this then.
+OTHERS = """
+import os, sys, time
 if sys.orig_argv[-2] != "1" and "posix.read" in sys.orig_argv[-3]:
-    os._exit(3)
+    {}
 """
 
 
+def run_where_others(does: str, program: str, folder: Path) -> list[str]:
+    """Returns the lines that a program prints whose worker processes do this when they start, but for the first."""
+    (folder / "sitecustomize.py").write_text(OTHERS.format(does))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    return ran.stdout.splitlines()
+
+
 def test_a_process_that_cannot_be_started_leaves_its_tasks_to_others(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(ONE_ENDS)
     program = """
-from azolla import Client, KilledWorker
+from azolla import Client
 with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
     bound = client.submit(abs, -1, workers=[1])
     for _ in range(3):
@@ -130,10 +140,18 @@ with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client
         print(client.submit(abs, -2, pure=False).result())
     print(bound.exception())
 """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
-    ran = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=PATIENCE
-    )
-    *results, why = ran.stdout.splitlines()
-    assert (results, ran.stderr) == (["20100", "2"] * 3, "")
+    *results, why = run_where_others("os._exit(3)", program, tmp_path)
+    assert results == ["20100", "2"] * 3
     assert why.endswith("worker process 1 ended with code 3 before it was ready, in the last of 5 tries"), why
+
+
+def test_a_process_that_takes_long_to_start_holds_up_no_task_that_can_run_elsewhere(tmp_path: Path) -> None:
+    program = """
+from azolla import Client
+with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+    print(sum(client.gather(client.map(abs, range(-200, 0), pure=False))))
+    bound = client.submit(abs, -1, workers=[1])
+    print(client.submit(abs, -2, pure=False).result())
+    print(bound.status)
+"""
+    assert run_where_others("time.sleep(1000)", program, tmp_path) == ["20100", "2", "pending"]

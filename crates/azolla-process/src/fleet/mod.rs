@@ -113,6 +113,11 @@ impl Fleet {
         self.shared.close();
     }
 
+    /// Waits until a process is ready or cannot be started, or the fleet is closed. Returns false if the limit comes first.
+    pub fn wait_until_started(&self, process: usize, limit: Option<Duration>) -> bool {
+        self.shared.members.wait_until_started(process, limit)
+    }
+
     /// Waits until the fleet is closed, but not longer than this.
     pub fn wait_until_closed(&self, limit: Duration) {
         self.shared.members.wait_until_closed(limit);

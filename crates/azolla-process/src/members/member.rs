@@ -100,6 +100,10 @@ impl<P: Clone> Member<P> {
         }
     }
 
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(self.state, State::Starting)
+    }
+
     /// The process, if it is ready.
     pub(super) fn process(&self) -> Option<&P> {
         match &self.state {

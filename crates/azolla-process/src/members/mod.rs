@@ -160,6 +160,23 @@ impl<P: Clone> Members<P> {
         self.lock().closed
     }
 
+    /// Waits until a process is ready or cannot be started, or the fleet is closed. Returns false if the limit comes first.
+    pub fn wait_until_started(&self, process: usize, limit: Option<Duration>) -> bool {
+        let starts = |state: &mut State<P>| !state.closed && state.members[process].is_starting();
+        let mut state = self.lock();
+        match limit {
+            Some(limit) => {
+                state = wait_while(&self.changed, (&self.state, state), limit, starts);
+            }
+            None => {
+                while starts(&mut state) {
+                    state = wait(&self.changed, state);
+                }
+            }
+        }
+        !starts(&mut state)
+    }
+
     /// Waits until the fleet is closed, but not longer than this.
     pub fn wait_until_closed(&self, limit: Duration) {
         let is_open = |state: &mut State<P>| !state.closed;

@@ -91,7 +91,12 @@ fn keep(members: &Members<Process>, starts: u32) {
 /// Takes a thread of one process after the other, until the fleet is closed. Returns at which starts.
 fn use_thread(members: &Members<Process>, thread: u16) -> Vec<u32> {
     let mut starts = Vec::new();
-    while let Some(taken) = members.take(0, thread) {
+    let waits = |members: &Members<Process>| match thread_rng().gen_range(0..3) {
+        0 => members.wait_until_started(0, None),
+        1 => members.wait_until_started(0, Some(Duration::from_millis(250))),
+        _ => true,
+    };
+    while let Some(taken) = Some(waits(members)).and_then(|_| members.take(0, thread)) {
         let Taken { process, start } = taken.expect("it does not fail so often");
         if thread_rng().gen_bool(0.3) {
             // There are no descriptors for the line.

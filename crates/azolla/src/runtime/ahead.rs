@@ -9,6 +9,7 @@ use super::job::Job;
 use super::locked::Run;
 use super::worker::{Current, Worker};
 use crate::primitives::now;
+use azolla_core::Outcome;
 use std::sync::Arc;
 
 impl<J: Job + ?Sized> Worker<J> {
@@ -45,6 +46,24 @@ impl<J: Job + ?Sized> Worker<J> {
                 hand.let_another_run(locked, self.id, task, job);
             }
         });
+    }
+}
+
+impl<J: Job + ?Sized> Worker<J> {
+    /// Lets all that the worker has in hand be run by others: its current task, which ends as with
+    /// [`Outcome::Again`], what was begun ahead, and its claims. The engine hears of it now, not when the worker asks for
+    /// more. Returns the job, to be dropped when the worker is not borrowed.
+    pub fn leave_to_others(&mut self) -> Option<Arc<J>> {
+        let job = self.finish(Outcome::Again);
+        let took = self.hand.took();
+        self.engine.with_hand(&mut self.hand, false, |locked, hand| {
+            while let Some(Run { task, job, .. }) = hand.ahead.pop_back() {
+                hand.let_another_run(locked, self.id, task, job);
+            }
+            hand.give_back(locked);
+            hand.tell(locked, self.id, took);
+        });
+        job
     }
 }
 

@@ -16,7 +16,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// For how long a proxy whose process cannot be started leaves the tasks to others, each time.
+/// For how long a proxy holds a task while its process starts, and for how long it leaves the tasks to others each time
+/// that the process cannot be started.
 const ASIDE: Duration = Duration::from_millis(250);
 
 /// A proxy's link to its thread in the process that lives now.
@@ -112,6 +113,9 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                 // A process that takes too much memory gets nothing new.
                 *connection = connection.take().filter(|some| some.link.enter());
                 while connection.is_none() {
+                    if !has_started(&mut worker, seat) {
+                        break;
+                    }
                     match seat.shared.fleet.link(seat.process, seat.thread as u16) {
                         Ok(Some(link)) => {
                             let holdings =
@@ -139,6 +143,18 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
     }
 }
 
+/// Waits until the process of this seat is ready, or cannot be started. If that takes a while, returns false, and the
+/// current task runs elsewhere if it can.
+fn has_started(worker: &mut Worker<PyJob>, seat: &Seat) -> bool {
+    let fleet = &seat.shared.fleet;
+    if fleet.wait_until_started(seat.process, Some(ASIDE)) {
+        return true;
+    }
+    drop(worker.leave_to_others());
+    fleet.wait_until_started(seat.process, None);
+    false
+}
+
 /// The process of this seat cannot be started. The current task runs elsewhere, if another process takes it meanwhile.
 fn step_aside(worker: &mut Worker<PyJob>, seat: &Seat, error: &StartError) {
     let Shared { fleet, deaths, .. } = &*seat.shared;
@@ -147,7 +163,7 @@ fn step_aside(worker: &mut Worker<PyJob>, seat: &Seat, error: &StartError) {
             let why = format!("no worker process can be started: {error}");
             fail(worker, "KilledWorker", &why);
         }
-        None => drop(worker.finish(Outcome::Again)),
+        None => drop(worker.leave_to_others()),
     }
     fleet.wait_until_closed(ASIDE);
 }

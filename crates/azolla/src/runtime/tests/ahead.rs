@@ -66,6 +66,23 @@ fn tasks_that_fall_back_are_run_by_those_who_are_idle() {
 }
 
 #[test]
+fn what_a_worker_leaves_to_others_they_run_though_it_asks_for_nothing_more() {
+    let (engine, mut workers, _runner, jobs) = begun(2, 30);
+    let [one, two] = &mut workers[..] else { unreachable!() };
+    assert_eq!(one.begin_ahead(3), 3);
+    assert!(Arc::ptr_eq(&one.leave_to_others().unwrap(), &jobs[0]));
+    engine.check().unwrap();
+    assert!(one.current().is_none() && one.ahead().count() == 0);
+    while matches!(two.next_task(), Next::Run) {
+        two.finish(Outcome::Done);
+    }
+    assert!(jobs.iter().all(|job| job.header.status() == Status::Finished));
+    assert!(matches!(one.next_task(), Next::Sleep(_)));
+    engine.check().unwrap();
+    engine.close();
+}
+
+#[test]
 fn a_cancelled_claim_is_not_begun_ahead_and_an_urgent_task_comes_before_more() {
     let (engine, mut workers, _runner, jobs) = begun(1, 6);
     let worker = &mut workers[0];

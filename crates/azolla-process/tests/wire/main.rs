@@ -8,6 +8,7 @@ use azolla_process::frame::{FrameError, Frames, append};
 use azolla_process::message::{
     Blob, Bytes, Ended, Function, Order, Range, Ready, Results, Task, Tasks,
 };
+use azolla_process::request::{Answer, End, How, Name, Request, Said, Submit, Until};
 use drawn::drawn;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -114,6 +115,14 @@ messages! {
     tasks: Tasks<'_>,
     ended: Ended<'_>,
     results: Results<'_>,
+    said: Said<'_>,
+    request: Request<'_>,
+    until: Until,
+    submit: Submit<'_>,
+    name: Name<'_>,
+    end: End,
+    answer: Answer<'_>,
+    how: How<'_>,
 }
 
 #[test]

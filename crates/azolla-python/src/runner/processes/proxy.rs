@@ -113,7 +113,7 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                 // A process that takes too much memory gets nothing new.
                 *connection = connection.take().filter(|some| some.link.enter());
                 while connection.is_none() {
-                    if !has_started(&mut worker, seat) {
+                    if !has_started(worker, seat) {
                         break;
                     }
                     match seat.shared.fleet.link(seat.process, seat.thread as u16) {

@@ -336,3 +336,24 @@ def test_a_future_that_cannot_be_awaited_yet_says_so(client: Client) -> None:
     for task in (awaits, calls_back):
         assert isinstance(client.submit(task, pure=False).exception(timeout=PATIENCE), NotImplementedError)
     Event("over").set()
+
+
+def test_what_a_task_had_taken_goes_back_when_its_process_dies(client: Client, tmp_path: Path) -> None:
+    def takes(file: Path) -> tuple[list[int], int]:
+        with Lock("held"), Semaphore(1, "one"), MultiLock(["x", "y"]):
+            found = [Queue("work").get(timeout=PATIENCE), *Queue("work").get(batch=2)]
+            with file.open("a") as pids:
+                pids.write(f"{os.getpid()}\n")
+            Event("let go").wait(timeout=PATIENCE)
+        return sorted(found), Queue("work").qsize()
+
+    for n in range(3):
+        Queue("work", client=client).put(n)
+    file = tmp_path / "pids"
+    future = client.submit(takes, file)
+    eventually(lambda: file.exists() and file.read_text().endswith("\n"))
+    os.kill(int(file.read_text()), signal.SIGKILL)
+    eventually(lambda: len(file.read_text().split()) == 2)
+    Event("let go").set()
+    assert result(future) == ([0, 1, 2], 0)
+    Event("let go").clear()

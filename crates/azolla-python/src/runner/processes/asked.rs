@@ -2,7 +2,7 @@
 
 use super::holdings::Holdings;
 use super::proxy::Own;
-use super::rare::{Rare, call};
+use super::rare::{Rare, Taken, call};
 use crate::interpreter::blobs::Packed;
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Cluster;
@@ -47,6 +47,8 @@ pub(super) struct Asking<'a> {
     pub(super) shelf: &'a Shelf,
     /// The tasks of futures in what Python has answered.
     pub(super) kept: &'a mut Vec<Kept>,
+    /// What the task has taken of what is shared.
+    pub(super) taken: &'a mut Taken,
 }
 
 impl Asking<'_> {

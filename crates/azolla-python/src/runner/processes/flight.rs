@@ -7,6 +7,7 @@
 use super::Seat;
 use super::asked::{Asking, Reply};
 use super::proxy::{Connection, Own, fail};
+use super::rare::Taken;
 use crate::interpreter::blobs::Packed;
 use crate::task::job::{Failure, PyJob};
 use crate::task::kept::Kept;
@@ -225,6 +226,7 @@ fn hear(
                             return Err(heard);
                         }
                         connection.kept.clear();
+                        connection.taken = Taken::default();
                         heard += 1;
                         if heard < limit {
                             advance(worker);
@@ -250,6 +252,7 @@ fn hear(
                     remote,
                     shelf: &seat.shared.shelf,
                     kept: &mut connection.kept,
+                    taken: &mut connection.taken,
                 };
                 let _waits = waits.then(|| remote.waits());
                 asking.answer(request)
@@ -351,9 +354,16 @@ fn settle(
 }
 
 /// The process has died, or is killed here. `left` are the tasks of the frame without a result, of which so many had one.
-fn crashed(worker: &mut Own, connection: &Connection, seat: &Seat, left: &[Sent], heard: usize) {
+fn crashed(
+    worker: &mut Own,
+    connection: &mut Connection,
+    seat: &Seat,
+    left: &[Sent],
+    heard: usize,
+) {
     let how = connection.link.ended();
     connection.holdings.clear();
+    std::mem::take(&mut connection.taken).give_back();
     let begun = usize::from(connection.link.claim().take_back());
     for (at, sent) in left.iter().enumerate() {
         // Those behind may have fallen back before.

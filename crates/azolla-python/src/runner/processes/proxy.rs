@@ -2,6 +2,7 @@
 
 use super::flight::fly;
 use super::holdings::Holdings;
+use super::rare::Taken;
 use super::{Seat, Shared};
 use crate::session::owner::set_owner;
 use crate::session::thread::lend;
@@ -36,6 +37,8 @@ pub(super) struct Connection {
     pub(super) alone: bool,
     /// The tasks of futures in what Python has answered to the task at hand.
     pub(super) kept: Vec<Kept>,
+    /// What the task at hand has taken of what is shared: it goes back if the process dies.
+    pub(super) taken: Taken,
 }
 
 impl Connection {
@@ -49,6 +52,7 @@ impl Connection {
             patience: None,
             alone: false,
             kept: Vec::new(),
+            taken: Taken::default(),
         }
     }
 

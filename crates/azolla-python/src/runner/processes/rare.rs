@@ -10,7 +10,7 @@ use crate::task::kept::Kept;
 use azolla_core::Constraint;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 use std::sync::Arc;
 
 /// What few tasks have.
@@ -52,11 +52,13 @@ pub(super) fn call(asking: &mut Asking<'_>, what: &[u8]) -> Reply {
     let client = asking.worker.job().map_or(0, |job| job.client());
     let process = asking.remote.watch();
     let engine = Arc::clone(asking.worker.engine());
+    let taken = &mut *asking.taken;
     let called = |py: Python<'_>| {
         let call = || -> PyResult<_> {
             let call = python(py, &CALL, "azolla._client.for_processes", "call")?;
             let client = cluster.client_of(py, client)?;
-            call.call1((client, PyBytes::new(py, what)))?.extract::<Called<'_>>()
+            let taken = taken.0.get_or_insert_with(|| PyList::empty(py).unbind());
+            call.call1((client, PyBytes::new(py, what), taken.bind(py)))?.extract::<Called<'_>>()
         };
         let (called, futures) = collecting(call);
         match called {
@@ -73,6 +75,24 @@ pub(super) fn call(asking: &mut Asking<'_>, what: &[u8]) -> Reply {
         asking.kept.push(kept);
     }
     reply
+}
+
+/// What a task has taken of what is shared, a list of Python's: locks, and what was in queues.
+#[derive(Default)]
+pub(super) struct Taken(Option<Py<PyList>>);
+
+impl Taken {
+    /// Gives it back: the process has died, and the task has not ended.
+    pub(super) fn give_back(self) {
+        static GIVE_BACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let Some(taken) = self.0 else { return };
+        let _ = Python::try_attach(|py| {
+            let give_back = python(py, &GIVE_BACK, "azolla._client.for_processes", "give_back");
+            if let Err(error) = give_back.and_then(|it| it.call1((taken,))) {
+                error.write_unraisable(py, None);
+            }
+        });
+    }
 }
 
 /// What has come of a call, as a pickle and as it is.

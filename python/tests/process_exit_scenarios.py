@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from azolla import Client, KilledWorker, as_completed, fire_and_forget
+from azolla import Client, KilledWorker, as_completed, fire_and_forget, get_client
 from exit_scenarios import LONG, begun, naps
 from processes import children
 
@@ -165,6 +165,34 @@ def several_clients_with_processes() -> None:
     futures = [client.submit(time.sleep, LONG) for client in clients]
     for client in clients:
         begun(client, 1)
+    leaving()
+    assert futures
+
+
+@scenario()
+def tasks_in_processes_wait_for_others() -> None:
+    def parent(number: int) -> Any:
+        client = get_client()
+        return client.gather([client.submit(time.sleep, LONG, pure=False) for _ in range(2)])
+
+    client = local()
+    futures = client.map(parent, range(10))
+    begun(client, 3)
+    leaving()
+    assert futures
+
+
+@scenario()
+def tasks_in_processes_go_on_submitting() -> None:
+    def work() -> None:
+        client = get_client()
+        while True:
+            with contextlib.suppress(BaseException):
+                client.gather(client.map(abs, range(10), pure=False))
+
+    client = local()
+    futures = [client.submit(work, pure=False) for _ in range(3)]
+    begun(client, 3)
     leaving()
     assert futures
 

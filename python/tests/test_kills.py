@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from azolla import Client, Future, KilledWorker, as_completed, wait
+from azolla import Client, Future, KilledWorker, as_completed, get_client, wait
 from conftest import PATIENCE, eventually, nothing_is_kept
 from processes import children, is_running
 
@@ -208,6 +208,45 @@ def run(client: Client, folder: Path, kills: int) -> int:
         return killer.kills
     finally:
         killer.end()
+
+
+# --- Work that grows in the processes themselves
+
+
+def tree(depth: int, number: int) -> int:
+    """The sum of the squares of the leaves below a node, each of which is a task."""
+    client = get_client()
+    if depth == 0:
+        return client.submit(pow, number, 2, pure=False).result()
+    children = client.map(tree, [depth - 1] * 3, [number * 3 + child for child in range(3)], pure=False)
+    return sum(client.gather(children))
+
+
+def squares(depth: int, number: int) -> int:
+    return sum(leaf**2 for leaf in range(number * 3**depth, (number + 1) * 3**depth))
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_tasks_that_grow_in_processes_that_are_killed(threads: int) -> None:
+    with Client(n_workers=3, threads_per_worker=threads, dashboard_address=None, set_as_default=False) as client:
+        killer = Killer(SEED)
+        try:
+            while killer.kills < KILLS // 10:
+                roots = client.map(tree, [2] * 9, range(9), pure=False)
+                for number, root in enumerate(roots):
+                    killer.tell()
+                    try:
+                        assert root.result(timeout=PATIENCE) == squares(2, number)
+                    except KilledWorker as error:
+                        assert "4 worker processes died" in str(error)
+        finally:
+            killer.end()
+        roots = client.map(tree, [2] * 9, range(9), pure=False)
+        assert client.gather(roots) == [squares(2, number) for number in range(9)]
+        del root, roots
+        client._check()
+        eventually(lambda: nothing_is_kept(client))
 
 
 # --- One process at a time

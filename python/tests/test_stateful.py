@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from azolla import (
@@ -27,10 +28,12 @@ from azolla import (
     get_client,
     wait,
 )
-from conftest import PATIENCE, eventually, nothing_is_kept
+from backends import OPTIONS, Reason, runs_on
+from conftest import PATIENCE, Journal, eventually, nothing_is_kept
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from stateful_tasks import Failed, add, fail
 
 OPERATIONS = int(os.environ.get("AZOLLA_OPERATIONS", "500"))
 #: Of more, so many in a test: each has its time, and what hypothesis remembers of it does not grow with all of them.
@@ -41,18 +44,6 @@ KEYS = 5
 
 indexes = st.integers(0, 10**6)
 clients = st.integers(0, CLIENTS - 1)
-
-
-class Failed(Exception):
-    """What failing tasks raise."""
-
-
-def add(*numbers: int) -> int:
-    return sum(numbers)
-
-
-def fail(*_: int) -> int:
-    raise Failed
 
 
 class Task:
@@ -73,9 +64,11 @@ Held = tuple["Future[int]", Task]
 class Operations(RuleBasedStateMachine):
     """Futures of several clients, each with what is known of its task; and what the clients share."""
 
+    options: ClassVar[dict[str, Any]]
+
     def __init__(self) -> None:
         super().__init__()
-        self.cluster = LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
+        self.cluster = LocalCluster(**self.options)
         self.clients = [self.join() for _ in range(CLIENTS)]
         self.held: list[Held] = []
         #: By their numbers: the tasks whose keys are shared, and how often such a task was cancelled.
@@ -145,22 +138,15 @@ class Operations(RuleBasedStateMachine):
 
     @rule(client=clients, number=indexes, failures=st.integers(0, 2))
     def submit_with_retries(self, client: int, number: int, failures: int) -> None:
-        left = [None] * failures
+        runs = Journal()
 
         def unsteady() -> int:
-            if left:
-                left.pop()
+            runs.append("run")
+            if len(runs) <= failures:
                 raise Failed
             return number
 
         self.hold(self.clients[client].submit(unsteady, pure=False, retries=failures), Task(number, []))
-
-    @rule(client=clients, number=indexes)
-    def grow(self, client: int, number: int) -> None:
-        def parent() -> int:
-            return sum(get_client().gather(get_client().map(add, [number, 1], pure=False)))
-
-        self.hold(self.clients[client].submit(parent, pure=False), Task(number + 1, []))
 
     # --- Futures
 
@@ -292,50 +278,6 @@ class Operations(RuleBasedStateMachine):
         Variable("variable", self.clients[client]).delete()
         self.variable = None
 
-    @rule(client=clients, numbers=st.lists(indexes, min_size=1, max_size=5), maxsize=st.integers(0, 2))
-    def produce_and_consume(self, client: int, numbers: list[int], maxsize: int) -> None:
-        name = self.name()
-
-        def produce() -> None:
-            for number in numbers:
-                Queue(name, maxsize=maxsize).put(number)
-
-        def consume() -> int:
-            return sum(Queue(name, maxsize=maxsize).get() for _ in numbers)
-
-        # Whoever cancels the one would leave the other waiting: they are waited for at once.
-        produced = self.clients[client].submit(produce, pure=False)
-        consumed = self.clients[client - 1].submit(consume, pure=False)
-        assert consumed.result(timeout=PATIENCE) == sum(numbers)
-        assert produced.result(timeout=PATIENCE) is None
-
-    @rule(client=clients, others=st.integers(1, 3), leases=st.integers(1, 2), locks=st.booleans())
-    def contend(self, client: int, others: int, leases: int, locks: bool) -> None:
-        name = self.name()
-        within: list[int] = []
-
-        def enter() -> int:
-            with Lock(name) if locks else Semaphore(leases, name):
-                within.append(1)
-                assert len(within) <= (1 if locks else leases)
-                get_client().submit(add, 1, pure=False).result()
-                within.pop()
-            return 1
-
-        for _ in range(others):
-            self.hold(self.clients[client].submit(enter, pure=False), Task(1, []))
-
-    @rule(client=clients, number=indexes)
-    def wait_for_an_event(self, client: int, number: int) -> None:
-        name = self.name()
-        self.unset.append(name)
-
-        def late() -> int:
-            assert Event(name).wait(timeout=PATIENCE)
-            return number
-
-        self.hold(self.clients[client].submit(late, pure=False), Task(number, []))
-
     @rule()
     def set_events(self) -> None:
         while self.unset:
@@ -372,8 +314,65 @@ class Operations(RuleBasedStateMachine):
             self.cluster.close()
 
 
+class InTasks(Operations):
+    """What tasks do with azolla themselves, too."""
+
+    @rule(client=clients, number=indexes)
+    def grow(self, client: int, number: int) -> None:
+        def parent() -> int:
+            return sum(get_client().gather(get_client().map(add, [number, 1], pure=False)))
+
+        self.hold(self.clients[client].submit(parent, pure=False), Task(number + 1, []))
+
+    @rule(client=clients, numbers=st.lists(indexes, min_size=1, max_size=5), maxsize=st.integers(0, 2))
+    def produce_and_consume(self, client: int, numbers: list[int], maxsize: int) -> None:
+        name = self.name()
+
+        def produce() -> None:
+            for number in numbers:
+                Queue(name, maxsize=maxsize).put(number)
+
+        def consume() -> int:
+            return sum(Queue(name, maxsize=maxsize).get() for _ in numbers)
+
+        # Whoever cancels the one would leave the other waiting: they are waited for at once.
+        produced = self.clients[client].submit(produce, pure=False)
+        consumed = self.clients[client - 1].submit(consume, pure=False)
+        assert consumed.result(timeout=PATIENCE) == sum(numbers)
+        assert produced.result(timeout=PATIENCE) is None
+
+    @rule(client=clients, others=st.integers(1, 3), leases=st.integers(1, 2), locks=st.booleans())
+    def contend(self, client: int, others: int, leases: int, locks: bool) -> None:
+        name = self.name()
+        within = Journal()
+
+        def enter() -> int:
+            with Lock(name) if locks else Semaphore(leases, name):
+                within.append(1)
+                assert sum(within) <= (1 if locks else leases)
+                get_client().submit(add, 1, pure=False).result()
+                within.append(-1)
+            return 1
+
+        for _ in range(others):
+            self.hold(self.clients[client].submit(enter, pure=False), Task(1, []))
+
+    @rule(client=clients, number=indexes)
+    def wait_for_an_event(self, client: int, number: int) -> None:
+        name = self.name()
+        self.unset.append(name)
+
+        def late() -> int:
+            assert Event(name).wait(timeout=PATIENCE)
+            return number
+
+        self.hold(self.clients[client].submit(late, pure=False), Task(number, []))
+
+
 @pytest.mark.parametrize("after", range(0, OPERATIONS, AT_ONCE))
-def test_operations(after: int) -> None:
+def test_operations(backend: str, caplog: pytest.LogCaptureFixture, after: int) -> None:
+    # What is logged of failures that no future shows would be kept, and with it the errors and their frames.
+    caplog.set_level(logging.CRITICAL, "azolla")
     how = settings(
         max_examples=max(1, min(AT_ONCE, OPERATIONS - after) // STEPS),
         stateful_step_count=STEPS,
@@ -382,4 +381,5 @@ def test_operations(after: int) -> None:
         suppress_health_check=list(HealthCheck),
         database=None,
     )
-    run_state_machine_as_test(Operations, settings=how)
+    base = InTasks if runs_on(backend, [Reason.INTERFACE]) else Operations
+    run_state_machine_as_test(type(base.__name__, (base,), {"options": OPTIONS[backend]}), settings=how)

@@ -402,3 +402,16 @@ def test_no_memory_in_the_client_is_an_error_of_the_call() -> None:
             print(client.submit(len, large).result())
     """)
     assert said.split("\n") == ["no room", "no room", "20000", "no memory", "50000000", ""]
+
+
+def test_a_task_that_returns_its_input_holds_it_no_longer(client: Client) -> None:
+    def stored() -> int:
+        return sum(worker["metrics"]["managed_bytes"] for worker in client.scheduler_info()["workers"].values())
+
+    for _ in range(3):
+        future = client.submit(filled, MAPPED, 1, workers=[0], pure=False)
+        same_again = client.submit(same, future, workers=[1], pure=False)
+        assert same_again.result().sum() == MAPPED
+        del future, same_again
+        # No process needs another task to let go.
+        eventually(lambda: stored() == 0)

@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 /// How long the keeper waits for the rest of a message of which it has the beginning, before it looks at the others.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// How often the keeper looks how much memory the processes take.
-const LOOKS: Duration = Duration::from_millis(100);
+/// How often the keeper looks how much memory the processes take, while any has tasks, and while none has.
+const LOOKS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(250)];
 
 pub(super) struct Keeper<F> {
     shared: Arc<Shared>,
@@ -177,14 +177,16 @@ impl<F> Keeper<F> {
         if self.look > Instant::now() {
             return;
         }
-        self.look = Instant::now() + LOOKS;
+        let mut is_busy = false;
         for place in &self.places {
-            if let Place::Taken(Child { process, running: Some(running), .. }) = place
-                && running.takes_too_much()
-            {
-                let _ = process.kill();
+            if let Place::Taken(Child { process, running: Some(running), .. }) = place {
+                is_busy |= running.is_busy();
+                if running.takes_too_much() {
+                    let _ = process.kill();
+                }
             }
         }
+        self.look = Instant::now() + LOOKS[usize::from(!is_busy)];
     }
 
     /// A process that is not ready yet has said something.

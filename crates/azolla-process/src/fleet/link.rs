@@ -236,6 +236,11 @@ impl Running {
         Used { own: self.memory.used(), stored: self.arena.live() }
     }
 
+    /// For the keeper: returns true if any of its threads has tasks.
+    pub(super) fn is_busy(&self) -> bool {
+        self.memory.is_busy()
+    }
+
     /// For the keeper: looks how much memory the process takes. Returns true if it is to be killed for that.
     pub(super) fn takes_too_much(&self) -> bool {
         own_memory(self.id).is_some_and(|used| self.memory.saw(used))

@@ -130,6 +130,11 @@ impl Memory {
         is_over
     }
 
+    /// Returns true if any of its threads has tasks.
+    pub fn is_busy(&self) -> bool {
+        lock(&self.state).busy > 0
+    }
+
     /// The process has ended. Returns its limit if it was over it.
     pub fn end(&self) -> Option<u64> {
         let end = *lock(&self.state).end.get_or_insert(End::Another);

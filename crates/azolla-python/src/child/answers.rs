@@ -93,7 +93,8 @@ impl Answers {
     }
 
     /// Adds the end of a task of this frame that ran for so long. `futures` are the tasks of the futures in its result.
-    /// Sends all ends if it is time to.
+    /// Sends all ends if it is time to. Those behind the last task of the frame are sent when the thread rests, which it does
+    /// at once: by then it has let go of the task's data too.
     pub(super) fn add(
         &self,
         py: Python<'_>,
@@ -101,6 +102,7 @@ impl Answers {
         end: End<Blob<'_>>,
         futures: &[u64],
         ran: Duration,
+        is_last: bool,
     ) -> Result<(), LineError> {
         let now = Instant::now();
         let held = match self.0.try_lock() {
@@ -109,7 +111,7 @@ impl Answers {
             Err(TryLockError::WouldBlock) => None, // the main thread is sending
         };
         if let Some(mut held) = held
-            && !held.is_full_with(&end, now, ran)
+            && (is_last || !held.is_full_with(&end, now, ran))
         {
             held.note(futures);
             held.keep(frame, end, now, ran);

@@ -269,8 +269,10 @@ impl TaskThread {
     /// Ends the task at hand. Returns false if there is none.
     fn end(&self, py: Python<'_>, end: End<Blob<'_>>, futures: &[u64]) -> bool {
         let Some(ran) = self.upstream.end() else { return false };
-        let frame = locked(&self.work).frame;
-        if let Err(error) = self.answers.add(py, frame, end, futures, ran) {
+        let work = locked(&self.work);
+        let (frame, is_last) = (work.frame, work.tasks.is_empty());
+        drop(work);
+        if let Err(error) = self.answers.add(py, frame, end, futures, ran, is_last) {
             broken(py, &PyRuntimeError::new_err(error.to_string()));
         }
         true

@@ -153,6 +153,7 @@ impl Endings {
     fn _next(&self, py: Python<'_>) -> PyResult<Py<Future>> {
         check_forks(self.forks)?;
         let client = self.pending().client.upgrade();
+        let is_away = client.as_ref().is_some_and(|client| client.cluster.is_away());
         if client.is_some_and(|client| client.is_async_here(py).unwrap_or(false)) {
             return Err(PyRuntimeError::new_err(
                 "as_completed on a running event loop: a plain `for` would block the loop; write `async for`, also with batches()",
@@ -166,9 +167,13 @@ impl Endings {
             if self.is_empty() {
                 return Err(PyStopIteration::new_err(()));
             }
-            let none_is_ready = self.completions.ready() == 0;
-            let away = none_is_ready.then(|| self.pending().away.as_mut().map(away::Set::asks));
-            let waited = away.flatten().map_or(Ok(()), |away| away::next(py, away, self.deadline));
+            let waited = match is_away && self.completions.ready() == 0 {
+                true => {
+                    let asks = self.pending().away.as_mut().map(away::Set::asks);
+                    asks.map_or(Ok(()), |asks| away::next(py, asks, self.deadline))
+                }
+                false => Ok(()),
+            };
             let next =
                 waited.and_then(|()| wait::next(py, &self.completions, self.deadline, since));
             let next = next.map_err(|error| match error {

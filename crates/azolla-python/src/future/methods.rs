@@ -68,7 +68,8 @@ impl Future {
     /// Has the future show how its task has ended, if that is known to a client in another process alone.
     fn look(&self, py: Python<'_>) -> PyResult<()> {
         self.check_process()?;
-        match self.live().filter(|job| job.away().is_some()) {
+        let is_away = self.shared.as_ref().is_some_and(|shared| shared.cluster.is_away());
+        match is_away.then(|| self.live()).flatten() {
             Some(job) => look(py, std::slice::from_ref(&job)),
             None => Ok(()),
         }

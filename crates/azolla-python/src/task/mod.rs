@@ -6,5 +6,6 @@ pub(crate) mod failing;
 pub(crate) mod job;
 pub(crate) mod kept;
 pub(crate) mod key;
+pub(crate) mod named;
 pub(crate) mod names;
 pub(crate) mod packed;

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from azolla import Client, Future, FutureCancelledError, as_completed
-from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, eventually
 
 
@@ -307,7 +306,6 @@ def test_futures_of_several_clients(client: Client) -> None:
         assert sorted(future.result() for future in as_completed(futures)) == [2, 3]
 
 
-@threads_only(Reason.INTERFACE)
 def test_inside_a_task(client: Client) -> None:
     def parent() -> int:
         from azolla import get_client

@@ -364,6 +364,5 @@ def test_results_are_at_hand(client: Client) -> None:
     assert not Client(client.cluster, direct_to_workers=False).direct_to_workers
 
 
-@threads_only(Reason.INTERFACE)
 def test_results_are_at_hand_in_tasks(client: Client) -> None:
     assert client.submit(lambda: azolla.get_client().direct_to_workers).result()

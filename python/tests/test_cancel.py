@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from azolla import CancelledError, Client, FutureCancelledError, FuturesCancelledError, as_completed, get_client, wait
-from backends import Reason, threads_only
 from conftest import Gate, Journal, eventually
 
 
@@ -139,7 +138,6 @@ def test_waits_end(client: Client, gate: Gate) -> None:
     errors.clear()
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_task_waiting_for_a_cancelled_one_goes_on(client: Client, gate: Gate) -> None:
     child = client.submit(gate.hold, key="child")
     gate.entered()

@@ -103,7 +103,6 @@ def test_who_blocks_on_it_is_told_the_same(client: Client, task: Callable[[], An
     assert traceback is not None and traceback.tb_frame.f_code.co_name == task.__name__
 
 
-@threads_only(Reason.INTERFACE)
 @pytest.mark.parametrize("task", TASKS)
 def test_a_task_that_waits_for_it_is_told_the_same(client: Client, task: Callable[[], Any]) -> None:
     with pytest.raises(RuntimeError, match=r"ended in asyncio\.CancelledError"):

@@ -171,7 +171,6 @@ def test_an_exception_that_refuses_attributes(client: Client) -> None:
     assert client.submit(inc, 1).result() == 2
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_childs_error_goes_through_its_parent(client: Client) -> None:
     def parent() -> Any:
         return get_client().submit(fail, ValueError("child's"), key="child").result()

@@ -235,7 +235,6 @@ def test_stacks_of_tasks(two: Client, gate: Gate) -> None:
     assert two.call_stack() == {}
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_seceded_task_is_being_processed(one_slot: Client, gate: Gate) -> None:
     future = one_slot.submit(lambda: (secede(), gate.hold()), key="x")
     gate.entered()

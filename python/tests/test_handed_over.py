@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from azolla import Client, LocalCluster, Queue, Variable, get_worker
-from backends import Reason, threads_only
 
 pytestmark = pytest.mark.own_cluster
 
@@ -55,8 +54,7 @@ def by_scatter_with_a_key(client: Client, value: Any) -> Callable[[], Any]:
     return client.scatter({"key": value})["key"].result
 
 
-IN_A_TASK = pytest.param(by_event_in_a_task, marks=threads_only(Reason.INTERFACE))
-WAYS = [by_queue, by_variable, by_metadata, by_event, IN_A_TASK, by_dataset]
+WAYS = [by_queue, by_variable, by_metadata, by_event, by_event_in_a_task, by_dataset]
 SCATTERS = [by_scatter, by_scatter_with_a_key]
 
 

@@ -114,7 +114,6 @@ def test_the_worker() -> None:
         assert all(mine for *_, mine in results)
 
 
-@threads_only(Reason.INTERFACE)
 def test_the_worker_in_a_coroutine_task(client: Client) -> None:
     async def where() -> Any:
         await asyncio.sleep(0)
@@ -209,7 +208,6 @@ def test_threads_have_the_clients_number_and_are_daemons(client: Client) -> None
     assert thread.daemon
 
 
-@threads_only(Reason.INTERFACE)
 def test_fire_and_forget_in_a_task(client: Client, journal: Journal) -> None:
     def parent() -> None:
         fire_and_forget(get_client().submit(journal.append, 1, pure=False))

@@ -134,7 +134,6 @@ def test_a_class_variable_is_no_field(client: Client) -> None:
     assert not copied
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_task_finds_by_the_key_it_was_given(client: Client) -> None:
     def outer() -> int:
         inner = get_client().submit(int, "4", key=f"inner-{HASH}")

@@ -98,7 +98,7 @@ def a_coroutine_that_lets_a_childs_error_through(client: Client) -> None:
     ends(client, child)
 
 
-@partial(program, on_threads=Reason.INTERFACE)
+@program
 def a_coroutine_that_waits_for_a_queue_in_vain(client: Client) -> None:
     async def get() -> None:
         await Queue("empty").get(timeout=0.001)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from azolla import Client, get_client, get_worker
-from backends import Reason, threads_only
 from conftest import PATIENCE
 
 pytestmark = pytest.mark.own_cluster
@@ -35,7 +34,6 @@ def test_what_was_given_does_not_change(client: Client) -> None:
     assert before == {"b": 1}
 
 
-@threads_only(Reason.INTERFACE)
 def test_clients_of_one_cluster_share_it(client: Client) -> None:
     with Client(client.cluster) as other:
         other.set_metadata("x", 1)
@@ -46,7 +44,6 @@ def test_clients_of_one_cluster_share_it(client: Client) -> None:
     assert client.get_metadata("z") == 3
 
 
-@threads_only(Reason.INTERFACE)
 def test_events_of_several_topics(client: Client) -> None:
     client.log_event(["one", "two"], {"x": 1})
     client.submit(lambda: get_worker().log_event("two", "in a task"), pure=False).result()

@@ -10,7 +10,6 @@ from typing import Any
 import azolla
 import pytest
 from azolla import Client, Future, get_client
-from backends import Reason, threads_only
 from conftest import Gate, eventually
 
 
@@ -38,7 +37,6 @@ def test_within_as_current(client: Client) -> None:
         del kept
 
 
-@threads_only(Reason.INTERFACE)
 def test_in_a_task_bound_to_the_client_that_runs_it(client: Client) -> None:
     with Client(processes=False, threads_per_worker=1) as other:
         future = client.submit(inc, 1)

@@ -76,7 +76,6 @@ async def grow_async(note: Any, name: str, priority: Any = None) -> list[Any]:
     return grow(note, name, priority)
 
 
-@threads_only(Reason.INTERFACE)
 @pytest.mark.parametrize("function", [grow, grow_async])
 def test_children_inherit(one_slot: Client, function: Any) -> None:
     gate = Gate()
@@ -108,7 +107,6 @@ def test_children_inherit(one_slot: Client, function: Any) -> None:
         assert [name for name in order if name[:3] in ("hig", "low")] == ["high0", "high1", "low0", "low1"]
 
 
-@threads_only(Reason.INTERFACE)
 def test_grandchildren_inherit_too(one_slot: Client) -> None:
     order = Journal()
 

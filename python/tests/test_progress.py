@@ -125,7 +125,6 @@ def test_groups_are_named_by_a_function_of_the_key(client: Client, monkeypatch: 
     eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == "azolla-progress"])
 
 
-@threads_only(Reason.INTERFACE)
 def test_worker_client_takes_no_slot_and_nests(one_slot: Client, gate: Gate) -> None:
     def outer() -> int:
         with worker_client() as client, worker_client(separate_thread=False) as same, worker_client():

@@ -49,7 +49,6 @@ class Most:
         return max(itertools.accumulate(self.journal))
 
 
-@threads_only(Reason.INTERFACE)
 def test_tasks_run_on_the_workers_that_they_name_by_name_or_address(two):
     address = two.cluster.workers[1].address
     for workers in (1, "1", [1], [address], address, {1}, two.cluster.workers[1]):
@@ -57,7 +56,6 @@ def test_tasks_run_on_the_workers_that_they_name_by_name_or_address(two):
     assert set(two.gather(two.map(lambda _: name(), range(40), workers=[0, 1], pure=False))) <= {0, 1}
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_worker_is_the_same_wherever_one_looks(two, gate):
     def look():
         gate.hold()
@@ -84,7 +82,6 @@ def test_the_stack_of_a_task_is_its_workers(two, gate):
     future.result(PATIENCE)
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_coroutine_task_knows_the_worker_that_it_began_on(two):
     async def where():
         return get_worker().name
@@ -120,7 +117,6 @@ def test_no_more_run_at_once_than_there_are_resources_for(backend, gate, each, a
     assert most.most == at_once
 
 
-@threads_only(Reason.INTERFACE)
 def test_other_workers_run_what_only_wishes_for_one_that_is_busy(two, gate):
     busy = [two.submit(gate.hold, workers=1, pure=False) for _ in range(2)]
     assert two.submit(name, workers=1, allow_other_workers=True, pure=False).result(PATIENCE) == 0
@@ -145,7 +141,6 @@ def test_what_no_worker_can_run_stays_pending_and_is_told_once(two, caplog):
     assert two.submit(int, workers=["nowhere"], allow_other_workers=True, pure=False).result(PATIENCE) == 0
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_task_that_waits_for_what_needs_its_own_resources_is_told_so(two):
     def parent():
         return get_client().submit(name, resources={"GPU": 1}, pure=False).result(PATIENCE)

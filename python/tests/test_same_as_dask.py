@@ -487,10 +487,6 @@ def workers_and_resources(module: Any, client: Any) -> Any:
 #: Programs that run on threads alone.
 ON_THREADS = {
     Reason.INTERFACE: {
-        "a_timeout",
-        "waiting_times_out",
-        "tasks_grow_tasks",
-        "secede_twice",
         "a_span_is_seen_in_its_tasks",
         "what_tasks_grow_is_in_their_span",
     },

@@ -9,13 +9,12 @@ from azolla import Client, get_client, rejoin, secede
 from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, eventually
 
-pytestmark = threads_only(Reason.INTERFACE)
-
 
 def inc(x: int) -> int:
     return x + 1
 
 
+@threads_only(Reason.INTERFACE)
 def test_the_slot_goes_to_another(one_slot: Client) -> None:
     seceded, other_ran = threading.Event(), threading.Event()
 
@@ -30,6 +29,7 @@ def test_the_slot_goes_to_another(one_slot: Client) -> None:
     assert future.result() is True
 
 
+@threads_only(Reason.INTERFACE)
 def test_rejoin_waits_for_a_slot_and_comes_before_queued_tasks(one_slot: Client) -> None:
     order: list[str] = []
     rejoining, gate = threading.Event(), Gate()
@@ -96,6 +96,7 @@ def test_ending_without_rejoining(client: Client) -> None:
     assert client.submit(inc, 1).result() == 2
 
 
+@threads_only(Reason.INTERFACE)
 def test_sync_does_not_end_a_secession(client: Client) -> None:
     async def nothing() -> None:
         pass
@@ -135,6 +136,7 @@ class Secedes:
         self.gate.hold()
 
 
+@threads_only(Reason.INTERFACE)
 def test_an_actors_call_that_secedes_leaves_its_slot_to_other_work(one_slot: Client, gate: Gate) -> None:
     call = one_slot.submit(Secedes, gate, actor=True).result().hold()
     gate.entered()

@@ -9,7 +9,6 @@ from typing import Any
 
 import azolla
 import pytest
-from backends import Reason, threads_only
 from IPython.core.interactiveshell import InteractiveShell
 
 SETUP = '''
@@ -204,14 +203,12 @@ def test_with_an_asynchronous_client(backend: str) -> None:
     assert names["results"] == EXPECTED
 
 
-@threads_only(Reason.INTERFACE)
 def test_with_tasks_from_tasks(backend: str) -> None:
     names = run(SETUP, CLIENT.replace(ON_THREADS, CLIENTS[backend]), TASKS_FROM_TASKS)
     with names["client"]:
         assert names["results"] == [[1.002] * 5] * 10
 
 
-@threads_only(Reason.INTERFACE)
 def test_all_in_one_session(backend: str) -> None:
     client = CLIENT.replace(ON_THREADS, CLIENTS[backend])
     names = run(SETUP, SEQUENTIAL, client, AS_COMPLETED, ASYNC_AWAIT, ON_THE_CLIENTS_LOOP, TASKS_FROM_TASKS)
@@ -221,7 +218,6 @@ def test_all_in_one_session(backend: str) -> None:
         assert "Client" in client._repr_html_()
 
 
-@threads_only(Reason.INTERFACE)
 def test_as_a_notebook(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Cell after cell in IPython, on a loop that runs in the main thread, as a notebook's kernel does it."""
     shown: list[Any] = []

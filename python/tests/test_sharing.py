@@ -236,7 +236,7 @@ TIMEOUTS: dict[str, tuple[Callable[[], Any], Any]] = {
 
 
 @pytest.mark.parametrize(("wait", "outcome"), TIMEOUTS.values(), ids=TIMEOUTS.keys())
-@pytest.mark.parametrize("inside", [False, pytest.param(True, marks=threads_only(Reason.INTERFACE))])
+@pytest.mark.parametrize("inside", [False, True])
 def test_timeouts(client: Client, wait: Callable[[], Any], outcome: Any, inside: bool) -> None:
     call = client.submit(wait, pure=False).result if inside else wait
     if outcome is TimeoutError:
@@ -398,7 +398,6 @@ def test_what_a_batch_had_got_is_in_the_queue_again(client: Client) -> None:
     assert queue.get(batch=True) == [1, 2]
 
 
-@threads_only(Reason.INTERFACE)
 def test_producers_and_consumers_on_one_slot(one_slot: Client) -> None:
     def produce(n: int) -> None:
         for number in range(10):
@@ -416,7 +415,6 @@ def test_producers_and_consumers_on_one_slot(one_slot: Client) -> None:
     assert keep.qsize() == 0
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_lock_is_held_by_one_task_at_a_time(client: Client, journal: Journal) -> None:
     def enter(number: int) -> None:
         with Lock("one"):
@@ -476,7 +474,6 @@ def test_a_semaphore_is_closed_for_all(client: Client, gate: Gate) -> None:
     assert Semaphore(3, name="closing").acquire() is True
 
 
-@threads_only(Reason.INTERFACE)
 def test_an_event_sends_on_all_who_wait(client: Client) -> None:
     event = Event()
     waiting = client.map(lambda _: event.wait(), range(10), pure=False)

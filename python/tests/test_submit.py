@@ -218,7 +218,6 @@ def test_keys_begin_with_the_functions_name(client: Client) -> None:
         future.exception()
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_function_that_returns_a_future_gives_the_future(client: Client) -> None:
     def grow() -> Any:
         from azolla import get_client

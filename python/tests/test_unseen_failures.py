@@ -133,7 +133,6 @@ def test_calls_of_actors_are_logged(client: Client, records: Records) -> None:
     records.none_so_far(client)
 
 
-@threads_only(Reason.INTERFACE)
 def test_what_tasks_forget_is_logged(client: Client, records: Records) -> None:
     def forget() -> None:
         fire_and_forget(get_client().submit(fail, "within", key="within"))
@@ -220,7 +219,7 @@ def executes(client: Client, future: Future[Any]) -> None:
 
 SEEN: list[Any] = [
     asks_result, asks_exception, asks_traceback, asks_status, asks_repr, awaits, gathers, skips, completes, calls_back,
-    cancels, pytest.param(waits_in_a_task, marks=threads_only(Reason.INTERFACE)), passes_on,
+    cancels, waits_in_a_task, passes_on,
     pytest.param(executes, marks=threads_only(Reason.MISSING)),
 ]  # fmt: skip
 

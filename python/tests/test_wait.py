@@ -7,7 +7,6 @@ import datetime
 
 import pytest
 from azolla import Client, FuturesCancelledError, get_client, wait
-from backends import Reason, threads_only
 from conftest import Gate
 
 
@@ -84,7 +83,6 @@ def test_a_bad_timeout(client: Client, timeout: object) -> None:
         wait([client.submit(inc, 1)], timeout=timeout)
 
 
-@threads_only(Reason.INTERFACE)
 def test_in_a_task(client: Client) -> None:
     def parent() -> int:
         futures = get_client().map(inc, range(20), pure=False)

@@ -33,7 +33,9 @@ class Reason(enum.Enum):
     PICKLES = (
         "what crosses as a pickle is otherwise: its methods are called, its depth is limited, its size is the pickle's"
     )
-    INTERFACE = "tasks use azolla themselves, which worker processes cannot yet"
+    INTERFACE = (
+        "tasks use azolla in a way that worker processes cannot yet: they await, they share, they ask where they are"
+    )
     LOOP = "coroutine tasks share the client's loop and hold no slot, and a cancel ends them: on threads alone so far"
     MISSING = "there is none of it for worker processes yet: actors, executors, run, plugins, profile"
 

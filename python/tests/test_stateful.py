@@ -28,7 +28,7 @@ from azolla import (
     get_client,
     wait,
 )
-from backends import OPTIONS, Reason, runs_on
+from backends import OPTIONS
 from conftest import PATIENCE, Journal, eventually, nothing_is_kept
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -381,5 +381,4 @@ def test_operations(backend: str, caplog: pytest.LogCaptureFixture, after: int) 
         suppress_health_check=list(HealthCheck),
         database=None,
     )
-    base = InTasks if runs_on(backend, [Reason.INTERFACE]) else Operations
-    run_state_machine_as_test(type(base.__name__, (base,), {"options": OPTIONS[backend]}), settings=how)
+    run_state_machine_as_test(type("OnABackend", (InTasks,), {"options": OPTIONS[backend]}), settings=how)

@@ -170,10 +170,12 @@ impl Shared {
     fn holdings(&self, process: usize, link: &Link, engine: &Arc<Engine<PyJob>>) -> Arc<Holdings> {
         let mut all = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
         let (arena, holdings) = &mut all[process];
-        if let Some(holdings) = holdings.upgrade()
-            && std::ptr::eq(arena.as_ptr(), Arc::as_ptr(link.arena()))
-        {
-            return holdings;
+        if let Some(holdings) = holdings.upgrade() {
+            if std::ptr::eq(arena.as_ptr(), Arc::as_ptr(link.arena())) {
+                return holdings;
+            }
+            // The process before has ended, perhaps with nothing to do.
+            holdings.clear();
         }
         let new = Arc::new(Holdings::new(engine));
         (*arena, *holdings) = (Arc::downgrade(link.arena()), Arc::downgrade(&new));

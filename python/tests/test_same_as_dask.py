@@ -136,6 +136,7 @@ def a_timeout(module: Any, client: Any) -> Any:
     finally:
         module.Event("result").set()
         future.result()
+        module.Event("result").clear()
 
 
 @program
@@ -146,6 +147,7 @@ def waiting_times_out(module: Any, client: Any) -> Any:
     finally:
         module.Event("wait").set()
         future.result()
+        module.Event("wait").clear()
 
 
 @program

@@ -6,7 +6,7 @@
 
 use crate::claim::Claim;
 use crate::message::{ON_DISK, Range};
-use crate::place::{Home, Memory, Place, Store, Stored};
+use crate::place::{Contents, Home, Memory, Place, Store, Stored};
 use crate::primitives::AtomicU64;
 use crate::ranges::{PAGE, Ranges};
 use rustix::fs::{
@@ -147,16 +147,8 @@ impl Home for Arena {
         self.number
     }
 
-    fn file(&self) -> BorrowedFd<'_> {
-        self.seen.as_fd()
-    }
-
-    fn read(&self, range: Range, into: &mut [u8]) -> io::Result<()> {
-        self.seen.read(range, into)
-    }
-
-    fn map(&self, range: Range) -> io::Result<Box<dyn Memory>> {
-        Ok(Box::new(self.seen.map(range)?))
+    fn contents(&self) -> &dyn Contents {
+        &self.seen
     }
 
     fn put_back(&self, range: Range) {
@@ -191,20 +183,11 @@ impl Seen {
         Claim::new(unsafe { self.claims.start.cast::<AtomicU64>().add(thread).as_ref() })
     }
 
-    /// Copies a range, which is as long as `into`.
-    ///
-    /// # Errors
-    /// If it lies beyond the end, or the system cannot read it.
-    pub fn read(&self, range: Range, into: &mut [u8]) -> io::Result<()> {
-        self.check(range)?;
-        self.file.read_exact_at(into, range.start)
-    }
-
     /// Maps a range. What is written to the mapping, nobody else sees.
     ///
     /// # Errors
     /// If it lies beyond the end, or the system cannot map it.
-    pub fn map(&self, range: Range) -> io::Result<Mapping> {
+    pub fn mapping(&self, range: Range) -> io::Result<Mapping> {
         self.check(range)?;
         if self.is_on_disk {
             // If the disk fails, reading says so; a mapping would have the system kill this process.
@@ -237,6 +220,21 @@ impl Seen {
         let message =
             format!("there are no {length} bytes at {start} in shared memory of {size} bytes");
         Err(Error::new(ErrorKind::InvalidData, message))
+    }
+}
+
+impl Contents for Seen {
+    fn file(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn read(&self, range: Range, into: &mut [u8]) -> io::Result<()> {
+        self.check(range)?;
+        self.file.read_exact_at(into, range.start)
+    }
+
+    fn map(&self, range: Range) -> io::Result<Box<dyn Memory>> {
+        Ok(Box::new(self.mapping(range)?))
     }
 }
 

@@ -21,7 +21,16 @@ pub trait Home: Debug + Send + Sync {
     /// The number by which messages name it.
     fn number(&self) -> u32;
 
-    /// Its file, which other processes read.
+    /// What lies in it.
+    fn contents(&self) -> &dyn Contents;
+
+    /// Nothing refers to the range any more.
+    fn put_back(&self, range: Range);
+}
+
+/// What can be read.
+pub trait Contents: Debug + Send + Sync {
+    /// The file, which other processes read.
     #[cfg(unix)]
     fn file(&self) -> std::os::fd::BorrowedFd<'_>;
 
@@ -36,9 +45,6 @@ pub trait Home: Debug + Send + Sync {
     /// # Errors
     /// If there is no such range, or the system has no memory for it.
     fn map(&self, range: Range) -> io::Result<Box<dyn Memory>>;
-
-    /// Nothing refers to the range any more.
-    fn put_back(&self, range: Range);
 }
 
 /// Memory that is mapped.
@@ -91,17 +97,17 @@ impl Place {
     /// Copies what lies there. `into` is as long as that.
     ///
     /// # Errors
-    /// As [`Home::read`].
+    /// As [`Contents::read`].
     pub fn read(&self, into: &mut [u8]) -> io::Result<()> {
-        self.home.read(self.range, into)
+        self.home.contents().read(self.range, into)
     }
 
     /// Maps what lies there. The mapping must not outlive the place.
     ///
     /// # Errors
-    /// As [`Home::map`].
+    /// As [`Contents::map`].
     pub fn map(&self) -> io::Result<Box<dyn Memory>> {
-        self.home.map(self.range)
+        self.home.contents().map(self.range)
     }
 
     /// Leaves the range to another process, which says when it is free.
@@ -238,6 +244,16 @@ pub(crate) mod tests {
             1
         }
 
+        fn contents(&self) -> &dyn Contents {
+            self
+        }
+
+        fn put_back(&self, _: Range) {
+            self.put_back.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Contents for Counted {
         #[cfg(unix)]
         fn file(&self) -> std::os::fd::BorrowedFd<'_> {
             unreachable!("no test asks for it")
@@ -249,10 +265,6 @@ pub(crate) mod tests {
 
         fn map(&self, _: Range) -> io::Result<Box<dyn Memory>> {
             Err(io::ErrorKind::Unsupported.into())
-        }
-
-        fn put_back(&self, _: Range) {
-            self.put_back.fetch_add(1, Ordering::Relaxed);
         }
     }
 

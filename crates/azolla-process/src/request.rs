@@ -114,8 +114,10 @@ pub enum Until {
 pub struct Submit<'a> {
     /// The digest of its function.
     pub function: u128,
-    /// What its key is made of.
+    /// What the function is called.
     #[serde(borrow)]
+    pub called: &'a str,
+    /// What its key is made of.
     pub name: Name<'a>,
     /// The arguments. `Input(n)` in them stands for the n-th input.
     pub arguments: Blob<'a>,

@@ -6,9 +6,8 @@
 
 use crate::arena::Seen;
 use crate::message::Range;
-use crate::place::{Home, Memory, Place};
+use crate::place::{Contents, Home, Place};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -81,16 +80,8 @@ impl Home for Shown {
         self.number
     }
 
-    fn file(&self) -> BorrowedFd<'_> {
-        self.seen.as_fd()
-    }
-
-    fn read(&self, range: Range, into: &mut [u8]) -> io::Result<()> {
-        self.seen.read(range, into)
-    }
-
-    fn map(&self, range: Range) -> io::Result<Box<dyn Memory>> {
-        Ok(Box::new(self.seen.map(range)?))
+    fn contents(&self) -> &dyn Contents {
+        &self.seen
     }
 
     fn put_back(&self, range: Range) {

@@ -4,6 +4,7 @@
 use azolla_process::arena::{Arena, Seen};
 use azolla_process::line::{Heard, Line};
 use azolla_process::message::Range;
+use azolla_process::place::Contents;
 use azolla_process::process::{Ended, Process};
 use azolla_process::program::Program;
 use rustix::io::{FdFlags, fcntl_setfd};

@@ -64,7 +64,7 @@ fn processes_read_what_lies_on_the_disk() {
     let stored = shelf.store(&[7; 3_000_000]).unwrap();
     let place = stored.place();
     let arenas = Arenas::default();
-    let file = place.home().file().try_clone_to_owned().unwrap();
+    let file = place.home().contents().file().try_clone_to_owned().unwrap();
     arenas.show(ON_DISK, Seen::open(ON_DISK, file).unwrap());
     let theirs = arenas.place(place.range());
     assert_eq!((read(&theirs), mapped(&theirs)), (vec![7; 3_000_000], vec![7; 3_000_000]));

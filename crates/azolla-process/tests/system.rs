@@ -6,7 +6,7 @@ use azolla_process::borrowed::Arenas;
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::Range;
-use azolla_process::place::{Home, Place, Stored};
+use azolla_process::place::{Contents, Home, Place, Stored};
 use azolla_process::ranges::PAGE;
 use azolla_process::shown::Shown;
 use std::io::{ErrorKind, Write};
@@ -68,8 +68,10 @@ fn what_one_process_stores_others_read_and_map() {
     let (one, none) = (arena.put(&bytes).unwrap(), arena.put(&[]).unwrap());
     let (first, nothing) = (one.range(), none.range());
     assert_eq!((first.arena, read(&other, first).unwrap()), (3, bytes.clone()));
-    assert!(read(&other, nothing).unwrap().is_empty() && other.map(nothing).unwrap().is_empty());
-    let mut mapped = other.map(first).unwrap();
+    assert!(
+        read(&other, nothing).unwrap().is_empty() && other.mapping(nothing).unwrap().is_empty()
+    );
+    let mut mapped = other.mapping(first).unwrap();
     assert_eq!(*mapped, bytes);
     mapped[7] = 0;
     assert_eq!(
@@ -108,7 +110,7 @@ fn a_range_that_is_not_there_is_an_error() {
     for range in wrong {
         for error in [
             read(&seen(&arena), range).unwrap_err(),
-            seen(&arena).map(range).unwrap_err(),
+            seen(&arena).mapping(range).unwrap_err(),
             shown.place(range).unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{range:?}");
@@ -160,7 +162,7 @@ fn a_process_gives_back_what_it_was_lent_once_nothing_maps_it() {
 
 /// How many bytes of memory a file takes.
 fn allocated(home: &dyn Home) -> u64 {
-    rustix::fs::fstat(home.file()).unwrap().st_blocks as u64 * 512
+    rustix::fs::fstat(home.contents().file()).unwrap().st_blocks as u64 * 512
 }
 
 #[test]

@@ -277,7 +277,7 @@ impl Running {
             control.send(&Order::Forget(number)).map_err(io::Error::other)?;
         }
         // If the process has ended, the line to its thread says so too.
-        let sent = control.send_with(&Order::Arena(home.number()), &[home.file()]);
+        let sent = control.send_with(&Order::Arena(home.number()), &[home.contents().file()]);
         sent.map(|_| ()).map_err(io::Error::other)
     }
 

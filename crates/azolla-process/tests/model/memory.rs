@@ -4,7 +4,7 @@
 use azolla_process::leases::Leases;
 use azolla_process::members::{Entry, Memory};
 use azolla_process::message::Range;
-use azolla_process::place::{Home, Memory as Mapped, Moved, Place, Stored};
+use azolla_process::place::{Contents, Home, Memory as Mapped, Moved, Place, Stored};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::Mutex;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
@@ -111,6 +111,17 @@ impl Home for Numbers {
         self.home
     }
 
+    fn contents(&self) -> &dyn Contents {
+        self
+    }
+
+    fn put_back(&self, range: Range) {
+        let number = self.numbers.lock().unwrap()[range.start as usize].take();
+        assert!(number.is_some(), "it is free already");
+    }
+}
+
+impl Contents for Numbers {
     fn file(&self) -> BorrowedFd<'_> {
         unreachable!("it has none")
     }
@@ -123,11 +134,6 @@ impl Home for Numbers {
     fn map(&self, range: Range) -> io::Result<Box<dyn Mapped>> {
         let number = self.number(range).expect("it is in use");
         Ok(Box::new(One(Mutex::new(number as u8))))
-    }
-
-    fn put_back(&self, range: Range) {
-        let number = self.numbers.lock().unwrap()[range.start as usize].take();
-        assert!(number.is_some(), "it is free already");
     }
 }
 

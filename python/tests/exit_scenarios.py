@@ -17,16 +17,20 @@ from azolla import Client, as_completed, fire_and_forget, get_client, wait
 #: Ten times as long as a program is given (`processes.LIMIT`): one that waits for its tasks is seen to hang.
 LONG = 2500.0
 
-#: By name: the program, its exit code, and what alone may stand on stderr.
-SCENARIOS: dict[str, tuple[Callable[[], None], int, str]] = {}
+
+class Scenarios(dict[str, tuple[Callable[[], None], int, str]]):
+    """By name: the program, its exit code, and what alone may stand on stderr."""
+
+    def scenario(self, code: int = 0, stderr: str = "") -> Callable[[Callable[[], None]], Callable[[], None]]:
+        def register(program: Callable[[], None]) -> Callable[[], None]:
+            self[program.__name__] = (program, code, stderr)
+            return program
+
+        return register
 
 
-def scenario(code: int = 0, stderr: str = "") -> Callable[[Callable[[], None]], Callable[[], None]]:
-    def register(program: Callable[[], None]) -> Callable[[], None]:
-        SCENARIOS[program.__name__] = (program, code, stderr)
-        return program
-
-    return register
+SCENARIOS = Scenarios()
+scenario = SCENARIOS.scenario
 
 
 def local(threads: int = 2, **options: Any) -> Client:
@@ -38,9 +42,9 @@ def naps(count: int) -> list[float]:
     return [LONG + number / 1000 for number in range(count)]
 
 
-def leaving() -> None:
-    """Says when the program begins to leave."""
-    print(time.monotonic(), time.process_time(), flush=True)
+def leaving(*processes: int) -> None:
+    """Says when the program begins to leave, and which processes it has."""
+    print(time.monotonic(), time.process_time(), *processes, flush=True)
 
 
 def begun(client: Client, count: int) -> None:

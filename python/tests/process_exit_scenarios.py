@@ -11,25 +11,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
+import exit_scenarios
 from azolla import Client, KilledWorker, as_completed, fire_and_forget, get_client
-from exit_scenarios import LONG, begun, naps
+from exit_scenarios import LONG, Scenarios, begun, naps
 from processes import children
 
-#: By name: the program, its exit code, and what alone may stand on stderr.
-SCENARIOS: dict[str, tuple[Callable[[], None], int, str]] = {}
+SCENARIOS = Scenarios()
+scenario = SCENARIOS.scenario
 
 INTERRUPTED = r"(?s)Traceback \(most recent call last\):\n.*KeyboardInterrupt\n"
-
-
-def scenario(code: int = 0, stderr: str = "") -> Callable[[Callable[[], None]], Callable[[], None]]:
-    def register(program: Callable[[], None]) -> Callable[[], None]:
-        SCENARIOS[program.__name__] = (program, code, stderr)
-        return program
-
-    return register
 
 
 def local(workers: int = 2, **options: Any) -> Client:
@@ -38,7 +30,7 @@ def local(workers: int = 2, **options: Any) -> Client:
 
 def leaving() -> None:
     """Says when the program begins to leave, and which worker processes it has."""
-    print(time.monotonic(), time.process_time(), *children(os.getpid()), flush=True)
+    exit_scenarios.leaving(*children(os.getpid()))
 
 
 def interrupt_all(after: float) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import azolla
 import pytest
 from azolla import Client, Event, Future, Lock, MultiLock, Queue, Semaphore, Variable, as_completed, get_client
+from azolla._client.for_processes import Taken
 from conftest import PATIENCE, _passed, eventually, nothing_is_kept
+from test_dashboard import Reader
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,13 @@ class Box:
 
     def __init__(self, inside: Any) -> None:
         self.inside = inside
+
+
+def killed_once(file: Path) -> None:
+    """Kills the process that has written its number to this file, and waits until the next one has."""
+    eventually(lambda: file.exists() and file.read_text().endswith("\n"))
+    os.kill(int(file.read_text()), signal.SIGKILL)
+    eventually(lambda: len(file.read_text().split()) == 2)
 
 
 def result(future: Future[Any]) -> Any:
@@ -301,9 +310,7 @@ def test_a_process_that_dies_while_its_task_waits_is_replaced_and_the_task_runs_
 
     file = tmp_path / "pids"
     future = client.submit(waits, file)
-    eventually(lambda: file.exists() and file.read_text().endswith("\n"))
-    os.kill(int(file.read_text()), signal.SIGKILL)
-    eventually(lambda: len(file.read_text().split()) == 2)
+    killed_once(file)
     Event("later").set()
     assert result(future) == 1
     Event("later").clear()
@@ -351,9 +358,49 @@ def test_what_a_task_had_taken_goes_back_when_its_process_dies(client: Client, t
         Queue("work", client=client).put(n)
     file = tmp_path / "pids"
     future = client.submit(takes, file)
-    eventually(lambda: file.exists() and file.read_text().endswith("\n"))
-    os.kill(int(file.read_text()), signal.SIGKILL)
-    eventually(lambda: len(file.read_text().split()) == 2)
+    killed_once(file)
     Event("let go").set()
     assert result(future) == ([0, 1, 2], 0)
     Event("let go").clear()
+
+
+def test_what_a_process_used_of_what_is_shared_goes_with_it(client: Client, tmp_path: Path) -> None:
+    def uses(file: Path) -> None:
+        queue: Queue = Queue("used")
+        queue.put(1)
+        with file.open("a") as pids:
+            pids.write(f"{os.getpid()}\n")
+        Event("used enough").wait(timeout=PATIENCE)
+
+    def used() -> int:
+        return sum(isinstance(thing, Queue) and thing.name == "used" for thing in gc.get_objects())
+
+    file = tmp_path / "pids"
+    future = client.submit(uses, file)
+    killed_once(file)
+    eventually(lambda: gc.collect() >= 0 and used() == 1)  # that of the second run
+    Event("used enough").set()
+    result(future)
+    Event("used enough").clear()
+
+
+def test_a_task_may_take_any_number_of_things_out_of_queues() -> None:
+    taken, queue = Taken(), object()
+    for number in range(3 * Taken.MOST):
+        taken.out_of(queue, [number])
+        taken.note(10)
+    assert [thing for _, thing, _ in taken._things] == list(range(2 * Taken.MOST, 3 * Taken.MOST))
+    taken.out_of(queue, ["large", "too"])
+    taken.note(2 * Taken.BYTES)
+    assert [thing for _, thing, _ in taken._things] == ["large", "too"], "those that it has got last"
+
+
+def test_tasks_of_tasks_count_by_their_functions() -> None:
+    def grows() -> None:
+        own = get_client()
+        own.gather([own.submit(abs, -1, key="mine"), own.submit(abs, -2, pure=False), own.submit(abs, -3)])
+
+    with Client(n_workers=1, threads_per_worker=1) as client:
+        result(client.submit(grows))
+        branches = Reader(client).json("/json/overview")["branches"]
+        assert sorted(branch["name"] for branch in branches) == ["abs", "grows"]

@@ -5,6 +5,7 @@ It runs on the thread of the task's proxy, as a part of the task: a wait in it t
 
 import pickle
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -14,90 +15,109 @@ from azolla._base.errors import ClosedClientError
 from azolla._client.client import Client
 from azolla._process.parts import dumps
 
-#: The queues, locks and so on that processes use, by the numbers that these give them.
-_Kept = dict[tuple[int, int], Any]
+#: The queues, locks and so on that a process uses, by the numbers that it gives them.
+_Kept = dict[int, Any]
 
 
-def call(client: Client, asked: bytes, taken: list[Any]) -> tuple[bytes, Any]:
+class Taken:
+    """What a task has taken of what is shared, until it ends."""
+
+    #: How many things out of queues are remembered, and how many bytes of them: the latest, since a task may run as long as
+    #: its program. Those that it has got last are remembered in any case.
+    MOST, BYTES = 1000, 16 * 2**20
+
+    def __init__(self) -> None:
+        #: The locks and semaphores, by their native halves, as often as they were acquired.
+        self.leases: list[Any] = []
+        #: What was taken out of queues: the queue's native half, the thing, and its size in bytes.
+        self._things: deque[tuple[Any, Any, int]] = deque()
+        self._size = 0
+        #: What was taken out just now.
+        self._new: tuple[Any, list[Any]] | None = None
+
+    def out_of(self, queue: Any, things: list[Any]) -> None:
+        self._new = queue, things
+
+    def note(self, size: int) -> None:
+        """Remembers what was taken out just now, which has so many bytes together."""
+        if self._new is None:
+            return
+        (queue, things), self._new = self._new, None
+        self._things.extend((queue, thing, size // len(things)) for thing in things)
+        self._size += size
+        while len(self._things) > max(len(things), self.MOST) or (
+            self._size > self.BYTES and len(self._things) > len(things)
+        ):
+            self._size -= self._things.popleft()[2]
+
+    def give_back(self) -> None:
+        """Gives it back: the task's process has died. It will run again, and take it again."""
+        with suppress(ClosedClientError):
+            for lease in self.leases:
+                with suppress(RuntimeError):  # the semaphore was closed, say
+                    lease.release()
+            for queue, thing, _ in self._things:
+                _put(queue, thing)
+
+
+def _put(queue: Any, thing: Any) -> None:
+    try:
+        queue.put(thing).wait(0)
+    except TimeoutError:  # others have filled the queue meanwhile: there is room when they take something out
+        threading.Thread(target=queue.put(thing).wait, name="azolla-give-back", daemon=True).start()
+
+
+def call(client: Client, asked: bytes, kept: _Kept, taken: Taken) -> tuple[bytes, Any]:
     """Does what a task asks. Returns what comes of it, as a pickle and as it is: its futures keep their tasks.
 
     Args:
         client: The client of the task.
         asked: A pickle of what it asks.
+        kept: The queues, locks and so on that its process uses.
         taken: What the task has taken of what is shared.
     """
-    kept: _Kept = client.cluster._helpers.setdefault("for_processes", {})
     gone, what, *args = pickle.loads(asked)
     for number in gone:
         kept.pop(number, None)
     result = _WHAT[what](client, kept, taken, *args)
-    return dumps(result), result
+    packed = dumps(result)
+    taken.note(len(packed))
+    return packed, result
 
 
-def _client(
-    client: Client, kept: _Kept, taken: list[Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _client(client: Client, kept: _Kept, taken: Taken, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return getattr(client, name)(*args, **kwargs)
 
 
-def _make(
-    client: Client, kept: _Kept, taken: list[Any], number: tuple[int, int], cls: type, args: tuple[Any, ...]
-) -> None:
+def _make(client: Client, kept: _Kept, taken: Taken, number: int, cls: type, args: tuple[Any, ...]) -> None:
     made = cls(*args)
     made._bound()
     kept[number] = made
 
 
-def _core(
-    client: Client, kept: _Kept, taken: list[Any], number: tuple[int, int], name: str, args: tuple[Any, ...]
-) -> Any:
+def _core(client: Client, kept: _Kept, taken: Taken, number: int, name: str, args: tuple[Any, ...]) -> Any:
     core = kept[number]._bound()
     result = getattr(core, name)(*args)
-    if name == "release":
-        own = next((place for place, (of, _) in enumerate(taken) if of is core), None)
-        if own is not None:  # another task may have taken it
-            del taken[own]
-    elif name == "take_all":
-        taken.extend((core, [value]) for value in result)
+    if name == "release" and core in taken.leases:  # another task may have acquired it
+        taken.leases.remove(core)
+    elif name == "take_all" and result:
+        taken.out_of(core, result)
     return result
 
 
 def _turn(
-    client: Client,
-    kept: _Kept,
-    taken: list[Any],
-    number: tuple[int, int],
-    name: str,
-    args: tuple[Any, ...],
-    timeout: Any,
+    client: Client, kept: _Kept, taken: Taken, number: int, name: str, args: tuple[Any, ...], timeout: Any
 ) -> Any:
     core = kept[number]._bound()
     result = getattr(core, name)(*args).wait(timeout)
     if name == "acquire":
-        taken.append((core, None))
-    elif isinstance(core, QueueCore) and name != "put":
-        taken.extend((core, [value]) for value in ([result] if name == "get" else result))
+        taken.leases.append(core)
+    elif isinstance(core, QueueCore) and name != "put" and (name == "get" or result):
+        taken.out_of(core, [result] if name == "get" else result)
     return result
 
 
-def give_back(taken: list[tuple[Any, list[Any] | None]]) -> None:
-    """Gives back what a task had taken whose process has died: it will run again, and take that again."""
-    for core, values in reversed(taken):
-        with suppress(ClosedClientError, RuntimeError):  # the semaphore or the client is closed by now
-            if values is None:
-                core.release()
-            else:
-                _put(core, values[0])
-
-
-def _put(core: Any, value: Any) -> None:
-    try:
-        core.put(value).wait(0)
-    except TimeoutError:  # others have filled the queue meanwhile: there is room when they take something out
-        threading.Thread(target=core.put(value).wait, name="azolla-give-back", daemon=True).start()
-
-
-def _about(client: Client, kept: _Kept, taken: list[Any]) -> dict[str, Any]:
+def _about(client: Client, kept: _Kept, taken: Taken) -> dict[str, Any]:
     """Returns what a process needs to know of its cluster."""
     cluster = client.cluster
     return {

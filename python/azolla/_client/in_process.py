@@ -5,7 +5,6 @@ all that its cluster keeps (datasets, metadata, events, queues), that process an
 """
 
 import math
-import os
 import pickle
 import threading
 import weakref
@@ -45,7 +44,7 @@ _clients: "list[ProcessClient]" = []
 _cores = count(1)
 
 #: The numbers of the cores that nothing refers to any more. The other process learns of them with what is asked next.
-_gone: list[tuple[int, int]] = []
+_gone: list[int] = []
 
 #: The methods of cores that wait.
 _TURNS = {"put", "get", "get_many", "wait", "acquire"}
@@ -160,7 +159,7 @@ class Core:
     """Stands for the native half of a queue, lock and so on, which is in the program's own process."""
 
     def __init__(self, shared: Any) -> None:
-        self._number = (os.getpid(), next(_cores))
+        self._number = next(_cores)
         # Its class and the arguments that its pickle has make another one there.
         ask("make", self._number, *shared.__reduce__())
 

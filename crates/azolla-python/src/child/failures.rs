@@ -11,7 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
 /// Returns an error as bytes, with a note of the task that it has failed.
-pub(super) fn pack(error: &Bound<'_, PyAny>, key: Option<&str>) -> Vec<u8> {
+pub(crate) fn pack(error: &Bound<'_, PyAny>, key: Option<&str>) -> Vec<u8> {
     static PACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = error.py();
     let packed = || {

@@ -11,7 +11,7 @@ mod bond;
 #[cfg(target_os = "linux")]
 mod calls;
 #[cfg(target_os = "linux")]
-mod failures;
+pub(crate) mod failures;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) mod input;
 pub(crate) mod pickled;

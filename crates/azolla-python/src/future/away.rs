@@ -3,7 +3,7 @@
 use super::wait::timed_out;
 use crate::session::away::{Answered, asked, settle, unexpected};
 use crate::task::job::PyJob;
-use azolla::runtime::{Job, Status, Until, WaitError};
+use azolla::runtime::{Job, Status, Until, WaitError, is_over};
 use azolla_process::request::{self, Request};
 use pyo3::exceptions::PyTimeoutError;
 use pyo3::prelude::*;
@@ -29,20 +29,9 @@ pub(super) fn wait(
     deadline: Option<Instant>,
 ) -> PyResult<()> {
     loop {
-        let is = |job: &&Arc<PyJob>, status| job.header().status() == status;
-        let pending: Vec<_> = jobs
-            .iter()
-            .filter(|job| is(job, Status::Pending))
-            .filter_map(|job| job.away())
-            .collect();
-        let failed =
-            || jobs.iter().any(|job| is(&job, Status::Failed) || is(&job, Status::Cancelled));
-        let is_over = match until {
-            Until::All => pending.is_empty(),
-            Until::AllOrFailure => pending.is_empty() || failed(),
-            Until::First => pending.len() < jobs.len(),
-        };
-        if is_over {
+        let pending = jobs.iter().filter(|job| job.header().status() == Status::Pending);
+        let pending: Vec<_> = pending.filter_map(|job| job.away()).collect();
+        if is_over(jobs, pending.len(), until) {
             return Ok(());
         }
         let until = match until {

@@ -72,6 +72,7 @@ impl<'py> Call<'py> {
     fn submit(&self, retries: u32) -> Submit<'_> {
         Submit {
             function: self.call.function.digest,
+            called: &self.call.function.name,
             name: request::Name { text: &self.name, end: self.end },
             arguments: self.arguments.blob(),
             inputs: self.call.inputs.iter().filter_map(|input| input.away()).collect(),

@@ -23,7 +23,7 @@ use crate::task::job::{Call, Copies, PyJob, Work};
 use crate::task::key::{Named, parse, pure};
 use crate::task::named::Name;
 use crate::task::names::{function_name, short_repr};
-use crate::task::packed::PackedFunction;
+use crate::task::packed::{PackedFunction, kind};
 use crate::token::FunctionToken;
 use azolla::runtime::{Submission, watch_all};
 use azolla_core::{Constraint, Key, Priority, TaskId};
@@ -91,8 +91,11 @@ impl<'a, 'py> Common<'a, 'py> {
             ));
         }
         let name = function_name(function)?;
-        // Python stores a text's hash with the text, so this is cheap.
-        let kind = name.hash()? as u64;
+        let kind = match shared.cluster.has_processes() {
+            true => kind(&text_bytes(&name)?),
+            // Python stores a text's hash with the text, so this is cheap.
+            false => name.hash()? as u64,
+        };
         let context = context(py)?;
         let noted = Annotations::here(py, context.is_some())?;
         let placing = options.placing(&noted)?;

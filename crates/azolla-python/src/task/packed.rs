@@ -36,6 +36,11 @@ pub(crate) struct PackedFunction {
     pub(crate) name: String,
 }
 
+/// Returns what tasks of the function of this name have in common for the engine, whichever process submits them.
+pub(crate) fn kind(name: &[u8]) -> u64 {
+    azolla::runtime::digest(name) as u64
+}
+
 /// A call as worker processes get it.
 pub(crate) struct PackedCall {
     pub(crate) function: Arc<PackedFunction>,

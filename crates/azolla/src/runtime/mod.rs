@@ -61,6 +61,6 @@ pub(crate) use shared_waker::SharedWaker;
 pub use slot::Slot;
 pub use story::Story;
 pub use turn::Turn;
-pub use wait::{Patience, Until, WaitError, wait};
+pub use wait::{Patience, Until, WaitError, is_over, wait};
 pub use watch::{BranchInfo, Filter, Grown, Kin, Overview, TaskInfo, Tasks, Watch};
 pub use worker::{Next, Sleeper, Worker};

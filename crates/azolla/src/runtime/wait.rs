@@ -131,7 +131,8 @@ pub(super) fn wait_in<J: Job + ?Sized>(engine: u32, pending: &[&Arc<J>], until: 
     Wait { tasks: Arc::new(tasks), all: until != Until::First }
 }
 
-fn is_over<J: Job + ?Sized>(jobs: &[Arc<J>], pending: usize, until: Until) -> bool {
+/// Returns true if a wait for these tasks, of which so many are pending, is over.
+pub fn is_over<J: Job + ?Sized>(jobs: &[Arc<J>], pending: usize, until: Until) -> bool {
     let unsuccessful =
         |job: &Arc<J>| matches!(job.header().status(), Status::Failed | Status::Cancelled);
     match until {

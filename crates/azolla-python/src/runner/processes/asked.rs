@@ -2,14 +2,14 @@
 
 use super::holdings::Holdings;
 use super::proxy::Own;
-use super::rare::{Rare, Taken, call};
+use super::rare::{AtHand, Rare, call};
 use crate::interpreter::blobs::Packed;
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Cluster;
 use crate::task::job::{Failure, PyJob, Work};
 use crate::task::kept::Kept;
 use crate::task::named::Name;
-use crate::task::packed::{Futures, PackedCall, PackedFunction, Value};
+use crate::task::packed::{Futures, PackedCall, PackedFunction, Value, kind};
 use azolla::runtime::{self, Job, Patience, Status, Submission, Until, WaitError, watch_all};
 use azolla_core::{Key, Priority, TaskId};
 use azolla_process::fleet::Remote;
@@ -46,10 +46,7 @@ pub(super) struct Asking<'a> {
     /// The thread on which it runs.
     pub(super) remote: &'a Remote,
     pub(super) shelf: &'a Shelf,
-    /// The tasks of futures in what Python has answered.
-    pub(super) kept: &'a mut Vec<Kept>,
-    /// What the task has taken of what is shared.
-    pub(super) taken: &'a mut Taken,
+    pub(super) at_hand: &'a mut AtHand,
 }
 
 impl Asking<'_> {
@@ -113,7 +110,7 @@ impl Asking<'_> {
         tasks: &[Submit<'_>],
     ) -> Result<Arc<PackedFunction>, Reply> {
         let first = tasks.iter().find(|task| task.function == function.digest);
-        let name = first.map_or_else(String::new, |task| task.name.text.to_owned());
+        let name = first.map_or_else(String::new, |task| task.called.to_owned());
         let packed = self.read(&function.blob)?;
         Ok(Arc::new(PackedFunction { digest: function.digest, packed, name }))
     }
@@ -142,13 +139,15 @@ impl Asking<'_> {
         self.check_open("submit")?;
         let new = functions.iter().map(|function| self.function(function, tasks));
         self.holdings.learn(new.collect::<Result<_, _>>()?);
-        let mut submissions = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            let Some(function) = self.holdings.function(task.function) else {
-                return Ok(Reply::Unknown);
-            };
-            submissions.push(self.submission(task, function)?);
-        }
+        // All are looked for first: the process sends what it has sent once more if one is unknown, and what was read is
+        // this process's affair.
+        let functions = tasks.iter().map(|task| self.holdings.function(task.function));
+        let Some(functions) = functions.collect::<Option<Vec<_>>>() else {
+            return Ok(Reply::Unknown);
+        };
+        let submissions = tasks.iter().zip(functions);
+        let submissions = submissions.map(|(task, function)| self.submission(task, function));
+        let submissions: Vec<_> = submissions.collect::<Result<_, _>>()?;
         let mut jobs: Vec<_> = submissions.iter().map(|one| Arc::clone(&one.payload)).collect();
         for (place, existing) in self.worker.engine().submit_all(submissions) {
             jobs[place] = existing;
@@ -189,7 +188,7 @@ impl Asking<'_> {
             parent: self.worker.current(),
             constraint: rare.constraint,
             inputs: submitted,
-            ..Submission::new(job, runtime::digest(named.as_bytes()) as u64)
+            ..Submission::new(job, kind(task.called.as_bytes()))
         })
     }
 

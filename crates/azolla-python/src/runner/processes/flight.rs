@@ -4,10 +4,11 @@
 //! takes back what has not begun over there, so that other workers run it. When the process dies, the task that was in the
 //! middle of running is to blame; all that had no result yet run again.
 
-use super::Seat;
 use super::asked::{Asking, Reply};
+use super::holdings::Holdings;
 use super::proxy::{Connection, Own, fail};
-use super::rare::Taken;
+use super::rare::AtHand;
+use super::{Seat, Shared};
 use crate::interpreter::blobs::Packed;
 use crate::task::job::{Failure, PyJob};
 use crate::task::kept::Kept;
@@ -16,9 +17,9 @@ use azolla::runtime::Job;
 use azolla_core::Outcome;
 use azolla_process::fleet::{Link, Remote};
 use azolla_process::frame::FrameError;
-use azolla_process::line::{Heard, LineError};
+use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::{
-    Blob, Bytes, Ended, FUNCTION_BYTES, FUNCTIONS, Function, Range, Task, Tasks,
+    Blob, Bytes, Ended, FUNCTION_BYTES, FUNCTIONS, Function, Range, Results, Task, Tasks,
 };
 use azolla_process::request::{Answer, Request, Said};
 use azolla_process::shelf::Shelf;
@@ -183,8 +184,19 @@ fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, 
     sent
 }
 
-/// Takes the results of a frame. When it returns, each of its tasks has ended or was taken back. If the process dies
-/// meanwhile, returns how many had ended.
+/// A frame on its way.
+struct Flight<'a> {
+    worker: &'a mut Own,
+    seat: &'a Seat,
+    frame: u32,
+    sent: &'a [Sent],
+    /// How many of its tasks have ended, and how many may.
+    heard: usize,
+    limit: usize,
+}
+
+/// Takes the results of a frame, and answers what its tasks ask. When it returns, each of its tasks has ended or was taken
+/// back. If the process dies meanwhile, returns how many had ended.
 fn hear(
     worker: &mut Own,
     connection: &mut Connection,
@@ -192,90 +204,116 @@ fn hear(
     frame: u32,
     sent: &[Sent],
 ) -> Result<(), usize> {
-    let (mut heard, mut limit) = (0, sent.len());
-    while heard < limit {
-        // Some of those ahead may not be in the frame.
-        let holds_up_others = limit == sent.len() && worker.ahead().next().is_some();
-        let patience = Some(PATIENCE).filter(|_| holds_up_others);
-        connection.set_patience(patience).map_err(|_| heard)?;
-        let link = &mut connection.link;
-        let reply = match link.line.hear::<Said<'_>>() {
-            Ok(Heard::Message(Said { ended, futures, released, asks })) => {
-                if let Some(results) = ended {
-                    if results.frame != frame {
-                        return Err(heard);
-                    }
-                    results.given_back.iter().for_each(|range| link.remote.give_back(*range));
-                    let number = results.ended.len() as u64;
-                    if number > 0 {
-                        connection.took = results.took;
-                        worker.ran_for(results.took.saturating_mul(number));
-                    }
-                    for (place, ended) in results.ended.iter().enumerate() {
-                        if heard == limit || !is_current(worker, sent.get(heard)) {
-                            return Err(heard);
-                        }
-                        let own = futures.iter().filter(|(of, _)| *of as usize == place);
-                        if !settle(
-                            worker,
-                            ended,
-                            own.map(|(_, task)| *task),
-                            &link.remote,
-                            &seat.shared.shelf,
-                        ) {
-                            return Err(heard);
-                        }
-                        connection.kept.clear();
-                        connection.taken = Taken::default();
-                        heard += 1;
-                        if heard < limit {
-                            advance(worker);
-                        }
-                    }
-                }
-                connection.holdings.release(&released);
-                let Some(request) = asks else { continue };
-                if !is_current(worker, sent.get(heard)) {
-                    return Err(heard);
-                }
-                let waits = waits(&request);
-                if waits {
-                    // Those behind the task have not begun, since the thread is this task's.
-                    limit = usize::from(link.remote.claim().take_back()).max(heard);
-                    worker.fall_back(0);
-                }
-                let remote = &link.remote;
-                let mut asking = Asking {
-                    worker,
-                    holdings: &connection.holdings,
-                    cluster: seat.shared.owner.get().and_then(Weak::upgrade),
-                    remote,
-                    shelf: &seat.shared.shelf,
-                    kept: &mut connection.kept,
-                    taken: &mut connection.taken,
-                };
-                let _waits = waits.then(|| remote.waits());
-                asking.answer(request)
-            }
-            Ok(Heard::Nothing) if patience.is_some() => {
-                let begun = usize::from(connection.link.claim().take_back());
-                limit = begun.max(heard);
-                worker.fall_back(limit.saturating_sub(heard + 1));
-                connection.alone = begun == heard;
-                // The thread holds back the results of those before the one that it runs.
-                if begun > heard + 1 && !connection.link.flush().unwrap_or(false) {
-                    return Err(heard);
-                }
-                continue;
-            }
-            Ok(Heard::Nothing) => continue,
-            Ok(Heard::End) | Err(_) => return Err(heard),
-        };
-        if !answer(connection, reply) {
-            return Err(heard);
+    let mut flight = Flight { worker, seat, frame, sent, heard: 0, limit: sent.len() };
+    while flight.heard < flight.limit {
+        if !flight.go_on(connection) {
+            return Err(flight.heard);
         }
     }
     Ok(())
+}
+
+impl Flight<'_> {
+    /// Hears what the thread says next. Returns false if the connection is of no use any more.
+    fn go_on(&mut self, connection: &mut Connection) -> bool {
+        // Some of those ahead may not be in the frame.
+        let holds_up_others = self.limit == self.sent.len() && self.worker.ahead().next().is_some();
+        let patience = Some(PATIENCE).filter(|_| holds_up_others);
+        if connection.set_patience(patience).is_err() {
+            return false;
+        }
+        let Connection { link: Link { line, remote }, holdings, at_hand, took, .. } = connection;
+        let reply = match line.hear::<Said<'_>>() {
+            Ok(Heard::Message(Said { ended, futures, released, asks })) => {
+                if let Some(results) = ended {
+                    if !results.ended.is_empty() {
+                        *took = results.took;
+                    }
+                    if !self.land(&results, &futures, remote, at_hand) {
+                        return false;
+                    }
+                }
+                holdings.release(&released);
+                match asks {
+                    None => return true,
+                    Some(_) if !self.is_current() => return false,
+                    Some(request) => self.answer(request, remote, holdings, at_hand),
+                }
+            }
+            Ok(Heard::Nothing) if patience.is_some() => return self.take_back(connection),
+            Ok(Heard::Nothing) => return true,
+            Ok(Heard::End) | Err(_) => return false,
+        };
+        say(line, remote, reply)
+    }
+
+    /// Ends the next tasks. `futures` are the tasks of the futures in the results, by the places of these. Returns false if
+    /// the ends are not those of the frame's tasks, or cannot be read.
+    fn land(
+        &mut self,
+        results: &Results<'_>,
+        futures: &[(u32, u64)],
+        remote: &Remote,
+        at_hand: &mut AtHand,
+    ) -> bool {
+        if results.frame != self.frame {
+            return false;
+        }
+        results.given_back.iter().for_each(|range| remote.give_back(*range));
+        if !results.ended.is_empty() {
+            self.worker.ran_for(results.took.saturating_mul(results.ended.len() as u64));
+        }
+        for (place, ended) in results.ended.iter().enumerate() {
+            let own = futures.iter().filter(|(of, _)| *of as usize == place);
+            let own = own.map(|(_, task)| *task);
+            let shelf = &self.seat.shared.shelf;
+            let is_next = self.heard < self.limit && self.is_current();
+            if !is_next || !settle(self.worker, ended, own, remote, shelf) {
+                return false;
+            }
+            at_hand.end();
+            self.heard += 1;
+            if self.heard < self.limit {
+                advance(self.worker);
+            }
+        }
+        true
+    }
+
+    /// Answers what the current task asks.
+    fn answer(
+        &mut self,
+        request: Request<'_>,
+        remote: &Remote,
+        holdings: &Holdings,
+        at_hand: &mut AtHand,
+    ) -> Reply {
+        let waits = waits(&request);
+        if waits {
+            // Those behind the task have not begun, since the thread is this task's.
+            self.limit = usize::from(remote.claim().take_back()).max(self.heard);
+            self.worker.fall_back(0);
+        }
+        let _waits = waits.then(|| remote.waits());
+        let Shared { owner, shelf, .. } = &*self.seat.shared;
+        let cluster = owner.get().and_then(Weak::upgrade);
+        Asking { worker: self.worker, holdings, cluster, remote, shelf, at_hand }.answer(request)
+    }
+
+    /// Takes back what has not begun: no result has come for a while. Returns false if the process is gone.
+    fn take_back(&mut self, connection: &mut Connection) -> bool {
+        let begun = usize::from(connection.link.claim().take_back());
+        self.limit = begun.max(self.heard);
+        self.worker.fall_back(self.limit.saturating_sub(self.heard + 1));
+        connection.alone = begun == self.heard;
+        // The thread holds back the results of those before the one that it runs.
+        begun <= self.heard + 1 || connection.link.flush().unwrap_or(false)
+    }
+
+    /// Returns true if the worker is at the next of the frame's tasks.
+    fn is_current(&self) -> bool {
+        is_current(self.worker, self.sent.get(self.heard))
+    }
 }
 
 /// Returns true if the task that asks this may wait for others, and gives up its slot meanwhile.
@@ -291,8 +329,7 @@ fn waits(request: &Request<'_>) -> bool {
 }
 
 /// Sends the answer to what a task has asked. Returns false if the process is gone.
-fn answer(connection: &mut Connection, reply: Reply) -> bool {
-    let Link { line, remote } = &mut connection.link;
+fn say(line: &mut Line, remote: &Remote, reply: Reply) -> bool {
     match reply.send(remote, |answer| line.send(answer)) {
         Some(Err(LineError::Frame(FrameError::TooLong(bytes)))) => {
             let why = format!(
@@ -363,7 +400,7 @@ fn crashed(
 ) {
     let how = connection.link.ended();
     connection.holdings.clear();
-    std::mem::take(&mut connection.taken).give_back();
+    connection.at_hand.give_back();
     let begun = usize::from(connection.link.claim().take_back());
     for (at, sent) in left.iter().enumerate() {
         // Those behind may have fallen back before.

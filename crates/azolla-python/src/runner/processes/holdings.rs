@@ -1,4 +1,5 @@
-//! What a worker process holds of the client's: the tasks of its futures, and the functions that its tasks have submitted.
+//! What a worker process holds of the client's: the tasks of its futures, the functions that its tasks have submitted, and
+//! the queues, locks and so on that they use.
 
 use super::completing::Completing;
 use crate::task::job::PyJob;
@@ -6,6 +7,8 @@ use crate::task::kept::let_go;
 use crate::task::packed::PackedFunction;
 use azolla::runtime::{Engine, Job, dropping};
 use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -13,6 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub(super) struct Holdings {
     engine: Weak<Engine<PyJob>>,
     held: Mutex<Held>,
+    /// The queues, locks and so on by the numbers that the process has given them, in a dictionary of Python's.
+    shared: Mutex<Option<Py<PyDict>>>,
 }
 
 #[derive(Default)]
@@ -26,7 +31,7 @@ struct Held {
 
 impl Holdings {
     pub(super) fn new(engine: &Arc<Engine<PyJob>>) -> Self {
-        Self { engine: Arc::downgrade(engine), held: Mutex::default() }
+        Self { engine: Arc::downgrade(engine), held: Mutex::default(), shared: Mutex::default() }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -92,8 +97,19 @@ impl Holdings {
         drop(set);
     }
 
+    /// The queues, locks and so on that the process uses.
+    pub(super) fn shared<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        // The lock is held for a moment, and by threads that need no GIL for it.
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.get_or_insert_with(|| PyDict::new(py).unbind()).bind(py).clone()
+    }
+
     /// Lets go of everything: the process has ended.
     pub(super) fn clear(&self) {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(shared) = shared {
+            let _ = Python::try_attach(|py| drop(shared.into_bound(py)));
+        }
         let held = std::mem::take(&mut *self.held());
         let Held { tasks, sets, .. } = held;
         drop(sets);

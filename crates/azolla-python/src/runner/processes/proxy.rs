@@ -2,12 +2,11 @@
 
 use super::flight::fly;
 use super::holdings::Holdings;
-use super::rare::Taken;
+use super::rare::AtHand;
 use super::{Seat, Shared};
 use crate::session::owner::set_owner;
 use crate::session::thread::lend;
 use crate::task::job::{Failure, PyJob};
-use crate::task::kept::Kept;
 use azolla::runtime::{Job, Next, Worker};
 use azolla_core::Outcome;
 use azolla_process::fleet::{Link, StartError};
@@ -35,10 +34,7 @@ pub(super) struct Connection {
     pub(super) patience: Option<Duration>,
     /// The next task goes alone: the process was too slow to begin it, and may be loading what it needs.
     pub(super) alone: bool,
-    /// The tasks of futures in what Python has answered to the task at hand.
-    pub(super) kept: Vec<Kept>,
-    /// What the task at hand has taken of what is shared: it goes back if the process dies.
-    pub(super) taken: Taken,
+    pub(super) at_hand: AtHand,
 }
 
 impl Connection {
@@ -51,8 +47,7 @@ impl Connection {
             took: 0,
             patience: None,
             alone: false,
-            kept: Vec::new(),
-            taken: Taken::default(),
+            at_hand: AtHand::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What few requests of worker processes need: Python. The proxy takes the GIL for them.
 
 use super::asked::{Asking, Reply};
+use crate::child::failures::pack;
 use crate::child::pickled::collecting;
 use crate::interpreter::imports::python;
 use crate::interpreter::pickles::loads;
@@ -8,10 +9,14 @@ use crate::session::shared::Cluster;
 use crate::submit::placing::constraint;
 use crate::task::kept::Kept;
 use azolla_core::Constraint;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyTuple};
 use std::sync::Arc;
+
+/// The Python half.
+const MODULE: &str = "azolla._client.for_processes";
 
 /// What few tasks have.
 #[derive(Default)]
@@ -46,49 +51,66 @@ impl Rare {
 /// Calls what a pickle says on the client of the task that asks. A wait in it keeps no slot.
 pub(super) fn call(asking: &mut Asking<'_>, what: &[u8]) -> Reply {
     static CALL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static TAKEN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let Some(cluster) = asking.cluster.clone() else {
         return Reply::Told("ClosedClientError", "the client is gone".into());
     };
     let client = asking.worker.job().map_or(0, |job| job.client());
     let process = asking.remote.watch();
     let engine = Arc::clone(asking.worker.engine());
-    let taken = &mut *asking.taken;
+    let AtHand { kept, taken } = &mut *asking.at_hand;
+    let holdings = asking.holdings;
     let called = |py: Python<'_>| {
         let call = || -> PyResult<_> {
-            let call = python(py, &CALL, "azolla._client.for_processes", "call")?;
+            let call = python(py, &CALL, MODULE, "call")?;
             let client = cluster.client_of(py, client)?;
-            let taken = taken.0.get_or_insert_with(|| PyList::empty(py).unbind());
-            call.call1((client, PyBytes::new(py, what), taken.bind(py)))?.extract::<Called<'_>>()
+            let taken = match taken {
+                Some(taken) => taken,
+                None => taken.insert(python(py, &TAKEN, MODULE, "Taken")?.call0()?.unbind()),
+            };
+            let what = PyBytes::new(py, what);
+            call.call1((client, what, holdings.shared(py), taken.bind(py)))?.extract::<Called<'_>>()
         };
         let (called, futures) = collecting(call);
         match called {
             // The result itself goes after its tasks are kept.
             Ok((pickle, _result)) => {
-                (Reply::Value(pickle.as_bytes().to_vec()), Kept::new(&engine, futures))
+                if !futures.is_empty() {
+                    kept.push(Kept::new(&engine, futures));
+                }
+                Reply::Value(pickle.as_bytes().to_vec())
             }
-            Err(error) => (raised(py, &error), Kept::new(&engine, [])),
+            Err(error) => raised(py, &error),
         }
     };
-    let has_died = move || process.is_over();
-    let (reply, kept) = asking.worker.lent(has_died, || Python::attach(called));
-    if !kept.is_empty() {
-        asking.kept.push(kept);
-    }
-    reply
+    asking.worker.lent(move || process.is_over(), || Python::attach(called))
 }
 
-/// What a task has taken of what is shared, a list of Python's: locks, and what was in queues.
+/// What a task has of the client's while it runs.
 #[derive(Default)]
-pub(super) struct Taken(Option<Py<PyList>>);
+pub(super) struct AtHand {
+    /// The tasks of futures in what it was answered.
+    kept: Vec<Kept>,
+    /// What it has taken of what is shared: locks, and what was in queues (`Taken` in `for_processes.py`).
+    taken: Option<Py<PyAny>>,
+}
 
-impl Taken {
-    /// Gives it back: the process has died, and the task has not ended.
-    pub(super) fn give_back(self) {
-        static GIVE_BACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let Some(taken) = self.0 else { return };
+impl AtHand {
+    /// The task has ended.
+    pub(super) fn end(&mut self) {
+        self.kept.clear();
+        if let Some(taken) = self.taken.take() {
+            // Destructors of users run here, and not where a thread takes the GIL next.
+            let _ = Python::try_attach(|py| drop(taken.into_bound(py)));
+        }
+    }
+
+    /// The process has died, and the task has not ended: what it has taken goes back.
+    pub(super) fn give_back(&mut self) {
+        self.kept.clear();
+        let Some(taken) = self.taken.take() else { return };
         let _ = Python::try_attach(|py| {
-            let give_back = python(py, &GIVE_BACK, "azolla._client.for_processes", "give_back");
-            if let Err(error) = give_back.and_then(|it| it.call1((taken,))) {
+            if let Err(error) = taken.bind(py).call_method0(intern!(py, "give_back")) {
                 error.write_unraisable(py, None);
             }
         });
@@ -99,11 +121,5 @@ impl Taken {
 type Called<'py> = (Bound<'py, PyBytes>, Bound<'py, PyAny>);
 
 fn raised(py: Python<'_>, error: &PyErr) -> Reply {
-    static PACK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let packed = python(py, &PACK, "azolla._process.errors", "pack")
-        .and_then(|pack| Ok(pack.call1((error.value(py),))?.cast_into::<PyBytes>()?));
-    match packed {
-        Ok(packed) => Reply::Raised(packed.as_bytes().to_vec()),
-        Err(error) => Reply::Told("AzollaError", error.to_string()),
-    }
+    Reply::Raised(pack(error.value(py).as_any(), None))
 }

@@ -778,9 +778,11 @@ class TaskThread:
     def rest(self) -> bool:
         """Tells the client how the last tasks have ended, and waits for more. Returns False if the thread must end."""
 
-    def next(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any] | None] | None:
-        """Returns the next call to make: a function, its arguments, and those by name. If there is none at hand, the
-        loop must `rest`.
+    def next(
+        self,
+    ) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any] | None, dict[str, Any] | None] | None:
+        """Returns the next call to make: a function, its arguments, those by name, and the annotations of its task. If
+        there is none at hand, the loop must `rest`.
         """
 
     def done(self, result: Any) -> None:

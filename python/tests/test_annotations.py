@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import dask
@@ -17,7 +18,6 @@ def noted() -> dict[str, Any]:
     return get_annotations()
 
 
-@threads_only(Reason.INTERFACE)
 def test_tasks_have_what_was_noted_when_they_were_submitted(client: Client) -> None:
     with annotate(a=1):
         with annotate(a=2, b=3):
@@ -28,25 +28,88 @@ def test_tasks_have_what_was_noted_when_they_were_submitted(client: Client) -> N
     assert get_annotations() == {}
 
 
-@threads_only(Reason.INTERFACE)
 def test_what_a_task_grows_has_its_annotations(client: Client) -> None:
     def parent() -> list[dict[str, Any]]:
         with annotate(depth=1):
             child = get_client().submit(noted, pure=False)
-        return [noted(), child.result()]
+        return [noted(), child.result(), get_client().submit(noted, pure=False).result()]
 
+    with span("one"):
+        own, childs, others = client.submit(parent, pure=False).result()
+    assert own["span"]["name"] == ("one",)
+    assert others == own
+    assert childs == {**own, "depth": 1}
+
+
+@threads_only(Reason.INTERFACE)
+def test_what_a_coroutine_grows_has_its_annotations(client: Client) -> None:
     async def coroutine() -> list[dict[str, Any]]:
         return [noted(), await get_client().submit(noted, pure=False)]
 
     with span("one"):
-        first, second = client.submit(parent, pure=False), client.submit(coroutine, pure=False)
-    for own, childs in (first.result(), second.result()):
-        assert own["span"]["name"] == ("one",)
-        assert childs["span"] == own["span"]
-    assert first.result()[1]["depth"] == 1
+        own, childs = client.submit(coroutine, pure=False).result()
+    assert own["span"]["name"] == ("one",)
+    assert childs == own
 
 
-@threads_only(Reason.INTERFACE)
+def test_a_coroutine_has_its_annotations_too(client: Client) -> None:
+    async def coroutine() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return noted()
+
+    with annotate(a=1):
+        futures = client.map(coroutine_of, range(3), [coroutine] * 3, pure=False)
+    assert client.gather(futures) == [{"a": 1}] * 3
+    assert client.submit(coroutine, pure=False).result() == {}
+
+
+async def coroutine_of(_: int, function: Any) -> Any:
+    return await function()
+
+
+def test_futures_in_annotations_keep_their_tasks(client: Client) -> None:
+    def read() -> int:
+        result: int = get_annotations()["of"].result()
+        return result
+
+    def parent() -> int:
+        with annotate(of=get_client().submit(abs, -2, pure=False)):
+            child = get_client().submit(read, pure=False).result()
+        return child + read()
+
+    with annotate(of=client.submit(abs, -1, pure=False)):
+        one, grown = client.submit(read, pure=False), client.submit(parent, pure=False)
+    assert (one.result(), grown.result()) == (1, 3)
+
+
+def test_what_a_task_keeps_for_itself_its_children_do_not_take() -> None:
+    """On one worker with one GPU they would wait for it for ever."""
+
+    def parent() -> list[Any]:
+        child = get_client().submit(noted, pure=False)
+        with annotate(other=1):
+            return [noted(), child.result(), get_client().submit(noted, pure=False).result()]
+
+    for processes in (False, True):
+        options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+        with (
+            Client(processes=processes, resources={"GPU": 1}, **options) as client,
+            annotate(resources={"GPU": 1}, workers=[0]),
+        ):
+            for found in client.submit(parent, pure=False).result(timeout=60):
+                assert (found["resources"], found["workers"]) == ({"GPU": 1}, [0])
+
+
+def test_what_cannot_travel_is_an_error_at_the_submit() -> None:
+    with (
+        Client(n_workers=1, threads_per_worker=1, dashboard_address=None) as client,
+        annotate(lock=threading.Lock()),
+        pytest.raises(TypeError, match="cannot pickle") as raised,
+    ):
+        client.submit(noted)
+    assert any("its annotations" in note for note in raised.value.__notes__)
+
+
 def test_spans(client: Client) -> None:
     with span("a") as outer, span("b", "c") as inner:
         found = client.submit(noted, pure=False).result()["span"]
@@ -59,7 +122,6 @@ def test_spans(client: Client) -> None:
         pass
 
 
-@threads_only(Reason.INTERFACE)
 def test_dasks_own_count_too(client: Client) -> None:
     with dask.annotate(a=1), annotate(b=2), distributed.span("s"):
         found = client.submit(noted, pure=False).result()
@@ -107,7 +169,6 @@ def test_what_is_noted_wrongly(client: Client) -> None:
         client.submit(noted)
 
 
-@threads_only(Reason.INTERFACE)
 def test_event_loops_keep_them_apart(client: Client) -> None:
     async def one(name: str) -> Any:
         with span(name):

@@ -95,6 +95,16 @@ def test_a_thread_that_a_task_starts_is_outside_it(client: Client) -> None:
     assert client.submit(task).result() == ["get_worker() was called outside a task"]
 
 
+@pytest.mark.parametrize("key", ["text", ("a", 1), b"bytes", ("a", ("b", 2.5))])
+def test_a_task_knows_its_key(client: Client, key: Any) -> None:
+    def current() -> Any:
+        own = get_worker().get_current_task()
+        child = get_client().submit(lambda: get_worker().get_current_task(), key=("child", own), pure=False)
+        return own, child.result()
+
+    assert client.submit(current, key=key).result() == (key, ("child", key))
+
+
 def test_the_worker() -> None:
     with Client(processes=False, n_workers=2, threads_per_worker=2) as client:
         gate = Gate()

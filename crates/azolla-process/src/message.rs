@@ -102,6 +102,9 @@ pub struct Task<'a> {
     pub arguments: Blob<'a>,
     /// Which of the frame's inputs are those of this task, in order.
     pub inputs: Vec<u32>,
+    /// A pickle of what only some tasks know of themselves.
+    #[serde(with = "serde_bytes")]
+    pub notes: &'a [u8],
 }
 
 /// From the client: a frame of tasks, to be begun in this order as the claim allows.

@@ -16,6 +16,9 @@ from azolla._base.arguments import shown
 
 _own: "ContextVar[dict[str, Any] | None]" = ContextVar("azolla_annotations", default=None)
 
+#: In a worker process: what is noted on the task whose context this is.
+_of_task: "ContextVar[dict[str, Any] | None]" = ContextVar("azolla_annotations_of_task", default=None)
+
 
 def get_annotations() -> dict[str, Any]:
     """Returns the annotations that tasks submitted here will have. In a task, these are the task's own.
@@ -40,6 +43,18 @@ def of(context: Context) -> dict[str, Any]:
     own, theirs = context.get(_own), _dasks()
     given = context.get(theirs) if theirs is not None else None
     return {**(own or {}), **(given or {})}
+
+
+def note(annotations: dict[str, Any]) -> None:
+    """Makes this the context of a task that was sent to this process with these annotations."""
+    for variable in (_own, _of_task, _dasks()):
+        if variable is not None:
+            variable.set(annotations)
+
+
+def of_task() -> dict[str, Any] | None:
+    """Returns the annotations of the task that was sent to this process and whose context this is."""
+    return _of_task.get()
 
 
 @contextlib.contextmanager

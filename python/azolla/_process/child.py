@@ -69,8 +69,11 @@ def _run_some(thread: TaskThread, run: "_Run") -> None:
         task = thread.next()
         if task is None:
             return
-        function, args, kwargs = task
+        function, args, kwargs, annotations = task
         del task
+        if annotations is not None:
+            run.note(annotations)
+            del annotations
         call = run.call
         try:
             result = call(function, *args) if kwargs is None else call(function, *args, **kwargs)
@@ -94,6 +97,12 @@ class _Run:
         self._context = Context()
         self.call = self._context.run
         self._runner: asyncio.Runner | None = None
+
+    def note(self, annotations: dict[str, Any]) -> None:
+        """Notes in the context what is noted on the task."""
+        from azolla._base.annotations import note
+
+        self.call(note, annotations)
 
     def check(self) -> None:
         """Takes another context if a task has set a variable in this one."""

@@ -4,7 +4,7 @@
 
 use super::answers::{Answers, End};
 use super::bond::{Bond, NoPanic};
-use super::calls::{Call, Functions, call};
+use super::calls::{Functions, call};
 use super::failures::{asks_for_another_run, pack, sent};
 use super::input::Inputs;
 use super::pickled::collecting;
@@ -12,12 +12,14 @@ use super::process::{Memory, broken, or_end};
 use super::upstream::Upstream;
 use crate::interpreter::blobs::{Made, Packed};
 use crate::interpreter::forks::{check_forks, forks};
+use crate::interpreter::pickles::loads;
 use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::{Blob, Bytes, Tasks};
 use azolla_process::place::Stored;
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
@@ -54,7 +56,13 @@ struct Task {
     arguments: Packed,
     /// Which of the frame's inputs are its own.
     inputs: Vec<u32>,
+    /// What it knows of itself besides the text of its key, as a pickle.
+    notes: Box<[u8]>,
 }
+
+/// A call, and the annotations of its task.
+type Annotated<'py> =
+    (Bound<'py, PyAny>, Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>, Option<Bound<'py, PyAny>>);
 
 /// A frame as it came.
 struct Frame {
@@ -132,7 +140,7 @@ impl TaskThread {
     }
 
     #[doc = stub!(TaskThread.next)]
-    fn next<'py>(&self, py: Python<'py>) -> Option<Call<'py>> {
+    fn next<'py>(&self, py: Python<'py>) -> Option<Annotated<'py>> {
         let _guard = NoPanic;
         // The loop calls this first of all.
         if let Some(bond) = locked(&self.bond).take() {
@@ -158,6 +166,9 @@ impl TaskThread {
             let is_last = work.tasks.is_empty();
             drop(work);
             let call = call(py, function, &task.arguments, &mut inputs, task.inputs);
+            let call = call.and_then(|(function, args, kwargs)| {
+                Ok((function, args, kwargs, self.annotations(py, &task.notes)?))
+            });
             if !is_last {
                 locked(&self.work).inputs = inputs;
             }
@@ -204,6 +215,22 @@ impl TaskThread {
 }
 
 impl TaskThread {
+    /// Reads what the task at hand knows of itself. Returns its annotations.
+    fn annotations<'py>(
+        &self,
+        py: Python<'py>,
+        notes: &[u8],
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if notes.is_empty() {
+            return Ok(None);
+        }
+        let (key, annotations): (Option<Py<PyAny>>, _) = loads(py, notes)?.extract()?;
+        if let Some(key) = key {
+            self.upstream.has_key(key);
+        }
+        Ok(annotations)
+    }
+
     /// Sends the ends of the last tasks, and waits for a frame of new ones. Returns its functions, or `None` if the line
     /// has ended.
     fn hear(&self, py: Python<'_>) -> PyResult<Option<NewFunctions>> {
@@ -242,6 +269,7 @@ impl TaskThread {
                 function: task.function,
                 arguments: read(&task.arguments)?,
                 inputs: task.inputs.clone(),
+                notes: task.notes.into(),
             })
         });
         let functions = frame.functions.iter();

@@ -13,6 +13,7 @@ use azolla_process::place::{Store, Stored};
 use azolla_process::request::{Answer, How, Request};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,10 +31,23 @@ pub(super) struct Upstream {
 /// The task that has begun and has not ended.
 #[derive(Clone)]
 pub(crate) struct AtHand {
+    /// The text of its key.
     pub(crate) key: Arc<str>,
+    /// The key, if that is no text.
+    given: Option<Arc<Py<PyAny>>>,
     began: Instant,
     /// For how long it has waited for answers.
     waited: Duration,
+}
+
+impl AtHand {
+    /// Returns the task's key.
+    pub(crate) fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match &self.given {
+            Some(given) => given.bind(py).clone(),
+            None => PyString::new(py, &self.key).into_any(),
+        }
+    }
 }
 
 thread_local! {
@@ -59,8 +73,16 @@ impl Upstream {
     }
 
     pub(super) fn begin(&self, key: Arc<str>) {
-        let at_hand = AtHand { key, began: Instant::now(), waited: Duration::ZERO };
+        let at_hand = AtHand { key, given: None, began: Instant::now(), waited: Duration::ZERO };
         *self.at_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(at_hand);
+    }
+
+    /// The task at hand has this key.
+    pub(super) fn has_key(&self, key: Py<PyAny>) {
+        let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at_hand) = &mut *at_hand {
+            at_hand.given = Some(Arc::new(key));
+        }
     }
 
     /// The task at hand, if there is one.

@@ -16,7 +16,7 @@ use azolla_process::request::Request;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::PyBytes;
 use std::sync::Arc;
 
 #[doc = stub!(secede)]
@@ -97,8 +97,7 @@ pub(crate) fn thread_running(py: Python<'_>) -> PyResult<Option<Running>> {
     if let Some(task) = task_here() {
         client(py)?; // it makes the cluster
         let Some(cluster) = away::cluster() else { return Ok(None) };
-        let key = PyString::new(py, &task.key).into_any().unbind();
-        let job = Arc::new(PyJob::pending(Name::Given(key), 0));
+        let job = Arc::new(PyJob::pending(Name::Given(task.key(py).unbind()), 0));
         return Ok(Some(Running::new(job, Arc::clone(cluster), 0)));
     }
     Ok(running())
@@ -150,7 +149,7 @@ fn running() -> Option<Running> {
 #[pyfunction]
 pub(crate) fn thread_task(py: Python<'_>) -> PyResult<Option<(Bound<'_, PyAny>, u32)>> {
     if let Some(task) = task_here() {
-        return Ok(Some((PyString::new(py, &task.key).into_any(), 0)));
+        return Ok(Some((task.key(py), 0)));
     }
     let task = with_worker(|worker| {
         let worker = worker?;

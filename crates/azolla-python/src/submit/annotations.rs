@@ -1,7 +1,10 @@
 //! The notes that `azolla.annotate` has made: on the tasks that are submitted here, and on the task that submits them.
 
+use crate::child::pickled::collecting;
 use crate::interpreter::imports::python;
+use crate::interpreter::pickles::whole;
 use crate::session::thread::current_task;
+use crate::task::packed::Notes;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
@@ -22,6 +25,21 @@ impl<'py> Annotations<'py> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Returns what a task in a worker process is to know of itself, and the tasks whose futures are in that. `key` is its
+    /// key, if that is no text.
+    pub(super) fn packed(
+        &self,
+        py: Python<'py>,
+        key: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Packed> {
+        if key.is_none() && self.is_empty() {
+            return Ok(None);
+        }
+        let notes = (key, &self.0).into_pyobject(py)?;
+        let (pickle, futures) = collecting(|| whole(notes.as_any()));
+        Ok(Some((pickle?.into(), futures)))
     }
 
     /// Returns the name of the span.
@@ -50,8 +68,17 @@ impl<'py> Annotations<'py> {
 /// Returns the notes on the task that runs on this thread.
 fn notes_of_task<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
     static OF: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let Some((_, job)) = current_task() else { return Ok(None) };
-    let Some(context) = job.call(py).and_then(|call| call.context) else { return Ok(None) };
-    let noted = python(py, &OF, "azolla._base.annotations", "of")?.call1((context,))?;
+    static OF_TASK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let noted = match current_task() {
+        Some((_, job)) => {
+            let Some(context) = job.call(py).and_then(|call| call.context) else { return Ok(None) };
+            python(py, &OF, "azolla._base.annotations", "of")?.call1((context,))?
+        }
+        // One that was sent to this process.
+        None => python(py, &OF_TASK, "azolla._base.annotations", "of_task")?.call0()?,
+    };
     Ok(noted.cast_into().ok())
 }
+
+/// What a task is to know of itself, and the tasks whose futures are in that.
+pub(super) type Packed = Option<(Notes, Vec<u64>)>;

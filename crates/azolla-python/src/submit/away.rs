@@ -55,7 +55,7 @@ impl<'py> Call<'py> {
         };
         let name =
             text.cast::<PyString>().ok().and_then(|text| text.to_str().ok().map(String::from));
-        let rare = common.rare(name.is_none().then_some(&text))?;
+        let rare = common.rare(name.is_none().then_some(&text), call.notes.as_deref())?;
         let priority = submission.priority.map(|priority| priority.to_bits());
         Ok(Self {
             call,

@@ -1,11 +1,11 @@
 //! Makes a task of one call. `submit` and `map` share this.
 
-use super::annotations::Annotations;
+use super::annotations::{Annotations, Packed};
 use super::arguments::{Digest, InCommon, Taken, take};
 use super::away;
 use super::costly;
 use super::options::{Options, priority, retries};
-use super::packing::{packed, packed_function};
+use super::packing::{noted, packed, packed_function};
 use super::placing::{Placing, constraint};
 use crate::future::handle::Future;
 use crate::future::running::Running;
@@ -30,7 +30,7 @@ use azolla_core::{Constraint, Key, Priority, TaskId};
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
@@ -62,6 +62,9 @@ pub(crate) struct Common<'a, 'py> {
     parent: Option<TaskId>,
     token: Option<FunctionToken>,
     span: Option<Bound<'py, PyTuple>>,
+    noted: Annotations<'py>,
+    /// What the tasks know of themselves in a worker process, but for keys that are no texts.
+    notes: OnceCell<Packed>,
     actor: bool,
     /// What made keys are shown to begin with.
     shown: OnceCell<Arc<str>>,
@@ -141,6 +144,8 @@ impl<'a, 'py> Common<'a, 'py> {
             parent: parent(py)?,
             token,
             span: noted.span(),
+            noted,
+            notes: OnceCell::new(),
             actor: options.actor,
             shown: OnceCell::new(),
             packed: RefCell::new(None),
@@ -176,15 +181,16 @@ impl<'a, 'py> Common<'a, 'py> {
         let submitted = watch_all(&inputs);
         let work = if let Some(processes) = &self.shared.cluster.sent {
             let function = self.packed_function(processes, &call.get_item(0)?)?;
-            let named = match named {
+            let text = match named {
                 Some(named) => key_words(&named.given).into(),
                 None => Arc::clone(self.shown.get_or_init(|| key_words(&self.name).into())),
             };
+            let notes = self.notes(named)?;
             Work::Packed(Arc::new(packed(
                 &self.shared.cluster,
-                &*processes.store,
                 function,
-                named,
+                text,
+                notes,
                 &call,
                 kwargs.as_ref(),
                 &inputs,
@@ -225,13 +231,38 @@ impl<'a, 'py> Common<'a, 'py> {
     }
 
     /// Returns a pickle of what only few tasks have, for the client of a worker process. `key` is one that is no text.
-    pub(super) fn rare(&self, key: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<u8>> {
-        if let (None, None, None) = (key, &self.span, &self.placing) {
+    pub(super) fn rare(
+        &self,
+        key: Option<&Bound<'py, PyAny>>,
+        notes: Option<&[u8]>,
+    ) -> PyResult<Vec<u8>> {
+        if let (None, None, None, None) = (key, &self.span, notes, &self.placing) {
             return Ok(Vec::new());
         }
         let (workers, resources, others) = self.placing.clone().unwrap_or_default();
-        let rare = (key, &self.span, workers, resources, others).into_pyobject(self.py)?;
+        let notes = notes.map(|notes| PyBytes::new(self.py, notes));
+        let rare = (key, &self.span, notes, workers, resources, others).into_pyobject(self.py)?;
         whole(rare.as_any())
+    }
+
+    /// Returns what a task is to know of itself in a worker process.
+    fn notes(&self, named: Option<&Named<'py>>) -> PyResult<Packed> {
+        let is_text = |key: &Bound<'py, PyAny>| {
+            key.cast_exact::<PyString>().is_ok_and(|key| key.to_str().is_ok())
+        };
+        let key = named.map(|named| &named.given).filter(|key| !is_text(key));
+        let packed = || {
+            let packed = self.noted.packed(self.py, key);
+            packed.map_err(|error| noted(self.py, error, "its annotations"))
+        };
+        if key.is_some() {
+            return packed();
+        }
+        if let Some(known) = self.notes.get() {
+            return Ok(known.clone());
+        }
+        let new = packed()?;
+        Ok(self.notes.get_or_init(|| new).clone())
     }
 
     fn packed_function(

@@ -7,6 +7,7 @@
 //! it depends on. That is made once and kept under its token (`token/function.rs`): when a global that it reads is
 //! another one, it is another function.
 
+use super::annotations;
 use super::one::future_digest;
 use crate::child::input::Input;
 use crate::child::pickled::collecting;
@@ -14,6 +15,7 @@ use crate::future::handle::Future;
 use crate::future::nested::{Function, Walk};
 use crate::interpreter::blobs::{Made, Packed};
 use crate::interpreter::pickles::{Pickled, by_name, by_value};
+use crate::session::away::unexpected;
 use crate::session::sent::Sent;
 use crate::session::shared::Cluster;
 use crate::task::job::PyJob;
@@ -22,40 +24,43 @@ use crate::task::names::function_name;
 use crate::task::packed::{Futures, PackedCall, PackedFunction};
 use crate::token::FunctionToken;
 use azolla::runtime::digest;
-use azolla_process::place::Store;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyTuple};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// Returns a call as worker processes get it. `call` is the function and its arguments, as they are at the submit. What is
-/// large in them goes to `store`.
+/// Returns a call as worker processes get it. `call` is the function and its arguments, as they are at the submit.
 ///
 /// # Errors
 /// What the pickling of the function or of an argument raises.
 pub(super) fn packed<'py>(
     cluster: &Cluster,
-    store: &dyn Store,
     function: Arc<PackedFunction>,
     named: Arc<str>,
+    notes: annotations::Packed,
     call: &Bound<'py, PyTuple>,
     kwargs: Option<&Bound<'py, PyDict>>,
     inputs: &[Arc<PyJob>],
 ) -> PyResult<PackedCall> {
     let py = call.py();
+    let store = &cluster.sent.as_ref().ok_or_else(unexpected)?.store;
     let (call, kwargs) = match inputs.is_empty() {
         true => (call.clone(), kwargs.cloned()),
         false => with_numbers(call, kwargs, inputs)?,
     };
     let arguments = call.get_slice(1, call.len());
     let whole = (arguments, kwargs).into_pyobject(py)?;
-    let (arguments, futures) = collecting(|| Packed::of(whole.as_any(), store));
+    let (arguments, mut futures) = collecting(|| Packed::of(whole.as_any(), &**store));
     let arguments = arguments.map_err(|error| noted(py, error, "its arguments"))?;
+    let notes = notes.map(|(notes, more)| {
+        futures.extend(more);
+        notes
+    });
     let futures = match cluster.is_away() {
         true => Futures::Named(futures),
         false => Futures::Kept(Kept::new(&cluster.engine, futures)),
     };
-    Ok(PackedCall { function, named, arguments, inputs: inputs.into(), futures })
+    Ok(PackedCall { function, named, arguments, inputs: inputs.into(), futures, notes })
 }
 
 type Whole<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
@@ -126,7 +131,7 @@ fn digest_of(pickled: &Pickled<'_>) -> u128 {
 }
 
 /// Notes on an error what could not be pickled, and why it is to be.
-fn noted(py: Python<'_>, error: PyErr, what: &str) -> PyErr {
+pub(super) fn noted(py: Python<'_>, error: PyErr, what: &str) -> PyErr {
     let note = format!(
         "azolla pickles {what} to send the task to a worker process; with processes=False nothing is pickled"
     );

@@ -50,8 +50,25 @@ pub(crate) struct PackedCall {
     pub(crate) arguments: Packed,
     /// The tasks whose results the arguments name by number.
     pub(crate) inputs: Box<[Arc<PyJob>]>,
-    /// The tasks whose futures are elsewhere in the arguments.
+    /// The tasks whose futures are elsewhere in the arguments, or in the notes.
     pub(crate) futures: Futures,
+    /// What the task knows of itself there, if it is more than the text of its key.
+    pub(crate) notes: Option<Notes>,
+}
+
+/// A pickle of a pair: the task's key, or None if that is a text, and its annotations, or None.
+pub(crate) type Notes = Arc<[u8]>;
+
+impl PackedCall {
+    /// Returns how many bytes the call takes in a message, but for its function and its inputs.
+    pub(crate) fn size_in_message(&self) -> usize {
+        self.arguments.size_in_message() + self.notes().len()
+    }
+
+    /// Returns the notes as they travel.
+    pub(crate) fn notes(&self) -> &[u8] {
+        self.notes.as_deref().unwrap_or_default()
+    }
 }
 
 /// The tasks whose futures are in a pickle.

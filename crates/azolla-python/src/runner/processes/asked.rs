@@ -174,6 +174,7 @@ impl Asking<'_> {
             arguments,
             inputs: inputs.clone().into(),
             futures: Futures::Kept(futures),
+            notes: rare.notes,
         };
         let (name, key) = name(&task.name, rare.key);
         let work = Work::Packed(Arc::new(call));

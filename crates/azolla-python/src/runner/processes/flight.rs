@@ -91,14 +91,12 @@ fn load(worker: &mut Own, most: usize, veil: u128) -> Vec<Sent> {
         |job: &Arc<PyJob>| if seen.insert(Arc::as_ptr(job)) { size(job) } else { 0 };
     for job in worker.job().into_iter().chain(worker.ahead()).take(most) {
         let Some(call) = job.packed() else { break };
-        bytes += call.arguments.size_in_message()
-            + call.inputs.iter().map(&mut size_if_new).sum::<usize>();
+        bytes += call.size_in_message() + call.inputs.iter().map(&mut size_if_new).sum::<usize>();
         // One that is large goes alone: if it is too large for a message, it is the one to fail.
         if bytes > ENOUGH && !sent.is_empty() {
             break;
         }
-        let key = job.packed_key(&call.named, veil);
-        sent.push(Sent { job: Arc::clone(job), call, key });
+        sent.push(Sent { key: job.packed_key(&call.named, veil), job: Arc::clone(job), call });
     }
     sent
 }
@@ -132,6 +130,7 @@ impl<'a> Lent<'a> {
             key: &sent.key,
             inputs: inputs.collect::<io::Result<_>>()?,
             arguments: self.blob(&sent.call.arguments)?,
+            notes: sent.call.notes(),
         })
     }
 

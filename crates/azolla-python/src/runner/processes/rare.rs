@@ -8,6 +8,7 @@ use crate::interpreter::pickles::loads;
 use crate::session::shared::Cluster;
 use crate::submit::placing::constraint;
 use crate::task::kept::Kept;
+use crate::task::packed::Notes;
 use azolla_core::Constraint;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -24,13 +25,15 @@ pub(super) struct Rare {
     /// A key that is no text.
     pub(super) key: Option<Py<PyAny>>,
     pub(super) span: Option<Py<PyTuple>>,
+    pub(super) notes: Option<Notes>,
     pub(super) constraint: Option<Arc<Constraint>>,
 }
 
-/// The pickle of a tuple: the key, the span, `workers=`, `resources=` and whether other workers are allowed.
+/// The pickle of a tuple: the key, the span, the notes, `workers=`, `resources=` and whether other workers are allowed.
 type Read<'py> = (
     Option<Bound<'py, PyAny>>,
     Option<Bound<'py, PyTuple>>,
+    Option<Bound<'py, PyBytes>>,
     Option<Bound<'py, PyAny>>,
     Option<Bound<'py, PyAny>>,
     bool,
@@ -40,9 +43,10 @@ impl Rare {
     pub(super) fn read(cluster: &Arc<Cluster>, pickle: &[u8]) -> Result<Self, Reply> {
         let read = |py: Python<'_>| {
             let read = loads(py, pickle)?;
-            let (key, span, workers, resources, others): Read<'_> = read.extract()?;
+            let (key, span, notes, workers, resources, others): Read<'_> = read.extract()?;
             let constraint = constraint(cluster, (workers, resources, others))?;
-            Ok(Self { key: key.map(Bound::unbind), span: span.map(Bound::unbind), constraint })
+            let (key, span) = (key.map(Bound::unbind), span.map(Bound::unbind));
+            Ok(Self { key, span, notes: notes.map(|notes| notes.as_bytes().into()), constraint })
         };
         Python::attach(|py| read(py).map_err(|error: PyErr| raised(py, &error)))
     }

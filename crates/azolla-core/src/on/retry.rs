@@ -59,6 +59,8 @@ impl<P: Clone> Scheduler<P> {
         {
             left -= 1;
             self.count(id, effects);
+            // What is ready by now may be needed by those that are counted later.
+            self.waits_changed();
         }
         if left > 0 {
             self.retries.pop_front();

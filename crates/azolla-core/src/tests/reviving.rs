@@ -2,7 +2,7 @@
 
 use super::world::{Cell, CellState, Shows, World};
 use crate::cycles::FOLLOWED;
-use crate::{Effect, Event, Input, Kind, Outcome, State, Submission, Wait, WorkerId};
+use crate::{Effect, Event, GroupId, Input, Kind, Outcome, State, Submission, Wait, WorkerId};
 use std::sync::Arc;
 use std::vec;
 use std::vec::Vec;
@@ -113,6 +113,34 @@ fn what_happens_while_a_chain_is_revived_counts() {
             _ => assert_eq!(shown, Some(State::Waiting { unfinished: 1 })),
         }
     }
+}
+
+/// The swarm found it: what is counted first is ready before the task that needs it lists it.
+#[test]
+fn a_wait_that_begins_while_tasks_are_revived_needs_what_is_ready_later() {
+    let mut world = World::new(1, 1);
+    let [one, other] = [(); 2].map(|()| submit(&mut world, &[]));
+    let both = submit(&mut world, &[one, other]);
+    let waiter = submit(&mut world, &[]);
+    finish(&mut world, one, Outcome::Failed);
+    finish(&mut world, other, Outcome::Failed);
+    handle(&mut world, Event::Pull(W0));
+    assert_eq!(state(&world, waiter), State::Running { worker: W0 });
+    handle(&mut world, Event::Join(GroupId(0)));
+    world.scheduler.transitions = 1;
+    let mut effects = vec![];
+    let retry = Event::Retry(world.id(both));
+    world.scheduler.handle(retry, &mut effects);
+    while state(&world, one) == State::Failed || state(&world, other) == State::Failed {
+        world.scheduler.handle(Event::Continue, &mut effects);
+    }
+    let wait = Wait { tasks: Arc::new(vec![world.id(both)]), all: true };
+    world.scheduler.handle(Event::Park { worker: W0, wait }, &mut effects);
+    while world.scheduler.has_more() {
+        world.scheduler.handle(Event::Continue, &mut effects);
+        world.scheduler.check().unwrap();
+    }
+    assert_eq!([one, other].map(|cell| state(&world, cell)), [State::Ready; 2]);
 }
 
 #[test]

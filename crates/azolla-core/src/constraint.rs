@@ -138,7 +138,8 @@ impl Constraint {
     }
 
     /// Returns whether the constraint names this group, or names none.
-    pub(crate) fn names(&self, group: GroupId) -> bool {
+    #[must_use]
+    pub fn names(&self, group: GroupId) -> bool {
         self.groups.as_ref().is_none_or(|groups| groups.contains(&group))
     }
 

@@ -113,9 +113,9 @@ pub enum Event<P> {
     /// task stays seceded.
     Resume(WorkerId),
 
-    /// The driver has work of its own for a worker. A sleeping worker is sent `Grant`, if one is there and a slot
-    /// is free; it pulls then, as always.
-    Rouse,
+    /// The driver has work of its own for a worker, of this group if it names one. A sleeping worker is sent `Grant`, if one
+    /// is there and a slot is free; it pulls then, as always.
+    Rouse(Option<GroupId>),
 
     /// A worker that was sent `Doze` has not been woken for a while.
     Stalled(WorkerId),

@@ -128,7 +128,7 @@ impl<P: Clone> Scheduler<P> {
             Event::Unnest(worker) => self.on_unnest(worker),
             Event::Secede(worker) => self.on_secede(worker, effects),
             Event::Resume(worker) => self.on_resume(worker, effects),
-            Event::Rouse => self.on_rouse(effects),
+            Event::Rouse(group) => self.on_rouse(group, effects),
             Event::Stalled(worker) => self.on_stalled(worker),
             Event::Continue => {}
             Event::Close => self.on_close(),

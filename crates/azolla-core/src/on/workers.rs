@@ -11,9 +11,13 @@ impl<P: Clone> Scheduler<P> {
         effects.push(Effect::Joined(self.workers.join(group)));
     }
 
-    pub(crate) fn on_rouse(&mut self, effects: &mut Vec<Effect<P>>) {
+    pub(crate) fn on_rouse(&mut self, group: Option<GroupId>, effects: &mut Vec<Effect<P>>) {
+        let idle = match group {
+            Some(group) => Some(group).filter(|group| self.workers.group(*group).is_idle()),
+            None => self.workers.any_idle(),
+        };
         if !self.closing
-            && let Some(group) = self.workers.any_idle()
+            && let Some(group) = idle
             && let Some(worker) = self.workers.wake_next(group)
         {
             effects.push(Effect::Grant(worker));

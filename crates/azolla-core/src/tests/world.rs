@@ -406,6 +406,17 @@ impl World {
         parent: Option<TaskId>,
         actor: Cell,
     ) -> Cell {
+        self.call_in(None, priority, parent, actor)
+    }
+
+    /// As [`call`](Self::call), with a constraint.
+    pub(super) fn call_in(
+        &mut self,
+        constraint: Option<Constraint>,
+        priority: Option<i32>,
+        parent: Option<TaskId>,
+        actor: Cell,
+    ) -> Cell {
         let cell = CellState { watched: true, actor: Some(actor), ..CellState::new(&[actor]) };
         let payload = self.new_cell(cell);
         self.cells[actor].watched = true;
@@ -416,7 +427,7 @@ impl World {
             priority: priority.map(Priority::from),
             parent,
             kind: Kind(0),
-            constraint: None,
+            constraint: constraint.map(Arc::new),
             inputs: [Input { task: self.id(actor), there }].into_iter().collect(),
             call: true,
         }));

@@ -203,6 +203,11 @@ impl<J: Job + ?Sized> Engine<J> {
         self.about(job, Event::Cancel);
     }
 
+    /// Has an idle worker of this group ask for work, if there is one: its runner has something for it to do.
+    pub fn rouse(&self, group: GroupId) {
+        self.with(|locked| drop(locked.handle(Event::Rouse(Some(group)))));
+    }
+
     /// Runs a failed task again.
     pub fn retry(&self, job: &J) {
         self.about(job, Event::Retry);

@@ -200,7 +200,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
             self.state.orphans.extend(going);
             // A worker that is awake comes by itself. A sleeping one is granted a slot: a token that no grant
             // stands behind would end a wait of that worker which begins meanwhile.
-            drop(self.handle(Event::Rouse));
+            drop(self.handle(Event::Rouse(None)));
             // The event may have gone on with what others have left undone.
             let more = self.going();
             self.state.orphans.extend(more);

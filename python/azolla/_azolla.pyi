@@ -43,8 +43,10 @@ __all__ = [
     "awaits",
     "before_collection",
     "before_fork",
+    "cancel_unless_begun",
     "coroutines_run_here",
     "end_loan",
+    "has_begun",
     "in_plain_task",
     "input_value",
     "lend",
@@ -947,6 +949,12 @@ def why_cancelled(future: Future[Any]) -> tuple[str | None, str | None] | None:
 
 def thread_task() -> tuple[Any, int] | None:
     """Returns the key of the task on this thread, and the number of the worker that runs it; None outside tasks."""
+
+def has_begun(future: Future[Any]) -> bool:
+    """Returns True if the task runs. One that a worker process has got counts as running."""
+
+def cancel_unless_begun(future: Future[Any]) -> bool:
+    """Cancels the task unless it has begun or ended. Returns True if this has cancelled it: then it never begins."""
 
 def tokenize(*args: Any, **kwargs: Any) -> str:
     """Returns the digest of the arguments: 32 hexadecimal digits, the same for equal arguments in any process.

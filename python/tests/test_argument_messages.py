@@ -132,13 +132,7 @@ WAITS: dict[str, Callable[[Client, Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        pytest.param(call, id=name, marks=[threads_only(Reason.MISSING)] if "executor" in name else [])
-        for name, call in WAITS.items()
-    ],
-)
+@pytest.mark.parametrize("call", [pytest.param(call, id=name) for name, call in WAITS.items()])
 @pytest.mark.parametrize(
     "timeout",
     [10**400, 10**5_000, 1e300, float("inf"), "1e300 days", timedelta.max],

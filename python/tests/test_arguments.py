@@ -86,7 +86,7 @@ LATER: dict[str, tuple[Callable[[Any], Any], Callable[[Any], object], Any]] = {
         "keyword",
         "map",
         "map keyword",
-        pytest.param("executor", marks=threads_only(Reason.MISSING)),
+        "executor",
         pytest.param("actor", marks=threads_only(Reason.MISSING)),
     ],
 )

@@ -275,7 +275,6 @@ def test_dasks_words(client: Client) -> None:
         Client(1)  # type: ignore[arg-type]
 
 
-@threads_only(Reason.MISSING)
 def test_dasks_words_of_executors(client: Client) -> None:
     with pytest.raises(TypeError, match=r"unsupported arguments to ClientExecutor: \['nonesuch'\]"):
         client.get_executor(nonesuch=1)

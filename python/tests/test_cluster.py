@@ -22,7 +22,7 @@ from azolla import (
     get_client,
     wait,
 )
-from conftest import Gate, eventually
+from conftest import PATIENCE, Gate, eventually
 
 
 def inc(x: int) -> int:
@@ -379,3 +379,11 @@ def test_the_callbacks_of_a_guest_run_before_it_is_closed(cluster: LocalCluster)
         future.result()
         future.add_done_callback(lambda future: called.append(future.status))
     assert called == ["finished"]
+
+
+def test_to_close_a_client_again_waits_for_nothing(cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(cluster)
+    client.submit(abs, -1).add_done_callback(str)
+    client.close()
+    monkeypatch.setattr("azolla._client.client.JOIN", 10 * PATIENCE)  # a wait counts as a hang
+    client.close()

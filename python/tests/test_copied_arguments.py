@@ -364,7 +364,7 @@ def test_a_partial_keeps_its_class_and_its_attributes(client: Client) -> None:
     assert type(got) is Named and got.note == "kept" and got() == [1]
 
 
-@threads_only(Reason.MISSING)
+@threads_only(Reason.OBJECTS)
 def test_an_impure_call_of_a_bound_method_shares_the_object(client: Client) -> None:
     seen: list[int] = []
     client.submit(seen.append, 1, pure=False).result(PATIENCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import pickle
 import threading
 import uuid
 from datetime import timedelta
@@ -13,15 +14,14 @@ import adaptive
 import azolla
 import processes
 import pytest
-from azolla import Client, ClientExecutor, get_worker
-from backends import Reason, threads_only
-from conftest import PATIENCE, Gate, eventually
-
-pytestmark = threads_only(Reason.MISSING)
+from azolla import Client, ClientExecutor, get_client, get_worker
+from backends import BACKENDS, Reason, threads_only
+from conftest import PATIENCE, Gate, Journal, eventually
 
 
-def test_cpythons_own_tests_pass() -> None:
-    ended = processes.run("cpython_executor.py")
+@pytest.mark.parametrize("own", BACKENDS)
+def test_cpythons_own_tests_pass(own: str) -> None:
+    ended = processes.run("cpython_executor.py", own)
     if ended.code == 77:
         pytest.skip("neither this Python nor Debian has CPython's tests here")
     assert ended.code == 0, ended.stdout + ended.stderr
@@ -36,61 +36,54 @@ def test_futures_are_those_of_the_standard_library(client: Client) -> None:
         assert sum(future.result() for future in concurrent.futures.as_completed(futures)) == 31
 
 
-calls: list[int] = []
-release = threading.Event()
+def test_what_is_submitted_twice_runs_twice_unless_it_is_said_to_be_pure(client: Client, journal: Journal) -> None:
+    def counted(n: int) -> int:
+        journal.append(n)
+        return n
 
-
-def counted(n: int) -> int:
-    calls.append(n)
-    assert release.wait(PATIENCE)
-    return n
-
-
-def test_what_is_submitted_twice_runs_twice_unless_it_is_said_to_be_pure(client: Client) -> None:
     with client.get_executor() as impure, client.get_executor(pure=True) as pure:
         futures = [executor.submit(counted, 1) for executor in (impure, impure, pure, pure)]
-        release.set()
         assert [future.result() for future in futures] == [1, 1, 1, 1]
-    assert calls == [1, 1, 1]
+    assert journal == [1, 1, 1]
 
 
-def test_an_exception_is_the_tasks_own(client: Client) -> None:
-    error = OSError("the disk is full")
+def test_an_exception_is_the_tasks_own(client: Client, backend: str) -> None:
+    raised = OSError("the disk is full")
 
     def fail() -> None:
-        raise error
+        raise raised
 
     future = client.get_executor().submit(fail)
-    assert future.exception(PATIENCE) is error
+    error = future.exception(PATIENCE)
+    assert error is raised if backend == "threads" else repr(error) == repr(raised)
+    assert error is not None and error is future.exception()
     assert [note.rpartition("-")[0][:25] for note in error.__notes__] == [
         "in the azolla task fail-" + error.__notes__[0][24:25]
     ]
 
 
-def test_it_is_tried_again_as_often_as_said(client: Client) -> None:
-    answers: list[int | Exception] = [ValueError(), ValueError(), 3]
+def test_it_is_tried_again_as_often_as_said(client: Client, journal: Journal) -> None:
+    def unsteady(journal: Journal) -> int:
+        journal.append("tried")
+        if len(journal) < 3:
+            raise ValueError
+        return len(journal)
 
-    def unsteady() -> int:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    assert client.get_executor(retries=2).submit(unsteady).result(PATIENCE) == 3
+    assert client.get_executor(retries=2).submit(unsteady, journal).result(PATIENCE) == 3
 
 
-def test_priorities_hold(one_slot: Client, gate: Gate) -> None:
-    order: list[str] = []
+def test_priorities_hold(one_slot: Client, gate: Gate, journal: Journal) -> None:
     first = one_slot.submit(gate.hold)
     gate.entered()
-    low = one_slot.get_executor(priority=-1).map(order.append, ["low"])
-    high = one_slot.get_executor(priority=1).map(order.append, ["high"])
+    low = one_slot.get_executor(priority=-1).map(journal.append, ["low"])
+    high = one_slot.get_executor(priority=1).map(journal.append, ["high"])
     gate.open()
     first.result()
     assert [*low, *high] == [None, None]
-    assert order == ["high", "low"]
+    assert journal == ["high", "low"]
 
 
+@threads_only(Reason.FRAMES)
 def test_closing_the_map_iterator_cancels_the_rest(one_slot: Client, gate: Gate) -> None:
     executor = one_slot.get_executor()
     seen: list[int] = []
@@ -126,21 +119,19 @@ def test_a_wait_that_is_out_of_time_tells_what_has_ended(client: Client, gate: G
     assert concurrent.futures.wait([ended, held], timeout=PATIENCE) == ({ended, held}, set())
 
 
-def test_a_map_that_is_out_of_time_says_so_and_cancels_the_rest(one_slot: Client, gate: Gate) -> None:
-    calls: list[int] = []
-
-    def hold(n: int) -> None:
-        calls.append(n)
-        gate.hold()
-
-    results = one_slot.get_executor().map(hold, range(3), timeout=0)
+def test_a_map_that_is_out_of_time_says_so_and_cancels_the_rest(one_slot: Client, gate: Gate, journal: Journal) -> None:
+    executor = one_slot.get_executor()
+    held = executor.submit(gate.hold)
     gate.entered()
+    results = executor.map(journal.append, range(3), timeout=0)
+    assert one_slot.counters()["ready"] == 3
     with pytest.raises(TimeoutError):
         next(results)
     assert one_slot.counters()["ready"] == 0
     gate.open()
+    held.result()
     eventually(lambda: one_slot.counters()["live"] == 0)
-    assert calls == [0]
+    assert journal == []
 
 
 def test_shutdown_can_cancel_what_has_not_begun(one_slot: Client, gate: Gate) -> None:
@@ -159,6 +150,7 @@ def test_shutdown_can_cancel_what_has_not_begun(one_slot: Client, gate: Gate) ->
     assert one_slot.submit(abs, -1).result() == 1
 
 
+@threads_only(Reason.OBJECTS)
 def test_a_call_that_shuts_its_own_executor_down_is_told_that_it_would_wait_for_itself(client: Client) -> None:
     def shut_down(executor: ClientExecutor) -> None:
         executor.shutdown()
@@ -182,20 +174,21 @@ def test_a_call_that_shuts_its_own_executor_down_is_told_that_it_would_wait_for_
     client.get_executor().submit(other.shutdown).result(PATIENCE)
 
 
+@threads_only(Reason.INTERFACE)
 def test_waiting_for_it_in_a_task_takes_no_slot(one_slot: Client) -> None:
     executor = one_slot.get_executor()
 
     def down(n: int) -> int:
         if n == 0:
             return 0
-        with one_slot.get_executor() as inner:
+        with get_client().get_executor() as inner:
             return 1 + inner.submit(down, n - 1).result() + len(list(inner.map(abs, [])))
 
     assert executor.submit(down, 5).result(PATIENCE) == 5
 
 
-def test_waits_end_when_the_client_is_closed(gate: Gate) -> None:
-    client = Client(processes=False, threads_per_worker=1)
+def test_waits_end_when_the_client_is_closed(gate: Gate, backend: str) -> None:
+    client = Client(processes=backend == "processes", n_workers=1, threads_per_worker=1)
     executor = client.get_executor()
     running, waiting = executor.submit(gate.hold), executor.submit(abs, 1)
     gate.entered()
@@ -217,7 +210,7 @@ def test_azollas_futures_are_resolved_and_their_failures_passed_on(client: Clien
     executor = client.get_executor()
     assert executor.submit(pow, client.submit(abs, -2), 3).result() == 8
     failed = client.submit(int, "seven")
-    assert executor.submit(abs, failed).exception() is failed.exception()
+    assert repr(executor.submit(abs, failed).exception()) == repr(failed.exception())
 
 
 def test_coroutine_functions_run(client: Client) -> None:
@@ -298,19 +291,57 @@ def test_shutdown_without_waiting_cancels_nothing(one_slot: Client, gate: Gate) 
     assert (held.result(), queued.result()) == (1, 2)
 
 
+# --- In worker processes
+
+
+def test_a_result_is_unpickled_once(client: Client) -> None:
+    future = client.get_executor().submit(list, "ab")
+    assert future.result() is future.result()
+
+
+def test_neither_an_executor_nor_its_future_travels(client: Client) -> None:
+    executor = client.get_executor()
+    with pytest.raises(TypeError, match=r"a task makes its own, by get_client\(\).get_executor\(\)"):
+        pickle.dumps(executor)
+    with pytest.raises(TypeError, match=r"cannot pickle '(Executor|Process)Future' object"):
+        pickle.dumps(executor.submit(abs, -1))
+
+
+def test_what_cannot_be_pickled_is_an_error_at_the_submit(client: Client, backend: str) -> None:
+    with client.get_executor() as executor:
+        if backend == "threads":
+            assert executor.submit(id, threading.Lock()).result() > 0
+            return
+        with pytest.raises(TypeError, match="cannot pickle"):
+            executor.submit(id, threading.Lock())
+        assert list(executor.map(abs, [-1])) == [1]
+
+
 # --- What asks for an executor
 
 
 def test_asyncio_runs_in_it(client: Client) -> None:
-    async def main() -> tuple[int, object, object]:
+    def here() -> tuple[str, str]:
+        return get_client().id, get_worker().address
+
+    async def main() -> tuple[int, tuple[str, str]]:
         loop = asyncio.get_running_loop()
         executor = client.get_executor()
         value = await loop.run_in_executor(executor, pow, 2, 10)
         loop.set_default_executor(executor)
-        worker = await loop.run_in_executor(None, get_worker)
-        return value, worker.client, await asyncio.to_thread(lambda: get_worker().client)
+        return value, await loop.run_in_executor(None, here)
 
-    assert asyncio.run(main()) == (1024, client, client)
+    value, (own, worker) = asyncio.run(main())
+    assert (value, own) == (1024, client.id) and worker in client.scheduler_info()["workers"]
+
+
+@threads_only(Reason.CONTEXT)
+def test_asyncio_puts_functions_on_its_threads(client: Client) -> None:
+    async def main() -> object:
+        asyncio.get_running_loop().set_default_executor(client.get_executor())
+        return await asyncio.to_thread(lambda: get_worker().client)
+
+    assert asyncio.run(main()) is client
 
 
 def test_adaptive_learns_with_it(client: Client) -> None:

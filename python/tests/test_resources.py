@@ -157,7 +157,6 @@ def test_a_task_that_waits_for_what_needs_its_own_resources_is_told_so(two):
     assert two.submit(seceded, resources={"GPU": 1}, pure=False).result(PATIENCE) == 0
 
 
-@threads_only(Reason.MISSING)
 def test_dask_annotations_and_executors_place_tasks_too(two):
     with two.get_executor(workers=[1]) as executor:
         assert executor.submit(name).result(PATIENCE) == 1

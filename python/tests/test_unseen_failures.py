@@ -220,7 +220,7 @@ def executes(client: Client, future: Future[Any]) -> None:
 SEEN: list[Any] = [
     asks_result, asks_exception, asks_traceback, asks_status, asks_repr, awaits, gathers, skips, completes, calls_back,
     cancels, waits_in_a_task, passes_on,
-    pytest.param(executes, marks=threads_only(Reason.MISSING)),
+    executes,
 ]  # fmt: skip
 
 
@@ -235,7 +235,6 @@ def test_a_failure_that_was_seen_is_not_logged(
     records.none_so_far(client)
 
 
-@threads_only(Reason.MISSING)
 def test_what_an_executor_gave_out_and_the_program_dropped_is_not_logged(
     client: Client, records: Records, gate: Gate
 ) -> None:

@@ -6,15 +6,15 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures._base import PENDING, RUNNING
 from types import CoroutineType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from azolla._azolla import Core
+from azolla._azolla import Core, cancel_unless_begun, has_begun
 from azolla._base.arguments import shown
 from azolla._base.errors import CancelledError, ClosedClientError
 from azolla._base.names import function_name
 from azolla._base.time import Timeout, seconds
-from azolla._cluster.processes import on_threads
 from azolla._run.lockless import LocklessFuture
 
 P = ParamSpec("P")
@@ -38,13 +38,11 @@ class Executors(Core):
 
         Raises:
             TypeError: For any other argument.
-            NotImplementedError: The client's tasks run in worker processes.
 
         >>> with client.get_executor(priority=1) as executor:
         ...     list(executor.map(pow, [2, 3], [10, 4]))
         [1024, 81]
         """
-        on_threads(self.cluster, "get_executor")
         return ClientExecutor(self, **options)
 
 
@@ -57,6 +55,10 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
     arguments stand for their results, and coroutine functions run on the client's event loop. A task that calls
     `result()` or `exception()` takes no slot while it waits. Done-callbacks must not wait for other futures. Shutting
     the executor down leaves the client open.
+
+    In worker processes a call counts as running, and cannot be cancelled any more, from when a process has got it: a
+    process gets several short calls at once. Its result is unpickled once. Neither the executor nor its futures can be
+    pickled: a task makes an executor of its own, by `get_client().get_executor()`.
 
     All arguments of `submit` are the function's own, by name too (`key=`, `priority=`, `pure=`), as the standard library
     has it. How the tasks run is said once, to `get_executor`. Timeouts may be text, as everywhere in azolla.
@@ -73,7 +75,7 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         client._check_open("get_executor")
         cluster: Any = client.cluster  # type: ignore[attr-defined]
         super().__init__(cluster._n_workers * cluster._threads_per_worker)
-        self._client = client
+        self._client, self._has_processes = client, cluster._has_processes
         self._pure = options.pop("pure", False)
         self._options = options
         self._unsettled: set[ExecutorFuture[Any]] = set()
@@ -84,8 +86,9 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         Raises:
             RuntimeError: The executor was shut down.
             ClosedClientError: The client is closed.
+            Exception: In worker processes: what the pickling of the function or of an argument raises.
         """
-        answer: ExecutorFuture[R] = ExecutorFuture()
+        answer: ExecutorFuture[R] = ProcessFuture() if self._has_processes else ExecutorFuture()
         # Added first, so that a shutdown on another thread sees it. A lock could not be had in a finalizer.
         self._unsettled.add(answer)
         if self._shutdown:
@@ -101,15 +104,22 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         return answer
 
     def _submit(self, answer: "ExecutorFuture[Any]", fn: Any, args: Any, kwargs: Any) -> Any:
+        if not callable(fn):
+            raise TypeError(f"submit() takes a function first, not {shown(fn)}")
         submit = functools.partial(self._client.submit, **self._options)
-        # The keywords travel in a dictionary: to `submit` some of their names mean something.
-        if not self._pure:
+        if not self._pure and not self._has_processes:
             return submit(_Call(answer, fn), kwargs, *args, pure=False)
+        # Where they would mean something to `submit`, the keywords travel in a dictionary.
         if kwargs.keys() & _own():
-            shared = submit(_WithKeywords(fn), kwargs, *args, pure=True)
+            task = submit(_WithKeywords(fn), kwargs, *args, pure=self._pure)
         else:
-            shared = submit(fn, *args, pure=True, **kwargs)
-        return submit(_Call(answer, _identity, function_name(fn)), {}, shared, pure=False)
+            task = submit(fn, *args, pure=self._pure, **kwargs)
+        if not self._pure:
+            return task
+        # Others may share the task. One of this call's own can be cancelled.
+        if self._has_processes:
+            return submit(_Named(_identity, function_name(fn)), task, pure=False)
+        return submit(_Call(answer, _identity, function_name(fn)), {}, task, pure=False)
 
     def map(
         self, fn: Callable[..., R], *iterables: Iterable[Any], timeout: Timeout = None, chunksize: int = 1, **more: Any
@@ -120,16 +130,19 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
             fn: The function.
             *iterables: One for each argument of `fn`.
             timeout: Seconds, a `timedelta`, or text such as `"500ms"`: how long from now on results may take.
-            chunksize: Accepted, and has no effect: each call is a task.
+            chunksize: Has no effect: each call is a task, and short ones travel to a process together.
             **more: What the standard library's `map` takes beside these.
 
         Raises:
             TimeoutError: The time is up before the next result is there.
             RuntimeError: The executor was shut down.
+            ValueError: `chunksize` is less than 1, and the calls run in worker processes.
 
         >>> list(client.get_executor().map(abs, [-1, -2], timeout="10s"))
         [1, 2]
         """
+        if self._has_processes and chunksize < 1:
+            raise ValueError(f"chunksize must be 1 or more, not {chunksize}")
         return super().map(fn, *iterables, timeout=_limit(timeout), chunksize=chunksize, **more)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -158,6 +171,9 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
             raise RuntimeError("shutdown() was called in a call of this executor: wait=True would wait for that call")
         if wait and unsettled:
             concurrent.futures.wait(unsettled)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an executor cannot be pickled: a task makes its own, by get_client().get_executor()")
 
 
 class ExecutorFuture(LocklessFuture[R], Generic[R]):
@@ -208,22 +224,42 @@ class ExecutorFuture(LocklessFuture[R], Generic[R]):
             self._tell()  # Ctrl-C may have interrupted the thread that cancelled it
             return
         try:
-            task._now()
+            result = task._now()
         except CancelledError as error:
             if not self.cancel():
                 self._finish(error=error)
         except BaseException as error:
             self._finish(error=error)
         else:
-            self._finish(error=ClosedClientError("the client was closed during the call"))
+            self._take(result)
+
+    def _take(self, result: Any) -> None:
+        """Takes the result of a task that has ended without a word from the call."""
+        self._finish(error=ClosedClientError("the client was closed during the call"))
+
+
+class ProcessFuture(ExecutorFuture[R], Generic[R]):
+    """An executor's future that stands for a task in a worker process. The task knows whether the call has begun."""
+
+    def cancel(self) -> bool:
+        """Cancels the call, unless a process has got it or it has ended."""
+        task = self._task
+        if task is None or self.cancelled() or cancel_unless_begun(task) or task.cancelled():
+            return super().cancel()
+        return False
+
+    def _now(self) -> str:
+        now, task = super()._now(), self._task
+        return RUNNING if now == PENDING and task is not None and has_begun(task) else now
+
+    def _take(self, result: Any) -> None:
+        self._finish(result)
 
 
 class _Call:
     """The function of the task: it makes the user's call and settles the executor's future."""
 
     def __init__(self, answer: ExecutorFuture[Any], function: Any, name: str | None = None) -> None:
-        if not callable(function):
-            raise TypeError(f"submit() takes a function first, not {shown(function)}")
         self.__name__ = name or function_name(function)
         self._answer, self._function = answer, function
 
@@ -249,6 +285,16 @@ class _Call:
         finally:
             self._answer._thread = None
         self._answer._finish(result)
+
+
+class _Named:
+    """A function whose tasks have the name of another one."""
+
+    def __init__(self, function: Any, name: str) -> None:
+        self.__name__, self._function = name, function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
 
 
 class _WithKeywords:

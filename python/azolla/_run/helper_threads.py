@@ -189,7 +189,7 @@ class CallbackThread:
     def catch_up(self, timeout: float) -> None:
         """Waits up to `timeout` seconds until the callbacks posted so far have returned."""
         thread = self._threads.get(None)
-        if thread is not None and threading.current_thread() is not thread:
+        if thread is not None and thread.is_alive() and threading.current_thread() is not thread:
             caught_up: queue.SimpleQueue[None] = queue.SimpleQueue()
             self._calls.put((caught_up.put, None))
             with contextlib.suppress(queue.Empty):

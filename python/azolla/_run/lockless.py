@@ -43,6 +43,9 @@ class LocklessFuture(Future[R], Generic[R]):
         #: What threads have seen that look at several futures as if they held the locks of all, by thread.
         self._seen: dict[int, str] = {}
 
+    def __reduce__(self) -> Any:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: pass its result, or an azolla Future")
+
     def cancel(self) -> bool:
         """Cancels the call, unless it runs or has ended."""
         if self._begun.setdefault(None, CANCELLED_AND_NOTIFIED) != CANCELLED_AND_NOTIFIED:

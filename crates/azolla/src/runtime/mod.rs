@@ -39,6 +39,7 @@ mod tests;
 mod turn;
 mod wait;
 mod watch;
+mod withdraw;
 mod worker;
 
 pub use completions::Completions;

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod staff;
+mod withdraw;
 
 use super::*;
 use azolla_core::{GroupId, Key, Outcome};

@@ -33,6 +33,7 @@ __all__ = [
     "QueueCore",
     "Running",
     "SemaphoreCore",
+    "StoredOnce",
     "TaskThread",
     "Turn",
     "VariableCore",
@@ -764,6 +765,17 @@ class Input:
     @property
     def number(self) -> int:
         """The number of the input, counted from 0 in each task."""
+
+@final
+class StoredOnce:
+    """Within its `with` statement, what is submitted to worker processes has each buffer of at least so many bytes stored
+    once: what a buffer holds the first time, all calls get."""
+
+    def __new__(cls, least: int) -> Self: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, _class: object, _error: object, _traceback: object, /) -> None: ...
+    def clear(self) -> None:
+        """Lets go of the buffers."""
 
 @final
 class TaskThread:

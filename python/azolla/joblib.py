@@ -15,9 +15,10 @@ from typing import Any
 from joblib import Parallel, register_parallel_backend
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
+from azolla._azolla import StoredOnce
 from azolla._client.client import Client
 from azolla._client.executor import ClientExecutor, ExecutorFuture
-from azolla._cluster.processes import on_threads
+from azolla._process.batches import BatchedCalls
 from azolla._run.current import current_or_none
 from azolla._run.lending import slot_lent
 
@@ -27,6 +28,9 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
     As with joblib's own backends, `Parallel` in such a call runs on threads, one by default, and `Parallel` within that
     runs its calls one after the other. Where nested work is to run on the client, submit it: `get_client().map`.
+
+    In worker processes an array of at least `max_nbytes`, as joblib calls it, goes to shared memory once in a call of
+    `Parallel`, however many calls get it.
 
     Args:
         client: The client; by default the client of the task in which this is called, or else the current client.
@@ -40,8 +44,6 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
     default_n_jobs = -1
     supports_retrieve_callback = True
-    supports_sharedmem = True
-    uses_threads = True
 
     def __init__(
         self,
@@ -56,20 +58,25 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
             client = current_or_none()
         if client is None:
             raise ValueError(
-                "joblib on azolla has no client: make one first, Client(processes=False), or give one, "
+                "joblib on azolla has no client: make one first, Client(), or give one, "
                 "parallel_config('azolla', client=...)"
             )
         if not isinstance(client, Client):
             raise TypeError(f"client must be a Client or None, not {client!r}")
-        on_threads(client.cluster, "joblib")
         self._client = client
+        self._has_processes = client.cluster._has_processes
+        self.supports_sharedmem = self.uses_threads = not self._has_processes
         #: True if a call of `Parallel` itself named this backend. Within `parallel_config` a library may call `Parallel`
         #: with arguments for other backends, and those are ignored, as joblib's own threads ignore them.
         self._for_one_call = nesting_level is not None
         self._priority = priority
         self._executor: ClientExecutor | None = None
+        #: The large arrays of this call of `Parallel`. Without it each batch has copies of its own.
+        self._large: StoredOnce | None = None
 
-    def configure(self, n_jobs: int = 1, parallel: Parallel | None = None, **options: Any) -> int:
+    def configure(
+        self, n_jobs: int = 1, parallel: Parallel | None = None, max_nbytes: int | None = None, **options: Any
+    ) -> int:
         """joblib calls this before a call of `Parallel`, with what `Parallel` was given.
 
         Raises:
@@ -77,6 +84,7 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         """
         if self._for_one_call:
             _refuse("Parallel(backend='azolla')", options.keys() - _of_parallel())
+        self._large = StoredOnce(max_nbytes) if self._has_processes and max_nbytes is not None else None
         return int(super().configure(n_jobs, parallel, **options))
 
     def effective_n_jobs(self, n_jobs: int) -> int:
@@ -102,6 +110,8 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         """Takes no more work."""
         if self._executor is not None:
             self._executor.shutdown(wait=False)
+        if self._large is not None:
+            self._large.clear()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Cancels the batches that have not begun, since a call has failed."""
@@ -115,7 +125,11 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         if self._executor is None:
             self.start_call()
         assert self._executor is not None
-        future = self._executor.submit(func)
+        if self._has_processes:
+            with self._large or contextlib.nullcontext():
+                future = self._executor.submit(BatchedCalls, func)
+        else:
+            future = self._executor.submit(func)
         if callback is not None:
             future.add_done_callback(callback)
         return future

@@ -6,34 +6,40 @@ import multiprocessing
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import azolla
 import joblib
+import numpy as np
 import pytest
 from azolla import Client, get_worker
-from backends import Reason, threads_only
+from gates import Gate
 from joblib import Parallel, delayed
+from test_large_data import arenas
 
-pytestmark = threads_only(Reason.MISSING)
+
+def where() -> str:
+    """Returns the worker of a call."""
+    return get_worker().address
 
 
-def where() -> tuple[object, int]:
-    return get_worker().client, threading.get_ident()
+def workers(client: Client) -> set[str]:
+    return set(client.scheduler_info()["workers"])
 
 
 def test_calls_run_on_the_current_client(client: Client) -> None:
     with joblib.parallel_backend("azolla"):
         assert Parallel(n_jobs=2)(delayed(pow)(n, 2) for n in range(100)) == [n * n for n in range(100)]
-        assert {on for on, _ in Parallel()(delayed(where)() for _ in range(10))} == {client}
+        assert workers(client).issuperset(Parallel()(delayed(where)() for _ in range(10)))
 
 
 def test_a_client_can_be_given(client: Client) -> None:
     with Client(processes=False, threads_per_worker=2) as other:
         with joblib.parallel_config("azolla", client=client, priority=2):
-            assert {on for on, _ in Parallel()(delayed(where)() for _ in range(10))} == {client}
+            assert workers(client).issuperset(Parallel()(delayed(where)() for _ in range(10)))
         with joblib.parallel_config("azolla"):
-            assert {on for on, _ in Parallel()(delayed(where)() for _ in range(10))} == {other}
+            assert workers(other).issuperset(Parallel()(delayed(where)() for _ in range(10)))
 
 
 @pytest.mark.parametrize(("asked", "had"), [(None, 2), (-1, 2), (-2, 1), (1, 1), (2, 2), (99, 2), (-99, 1)])
@@ -152,13 +158,13 @@ def test_an_argument_that_it_does_not_have_is_refused(client: Client, context: C
 
 
 @pytest.mark.parametrize("name", ["bogus", "client", "priority"])
-def test_a_call_of_parallel_refuses_what_it_would_ignore(client: Client, name: str) -> None:
+def test_a_call_of_parallel_refuses_what_it_would_ignore(client: Client, backend: str, name: str) -> None:
     with pytest.raises(TypeError, match=f"has no argument '{name}'"):
         Parallel(backend="azolla", **{name: None})(delayed(abs)(n) for n in [-1])
     own: dict[str, object] = {
         "verbose": 0,
         "prefer": "threads",
-        "require": "sharedmem",
+        "require": "sharedmem" if backend == "threads" else None,
         "max_nbytes": "1M",
         "timeout": 60,
     }
@@ -170,12 +176,51 @@ def test_a_library_may_pass_what_is_meant_for_another_backend(client: Client) ->
         assert Parallel(n_jobs=2, idle_worker_timeout=3)(delayed(abs)(n) for n in [-1, -2]) == [1, 2]
 
 
-def test_it_shares_memory_and_gives_up_in_time(client: Client) -> None:
+def test_it_shares_memory_and_gives_up_in_time(client: Client, gate: Gate) -> None:
+    """Where the calls run in other processes, those that need the program's memory run on joblib's threads."""
     seen: list[int] = []
-    release = threading.Event()
     with joblib.parallel_config("azolla"):
         Parallel(require="sharedmem")(delayed(seen.append)(n) for n in range(3))
         assert sorted(seen) == [0, 1, 2]
         with pytest.raises(multiprocessing.TimeoutError):
-            Parallel(timeout=0.001, batch_size=1)(delayed(release.wait)(60) for _ in range(2))
-    release.set()
+            Parallel(timeout=0.001, batch_size=1)(delayed(gate.hold)() for _ in range(2))
+    gate.open()
+
+
+# --- In worker processes
+
+
+@pytest.mark.parametrize("most", ["1M", None])
+def test_a_large_array_goes_to_shared_memory_once(client: Client, backend: str, gate: Gate, most: str | None) -> None:
+    array, calls, sizes = np.ones(1_000_000), 6, [sum(arenas().values())]
+
+    def held(data: list[np.ndarray], n: int) -> float:
+        data[0][n] += 1  # no other call sees it
+        gate.hold()
+        return float(data[0].sum())
+
+    def all_calls() -> Iterator[Any]:
+        yield from (delayed(held)([array], n) for n in range(calls))
+        sizes.append(sum(arenas().values()))
+        gate.open()
+
+    if backend == "processes":
+        with joblib.parallel_config("azolla"):
+            sums = Parallel(batch_size=1, pre_dispatch="all", max_nbytes=most)(all_calls())
+        assert sums == [array.sum() + 1] * calls
+        if most is not None:
+            assert sizes[1] - sizes[0] < 2 * array.nbytes
+        array += 1
+        with joblib.parallel_config("azolla"):
+            assert Parallel(max_nbytes=most)(delayed(np.sum)(array) for _ in range(3)) == [array.sum()] * 3
+
+
+def test_a_batch_that_cannot_travel_is_an_error(client: Client, backend: str) -> None:
+    lock = threading.Lock()
+    with joblib.parallel_config("azolla"):
+        if backend == "threads":
+            assert Parallel()(delayed(lock.locked)() for _ in range(2)) == [False, False]
+            return
+        with pytest.raises(TypeError, match="cannot pickle"):
+            Parallel()(delayed(lock.locked)() for _ in range(2))
+        assert Parallel()(delayed(abs)(n) for n in [-1]) == [1]

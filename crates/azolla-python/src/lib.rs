@@ -34,6 +34,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<face::dashboard::Dashboard>()?;
     module.add_class::<future::handle::Future>()?;
     module.add_class::<interpreter::observed::PyObservations>()?;
+    module.add_class::<interpreter::once::StoredOnce>()?;
     module.add_class::<sync::EventCore>()?;
     module.add_class::<sync::MultiLockCore>()?;
     module.add_class::<sync::PyTurn>()?;

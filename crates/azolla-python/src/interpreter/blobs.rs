@@ -4,6 +4,7 @@
 //! it is copied once, when it is pickled, however many processes and tasks read it.
 
 use super::mapped::{buffer, bytes, no_memory};
+use super::once::stored_once;
 use super::pickles::{Pickled, loads, loads_with, pickled};
 use azolla_process::message::{Blob, Bytes, Range};
 use azolla_process::place::{LARGE, Place, Store, Stored};
@@ -51,12 +52,13 @@ impl<'py> Made<'py> {
     /// # Errors
     /// MemoryError if there is no room.
     pub(crate) fn from(pickled: Pickled<'py>, store: &dyn Store) -> PyResult<Self> {
-        let Pickled { pickle, buffers } = &pickled;
+        let Pickled { pickle, buffers } = pickled;
         if buffers.is_empty() && pickle.as_bytes().len() <= LARGE {
-            return Ok(Self::Small(pickled.pickle));
+            return Ok(Self::Small(pickle));
         }
         let py = pickle.py();
-        let buffers = buffers.iter().map(|buffer| stored(py, raw(buffer), store));
+        let store_one = |buffer: &PyUntypedBuffer| stored(py, raw(buffer), store);
+        let buffers = buffers.into_iter().map(|buffer| stored_once(py, buffer, store_one));
         let buffers = buffers.collect::<PyResult<_>>()?;
         let pickle = match pickle.as_bytes() {
             small if small.len() <= LARGE => Part::Here(small.into()),

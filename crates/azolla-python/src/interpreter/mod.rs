@@ -16,6 +16,7 @@ pub(crate) mod imports;
 pub(crate) mod mapped;
 pub(crate) mod memory;
 pub(crate) mod observed;
+pub(crate) mod once;
 pub(crate) mod pickles;
 pub(crate) mod plain;
 pub(crate) mod raised;

@@ -50,7 +50,7 @@ CALLS: list[Any] = [
     on_threads("workers", lambda client, wrong: client.profile(workers=wrong)),
     ("keys", lambda client, wrong: client.nbytes(keys=wrong)),
     on_threads("keys", lambda client, wrong: client.call_stack(keys=wrong)),
-    on_threads("count", lambda client, wrong: client.get_task_stream(count=wrong)),
+    ("count", lambda client, wrong: client.get_task_stream(count=wrong)),
     ("names", lambda client, wrong: MultiLock(wrong, client=client)),
     ("client", lambda client, wrong: Future("key", wrong)),
     ("num_locks", lambda client, wrong: MultiLock(["a"], client=client).acquire(num_locks=wrong)),

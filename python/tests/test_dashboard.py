@@ -132,18 +132,18 @@ def test_the_port_is_free_once_the_client_is_closed() -> None:
         reader.ask("/health")
 
 
-@threads_only(Reason.INTERFACE)
 def test_counts_are_exact_though_nobody_looked(client: Client, reader: Reader) -> None:
     futures = client.map(root, [3] * 10, pure=False)
     failed = client.submit(fail, "no", pure=False)
     client.gather(futures)
     wait(failed)
+    eventually(lambda: reader.json("/json/overview")["counts"]["live"] == 0)
     told = reader.json("/json/overview")
     branches = {branch["id"]: branch for branch in told["branches"]}
     of_root, of_child = (next(b for b in branches.values() if b["name"] == name) for name in ("root", "child"))
     assert (of_root["submitted"], of_root["finished"], of_root["parent"]) == (10, 10, 0)
     assert (of_child["submitted"], of_child["finished"], of_child["parent"]) == (30, 30, of_root["id"])
-    assert told["counts"]["failed"] == 1 and told["counts"]["live"] == 0
+    assert told["counts"]["failed"] == 1
 
 
 def test_what_grows_from_outside_hangs_on_its_input(client: Client, reader: Reader) -> None:
@@ -197,7 +197,6 @@ def test_cancelling_needs_the_token_and_no_other_site_may_ask(client: Client, re
     assert held.result() == 1
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_whole_subtree_is_cancelled(one_slot: Client, gate: Gate) -> None:
     reader = Reader(one_slot)
 
@@ -215,19 +214,24 @@ def test_a_whole_subtree_is_cancelled(one_slot: Client, gate: Gate) -> None:
     assert grown.status == "cancelled" and other.result() == 7
 
 
-@threads_only(Reason.INTERFACE)
 def test_metrics_are_what_a_parser_expects(client: Client, reader: Reader) -> None:
     hostile = child.__class__(child.__code__, {}, HOSTILE + "\n\\")
     client.gather(client.map(hostile, range(5)))
     client.gather(client.map(root, [2] * 3, pure=False))
-    families = {family.name: family for family in text_string_to_metric_families(reader.ask("/metrics")[1])}
-    submitted = {s.labels["function"]: s.value for s in families["azolla_tasks_submitted"].samples}
+
+    def families() -> dict[str, Any]:
+        return {family.name: family for family in text_string_to_metric_families(reader.ask("/metrics")[1])}
+
+    submitted = {s.labels["function"]: s.value for s in families()["azolla_tasks_submitted"].samples}
     assert submitted == {"root": 3, "child": 6, HOSTILE + "\n\\": 5}
-    durations = families["azolla_task_duration_seconds"].samples
-    assert sum(s.value for s in durations if s.name.endswith("_count")) == 14
+
+    def ended() -> float:
+        durations = families()["azolla_task_duration_seconds"].samples
+        return sum(s.value for s in durations if s.name.endswith("_count"))
+
+    eventually(lambda: ended() == 14)  # the last end may be told a little after its result is there
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_trace_has_slots_and_arrows(client: Client, reader: Reader, tmp_path: Path) -> None:
     with performance_report(tmp_path / "report.html"):
         client.gather(client.map(root, [1, 1], pure=False))

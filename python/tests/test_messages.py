@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from azolla import Client, Future, LocalCluster, get_task_stream, performance_report
-from backends import Reason, threads_only
 
 MEANT = {
     "threads": "threads_per_worker",
@@ -108,9 +107,7 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize(
-    "ending", ["performance_report", pytest.param("get_task_stream", marks=threads_only(Reason.MISSING))]
-)
+@pytest.mark.parametrize("ending", ["performance_report", "get_task_stream"])
 def test_a_file_that_cannot_be_written_is_known_before_the_work(client: Client, tmp_path: Path, ending: str) -> None:
     reached = False
     with pytest.raises(OSError, match="nowhere"), ENDINGS[ending](str(tmp_path / "nowhere" / "file.html")):
@@ -118,9 +115,7 @@ def test_a_file_that_cannot_be_written_is_known_before_the_work(client: Client, 
     assert not reached
 
 
-@pytest.mark.parametrize(
-    "ending", ["performance_report", pytest.param("get_task_stream", marks=threads_only(Reason.MISSING))]
-)
+@pytest.mark.parametrize("ending", ["performance_report", "get_task_stream"])
 def test_what_goes_wrong_at_the_end_hides_no_error_of_the_body(client: Client, tmp_path: Path, ending: str) -> None:
     pytest.importorskip("bokeh")
     folder = tmp_path / "there"

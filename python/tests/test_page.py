@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from azolla import Client, get_client, performance_report, wait
-from backends import Reason, threads_only
 from conftest import Gate
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from test_dashboard import HOSTILE, child, fail, root
@@ -65,7 +64,6 @@ def link(client: Client) -> str:
     return client.dashboard_link
 
 
-@threads_only(Reason.INTERFACE)
 def test_the_page_shows_what_grows(client: Client, page: Page, gate: Gate) -> None:
     page.goto(link(client))
     expect(page.locator("#progress .empty")).to_have_text("No task has been submitted yet.")
@@ -145,7 +143,6 @@ def test_a_hundred_thousand_tasks_do_not_freeze_the_page(client: Client, page: P
     assert page.evaluate("performance.getEntriesByType('resource').length") < 100
 
 
-@threads_only(Reason.INTERFACE)
 def test_single_tasks_unfold_below_their_parents(client: Client, page: Page) -> None:
     kept = client.submit(keep, 3, key="keep")
     wait(kept)
@@ -165,7 +162,6 @@ def keep(children: int) -> list[Any]:
     return [get_client().submit(child, n, key=f"kept-{n}") for n in range(children)]
 
 
-@threads_only(Reason.INTERFACE)
 def test_the_report_is_one_file(client: Client, page: Page, tmp_path: Path) -> None:
     with performance_report(tmp_path / "report.html"):
         client.gather(client.map(root, [3] * 10, pure=False))
@@ -221,7 +217,6 @@ def test_everything_can_be_done_with_the_keyboard(client: Client, page: Page, ga
     held.result()
 
 
-@threads_only(Reason.INTERFACE)
 def test_hovering_tells_key_duration_and_parent(one_slot: Client, page: Page, gate: Gate) -> None:
     page.goto(link(one_slot))
     expect(page.locator("#connection")).to_have_text("live")
@@ -369,7 +364,6 @@ class Proxy:
         self._server.server_close()
 
 
-@threads_only(Reason.INTERFACE)
 @pytest.mark.parametrize("width", [400, 1280])
 def test_the_page_fits_its_window(client: Client, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})

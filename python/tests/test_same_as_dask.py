@@ -488,14 +488,8 @@ def workers_and_resources(module: Any, client: Any) -> Any:
 
 #: Programs that run on threads alone.
 ON_THREADS = {
-    Reason.INTERFACE: {
-        "a_span_is_seen_in_its_tasks",
-        "what_tasks_grow_is_in_their_span",
-    },
     Reason.MISSING: {
         "the_executor",
-        "what_a_task_stream_says",
-        "the_states_of_metadata",
         "what_a_profile_is_made_of",
         "what_an_actor_does",
         "an_actor_that_cannot_be_made",

@@ -14,9 +14,7 @@ import azolla
 import pytest
 from azolla import Client, Reschedule, annotate, get_client, get_task_metadata, get_task_stream
 from backends import Reason, threads_only
-from conftest import Gate, eventually
-
-pytestmark = threads_only(Reason.MISSING)
+from conftest import Gate, Journal, eventually
 
 
 def inc(x: int) -> int:
@@ -34,18 +32,20 @@ def test_every_run_is_there(client: Client) -> None:
         futures = client.map(inc, range(2000))
         client.gather(futures)
     assert sorted(keys(stream.data)) == sorted(future.key for future in futures)
-    names = {thread.ident for thread in client.cluster._threads}
+    idents = {thread.ident for thread in client.cluster._threads}
+    addresses = {worker.address for worker in client.cluster.workers.values()}
     for run in stream.data:
         [compute] = run["startstops"]
         assert compute["action"] == "compute"
         assert before <= compute["start"] <= compute["stop"] <= time.time()
         assert run["status"] == "OK"
-        assert run["worker"] == client.cluster.workers[0].address
-        assert run["thread"] in names
+        assert run["worker"] in addresses
+        assert run["thread"] in idents or (client.cluster._has_processes and run["thread"])
         assert pickle.loads(run["type"]) is int
         assert (run["typename"], run["nbytes"]) == ("int", 28)
 
 
+@pytest.mark.own_cluster
 def test_nothing_is_recorded_unless_it_is_asked_for(client: Client) -> None:
     with get_task_stream():
         assert client.submit(inc, 1).result() == 2
@@ -63,6 +63,7 @@ def test_nothing_is_recorded_unless_it_is_asked_for(client: Client) -> None:
     assert keys(client.get_task_stream()) == ["three", "four"]
 
 
+@pytest.mark.own_cluster
 def test_which_part_is_wanted(client: Client) -> None:
     client.get_task_stream()
     for number in range(4):
@@ -91,14 +92,12 @@ def test_a_run_that_had_begun_before_is_left_out(client: Client, gate: Gate) -> 
     assert keys(stream.data) == ["one"]
 
 
-def test_how_runs_end(client: Client, gate: Gate) -> None:
-    tries: list[int] = []
-
+def test_how_runs_end(client: Client, journal: Journal) -> None:
     def third_time_lucky() -> str:
-        tries.append(1)
-        if len(tries) == 1:
+        journal.append(1)
+        if len(journal) == 1:
             raise Reschedule
-        if len(tries) == 2:
+        if len(journal) == 2:
             raise OSError("the disk is full")
         return "lucky"
 
@@ -109,28 +108,34 @@ def test_how_runs_end(client: Client, gate: Gate) -> None:
     def odd() -> None:
         raise Odd
 
-    async def for_ever() -> None:
-        gate.hold()
-        await asyncio.Event().wait()
-
     with get_task_stream() as stream:
         client.submit(third_time_lucky, retries=1, key="lucky", pure=False).result()
         client.submit(odd, key="odd", pure=False).exception()
-        gate.open()
-        cancelled = client.submit(for_ever, key="cancelled", pure=False)
-        gate.entered()
-        cancelled.cancel()
-        eventually(lambda: len(client.cluster._recorder.rows) == 5)
     found = [(run["key"], run["status"], run.get("exception_text")) for run in stream.data]
     assert found == [
         ("lucky", "rescheduled", "Reschedule()"),
         ("lucky", "error", "OSError('the disk is full')"),
         ("lucky", "OK", None),
         ("odd", "error", found[3][2]),
-        ("cancelled", "cancelled", "CancelledError()"),
     ]
     assert found[3][2] is not None
     assert "Odd" in found[3][2]
+
+
+@threads_only(Reason.LOOP)
+def test_a_coroutine_that_is_cancelled(client: Client, gate: Gate) -> None:
+    async def for_ever() -> None:
+        gate.hold()
+        await asyncio.Event().wait()
+
+    with get_task_stream() as stream:
+        gate.open()
+        cancelled = client.submit(for_ever, key="cancelled", pure=False)
+        gate.entered()
+        cancelled.cancel()
+        eventually(lambda: len(client.cluster._recorder.rows) == 1)
+    found = [(run["key"], run["status"], run.get("exception_text")) for run in stream.data]
+    assert found == [("cancelled", "cancelled", "CancelledError()")]
 
 
 def test_a_coroutine_is_one_run_on_the_event_loop(client: Client) -> None:
@@ -140,7 +145,7 @@ def test_a_coroutine_is_one_run_on_the_event_loop(client: Client) -> None:
 
     with get_task_stream() as stream:
         threads = client.gather(client.map(coroutine, [0] * 3, pure=False))
-    assert [run["thread"] for run in stream.data] == threads
+    assert sorted(run["thread"] for run in stream.data) == sorted(threads)
 
 
 def test_what_tasks_grow_is_there_too(client: Client) -> None:
@@ -173,12 +178,10 @@ def test_metadata_of_what_was_submitted_within(client: Client, gate: Gate) -> No
     assert tasks.metadata["one"]["worker"] == client.cluster.workers[0].address
 
 
-def test_metadata_of_an_attempt_that_is_repeated(client: Client, gate: Gate) -> None:
-    tries: list[int] = []
-
+def test_metadata_of_an_attempt_that_is_repeated(client: Client, gate: Gate, journal: Journal) -> None:
     def at_the_second_try() -> None:
-        tries.append(1)
-        if len(tries) == 1:
+        journal.append(1)
+        if len(journal) == 1:
             raise OSError
         gate.hold()
 
@@ -190,6 +193,7 @@ def test_metadata_of_an_attempt_that_is_repeated(client: Client, gate: Gate) -> 
     future.result()
 
 
+@pytest.mark.own_cluster
 def test_awaited(client: Client) -> None:
     async def program() -> list[list[Any]]:
         async with Client(client.cluster, asynchronous=True) as other:
@@ -202,6 +206,39 @@ def test_awaited(client: Client) -> None:
     assert asyncio.run(program()) == [["one"], ["one"], ["two"]]
 
 
+@pytest.mark.own_cluster
+def test_a_task_asks_for_it(client: Client) -> None:
+    def parent() -> list[Any]:
+        get_client().get_task_stream()
+        get_client().submit(inc, 1, key="child").result()
+        return keys(get_client().get_task_stream())
+
+    assert client.submit(parent, key="parent", pure=False).result() == ["child"]
+    assert keys(client.get_task_stream()) == ["child"]
+
+
+def test_within_a_task_of_a_worker_process_nothing_is_recorded() -> None:
+    def records(what: Any) -> str:
+        with pytest.raises(NotImplementedError) as raised, what():
+            pass
+        return str(raised.value)
+
+    with Client(n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+        for what in (lambda: get_task_stream(get_client()), get_task_metadata):
+            assert "worker process" in client.submit(records, what).result()
+
+
+def test_runs_of_two_readers(client: Client, gate: Gate) -> None:
+    with get_task_stream() as outer:
+        held = client.submit(gate.hold, key="held")
+        gate.entered()
+        with get_task_stream() as inner:
+            gate.open()
+            held.result()
+        client.submit(inc, 1, key="one").result()
+    assert (keys(inner.data), keys(outer.data)) == (["held"], ["held", "one"])
+
+
 def test_without_a_client() -> None:
     with pytest.raises(ValueError, match="no client"):
         get_task_stream()
@@ -209,6 +246,7 @@ def test_without_a_client() -> None:
         pass
 
 
+@pytest.mark.own_cluster
 def test_a_figure(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with get_task_stream(plot="save", filename=str(tmp_path / "stream.html")) as stream:
         client.submit(inc, 1, key="one").result()

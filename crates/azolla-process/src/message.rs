@@ -122,6 +122,8 @@ pub struct Tasks<'a> {
     pub tasks: Vec<Task<'a>>,
     /// Ranges of the process's own arena that nothing needs any more.
     pub freed: Vec<Range>,
+    /// The client records these runs.
+    pub recorded: bool,
 }
 
 /// How a task has ended.
@@ -147,4 +149,19 @@ pub struct Results<'a> {
     pub ended: Vec<Ended<'a>>,
     /// What nothing in this process reads any more, as often as the client has named it.
     pub given_back: Vec<Range>,
+    /// What the client records of these runs: of each, or nothing.
+    #[serde(borrow)]
+    pub runs: Vec<Run<'a>>,
+}
+
+/// What a client records of a run, besides its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run<'a> {
+    /// When it began, in nanoseconds since 1970.
+    pub start: u64,
+    /// When it ended.
+    pub stop: u64,
+    /// A pickle of what else there is to tell.
+    #[serde(with = "serde_bytes")]
+    pub about: &'a [u8],
 }

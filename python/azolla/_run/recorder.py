@@ -4,6 +4,7 @@ The code here holds no lock: a finalizer may run at any point, on any thread, an
 """
 
 import asyncio
+import pickle
 import sys
 import threading
 import time
@@ -20,6 +21,9 @@ from azolla._run.transitions import Listeners
 #: How many ended runs are kept. The oldest go first.
 _MOST = 100_000
 
+#: The longest text of an error from a worker process, in characters.
+_TEXT = 100_000
+
 
 class Run(NamedTuple):
     """A task that is running."""
@@ -27,9 +31,25 @@ class Run(NamedTuple):
     key: Any
     #: The number of the worker thread on which the task began.
     number: int
-    annotations: dict[str, Any]
+    #: The annotations; those of a task in a worker process as a pickle, if it has any.
+    notes: dict[str, Any] | bytes | None
     #: Seconds since 1970; None if the task began before the recording did.
     start: float | None
+
+    @property
+    def annotations(self) -> dict[str, Any]:
+        """The task's annotations. A pickle is read only now, on the reader's thread: user code may run."""
+        if isinstance(self.notes, bytes):
+            return pickle.loads(self.notes)[1] or {}
+        return self.notes or {}
+
+
+class Kind(NamedTuple):
+    """The class of a result, as it is shown."""
+
+    name: str
+    #: None if the class cannot be pickled, say since it is defined in a function.
+    pickle: bytes | None
 
 
 class Ended(NamedTuple):
@@ -39,12 +59,12 @@ class Ended(NamedTuple):
     run: Run
     start: float
     stop: float
-    #: Python's identifier of the thread on which the run ended.
+    #: Python's identifier of the thread on which the run ended, in its process.
     thread: int
     #: `"OK"`, `"error"`, `"cancelled"` or `"rescheduled"`.
     status: str
     #: The result's class; None if the run failed.
-    type: "type | None"
+    type: "type | Kind | None"
     nbytes: int
     #: The exception's `repr`; empty if the run succeeded.
     error: str
@@ -76,6 +96,11 @@ class Recorder:
             if self._wanted_by:  # another thread has called `want` meanwhile
                 self._listeners[None] = self
 
+    @property
+    def wanted(self) -> bool:
+        """True while a reader wants the records."""
+        return bool(self._wanted_by)
+
     def next_place(self) -> int:
         """Returns a place in the record: every run that ends from now on gets a higher one."""
         return next(self._places)
@@ -85,6 +110,14 @@ class Recorder:
     def begun(self, key: Any, number: int, context: Context) -> None:
         """Notes that the task of this key has begun on this thread."""
         self.running[threading.get_ident()] = Run(key, number, _annotations.of(context), time.time())
+
+    def noted(self, key: Any, number: int, notes: bytes | None, start: int, stop: int, about: bytes) -> None:
+        """Notes that a task has ended in a worker process, which tells the times in nanoseconds, and the rest in `about`."""
+        thread, status, cls, nbytes, error = pickle.loads(about) if about else (0, "OK", None, 0, "")
+        run = Run(key, number, notes, start / 1e9)
+        of = None if cls is None else Kind(*cls)
+        place = next(self._places)
+        self.rows.append(Ended(place, run, start / 1e9, stop / 1e9, thread, status, of, nbytes, error))
 
     def detached(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Notes that the task on this thread continues as a coroutine on the cluster's event loop."""
@@ -120,6 +153,22 @@ def size(value: object) -> int:
         return size if isinstance(size, int) else sys.getsizeof(value)
     except Exception:  # `nbytes` and `__sizeof__` may be the user's code, and raise
         return 0
+
+
+def kind(cls: type) -> Kind:
+    """Returns how the class of a result is shown."""
+    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    try:
+        return Kind(name, pickle.dumps(cls))
+    except Exception:
+        return Kind(name, None)
+
+
+def about(outcome: Any, failed: bool) -> bytes:
+    """Returns what a worker process tells of a run besides its times, as a pickle: the interpreter's own types."""
+    if failed:
+        return pickle.dumps((threading.get_ident(), _status(outcome), None, 0, _in_words(outcome)[:_TEXT]))
+    return pickle.dumps((threading.get_ident(), "OK", tuple(kind(type(outcome))), int(size(outcome)), ""))
 
 
 def _status(error: object) -> str:

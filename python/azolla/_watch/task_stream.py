@@ -1,19 +1,18 @@
 """Dask's task stream: which tasks have run when, and on which thread, from the recorded runs."""
 
-import pickle
 import time
 from collections.abc import Iterable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from azolla._azolla import Core
+from azolla._base import where
 from azolla._base.arguments import whole
 from azolla._base.files import check_writable, hiding_no_error
 from azolla._base.time import seconds
-from azolla._cluster.processes import on_threads
 from azolla._run.awaiting import answer
 from azolla._run.current import current
-from azolla._run.recorder import Ended, Run
+from azolla._run.recorder import Ended, Kind, Run, kind
 from azolla._run.transitions import thread_of
 
 if TYPE_CHECKING:
@@ -63,7 +62,6 @@ class TaskStream(Core):
 
         Raises:
             ImportError: A figure is wanted, and there is no Bokeh.
-            NotImplementedError: The client has worker processes.
 
         >>> client.get_task_stream()
         []
@@ -73,7 +71,6 @@ class TaskStream(Core):
         >>> run["key"], run["status"], run["typename"], [each["action"] for each in run["startstops"]]
         ('kibi', 'OK', 'int', ['compute'])
         """
-        on_threads(self.cluster, "get_task_stream")
         begin(self, "task-stream")
         runs = list(self.cluster._recorder.rows)
         after, before = _moment(start), _moment(stop)
@@ -98,6 +95,7 @@ class get_task_stream:
         figure: Afterwards, the figure, if `plot` asks for one.
 
     Raises:
+        NotImplementedError: This is a worker process. There `Client.get_task_stream` can be called.
         ValueError: No client is current.
 
     >>> with get_task_stream() as stream:
@@ -120,7 +118,7 @@ class get_task_stream:
         self._place = 0
 
     def __enter__(self) -> "get_task_stream":
-        on_threads(self._client.cluster, "get_task_stream")
+        _check_here("get_task_stream")
         if self._plot == "save":
             check_writable(self._filename)
         begin(self._client, self)
@@ -130,7 +128,7 @@ class get_task_stream:
     def __exit__(self, *exc_info: object) -> None:
         recorder = self._client.cluster._recorder
         runs = [run for run in list(recorder.rows) if run.place > self._place]
-        recorder.want_no_more(self)
+        end(self._client, self)
         self.data.extend(rows(self._client.cluster, runs))
         if self._plot:
             with hiding_no_error(exc_info[1], "no figure was made"):
@@ -153,7 +151,7 @@ class get_task_metadata:
         state: Afterwards, by the tasks' keys, `"memory"` or `"erred"`.
 
     Raises:
-        NotImplementedError: The client has worker processes.
+        NotImplementedError: This is a worker process.
         ValueError: No client is current.
 
     >>> with get_task_metadata() as tasks:
@@ -171,8 +169,8 @@ class get_task_metadata:
         self._place = 0
 
     def __enter__(self) -> "get_task_metadata":
+        _check_here("get_task_metadata")
         client = current()
-        on_threads(client.cluster, "get_task_metadata")
         self._client = client
         self._before = {key for key, _, _ in client._tasks()}
         begin(client, self)
@@ -185,7 +183,7 @@ class get_task_metadata:
             return
         cluster = client.cluster
         runs = [run for run in list(cluster._recorder.rows) if run.place > self._place]
-        cluster._recorder.want_no_more(self)
+        end(client, self)
         self.metadata, self.state = {}, {}
         # A task's attempts come in their order, so the last one overwrites those before it.
         for run in runs:
@@ -216,11 +214,29 @@ def begin(client: Any, who: object) -> None:
     """Starts the recording for `who`. Tasks that are running already are noted, with an unknown start."""
     recorder = client.cluster._recorder
     recorder.want(who)
+    client.cluster._record(True)
     for key, state, number in client._tasks():
         if state in ("executing", "parked", "long-running") and number is not None:
             thread = thread_of(number, client.cluster._threads)
             if thread is not None:
                 recorder.running.setdefault(thread, Run(key, number, {}, None))
+
+
+def end(client: Any, who: object) -> None:
+    """Ends the recording for `who`."""
+    cluster = client.cluster
+    cluster._recorder.want_no_more(who)
+    if not cluster._recorder.wanted:
+        cluster._record(False)
+        if cluster._recorder.wanted:  # another thread has called `begin` meanwhile
+            cluster._record(True)
+
+
+def _check_here(what: str) -> None:
+    if where.in_worker_process:
+        raise NotImplementedError(
+            f"{what} records for the program's own process, and not within a task of a worker process"
+        )
 
 
 def rows(cluster: "LocalCluster", runs: Iterable[Ended]) -> list[dict[str, Any]]:
@@ -240,15 +256,8 @@ def _row(run: Ended, worker: str) -> dict[str, Any]:
     }
     if run.type is None:
         return {**row, "exception_text": run.error}
-    try:
-        pickled = pickle.dumps(run.type)
-    except Exception:  # not every class can be pickled: one defined in a function, for example
-        pickled = None
-    return {**row, "nbytes": run.nbytes, "type": pickled, "typename": _typename(run.type)}
-
-
-def _typename(kind: type) -> str:
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    of = run.type if isinstance(run.type, Kind) else kind(run.type)
+    return {**row, "nbytes": run.nbytes, "type": of.pickle, "typename": of.name}
 
 
 def _with_figure(rows: list[dict[str, Any]], plot: bool | str, filename: str, resources: Any) -> Any:

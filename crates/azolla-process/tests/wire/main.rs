@@ -6,7 +6,7 @@ mod drawn;
 
 use azolla_process::frame::{FrameError, Frames, append};
 use azolla_process::message::{
-    Blob, Bytes, Ended, Function, Order, Range, Ready, Results, Task, Tasks,
+    Blob, Bytes, Ended, Function, Order, Range, Ready, Results, Run, Task, Tasks,
 };
 use azolla_process::request::{Answer, End, How, Name, Request, Said, Submit, Until};
 use drawn::drawn;
@@ -115,6 +115,7 @@ messages! {
     tasks: Tasks<'_>,
     ended: Ended<'_>,
     results: Results<'_>,
+    run: Run<'_>,
     said: Said<'_>,
     request: Request<'_>,
     until: Until,

@@ -4,6 +4,7 @@
 //! middle of a long task. No thread sends while it holds the GIL, since the client may take a while to read.
 
 use super::process::Memory;
+use super::records::Run;
 use super::upstream;
 use azolla_process::line::{Line, LineError};
 use azolla_process::message::{Blob, Bytes, Ended, Range, Results};
@@ -33,6 +34,8 @@ struct Held {
     pickles: Vec<u8>,
     /// The tasks of the futures in the results, with the places of the ends.
     futures: Vec<(u32, u64)>,
+    /// What the client records of these runs.
+    runs: Vec<Run>,
     /// When the first of these tasks ended.
     since: Option<Instant>,
     /// For how long these tasks have run, all together.
@@ -48,6 +51,15 @@ pub(super) enum End<T> {
     Failed(T),
     /// It asks to be run again.
     Again,
+}
+
+/// What is told of a task besides its end.
+#[derive(Debug, Default)]
+pub(super) struct Besides {
+    /// The tasks of the futures in its result.
+    pub(super) futures: Vec<u64>,
+    /// Its run, if the client records that.
+    pub(super) run: Option<Run>,
 }
 
 /// A result or an error that is held back. The pickles lie side by side, so this knows the length alone; or the pickle lies
@@ -87,20 +99,20 @@ impl Answers {
             ends: Vec::new(),
             pickles: Vec::new(),
             futures: Vec::new(),
+            runs: Vec::new(),
             since: None,
             ran: Duration::ZERO,
         }))
     }
 
-    /// Adds the end of a task of this frame that ran for so long. `futures` are the tasks of the futures in its result.
-    /// Sends all ends if it is time to. Those behind the last task of the frame are sent when the thread rests, which it does
-    /// at once: by then it has let go of the task's data too.
+    /// Adds the end of a task of this frame that ran for so long. Sends all ends if it is time to. Those behind the last
+    /// task of the frame are sent when the thread rests, which it does at once: by then it has let go of the task's data too.
     pub(super) fn add(
         &self,
         py: Python<'_>,
         frame: u32,
         end: End<Blob<'_>>,
-        futures: &[u64],
+        besides: Besides,
         ran: Duration,
         is_last: bool,
     ) -> Result<(), LineError> {
@@ -113,13 +125,13 @@ impl Answers {
         if let Some(mut held) = held
             && (is_last || !held.is_full_with(&end, now, ran))
         {
-            held.note(futures);
+            held.note(besides);
             held.keep(frame, end, now, ran);
             return Ok(());
         }
         py.detach(|| {
             let mut held = self.held();
-            held.note(futures);
+            held.note(besides);
             if held.is_full_with(&end, now, ran) {
                 held.send_with(frame, end, ran)
             } else {
@@ -183,10 +195,11 @@ impl Held {
         self.send(Some(end), None)
     }
 
-    /// Notes the tasks of the futures in the next end.
-    fn note(&mut self, futures: &[u64]) {
+    /// Notes what is told besides the next end.
+    fn note(&mut self, Besides { futures, run }: Besides) {
         let place = self.ends.len() as u32;
-        self.futures.extend(futures.iter().map(|task| (place, *task)));
+        self.futures.extend(futures.into_iter().map(|task| (place, task)));
+        self.runs.extend(run);
     }
 
     /// Sends what is held back, this end behind it, and what the task at hand asks.
@@ -217,13 +230,15 @@ impl Held {
         let took = self.ran.as_nanos() / ended.len().max(1) as u128;
         let took = u64::try_from(took).unwrap_or(u64::MAX).max(1);
         let given_back = self.memory.arenas.take_given_back();
-        let results = Results { frame: self.frame, took, ended, given_back };
+        let runs = self.runs.iter().map(Run::message).collect();
+        let results = Results { frame: self.frame, took, ended, given_back, runs };
         let is_something = !results.ended.is_empty() || !results.given_back.is_empty();
         let ended = Some(results).filter(|_| is_something);
         let said = Said { ended, futures: std::mem::take(&mut self.futures), released, asks };
         // If the client is not there to read, the thread learns it when it waits for more tasks.
         let sent = self.line.send(&said).map(|_| ());
         self.pickles.clear();
+        self.runs.clear();
         (self.since, self.ran) = (None, Duration::ZERO);
         sent
     }

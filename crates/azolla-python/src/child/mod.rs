@@ -18,6 +18,8 @@ pub(crate) mod pickled;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
+mod records;
+#[cfg(target_os = "linux")]
 mod thread;
 #[cfg(target_os = "linux")]
 pub(crate) mod upstream;

@@ -2,13 +2,14 @@
 //!
 //! The loop is written in Python (`azolla/_process/child.py`), so that no native frame ever lies below the user's code.
 
-use super::answers::{Answers, End};
+use super::answers::{Answers, Besides, End};
 use super::bond::{Bond, NoPanic};
 use super::calls::{Functions, call};
 use super::failures::{asks_for_another_run, pack, sent};
 use super::input::Inputs;
 use super::pickled::collecting;
 use super::process::{Memory, broken, or_end};
+use super::records::{Run, Stop};
 use super::upstream::Upstream;
 use crate::interpreter::blobs::{Made, Packed};
 use crate::interpreter::forks::{check_forks, forks};
@@ -23,6 +24,7 @@ use pyo3::types::{PyDict, PyTuple};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[doc = stub!(TaskThread)]
@@ -36,6 +38,8 @@ pub(crate) struct TaskThread {
     answers: Arc<Answers>,
     upstream: Arc<Upstream>,
     work: Mutex<Work>,
+    /// The client records the runs of the frame's tasks.
+    recorded: AtomicBool,
     /// Until the thread has it.
     bond: Mutex<Option<Bond>>,
 }
@@ -70,6 +74,7 @@ struct Frame {
     functions: NewFunctions,
     inputs: Inputs,
     tasks: VecDeque<Task>,
+    recorded: bool,
 }
 
 /// The functions of a frame with their digests.
@@ -93,6 +98,7 @@ impl TaskThread {
             answers: Arc::clone(&answers),
             upstream: Upstream::new(line, Arc::clone(&answers), memory),
             work: Mutex::default(),
+            recorded: AtomicBool::new(false),
             bond: Mutex::new(Some(Bond::new())),
         };
         Ok((thread, answers))
@@ -186,14 +192,16 @@ impl TaskThread {
             return Err(PySystemExit::new_err(0));
         }
         let py = result.py();
+        let stop = self.stop();
         let (made, futures) = collecting(|| Made::of(result, &self.memory.own));
+        let besides = || Besides { futures, run: self.run(stop, result, false) };
         match made {
-            Ok(Made::Small(pickle)) => self.end(py, End::Done(here(pickle.as_bytes())), &futures),
+            Ok(Made::Small(pickle)) => self.end(py, End::Done(here(pickle.as_bytes())), besides()),
             Ok(Made::Large(large)) => {
                 let (pickle, buffers) = large.give_away();
                 let pickle =
                     pickle.as_ref().map_or_else(|it| Bytes::There(*it), |it| Bytes::Here(it));
-                self.end(py, End::Done(Blob { pickle, buffers }), &futures)
+                self.end(py, End::Done(Blob { pickle, buffers }), besides())
             }
             Err(error) => {
                 let note = "the task has returned this result, which must travel from its worker process as a pickle";
@@ -249,6 +257,7 @@ impl TaskThread {
             Heard::Nothing => return Ok(Some(Vec::new())),
             Heard::End => return Ok(None),
         };
+        self.recorded.store(frame.recorded, Ordering::Relaxed);
         let mut work = locked(&self.work);
         (work.frame, work.tasks) = (frame.number, frame.tasks);
         // Those of the last frame went with its last task.
@@ -279,6 +288,7 @@ impl TaskThread {
             functions: functions.collect::<io::Result<_>>()?,
             inputs: Inputs::new(frame.inputs.iter().map(read).collect::<io::Result<_>>()?),
             tasks: tasks.collect::<io::Result<_>>()?,
+            recorded: frame.recorded,
         };
         frame.freed.into_iter().for_each(|range| own.free(range));
         Ok(copied)
@@ -287,20 +297,32 @@ impl TaskThread {
     /// Ends the task at hand with this error. Returns false if there is none.
     fn fail(&self, error: &Bound<'_, PyAny>) -> bool {
         let Some(at_hand) = self.upstream.at_hand() else { return false };
+        let besides = Besides { run: self.run(self.stop(), error, true), ..Besides::default() };
         if asks_for_another_run(error) {
-            return self.end(error.py(), End::Again, &[]);
+            return self.end(error.py(), End::Again, besides);
         }
         let mut packed = pack(error, Some(&at_hand.key));
-        self.end(error.py(), End::Failed(sent(error, &mut packed, &self.memory.own)), &[])
+        self.end(error.py(), End::Failed(sent(error, &mut packed, &self.memory.own)), besides)
+    }
+
+    /// The call of the task at hand has ended just now. `None` if that is not recorded.
+    fn stop(&self) -> Option<Stop> {
+        self.recorded.load(Ordering::Relaxed).then(Stop::now)
+    }
+
+    /// What the client records of the task at hand. User code may run.
+    fn run(&self, stop: Option<Stop>, outcome: &Bound<'_, PyAny>, failed: bool) -> Option<Run> {
+        let (stop, at_hand) = (stop?, self.upstream.at_hand()?);
+        Some(Run::new(at_hand.began, stop, outcome, failed))
     }
 
     /// Ends the task at hand. Returns false if there is none.
-    fn end(&self, py: Python<'_>, end: End<Blob<'_>>, futures: &[u64]) -> bool {
+    fn end(&self, py: Python<'_>, end: End<Blob<'_>>, besides: Besides) -> bool {
         let Some(ran) = self.upstream.end() else { return false };
         let work = locked(&self.work);
         let (frame, is_last) = (work.frame, work.tasks.is_empty());
         drop(work);
-        if let Err(error) = self.answers.add(py, frame, end, futures, ran, is_last) {
+        if let Err(error) = self.answers.add(py, frame, end, besides, ran, is_last) {
             broken(py, &PyRuntimeError::new_err(error.to_string()));
         }
         true

@@ -35,7 +35,7 @@ pub(crate) struct AtHand {
     pub(crate) key: Arc<str>,
     /// The key, if that is no text.
     given: Option<Arc<Py<PyAny>>>,
-    began: Instant,
+    pub(super) began: Instant,
     /// For how long it has waited for answers.
     waited: Duration,
 }

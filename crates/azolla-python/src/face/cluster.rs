@@ -4,6 +4,7 @@ use crate::child::upstream;
 use crate::interpreter::imports;
 use crate::runner::Start;
 use crate::runner::processes::{self, Fleet};
+use crate::runner::records::Records;
 use crate::runner::threads::Threads;
 use crate::session::away;
 use crate::session::gone;
@@ -23,6 +24,7 @@ pub(crate) struct ClusterCore {
     cluster: OnceLock<Arc<Cluster>>,
     /// The worker processes, if tasks run in such.
     fleet: OnceLock<Arc<Fleet>>,
+    records: Arc<Records>,
 }
 
 /// What is shown of a worker process.
@@ -72,7 +74,7 @@ impl ClusterCore {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { cluster: OnceLock::new(), fleet: OnceLock::new() }
+        Self { cluster: OnceLock::new(), fleet: OnceLock::new(), records: Arc::default() }
     }
 
     /// Starts the engine. `workers` gives the number of threads and the amounts of resources of each worker.
@@ -95,7 +97,7 @@ impl ClusterCore {
         let runner: Box<dyn Runner<PyJob>> = match process {
             Some(start) => {
                 let threads: Vec<_> = workers.iter().map(|(threads, _)| *threads).collect();
-                let started = processes::start(start, &threads, number, &late)
+                let started = processes::start(start, &threads, number, &late, &self.records)
                     .map_err(|error| not_started(py, slots, error))?;
                 let _ = self.fleet.set(started.fleet);
                 store = Some(started.store);
@@ -158,6 +160,11 @@ impl ClusterCore {
         let Processes { each, on_disk } = cluster.engine.runner().processes();
         let each = each.iter().map(|one| (one.id, one.starts, one.memory, one.stored));
         (each.collect(), on_disk)
+    }
+
+    /// Begins to record the runs in worker processes, or ends that. The cluster's recorder gets them.
+    fn _record(&self, on: bool) {
+        self.records.set(on);
     }
 
     /// Records that the cluster ends because nothing refers to the client any more that has made it.

@@ -9,6 +9,7 @@ pub(crate) mod processes;
 #[cfg(not(target_os = "linux"))]
 #[path = "no_processes.rs"]
 pub(crate) mod processes;
+pub(crate) mod records;
 pub(crate) mod threads;
 mod unseen;
 pub(crate) mod worker;

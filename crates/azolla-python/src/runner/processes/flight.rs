@@ -5,26 +5,23 @@
 //! middle of running is to blame; all that had no result yet run again.
 
 use super::asked::{Asking, Reply};
+use super::frame::{Sent, load, send};
 use super::holdings::Holdings;
 use super::proxy::{Connection, Own, fail};
 use super::rare::AtHand;
-use super::{Seat, Shared};
+use super::{Seat, Shared, recorded};
 use crate::interpreter::blobs::Packed;
-use crate::task::job::{Failure, PyJob};
+use crate::task::job::Failure;
 use crate::task::kept::Kept;
-use crate::task::packed::{PackedCall, PackedFunction, Unread};
+use crate::task::packed::Unread;
 use azolla::runtime::Job;
 use azolla_core::Outcome;
 use azolla_process::fleet::{Link, Remote};
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, Line, LineError};
-use azolla_process::message::{
-    Blob, Bytes, Ended, FUNCTION_BYTES, FUNCTIONS, Function, Range, Results, Task, Tasks,
-};
+use azolla_process::message::{Blob, Ended, Results, Run};
 use azolla_process::request::{Answer, Request, Said};
 use azolla_process::shelf::Shelf;
-use rustc_hash::{FxHashMap, FxHashSet};
-use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -34,18 +31,8 @@ const MOST: usize = 32;
 /// A frame holds about so much work, if its tasks take as long as the last ones. The rest stays where others can take it.
 const WORK: Duration = Duration::from_millis(2);
 
-/// The most bytes that the pickles of several tasks in one frame take.
-const ENOUGH: usize = 64 * 1024;
-
 /// For how long no result may come before what has not begun is taken back.
 const PATIENCE: Duration = Duration::from_millis(2);
-
-/// A task in the frame.
-struct Sent {
-    job: Arc<PyJob>,
-    call: Arc<PackedCall>,
-    key: String,
-}
 
 /// Sends the current task of the worker, and those that come next, and takes their results. Returns false if the process
 /// has died, or says what it should not: then the connection is of no use any more.
@@ -59,8 +46,12 @@ pub(super) fn fly(worker: &mut Own, connection: &mut Connection, seat: &Seat) ->
         return true;
     }
     let frame = connection.link.claim().open(sent.len() as u16);
-    let landed = match send(connection, frame, &sent) {
-        Ok(true) => hear(worker, connection, seat, frame, &sent),
+    let recording = seat.shared.records.current();
+    let landed = match send(connection, frame, &sent, recording.is_some()) {
+        Ok(true) => {
+            let (heard, limit) = (0, sent.len());
+            Flight { worker, seat, frame, sent: &sent, recording, heard, limit }.hear(connection)
+        }
         Ok(false) => Err(0),
         Err(LineError::Frame(FrameError::TooLong(bytes))) => {
             connection.link.claim().take_back();
@@ -81,138 +72,31 @@ pub(super) fn fly(worker: &mut Own, connection: &mut Connection, seat: &Seat) ->
     }
 }
 
-/// Begins tasks ahead of the current one, and returns what the frame is to hold, in order. It holds nothing if the current
-/// task was cancelled.
-fn load(worker: &mut Own, most: usize, veil: u128) -> Vec<Sent> {
-    let before = worker.ahead().count();
-    worker.begin_ahead((most - 1).saturating_sub(before));
-    let (mut sent, mut bytes, mut seen) = (Vec::new(), 0, FxHashSet::default());
-    let mut size_if_new =
-        |job: &Arc<PyJob>| if seen.insert(Arc::as_ptr(job)) { size(job) } else { 0 };
-    for job in worker.job().into_iter().chain(worker.ahead()).take(most) {
-        let Some(call) = job.packed() else { break };
-        bytes += call.size_in_message() + call.inputs.iter().map(&mut size_if_new).sum::<usize>();
-        // One that is large goes alone: if it is too large for a message, it is the one to fail.
-        if bytes > ENOUGH && !sent.is_empty() {
-            break;
-        }
-        sent.push(Sent { key: job.packed_key(&call.named, veil), job: Arc::clone(job), call });
-    }
-    sent
-}
-
-fn result(job: &PyJob) -> Option<&Packed> {
-    job.outcome()?.ok()?.packed()
-}
-
-fn size(job: &PyJob) -> usize {
-    result(job).map_or(0, Packed::size_in_message)
-}
-
-/// What a frame says of large data: the process is lent it. Then the inputs of its tasks, each once.
-struct Lent<'a> {
-    remote: &'a Remote,
-    ranges: Vec<Range>,
-    inputs: Vec<Blob<'a>>,
-    numbers: FxHashMap<*const PyJob, u32>,
-}
-
-impl<'a> Lent<'a> {
-    fn function(&mut self, function: &'a PackedFunction) -> io::Result<Function<'a>> {
-        Ok(Function { digest: function.digest, blob: self.blob(&function.packed)? })
-    }
-
-    fn task(&mut self, sent: &'a Sent) -> io::Result<Task<'a>> {
-        let inputs = sent.call.inputs.iter().map(|job| self.number(job));
-        Ok(Task {
-            id: sent.job.header().id().map_or(0, |id| id.to_bits()),
-            function: sent.call.function.digest,
-            key: &sent.key,
-            inputs: inputs.collect::<io::Result<_>>()?,
-            arguments: self.blob(&sent.call.arguments)?,
-            notes: sent.call.notes(),
-        })
-    }
-
-    fn number(&mut self, job: &'a Arc<PyJob>) -> io::Result<u32> {
-        if let Some(number) = self.numbers.get(&Arc::as_ptr(job)) {
-            return Ok(*number);
-        }
-        let number = self.inputs.len() as u32;
-        self.numbers.insert(Arc::as_ptr(job), number);
-        // The engine runs a task once all of its inputs have results.
-        let nothing = Blob { pickle: Bytes::Here(&[]), buffers: Vec::new() };
-        let blob = result(job).map_or(Ok(nothing), |packed| self.blob(packed))?;
-        self.inputs.push(blob);
-        Ok(number)
-    }
-
-    fn blob(&mut self, packed: &'a Packed) -> io::Result<Blob<'a>> {
-        packed.blob(|place| {
-            let range = self.remote.lend(place)?;
-            self.ranges.push(range);
-            Ok(range)
-        })
-    }
-}
-
-/// Sends the frame. Returns false if the process has ended.
-fn send(connection: &mut Connection, frame: u32, sent: &[Sent]) -> Result<bool, LineError> {
-    let (known, bytes) = (&mut connection.functions, &mut connection.function_bytes);
-    let functions = || sent.iter().map(|sent| &sent.call.function);
-    // The thread does the same when it hears the frame.
-    let is_full = known.len() >= FUNCTIONS || *bytes >= FUNCTION_BYTES;
-    if is_full && functions().any(|new| !known.contains(&new.digest)) {
-        known.clear();
-        *bytes = 0;
-    }
-    let new = functions().filter(|function| known.insert(function.digest));
-    let new = new.inspect(|function| *bytes += function.packed.size());
-    let Link { line, remote } = &mut connection.link;
-    let numbers = FxHashMap::default();
-    let mut lent = Lent { remote, ranges: Vec::new(), inputs: Vec::new(), numbers };
-    let functions = new.map(|function| lent.function(function)).collect::<io::Result<_>>()?;
-    let tasks = sent.iter().map(|sent| lent.task(sent)).collect::<io::Result<_>>()?;
-    let freed = remote.arena().take_freed();
-    let tasks = Tasks { frame, functions, inputs: lent.inputs, tasks, freed };
-    let sent = line.send(&tasks);
-    if let Err(LineError::Frame(FrameError::TooLong(_))) = sent {
-        remote.arena().keep_freed(tasks.freed);
-        lent.ranges.into_iter().for_each(|range| remote.give_back(range));
-    }
-    sent
-}
-
 /// A frame on its way.
 struct Flight<'a> {
     worker: &'a mut Own,
     seat: &'a Seat,
     frame: u32,
     sent: &'a [Sent],
+    /// The recording that its runs belong to.
+    recording: Option<u64>,
     /// How many of its tasks have ended, and how many may.
     heard: usize,
     limit: usize,
 }
 
-/// Takes the results of a frame, and answers what its tasks ask. When it returns, each of its tasks has ended or was taken
-/// back. If the process dies meanwhile, returns how many had ended.
-fn hear(
-    worker: &mut Own,
-    connection: &mut Connection,
-    seat: &Seat,
-    frame: u32,
-    sent: &[Sent],
-) -> Result<(), usize> {
-    let mut flight = Flight { worker, seat, frame, sent, heard: 0, limit: sent.len() };
-    while flight.heard < flight.limit {
-        if !flight.go_on(connection) {
-            return Err(flight.heard);
-        }
-    }
-    Ok(())
-}
-
 impl Flight<'_> {
+    /// Takes the results of the frame, and answers what its tasks ask. When it returns, each of its tasks has ended or was
+    /// taken back. If the process dies meanwhile, returns how many had ended.
+    fn hear(&mut self, connection: &mut Connection) -> Result<(), usize> {
+        while self.heard < self.limit {
+            if !self.go_on(connection) {
+                return Err(self.heard);
+            }
+        }
+        Ok(())
+    }
+
     /// Hears what the thread says next. Returns false if the connection is of no use any more.
     fn go_on(&mut self, connection: &mut Connection) -> bool {
         // Some of those ahead may not be in the frame.
@@ -262,6 +146,7 @@ impl Flight<'_> {
         if !results.ended.is_empty() {
             self.worker.ran_for(results.took.saturating_mul(results.ended.len() as u64));
         }
+        self.note(&results.runs);
         for (place, ended) in results.ended.iter().enumerate() {
             let own = futures.iter().filter(|(of, _)| *of as usize == place);
             let own = own.map(|(_, task)| *task);
@@ -277,6 +162,17 @@ impl Flight<'_> {
             }
         }
         true
+    }
+
+    /// Hands over what is recorded of the next tasks. It is there before their futures' ends are.
+    fn note(&self, runs: &[Run<'_>]) {
+        let Shared { owner, records, .. } = &*self.seat.shared;
+        if runs.is_empty() || self.recording != records.current() {
+            return;
+        }
+        if let Some(cluster) = owner.get().and_then(Weak::upgrade) {
+            recorded::note(&cluster, self.worker.number(), &self.sent[self.heard..], runs);
+        }
     }
 
     /// Answers what the current task asks.

@@ -5,11 +5,14 @@ mod asked;
 mod completing;
 mod deaths;
 mod flight;
+mod frame;
 mod holdings;
 mod proxy;
 mod rare;
+mod recorded;
 mod spill;
 
+use super::records::Records;
 use super::unseen::unseen;
 use super::{Start, Started};
 use crate::interpreter::gil::let_others_run;
@@ -54,6 +57,7 @@ struct Shared {
     /// The number that veils the ids in keys.
     veil: u128,
     owner: Owner,
+    records: Arc<Records>,
     /// For each process, its threads.
     threads: Mutex<Vec<Vec<Thread>>>,
     /// For each process what it holds, and the arena by which the process is known.
@@ -77,7 +81,8 @@ struct Seat {
 }
 
 /// Starts worker processes of so many threads each, and returns what runs tasks in them. Each is told the number
-/// of its arena, from 1 on, and the number of this process. `veil` veils the ids in keys.
+/// of its arena, from 1 on, and the number of this process. `veil` veils the ids in keys. `records` says whether runs are
+/// recorded.
 ///
 /// # Errors
 /// If the system has no thread to give, or a process cannot have so many.
@@ -86,6 +91,7 @@ pub(crate) fn start(
     threads: &[usize],
     veil: u128,
     owner: &Owner,
+    records: &Arc<Records>,
 ) -> io::Result<Started> {
     if threads.iter().any(|threads| *threads > THREADS) {
         return Err(io::Error::other(format!("a worker process has at most {THREADS} threads")));
@@ -112,6 +118,7 @@ pub(crate) fn start(
         limit: memory,
         veil,
         owner: Arc::clone(owner),
+        records: Arc::clone(records),
         threads: Mutex::new(threads.iter().map(|_| Vec::new()).collect()),
         holdings: Mutex::new(holdings),
     };

@@ -1,0 +1,133 @@
+//! What one frame of tasks holds, and how it is sent.
+
+use super::proxy::{Connection, Own};
+use crate::interpreter::blobs::Packed;
+use crate::task::job::PyJob;
+use crate::task::packed::{PackedCall, PackedFunction};
+use azolla::runtime::Job;
+use azolla_process::fleet::{Link, Remote};
+use azolla_process::frame::FrameError;
+use azolla_process::line::LineError;
+use azolla_process::message::{
+    Blob, Bytes, FUNCTION_BYTES, FUNCTIONS, Function, Range, Task, Tasks,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::io;
+use std::sync::Arc;
+
+/// The most bytes that the pickles of several tasks in one frame take.
+const ENOUGH: usize = 64 * 1024;
+
+/// A task in the frame.
+pub(super) struct Sent {
+    pub(super) job: Arc<PyJob>,
+    pub(super) call: Arc<PackedCall>,
+    pub(super) key: String,
+}
+
+/// Begins tasks ahead of the current one, and returns what the frame is to hold, in order. It holds nothing if the current
+/// task was cancelled.
+pub(super) fn load(worker: &mut Own, most: usize, veil: u128) -> Vec<Sent> {
+    let before = worker.ahead().count();
+    worker.begin_ahead((most - 1).saturating_sub(before));
+    let (mut sent, mut bytes, mut seen) = (Vec::new(), 0, FxHashSet::default());
+    let mut size_if_new =
+        |job: &Arc<PyJob>| if seen.insert(Arc::as_ptr(job)) { size(job) } else { 0 };
+    for job in worker.job().into_iter().chain(worker.ahead()).take(most) {
+        let Some(call) = job.packed() else { break };
+        bytes += call.size_in_message() + call.inputs.iter().map(&mut size_if_new).sum::<usize>();
+        // One that is large goes alone: if it is too large for a message, it is the one to fail.
+        if bytes > ENOUGH && !sent.is_empty() {
+            break;
+        }
+        sent.push(Sent { key: job.packed_key(&call.named, veil), job: Arc::clone(job), call });
+    }
+    sent
+}
+
+fn result(job: &PyJob) -> Option<&Packed> {
+    job.outcome()?.ok()?.packed()
+}
+
+fn size(job: &PyJob) -> usize {
+    result(job).map_or(0, Packed::size_in_message)
+}
+
+/// What a frame says of large data: the process is lent it. Then the inputs of its tasks, each once.
+struct Lent<'a> {
+    remote: &'a Remote,
+    ranges: Vec<Range>,
+    inputs: Vec<Blob<'a>>,
+    numbers: FxHashMap<*const PyJob, u32>,
+}
+
+impl<'a> Lent<'a> {
+    fn function(&mut self, function: &'a PackedFunction) -> io::Result<Function<'a>> {
+        Ok(Function { digest: function.digest, blob: self.blob(&function.packed)? })
+    }
+
+    fn task(&mut self, sent: &'a Sent) -> io::Result<Task<'a>> {
+        let inputs = sent.call.inputs.iter().map(|job| self.number(job));
+        Ok(Task {
+            id: sent.job.header().id().map_or(0, |id| id.to_bits()),
+            function: sent.call.function.digest,
+            key: &sent.key,
+            inputs: inputs.collect::<io::Result<_>>()?,
+            arguments: self.blob(&sent.call.arguments)?,
+            notes: sent.call.notes(),
+        })
+    }
+
+    fn number(&mut self, job: &'a Arc<PyJob>) -> io::Result<u32> {
+        if let Some(number) = self.numbers.get(&Arc::as_ptr(job)) {
+            return Ok(*number);
+        }
+        let number = self.inputs.len() as u32;
+        self.numbers.insert(Arc::as_ptr(job), number);
+        // The engine runs a task once all of its inputs have results.
+        let nothing = Blob { pickle: Bytes::Here(&[]), buffers: Vec::new() };
+        let blob = result(job).map_or(Ok(nothing), |packed| self.blob(packed))?;
+        self.inputs.push(blob);
+        Ok(number)
+    }
+
+    fn blob(&mut self, packed: &'a Packed) -> io::Result<Blob<'a>> {
+        packed.blob(|place| {
+            let range = self.remote.lend(place)?;
+            self.ranges.push(range);
+            Ok(range)
+        })
+    }
+}
+
+/// Sends the frame. If it is `recorded`, the process tells of its runs. Returns false if the process has ended.
+pub(super) fn send(
+    connection: &mut Connection,
+    frame: u32,
+    sent: &[Sent],
+    recorded: bool,
+) -> Result<bool, LineError> {
+    let (known, bytes) = (&mut connection.functions, &mut connection.function_bytes);
+    let functions = || sent.iter().map(|sent| &sent.call.function);
+    // The thread does the same when it hears the frame.
+    let is_full = known.len() >= FUNCTIONS || *bytes >= FUNCTION_BYTES;
+    if is_full && functions().any(|new| !known.contains(&new.digest)) {
+        known.clear();
+        *bytes = 0;
+    }
+    let new = functions().filter(|function| known.insert(function.digest));
+    let new = new.inspect(|function| *bytes += function.packed.size());
+    let Link { line, remote } = &mut connection.link;
+    let numbers = FxHashMap::default();
+    let mut lent = Lent { remote, ranges: Vec::new(), inputs: Vec::new(), numbers };
+    let functions = new.map(|function| lent.function(function)).collect::<io::Result<_>>()?;
+    let tasks = sent.iter().map(|sent| lent.task(sent)).collect::<io::Result<_>>()?;
+    let freed = remote.arena().take_freed();
+    let tasks = Tasks { frame, functions, inputs: lent.inputs, tasks, freed, recorded };
+    let sent = line.send(&tasks);
+    if let Err(LineError::Frame(FrameError::TooLong(_))) = sent {
+        remote.arena().keep_freed(tasks.freed);
+        lent.ranges.into_iter().for_each(|range| remote.give_back(range));
+    }
+    sent
+}

@@ -12,7 +12,7 @@ from typing import Any
 
 import azolla
 import pytest
-from azolla import Client, Reschedule, annotate, get_client, get_task_metadata, get_task_stream
+from azolla import Client, Reschedule, annotate, get_client, get_task_metadata, get_task_stream, get_worker
 from backends import Reason, threads_only
 from conftest import Gate, Journal, eventually
 
@@ -166,7 +166,7 @@ def test_metadata_of_what_was_submitted_within(client: Client, gate: Gate) -> No
         assert tasks.metadata is tasks.state is None
         gate.open()
         client.gather([before, held])
-        one = client.submit(inc, 1, key="one")
+        one = client.submit(lambda: get_worker().address, key="one", pure=False)
         failed = client.submit(inc, "one", key="failed")
         dependent = client.submit(inc, failed, key="dependent")
         one.result(), dependent.exception()
@@ -175,7 +175,7 @@ def test_metadata_of_what_was_submitted_within(client: Client, gate: Gate) -> No
     assert tasks.metadata["dependent"] is None
     assert tasks.metadata["one"] is not None
     assert tasks.metadata["one"]["start_time"] <= tasks.metadata["one"]["stop_time"]
-    assert tasks.metadata["one"]["worker"] == client.cluster.workers[0].address
+    assert tasks.metadata["one"]["worker"] == one.result()
 
 
 def test_metadata_of_an_attempt_that_is_repeated(client: Client, gate: Gate, journal: Journal) -> None:

@@ -489,7 +489,6 @@ def workers_and_resources(module: Any, client: Any) -> Any:
 #: Programs that run on threads alone.
 ON_THREADS = {
     Reason.MISSING: {
-        "the_executor",
         "what_a_profile_is_made_of",
         "what_an_actor_does",
         "an_actor_that_cannot_be_made",

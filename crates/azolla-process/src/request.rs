@@ -36,6 +36,8 @@ pub enum Request<'a> {
         /// What its key is made of.
         #[serde(borrow)]
         name: Name<'a>,
+        /// The pickle of a key that is no text; empty for others.
+        key: &'a [u8],
         /// The value.
         value: Blob<'a>,
         /// The tasks of the futures in the value.

@@ -36,7 +36,7 @@ ELSEWHERE = (
 NOWHERE = (
     *("shutdown", "subscribe_topic", "unsubscribe_topic", "get_executor", "call_stack", "profile", "sync", "run"),
     *("run_on_scheduler", "register_plugin", "unregister_worker_plugin", "upload_file", "restart", "retire_workers"),
-    *("write_scheduler_file", "compute", "persist", "get"),
+    "write_scheduler_file",
 )
 
 _making = threading.Lock()

@@ -10,12 +10,14 @@ import sys
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
+from importlib import import_module
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from azolla._azolla import TaskThread, after_fork, before_fork, serve_process, share_secret
 from azolla._base import leave as _leave
 from azolla._base import where as _where
+from azolla._base.imports import once_imported
 from azolla._base.threads import LastingThread, report
 from azolla._process import package as _package
 
@@ -35,6 +37,7 @@ def main(secret: bytes) -> None:
     _print_at_once()
     _where.in_worker_process, _where.worker = True, number - 1
     _package.defer()
+    once_imported("dask", _serve_dask)
     os.register_at_fork(before=before_fork, after_in_child=after_fork)
     serve_process(number, client, _start)
 
@@ -117,6 +120,12 @@ class _Run:
         if self._runner is None or self._runner.get_loop().is_closed():
             self._runner = asyncio.Runner()
         return self._runner.run(coroutine, context=self._context)
+
+
+def _serve_dask() -> None:
+    """Has what a task computes by Dask run on the task's client."""
+    # This stands on a floor above. Only a process whose tasks use Dask needs it.
+    import_module("azolla._client.dask_scheduler").use(_serve_dask)
 
 
 def _print_at_once() -> None:

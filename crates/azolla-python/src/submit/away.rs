@@ -4,6 +4,7 @@ use super::one::Common;
 use crate::child::pickled::collecting;
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::mapped::no_memory;
+use crate::interpreter::pickles::whole;
 use crate::session::away::{Answered, asked, job, unexpected};
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
@@ -53,8 +54,7 @@ impl<'py> Call<'py> {
             (Some(key), None) => End::Given(key),
             (None, _) => End::Impure,
         };
-        let name =
-            text.cast::<PyString>().ok().and_then(|text| text.to_str().ok().map(String::from));
+        let name = text_of(&text);
         let rare = common.rare(name.is_none().then_some(&text), call.notes.as_deref())?;
         let priority = submission.priority.map(|priority| priority.to_bits());
         Ok(Self {
@@ -120,6 +120,11 @@ impl Sent {
     }
 }
 
+/// Returns what begins a key, or the whole of it. None if it is no text.
+fn text_of(text: &Bound<'_, PyAny>) -> Option<String> {
+    text.cast::<PyString>().ok().and_then(|text| text.to_str().ok().map(String::from))
+}
+
 /// Submits tasks to the client, and returns their jobs here.
 pub(super) fn submit_all(
     common: &Common<'_, '_>,
@@ -182,9 +187,10 @@ pub(crate) fn put(
         (Name::Impure { function }, _) => (function.bind(py).clone().into_any(), End::Impure),
         _ => return Err(unexpected()),
     };
-    let text_of = text.cast::<PyString>()?.to_string_lossy().into_owned();
-    let name = request::Name { text: &text_of, end };
-    let asks = Request::Put { name, value: sent.blob(), futures };
+    let text_of = text_of(&text);
+    let key = if text_of.is_none() { whole(&text)? } else { Vec::new() };
+    let name = request::Name { text: text_of.as_deref().unwrap_or_default(), end };
+    let asks = Request::Put { name, key: &key, value: sent.blob(), futures };
     let Answered::Tasks(tasks) = asked(py, asks)? else { return Err(unexpected()) };
     let Some(task) = tasks.first() else { return Err(unexpected()) };
     let key = match end {

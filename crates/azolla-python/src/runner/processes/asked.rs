@@ -2,7 +2,7 @@
 
 use super::holdings::Holdings;
 use super::proxy::Own;
-use super::rare::{AtHand, Rare, call};
+use super::rare::{self, AtHand, Rare, call};
 use crate::interpreter::blobs::Packed;
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Cluster;
@@ -53,7 +53,7 @@ impl Asking<'_> {
     pub(super) fn answer(&mut self, request: Request<'_>) -> Reply {
         let answer = match request {
             Request::Submit { functions, tasks } => self.submit(functions, &tasks),
-            Request::Put { name, value, futures } => self.put(name, &value, futures),
+            Request::Put { name, key, value, futures } => self.put(name, key, &value, futures),
             Request::Find { key, task } => Ok(self.find(key, task)),
             Request::Wait { tasks, until, limit, results } => {
                 self.wait(&tasks, until, limit, results)
@@ -196,10 +196,12 @@ impl Asking<'_> {
     fn put(
         &self,
         named: request::Name<'_>,
+        key: &[u8],
         value: &Blob<'_>,
         futures: Vec<u64>,
     ) -> Result<Reply, Reply> {
         self.check_open("scatter")?;
+        let key = rare::key(key)?;
         let engine = self.worker.engine();
         let value = Value::Packed(self.read(value)?);
         let futures = Kept::new(engine, futures);
@@ -207,7 +209,7 @@ impl Asking<'_> {
             true => value,
             false => Value::Holding(Box::new((value, futures))),
         };
-        let (name, key) = name(&named, None);
+        let (name, key) = name(&named, key);
         let job = Arc::new(PyJob::done(value, name, self.client()));
         let existing = engine.put(Arc::clone(&job), key);
         Ok(Reply::Tasks(vec![self.holdings.hold(existing.unwrap_or(job))]))

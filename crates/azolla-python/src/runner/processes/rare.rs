@@ -52,6 +52,18 @@ impl Rare {
     }
 }
 
+/// Returns the key of a value that is kept, if it is no text.
+pub(super) fn key(pickle: &[u8]) -> Result<Option<Py<PyAny>>, Reply> {
+    if pickle.is_empty() {
+        return Ok(None);
+    }
+    let read = |py: Python<'_>| match loads(py, pickle) {
+        Ok(key) => Ok(Some(key.unbind())),
+        Err(error) => Err(raised(py, &error)),
+    };
+    Python::attach(read)
+}
+
 /// Calls what a pickle says on the client of the task that asks. A wait in it keeps no slot.
 pub(super) fn call(asking: &mut Asking<'_>, what: &[u8]) -> Reply {
     static CALL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

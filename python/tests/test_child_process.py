@@ -274,7 +274,7 @@ def test_what_is_sent_to_a_thread_that_has_just_heard_a_frame_loses_none_of_its_
         def rest(self) -> bool:
             self.waits += 1
             if self.waits == 1:
-                self.tasks.append((abs, (-3,), None))
+                self.tasks.append((abs, (-3,), None, None))
                 raise ValueError("sent by another thread")
             return False
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from azolla import Client, Event, Lock, Queue, as_completed, get_client, rejoin, secede, wait
+from azolla import Client, Event, Future, Lock, Queue, WaitCycleError, as_completed, get_client, rejoin, secede, wait
+from azolla._run.lending import slot_lent
 from backends import Reason, threads_only
 from conftest import PATIENCE, Gate
 
@@ -62,6 +63,26 @@ def asyncio_run(function: Callable[[Client], Any]) -> Any:
 
 #: How a coroutine may wait, and what it gives.
 ON_A_LOOP = {awaits: 1, gathers: 6, gathers_at_once: 6, iterates: 6, runs_coroutines: 2, computes_between: 6, nests: 1}
+
+
+def test_while_a_task_sleeps_its_slot_is_lent(one_slot: Client, gate: Gate) -> None:
+    def sleeps() -> Any:
+        opens = get_client().submit(gate.open)
+        with slot_lent([opens]):
+            gate.hold()
+        return opens.result()
+
+    assert one_slot.submit(sleeps).result(PATIENCE) is None
+
+
+def test_a_task_lends_no_slot_to_itself(one_slot: Client) -> None:
+    def sleeps() -> str:
+        me = Future("me", get_client())
+        with pytest.raises(WaitCycleError), slot_lent([me]):
+            pass
+        return "told"
+
+    assert one_slot.submit(sleeps, key="me").result(PATIENCE) == "told"
 
 
 @pytest.mark.parametrize("function", ON_A_LOOP, ids=lambda function: function.__name__)

@@ -80,6 +80,15 @@ pub enum Request<'a> {
     Secede,
     /// To have a slot again. Answered by [`Answer::Done`].
     Rejoin,
+    /// To lend the slot while the task's thread sleeps. Answered by [`Answer::Loan`].
+    Lend {
+        /// The tasks whose ends it waits for, all of them; none stands for something else.
+        tasks: Vec<u64>,
+        /// The loan that it takes part in.
+        loan: Option<u64>,
+    },
+    /// One that took part in this loan waits no more. Answered by [`Answer::Done`], after the last one with a slot.
+    EndLoan(u64),
     /// To cancel tasks, for all clients if `force` is true. Answered by [`Answer::Done`].
     Cancel {
         /// The tasks.
@@ -167,6 +176,8 @@ pub enum Answer<'a> {
     Ends(#[serde(borrow)] Vec<(u64, How<'a>)>),
     /// It is done. True if it has changed something.
     Done(bool),
+    /// The number of the loan; none if the task has no slot to lend.
+    Loan(Option<u64>),
     /// What the call has returned, as a pickle.
     Value(Blob<'a>),
     /// Instead: an exception, packed.

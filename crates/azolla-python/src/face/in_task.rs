@@ -50,6 +50,9 @@ pub(crate) fn lend(
     loan: Option<u64>,
 ) -> PyResult<Option<u64>> {
     let jobs = gather::jobs(futures, Errors::Skip)?;
+    if task_here().is_some() {
+        return away::lend(py, &jobs, loan);
+    }
     let lent =
         py.detach(|| with_worker(|worker| worker.map(|worker| worker.lend_for(loan, &jobs))));
     lent.transpose().map(Option::flatten).map_err(|error| exception(py, error.never_interrupted()))
@@ -57,8 +60,12 @@ pub(crate) fn lend(
 
 #[doc = stub!(end_loan)]
 #[pyfunction]
-pub(crate) fn end_loan(py: Python<'_>, loan: u64) {
+pub(crate) fn end_loan(py: Python<'_>, loan: u64) -> PyResult<()> {
+    if task_here().is_some() {
+        return asked(py, Request::EndLoan(loan)).map(drop);
+    }
     py.detach(|| with_worker(|worker| worker.into_iter().for_each(|it| it.awaits_one_less(loan))));
+    Ok(())
 }
 
 #[doc = stub!(awaits)]

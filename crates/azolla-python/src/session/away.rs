@@ -26,6 +26,7 @@ pub(crate) enum Answered {
     Unknown,
     Ends(Vec<(u64, Ended)>),
     Done(bool),
+    Loan(Option<u64>),
     Value(Packed),
     Raised(Packed),
     Told(String, String),
@@ -62,6 +63,7 @@ impl Answered {
                 Self::Ends(ends.collect::<io::Result<_>>()?)
             }
             Answer::Done(done) => Self::Done(done),
+            Answer::Loan(loan) => Self::Loan(loan),
             Answer::Value(value) => Self::Value(read(&value)?),
             Answer::Raised(packed) => Self::Raised(read(&packed)?),
             Answer::Told(class, why) => Self::Told(class.into(), why.into()),
@@ -206,6 +208,20 @@ pub(crate) fn about(
     }
     match asked(py, request(tasks))? {
         Answered::Done(done) => Ok(done),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Lends the slot of the task here, for a wait for all of these jobs. Returns the number of the loan.
+pub(crate) fn lend(
+    py: Python<'_>,
+    jobs: &[Arc<PyJob>],
+    loan: Option<u64>,
+) -> PyResult<Option<u64>> {
+    let pending = jobs.iter().filter(|job| job.header().status() == Status::Pending);
+    let tasks = pending.filter_map(|job| job.away()).collect();
+    match asked(py, Request::Lend { tasks, loan })? {
+        Answered::Loan(loan) => Ok(loan),
         _ => Err(unexpected()),
     }
 }

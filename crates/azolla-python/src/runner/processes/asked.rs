@@ -28,6 +28,7 @@ pub(super) enum Reply {
     /// The ends of these, with their results if the process wants them.
     Ends(Vec<Arc<PyJob>>, bool),
     Done(bool),
+    Loan(Option<u64>),
     Value(Vec<u8>),
     Raised(Vec<u8>),
     Told(&'static str, String),
@@ -71,6 +72,14 @@ impl Asking<'_> {
             Request::Rejoin => {
                 let back = self.worker.rejoin().map_err(|error| told(error.never_interrupted()));
                 back.map(|()| Reply::Done(true))
+            }
+            Request::Lend { tasks, loan } => self.jobs(&tasks).and_then(|jobs| {
+                let loan = self.worker.lend_for(loan, &jobs);
+                loan.map(Reply::Loan).map_err(|error| told(error.never_interrupted()))
+            }),
+            Request::EndLoan(loan) => {
+                self.worker.awaits_one_less(loan);
+                Ok(Reply::Done(true))
             }
             Request::Cancel { tasks, force, reason, msg } => {
                 let why =
@@ -317,6 +326,7 @@ impl Reply {
             Self::Tasks(tasks) => send(&Answer::Tasks(tasks)),
             Self::Unknown => send(&Answer::Unknown),
             Self::Done(done) => send(&Answer::Done(done)),
+            Self::Loan(loan) => send(&Answer::Loan(loan)),
             Self::Value(pickle) => send(&Answer::Value(blob(&pickle))),
             Self::Raised(packed) => send(&Answer::Raised(blob(&packed))),
             Self::Told(class, why) => send(&Answer::Told(class, &why)),

@@ -219,6 +219,8 @@ fn waits(request: &Request<'_>) -> bool {
             | Request::Next { .. }
             | Request::Secede
             | Request::Rejoin
+            | Request::Lend { .. }
+            | Request::EndLoan(_)
             | Request::Call(_)
     )
 }

@@ -45,17 +45,22 @@ __all__ = [
     "before_collection",
     "before_fork",
     "cancel_unless_begun",
+    "check_actor",
     "coroutines_run_here",
     "end_loan",
     "has_begun",
     "in_plain_task",
     "input_value",
+    "keep_actor",
+    "kept_actor",
     "lend",
+    "read_actor",
     "rejoin",
     "secede",
     "secret",
     "serve_process",
     "share_secret",
+    "task_at_hand",
     "thread_client",
     "thread_running",
     "thread_task",
@@ -382,7 +387,34 @@ class Method:
     def __wrapped__(self) -> Any: ...
     def __call__(self, *args: Any, **kwargs: Any) -> ActorFuture[Any]: ...
 
-def actor_state(future: Future[Any]) -> Any: ...
+def actor_state(future: Future[Any]) -> Any:
+    """Returns the state of the actor that this future is on, so that its attributes can be read; None if it is in another
+    process.
+
+    Raises:
+        ActorLostError: The actor is gone.
+        ValueError: It is still to be made, in this process.
+    """
+
+def check_actor(future: Future[Any]) -> None:
+    """Does nothing if the actor that this future is on exists, or is still to be made.
+
+    Raises:
+        ActorLostError: The actor is gone.
+    """
+
+def read_actor(future: Future[Any], name: str, label: str) -> ActorFuture[tuple[bool, Any]]:
+    """Submits a task that reads an attribute of an actor in a worker process. Its result is whether the attribute can be
+    called, and otherwise the attribute's value.
+
+    Args:
+        future: A future on the actor.
+        name: The attribute.
+        label: What the task's key begins with.
+
+    Raises:
+        ActorLostError: The actor is gone.
+    """
 
 @disjoint_base
 class ClusterCore:
@@ -867,6 +899,15 @@ class Observations:
 @type_check_only
 class _Closeable:
     def close(self) -> None: ...
+
+def task_at_hand() -> tuple[int, Any] | None:
+    """Returns the number of the task that runs on this thread of a worker process, and its key."""
+
+def keep_actor(number: int, state: Any) -> None:
+    """Keeps the state of an actor in this process, until the client does not need it any more."""
+
+def kept_actor(number: int) -> Any:
+    """Returns the state of the actor of this number, if it is in this process."""
 
 def input_value(number: int) -> Any:
     """Returns an input of the task whose arguments this thread unpickles. An `Input` is pickled as a call of this.

@@ -11,10 +11,9 @@ from typing import Any
 import azolla
 import pytest
 from azolla import Actor, ActorFuture, ActorLostError, Client, FutureCancelledError, WaitCycleError, get_client, wait
-from backends import Reason, threads_only
-from conftest import PATIENCE, Gate, eventually
+from backends import OPTIONS, Reason, threads_only
+from conftest import PATIENCE, Gate, Journal, eventually
 
-pytestmark = threads_only(Reason.MISSING)
 
 
 class Counter:
@@ -80,8 +79,9 @@ class Alone:
         self.inside -= 1
 
 
-def test_one_call_at_a_time_whoever_calls() -> None:
-    with azolla.LocalCluster(processes=False, n_workers=1, threads_per_worker=4, dashboard_address=None) as cluster:
+def test_one_call_at_a_time_whoever_calls(backend: str) -> None:
+    options = {**OPTIONS[backend], "n_workers": 1, "threads_per_worker": 4}
+    with azolla.LocalCluster(**options) as cluster:
         with Client(cluster) as client, Client(cluster) as other:
             actor: Any = client.submit(Alone, actor=True, key="alone").result()
             same: Any = azolla.Future("alone", other).result()
@@ -180,12 +180,11 @@ class Waits:
             return str(error)
 
 
-def test_waits_take_no_slot() -> None:
-    with Client(processes=False, threads_per_worker=1, dashboard_address=None) as client:
-        counter, waits = client.submit(Counter, actor=True).result(), client.submit(Waits, actor=True).result()
-        assert waits.ask(counter).result(PATIENCE) == 1
-        assert waits.task().result(PATIENCE) == 7
-        assert client.submit(lambda: waits.ask(counter).result() + 1).result(PATIENCE) == 3
+def test_waits_take_no_slot(one_slot: Client) -> None:
+    counter, waits = one_slot.submit(Counter, actor=True).result(), one_slot.submit(Waits, actor=True).result()
+    assert waits.ask(counter).result(PATIENCE) == 1
+    assert waits.task().result(PATIENCE) == 7
+    assert one_slot.submit(lambda it, counter: it.ask(counter).result() + 1, waits, counter).result(PATIENCE) == 3
 
 
 def test_an_actor_that_waits_for_itself_is_told(client: Client) -> None:
@@ -232,6 +231,7 @@ class Waiter:
         raise OSError("in a coroutine")
 
 
+@threads_only(Reason.LOOP)
 def test_coroutines_let_others_in_where_they_await(client: Client) -> None:
     waiter = client.submit(Waiter, actor=True).result()
     waits = waiter.wait()
@@ -248,6 +248,7 @@ def test_coroutines_and_calls_never_run_at_once(client: Client) -> None:
     assert not waiter.clash
 
 
+@threads_only(Reason.LOOP)
 def test_a_call_that_waits_for_a_coroutine_of_its_own_actor_is_told(client: Client) -> None:
     waiter = client.submit(Waiter, actor=True).result()
     waits = waiter.wait()
@@ -256,6 +257,7 @@ def test_a_call_that_waits_for_a_coroutine_of_its_own_actor_is_told(client: Clie
     assert waits.result(PATIENCE) == "waited"
 
 
+@threads_only(Reason.LOOP)
 def test_a_coroutine_that_is_cancelled_lets_the_next_in(client: Client) -> None:
     waiter = client.submit(Waiter, actor=True).result()
     waits = [waiter.wait() for _ in range(3)]
@@ -276,20 +278,19 @@ def test_awaited_on_any_loop(client: Client) -> None:
     assert client.sync(main) == (3, 4)
 
 
-def test_an_asynchronous_client() -> None:
+def test_an_asynchronous_client(backend: str) -> None:
     async def main() -> Any:
-        async with Client(processes=False, asynchronous=True, dashboard_address=None) as client:
+        async with Client(**OPTIONS[backend], asynchronous=True) as client:
             counter: Any = await client.submit(Counter, actor=True)
             return await counter.increment(), await counter.n, await counter.increment().result()
 
     assert asyncio.run(main()) == (1, 1, 2)
 
 
-def test_one_that_is_gone_says_so(client: Client) -> None:
+def test_one_that_is_gone_says_so(client: Client, gate: Gate) -> None:
     future = client.submit(Counter, actor=True, key="gone")
     counter: Any = future.result()
-    gate = threading.Event()
-    holds = client.submit(Gates, gate, actor=True).result()
+    holds = client.submit(Holds, gate, actor=True).result()
     holds.hold()
     late = holds.hold()
     future.cancel()
@@ -299,19 +300,18 @@ def test_one_that_is_gone_says_so(client: Client) -> None:
     azolla.Future(holds.key).cancel()
     with pytest.raises(FutureCancelledError):
         late.result(PATIENCE)
-    gate.set()
 
 
-class Gates:
-    def __init__(self, gate: threading.Event) -> None:
+class Holds:
+    def __init__(self, gate: Gate) -> None:
         self.gate = gate
 
     def hold(self) -> None:
-        assert self.gate.wait(PATIENCE)
+        self.gate.hold()
 
 
-def test_a_closed_client() -> None:
-    client = Client(processes=False, threads_per_worker=1, dashboard_address=None)
+def test_a_closed_client(backend: str) -> None:
+    client = Client(**OPTIONS[backend])
     counter = client.submit(Counter, actor=True).result()
     client.close()
     for use in (lambda: counter.increment(), lambda: counter.n):
@@ -319,18 +319,26 @@ def test_a_closed_client() -> None:
             use()
 
 
-def test_it_goes_with_the_last_who_has_it_after_the_calls_made(client: Client) -> None:
-    gone: list[Any] = []
-    made = client.submit(Counter, actor=True)
-    counter: Any = made.result()
-    state = azolla._azolla.actor_state(made)
-    weakref.finalize(state, gone.append, "gone")
-    del state, made
-    last = counter.increment()
+class Tells:
+    """Tells a journal when it goes."""
+
+    def __init__(self, journal: Journal) -> None:
+        weakref.finalize(self, journal.append, "gone").atexit = False
+
+    def one(self) -> int:
+        return 1
+
+
+def test_it_goes_with_the_last_who_has_it_after_the_calls_made(client: Client, journal: Journal) -> None:
+    made = client.submit(Tells, journal, actor=True)
+    actor: Any = made.result()
+    del made
+    last = actor.one()
     assert last.result(PATIENCE) == 1
-    del counter
+    assert journal.entries() == []
+    del actor
     gc.collect()
-    eventually(lambda: gone)
+    eventually(journal.entries)
     assert last.result() == 1
 
 
@@ -342,6 +350,7 @@ class Looks:
         return variable.get(), get_client().name, azolla.get_worker().name
 
 
+@threads_only(Reason.CONTEXT)
 def test_methods_see_the_callers_context_and_the_client(client: Client) -> None:
     looks = client.submit(Looks, actor=True).result()
     token = variable.set("set")
@@ -351,31 +360,28 @@ def test_methods_see_the_callers_context_and_the_client(client: Client) -> None:
     assert looks.look().result(PATIENCE)[0] == "unset"
 
 
-def test_a_timeout_leaves_the_call_alone(client: Client) -> None:
-    gate = threading.Event()
-    holds = client.submit(Gates, gate, actor=True).result()
+def test_a_timeout_leaves_the_call_alone(client: Client, gate: Gate) -> None:
+    holds = client.submit(Holds, gate, actor=True).result()
     call = holds.hold()
     with pytest.raises(TimeoutError):
         call.result(timeout=0.01)
-    gate.set()
+    gate.open()
     assert call.result(PATIENCE) is None
 
 
-def test_calls_go_before_newer_work(gate: Gate) -> None:
-    with Client(processes=False, threads_per_worker=1, dashboard_address=None) as client:
-        order: list[str] = []
-        actor: Any = client.submit(lambda: Notes(order), actor=True).result()
-        blocks = client.submit(gate.hold, pure=False)
-        gate.entered()
-        newer = client.submit(order.append, "newer", pure=False)
-        call = actor.note("call")
-        gate.open()
-        client.gather([blocks, newer, call])
-        assert order == ["call", "newer"]
+def test_calls_go_before_newer_work(one_slot: Client, gate: Gate, journal: Journal) -> None:
+    actor: Any = one_slot.submit(Notes, journal, actor=True).result()
+    blocks = one_slot.submit(gate.hold, pure=False)
+    gate.entered()
+    newer = one_slot.submit(journal.append, "newer", pure=False)
+    call = actor.note("call")
+    gate.open()
+    one_slot.gather([blocks, newer, call])
+    assert journal.entries() == ["call", "newer"]
 
 
 class Notes:
-    def __init__(self, order: list[str]) -> None:
+    def __init__(self, order: Journal) -> None:
         self.order = order
 
     def note(self, what: str) -> None:

@@ -124,6 +124,8 @@ pub struct Tasks<'a> {
     pub freed: Vec<Range>,
     /// The client records these runs.
     pub recorded: bool,
+    /// The numbers of actors whose states nothing needs any more. The frame may have no tasks, and bring nothing else.
+    pub gone: Vec<u64>,
 }
 
 /// How a task has ended.

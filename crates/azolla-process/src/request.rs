@@ -120,9 +120,25 @@ pub enum Until {
     First,
 }
 
+/// What a task has to do with an actor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// It makes one.
+    Actor,
+    /// It calls a method of one.
+    Call,
+    /// It reads an attribute of one.
+    Read,
+}
+
 /// A task to submit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submit<'a> {
+    /// What it has to do with an actor.
+    pub role: Role,
     /// The digest of its function.
     pub function: u128,
     /// What the function is called.
@@ -132,7 +148,7 @@ pub struct Submit<'a> {
     pub name: Name<'a>,
     /// The arguments. `Input(n)` in them stands for the n-th input.
     pub arguments: Blob<'a>,
-    /// Its inputs.
+    /// Its inputs. For a call of an actor: the actor.
     pub inputs: Vec<u64>,
     /// The tasks of the futures in the arguments that are no inputs.
     pub futures: Vec<u64>,

@@ -46,6 +46,8 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     submit::fastcall::add_submit(&module.py().get_type::<session::core::Core>())?;
     module.add_function(wrap_pyfunction!(face::dashboard::time_left, module)?)?;
     module.add_function(wrap_pyfunction!(submit::actor::actor_state, module)?)?;
+    module.add_function(wrap_pyfunction!(submit::actor::check_actor, module)?)?;
+    module.add_function(wrap_pyfunction!(submit::actor::read_actor, module)?)?;
     module.add_function(wrap_pyfunction!(interpreter::raised::before_collection, module)?)?;
     module.add_function(wrap_pyfunction!(session::forked::before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(session::forked::after_fork, module)?)?;

@@ -34,7 +34,8 @@ class WaitCycleError(AzollaError, RuntimeError):
 
 
 class ActorLostError(AzollaError, RuntimeError):
-    """The actor is gone, because it was cancelled or the client is closed. The message names its key.
+    """The actor is gone: it was cancelled, the client is closed, or its worker process has ended. The message names its key,
+    and says why.
 
     >>> from azolla import ActorLostError
     >>> future = client.submit(list, actor=True, key="words")

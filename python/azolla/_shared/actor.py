@@ -31,9 +31,13 @@ class Actor:
     cancelled or the client is closed, using it raises `ActorLostError`. An error in a method is an error of that call
     alone.
 
+    On a cluster of worker processes the object is in the one that had the fewest when it was submitted. The calls run
+    there, and what they are given and return travels as that of all tasks. If the process dies, the object is lost: calls
+    that have not ended raise `ActorLostError`, and so do later ones.
+
     Args:
         cls: The object's class.
-        address: Taken as Dask takes it: the workers share one process.
+        address: Taken as Dask takes it; it is of no use here.
         key: The key of the task that has made the object.
         worker: Taken as Dask takes it.
 
@@ -92,10 +96,12 @@ class Actor:
                 raise AttributeError(f"the actor {future.key} has no {name}") from None
             of_class = None
         if callable(of_class):
-            _azolla.actor_state(future) if future.done() else None
+            _azolla.check_actor(future)
             method = self.__dict__[name] = _method(cls, future, name, of_class)
             return method
         client = future.client
+        if client is not None and client.cluster._has_processes:
+            return self._far(client, name)
         if future.done() or client is None:
             return _await.answer(client, self._attribute(name)) if client is not None else self._attribute(name)
         if client._async_here():
@@ -104,12 +110,31 @@ class Actor:
         return self._attribute(name)
 
     def _attribute(self, name: str) -> Any:
-        value = getattr(_azolla.actor_state(self._future), name)
+        return self._found(name, getattr(_azolla.actor_state(self._future), name))
+
+    def _found(self, name: str, value: Any) -> Any:
         return _method(self._cls, self._future, name, value) if callable(value) else value
 
     async def _later(self, name: str) -> Any:
         await _await.ended(self._future)
         return self._attribute(name)
+
+    def _far(self, client: Client, name: str) -> Any:
+        """Reads an attribute of an object in a worker process: in that process itself, or by a task."""
+        state = _azolla.actor_state(self._future)
+        if state is not None:
+            return self._found(name, getattr(state, name))
+        label = f"{self._cls.__name__}.{name}"
+        reads = _azolla.read_actor(self._future, name, label)
+        if client._async_here():
+            return as_called(label, self._answered, name, reads)
+        return self._read(name, *reads.result())
+
+    async def _answered(self, name: str, reads: Any) -> Any:
+        return self._read(name, *await reads)
+
+    def _read(self, name: str, is_callable: bool, value: Any) -> Any:
+        return _method(self._cls, self._future, name, None) if is_callable else value
 
     def __setattr__(self, name: str, value: object) -> Never:
         raise AttributeError(f"cannot set {name!r} of the actor {self.key}: its own methods do")
@@ -128,7 +153,9 @@ class Actor:
         return hash(self.key)
 
     def __reduce__(self) -> Any:
-        return Actor, (self._cls, None, self.key)
+        # The future notes that the pickle names its task, so that the task is kept on the way.
+        _, (key,) = self._future.__reduce__()
+        return Actor, (self._cls, None, key)
 
     def __dask_tokenize__(self) -> Any:
         # An actor's state changes, so no call with an actor equals another: each digest is unique.

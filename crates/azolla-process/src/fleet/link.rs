@@ -65,6 +65,24 @@ impl Watch {
     }
 }
 
+/// An actor is in a process until this is dropped.
+#[derive(Debug)]
+pub struct Resident(Arc<Running>);
+
+impl Resident {
+    /// Returns how the process has ended, if it has: the actor is lost.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.0.life.ended()
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        self.0.memory.drop_actor();
+    }
+}
+
 /// A process that has been ready.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -147,6 +165,13 @@ impl Remote {
     pub fn waits(&self) -> Waits {
         self.running.memory.wait();
         Waits(Arc::clone(&self.running))
+    }
+
+    /// An actor is in the process until what this returns is dropped. A process with actors is not replaced for its memory.
+    #[must_use]
+    pub fn resident(&self) -> Resident {
+        self.running.memory.keep_actor();
+        Resident(Arc::clone(&self.running))
     }
 
     /// Returns what a message to the process calls this place. The place lasts until the process gives back what it was

@@ -11,7 +11,7 @@ mod keeper;
 mod link;
 mod wake;
 
-pub use link::{Link, Remote, Waits, Watch};
+pub use link::{Link, Remote, Resident, Waits, Watch};
 
 use crate::arena::THREADS;
 use crate::members::{Members, Taken};

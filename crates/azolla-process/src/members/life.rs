@@ -77,10 +77,16 @@ impl<C> Life<C> {
         }
     }
 
+    /// Returns how the process has ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.state().ended()
+    }
+
     /// Returns true if the process has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.state().ended().is_some()
+        self.ended().is_some()
     }
 
     fn state(&self) -> MutexGuard<'_, State<C>> {

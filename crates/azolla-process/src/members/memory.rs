@@ -2,8 +2,8 @@
 //! time to time, and the links ask before they send tasks.
 //!
 //! Only the memory counts that is the process's own: arenas and other shared memory do not. At 80 % of the limit the
-//! process gets nothing new. If none of its threads has a task then, nothing of value is in it, and another process takes
-//! its place. At 95 % it is killed.
+//! process gets nothing new. If none of its threads has a task then, and no actor is in it, nothing of value is there, and
+//! another process takes its place. At 95 % it is killed.
 
 use crate::primitives::{AtomicU64, Condvar, Mutex, Ordering, lock, wait};
 
@@ -28,6 +28,8 @@ struct State {
     waiting: usize,
     /// It has had tasks.
     is_used: bool,
+    /// How many actors are in it.
+    actors: usize,
     /// It was over its limit, another is to take its place, or it has ended.
     end: Option<End>,
 }
@@ -76,7 +78,7 @@ impl Memory {
                 // Its last tasks have ended since it was looked at.
                 state.is_high = look().is_some_and(|used| self.is_high(used));
                 // One that takes so much before its first task will always do so.
-                if state.is_high && state.is_used {
+                if state.is_high && state.is_used && state.actors == 0 {
                     state.end = Some(End::Another);
                     return Entry::Kill;
                 }
@@ -111,6 +113,16 @@ impl Memory {
     /// It goes on.
     pub fn go_on(&self) {
         lock(&self.state).waiting -= 1;
+    }
+
+    /// An actor is in it.
+    pub fn keep_actor(&self) {
+        lock(&self.state).actors += 1;
+    }
+
+    /// The actor is not needed any more.
+    pub fn drop_actor(&self) {
+        lock(&self.state).actors -= 1;
     }
 
     /// The process takes so much now. Returns true if it is to be killed.
@@ -178,6 +190,19 @@ mod tests {
         assert_eq!(memory.enter(none), Entry::Closed);
         assert!(!memory.saw(2000));
         assert_eq!(memory.end(), None, "it is not killed for its limit");
+    }
+
+    #[test]
+    fn a_process_with_an_actor_stays_and_gets_one_task_at_a_time() {
+        let memory = Memory::new(Some(1000));
+        assert_eq!(memory.enter(none), Entry::Open);
+        memory.keep_actor();
+        memory.leave();
+        assert!(!memory.saw(900));
+        assert_eq!(memory.enter(|| Some(900)), Entry::Open);
+        memory.leave();
+        memory.drop_actor();
+        assert_eq!(memory.enter(|| Some(900)), Entry::Kill);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! frames of tasks on it, hands their calls to a loop in Python (`thread.rs`), and answers how they have ended
 //! (`answers.rs`). This folder knows no engine: what runs next, the client has decided.
 
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+pub(crate) mod actors;
 #[cfg(target_os = "linux")]
 mod answers;
 #[cfg(target_os = "linux")]
@@ -33,6 +35,9 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(target_os = "linux")]
     {
         module.add_class::<thread::TaskThread>()?;
+        module.add_function(wrap_pyfunction!(actors::task_at_hand, module)?)?;
+        module.add_function(wrap_pyfunction!(actors::keep_actor, module)?)?;
+        module.add_function(wrap_pyfunction!(actors::kept_actor, module)?)?;
         module.add_function(wrap_pyfunction!(process::serve_process, module)?)?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! The loop is written in Python (`azolla/_process/child.py`), so that no native frame ever lies below the user's code.
 
+use super::actors;
 use super::answers::{Answers, Besides, End};
 use super::bond::{Bond, NoPanic};
 use super::calls::{Functions, call};
@@ -55,6 +56,8 @@ struct Work {
 }
 
 struct Task {
+    /// In the client's engine.
+    number: u64,
     key: Arc<str>,
     function: u128,
     arguments: Packed,
@@ -75,6 +78,8 @@ struct Frame {
     inputs: Inputs,
     tasks: VecDeque<Task>,
     recorded: bool,
+    /// The actors whose states are not needed any more.
+    gone: Vec<u64>,
 }
 
 /// The functions of a frame with their digests.
@@ -166,7 +171,7 @@ impl TaskThread {
                 drop(left);
                 return None;
             }
-            self.upstream.begin(task.key);
+            self.upstream.begin(task.number, task.key);
             let function = work.functions.find(py, task.function);
             let mut inputs = std::mem::take(&mut work.inputs);
             let is_last = work.tasks.is_empty();
@@ -264,6 +269,7 @@ impl TaskThread {
         let old = std::mem::replace(&mut work.inputs, frame.inputs);
         drop(work);
         drop(old);
+        drop(actors::take(&frame.gone));
         Ok(Some(frame.functions))
     }
 
@@ -274,6 +280,7 @@ impl TaskThread {
             |blob: &Blob<'_>| Packed::read(blob, |range| Ok(Stored::new(arenas.place(range))));
         let tasks = frame.tasks.iter().map(|task| {
             Ok(Task {
+                number: task.id,
                 key: task.key.into(),
                 function: task.function,
                 arguments: read(&task.arguments)?,
@@ -289,6 +296,7 @@ impl TaskThread {
             inputs: Inputs::new(frame.inputs.iter().map(read).collect::<io::Result<_>>()?),
             tasks: tasks.collect::<io::Result<_>>()?,
             recorded: frame.recorded,
+            gone: frame.gone,
         };
         frame.freed.into_iter().for_each(|range| own.free(range));
         Ok(copied)

@@ -31,6 +31,8 @@ pub(super) struct Upstream {
 /// The task that has begun and has not ended.
 #[derive(Clone)]
 pub(crate) struct AtHand {
+    /// Its number in the client's engine.
+    pub(crate) number: u64,
     /// The text of its key.
     pub(crate) key: Arc<str>,
     /// The key, if that is no text.
@@ -72,8 +74,9 @@ impl Upstream {
         HERE.set(Some(Arc::clone(self)));
     }
 
-    pub(super) fn begin(&self, key: Arc<str>) {
-        let at_hand = AtHand { key, given: None, began: Instant::now(), waited: Duration::ZERO };
+    pub(super) fn begin(&self, number: u64, key: Arc<str>) {
+        let (began, waited) = (Instant::now(), Duration::ZERO);
+        let at_hand = AtHand { number, key, given: None, began, waited };
         *self.at_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(at_hand);
     }
 

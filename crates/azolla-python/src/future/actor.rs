@@ -7,6 +7,7 @@ use crate::interpreter::imports::{error, python};
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
 use azolla::runtime::Job;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use std::sync::Arc;
@@ -15,6 +16,16 @@ use std::sync::Arc;
 pub(crate) fn caller(py: Python<'_>) -> PyResult<Py<PyAny>> {
     static CALLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     python(py, &CALLER, "azolla._shared.actor", "caller")?.call0().map(Bound::unbind)
+}
+
+/// Returns the class of an actor's state, given the state or, of one in a worker process, what stands for it.
+pub(super) fn class_of<'py>(state: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static STAND_IN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = state.py();
+    match state.get_type().is(python(py, &STAND_IN, "azolla._process.actors", "StandIn")?) {
+        true => state.getattr(intern!(py, "cls")),
+        false => Ok(state.get_type().into_any()),
+    }
 }
 
 /// Makes the `Actor` for a future on an actor. The `Actor` has a future of its own.
@@ -30,11 +41,17 @@ pub(crate) fn proxy<'py>(
         return Err(lost(py, job, "it was released"));
     };
     let future = Future::new(py, job, Arc::clone(shared));
-    python(py, &PROXY, "azolla._shared.actor", "proxy")?.call1((state.get_type(), future))
+    python(py, &PROXY, "azolla._shared.actor", "proxy")?.call1((class_of(state)?, future))
 }
 
 /// Makes the error for an actor that is gone.
 pub(crate) fn lost(py: Python<'_>, job: &PyJob, why: &str) -> PyErr {
-    let message = format!("the actor {} is gone: {why}", job.key_text(py));
-    error(py, "ActorLostError", &message)
+    error(py, LOST, &gone(&job.key_text(py), why))
+}
+
+/// The class of that error, and its message.
+pub(crate) const LOST: &str = "ActorLostError";
+
+pub(crate) fn gone(key: &str, why: &str) -> String {
+    format!("the actor {key} is gone: {why}")
 }

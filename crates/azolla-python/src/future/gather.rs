@@ -56,7 +56,7 @@ pub(crate) fn gather<'py>(
     }
     if errors == Errors::Raise {
         raise_first_failure(py, &jobs)?;
-        if is_list && !jobs.iter().any(|job| job.caller().is_some()) {
+        if is_list && !jobs.iter().any(|job| job.is_actor()) {
             return values(py, &jobs);
         }
     }

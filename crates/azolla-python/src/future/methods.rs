@@ -1,6 +1,6 @@
 //! The methods of `Future` for Python, and what they share: waiting, results and awaitables.
 
-use super::actor::proxy;
+use super::actor::{class_of, proxy};
 use super::callbacks::{Callback, Listening, LoopCallback, begin_callbacks};
 use super::handle::{Future, Handle, let_go, raise, value};
 use super::wait;
@@ -33,8 +33,8 @@ impl Future {
     /// actor's methods.
     fn result_of<'py>(&self, py: Python<'py>, job: &Arc<PyJob>) -> PyResult<Bound<'py, PyAny>> {
         let value = value(py, job)?;
-        match (job.caller(), &self.shared) {
-            (Some(_), Some(shared)) => proxy(py, &value, job, shared),
+        match (job.is_actor(), &self.shared) {
+            (true, Some(shared)) => proxy(py, &value, job, shared),
             _ => Ok(value),
         }
     }
@@ -177,7 +177,11 @@ impl Future {
         let Some(job) = self.live() else { return Ok(None) };
         match job.outcome() {
             Some(Ok(value)) if job.header().status() == Status::Finished => {
-                Ok(Some(value.object(py)?.get_type().into_any()))
+                let object = value.object(py)?;
+                Ok(Some(match job.is_actor() {
+                    true => class_of(&object)?,
+                    false => object.get_type().into_any(),
+                }))
             }
             _ => Ok(None),
         }
@@ -406,7 +410,7 @@ impl Future {
         py: Python<'py>,
     ) -> PyResult<(&'static str, Bound<'py, PyAny>, u64)> {
         static ACTORS: AtomicU64 = AtomicU64::new(1);
-        let is_actor = self.live().is_some_and(|job| job.caller().is_some());
+        let is_actor = self.live().is_some_and(|job| job.is_actor());
         let number = if is_actor { ACTORS.fetch_add(1, Ordering::Relaxed) } else { 0 };
         Ok(("azolla.Future", self.key_object(py)?, number))
     }

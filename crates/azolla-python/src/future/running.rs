@@ -7,6 +7,7 @@ use crate::task::failing::fail;
 use crate::task::job::PyJob;
 use azolla::runtime::{Job, Listen};
 use azolla_core::{Outcome, TaskId};
+use azolla_process::request::Role;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -126,7 +127,7 @@ impl Running {
     pub(crate) fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
         let Some(job) = self.ends()? else { return Ok(()) };
         // An actor's call that is a coroutine has given up its turn, and gets no second one.
-        match fail(&job, &error, !job.is_actor_call) {
+        match fail(&job, &error, job.role != Role::Call) {
             Outcome::Again => self.cluster.engine.again_detached(&job),
             _ => self.cluster.engine.finish_detached(&job, true, self.since.elapsed()),
         }

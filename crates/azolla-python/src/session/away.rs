@@ -163,7 +163,8 @@ pub(crate) fn settle(py: Python<'_>, jobs: &[Arc<PyJob>], ends: Vec<(u64, Ended)
 
 /// The name of one of azolla's exceptions, as it is kept.
 fn known(class: &str) -> &'static str {
-    const CLASSES: [&str; 5] = [
+    const CLASSES: [&str; 6] = [
+        "ActorLostError",
         "KilledWorker",
         "FutureCancelledError",
         "CancelledByCloseError",

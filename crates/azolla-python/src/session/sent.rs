@@ -1,5 +1,6 @@
 //! What a cluster of worker processes keeps of what it sends them.
 
+use crate::task::actor::Spread;
 use crate::task::packed::PackedFunction;
 use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
 use azolla_process::place::Store;
@@ -10,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Sent {
     /// Takes large data.
     pub(crate) store: Box<dyn Store>,
+    /// How many actors each worker process has.
+    pub(crate) actors: Arc<Spread>,
     /// The functions that go by value, by their tokens. A thread locks it only while it holds the GIL, and runs no user code
     /// meanwhile.
     functions: Mutex<FxHashMap<u128, Arc<PackedFunction>>>,
@@ -17,7 +20,7 @@ pub(crate) struct Sent {
 
 impl Sent {
     pub(crate) fn new(store: Box<dyn Store>) -> Self {
-        Self { store, functions: Mutex::default() }
+        Self { store, actors: Arc::default(), functions: Mutex::default() }
     }
 
     /// Returns the function of this token as worker processes get it, if that is known.

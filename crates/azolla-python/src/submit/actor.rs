@@ -1,17 +1,26 @@
-//! Actors: what a call of an actor's method does. `future/actor.rs` says what a future on an actor gives.
+//! Actors: what a call of an actor's method does. `future/actor.rs` says what a future on an actor gives, and `actor_calls.rs`
+//! how an actor in a worker process is called.
 //!
 //! The half that reads attributes and gives coroutines their turns is Python (`azolla/_shared/actor.py`).
 
+use super::actor_calls::function;
 use super::annotations::Annotations;
-use super::one::{context, parent};
-use crate::future::actor::lost;
+use super::away;
+use super::one::{Common, context, parent};
+use crate::child::actors::kept_actor;
+use crate::future::actor::{LOST, gone, lost};
 use crate::future::handle::{Future, value};
 use crate::future::nested::{Function, Walk};
 use crate::interpreter::collector::hide_call;
 use crate::interpreter::imports::error;
+use crate::interpreter::words::key_words;
+use crate::session::away::unexpected;
+use crate::session::shared::Shared;
 use crate::task::job::{Call, PyJob, Work};
 use crate::task::named::Name;
 use azolla::runtime::{Job, Status, Submission, watch_all};
+use azolla_core::Priority;
+use azolla_process::request::Role;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
@@ -34,12 +43,62 @@ impl ActorFuture {
     }
 }
 
-/// Returns the state of the actor that this future is on, so that Python can read its attributes.
+#[doc = stub!(actor_state)]
 #[pyfunction]
-pub(crate) fn actor_state<'py>(future: &Bound<'py, Future>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn actor_state<'py>(future: &Bound<'py, Future>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = future.py();
     let job = live(py, future.get())?;
-    value(py, &job)
+    match number(future.get().shared()?, &job) {
+        Some(number) => Ok(kept_actor(py, number)),
+        None => value(py, &job).map(Some),
+    }
+}
+
+#[doc = stub!(check_actor)]
+#[pyfunction]
+pub(crate) fn check_actor(future: &Bound<'_, Future>) -> PyResult<()> {
+    live(future.py(), future.get()).map(drop)
+}
+
+#[doc = stub!(read_actor)]
+#[pyfunction]
+pub(crate) fn read_actor<'py>(
+    future: &Bound<'py, Future>,
+    name: Bound<'py, PyString>,
+    label: Bound<'py, PyString>,
+) -> PyResult<Bound<'py, ActorFuture>> {
+    let py = future.py();
+    let (job, shared) = (live(py, future.get())?, future.get().shared()?);
+    // It takes less time than what it would wait for.
+    let common = Common::of_call(shared, &label, Priority::new(f64::INFINITY))?;
+    let (function, number) = (function(py, Role::Read)?, number(shared, &job));
+    let whole = (function, number, name).into_pyobject(py)?;
+    submit(&common, common.call_of(job, Role::Read, &whole, None)?)
+}
+
+/// Submits what was made of a call, and returns its future.
+fn submit<'py>(
+    common: &Common<'_, 'py>,
+    submission: Submission<PyJob>,
+) -> PyResult<Bound<'py, ActorFuture>> {
+    let (py, shared) = (common.py, common.shared);
+    let job = if shared.cluster.is_away() {
+        away::submit_all(common, &[submission])?.pop().ok_or_else(unexpected)?
+    } else {
+        let job = Arc::clone(&submission.payload);
+        shared.engine.submit(submission);
+        job
+    };
+    let future = Future::new(py, job, Arc::clone(shared));
+    Bound::new(py, PyClassInitializer::from(future).add_subclass(ActorFuture))
+}
+
+/// Returns the number of an actor in a worker process, by which that process knows it; `None` for one in this process.
+fn number(shared: &Shared, actor: &PyJob) -> Option<u64> {
+    match shared.cluster.has_processes() {
+        true => actor.away().or_else(|| actor.header().id().map(|task| task.to_bits())),
+        false => None,
+    }
 }
 
 /// Returns the actor's job, if the actor still exists or is still to be made.
@@ -49,7 +108,7 @@ fn live(py: Python<'_>, future: &Future) -> PyResult<Arc<PyJob>> {
     let Some(job) = future.live() else {
         let key = future.key_object(py)?;
         let why = if shared.has_left() { "the client is closed" } else { "it was released" };
-        return Err(error(py, "ActorLostError", &format!("the actor {key} is gone: {why}")));
+        return Err(error(py, LOST, &gone(&key_words(&key), why)));
     };
     if shared.engine.is_broken() {
         shared.check_open(py, "actor")?;
@@ -60,7 +119,10 @@ fn live(py: Python<'_>, future: &Future) -> PyResult<Arc<PyJob>> {
     match job.header().status() {
         Status::Cancelled => Err(lost(py, &job, "it was cancelled")),
         Status::Failed => value(py, &job).map(|_| job),
-        Status::Pending | Status::Finished => Ok(job),
+        Status::Pending | Status::Finished => match job.lost() {
+            Some(why) => Err(lost(py, &job, &why)),
+            None => Ok(job),
+        },
     }
 }
 
@@ -74,6 +136,10 @@ pub(crate) struct Method {
     kind: u64,
     wrapped: Py<PyAny>,
 }
+
+/// What a method is made of.
+type Parts<'py> =
+    (Bound<'py, Future>, Bound<'py, PyString>, Bound<'py, PyString>, Bound<'py, PyAny>);
 
 #[pymethods]
 impl Method {
@@ -110,6 +176,15 @@ impl Method {
         let future = self.actor.get();
         let actor = live(py, future)?;
         let shared = future.shared()?;
+        if shared.cluster.has_processes() {
+            let common = Common::of_call(shared, self.label.bind(py), None)?;
+            let function = function(py, Role::Call)?.clone();
+            let number = number(shared, &actor).into_pyobject(py)?;
+            let first = [function, number, self.name.bind(py).clone().into_any()];
+            let whole: Vec<_> = first.into_iter().chain(args.iter()).collect();
+            let whole = PyTuple::new(py, whole)?;
+            return submit(&common, common.call_of(actor, Role::Call, &whole, kwargs.as_ref())?);
+        }
         let Some(caller) = actor.caller() else {
             return Err(lost(py, &actor, "its key is another task's"));
         };
@@ -131,7 +206,9 @@ impl Method {
             state: Some(Arc::clone(&actor)),
         });
         let name = Name::Impure { function: self.label.clone_ref(py) };
-        let job = Arc::new(PyJob::new(call, 0, name, shared.number, span));
+        let mut job = PyJob::new(call, 0, name, shared.number, span);
+        job.role = Role::Call;
+        let job = Arc::new(job);
         shared.engine.submit(Submission {
             parent: parent(py)?,
             inputs: watch_all(&[actor]),
@@ -140,6 +217,16 @@ impl Method {
         });
         let future = Future::new(py, job, Arc::clone(shared));
         Bound::new(py, PyClassInitializer::from(future).add_subclass(ActorFuture))
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, Parts<'py>) {
+        let parts = (
+            self.actor.bind(py).clone(),
+            self.name.bind(py).clone(),
+            self.label.bind(py).clone(),
+            self.wrapped.bind(py).clone(),
+        );
+        (py.get_type::<Self>().into_any(), parts)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -70,12 +70,14 @@ impl<'py> Call<'py> {
     }
 
     fn submit(&self, retries: u32) -> Submit<'_> {
+        let inputs = self.call.actor.iter().chain(&self.call.inputs);
         Submit {
+            role: self.local.role,
             function: self.call.function.digest,
             called: &self.call.function.name,
             name: request::Name { text: &self.name, end: self.end },
             arguments: self.arguments.blob(),
-            inputs: self.call.inputs.iter().filter_map(|input| input.away()).collect(),
+            inputs: inputs.filter_map(|input| input.away()).collect(),
             futures: self.call.futures.named(),
             priority: self.priority,
             retries,

@@ -3,6 +3,7 @@
 //! This folder may use `future`, since futures are among the arguments. It does not know which worker runs the task.
 
 pub(crate) mod actor;
+mod actor_calls;
 mod annotations;
 pub(crate) mod arguments;
 pub(crate) mod away;

@@ -1,12 +1,13 @@
 //! Makes a task of one call. `submit` and `map` share this.
 
+use super::actor_calls::maker;
 use super::annotations::{Annotations, Packed};
 use super::arguments::{Digest, InCommon, Taken, take};
 use super::away;
 use super::costly;
 use super::options::{Options, priority, retries};
 use super::packing::{noted, packed, packed_function};
-use super::placing::{Placing, constraint};
+use super::placing::{Placing, constraint, place_actor};
 use crate::future::handle::Future;
 use crate::future::running::Running;
 use crate::interpreter::collector::hide_call;
@@ -27,7 +28,7 @@ use crate::task::packed::{PackedFunction, kind};
 use crate::token::FunctionToken;
 use azolla::runtime::{Submission, watch_all};
 use azolla_core::{Constraint, Key, Priority, TaskId};
-use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
@@ -51,27 +52,27 @@ pub(crate) enum Keys<'a, 'py> {
 pub(crate) struct Common<'a, 'py> {
     pub(super) py: Python<'py>,
     pub(super) shared: &'a Arc<Shared>,
-    name: Bound<'py, PyString>,
-    kind: u64,
-    context: Option<Bound<'py, PyAny>>,
+    pub(super) name: Bound<'py, PyString>,
+    pub(super) kind: u64,
+    pub(super) context: Option<Bound<'py, PyAny>>,
     pub(super) retries: u32,
-    priority: Option<Priority>,
+    pub(super) priority: Option<Priority>,
     /// Where the tasks may run; its constraint, unless their engine is in another process.
-    placing: Option<Placing<'py>>,
-    constraint: Option<Arc<Constraint>>,
-    parent: Option<TaskId>,
-    token: Option<FunctionToken>,
-    span: Option<Bound<'py, PyTuple>>,
-    noted: Annotations<'py>,
+    pub(super) placing: Option<Placing<'py>>,
+    pub(super) constraint: Option<Arc<Constraint>>,
+    pub(super) parent: Option<TaskId>,
+    pub(super) token: Option<FunctionToken>,
+    pub(super) span: Option<Bound<'py, PyTuple>>,
+    pub(super) noted: Annotations<'py>,
     /// What the tasks know of themselves in a worker process, but for keys that are no texts.
-    notes: OnceCell<Packed>,
-    actor: bool,
+    pub(super) notes: OnceCell<Packed>,
+    pub(super) actor: bool,
     /// What made keys are shown to begin with.
-    shown: OnceCell<Arc<str>>,
+    pub(super) shown: OnceCell<Arc<str>>,
     /// The function of the last task that was packed, and how. Those of one `map` have the same.
-    packed: RefCell<Option<(Bound<'py, PyAny>, Arc<PackedFunction>)>>,
+    pub(super) packed: RefCell<Option<(Bound<'py, PyAny>, Arc<PackedFunction>)>>,
     /// A call that may stand for its equals is one of the container as it is now, if its function is bound to one.
-    methods: bool,
+    pub(super) methods: bool,
 }
 
 impl<'a, 'py> Common<'a, 'py> {
@@ -87,11 +88,6 @@ impl<'a, 'py> Common<'a, 'py> {
         if !function.is_callable() {
             let message = format!("{what}() takes a function first, not {}", short_repr(function));
             return Err(PyTypeError::new_err(message));
-        }
-        if options.actor && shared.cluster.has_processes() {
-            return Err(PyNotImplementedError::new_err(
-                "actors do not run in worker processes yet: use processes=False",
-            ));
         }
         let name = function_name(function)?;
         let kind = match shared.cluster.has_processes() {
@@ -180,7 +176,10 @@ impl<'a, 'py> Common<'a, 'py> {
         let (name, key) = self.name(&call, kwargs.as_ref(), named, &common.token)?;
         let submitted = watch_all(&inputs);
         let work = if let Some(processes) = &self.shared.cluster.sent {
-            let function = self.packed_function(processes, &call.get_item(0)?)?;
+            let (function, call) = match self.actor {
+                true => maker(call)?,
+                false => (self.packed_function(processes, &call.get_item(0)?)?, call),
+            };
             let text = match named {
                 Some(named) => key_words(&named.given).into(),
                 None => Arc::clone(self.shown.get_or_init(|| key_words(&self.name).into())),
@@ -213,8 +212,17 @@ impl<'a, 'py> Common<'a, 'py> {
         );
         job.has_parts = has_parts;
         job.copies = Copies { methods: self.methods, asks };
+        let mut constraint = self.constraint.clone();
         if self.actor {
-            job.set_caller(crate::future::actor::caller(self.py)?);
+            match &self.shared.cluster {
+                cluster if cluster.is_away() => job.set_berth(None),
+                cluster if cluster.has_processes() => {
+                    let (berth, own) = place_actor(cluster, constraint);
+                    job.set_berth(berth);
+                    constraint = own;
+                }
+                _ => job.set_caller(crate::future::actor::caller(self.py)?),
+            }
         }
         let payload = Arc::new(job);
         reasons::set_by_inputs(self.py, &payload, &inputs);
@@ -224,7 +232,7 @@ impl<'a, 'py> Common<'a, 'py> {
             priority: self.priority,
             parent: self.parent,
             kind: self.kind,
-            constraint: self.constraint.clone(),
+            constraint,
             inputs: submitted,
             call: false,
         })
@@ -246,7 +254,7 @@ impl<'a, 'py> Common<'a, 'py> {
     }
 
     /// Returns what a task is to know of itself in a worker process.
-    fn notes(&self, named: Option<&Named<'py>>) -> PyResult<Packed> {
+    pub(super) fn notes(&self, named: Option<&Named<'py>>) -> PyResult<Packed> {
         let is_text = |key: &Bound<'py, PyAny>| {
             key.cast_exact::<PyString>().is_ok_and(|key| key.to_str().is_ok())
         };
@@ -341,7 +349,7 @@ impl<'a, 'py> Common<'a, 'py> {
 pub(crate) fn future_digest(value: &Bound<'_, PyAny>) -> Option<u128> {
     let job = value.cast::<Future>().ok()?.get().job(value.py()).ok()?;
     // An actor's state changes, so no call with an actor equals another.
-    if job.caller().is_some() {
+    if job.is_actor() {
         return None;
     }
     crate::task::key::digest(job.key(value.py()).as_any()).ok()

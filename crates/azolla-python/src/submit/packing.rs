@@ -60,7 +60,8 @@ pub(super) fn packed<'py>(
         true => Futures::Named(futures),
         false => Futures::Kept(Kept::new(&cluster.engine, futures)),
     };
-    Ok(PackedCall { function, named, arguments, inputs: inputs.into(), futures, notes })
+    let inputs = inputs.into();
+    Ok(PackedCall { function, named, arguments, inputs, actor: None, futures, notes })
 }
 
 type Whole<'py> = (Bound<'py, PyTuple>, Option<Bound<'py, PyDict>>);
@@ -122,6 +123,19 @@ pub(super) fn packed_function(
         Ok(new)
     })();
     packed.map_err(|error| noted(py, error, "the function"))
+}
+
+/// Returns one of the functions by which worker processes make actors and call them (`azolla/_process/actors.py`). Tasks
+/// show `name`.
+pub(super) fn own_function(
+    function: &Bound<'_, PyAny>,
+    name: String,
+) -> PyResult<Arc<PackedFunction>> {
+    let pickled = by_name(function)?.ok_or_else(unexpected)?;
+    let parts = [digest_of(&pickled), digest(name.as_bytes())];
+    let digest = digest(&parts.map(u128::to_ne_bytes).concat());
+    let packed = Packed::Small(pickled.pickle.as_bytes().into());
+    Ok(Arc::new(PackedFunction { digest, packed, name }))
 }
 
 fn digest_of(pickled: &Pickled<'_>) -> u128 {

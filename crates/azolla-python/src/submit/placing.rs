@@ -3,6 +3,7 @@
 use super::annotations::Annotations;
 use super::options::Options;
 use crate::session::shared::Cluster;
+use crate::task::actor::Berth;
 use crate::task::names::short_repr;
 use azolla_core::{Constraint, GroupId};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -61,6 +62,21 @@ pub(crate) fn constraint<'py>(
         warn(cluster, workers, resources)?;
     }
     Ok(constraint)
+}
+
+/// Chooses the worker process of an actor that may run where `constraint` says. Returns its place there, and the constraint
+/// of its task. There is no place if no process can have it.
+pub(crate) fn place_actor(
+    cluster: &Cluster,
+    constraint: Option<Arc<Constraint>>,
+) -> (Option<Berth>, Option<Arc<Constraint>>) {
+    let fitting = cluster.engine.groups().fitting(constraint.as_deref());
+    let Some(berth) = cluster.sent.as_ref().and_then(|sent| sent.actors.berth(fitting)) else {
+        return (None, constraint);
+    };
+    let takes = constraint.map_or_else(Vec::new, |constraint| constraint.takes().to_vec());
+    let own = Constraint::new(Some(vec![berth.group()]), false, takes);
+    (Some(berth), own.map(Arc::new))
 }
 
 /// Returns the groups of these workers. It leaves out names that no worker has.

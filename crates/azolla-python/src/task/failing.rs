@@ -6,6 +6,7 @@ use crate::interpreter::imports::python;
 use crate::interpreter::raised::{Raised, set_traceback};
 use azolla::runtime::Job;
 use azolla_core::Outcome;
+use azolla_process::request::Role;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -31,7 +32,7 @@ pub(crate) fn fail(job: &PyJob, error: &Bound<'_, PyAny>, may_return: bool) -> O
     let raised = Raised::new(error.clone().unbind(), traceback.map(Bound::unbind));
     job.hidden.show(py);
     job.store(Err(Failure::Raised(Box::new(raised))));
-    if job.is_actor_call {
+    if job.role == Role::Call {
         job.forget_call();
     }
     Outcome::Failed

@@ -1,5 +1,6 @@
 //! A Python task: its call, and the place for its outcome.
 
+use super::actor::{Berth, State};
 use super::kept::Kept;
 use super::named::{KeyIs, Name};
 use super::names::function_name;
@@ -10,7 +11,7 @@ use crate::interpreter::imports::error;
 use crate::interpreter::raised::{Exception, Raised};
 use crate::interpreter::words::{argument_words, key_words};
 use azolla::runtime::{Header, Job, Slot, Status, assert_unlocked};
-use azolla_process::request::End;
+use azolla_process::request::{End, Role};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
@@ -124,8 +125,8 @@ pub(crate) struct PyJob {
     /// True if some argument is a future, or a container that is copied for each run.
     pub(crate) has_parts: bool,
     pub(crate) copies: Copies,
-    /// True for a call of an actor's method, which is never made again.
-    pub(crate) is_actor_call: bool,
+    /// A call of an actor is never made again.
+    pub(crate) role: Role,
 }
 
 /// How the arguments are copied for each run.
@@ -142,8 +143,10 @@ pub(crate) struct Copies {
 pub(super) struct Rare {
     /// The name of the span that the task belongs to, if any: the names of the spans around it, then its own.
     span: Option<Py<PyTuple>>,
-    /// For an actor: the function that makes its calls.
+    /// For an actor in this process: the function that makes its calls.
     caller: Option<Py<PyAny>>,
+    /// For an actor in a worker process: its place there.
+    berth: Option<Berth>,
     /// The key or the name of the function, from a worker process.
     pub(super) text: Option<Arc<str>>,
 }
@@ -156,9 +159,7 @@ impl PyJob {
         client: u32,
         span: Option<Py<PyTuple>>,
     ) -> Self {
-        let is_actor_call = matches!(&work, Work::Here(Call { state: Some(_), .. }));
         let mut job = Self::of(Slot::with_work(work, retries), name, client);
-        job.is_actor_call = is_actor_call;
         if span.is_some() {
             job.rare.get_or_insert_default().span = span;
         }
@@ -190,7 +191,7 @@ impl PyJob {
             key_is,
             has_parts: false,
             copies: Copies::default(),
-            is_actor_call: false,
+            role: Role::Plain,
         }
     }
 
@@ -252,14 +253,23 @@ impl PyJob {
         Finished { _work: work, _refused: None }
     }
 
-    /// Stores the result of a task that has run in a worker process, and drops its call. `futures` are in the result.
-    pub(crate) fn finish_packed(&self, packed: Packed, futures: Option<Kept>) {
+    /// Stores the result of a task that has run in a worker process, and drops its call. `futures` are in the result. If it
+    /// has made an actor, `state` is there.
+    pub(crate) fn finish_packed(
+        &self,
+        packed: Packed,
+        futures: Option<Kept>,
+        state: Option<Box<dyn State>>,
+    ) {
         self.forget_call();
-        let value = Value::Packed(packed);
-        self.store(Ok(match futures.filter(|futures| !futures.is_empty()) {
-            Some(futures) => Value::Holding(Box::new((value, futures))),
-            None => value,
-        }));
+        let mut value = Value::Packed(packed);
+        if let Some(futures) = futures.filter(|futures| !futures.is_empty()) {
+            value = Value::Holding(Box::new((value, futures)));
+        }
+        if let Some(state) = state {
+            value = Value::Actor(Box::new((value, state)));
+        }
+        self.store(Ok(value));
     }
 
     /// Stores the outcome of the task. The outcome of a cancelled task is dropped.
@@ -291,14 +301,41 @@ impl PyJob {
         self.slot.last()
     }
 
-    /// Makes the task an actor. `caller` makes the actor's calls.
+    /// Makes the task an actor in this process. `caller` makes the actor's calls.
     pub(crate) fn set_caller(&mut self, caller: Py<PyAny>) {
+        self.role = Role::Actor;
         self.rare.get_or_insert_default().caller = Some(caller);
     }
 
-    /// For an actor: the function that makes its calls.
+    /// For an actor in this process: the function that makes its calls.
     pub(crate) fn caller(&self) -> Option<&Py<PyAny>> {
         self.rare.as_ref()?.caller.as_ref()
+    }
+
+    /// Makes the task an actor in a worker process: in this one, unless no process can have it.
+    pub(crate) fn set_berth(&mut self, berth: Option<Berth>) {
+        self.role = Role::Actor;
+        if berth.is_some() {
+            self.rare.get_or_insert_default().berth = berth;
+        }
+    }
+
+    /// For an actor in a worker process: its place there.
+    pub(crate) fn berth(&self) -> Option<&Berth> {
+        self.rare.as_ref()?.berth.as_ref()
+    }
+
+    /// Returns true if the task makes an actor.
+    pub(crate) fn is_actor(&self) -> bool {
+        self.role == Role::Actor
+    }
+
+    /// For an actor in a worker process: why its state is gone, if it is.
+    pub(crate) fn lost(&self) -> Option<String> {
+        match self.outcome() {
+            Some(Ok(Value::Actor(actor))) => actor.1.lost(),
+            _ => None,
+        }
     }
 
     /// Returns the number of the client that submitted the task.

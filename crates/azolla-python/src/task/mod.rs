@@ -2,6 +2,7 @@
 //!
 //! This folder may use `interpreter`. It knows no client and no future.
 
+pub(crate) mod actor;
 pub(crate) mod failing;
 pub(crate) mod job;
 pub(crate) mod kept;

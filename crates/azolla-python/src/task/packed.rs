@@ -3,6 +3,7 @@
 //! The client's process reads none of them until a program asks. So a result goes from one process to another without
 //! being unpickled in between, and the threads that talk to the processes need no Python.
 
+use super::actor::State;
 use super::job::PyJob;
 use super::kept::Kept;
 use crate::child::upstream;
@@ -24,6 +25,8 @@ pub(crate) enum Value {
     Packed(Packed),
     /// A pickle that names the futures of these tasks.
     Holding(Box<(Self, Kept)>),
+    /// Of an actor: a pickle that stands for its state, and the state in its process.
+    Actor(Box<(Self, Box<dyn State>)>),
     /// For a task in another process: its number there, and its result once that has been asked for.
     Away(Box<(u64, OnceLock<Packed>)>),
 }
@@ -50,6 +53,8 @@ pub(crate) struct PackedCall {
     pub(crate) arguments: Packed,
     /// The tasks whose results the arguments name by number.
     pub(crate) inputs: Box<[Arc<PyJob>]>,
+    /// The actor whose method the task calls, or whose attribute it reads.
+    pub(crate) actor: Option<Arc<PyJob>>,
     /// The tasks whose futures are elsewhere in the arguments, or in the notes.
     pub(crate) futures: Futures,
     /// What the task knows of itself there, if it is more than the text of its key.
@@ -105,6 +110,7 @@ impl Value {
             Self::Here(object) => Ok(object.bind(py).clone()),
             Self::Packed(packed) => packed.object(py),
             Self::Holding(holding) => holding.0.object(py),
+            Self::Actor(actor) => actor.0.object(py),
             Self::Away(away) => {
                 let (task, packed) = &**away;
                 let packed = match packed.get() {
@@ -125,6 +131,7 @@ impl Value {
             Self::Here(_) => None,
             Self::Packed(packed) => Some(packed),
             Self::Holding(holding) => holding.0.packed(),
+            Self::Actor(actor) => actor.0.packed(),
             Self::Away(away) => away.1.get(),
         }
     }
@@ -138,7 +145,7 @@ impl Value {
     pub(crate) fn here(&self) -> Option<&Py<PyAny>> {
         match self {
             Self::Here(object) => Some(object),
-            Self::Packed(_) | Self::Holding(..) | Self::Away(..) => None,
+            Self::Packed(_) | Self::Holding(..) | Self::Actor(_) | Self::Away(..) => None,
         }
     }
 }

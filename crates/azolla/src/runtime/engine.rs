@@ -48,6 +48,13 @@ const FAILURES: usize = 64;
 /// The number of engines that this process has started.
 static ENGINES: AtomicU32 = AtomicU32::new(0);
 
+/// The actor's next call waits for the end of this one, if it is a call.
+fn watch_call<J: Job + ?Sized>(submission: &Submission<J>) {
+    if submission.call {
+        submission.payload.header().watch();
+    }
+}
+
 impl<J: Job + ?Sized> Engine<J> {
     /// Starts an engine with a worker for each slot of these groups.
     ///
@@ -133,10 +140,7 @@ impl<J: Job + ?Sized> Engine<J> {
     /// Submits a task. If a task with the same key is kept already, returns that one, with one more
     /// future on it, and drops the new one. If the engine is closing, the task is cancelled.
     pub fn submit(&self, submission: Submission<J>) -> Option<Arc<J>> {
-        if submission.call {
-            // The actor's next call waits for the end of this one.
-            submission.payload.header().watch();
-        }
+        watch_call(&submission);
         self.with(|locked| locked.submit(submission))
     }
 
@@ -171,7 +175,7 @@ impl<J: Job + ?Sized> Engine<J> {
         let mut place = 0;
         loop {
             // The iterator is the caller's code, so it runs before the lock is taken.
-            portion.extend(submissions.by_ref().take(PORTION));
+            portion.extend(submissions.by_ref().take(PORTION).inspect(watch_call));
             if portion.is_empty() {
                 return existing;
             }

@@ -126,6 +126,19 @@ impl Groups {
         resources.iter().any(|(other, _)| Some(*other) == resource)
     }
 
+    /// The groups that could run a task with this constraint: those that it names, if it names any.
+    #[must_use]
+    pub fn fitting(&self, constraint: Option<&Constraint>) -> Vec<GroupId> {
+        let fits = |(group, id): (&Group, GroupId)| {
+            let fits = constraint.map_or(group.slots > 0, |it| it.fits(id, group));
+            fits.then_some(id)
+        };
+        let fitting: Vec<_> = self.groups.iter().zip(self.all()).filter_map(fits).collect();
+        let is_named = |id: &GroupId| constraint.is_none_or(|constraint| constraint.names(*id));
+        let named: Vec<_> = fitting.iter().copied().filter(is_named).collect();
+        if named.is_empty() { fitting } else { named }
+    }
+
     /// Returns true if some group could ever run a task with this constraint.
     #[must_use]
     pub fn can_run(&self, constraint: &Constraint) -> bool {

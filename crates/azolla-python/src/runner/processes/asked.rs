@@ -1,11 +1,14 @@
 //! What a task in a worker process asks of its client, answered by the proxy: the engine is here.
 
+use super::actors::called;
 use super::holdings::Holdings;
 use super::proxy::Own;
 use super::rare::{self, AtHand, Rare, call};
 use crate::interpreter::blobs::Packed;
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Cluster;
+use crate::submit::placing::place_actor;
+use crate::task::actor::Berth;
 use crate::task::job::{Failure, PyJob, Work};
 use crate::task::kept::Kept;
 use crate::task::named::Name;
@@ -14,7 +17,7 @@ use azolla::runtime::{self, Job, Patience, Status, Submission, Until, WaitError,
 use azolla_core::{Key, Priority, TaskId};
 use azolla_process::fleet::Remote;
 use azolla_process::message::{Blob, Bytes, Function};
-use azolla_process::request::{self, Answer, End, How, Request, Submit};
+use azolla_process::request::{self, Answer, End, How, Request, Role, Submit};
 use azolla_process::shelf::Shelf;
 use pyo3::Python;
 use std::io;
@@ -169,26 +172,40 @@ impl Asking<'_> {
         task: &Submit<'_>,
         function: Arc<PackedFunction>,
     ) -> Result<Submission<PyJob>, Reply> {
-        let inputs = self.jobs(&task.inputs)?;
+        let mut inputs = self.jobs(&task.inputs)?;
         let rare = match (task.rare, &self.cluster) {
             ([], _) | (_, None) => Rare::default(),
             (rare, Some(cluster)) => Rare::read(cluster, rare)?,
         };
         let arguments = self.read(&task.arguments)?;
+        let submitted = watch_all(&inputs);
+        let actor = called(task.role, &mut inputs)?;
         let named: Arc<str> = task.name.text.into();
+        let kind = kind(if actor.is_some() { &named } else { task.called }.as_bytes());
         let futures = Kept::new(self.worker.engine(), task.futures.iter().copied());
         let call = PackedCall {
             function,
-            named: Arc::clone(&named),
+            named,
             arguments,
             inputs: inputs.clone().into(),
+            actor: actor.clone(),
             futures: Futures::Kept(futures),
             notes: rare.notes,
         };
         let (name, key) = name(&task.name, rare.key);
         let work = Work::Packed(Arc::new(call));
-        let job = Arc::new(PyJob::new(work, task.retries, name, self.client(), rare.span));
-        let submitted = watch_all(&inputs);
+        let mut job = PyJob::new(work, task.retries, name, self.client(), rare.span);
+        job.role = task.role;
+        let constraint = match (&actor, &self.cluster) {
+            (Some(actor), _) => actor.berth().and_then(Berth::constraint),
+            (None, Some(cluster)) if task.role == Role::Actor => {
+                let (berth, own) = place_actor(cluster, rare.constraint);
+                job.set_berth(berth);
+                own
+            }
+            (None, _) => rare.constraint,
+        };
+        let job = Arc::new(job);
         if inputs.iter().any(|input| input.header().status() == Status::Cancelled) {
             Python::attach(|py| reasons::set_by_inputs(py, &job, &inputs));
         }
@@ -196,9 +213,10 @@ impl Asking<'_> {
             key,
             priority: task.priority.map(Priority::from_bits),
             parent: self.worker.current(),
-            constraint: rare.constraint,
+            constraint,
             inputs: submitted,
-            ..Submission::new(job, kind(task.called.as_bytes()))
+            call: task.role == Role::Call,
+            ..Submission::new(job, kind)
         })
     }
 

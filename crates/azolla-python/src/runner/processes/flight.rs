@@ -4,6 +4,7 @@
 //! takes back what has not begun over there, so that other workers run it. When the process dies, the task that was in the
 //! middle of running is to blame; all that had no result yet run again.
 
+use super::actors::{forget_state, state};
 use super::asked::{Asking, Reply};
 use super::frame::{Sent, load, send};
 use super::holdings::Holdings;
@@ -21,7 +22,6 @@ use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::{Blob, Ended, Results, Run};
 use azolla_process::request::{Answer, Request, Said};
-use azolla_process::shelf::Shelf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub(super) fn fly(worker: &mut Own, connection: &mut Connection, seat: &Seat) ->
     }
     let frame = connection.link.claim().open(sent.len() as u16);
     let recording = seat.shared.records.current();
-    let landed = match send(connection, frame, &sent, recording.is_some()) {
+    let landed = match send(connection, seat, frame, &sent, recording.is_some()) {
         Ok(true) => {
             let (heard, limit) = (0, sent.len());
             Flight { worker, seat, frame, sent: &sent, recording, heard, limit }.hear(connection)
@@ -139,7 +139,8 @@ impl Flight<'_> {
         remote: &Remote,
         at_hand: &mut AtHand,
     ) -> bool {
-        if results.frame != self.frame {
+        // What the thread gives back when it rests names the frame before.
+        if results.frame != self.frame && !results.ended.is_empty() {
             return false;
         }
         results.given_back.iter().for_each(|range| remote.give_back(*range));
@@ -150,9 +151,8 @@ impl Flight<'_> {
         for (place, ended) in results.ended.iter().enumerate() {
             let own = futures.iter().filter(|(of, _)| *of as usize == place);
             let own = own.map(|(_, task)| *task);
-            let shelf = &self.seat.shared.shelf;
             let is_next = self.heard < self.limit && self.is_current();
-            if !is_next || !settle(self.worker, ended, own, remote, shelf) {
+            if !is_next || !settle(self.worker, ended, own, remote, self.seat) {
                 return false;
             }
             at_hand.end();
@@ -257,8 +257,9 @@ fn settle(
     ended: &Ended<'_>,
     futures: impl Iterator<Item = u64>,
     remote: &Remote,
-    shelf: &Shelf,
+    seat: &Seat,
 ) -> bool {
+    let shelf = &seat.shared.shelf;
     let Some(job) = worker.job() else { return false };
     // It is read whatever becomes of it: what is large in it is this process's affair from now on.
     let read =
@@ -269,7 +270,7 @@ fn settle(
             let mut futures = futures.peekable();
             let has_futures = futures.peek().is_some();
             let futures = has_futures.then(|| Kept::new(worker.engine(), futures));
-            job.finish_packed(packed, futures);
+            job.finish_packed(packed, futures, state(worker, seat, remote));
             Outcome::Done
         }
         Ended::Failed(blob) => {
@@ -283,6 +284,9 @@ fn settle(
         }
         Ended::Again => Outcome::Again,
     };
+    if outcome != Outcome::Done {
+        forget_state(worker, seat, remote);
+    }
     drop(worker.finish(outcome));
     true
 }

@@ -1,5 +1,6 @@
 //! What one frame of tasks holds, and how it is sent.
 
+use super::Seat;
 use super::proxy::{Connection, Own};
 use crate::interpreter::blobs::Packed;
 use crate::task::job::PyJob;
@@ -103,6 +104,7 @@ impl<'a> Lent<'a> {
 /// Sends the frame. If it is `recorded`, the process tells of its runs. Returns false if the process has ended.
 pub(super) fn send(
     connection: &mut Connection,
+    seat: &Seat,
     frame: u32,
     sent: &[Sent],
     recorded: bool,
@@ -123,10 +125,13 @@ pub(super) fn send(
     let functions = new.map(|function| lent.function(function)).collect::<io::Result<_>>()?;
     let tasks = sent.iter().map(|sent| lent.task(sent)).collect::<io::Result<_>>()?;
     let freed = remote.arena().take_freed();
-    let tasks = Tasks { frame, functions, inputs: lent.inputs, tasks, freed, recorded };
+    let gone = std::mem::take(&mut *seat.shared.gone[seat.process].lock());
+    let inputs = lent.inputs;
+    let tasks = Tasks { frame, functions, inputs, tasks, freed, gone, recorded };
     let sent = line.send(&tasks);
     if let Err(LineError::Frame(FrameError::TooLong(_))) = sent {
         remote.arena().keep_freed(tasks.freed);
+        seat.shared.gone[seat.process].lock().extend(tasks.gone);
         lent.ranges.into_iter().for_each(|range| remote.give_back(range));
     }
     sent

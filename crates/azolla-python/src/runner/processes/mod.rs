@@ -1,6 +1,7 @@
 //! The runner of worker processes: a proxy for each slot, which is a thread without Python, has one thread of a process
 //! make the calls.
 
+mod actors;
 mod asked;
 mod completing;
 mod deaths;
@@ -60,8 +61,20 @@ struct Shared {
     records: Arc<Records>,
     /// For each process, its threads.
     threads: Mutex<Vec<Vec<Thread>>>,
+    /// For each process the actors in it that are not needed any more, and of which it has not been told.
+    gone: Vec<Gone>,
     /// For each process what it holds, and the arena by which the process is known.
     holdings: Mutex<Vec<(Weak<Shown>, Weak<Holdings>)>>,
+}
+
+/// The numbers of actors.
+#[derive(Default)]
+struct Gone(Mutex<Vec<u64>>);
+
+impl Gone {
+    fn lock(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A thread of a process.
@@ -120,6 +133,7 @@ pub(crate) fn start(
         owner: Arc::clone(owner),
         records: Arc::clone(records),
         threads: Mutex::new(threads.iter().map(|_| Vec::new()).collect()),
+        gone: threads.iter().map(|_| Gone::default()).collect(),
         holdings: Mutex::new(holdings),
     };
     let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };

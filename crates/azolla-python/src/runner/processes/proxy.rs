@@ -1,5 +1,6 @@
 //! The loop of a proxy: it asks the engine for tasks, and has a thread of a worker process run them.
 
+use super::actors::{fail_if_lost, let_go};
 use super::flight::fly;
 use super::holdings::Holdings;
 use super::rare::AtHand;
@@ -108,6 +109,7 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
             drop(gone);
         }
         match next {
+            Next::Run if fail_if_lost(worker) => {}
             Next::Run => {
                 // A process that takes too much memory gets nothing new.
                 *connection = connection.take().filter(|some| some.link.enter());
@@ -136,7 +138,10 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                     }
                 }
             }
-            Next::Sleep(sleeper) => sleeper.sleep(),
+            Next::Sleep(sleeper) => {
+                let_go(connection, seat);
+                sleeper.sleep();
+            }
             Next::End => return,
         }
     }

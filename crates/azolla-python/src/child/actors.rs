@@ -1,0 +1,44 @@
+//! The states of the actors in this process, by the numbers of the tasks that have made them.
+
+#[cfg(target_os = "linux")]
+use super::upstream::task_here;
+use pyo3::prelude::*;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+type States = HashMap<u64, Py<PyAny>>;
+
+/// A thread locks it only while it holds the GIL, and runs no user code meanwhile.
+static STATES: Mutex<Option<States>> = Mutex::new(None);
+
+fn states() -> MutexGuard<'static, Option<States>> {
+    STATES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[doc = stub!(task_at_hand)]
+#[cfg(target_os = "linux")]
+#[pyfunction]
+pub(crate) fn task_at_hand(py: Python<'_>) -> Option<(u64, Bound<'_, PyAny>)> {
+    task_here().map(|task| (task.number, task.key(py)))
+}
+
+#[doc = stub!(keep_actor)]
+#[pyfunction]
+pub(crate) fn keep_actor(number: u64, state: Py<PyAny>) {
+    let before = states().get_or_insert_default().insert(number, state);
+    drop(before);
+}
+
+#[doc = stub!(kept_actor)]
+#[pyfunction]
+pub(crate) fn kept_actor(py: Python<'_>, number: u64) -> Option<Bound<'_, PyAny>> {
+    states().as_ref()?.get(&number).map(|state| state.bind(py).clone())
+}
+
+/// Takes out the states that are not needed any more. Dropping them may run any code.
+pub(super) fn take(numbers: &[u64]) -> Vec<Py<PyAny>> {
+    match &mut *states() {
+        Some(states) => numbers.iter().filter_map(|number| states.remove(number)).collect(),
+        None => Vec::new(),
+    }
+}

@@ -1,0 +1,103 @@
+//! Actors in worker processes: what becomes of their states, and of their calls when a state is gone.
+
+use super::asked::Reply;
+use super::frame::send;
+use super::proxy::{Connection, Own, fail};
+use super::{Seat, Shared};
+use crate::future::actor::{LOST, gone};
+use crate::task::actor;
+use crate::task::job::PyJob;
+use azolla::runtime::{Engine, Job, Status};
+use azolla_core::GroupId;
+use azolla_process::fleet::{Remote, Resident};
+use azolla_process::request::Role;
+use std::sync::{Arc, Weak};
+
+/// The state of an actor in its process.
+struct State {
+    resident: Resident,
+    process: usize,
+    /// By which the process knows it.
+    number: u64,
+    shared: Weak<Shared>,
+    engine: Weak<Engine<PyJob>>,
+}
+
+impl actor::State for State {
+    fn lost(&self) -> Option<String> {
+        let how = self.resident.ended()?;
+        Some(format!("its process (worker {}) {how}", self.process))
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if self.resident.ended().is_some() {
+            return;
+        }
+        let (Some(shared), Some(engine)) = (self.shared.upgrade(), self.engine.upgrade()) else {
+            return;
+        };
+        shared.gone[self.process].lock().push(self.number);
+        // If all are busy, the next thing that one of them sends says so.
+        engine.rouse(GroupId(self.process as u16));
+    }
+}
+
+/// Returns the state that the current task has left in its process, if it is an actor.
+pub(super) fn state(worker: &Own, seat: &Seat, remote: &Remote) -> Option<Box<dyn actor::State>> {
+    let job = worker.job().filter(|job| job.is_actor())?;
+    Some(Box::new(State {
+        resident: remote.resident(),
+        process: seat.process,
+        number: job.header().id()?.to_bits(),
+        shared: Arc::downgrade(&seat.shared),
+        engine: Arc::downgrade(worker.engine()),
+    }))
+}
+
+/// The current task has failed. If it is an actor, the process drops the state that it may have left there.
+pub(super) fn forget_state(worker: &Own, seat: &Seat, remote: &Remote) {
+    drop(state(worker, seat, remote));
+}
+
+/// Returns the actor of a call that a process submits: its only input, which it does not get as one.
+pub(super) fn called(
+    role: Role,
+    inputs: &mut Vec<Arc<PyJob>>,
+) -> Result<Option<Arc<PyJob>>, Reply> {
+    if !matches!(role, Role::Call | Role::Read) {
+        return Ok(None);
+    }
+    let Some(actor) = inputs.pop() else { return Ok(None) };
+    let why = match actor.header().status() {
+        Status::Cancelled => Some("it was cancelled".into()),
+        _ => actor.lost(),
+    };
+    match why {
+        Some(why) => Err(Reply::Told(LOST, gone(&Job::key(&*actor), &why))),
+        None => Ok(Some(actor)),
+    }
+}
+
+/// Fails the current task if it needs the state of an actor and that is gone. Returns true if so.
+pub(super) fn fail_if_lost(worker: &mut Own) -> bool {
+    let is_call = |job: &&Arc<PyJob>| matches!(job.role, Role::Call | Role::Read);
+    let Some(job) = worker.job().filter(is_call) else { return false };
+    let Some(actor) = job.packed().and_then(|call| call.actor.clone()) else { return false };
+    let Some(why) = actor.lost() else { return false };
+    fail(worker, LOST, &gone(&Job::key(&*actor), &why));
+    true
+}
+
+/// Has the process drop the states that are not needed any more. It is idle, or the next frame would say so.
+pub(super) fn let_go(connection: &mut Option<Connection>, seat: &Seat) {
+    if seat.shared.gone[seat.process].lock().is_empty() {
+        return;
+    }
+    let Some(some) = connection else { return };
+    let frame = some.link.claim().open(0);
+    if !matches!(send(some, seat, frame, &[], false), Ok(true)) {
+        *connection = None;
+    }
+}

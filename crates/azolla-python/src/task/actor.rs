@@ -1,0 +1,59 @@
+//! What a task has that is an actor in a worker process: the process that was chosen for it, and its state there.
+
+use azolla_core::{Constraint, GroupId};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many actors each worker process has, or will have.
+#[derive(Default)]
+pub(crate) struct Spread(Mutex<Vec<usize>>);
+
+/// An actor's place in a process. It is counted until this is dropped.
+pub(crate) struct Berth {
+    spread: Arc<Spread>,
+    group: GroupId,
+}
+
+impl Spread {
+    /// Chooses the process with the fewest actors, as Dask does. Returns `None` if there is none to choose from.
+    pub(crate) fn berth(
+        self: &Arc<Self>,
+        groups: impl IntoIterator<Item = GroupId>,
+    ) -> Option<Berth> {
+        let mut actors = self.actors();
+        let count = |group: &GroupId| actors.get(usize::from(group.0)).copied().unwrap_or(0);
+        let group = groups.into_iter().min_by_key(count)?;
+        let at = usize::from(group.0);
+        if actors.len() <= at {
+            actors.resize(at + 1, 0);
+        }
+        actors[at] += 1;
+        Some(Berth { spread: Arc::clone(self), group })
+    }
+
+    fn actors(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Berth {
+    /// Returns the constraint of tasks that run in this process and take nothing else.
+    pub(crate) fn constraint(&self) -> Option<Arc<Constraint>> {
+        Constraint::new(Some(vec![self.group]), false, Vec::new()).map(Arc::new)
+    }
+
+    pub(crate) fn group(&self) -> GroupId {
+        self.group
+    }
+}
+
+impl Drop for Berth {
+    fn drop(&mut self) {
+        self.spread.actors()[usize::from(self.group.0)] -= 1;
+    }
+}
+
+/// The state of an actor in its process. Dropping this lets the process drop the state.
+pub(crate) trait State: Send + Sync {
+    /// Returns why the state is gone, if it is.
+    fn lost(&self) -> Option<String>;
+}

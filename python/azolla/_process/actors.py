@@ -1,0 +1,68 @@
+"""Actors in a worker process: the functions of the tasks that make them, call their methods and read their attributes.
+
+The process keeps the states. What travels in place of a state is a `StandIn`, the result of the task that has made it.
+"""
+
+from collections.abc import Callable, Coroutine
+from types import CoroutineType
+from typing import Any
+
+from azolla._azolla import keep_actor, kept_actor, task_at_hand
+from azolla._base import where
+from azolla._base.errors import ActorLostError
+
+
+class StandIn:
+    """Stands for the state of an actor. In a worker process its pickle is an `Actor`."""
+
+    __slots__ = ("cls", "key")
+
+    def __init__(self, cls: type, key: object) -> None:
+        self.cls, self.key = cls, key
+
+    def __reduce__(self) -> Any:
+        return _arrived, (self.cls, self.key)
+
+
+def _arrived(cls: type, key: object) -> Any:
+    if not where.in_worker_process:
+        return StandIn(cls, key)
+    from azolla._shared.actor import Actor
+
+    return Actor(cls, None, key)
+
+
+def make(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Makes an actor by calling a function."""
+    task = task_at_hand()
+    assert task is not None, "this is a task"
+    made = function(*args, **kwargs)
+    return _awaited(task, made) if type(made) is CoroutineType else _kept(task, made)
+
+
+async def _awaited(task: tuple[int, Any], made: Coroutine[Any, Any, Any]) -> StandIn:
+    return _kept(task, await made)
+
+
+def _kept(task: tuple[int, Any], state: Any) -> StandIn:
+    number, key = task
+    keep_actor(number, state)
+    return StandIn(type(state), key)
+
+
+def call(number: int, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    """Calls a method of the actor of this number."""
+    return getattr(_state(number), name)(*args, **kwargs)
+
+
+def read(number: int, name: str) -> tuple[bool, Any]:
+    """Reads an attribute of the actor of this number. Returns whether it can be called, and otherwise its value."""
+    value = getattr(_state(number), name)
+    return (True, None) if callable(value) else (False, value)
+
+
+def _state(number: int) -> Any:
+    state = kept_actor(number)
+    if state is None:  # the engine sends no call to another process
+        raise ActorLostError(f"the actor {number} is not in this process")
+    return state

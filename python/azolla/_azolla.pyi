@@ -40,6 +40,7 @@ __all__ = [
     "Worker",
     "actor_state",
     "after_fork",
+    "arrived_actor",
     "ask",
     "awaits",
     "before_collection",
@@ -395,6 +396,9 @@ def actor_state(future: Future[Any]) -> Any:
         ActorLostError: The actor is gone.
         ValueError: It is still to be made, in this process.
     """
+
+def arrived_actor(cls: type, key: Any) -> Any:
+    """Returns the `Actor` for an actor of this class and key, in a worker process."""
 
 def check_actor(future: Future[Any]) -> None:
     """Does nothing if the actor that this future is on exists, or is still to be made.

@@ -15,7 +15,6 @@ from backends import OPTIONS, Reason, threads_only
 from conftest import PATIENCE, Gate, Journal, eventually
 
 
-
 class Counter:
     n = 0
 

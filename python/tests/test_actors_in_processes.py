@@ -218,7 +218,9 @@ def test_calls_of_one_whose_process_has_died_say_so(two: Client, gate: Gate) -> 
     waiting, ends = counter.increment(), counter.process()
     os.kill(_process_of(two, other), signal.SIGKILL)
     for call in (running, waiting, ends):
-        with pytest.raises(ActorLostError, match=r"the actor lost is gone: its process \(worker .\) was killed by signal 9"):
+        with pytest.raises(
+            ActorLostError, match=r"the actor lost is gone: its process \(worker .\) was killed by signal 9"
+        ):
             call.result(PATIENCE)
     for use in (lambda: counter.increment(), lambda: counter.n, lambda: future.result().increment()):
         with pytest.raises(ActorLostError, match="lost is gone"):

@@ -487,7 +487,6 @@ def test_what_does_not_reach_worker_processes_says_so(client: Client) -> None:
         lambda: client.call_stack(),
         lambda: client.upload_file(__file__),
         lambda: client.restart(),
-        lambda: client.get_executor(),
     ):
         with pytest.raises(NotImplementedError, match="worker processes"):
             call()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any
 
-from azolla._azolla import keep_actor, kept_actor, task_at_hand
+from azolla._azolla import arrived_actor, keep_actor, kept_actor, task_at_hand
 from azolla._base import where
 from azolla._base.errors import ActorLostError
 
@@ -25,11 +25,7 @@ class StandIn:
 
 
 def _arrived(cls: type, key: object) -> Any:
-    if not where.in_worker_process:
-        return StandIn(cls, key)
-    from azolla._shared.actor import Actor
-
-    return Actor(cls, None, key)
+    return arrived_actor(cls, key) if where.in_worker_process else StandIn(cls, key)
 
 
 def make(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

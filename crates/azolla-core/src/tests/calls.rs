@@ -42,7 +42,7 @@ fn wait_for(world: &World, cell: Cell) -> Wait {
 #[test]
 fn the_next_call_is_handed_over_to_the_same_worker() {
     let (mut world, actor) = with_actor(2);
-    let calls: Vec<Cell> = (0..3).map(|_| world.call(None, None, actor)).collect();
+    let calls: Vec<Cell> = (0..3).map(|_| world.call(None, None, None, actor)).collect();
     let worker = begin(&mut world, calls[0]).unwrap();
     for call in calls {
         assert_eq!(running(&world, worker), Some(call));
@@ -54,7 +54,8 @@ fn the_next_call_is_handed_over_to_the_same_worker() {
 #[test]
 fn a_call_cancelled_while_it_runs_lets_no_other_in() {
     let (mut world, actor) = with_actor(2);
-    let (first, second) = (world.call(None, None, actor), world.call(None, None, actor));
+    let (first, second) =
+        (world.call(None, None, None, actor), world.call(None, None, None, actor));
     let worker = begin(&mut world, first).unwrap();
     world.event(Event::Cancel(world.id(first)));
     world.release(first);
@@ -66,7 +67,8 @@ fn a_call_cancelled_while_it_runs_lets_no_other_in() {
 #[test]
 fn a_failed_call_is_followed_by_the_next() {
     let (mut world, actor) = with_actor(1);
-    let (first, second) = (world.call(None, None, actor), world.call(None, None, actor));
+    let (first, second) =
+        (world.call(None, None, None, actor), world.call(None, None, None, actor));
     let worker = begin(&mut world, first).unwrap();
     world.finish(worker, Outcome::Failed, 1_000);
     assert!(begin(&mut world, second).is_some());
@@ -79,7 +81,7 @@ fn a_failed_call_is_followed_by_the_next() {
 #[test]
 fn calls_run_though_nobody_wants_their_results_and_the_actor_is_kept_for_them() {
     let (mut world, actor) = with_actor(1);
-    let calls = [world.call(None, None, actor), world.call(None, None, actor)];
+    let calls = [world.call(None, None, None, actor), world.call(None, None, None, actor)];
     for call in calls {
         world.release(call);
     }
@@ -94,7 +96,7 @@ fn calls_run_though_nobody_wants_their_results_and_the_actor_is_kept_for_them() 
 #[test]
 fn the_calls_of_an_actor_that_is_cancelled_are_cancelled_but_for_the_one_that_runs() {
     let (mut world, actor) = with_actor(1);
-    let calls: Vec<Cell> = (0..3).map(|_| world.call(None, None, actor)).collect();
+    let calls: Vec<Cell> = (0..3).map(|_| world.call(None, None, None, actor)).collect();
     let worker = begin(&mut world, calls[0]).unwrap();
     world.event(Event::Cancel(world.id(actor)));
     world.finish(worker, Outcome::Done, 1_000);
@@ -107,9 +109,9 @@ fn a_call_comes_before_newer_roots_and_has_the_higher_priority_of_actor_and_call
     let (mut world, actor) = with_actor(1);
     let root = world.submit(None, None, None, 1, &[]);
     let urgent = world.submit(Some(5), None, None, 1, &[]);
-    let call = world.call(None, None, actor);
+    let call = world.call(None, None, None, actor);
     let worker = begin(&mut world, urgent).unwrap();
-    let by_urgent = world.call(None, Some(world.id(urgent)), actor);
+    let by_urgent = world.call(None, None, Some(world.id(urgent)), actor);
     let priority = |cell| world.scheduler.task(world.id(cell)).unwrap().priority.number();
     assert_eq!((priority(call), priority(by_urgent)), (0.0, 5.0));
     world.finish(worker, Outcome::Done, 1_000);
@@ -121,9 +123,9 @@ fn a_call_comes_before_newer_roots_and_has_the_higher_priority_of_actor_and_call
 #[test]
 fn a_call_that_waits_for_a_later_one_of_the_same_actor_is_refused() {
     let (mut world, actor) = with_actor(1);
-    let first = world.call(None, None, actor);
+    let first = world.call(None, None, None, actor);
     let worker = begin(&mut world, first).unwrap();
-    let later: Vec<Cell> = (0..3).map(|_| world.call(None, None, actor)).collect();
+    let later: Vec<Cell> = (0..3).map(|_| world.call(None, None, None, actor)).collect();
     let wait = wait_for(&world, later[2]);
     assert!(!world.park(worker, wait));
 }
@@ -134,10 +136,11 @@ fn two_actors_that_would_wait_for_each_other_are_refused() {
     let other = world.submit(None, None, None, 1, &[]);
     run(&mut world, other);
     let (first_of_one, first_of_other) =
-        (world.call(None, None, one), world.call(None, None, other));
+        (world.call(None, None, None, one), world.call(None, None, None, other));
     let on_one = begin(&mut world, first_of_one).unwrap();
     let on_other = begin(&mut world, first_of_other).unwrap();
-    let (of_one, of_other) = (world.call(None, None, one), world.call(None, None, other));
+    let (of_one, of_other) =
+        (world.call(None, None, None, one), world.call(None, None, None, other));
     let wait = wait_for(&world, of_other);
     assert!(world.park(on_one, wait));
     let wait = wait_for(&world, of_one);
@@ -152,7 +155,7 @@ fn at_the_cap_the_calls_before_a_needed_one_run() {
     let waits = world.submit(Some(1), None, None, 1, &[]);
     let worker = begin(&mut world, waits).unwrap();
     let others: Vec<Cell> = (0..3).map(|_| world.submit(Some(9), None, None, 1, &[])).collect();
-    let calls: Vec<Cell> = (0..3).map(|_| world.call(None, None, actor)).collect();
+    let calls: Vec<Cell> = (0..3).map(|_| world.call(None, None, None, actor)).collect();
     let wait = wait_for(&world, calls[2]);
     assert!(world.park(worker, wait));
     for call in calls {
@@ -173,7 +176,8 @@ fn a_wait_behind_a_call_that_needs_what_the_waiting_task_keeps_is_refused() {
     run(&mut world, actor);
     let keeps = world.submit_to(takes(), None, None, None, 1, &[]);
     let on_keeps = begin(&mut world, keeps).unwrap();
-    let (first, second) = (world.call(None, None, actor), world.call(None, None, actor));
+    let (first, second) =
+        (world.call(None, None, None, actor), world.call(None, None, None, actor));
     let on_first = begin(&mut world, first).unwrap();
     let needs = world.submit_to(takes(), None, None, None, 1, &[]);
     let wait = wait_for(&world, needs);

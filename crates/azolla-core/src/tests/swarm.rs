@@ -271,8 +271,8 @@ impl Run {
                 }
             }
             90 => {
-                let group = GroupId(self.random.below(self.groups) as u16);
-                self.world.event(Event::Rouse(self.random.chance(50).then_some(group)));
+                let group = self.random.chance(50).then_some(GroupId(0));
+                self.world.event(Event::Rouse(group));
             }
             91 => self.world.while_passes(),
             92..94 if !self.world.suspended.is_empty() => {
@@ -297,11 +297,8 @@ impl Run {
             let few = self.held.len().min(3);
             if let Some(actor) = self.random.pick(&self.held[..few]) {
                 let priority = self.random.chance(10).then_some(1);
-                let own = self.constraints > 0 && self.random.below(4) == 0;
-                let group = GroupId(self.random.below(self.groups) as u16);
-                let constraint = own.then(|| Constraint::new(Some(vec![group]), false, Vec::new()));
-                let constraint = constraint.flatten();
-                let cell = self.world.call_in(constraint, priority, parent, actor);
+                let constraint = self.constraint();
+                let cell = self.world.call(constraint, priority, parent, actor);
                 self.held.push(cell);
                 return;
             }

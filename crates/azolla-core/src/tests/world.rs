@@ -402,16 +402,6 @@ impl World {
     /// Calls an actor, which any task can be.
     pub(super) fn call(
         &mut self,
-        priority: Option<i32>,
-        parent: Option<TaskId>,
-        actor: Cell,
-    ) -> Cell {
-        self.call_in(None, priority, parent, actor)
-    }
-
-    /// As [`call`](Self::call), with a constraint.
-    pub(super) fn call_in(
-        &mut self,
         constraint: Option<Constraint>,
         priority: Option<i32>,
         parent: Option<TaskId>,

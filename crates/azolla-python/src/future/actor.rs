@@ -18,13 +18,13 @@ pub(crate) fn caller(py: Python<'_>) -> PyResult<Py<PyAny>> {
     python(py, &CALLER, "azolla._shared.actor", "caller")?.call0().map(Bound::unbind)
 }
 
-/// Returns the class of an actor's state, given the state or, of one in a worker process, what stands for it.
-pub(super) fn class_of<'py>(state: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+/// Returns the class of a result. Of an actor in a worker process that is the class of its state.
+pub(super) fn class_of<'py>(result: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     static STAND_IN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = state.py();
-    match state.get_type().is(python(py, &STAND_IN, "azolla._process.actors", "StandIn")?) {
-        true => state.getattr(intern!(py, "cls")),
-        false => Ok(state.get_type().into_any()),
+    let py = result.py();
+    match result.get_type().is(python(py, &STAND_IN, "azolla._process.actors", "StandIn")?) {
+        true => result.getattr(intern!(py, "cls")),
+        false => Ok(result.get_type().into_any()),
     }
 }
 
@@ -42,6 +42,17 @@ pub(crate) fn proxy<'py>(
     };
     let future = Future::new(py, job, Arc::clone(shared));
     python(py, &PROXY, "azolla._shared.actor", "proxy")?.call1((class_of(state)?, future))
+}
+
+#[doc = stub!(arrived_actor)]
+#[pyfunction]
+pub(crate) fn arrived_actor<'py>(
+    cls: Bound<'py, PyAny>,
+    key: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    static ACTOR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = cls.py();
+    python(py, &ACTOR, "azolla._shared.actor", "Actor")?.call1((cls, py.None(), key))
 }
 
 /// Makes the error for an actor that is gone.

@@ -177,11 +177,7 @@ impl Future {
         let Some(job) = self.live() else { return Ok(None) };
         match job.outcome() {
             Some(Ok(value)) if job.header().status() == Status::Finished => {
-                let object = value.object(py)?;
-                Ok(Some(match job.is_actor() {
-                    true => class_of(&object)?,
-                    false => object.get_type().into_any(),
-                }))
+                Ok(Some(class_of(&value.object(py)?)?))
             }
             _ => Ok(None),
         }

@@ -1,6 +1,10 @@
-//! What a task has that is an actor in a worker process: the process that was chosen for it, and its state there.
+//! What a task has that is an actor. In a worker process that is the process that was chosen for it, and its state there.
 
+use super::job::PyJob;
+use super::packed::Value;
 use azolla_core::{Constraint, GroupId};
+use azolla_process::request::Role;
+use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many actors each worker process has, or will have.
@@ -56,4 +60,43 @@ impl Drop for Berth {
 pub(crate) trait State: Send + Sync {
     /// Returns why the state is gone, if it is.
     fn lost(&self) -> Option<String>;
+}
+
+impl PyJob {
+    /// Makes the task an actor in this process. `caller` makes the actor's calls.
+    pub(crate) fn set_caller(&mut self, caller: Py<PyAny>) {
+        self.role = Role::Actor;
+        self.rare.get_or_insert_default().caller = Some(caller);
+    }
+
+    /// For an actor in this process: the function that makes its calls.
+    pub(crate) fn caller(&self) -> Option<&Py<PyAny>> {
+        self.rare.as_ref()?.caller.as_ref()
+    }
+
+    /// Makes the task an actor in a worker process: in this one, unless no process can have it.
+    pub(crate) fn set_berth(&mut self, berth: Option<Berth>) {
+        self.role = Role::Actor;
+        if berth.is_some() {
+            self.rare.get_or_insert_default().berth = berth;
+        }
+    }
+
+    /// For an actor in a worker process: its place there.
+    pub(crate) fn berth(&self) -> Option<&Berth> {
+        self.rare.as_ref()?.berth.as_ref()
+    }
+
+    /// Returns true if the task makes an actor.
+    pub(crate) fn is_actor(&self) -> bool {
+        self.role == Role::Actor
+    }
+
+    /// For an actor in a worker process: why its state is gone, if it is.
+    pub(crate) fn lost(&self) -> Option<String> {
+        match self.outcome() {
+            Some(Ok(Value::Actor(actor))) => actor.1.lost(),
+            _ => None,
+        }
+    }
 }

@@ -1,10 +1,9 @@
 //! A Python task: its call, and the place for its outcome.
 
-use super::actor::{Berth, State};
-use super::kept::Kept;
+use super::actor::Berth;
 use super::named::{KeyIs, Name};
 use super::names::function_name;
-use super::packed::{Packed, PackedCall, Unread, Value};
+use super::packed::{PackedCall, Unread, Value};
 use crate::child::upstream;
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
 use crate::interpreter::imports::error;
@@ -144,9 +143,9 @@ pub(super) struct Rare {
     /// The name of the span that the task belongs to, if any: the names of the spans around it, then its own.
     span: Option<Py<PyTuple>>,
     /// For an actor in this process: the function that makes its calls.
-    caller: Option<Py<PyAny>>,
+    pub(super) caller: Option<Py<PyAny>>,
     /// For an actor in a worker process: its place there.
-    berth: Option<Berth>,
+    pub(super) berth: Option<Berth>,
     /// The key or the name of the function, from a worker process.
     pub(super) text: Option<Arc<str>>,
 }
@@ -253,25 +252,6 @@ impl PyJob {
         Finished { _work: work, _refused: None }
     }
 
-    /// Stores the result of a task that has run in a worker process, and drops its call. `futures` are in the result. If it
-    /// has made an actor, `state` is there.
-    pub(crate) fn finish_packed(
-        &self,
-        packed: Packed,
-        futures: Option<Kept>,
-        state: Option<Box<dyn State>>,
-    ) {
-        self.forget_call();
-        let mut value = Value::Packed(packed);
-        if let Some(futures) = futures.filter(|futures| !futures.is_empty()) {
-            value = Value::Holding(Box::new((value, futures)));
-        }
-        if let Some(state) = state {
-            value = Value::Actor(Box::new((value, state)));
-        }
-        self.store(Ok(value));
-    }
-
     /// Stores the outcome of the task. The outcome of a cancelled task is dropped.
     pub(crate) fn store(&self, outcome: Outcome) {
         self.slot.store(outcome, None);
@@ -299,43 +279,6 @@ impl PyJob {
 
     pub(crate) fn outcome(&self) -> Option<Seen<'_>> {
         self.slot.last()
-    }
-
-    /// Makes the task an actor in this process. `caller` makes the actor's calls.
-    pub(crate) fn set_caller(&mut self, caller: Py<PyAny>) {
-        self.role = Role::Actor;
-        self.rare.get_or_insert_default().caller = Some(caller);
-    }
-
-    /// For an actor in this process: the function that makes its calls.
-    pub(crate) fn caller(&self) -> Option<&Py<PyAny>> {
-        self.rare.as_ref()?.caller.as_ref()
-    }
-
-    /// Makes the task an actor in a worker process: in this one, unless no process can have it.
-    pub(crate) fn set_berth(&mut self, berth: Option<Berth>) {
-        self.role = Role::Actor;
-        if berth.is_some() {
-            self.rare.get_or_insert_default().berth = berth;
-        }
-    }
-
-    /// For an actor in a worker process: its place there.
-    pub(crate) fn berth(&self) -> Option<&Berth> {
-        self.rare.as_ref()?.berth.as_ref()
-    }
-
-    /// Returns true if the task makes an actor.
-    pub(crate) fn is_actor(&self) -> bool {
-        self.role == Role::Actor
-    }
-
-    /// For an actor in a worker process: why its state is gone, if it is.
-    pub(crate) fn lost(&self) -> Option<String> {
-        match self.outcome() {
-            Some(Ok(Value::Actor(actor))) => actor.1.lost(),
-            _ => None,
-        }
     }
 
     /// Returns the number of the client that submitted the task.

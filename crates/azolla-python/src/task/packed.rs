@@ -102,6 +102,27 @@ pub(crate) struct Unread {
     raised: OnceLock<Raised>,
 }
 
+impl PyJob {
+    /// Stores the result of a task that has run in a worker process, and drops its call. `futures` are in the result. If it
+    /// has made an actor, `state` is there.
+    pub(crate) fn finish_packed(
+        &self,
+        packed: Packed,
+        futures: Option<Kept>,
+        state: Option<Box<dyn State>>,
+    ) {
+        self.forget_call();
+        let mut value = Value::Packed(packed);
+        if let Some(futures) = futures.filter(|futures| !futures.is_empty()) {
+            value = Value::Holding(Box::new((value, futures)));
+        }
+        if let Some(state) = state {
+            value = Value::Actor(Box::new((value, state)));
+        }
+        self.store(Ok(value));
+    }
+}
+
 impl Value {
     /// Returns the result as an object. Each call unpickles a pickle anew, so what one caller does with the object, no
     /// other sees. User code may run, and raise anything.

@@ -48,13 +48,6 @@ const FAILURES: usize = 64;
 /// The number of engines that this process has started.
 static ENGINES: AtomicU32 = AtomicU32::new(0);
 
-/// The actor's next call waits for the end of this one, if it is a call.
-fn watch_call<J: Job + ?Sized>(submission: &Submission<J>) {
-    if submission.call {
-        submission.payload.header().watch();
-    }
-}
-
 impl<J: Job + ?Sized> Engine<J> {
     /// Starts an engine with a worker for each slot of these groups.
     ///
@@ -140,7 +133,10 @@ impl<J: Job + ?Sized> Engine<J> {
     /// Submits a task. If a task with the same key is kept already, returns that one, with one more
     /// future on it, and drops the new one. If the engine is closing, the task is cancelled.
     pub fn submit(&self, submission: Submission<J>) -> Option<Arc<J>> {
-        watch_call(&submission);
+        if submission.call {
+            // The actor's next call waits for the end of this one.
+            submission.payload.header().watch();
+        }
         self.with(|locked| locked.submit(submission))
     }
 
@@ -175,7 +171,7 @@ impl<J: Job + ?Sized> Engine<J> {
         let mut place = 0;
         loop {
             // The iterator is the caller's code, so it runs before the lock is taken.
-            portion.extend(submissions.by_ref().take(PORTION).inspect(watch_call));
+            portion.extend(submissions.by_ref().take(PORTION));
             if portion.is_empty() {
                 return existing;
             }
@@ -205,11 +201,6 @@ impl<J: Job + ?Sized> Engine<J> {
     /// Cancels a task and what depends on it.
     pub fn cancel(&self, job: &J) {
         self.about(job, Event::Cancel);
-    }
-
-    /// Has an idle worker of this group ask for work, if there is one: its runner has something for it to do.
-    pub fn rouse(&self, group: GroupId) {
-        self.with(|locked| drop(locked.handle(Event::Rouse(Some(group)))));
     }
 
     /// Runs a failed task again.

@@ -23,7 +23,7 @@ use super::job::Job;
 use super::locked::{After, Locked, State, caught};
 use super::worker::{Hand, Worker};
 use crate::primitives::{MutexGuard, per_thread};
-use azolla_core::Event;
+use azolla_core::{Event, GroupId};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -104,6 +104,11 @@ pub fn let_go<J: Job + ?Sized>(engine: Option<&Engine<J>>, job: Arc<J>) {
 }
 
 impl<J: Job + ?Sized> Engine<J> {
+    /// Has an idle worker of this group ask for work, if there is one: its runner has something for it to do.
+    pub fn rouse(&self, group: GroupId) {
+        self.with(|locked| drop(locked.handle(Event::Rouse(Some(group)))));
+    }
+
     /// Calls `f` with the engine locked, then does what must not be done under the lock. The only tasks
     /// that this drops are those that `f` has the scheduler let go of.
     #[inline]

@@ -295,7 +295,7 @@ impl Header {
     }
 
     /// Marks the task as watched. Returns the status from before.
-    pub(crate) fn watch(&self) -> Status {
+    pub fn watch(&self) -> Status {
         status(self.flags.fetch_or(WATCHED, Ordering::AcqRel))
     }
 

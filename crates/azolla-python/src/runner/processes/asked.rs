@@ -205,6 +205,10 @@ impl Asking<'_> {
             }
             (None, _) => rare.constraint,
         };
+        if task.role == Role::Call {
+            // The actor's next call waits for the end of this one.
+            job.header().watch();
+        }
         let job = Arc::new(job);
         if inputs.iter().any(|input| input.header().status() == Status::Cancelled) {
             Python::attach(|py| reasons::set_by_inputs(py, &job, &inputs));

@@ -8,7 +8,7 @@ use azolla_process::frame::{FrameError, Frames, append};
 use azolla_process::message::{
     Blob, Bytes, Ended, Function, Order, Range, Ready, Results, Run, Task, Tasks,
 };
-use azolla_process::request::{Answer, End, How, Name, Request, Said, Submit, Until};
+use azolla_process::request::{Answer, End, How, Name, Request, Role, Said, Submit, Until};
 use drawn::drawn;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -119,6 +119,7 @@ messages! {
     said: Said<'_>,
     request: Request<'_>,
     until: Until,
+    role: Role,
     submit: Submit<'_>,
     name: Name<'_>,
     end: End,

@@ -20,24 +20,34 @@ def inc(x: int) -> int:
     return x + 1
 
 
-def current() -> tuple[Any, Any]:
-    return get_client(), Client.current()
+def current() -> tuple[str, str]:
+    return get_client().id, Client.current().id
 
 
-async def current_async() -> tuple[Any, Any]:
+async def current_async() -> tuple[str, str]:
     await asyncio.sleep(0)
-    return get_client(), Client.current()
+    return current()
 
 
-@threads_only(Reason.INTERFACE)
 @pytest.mark.parametrize("function", [current, current_async])
 def test_the_client_is_the_one_that_runs_the_task(client: Client, function: Any) -> None:
     with Client(processes=False, threads_per_worker=1) as latest:
         assert get_client() is latest
-        assert client.submit(function, pure=False).result() == (client, client)
+        assert client.submit(function, pure=False).result() == (client.id, client.id)
         with client.as_current():
             assert get_client() is client
-            assert latest.submit(function, pure=False).result() == (latest, latest)
+            assert latest.submit(function, pure=False).result() == (latest.id, latest.id)
+
+
+def test_each_client_of_a_cluster_is_that_of_its_own_tasks(client: Client) -> None:
+    def asks() -> tuple[str, ...]:
+        child = get_client().submit(lambda: get_client().name, pure=False)
+        return get_client().id, get_client().name, get_worker().client.name, child.result()
+
+    with Client(client.cluster, name="other", set_as_default=False) as other:
+        for each in (client, other, client):
+            futures = each.map(lambda _: asks(), range(4), pure=False)
+            assert set(each.gather(futures)) == {(each.id, each.name, each.name, each.name)}
 
 
 def test_outside_tasks_it_is_the_current_one(client: Client) -> None:
@@ -65,7 +75,7 @@ def test_an_unknown_address(client: Client) -> None:
         get_client("tcp://nowhere:1")
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.OBJECTS)
 def test_a_task_of_one_client_may_wait_on_anothers(client: Client) -> None:
     # Their tasks have the same numbers: that must not look like a wait for itself.
     with Client(processes=False, threads_per_worker=1, set_as_default=False) as other:
@@ -76,7 +86,6 @@ def test_a_task_of_one_client_may_wait_on_anothers(client: Client) -> None:
         assert client.gather(client.map(lambda _: parent(), range(20), pure=False)) == [8] * 20
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_thread_that_a_task_starts_is_outside_it(client: Client) -> None:
     def task() -> Any:
         seen: list[Any] = []
@@ -151,7 +160,7 @@ def test_a_task_grown_from_a_coroutine_task_is_itself(client: Client) -> None:
         async def across() -> Any:
             return await other.submit(current, pure=False)
 
-        assert client.submit(across).result() == (other, other)
+        assert client.submit(across).result() == (other.id, other.id)
 
 
 @threads_only(Reason.CONTEXT)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import sys
 import threading
+import warnings
+from typing import Any
 
 import azolla
 import nbformat
@@ -141,12 +146,61 @@ def test_worker_client_takes_no_slot_and_nests(one_slot: Client, gate: Gate) -> 
         pass
 
 
-@threads_only(Reason.INTERFACE)
 def test_tasks_print_and_warn(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     client.submit(azolla.print, "one", "two", sep="-").result()
     assert capsys.readouterr().out == "one-two\n"
     with pytest.warns(UserWarning, match="nearly full"):
         client.submit(azolla.warn, "nearly full").result()
+
+
+def test_what_tasks_print_goes_where_the_programs_own_output_goes(
+    client: Client, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def prints(to: io.StringIO | None) -> str:
+        azolla.print("into the file", file=to)
+        azolla.print("an error", end="!", file=sys.stderr, flush=True)
+        with contextlib.redirect_stdout(io.StringIO()) as redirected:
+            azolla.print("redirected")
+        with pytest.raises(TypeError, match="sep"):
+            azolla.print(1, 2, sep=3)  # type: ignore[arg-type]
+        return redirected.getvalue()
+
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as errors:
+        assert client.submit(prints, None).result() == "redirected\n"
+        assert client.submit(prints, io.StringIO()).result() == "redirected\n"
+    assert (out.getvalue(), errors.getvalue()) == ("into the file\n", "an error!an error!")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_tasks_warn_of_is_subject_to_the_programs_filters(client: Client) -> None:
+    class Own(UserWarning):
+        pass
+
+    def warns(what: Any, category: Any = UserWarning) -> int:
+        azolla.warn(what, category)
+        return sys._getframe().f_lineno - 1
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        line = client.submit(warns, "one").result()
+        client.submit(warns, Own("two")).result()
+        client.submit(warns, "three", None).result()
+    assert [(str(one.message), one.category.__name__) for one in caught] == [
+        ("one", "UserWarning"),
+        ("two", "Own"),
+        ("three", "UserWarning"),
+    ]
+    assert {(one.filename, one.lineno) for one in caught} == {(__file__, line)}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        client.gather(client.map(warns, ["again"] * 5, pure=False))
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(Own, match="worse"):
+            client.submit(warns, Own("worse")).result()
+    with pytest.raises(TypeError, match="category"):
+        client.submit(warns, "three", 3).result()
 
 
 @threads_only(Reason.INTERFACE)

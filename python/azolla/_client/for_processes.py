@@ -4,7 +4,9 @@ It runs on the thread of the task's proxy, as a part of the task: a wait in it t
 """
 
 import pickle
+import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -117,6 +119,24 @@ def _turn(
     return result
 
 
+def _print(client: Client, kept: _Kept, taken: Taken, stream: str, text: str, flush: bool) -> None:
+    file = getattr(sys, stream)
+    if file is not None:
+        print(text, end="", file=file, flush=flush)
+
+
+#: Which warnings have come from modules that this process has not imported, by the modules' names.
+_registries: dict[str, dict[Any, Any]] = {}
+
+
+def _warn(
+    client: Client, kept: _Kept, taken: Taken, message: Any, category: Any, file: str, line: int, module: str
+) -> None:
+    here = sys.modules.get(module)
+    names = _registries.setdefault(module, {}) if here is None else vars(here)
+    warnings.warn_explicit(message, category, file, line, module, names.setdefault("__warningregistry__", {}))
+
+
 def _about(client: Client, kept: _Kept, taken: Taken) -> dict[str, Any]:
     """Returns what a process needs to know of its cluster."""
     cluster = client.cluster
@@ -132,9 +152,20 @@ def _about(client: Client, kept: _Kept, taken: Taken) -> dict[str, Any]:
         "address": cluster._address("")[:-1],
         "scheduler_address": cluster.scheduler_address,
         "dashboard_link": cluster.dashboard_link,
-        "client_name": client.name,
-        "client_id": client.id,
     }
 
 
-_WHAT: dict[str, Callable[..., Any]] = {"client": _client, "make": _make, "core": _core, "turn": _turn, "about": _about}
+def _attribute(client: Client, kept: _Kept, taken: Taken, name: str) -> Any:
+    return getattr(client, name)
+
+
+_WHAT: dict[str, Callable[..., Any]] = {
+    "client": _client,
+    "make": _make,
+    "core": _core,
+    "turn": _turn,
+    "about": _about,
+    "attribute": _attribute,
+    "print": _print,
+    "warn": _warn,
+}

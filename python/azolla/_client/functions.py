@@ -75,7 +75,6 @@ def get_worker() -> Worker:
     """
     worker = _workers.current()
     if worker is None:
-        where.check("get_worker()")
         raise ValueError("get_worker() was called outside a task")
     return worker
 
@@ -95,7 +94,6 @@ def secede() -> None:
     'heard'
     """
     if _azolla.secede() is None and _await.current_task() is None:
-        where.check("secede()")
         raise ValueError("secede() was called outside a task")
 
 
@@ -114,7 +112,6 @@ def rejoin() -> None:
     2
     """
     if not _azolla.rejoin() and _await.current_task() is None:
-        where.check("rejoin()")
         raise ValueError("rejoin() was called outside a task")
 
 

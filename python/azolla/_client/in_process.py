@@ -106,16 +106,31 @@ class ProcessCluster(LocalCluster):
         """Does nothing: the program's own process ends the cluster."""
 
 
+class _Asked:
+    """An attribute that is that of the client which has submitted the task at hand."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, client: "ProcessClient", cls: type) -> Any:
+        return ask("attribute", self._name)
+
+    def __set__(self, client: "ProcessClient", value: object) -> None:
+        """Does nothing: a new client gets a stand-in for each attribute."""
+
+
 class ProcessClient(Client):
     """The client of all tasks in this process."""
+
+    name: Any = _Asked("name")
+    id: Any = _Asked("id")
 
     def __init__(self) -> None:
         self.cluster = cluster = ProcessCluster()
         self._asynchronous = self._set_as_default = self._own = False
         self._number = 0
-        self.name, self.id = cluster._about["client_name"], cluster._about["client_id"]
         self.direct_to_workers = True
-        self._handlers, self._callback_thread = {}, CallbackThread(f"{self.name}-callbacks")
+        self._handlers, self._callback_thread = {}, CallbackThread(f"{cluster.name}-callbacks")
         self._join(cluster, weakref.ref(self), False)
         cluster._clients[0] = weakref.ref(self)
 

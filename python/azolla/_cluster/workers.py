@@ -4,7 +4,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from azolla import _azolla
-from azolla._base import where
 from azolla._run import awaiting as _await
 
 if TYPE_CHECKING:
@@ -66,7 +65,6 @@ class Worker:
             return running.key
         task = _azolla.thread_task()
         if task is None:
-            where.check("get_current_task()")
             raise ValueError("get_current_task() was called outside a task")
         return task[0]
 

@@ -36,8 +36,9 @@ class Reason(enum.Enum):
     INTERFACE = (
         "tasks use azolla in a way that worker processes cannot yet: they await, they share, they ask where they are"
     )
+    CYCLES = "what leads through the program and a process back to itself stays: no garbage collector sees both"
     LOOP = "coroutine tasks share the client's loop and hold no slot, and a cancel ends them: on threads alone so far"
-    MISSING = "there is none of it for worker processes yet: actors, executors, run, plugins, profile"
+    MISSING = "there is none of it for worker processes yet: run, plugins, profile, call_stack"
 
 
 #: Reasons that hold no more: what gives one of them runs on both backends.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import copy
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -87,7 +86,7 @@ LATER: dict[str, tuple[Callable[[Any], Any], Callable[[Any], object], Any]] = {
         "map",
         "map keyword",
         "executor",
-        pytest.param("actor", marks=threads_only(Reason.MISSING)),
+        "actor",
     ],
 )
 def test_a_call_is_as_it_was_at_the_submit(client: Client, gate: Gate, what: str, with_future: bool, how: str) -> None:
@@ -98,13 +97,12 @@ def test_a_call_is_as_it_was_at_the_submit(client: Client, gate: Gate, what: str
         given = make(1)
         gate.open()
         echoes: Any = actor.result(PATIENCE)
-        blocks = echoes.hold()
+        blocks = echoes.hold(own := Gate())
         answer = echoes.echo(given)
         change(given)
-        echoes_gate.set()
+        own.open()
         assert blocks.result(PATIENCE) is None
         assert answer.result(PATIENCE) == expected
-        echoes_gate.clear()
         return
     given = make(held if with_future else 1)
     after = held if not with_future else 0  # the task waits in any case
@@ -133,15 +131,12 @@ def first_of_keyword(after: Any, value: Any) -> Any:
     return value
 
 
-echoes_gate = threading.Event()
-
-
 class Echo:
     def __init__(self, after: Any) -> None:
         pass
 
-    def hold(self) -> None:
-        echoes_gate.wait(PATIENCE)
+    def hold(self, gate: Gate) -> None:
+        gate.hold()
 
     def echo(self, value: Any) -> Any:
         return value

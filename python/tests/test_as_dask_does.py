@@ -345,7 +345,6 @@ def test_copies_of_futures_keep_their_client() -> None:
         assert copy.deepcopy(future).cancelled()
 
 
-@threads_only(Reason.MISSING)
 def test_a_copied_actors_future_is_whole(client: Client) -> None:
     words = client.submit(list, actor=True).result()
     answer = words.append("x")

@@ -295,7 +295,6 @@ class Counter:
         self.n += 1
 
 
-@threads_only(Reason.MISSING)
 def test_some_tasks_of_a_graph_are_actors(client: Client) -> None:
     """`actors=` names them by collections or keys, through the client and through Dask's own `compute`."""
 

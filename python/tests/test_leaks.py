@@ -258,20 +258,20 @@ class Node:
         self.other = other
 
 
-@partial(program, on_threads=Reason.MISSING)
+@partial(program, on_threads=Reason.CYCLES)
 def actors_that_hold_each_other(client: Client) -> None:
     actors = [future.result() for future in [client.submit(Node, actor=True) for _ in range(3)]]
     for one, other in zip(actors, actors[1:] + actors[:1], strict=True):
         one.meet(other).result()
 
 
-@partial(program, on_threads=Reason.MISSING)
+@partial(program, on_threads=Reason.CYCLES)
 def an_actor_that_holds_itself_and_a_method_of_its_own(client: Client) -> None:
     actor = client.submit(Node, actor=True).result()
     actor.meet([actor, actor.meet]).result()
 
 
-@partial(program, on_threads=Reason.MISSING)
+@partial(program, on_threads=Reason.CYCLES)
 def actors_that_hold_futures_on_each_other(client: Client) -> None:
     one, other = (client.submit(Node, actor=True, pure=False) for _ in range(2))
     one.result().meet(other).result()

@@ -490,9 +490,6 @@ def workers_and_resources(module: Any, client: Any) -> Any:
 ON_THREADS = {
     Reason.MISSING: {
         "what_a_profile_is_made_of",
-        "what_an_actor_does",
-        "an_actor_that_cannot_be_made",
-        "what_an_actor_does_not_have",
     },
 }
 

@@ -136,7 +136,6 @@ class Secedes:
         self.gate.hold()
 
 
-@threads_only(Reason.INTERFACE)
 def test_an_actors_call_that_secedes_leaves_its_slot_to_other_work(one_slot: Client, gate: Gate) -> None:
     call = one_slot.submit(Secedes, gate, actor=True).result().hold()
     gate.entered()

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from azolla import Client, Future, as_completed, fire_and_forget, get_client, wait
 from azolla._cluster import logs
-from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, eventually
 
 
@@ -124,7 +123,6 @@ def test_coroutines_are_logged(client: Client, backend: str, records: Records) -
     records.none_so_far(client)
 
 
-@threads_only(Reason.MISSING)
 def test_calls_of_actors_are_logged(client: Client, records: Records) -> None:
     actor: Any = client.submit(Counter, actor=True).result()
     actor.fail("call")

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import processes
 import pytest
 from azolla import Client, LocalCluster
-from backends import BACKENDS, runs_on
+from backends import BACKENDS, OPTIONS, runs_on
 from gates import PATIENCE, Gate, Journal
 
 #: How long one of the programs that take a minute may take.
@@ -161,6 +161,13 @@ def _looked_over(request: pytest.FixtureRequest, client: Client) -> Iterator[Cli
 def client(request: pytest.FixtureRequest, backend: str) -> Iterator[Client]:
     """Two slots: two threads of this process, or two worker processes of one thread each."""
     yield from _client(request, backend, 2)
+
+
+@pytest.fixture
+def cluster(backend: str) -> Iterator[LocalCluster]:
+    """A cluster of two slots, for this test alone, to which it makes clients."""
+    with LocalCluster(**OPTIONS[backend]) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,12 +13,9 @@ from azolla import (
     CancelledError,
     Client,
     ClosedClientError,
-    Event,
     FutureCancelledError,
     LocalCluster,
-    Queue,
     as_completed,
-    get_client,
     wait,
 )
 from conftest import PATIENCE, Gate, eventually
@@ -27,12 +23,6 @@ from conftest import PATIENCE, Gate, eventually
 
 def inc(x: int) -> int:
     return x + 1
-
-
-@pytest.fixture
-def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False) as cluster:
-        yield cluster
 
 
 def test_clients_of_one_cluster_share_keys(cluster: LocalCluster) -> None:
@@ -213,81 +203,6 @@ def test_a_coroutine_is_told_that_its_client_has_left(cluster: LocalCluster, gat
     outcomes, result = asyncio.run(main())
     assert [type(outcome) for outcome in outcomes] == [CancelledByCloseError] * 3
     assert result == 1
-
-
-def test_get_client_in_a_task_is_the_one_that_submitted_it(cluster: LocalCluster) -> None:
-    async def coroutine() -> Any:
-        return get_client()
-
-    with Client(cluster) as one, Client(cluster) as other:
-        assert one.submit(get_client, pure=False).result() is one
-        assert other.submit(get_client, pure=False).result() is other
-        assert one.submit(coroutine, pure=False).result() is one
-
-
-def test_get_client_in_a_task_whose_client_has_left(cluster: LocalCluster, gate: Gate) -> None:
-    def grow() -> int:
-        gate.hold()
-        client = get_client()
-        result: int = client.submit(inc, 1).result()
-        return result
-
-    one, other = Client(cluster), Client(cluster)
-    one.submit(grow, key="x")
-    mine, theirs = one.submit(grow, key="x"), other.submit(grow, key="x")
-    gate.entered()
-    one.close()
-    gate.open()
-    assert theirs.result() == 2
-    # And where no client is left at all.
-    second = Gate()
-    future = other.submit(lambda: (second.hold(), grow()), key="y")
-    other._keep(future)
-    second.entered()
-    other.close()
-    second.open()
-    with Client(cluster) as third:
-        eventually(lambda: third.counters()["live"] == 0)
-        third._check()
-    assert mine.status == "cancelled"
-
-
-@pytest.mark.parametrize("of", ["result", "gather", "wait", "as_completed", "event", "queue", "await"])
-def test_a_task_that_waits_goes_on_for_another_when_its_client_leaves(
-    cluster: LocalCluster, gate: Gate, of: str
-) -> None:
-    """Random operations found it: what the task had submitted was cancelled, and so the task failed."""
-
-    def wait_for_it() -> Any:
-        client = get_client()
-        held = client.submit(gate.hold, 1, key="held")
-        ways: dict[str, Callable[[], Any]] = {
-            "result": held.result,
-            "gather": lambda: client.gather([held])[0],
-            "wait": lambda: wait(held).done.pop().result(),
-            "as_completed": lambda: next(iter(as_completed([held]))).result(),
-            "event": lambda: Event("opened").wait(),
-            "queue": lambda: Queue("values").get(),
-        }
-        return ways[of]()
-
-    async def await_it() -> Any:
-        return await get_client().submit(gate.hold, 1, key="held")
-
-    one, other = Client(cluster), Client(cluster)
-    task = one.submit(await_it if of == "await" else wait_for_it, key="task")
-    theirs = other.submit(inc, task)
-    gate.entered()
-    one.close()
-    assert task.cancelled()
-    gate.open()
-    Event("opened", other).set()
-    Queue("values", other).put(1)
-    assert theirs.result() == 2
-    # And what the task has held goes with it.
-    del theirs
-    Queue("values", other).get(batch=True)
-    eventually(lambda: other.counters()["kept"] == 0)
 
 
 def test_a_clients_guests_leave_it_as_it_is(client: Client) -> None:

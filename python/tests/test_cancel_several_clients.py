@@ -9,23 +9,18 @@ from typing import Any
 
 import pytest
 from azolla import CancelledError, Client, LocalCluster, as_completed, wait
+from backends import OPTIONS
 from conftest import Gate, eventually
 
 
-@pytest.fixture
-def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster(processes=False, threads_per_worker=2, dashboard_address=None) as cluster:
-        yield cluster
-
-
 @pytest.fixture(params=["guests", "owner first", "owner second"])
-def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Client, Client]]:
+def pair(request: pytest.FixtureRequest, backend: str) -> Iterator[tuple[Client, Client]]:
     """The client that cancels, and the other: both have joined a cluster, or the cluster is one's own."""
     if request.param == "guests":
-        with LocalCluster(processes=False, threads_per_worker=2, dashboard_address=None) as cluster:
+        with LocalCluster(**OPTIONS[backend]) as cluster:
             yield Client(cluster), Client(cluster)
     else:
-        with Client(processes=False, threads_per_worker=2, dashboard_address=None) as owner:
+        with Client(**OPTIONS[backend]) as owner:
             guest = Client(owner.cluster)
             yield (owner, guest) if request.param == "owner first" else (guest, owner)
 
@@ -159,11 +154,8 @@ def test_another_clients_future_is_not_touched(pair: tuple[Client, Client], gate
     gate.open()
 
 
-def test_another_clusters_tasks_are_not_touched(gate: Gate) -> None:
-    with (
-        Client(processes=False, dashboard_address=None) as one,
-        Client(processes=False, dashboard_address=None) as other,
-    ):
+def test_another_clusters_tasks_are_not_touched(backend: str, gate: Gate) -> None:
+    with Client(**OPTIONS[backend]) as one, Client(**OPTIONS[backend]) as other:
         mine, theirs = (client.submit(gate.hold, 1, key="held") for client in (one, other))
         gate.entered(2)
         for force in (False, True):
@@ -208,8 +200,8 @@ def test_a_published_dataset_goes_on(cluster: LocalCluster, gate: Gate) -> None:
         assert future.status == "cancelled"
 
 
-def test_a_single_client_cancels_as_ever(gate: Gate) -> None:
-    with Client(processes=False, dashboard_address=None) as client:
+def test_a_single_client_cancels_as_ever(backend: str, gate: Gate) -> None:
+    with Client(**OPTIONS[backend]) as client:
         held = client.submit(gate.hold, 1)
         gate.entered()
         after = client.submit(abs, held)

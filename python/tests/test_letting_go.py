@@ -11,17 +11,12 @@ from typing import Any
 
 import pytest
 from azolla import Client, Future, wait
+from conftest import Gate
 
 LIMIT = 60
 LONG = 30_000
 #: So wide that the thread which lets others run does so hundreds of times: a few turns must come even on a busy machine.
 WIDE = 200_000
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    with Client(threads_per_worker=2, processes=False, dashboard_address=None) as client:
-        yield client
 
 
 class Link:
@@ -89,23 +84,21 @@ def counts_turns() -> Iterator[list[int]]:
         sys.setswitchinterval(interval)
 
 
-def test_one_cancel_of_a_wide_graph_lets_other_threads_go_on(client: Client) -> None:
-    gate = threading.Event()
-    root = client.submit(gate.wait, pure=False)
+def test_one_cancel_of_a_wide_graph_lets_other_threads_go_on(client: Client, gate: Gate) -> None:
+    root = client.submit(gate.hold, pure=False)
     wide = client.map(lambda _, n: n, [root] * WIDE, range(WIDE), pure=False)
     with counts_turns() as turns:
         before = turns[0]
         root.cancel()
         taken = turns[0] - before
     assert taken > 3, f"{taken} turns during one cancel of {WIDE} tasks"
-    gate.set()
+    gate.open()
     assert wide[-1].cancelled()
 
 
 @pytest.mark.parametrize("ended", [True, False])
-def test_dropping_very_many_futures_lets_other_threads_go_on(client: Client, ended: bool) -> None:
-    gate = threading.Event()
-    held = [client.submit(gate.wait, pure=False) for _ in range(0 if ended else 2)]
+def test_dropping_very_many_futures_lets_other_threads_go_on(client: Client, gate: Gate, ended: bool) -> None:
+    held = [client.submit(gate.hold, pure=False) for _ in range(0 if ended else 2)]
     futures = client.map(abs, range(WIDE), pure=False)
     if ended:
         client.gather(futures)
@@ -114,7 +107,7 @@ def test_dropping_very_many_futures_lets_other_threads_go_on(client: Client, end
         futures.clear()
         taken = turns[0] - before
     assert taken > 3, f"{taken} turns during one drop of {WIDE} futures"
-    gate.set()
+    gate.open()
     del held
 
 
@@ -136,7 +129,7 @@ def test_a_call_with_very_many_futures_lets_other_threads_go_on(client: Client, 
     assert taken > 3, f"{taken} turns during {name} with {WIDE} futures"
 
 
-def test_a_task_that_waits_for_its_retry_does_not_run(client: Client) -> None:
+def test_a_task_that_waits_for_its_retry_does_not_run() -> None:
     gates = [threading.Event() for _ in range(3)]
     begun = threading.Event()
 

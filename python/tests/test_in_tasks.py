@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from azolla import Client, fire_and_forget, get_client, get_worker
 from backends import Reason, threads_only
-from conftest import Gate, Journal, eventually
+from conftest import PATIENCE, Gate, Journal, eventually, nothing_is_kept
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
 
@@ -233,3 +233,26 @@ def test_fire_and_forget_in_a_task(client: Client, journal: Journal) -> None:
 
     client.submit(parent).result()
     eventually(lambda: journal == [1])
+
+
+# --- What functions refer to
+
+
+def doubled(future: Any) -> int:
+    """Submits a function that refers to a future, from within a task."""
+    return int(get_client().submit(lambda: future.result() * 2, pure=False).result())
+
+
+def test_functions_refer_to_futures_and_actors(client: Client) -> None:
+    refer(client)
+    eventually(lambda: nothing_is_kept(client))
+
+
+def refer(client: Client) -> None:
+    future: Any = client.submit(abs, -5, pure=False)
+    words: Any = client.submit(list, actor=True).result()
+    assert client.submit(lambda: future.result() + 1).result(PATIENCE) == 6
+    assert client.gather(client.map(lambda n: future.result() + n, range(20))) == list(range(5, 25))
+    assert client.submit(lambda: doubled(future)).result(PATIENCE) == 10
+    client.gather([client.submit(lambda: words.append(1).result(), pure=False) for _ in range(5)])
+    assert words.copy().result(PATIENCE) == [1] * 5

@@ -86,6 +86,9 @@ pub struct Function<'a> {
     /// The function.
     #[serde(borrow)]
     pub blob: Blob<'a>,
+    /// The tasks of the futures that the function refers to. If there are any, each call unpickles it: a thread that kept it
+    /// would keep them.
+    pub futures: Vec<u64>,
 }
 
 /// A task to run.

@@ -29,9 +29,21 @@ enum Loaded {
         function: Py<PyAny>,
         has_been_called: bool,
     },
-    /// One that holds what a call may change: a partial, a bound method, an object. Each call gets it anew.
-    Anew(Arc<Packed>),
+    /// One that holds what a call may change, a partial, a bound method or an object, or that refers to futures. Each call gets
+    /// it anew.
+    Anew {
+        function: Arc<Packed>,
+        has_been_called: bool,
+    },
     Error(Arc<[u8]>),
+}
+
+/// A function that a frame has brought.
+pub(super) struct New {
+    pub(super) digest: u128,
+    pub(super) function: Packed,
+    /// It refers to futures.
+    pub(super) has_futures: bool,
 }
 
 /// What a task is to call.
@@ -42,7 +54,11 @@ pub(super) enum Found<'py> {
         is_new: bool,
     },
     /// A function that each call gets anew.
-    Anew(Arc<Packed>),
+    Anew {
+        function: Arc<Packed>,
+        /// It has not been loaded yet.
+        is_new: bool,
+    },
     Error(Arc<[u8]>),
     Unknown,
 }
@@ -68,25 +84,35 @@ impl Functions {
                 let is_new = !std::mem::replace(has_been_called, true);
                 Found::Function { function: function.bind(py).clone(), is_new }
             }
-            Some(Loaded::Anew(function)) => Found::Anew(Arc::clone(function)),
+            Some(Loaded::Anew { function, has_been_called }) => {
+                let is_new = !std::mem::replace(has_been_called, true);
+                Found::Anew { function: Arc::clone(function), is_new }
+            }
             Some(Loaded::Error(error)) => Found::Error(Arc::clone(error)),
             None => Found::Unknown,
         }
     }
 
     /// Loads functions. User code may run.
-    pub(super) fn load(py: Python<'_>, functions: Vec<(u128, Packed)>) -> Self {
+    pub(super) fn load(py: Python<'_>, functions: Vec<New>) -> Self {
+        let anew = |function, has_been_called| {
+            let function = Arc::new(function);
+            Loaded::Anew { function, has_been_called }
+        };
         let load = |function: Packed| match one_at_a_time(py, || function.object(py)) {
-            Ok(object) if !is_shared(&object) => Loaded::Anew(Arc::new(function)),
+            Ok(object) if !is_shared(&object) => anew(function, true),
             Ok(function) => {
                 Loaded::Function { function: function.unbind(), has_been_called: false }
             }
             Err(error) => Loaded::Error(pack(error.value(py), None).into()),
         };
-        let bytes = functions.iter().map(|(_, function)| function.size()).sum();
-        let known = functions.into_iter();
-        let known = known.map(|(digest, function)| (digest, load(function))).collect();
-        Self { known, bytes }
+        let bytes = functions.iter().map(|new| new.function.size()).sum();
+        let known = functions.into_iter().map(|New { digest, function, has_futures }| {
+            // Futures are found by the task at hand.
+            let loaded = if has_futures { anew(function, false) } else { load(function) };
+            (digest, loaded)
+        });
+        Self { known: known.collect(), bytes }
     }
 }
 
@@ -109,7 +135,8 @@ pub(super) fn call<'py>(
 ) -> PyResult<Call<'py>> {
     let (function, is_new) = match found {
         Found::Function { function, is_new } => (function, is_new),
-        Found::Anew(function) => (function.object(py)?, false),
+        Found::Anew { function, is_new: false } => (function.object(py)?, false),
+        Found::Anew { function, .. } => (one_at_a_time(py, || function.object(py))?, true),
         Found::Error(error) => return Err(unpack(py, &error)),
         Found::Unknown => return Err(PyRuntimeError::new_err("the task's function has not come")),
     };

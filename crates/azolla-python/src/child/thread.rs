@@ -5,7 +5,7 @@
 use super::actors;
 use super::answers::{Answers, Besides, End};
 use super::bond::{Bond, NoPanic};
-use super::calls::{Functions, call};
+use super::calls::{Functions, New, call};
 use super::failures::{asks_for_another_run, pack, sent};
 use super::input::Inputs;
 use super::pickled::collecting;
@@ -74,16 +74,13 @@ type Annotated<'py> =
 /// A frame as it came.
 struct Frame {
     number: u32,
-    functions: NewFunctions,
+    functions: Vec<New>,
     inputs: Inputs,
     tasks: VecDeque<Task>,
     recorded: bool,
     /// The actors whose states are not needed any more.
     gone: Vec<u64>,
 }
-
-/// The functions of a frame with their digests.
-type NewFunctions = Vec<(u128, Packed)>;
 
 impl TaskThread {
     /// Makes the thread of this number, and what its tasks' ends go through.
@@ -246,7 +243,7 @@ impl TaskThread {
 
     /// Sends the ends of the last tasks, and waits for a frame of new ones. Returns its functions, or `None` if the line
     /// has ended.
-    fn hear(&self, py: Python<'_>) -> PyResult<Option<NewFunctions>> {
+    fn hear(&self, py: Python<'_>) -> PyResult<Option<Vec<New>>> {
         let mut line = locked(&self.line);
         let line = &mut *line;
         let heard = py.detach(|| {
@@ -289,7 +286,10 @@ impl TaskThread {
             })
         });
         let functions = frame.functions.iter();
-        let functions = functions.map(|function| Ok((function.digest, read(&function.blob)?)));
+        let functions = functions.map(|new| {
+            let (function, has_futures) = (read(&new.blob)?, !new.futures.is_empty());
+            Ok(New { digest: new.digest, function, has_futures })
+        });
         let copied = Frame {
             number: frame.frame,
             functions: functions.collect::<io::Result<_>>()?,

@@ -86,9 +86,10 @@ impl<'py> Call<'py> {
     }
 
     /// A copy of the function, which the client keeps.
-    fn function(&self, store: &dyn Store) -> PyResult<(u128, Sent)> {
+    fn function(&self, store: &dyn Store) -> PyResult<(u128, Sent, Vec<u64>)> {
         let function = &self.call.function;
-        Ok((function.digest, Sent::of(function.packed.copy(store).map_err(no_memory)?)))
+        let copy = Sent::of(function.packed.copy(store).map_err(no_memory)?);
+        Ok((function.digest, copy, function.futures.clone()))
     }
 
     /// The task's key, once its number is known.
@@ -139,8 +140,11 @@ pub(super) fn submit_all(
     let tasks = loop {
         let functions = new_functions(common, &packed, all_functions)?;
         let functions = functions.iter();
-        let functions =
-            functions.map(|(digest, sent)| Function { digest: *digest, blob: sent.blob() });
+        let functions = functions.map(|(digest, sent, futures)| Function {
+            digest: *digest,
+            blob: sent.blob(),
+            futures: futures.clone(),
+        });
         let functions = functions.collect();
         let tasks = packed.iter().map(|one| one.submit(common.retries)).collect();
         match asked(py, Request::Submit { functions, tasks })? {
@@ -159,7 +163,7 @@ fn new_functions(
     common: &Common<'_, '_>,
     packed: &[Call<'_>],
     all: bool,
-) -> PyResult<Vec<(u128, Sent)>> {
+) -> PyResult<Vec<(u128, Sent, Vec<u64>)>> {
     let store = &common.shared.cluster.sent.as_ref().ok_or_else(unexpected)?.store;
     let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
     let sent = sent.get_or_insert_default();

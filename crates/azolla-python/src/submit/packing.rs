@@ -51,6 +51,7 @@ pub(super) fn packed<'py>(
     let arguments = call.get_slice(1, call.len());
     let whole = (arguments, kwargs).into_pyobject(py)?;
     let (arguments, mut futures) = collecting(|| Packed::of(whole.as_any(), &**store));
+    futures.extend(&function.futures);
     let arguments = arguments.map_err(|error| noted(py, error, "its arguments"))?;
     let notes = notes.map(|(notes, more)| {
         futures.extend(more);
@@ -97,29 +98,35 @@ pub(super) fn packed_function(
     function: &Bound<'_, PyAny>,
 ) -> PyResult<Arc<PackedFunction>> {
     let py = function.py();
-    let made = |pickled: Pickled<'_>, named_by: Option<u128>| {
+    let made = |(pickled, futures): (PyResult<Pickled<'_>>, _), named_by: Option<u128>| {
+        let pickled = pickled?;
         let digest = named_by.unwrap_or_else(|| digest_of(&pickled));
         let packed = Made::from(pickled, &*processes.store)?.keep();
         let name = function_name(function)?.to_string_lossy().into_owned();
-        Ok(Arc::new(PackedFunction { digest, packed, name }))
+        Ok(Arc::new(PackedFunction { digest, packed, name, futures }))
     };
     let packed = (|| {
-        if let Some(pickle) = by_name(function)? {
-            return made(pickle, None);
+        let (pickle, futures) = collecting(|| by_name(function));
+        if let Some(pickle) = pickle? {
+            return made((Ok(pickle), futures), None);
         }
+        let by_value = || collecting(|| by_value(function));
         // Others may hold what changes from one call to the next.
         if !function.is_exact_instance_of::<PyFunction>() {
-            return made(by_value(function)?, None);
+            return made(by_value(), None);
         }
         let (token, _) = FunctionToken::of(py, function, &future_digest)?;
         let Some(token) = token.map(FunctionToken::digest) else {
-            return made(by_value(function)?, None);
+            return made(by_value(), None);
         };
         if let Some(known) = processes.function(token) {
             return Ok(known);
         }
-        let new = made(by_value(function)?, Some(token))?;
-        processes.keep_function(token, &new);
+        let new = made(by_value(), Some(token))?;
+        // The key of a future may name another task later.
+        if new.futures.is_empty() {
+            processes.keep_function(token, &new);
+        }
         Ok(new)
     })();
     packed.map_err(|error| noted(py, error, "the function"))
@@ -135,7 +142,7 @@ pub(super) fn own_function(
     let parts = [digest_of(&pickled), digest(name.as_bytes())];
     let digest = digest(&parts.map(u128::to_ne_bytes).concat());
     let packed = Packed::Small(pickled.pickle.as_bytes().into());
-    Ok(Arc::new(PackedFunction { digest, packed, name }))
+    Ok(Arc::new(PackedFunction { digest, packed, name, futures: Vec::new() }))
 }
 
 fn digest_of(pickled: &Pickled<'_>) -> u128 {

@@ -37,6 +37,8 @@ pub(crate) struct PackedFunction {
     pub(crate) digest: u128,
     pub(crate) packed: Packed,
     pub(crate) name: String,
+    /// The tasks of the futures that it refers to. The calls keep them.
+    pub(crate) futures: Vec<u64>,
 }
 
 /// Returns what tasks of the function of this name have in common for the engine, whichever process submits them.

@@ -124,7 +124,8 @@ impl Asking<'_> {
         let first = tasks.iter().find(|task| task.function == function.digest);
         let name = first.map_or_else(String::new, |task| task.called.to_owned());
         let packed = self.read(&function.blob)?;
-        Ok(Arc::new(PackedFunction { digest: function.digest, packed, name }))
+        let (digest, futures) = (function.digest, function.futures.clone());
+        Ok(Arc::new(PackedFunction { digest, packed, name, futures }))
     }
 
     fn check_open(&self, what: &str) -> Result<(), Reply> {

@@ -64,7 +64,8 @@ struct Lent<'a> {
 
 impl<'a> Lent<'a> {
     fn function(&mut self, function: &'a PackedFunction) -> io::Result<Function<'a>> {
-        Ok(Function { digest: function.digest, blob: self.blob(&function.packed)? })
+        let (digest, futures) = (function.digest, function.futures.clone());
+        Ok(Function { digest, blob: self.blob(&function.packed)?, futures })
     }
 
     fn task(&mut self, sent: &'a Sent) -> io::Result<Task<'a>> {

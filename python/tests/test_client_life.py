@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,10 +30,28 @@ from azolla import (
     wait,
 )
 from conftest import Gate, eventually
+from processes import children
+
+#: What `made` gives a client, in the test at hand.
+_here: dict[str, Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def here(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Has `made` make clients of the backend that a test takes."""
+    backend = request.getfixturevalue("backend") if "backend" in request.fixturenames else "threads"
+    _here["processes"] = backend == "processes"
+    yield
+    _here.clear()
 
 
 def made(**options: Any) -> Client:
-    return Client(processes=False, threads_per_worker=2, dashboard_address=None, **options)
+    return Client(n_workers=1, threads_per_worker=2, dashboard_address=None, **_here, **options)
+
+
+def threads_and_processes() -> set[object]:
+    """Returns this process's threads, and the processes that it has started."""
+    return {*threading.enumerate(), *children(os.getpid())}
 
 
 # --- Forms in which only futures are left of a client. Each begins work, and returns what asks for its result.
@@ -165,8 +184,8 @@ def its_stand_in(gate: Gate) -> Ask:
 
 
 @pytest.mark.parametrize("begin", FORMS.values(), ids=FORMS)
-def test_it_lives_while_only_its_futures_are_left(begin: Callable[[Gate], Ask], gate: Gate) -> None:
-    before = set(threading.enumerate())
+def test_it_lives_while_only_its_futures_are_left(begin: Callable[[Gate], Ask], gate: Gate, backend: str) -> None:
+    before = threads_and_processes()
     ask = begin(gate)
     gc.collect()
     gate.open()
@@ -175,14 +194,14 @@ def test_it_lives_while_only_its_futures_are_left(begin: Callable[[Gate], Ask], 
 
     def all_have_ended() -> bool:
         gc.collect()
-        return set(threading.enumerate()) <= before
+        return threads_and_processes() <= before
 
     eventually(all_have_ended)
     with pytest.raises(ValueError, match="no client"):
         get_client()
 
 
-def test_an_asynchronous_one_does_too(gate: Gate) -> None:
+def test_an_asynchronous_one_does_too(gate: Gate, backend: str) -> None:
     async def begin() -> list[Future[int]]:
         client = await made(asynchronous=True)
         return client.map(gate.hold, [0, 1], pure=False)
@@ -201,8 +220,8 @@ def test_an_asynchronous_one_does_too(gate: Gate) -> None:
     assert asyncio.run(main()) == (1, [0, 1])
 
 
-def test_a_guest_does_too(gate: Gate) -> None:
-    with LocalCluster(processes=False, dashboard_address=None) as cluster:
+def test_a_guest_does_too(gate: Gate, cluster: LocalCluster) -> None:
+    with cluster:
         futures = Client(cluster).map(gate.hold, [0, 1])
         gc.collect()
         assert {future.status for future in futures} == {"pending"}
@@ -269,18 +288,18 @@ RINGS: list[Callable[[], object]] = [
 
 
 @pytest.mark.parametrize("ring", [*RINGS, kept_in_a_result])
-def test_what_its_cluster_keeps_does_not_keep_it(ring: Callable[[], object]) -> None:
-    before = set(threading.enumerate())
+def test_what_its_cluster_keeps_does_not_keep_it(ring: Callable[[], object], backend: str) -> None:
+    before = threads_and_processes()
     ring()
 
     def all_have_ended() -> bool:
         gc.collect()
-        return set(threading.enumerate()) <= before
+        return threads_and_processes() <= before
 
     eventually(all_have_ended)
 
 
-def test_what_is_forgotten_does_not_keep_it(gate: Gate) -> None:
+def test_what_is_forgotten_does_not_keep_it(gate: Gate, backend: str) -> None:
     future = made().submit(gate.hold)
     late = made().submit(gate.hold, pure=False)
     fire_and_forget(late)
@@ -307,8 +326,8 @@ def asks(futures: list[Future[Any]], other: Client) -> list[Ask]:
 
 
 @pytest.mark.parametrize("guest", [False, True])
-def test_futures_of_a_closed_one_say_so(guest: bool, gate: Gate) -> None:
-    with LocalCluster(processes=False, dashboard_address=None) as cluster, Client(cluster) as other:
+def test_futures_of_a_closed_one_say_so(guest: bool, gate: Gate, cluster: LocalCluster) -> None:
+    with Client(cluster) as other:
         with Client(cluster) if guest else made() as client:
             futures = client.map(gate.hold, [-1, -2])
             gate.entered()
@@ -320,7 +339,7 @@ def test_futures_of_a_closed_one_say_so(guest: bool, gate: Gate) -> None:
             assert "gone" not in str(caught.value)
 
 
-def test_a_wait_that_closing_ends_says_so(gate: Gate) -> None:
+def test_a_wait_that_closing_ends_says_so(gate: Gate, backend: str) -> None:
     client = made()
     future = client.submit(gate.hold)
     with ThreadPoolExecutor() as pool:
@@ -346,7 +365,7 @@ def test_a_wait_for_futures_of_two_of_them_names_each_future_once(gate: Gate) ->
         gate.open()
 
 
-def test_what_is_left_of_a_dropped_one_says_so() -> None:
+def test_what_is_left_of_a_dropped_one_says_so(backend: str) -> None:
     queue: Queue = Queue("left", client=made())
     with pytest.raises(ClosedClientError, match="client is gone: nothing refers to the Client or to its futures"):
         queue.get(timeout=60)

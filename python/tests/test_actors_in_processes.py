@@ -161,6 +161,19 @@ def test_a_state_goes_in_a_process_that_is_idle(two: Client, journal: Journal) -
     eventually(lambda: nothing_is_kept(two))
 
 
+def test_states_go_whichever_threads_are_idle_and_whoever_has_died(journal: Journal) -> None:
+    with Client(n_workers=1, threads_per_worker=4, dashboard_address=None) as client:
+        for round in range(1, 4):
+            client.gather(client.map(abs, range(4 * round), pure=False))
+            made = client.gather(client.map(lambda _: Tells(journal), range(8), actor=True, pure=False))
+            assert client.gather([actor.one() for actor in made]) == [1] * 8
+            del made
+            gc.collect()
+            eventually(lambda round=round: len(journal.entries()) == 8 * round)
+            [process] = [int(worker["pid"]) for worker in client.scheduler_info()["workers"].values()]
+            os.kill(process, signal.SIGKILL)
+
+
 def test_a_state_goes_that_is_made_too_late(two: Client, gate: Gate, journal: Journal) -> None:
     def slowly() -> Tells:
         gate.hold()

@@ -2,7 +2,7 @@
 
 use super::asked::Reply;
 use super::frame::send;
-use super::proxy::{Connection, Own, fail};
+use super::proxy::{Connection, Own, connect, fail};
 use super::{Seat, Shared};
 use crate::future::actor::{LOST, gone};
 use crate::task::actor;
@@ -12,6 +12,7 @@ use azolla_core::GroupId;
 use azolla_process::fleet::{Remote, Resident};
 use azolla_process::request::Role;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// The state of an actor in its process.
 struct State {
@@ -91,13 +92,21 @@ pub(super) fn fail_if_lost(worker: &mut Own) -> bool {
 }
 
 /// Has the process drop the states that are not needed any more. It is idle, or the next frame would say so.
-pub(super) fn let_go(connection: &mut Option<Connection>, seat: &Seat) {
-    if seat.shared.gone[seat.process].lock().is_empty() {
-        return;
-    }
-    let Some(some) = connection else { return };
-    let frame = some.link.claim().open(0);
-    if !matches!(send(some, seat, frame, &[], false), Ok(true)) {
-        *connection = None;
+pub(super) fn let_go(worker: &Own, connection: &mut Option<Connection>, seat: &Seat) {
+    let gone = || seat.shared.gone[seat.process].lock();
+    while !gone().is_empty() {
+        if connection.is_none() {
+            if !seat.shared.fleet.wait_until_started(seat.process, Some(Duration::ZERO)) {
+                // They have gone with the process.
+                gone().clear();
+                return;
+            }
+            *connection = connect(worker, seat).unwrap_or_default();
+        }
+        let Some(some) = connection else { return };
+        let frame = some.link.claim().open(0);
+        if !matches!(send(some, seat, frame, &[], false), Ok(true)) {
+            *connection = None;
+        }
     }
 }

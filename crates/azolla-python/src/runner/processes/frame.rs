@@ -130,9 +130,12 @@ pub(super) fn send(
     let inputs = lent.inputs;
     let tasks = Tasks { frame, functions, inputs, tasks, freed, gone, recorded };
     let sent = line.send(&tasks);
+    if !matches!(sent, Ok(true)) {
+        // Another proxy of the process says it, unless they have gone with the process.
+        seat.shared.gone[seat.process].lock().extend(&tasks.gone);
+    }
     if let Err(LineError::Frame(FrameError::TooLong(_))) = sent {
         remote.arena().keep_freed(tasks.freed);
-        seat.shared.gone[seat.process].lock().extend(tasks.gone);
         lent.ranges.into_iter().for_each(|range| remote.give_back(range));
     }
     sent

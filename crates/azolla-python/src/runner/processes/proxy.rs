@@ -117,11 +117,8 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                     if !has_started(worker, seat) {
                         break;
                     }
-                    match seat.shared.fleet.link(seat.process, seat.thread as u16) {
-                        Ok(Some(link)) => {
-                            let holdings =
-                                seat.shared.holdings(seat.process, &link, worker.engine());
-                            let new = Connection::new(link, holdings);
+                    match connect(worker, seat) {
+                        Ok(Some(new)) => {
                             *connection = Some(new).filter(|new| new.link.enter());
                         }
                         Ok(None) => return,
@@ -139,12 +136,21 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                 }
             }
             Next::Sleep(sleeper) => {
-                let_go(connection, seat);
+                let_go(worker, connection, seat);
                 sleeper.sleep();
             }
             Next::End => return,
         }
     }
+}
+
+/// Waits for a link to the seat's thread. Returns `None` once the fleet is closed.
+pub(super) fn connect(worker: &Own, seat: &Seat) -> Result<Option<Connection>, StartError> {
+    let link = seat.shared.fleet.link(seat.process, seat.thread as u16)?;
+    Ok(link.map(|link| {
+        let holdings = seat.shared.holdings(seat.process, &link, worker.engine());
+        Connection::new(link, holdings)
+    }))
 }
 
 /// Waits until the process of this seat is ready, or cannot be started. If that takes a while, returns false, and the

@@ -20,7 +20,7 @@ import pytest
 from azolla import Client, LocalCluster, get_client, performance_report, wait
 from azolla._cluster import words
 from backends import Reason, threads_only
-from conftest import Gate, eventually
+from conftest import Gate, Journal, eventually
 from test_dashboard import Reader
 
 pytestmark = pytest.mark.own_cluster
@@ -329,27 +329,26 @@ def test_the_token_is_in_the_link_alone(client: Client, reader: Reader, tmp_path
     assert f'href="{link.partition("?")[0]}"' in client._repr_html_()
 
 
-@threads_only(Reason.INTERFACE)
 def test_the_estimate_sees_that_growth_has_stopped(client: Client, reader: Reader, gate: Gate) -> None:
-    leaves = threading.Semaphore(400)
-    kept: list[Any] = []
+    leaves = Journal()
 
-    def crawl(depth: int) -> None:
-        if depth > 0:
-            # One generation after the other.
-            own = get_client()
-            kept.extend([own.submit(crawl, depth - 1, priority=depth, pure=False) for _ in range(2)])
-        elif not leaves.acquire(blocking=False):
-            gate.hold()
+    def crawl(depth: int) -> list[Any]:
+        if depth > 0:  # one generation after the other
+            return [get_client().submit(crawl, depth - 1, priority=depth, pure=False) for _ in range(2)]
+        leaves.append(1)
+        return gate.hold([]) if len(leaves) > 400 else []
 
-    kept.append(client.submit(crawl, 9, priority=10, pure=False))
+    root = client.submit(crawl, 9, priority=10, pure=False)
     # 511 tasks have grown two each, and 400 of the last 512 have ended: on the whole, each has grown more than one.
     gate.entered(2)
-    estimate = reader.json("/json/overview")["estimate"]
-    assert estimate["unknown"] is None and 1023 <= estimate["tasks"]["high"] < 3000
+
+    def is_bounded() -> bool:
+        estimate = reader.json("/json/overview")["estimate"]
+        return estimate["unknown"] is None and 1023 <= estimate["tasks"]["high"] < 3000
+
+    eventually(is_bounded)  # the client hears of several ends at once
     gate.open()
-    wait(list(kept))
-    kept.clear()
+    del root
 
 
 class _Allocated(ctypes.Structure):

@@ -7,7 +7,7 @@ import weakref
 from typing import Any
 
 import pytest
-from azolla import Client, Future, FutureCancelledError, wait
+from azolla import Client, Future, FutureCancelledError, get_client, wait
 from backends import Reason, threads_only
 from conftest import Gate, Journal, eventually, nothing_is_kept
 
@@ -210,10 +210,9 @@ def test_a_failure_that_was_raised_keeps_no_frames(client: Client) -> None:
     assert alive[0]() is None
 
 
-@threads_only(Reason.INTERFACE)
 def test_nor_does_one_that_went_through_several_tasks(client: Client) -> None:
     def parent() -> Any:
-        return client.submit(fail, pure=False).result()
+        return get_client().submit(fail, pure=False).result()
 
     def work() -> None:
         future = client.submit(parent, pure=False)

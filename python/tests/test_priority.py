@@ -124,7 +124,7 @@ def test_grandchildren_inherit_too(one_slot: Client) -> None:
     assert order == ["deep0", "deep1", "middle"]
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.FRAMES)
 def test_what_an_older_root_grew_comes_before_newer_roots(one_slot: Client) -> None:
     order = Journal()
     alive: list[Any] = []

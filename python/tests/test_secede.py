@@ -2,59 +2,53 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from azolla import Client, get_client, rejoin, secede
 from backends import Reason, threads_only
-from conftest import PATIENCE, Gate, eventually
+from conftest import PATIENCE, Gate, Journal, eventually
 
 
 def inc(x: int) -> int:
     return x + 1
 
 
-@threads_only(Reason.INTERFACE)
-def test_the_slot_goes_to_another(one_slot: Client) -> None:
-    seceded, other_ran = threading.Event(), threading.Event()
-
+def test_the_slot_goes_to_another(one_slot: Client, gate: Gate) -> None:
     def parent() -> bool:
         secede()
-        seceded.set()
-        return other_ran.wait(PATIENCE)
+        gate.hold()
+        return True
 
     future = one_slot.submit(parent)
-    assert seceded.wait(PATIENCE)
-    one_slot.submit(other_ran.set, pure=False).result()
+    gate.entered()
+    assert one_slot.submit(abs, -1).result(PATIENCE) == 1
+    gate.open()
     assert future.result() is True
 
 
-@threads_only(Reason.INTERFACE)
-def test_rejoin_waits_for_a_slot_and_comes_before_queued_tasks(one_slot: Client) -> None:
-    order: list[str] = []
-    rejoining, gate = threading.Event(), Gate()
+def test_rejoin_waits_for_a_slot_and_comes_before_queued_tasks(one_slot: Client, journal: Journal) -> None:
+    rejoins, gate = Gate(), Gate()
 
     def parent() -> None:
         secede()
-        gate.entered()  # now the only slot is taken
-        rejoining.set()
+        rejoins.hold()
         rejoin()
-        order.append("parent")
+        journal.append("parent")
 
     def held() -> None:
         gate.hold()
-        order.append("held")
+        journal.append("held")
 
     future = one_slot.submit(parent)
+    rejoins.entered()
     busy = one_slot.submit(held, pure=False)
-    queued = one_slot.map(order.append, ["queued"] * 3, priority=100, pure=False)
-    assert rejoining.wait(PATIENCE)
+    gate.entered()  # now the only slot is taken
+    queued = one_slot.map(journal.append, ["queued"] * 3, priority=100, pure=False)
+    rejoins.open()
     # The rejoin is a wait: nothing tells from outside that it has begun but the count.
     eventually(lambda: one_slot.counters()["parked"])
     gate.open()
     one_slot.gather([future, busy, *queued])
-    assert order.index("held") < order.index("parent")
-    assert order[order.index("held") + 1] == "parent"
+    assert journal == ["held", "parent", "queued", "queued", "queued"]
 
 
 def test_a_second_time_they_do_nothing(client: Client) -> None:

@@ -109,7 +109,6 @@ def test_a_task_that_is_cancelled(one_slot: Client, gate: Gate) -> None:
     first.result()
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_task_that_waits_for_its_children(one_slot: Client) -> None:
     one_slot.story()
 
@@ -130,18 +129,24 @@ def test_a_task_that_waits_for_its_children(one_slot: Client) -> None:
     assert one_slot.story(future)[0][5] == "submitted"
 
 
-@threads_only(Reason.INTERFACE)
-def test_a_task_that_secedes_and_one_that_is_a_coroutine(client: Client) -> None:
+def test_a_task_that_secedes(client: Client) -> None:
+    client.story()
+    future = client.submit(secede, pure=False)
+    future.result()
+    assert steps(client, future) == [*RUNS, ("processing", "long-running"), ("long-running", "memory")]
+
+
+@threads_only(Reason.LOOP)
+def test_a_coroutine(client: Client) -> None:
     client.story()
 
     async def coroutine() -> int:
         await asyncio.sleep(0)
         return 1
 
-    futures = [client.submit(secede, pure=False), client.submit(coroutine, pure=False)]
-    client.gather(futures)
-    assert steps(client, futures[0]) == [*RUNS, ("processing", "long-running"), ("long-running", "memory")]
-    assert steps(client, futures[1]) == [*RUNS, ("processing", "coroutine"), ("coroutine", "memory")]
+    future = client.submit(coroutine, pure=False)
+    future.result()
+    assert steps(client, future) == [*RUNS, ("processing", "coroutine"), ("coroutine", "memory")]
 
 
 @pytest.mark.own_cluster

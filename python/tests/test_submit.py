@@ -110,7 +110,7 @@ def test_futures_are_resolved_in_containers(client: Client) -> None:
     assert args[7].derived == 5
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.OBJECTS)
 def test_futures_are_not_resolved_in_keys_and_other_objects(client: Client) -> None:
     one = client.submit(inc, 0)
     args, _ = client.submit(echo, {one: 1}, Stranger(one), {"a": 1}.keys(), pure=False).result()

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from azolla import Client, WaitCycleError, as_completed, get_client, wait
+from azolla import Client, Future, WaitCycleError, as_completed, get_client, wait
 from backends import Reason, threads_only
+from conftest import Gate
 from watching import Watch
-
-pytestmark = threads_only(Reason.INTERFACE)
 
 
 def inc(x: int) -> int:
@@ -40,9 +39,10 @@ def fib(n: int) -> int:
 
 
 def test_fibonacci_by_8361_tasks(client: Client) -> None:
+    before = client.counters()["submitted"]
     with Watch() as watch:
         assert client.submit(fib, 18, pure=False).result() == 2584
-    assert client.counters()["submitted"] == 8361
+    assert client.counters()["submitted"] - before == 8361
     assert watch.threads <= 300
 
 
@@ -95,6 +95,7 @@ def test_thousands_of_parents_wait_for_their_children(
     assert watch.grown <= 200
 
 
+@threads_only(Reason.LOOP)
 def test_parents_that_wait_for_what_the_last_one_does(client: Client) -> None:
     # They wait for a future of the client's, which ends only when the last parent has begun.
     parents = 1_000
@@ -119,23 +120,20 @@ def test_parents_that_wait_for_what_the_last_one_does(client: Client) -> None:
     assert sorted(arrived) == list(range(parents))
 
 
-def test_two_tasks_that_wait_for_each_other(client: Client) -> None:
-    both = threading.Barrier(2, timeout=60)
-    futures: dict[str, Any] = {}
-
+def test_two_tasks_that_wait_for_each_other(client: Client, gate: Gate) -> None:
     def task(other: str) -> str:
-        both.wait()
+        gate.hold()
         try:
-            return futures[other].result()
+            return str(Future(other, get_client()).result())
         except WaitCycleError as error:
             return str(error)
 
-    futures["a"] = client.submit(task, "b", key="a")
-    futures["b"] = client.submit(task, "a", key="b")
-    results = client.gather(list(futures.values()))
+    futures = [client.submit(task, "b", key="a"), client.submit(task, "a", key="b")]
+    gate.entered(2)
+    gate.open()
+    results = client.gather(futures)
     assert results[0] == results[1]
     assert "a -> b" in results[0] or "b -> a" in results[0]
-    futures.clear()
 
 
 @pytest.mark.parametrize("how", ["result", "gather", "wait", "as_completed", "exception", "first"])
@@ -159,36 +157,30 @@ def test_a_task_that_waits_for_itself(client: Client, how: str) -> None:
     client._check()
 
 
-def test_a_task_that_waits_for_its_dependent(client: Client) -> None:
-    ready = threading.Event()
-    dependents: list[Any] = []
-
+def test_a_task_that_waits_for_its_dependent(client: Client, gate: Gate) -> None:
     def root() -> Any:
-        assert ready.wait(60)
-        return dependents[0].result()
+        gate.hold()
+        return Future("leaf", get_client()).result()
 
     future = client.submit(root, key="root")
-    dependents.append(client.submit(inc, client.submit(inc, future, key="middle"), key="leaf"))
-    ready.set()
+    dependent = client.submit(inc, client.submit(inc, future, key="middle"), key="leaf")
+    gate.open()
     with pytest.raises(WaitCycleError) as raised:
         future.result()
     assert "root" in str(raised.value)
     assert "leaf" in str(raised.value)
-    assert dependents[0].exception() is raised.value
-    dependents.clear()
+    assert str(dependent.exception()) == str(raised.value)
     del raised
 
 
-def test_a_time_out_within_a_task(client: Client) -> None:
+def test_a_time_out_within_a_task(client: Client, gate: Gate) -> None:
     # The slot that it lent is taken: it goes on in the other.
-    never = threading.Event()
-
     def parent() -> str:
-        held = get_client().submit(never.wait, 60, pure=False)
+        held = get_client().submit(gate.hold, True, pure=False)
         try:
             held.result(timeout=0.01)
         except TimeoutError:
-            never.set()
+            gate.open()
             return f"timed out, then {held.result()}"
         return "it came"
 

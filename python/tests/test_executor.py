@@ -36,13 +36,16 @@ def test_futures_are_those_of_the_standard_library(client: Client) -> None:
         assert sum(future.result() for future in concurrent.futures.as_completed(futures)) == 31
 
 
-def test_what_is_submitted_twice_runs_twice_unless_it_is_said_to_be_pure(client: Client, journal: Journal) -> None:
-    def counted(n: int) -> int:
+def test_what_is_submitted_twice_runs_twice_unless_it_is_said_to_be_pure(
+    client: Client, gate: Gate, journal: Journal
+) -> None:
+    def counted(n: int) -> Any:
         journal.append(n)
-        return n
+        return gate.hold(n)
 
     with client.get_executor() as impure, client.get_executor(pure=True) as pure:
         futures = [executor.submit(counted, 1) for executor in (impure, impure, pure, pure)]
+        gate.open()
         assert [future.result() for future in futures] == [1, 1, 1, 1]
     assert journal == [1, 1, 1]
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from azolla import Client, WorkerPlugin
 from azolla._base.threads import LastingThread
+from backends import OPTIONS, Reason, threads_only
 from conftest import PATIENCE
 
 
@@ -63,11 +64,18 @@ CALLS: dict[str, Callable[[Client, concurrent.futures.Executor], object]] = {
 }
 
 
+#: Those that the loop of the client makes, whatever the backend.
+ON_A_LOOP = {"run", "run_on_scheduler", "sync", "register_plugin"}
+
+
 # A generator or a listener that is interrupted has no caller: Python reports it.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("name", CALLS)
-def test_an_interrupted_call_leaves_a_client_that_works(name: str) -> None:
-    with Client(processes=False, n_workers=1, threads_per_worker=2) as client:
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[threads_only(Reason.THREADS)] if name in ON_A_LOOP else []) for name in CALLS],
+)
+def test_an_interrupted_call_leaves_a_client_that_works(name: str, backend: str) -> None:
+    with Client(**OPTIONS[backend]) as client:
         executor = client.get_executor()
         for step in itertools.count():
             if not interrupted_at(step, lambda: CALLS[name](client, executor)):

@@ -11,13 +11,24 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyFunction, PyString};
+use std::mem;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 /// A done-callback on its way to the client's callback thread.
 pub(super) struct Callback {
-    pub(super) shared: Arc<Shared>,
-    pub(super) call: Mutex<Option<(Py<PyAny>, Py<Future>)>>,
+    shared: Arc<Shared>,
+    call: Mutex<Option<(Py<PyAny>, Py<Future>)>>,
+    adding: Mutex<Adding>,
+}
+
+/// How far the call is that adds the callback. Where the task has ended it posts the callback itself, and raises what comes
+/// up meanwhile: Ctrl-C, say.
+enum Adding {
+    By(ThreadId),
+    Raises(PyErr),
+    Over,
 }
 
 /// Starts the client's thread for callbacks, which raises if the system has no thread to give. When a task ends, that
@@ -59,15 +70,45 @@ fn refuse_asyncio(function: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 impl Callback {
-    pub(super) fn post(&self, py: Python<'_>) {
+    /// Has `function` called with a future once its task has ended.
+    pub(super) fn add(
+        shared: &Arc<Shared>,
+        function: Py<PyAny>,
+        future: &Bound<'_, Future>,
+    ) -> PyResult<()> {
+        let call = Mutex::new(Some((function, future.clone().unbind())));
+        let adding = Mutex::new(Adding::By(thread::current().id()));
+        let callback = Arc::new(Self { shared: Arc::clone(shared), call, adding });
+        match future.get().live() {
+            Some(job) => {
+                let listener: Arc<dyn Listen> = Arc::<Self>::clone(&callback);
+                shared.listen(&job, &listener, 0);
+            }
+            None => callback.post(future.py()),
+        }
+        let adding = mem::replace(&mut *callback.adding(), Adding::Over);
+        if let Adding::Raises(error) = adding { Err(error) } else { Ok(()) }
+    }
+
+    /// No Python object is touched while this is locked.
+    fn adding(&self) -> MutexGuard<'_, Adding> {
+        self.adding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn post(&self, py: Python<'_>) {
         let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((function, future)) = call else { return };
         let posted = self.shared.callbacks(py).and_then(|client| {
             client.call_method1(intern!(py, "_post_callback"), (&function, &future))
         });
-        if let Err(error) = posted {
-            error.write_unraisable(py, Some(function.bind(py)));
+        let Err(error) = posted else { return };
+        let mut adding = self.adding();
+        if matches!(*adding, Adding::By(thread) if thread == thread::current().id()) {
+            *adding = Adding::Raises(error);
+            return;
         }
+        drop(adding);
+        error.write_unraisable(py, Some(function.bind(py)));
     }
 }
 

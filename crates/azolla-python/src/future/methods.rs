@@ -21,7 +21,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 impl Future {
     /// Returns the result of a future that has ended.
@@ -295,18 +295,7 @@ impl Future {
         shared.check_process()?;
         check_heard(&future.live())?;
         begin_callbacks(py, shared, &r#fn)?;
-        let callback = Arc::new(Callback {
-            shared: Arc::clone(shared),
-            call: Mutex::new(Some((r#fn.unbind(), this.clone().unbind()))),
-        });
-        match future.live() {
-            Some(job) => {
-                let listener: Arc<dyn Listen> = callback;
-                shared.listen(&job, &listener, 0);
-            }
-            None => callback.post(py),
-        }
-        Ok(())
+        Callback::add(shared, r#fn.unbind(), this)
     }
 
     #[doc = stub!(Future.__await__)]

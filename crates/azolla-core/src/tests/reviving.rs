@@ -199,7 +199,7 @@ fn a_task_polls_what_depends_on_very_many_without_a_look_at_them() {
     }
     submit(&mut world, &[after, last]);
     FOLLOWED.set(0);
-    handle(&mut world, Event::Join(crate::GroupId(0)));
+    handle(&mut world, Event::Join(GroupId(0)));
     let wait = Wait { tasks: Arc::new([world.id(last)].into()), all: true };
     for times in 0..10 {
         let (_, effects) = handle(&mut world, Event::Park { worker: W0, wait: wait.clone() });

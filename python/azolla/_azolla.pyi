@@ -49,6 +49,7 @@ __all__ = [
     "check_actor",
     "coroutines_run_here",
     "end_loan",
+    "forget",
     "has_begun",
     "in_plain_task",
     "input_value",
@@ -977,6 +978,11 @@ def secret() -> bytes:
 
 def share_secret(secret: bytes) -> bool:
     """Makes another process's secret that of this one. Returns False if this process has used one of its own already."""
+
+def forget(number: int) -> None:
+    """Tells the client of a worker process, with the next message, that the process has the queue, the lock or the like of
+    this number no more.
+    """
 
 def ask(what: bytes) -> bytes:
     """Has the client of a worker process call something, by a pickle that says what. Returns the pickle of the result.

@@ -72,14 +72,13 @@ CASES = {
 ALL = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
-@threads_only(Reason.INTERFACE)
 @ALL
 def test_a_task_that_waits_takes_no_slot(one_slot: Client, case: Case) -> None:
     shared = case.make()
     waiting = one_slot.submit(case.wait, shared, pure=False)
     # This runs on the only slot.
-    ending = one_slot.submit(case.end, shared, pure=False)
-    ending.result(PATIENCE)
+    assert one_slot.submit(abs, -1, pure=False).result(PATIENCE) == 1
+    case.end(shared)
     waiting.result(PATIENCE)
     eventually(lambda: one_slot.counters()["live"] == 0)
 
@@ -442,13 +441,22 @@ def test_a_lock_is_handed_over_in_the_order_of_waiting(one_slot: Client, journal
     assert journal == list(range(10))
 
 
-@threads_only(Reason.INTERFACE)
 def test_leases_go_with_the_object_that_has_them(client: Client) -> None:
+    client.submit(lambda: Lock("forgotten").acquire()).result()
+    assert Lock("forgotten").acquire(timeout=PATIENCE)
+
+
+def test_they_go_while_the_task_goes_on(client: Client, gate: Gate) -> None:
     def forget() -> None:
         Lock("forgotten").acquire()
+        Event("any").set()  # a process tells of what it has no more with what it says next
+        gate.hold()
 
-    client.submit(forget).result()
+    future = client.submit(forget)
+    gate.entered()
     assert Lock("forgotten").acquire(timeout=PATIENCE)
+    gate.open()
+    future.result()
 
 
 def test_releases_are_the_holders(client: Client) -> None:
@@ -460,10 +468,10 @@ def test_releases_are_the_holders(client: Client) -> None:
     assert not other.locked()
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_semaphore_is_closed_for_all(client: Client, gate: Gate) -> None:
     one, other = held(Semaphore(1, name="closing"))
-    waiting = client.submit(lambda: (gate.hold(), other.acquire()), pure=False)
+    # The task has used it before it is closed: what is first used afterwards is another one of this name.
+    waiting = client.submit(lambda: (other.get_value(), gate.hold(), other.acquire()), pure=False)
     gate.entered()
     gate.open()
     with pytest.warns(RuntimeWarning, match="Closing semaphore closing but there remain unreleased leases: 1"):

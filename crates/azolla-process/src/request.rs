@@ -16,6 +16,8 @@ pub struct Said<'a> {
     pub futures: Vec<(u32, u64)>,
     /// Tasks that the process holds once less.
     pub released: Vec<u64>,
+    /// The queues, locks and so on that the process has no more, by the numbers that it has given them.
+    pub forgotten: Vec<u64>,
     /// What the task at hand asks.
     pub asks: Option<Request<'a>>,
 }

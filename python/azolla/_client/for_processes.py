@@ -78,13 +78,20 @@ def call(client: Client, asked: bytes, kept: _Kept, taken: Taken) -> tuple[bytes
         kept: The queues, locks and so on that its process uses.
         taken: What the task has taken of what is shared.
     """
-    gone, what, *args = pickle.loads(asked)
-    for number in gone:
-        kept.pop(number, None)
+    what, *args = pickle.loads(asked)
     result = _WHAT[what](client, kept, taken, *args)
     packed = dumps(result)
     taken.note(len(packed))
     return packed, result
+
+
+def forget(numbers: list[int], kept: _Kept, taken: Taken | None) -> None:
+    """Lets go of queues, locks and so on that a process has no more. What they have acquired is free again."""
+    for number in numbers:
+        shared = kept.pop(number, None)
+        if shared is not None and taken is not None:
+            core = shared._bound()
+            taken.leases = [lease for lease in taken.leases if lease is not core]
 
 
 def _client(client: Client, kept: _Kept, taken: Taken, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

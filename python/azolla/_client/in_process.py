@@ -43,9 +43,6 @@ _making = threading.Lock()
 _clients: "list[ProcessClient]" = []
 _cores = count(1)
 
-#: The numbers of the cores that nothing refers to any more. The other process learns of them with what is asked next.
-_gone: list[int] = []
-
 #: The methods of cores that wait.
 _TURNS = {"put", "get", "get_many", "wait", "acquire"}
 
@@ -61,8 +58,7 @@ def client() -> "ProcessClient":
 
 def ask(what: str, *args: Any) -> Any:
     """Has the program's own process do something, and returns what comes of it."""
-    gone = [_gone.pop() for _ in range(len(_gone))]
-    return pickle.loads(_azolla.ask(dumps((gone, what, *args))))
+    return pickle.loads(_azolla.ask(dumps((what, *args))))
 
 
 class ProcessCluster(LocalCluster):
@@ -187,7 +183,7 @@ class Core:
         return Turn(self, name, args) if name in _TURNS else ask("core", self._number, name, args)
 
     def __del__(self) -> None:
-        _gone.append(self._number)
+        _azolla.forget(self._number)
 
 
 class Turn:

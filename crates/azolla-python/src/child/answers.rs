@@ -208,8 +208,9 @@ impl Held {
         last: Option<End<Blob<'_>>>,
         asks: Option<Request<'_>>,
     ) -> Result<(), LineError> {
-        let released = upstream::released();
-        if self.ends.is_empty() && last.is_none() && asks.is_none() && released.is_empty() {
+        let (released, forgotten) = (upstream::released(), upstream::forgotten());
+        let is_silent = self.ends.is_empty() && last.is_none() && asks.is_none();
+        if is_silent && released.is_empty() && forgotten.is_empty() {
             return Ok(());
         }
         let mut left = self.pickles.as_slice();
@@ -234,7 +235,8 @@ impl Held {
         let results = Results { frame: self.frame, took, ended, given_back, runs };
         let is_something = !results.ended.is_empty() || !results.given_back.is_empty();
         let ended = Some(results).filter(|_| is_something);
-        let said = Said { ended, futures: std::mem::take(&mut self.futures), released, asks };
+        let futures = std::mem::take(&mut self.futures);
+        let said = Said { ended, futures, released, forgotten, asks };
         // If the client is not there to read, the thread learns it when it waits for more tasks.
         let sent = self.line.send(&said).map(|_| ());
         self.pickles.clear();

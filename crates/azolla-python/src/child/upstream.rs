@@ -60,6 +60,9 @@ thread_local! {
 /// The tasks that this process holds once less than the client knows.
 static RELEASED: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
+/// The queues, locks and so on that this process has no more, by the numbers that it has given them.
+static FORGOTTEN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
 impl Upstream {
     pub(super) fn new(
         line: Arc<Mutex<Line>>,
@@ -167,6 +170,16 @@ pub(crate) fn release(task: u64) {
 /// Takes what was given up.
 pub(super) fn released() -> Vec<u64> {
     std::mem::take(&mut RELEASED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Forgets a queue, a lock or the like. The client learns it with the next message.
+pub(crate) fn forget(number: u64) {
+    FORGOTTEN.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+}
+
+/// Takes what was forgotten.
+pub(super) fn forgotten() -> Vec<u64> {
+    std::mem::take(&mut FORGOTTEN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Returns the result of a task that has ended.

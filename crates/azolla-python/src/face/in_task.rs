@@ -1,7 +1,7 @@
 //! What Python asks about the task on the calling thread: its client and its key. And what lets that task go on without
 //! a slot.
 
-use crate::child::upstream::task_here;
+use crate::child::upstream::{self, task_here};
 use crate::future::gather::{self, Errors};
 use crate::future::running::Running;
 use crate::future::wait::exception;
@@ -121,6 +121,12 @@ pub(crate) fn secret(py: Python<'_>) -> Bound<'_, PyBytes> {
 pub(crate) fn share_secret(secret: &[u8]) -> PyResult<bool> {
     let secret = secret.try_into().map_err(|_| PyValueError::new_err("this is no secret"))?;
     Ok(azolla::runtime::share_secret(secret))
+}
+
+#[doc = stub!(forget)]
+#[pyfunction]
+pub(crate) fn forget(number: u64) {
+    upstream::forget(number);
 }
 
 #[doc = stub!(ask)]

@@ -9,7 +9,7 @@ use super::asked::{Asking, Reply};
 use super::frame::{Sent, load, send};
 use super::holdings::Holdings;
 use super::proxy::{Connection, Own, fail};
-use super::rare::AtHand;
+use super::rare::{AtHand, forget};
 use super::{Seat, Shared, recorded};
 use crate::interpreter::blobs::Packed;
 use crate::task::job::Failure;
@@ -107,7 +107,7 @@ impl Flight<'_> {
         }
         let Connection { link: Link { line, remote }, holdings, at_hand, took, .. } = connection;
         let reply = match line.hear::<Said<'_>>() {
-            Ok(Heard::Message(Said { ended, futures, released, asks })) => {
+            Ok(Heard::Message(Said { ended, futures, released, forgotten, asks })) => {
                 if let Some(results) = ended {
                     if !results.ended.is_empty() {
                         *took = results.took;
@@ -117,6 +117,7 @@ impl Flight<'_> {
                     }
                 }
                 holdings.release(&released);
+                forget(holdings, at_hand, forgotten);
                 match asks {
                     None => return true,
                     Some(_) if !self.is_current() => return false,

@@ -1,6 +1,7 @@
 //! What few requests of worker processes need: Python. The proxy takes the GIL for them.
 
 use super::asked::{Asking, Reply};
+use super::holdings::Holdings;
 use crate::child::failures::pack;
 use crate::child::pickled::collecting;
 use crate::interpreter::imports::python;
@@ -100,6 +101,23 @@ pub(super) fn call(asking: &mut Asking<'_>, what: &[u8]) -> Reply {
         }
     };
     asking.worker.lent(move || process.is_over(), || Python::attach(called))
+}
+
+/// The process has these queues, locks and so on no more.
+pub(super) fn forget(holdings: &Holdings, at_hand: &AtHand, numbers: Vec<u64>) {
+    static FORGET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if numbers.is_empty() {
+        return;
+    }
+    let _ = Python::try_attach(|py| {
+        let forget = || {
+            let forget = python(py, &FORGET, MODULE, "forget")?;
+            forget.call1((numbers, holdings.shared(py), &at_hand.taken))
+        };
+        if let Err(error) = forget() {
+            error.write_unraisable(py, None);
+        }
+    });
 }
 
 /// What a task has of the client's while it runs.

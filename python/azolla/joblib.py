@@ -18,7 +18,7 @@ from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 from azolla._azolla import StoredOnce
 from azolla._client.client import Client
 from azolla._client.executor import ClientExecutor, ExecutorFuture
-from azolla._process.batches import BatchedCalls
+from azolla._process.calls import BatchedCalls
 from azolla._run.current import current_or_none
 from azolla._run.lending import slot_lent
 

@@ -302,6 +302,19 @@ def test_a_result_is_unpickled_once(client: Client) -> None:
     assert future.result() is future.result()
 
 
+def test_a_chunk_of_a_map_is_a_task(client: Client, backend: str) -> None:
+    def submitted() -> int:
+        return client.counters()["submitted"]
+
+    executor, before = client.get_executor(), submitted()
+    assert list(executor.map(pow, range(10), range(10), chunksize=4)) == [n**n for n in range(10)]
+    assert submitted() - before == (10 if backend == "threads" else 3)
+    results = executor.map(divmod, [1, 1, client.submit(abs, -5), 1, 1], [2, 3, 2, 0, 5], chunksize=3)
+    assert [next(results) for _ in range(3)] == [(0, 1), (0, 1), (2, 1)]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
 def test_neither_an_executor_nor_its_future_travels(client: Client) -> None:
     executor = client.get_executor()
     with pytest.raises(TypeError, match=r"a task makes its own, by get_client\(\).get_executor\(\)"):

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import functools
 import inspect
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures._base import PENDING, RUNNING
@@ -15,6 +16,7 @@ from azolla._base.arguments import shown
 from azolla._base.errors import CancelledError, ClosedClientError
 from azolla._base.names import function_name
 from azolla._base.time import Timeout, seconds
+from azolla._process.calls import Chunk, Named, WithKeywords, identity
 from azolla._run.lockless import LocklessFuture
 
 P = ParamSpec("P")
@@ -111,15 +113,15 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
             return submit(_Call(answer, fn), kwargs, *args, pure=False)
         # Where they would mean something to `submit`, the keywords travel in a dictionary.
         if kwargs.keys() & _own():
-            task = submit(_WithKeywords(fn), kwargs, *args, pure=self._pure)
+            task = submit(WithKeywords(fn, function_name(fn)), kwargs, *args, pure=self._pure)
         else:
             task = submit(fn, *args, pure=self._pure, **kwargs)
         if not self._pure:
             return task
         # Others may share the task. One of this call's own can be cancelled.
         if self._has_processes:
-            return submit(_Named(_identity, function_name(fn)), task, pure=False)
-        return submit(_Call(answer, _identity, function_name(fn)), {}, task, pure=False)
+            return submit(Named(identity, function_name(fn)), task, pure=False)
+        return submit(_Call(answer, identity, function_name(fn)), {}, task, pure=False)
 
     def map(
         self, fn: Callable[..., R], *iterables: Iterable[Any], timeout: Timeout = None, chunksize: int = 1, **more: Any
@@ -130,7 +132,8 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
             fn: The function.
             *iterables: One for each argument of `fn`.
             timeout: Seconds, a `timedelta`, or text such as `"500ms"`: how long from now on results may take.
-            chunksize: Has no effect: each call is a task, and short ones travel to a process together.
+            chunksize: In worker processes: how many calls make one task. They end and fail together. On threads it has no
+                effect: each call is a task.
             **more: What the standard library's `map` takes beside these.
 
         Raises:
@@ -143,6 +146,9 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
         """
         if self._has_processes and chunksize < 1:
             raise ValueError(f"chunksize must be 1 or more, not {chunksize}")
+        if self._has_processes and chunksize > 1 and not inspect.iscoroutinefunction(fn):
+            call, chunks = Chunk(fn, function_name(fn)), _chunks(zip(*iterables, strict=False), chunksize)
+            return _chained(super().map(call, chunks, timeout=_limit(timeout), **more))
         return super().map(fn, *iterables, timeout=_limit(timeout), chunksize=chunksize, **more)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -287,36 +293,21 @@ class _Call:
         self._answer._finish(result)
 
 
-class _Named:
-    """A function whose tasks have the name of another one."""
-
-    def __init__(self, function: Any, name: str) -> None:
-        self.__name__, self._function = name, function
-
-    def __call__(self, *args: Any) -> Any:
-        return self._function(*args)
+def _chunks(calls: Iterator[Any], size: int) -> Iterator[Any]:
+    while chunk := tuple(itertools.islice(calls, size)):
+        yield chunk
 
 
-class _WithKeywords:
-    """A function whose keyword arguments come in a dictionary. Its pure keys are named after the function."""
-
-    def __init__(self, function: Any) -> None:
-        self.__name__ = function_name(function)
-        self._function = function
-
-    def __call__(self, kwargs: dict[str, Any], /, *args: Any) -> Any:
-        return self._function(*args, **kwargs)
-
-    def __dask_tokenize__(self) -> Any:
-        return "azolla.keywords", self._function
+def _chained(results: Iterator[list[R]]) -> Iterator[R]:
+    # A generator keeps no reference to a result that it has given.
+    for chunk in results:
+        chunk.reverse()
+        while chunk:
+            yield chunk.pop()
 
 
 def _limit(timeout: Timeout) -> float | None:
     return None if timeout is None else seconds(timeout)
-
-
-def _identity(value: Any) -> Any:
-    return value
 
 
 @functools.cache

@@ -14,7 +14,8 @@ import adaptive
 import azolla
 import processes
 import pytest
-from azolla import Client, ClientExecutor, get_client, get_worker
+from azolla import Client, ClientExecutor, Future, get_client, get_worker
+from azolla._azolla import cancel_unless_begun, has_begun
 from backends import BACKENDS, Reason, threads_only
 from conftest import PATIENCE, Gate, Journal, eventually
 
@@ -331,6 +332,17 @@ def test_what_cannot_be_pickled_is_an_error_at_the_submit(client: Client, backen
         with pytest.raises(TypeError, match="cannot pickle"):
             executor.submit(id, threading.Lock())
         assert list(executor.map(abs, [-1])) == [1]
+
+
+def test_a_task_too_cancels_only_what_has_not_begun(one_slot: Client) -> None:
+    def cancels() -> Any:
+        ended = get_client().submit(abs, -1)
+        ended.result()
+        late = has_begun(ended), cancel_unless_begun(ended)
+        me = Future("me", get_client())
+        return late, has_begun(me), cancel_unless_begun(me), cancel_unless_begun(get_client().submit(abs, me))
+
+    assert one_slot.submit(cancels, key="me").result() == ((False, False), True, False, True)
 
 
 # --- What asks for an executor

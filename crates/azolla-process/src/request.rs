@@ -91,6 +91,10 @@ pub enum Request<'a> {
     },
     /// One that took part in this loan waits no more. Answered by [`Answer::Done`], after the last one with a slot.
     EndLoan(u64),
+    /// To know whether a task runs. Answered by [`Answer::Done`].
+    HasBegun(u64),
+    /// To cancel a task unless it has begun or ended. Answered by [`Answer::Done`], which says whether this has cancelled it.
+    CancelUnlessBegun(u64),
     /// To cancel tasks, for all clients if `force` is true. Answered by [`Answer::Done`].
     Cancel {
         /// The tasks.

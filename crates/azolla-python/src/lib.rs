@@ -68,7 +68,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(face::in_task::thread_task, module)?)?;
     module.add_function(wrap_pyfunction!(token::tokenize, module)?)?;
     module.add_function(wrap_pyfunction!(future::begun::has_begun, module)?)?;
-    module.add_function(wrap_pyfunction!(future::begun::cancel_unless_begun, module)?)?;
+    module.add_function(wrap_pyfunction!(future::begun::withdraw, module)?)?;
     module.add_function(wrap_pyfunction!(future::wait_for::wait_for, module)?)?;
     module.add_function(wrap_pyfunction!(future::wait_for::timed_out, module)?)?;
     module.add_function(wrap_pyfunction!(future::wait_for::why_cancelled, module)?)?;

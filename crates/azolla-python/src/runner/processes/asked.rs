@@ -3,7 +3,7 @@
 use super::actors::called;
 use super::holdings::Holdings;
 use super::proxy::Own;
-use super::rare::{self, AtHand, Rare, call};
+use super::rare::{self, AtHand, Rare, call, name};
 use crate::interpreter::blobs::Packed;
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Cluster;
@@ -11,13 +11,12 @@ use crate::submit::placing::place_actor;
 use crate::task::actor::Berth;
 use crate::task::job::{Failure, PyJob, Work};
 use crate::task::kept::Kept;
-use crate::task::named::Name;
 use crate::task::packed::{Futures, PackedCall, PackedFunction, Value, kind};
 use azolla::runtime::{self, Job, Patience, Status, Submission, Until, WaitError, watch_all};
 use azolla_core::{Key, Priority, TaskId};
 use azolla_process::fleet::Remote;
 use azolla_process::message::{Blob, Bytes, Function};
-use azolla_process::request::{self, Answer, End, How, Request, Role, Submit};
+use azolla_process::request::{self, Answer, How, Request, Role, Submit};
 use azolla_process::shelf::Shelf;
 use pyo3::Python;
 use std::io;
@@ -40,7 +39,7 @@ pub(super) enum Reply {
 }
 
 /// The process has died during a wait.
-struct Died;
+pub(super) struct Died;
 
 /// The task that asks.
 pub(super) struct Asking<'a> {
@@ -76,14 +75,10 @@ impl Asking<'_> {
                 let back = self.worker.rejoin().map_err(|error| told(error.never_interrupted()));
                 back.map(|()| Reply::Done(true))
             }
-            Request::Lend { tasks, loan } => self.jobs(&tasks).and_then(|jobs| {
-                let loan = self.worker.lend_for(loan, &jobs);
-                loan.map(Reply::Loan).map_err(|error| told(error.never_interrupted()))
-            }),
-            Request::EndLoan(loan) => {
-                self.worker.awaits_one_less(loan);
-                Ok(Reply::Done(true))
-            }
+            Request::Lend { tasks, loan } => self.lend(&tasks, loan),
+            Request::EndLoan(loan) => Ok(self.end_loan(loan)),
+            Request::HasBegun(task) => self.has_begun(task),
+            Request::CancelUnlessBegun(task) => self.cancel_unless_begun(task),
             Request::Cancel { tasks, force, reason, msg } => {
                 let why =
                     Why { reason: reason.map(Into::into), msg: msg.map(Into::into), input: None };
@@ -102,7 +97,7 @@ impl Asking<'_> {
         answer.unwrap_or_else(|reply| reply)
     }
 
-    fn jobs(&self, tasks: &[u64]) -> Result<Vec<Arc<PyJob>>, Reply> {
+    pub(super) fn jobs(&self, tasks: &[u64]) -> Result<Vec<Arc<PyJob>>, Reply> {
         self.holdings.jobs(tasks).ok_or_else(|| {
             let why = "the client does not have this task any more";
             Reply::Told("FutureCancelledError", why.into())
@@ -307,7 +302,7 @@ fn deadline(limit: Option<u64>) -> Option<Instant> {
 }
 
 /// Says why a wait has ended without what it was for.
-fn told(error: WaitError<Died>) -> Reply {
+pub(super) fn told(error: WaitError<Died>) -> Reply {
     match error {
         WaitError::Interrupted(Died) => Reply::Dead,
         WaitError::TimedOut => Reply::Told("TimeoutError", String::new()),
@@ -325,19 +320,6 @@ fn told(error: WaitError<Died>) -> Reply {
             format!("these tasks would wait for each other for ever: {}", keys.join(" -> ")),
         ),
     }
-}
-
-/// What the engine finds the task by, and what its key is made of. `given` is a key that is no text.
-fn name(name: &request::Name<'_>, given: Option<pyo3::Py<pyo3::PyAny>>) -> (Name, Option<Key>) {
-    let key = match name.end {
-        End::Given(key) | End::Pure(key, _) => Some(Key::from_digest(key)),
-        End::Impure => None,
-    };
-    let name = match given {
-        Some(given) => Name::Given(given),
-        None => Name::Asked(name.text.into(), name.end),
-    };
-    (name, key)
 }
 
 impl Reply {

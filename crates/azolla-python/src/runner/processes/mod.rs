@@ -8,6 +8,7 @@ mod deaths;
 mod flight;
 mod frame;
 mod holdings;
+mod loans;
 mod proxy;
 mod rare;
 mod recorded;

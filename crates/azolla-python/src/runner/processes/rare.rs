@@ -9,8 +9,10 @@ use crate::interpreter::pickles::loads;
 use crate::session::shared::Cluster;
 use crate::submit::placing::constraint;
 use crate::task::kept::Kept;
+use crate::task::named::Name;
 use crate::task::packed::Notes;
-use azolla_core::Constraint;
+use azolla_core::{Constraint, Key};
+use azolla_process::request::{self, End};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -63,6 +65,19 @@ pub(super) fn key(pickle: &[u8]) -> Result<Option<Py<PyAny>>, Reply> {
         Err(error) => Err(raised(py, &error)),
     };
     Python::attach(read)
+}
+
+/// What the engine finds the task by, and what its key is made of. `given` is a key that is no text.
+pub(super) fn name(name: &request::Name<'_>, given: Option<Py<PyAny>>) -> (Name, Option<Key>) {
+    let key = match name.end {
+        End::Given(key) | End::Pure(key, _) => Some(Key::from_digest(key)),
+        End::Impure => None,
+    };
+    let name = match given {
+        Some(given) => Name::Given(given),
+        None => Name::Asked(name.text.into(), name.end),
+    };
+    (name, key)
 }
 
 /// Calls what a pickle says on the client of the task that asks. A wait in it keeps no slot.

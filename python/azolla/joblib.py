@@ -16,6 +16,7 @@ from joblib import Parallel, register_parallel_backend
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
 from azolla._azolla import StoredOnce
+from azolla._base import where
 from azolla._client.client import Client
 from azolla._client.executor import ClientExecutor, ExecutorFuture
 from azolla._process.calls import BatchedCalls
@@ -84,7 +85,9 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         """
         if self._for_one_call:
             _refuse("Parallel(backend='azolla')", options.keys() - _of_parallel())
-        self._large = StoredOnce(max_nbytes) if self._has_processes and max_nbytes is not None else None
+        # A task in a worker process leaves what it sends to the client's process, and so has copies.
+        is_shared = self._has_processes and not where.in_worker_process
+        self._large = StoredOnce(max_nbytes) if is_shared and max_nbytes is not None else None
         return int(super().configure(n_jobs, parallel, **options))
 
     def effective_n_jobs(self, n_jobs: int) -> int:

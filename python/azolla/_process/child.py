@@ -38,6 +38,7 @@ def main(secret: bytes) -> None:
     _where.in_worker_process, _where.worker = True, number - 1
     _package.defer()
     once_imported("dask", _serve_dask)
+    once_imported("joblib", _serve_joblib)
     os.register_at_fork(before=before_fork, after_in_child=after_fork)
     serve_process(number, client, _start)
 
@@ -126,6 +127,15 @@ def _serve_dask() -> None:
     """Has what a task computes by Dask run on the task's client."""
     # This stands on a floor above. Only a process whose tasks use Dask needs it.
     import_module("azolla._client.dask_scheduler").use(_serve_dask)
+
+
+def _serve_joblib() -> None:
+    """Has joblib know the backend `"azolla"`, which is imported when a task uses it."""
+
+    def backend(**options: Any) -> Any:
+        return import_module("azolla.joblib").AzollaBackend(**options)
+
+    sys.modules["joblib"].register_parallel_backend("azolla", backend)
 
 
 def _print_at_once() -> None:

@@ -112,8 +112,12 @@ class Recorder:
         self.running[threading.get_ident()] = Run(key, number, _annotations.of(context), time.time())
 
     def noted(self, key: Any, number: int, notes: bytes | None, start: int, stop: int, about: bytes) -> None:
-        """Notes that a task has ended in a worker process, which tells the times in nanoseconds, and the rest in `about`."""
-        thread, status, cls, nbytes, error = pickle.loads(about) if about else (0, "OK", None, 0, "")
+        """Notes that a task has ended in a worker process, which tells the times in nanoseconds, and the rest in `about`, unless
+        it had no memory for that, say.
+        """
+        if not about:
+            return
+        thread, status, cls, nbytes, error = pickle.loads(about)
         run = Run(key, number, notes, start / 1e9)
         of = None if cls is None else Kind(*cls)
         place = next(self._places)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from azolla._azolla import QueueCore
+from azolla._azolla import QueueCore, thread_task
 from azolla._base.errors import ClosedClientError
 from azolla._client.client import Client
 from azolla._process.parts import dumps
@@ -166,6 +166,11 @@ def _attribute(client: Client, kept: _Kept, taken: Taken, name: str) -> Any:
     return getattr(client, name)
 
 
+def _key(client: Client, kept: _Kept, taken: Taken) -> Any:
+    task = thread_task()
+    return None if task is None else task[0]
+
+
 _WHAT: dict[str, Callable[..., Any]] = {
     "client": _client,
     "make": _make,
@@ -173,6 +178,7 @@ _WHAT: dict[str, Callable[..., Any]] = {
     "turn": _turn,
     "about": _about,
     "attribute": _attribute,
+    "key": _key,
     "print": _print,
     "warn": _warn,
 }

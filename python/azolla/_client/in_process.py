@@ -9,6 +9,7 @@ import pickle
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial, wraps
 from itertools import count
 from typing import Any
@@ -77,7 +78,7 @@ class ProcessCluster(LocalCluster):
         self._datasets, self._notes, self._plugins, self._listeners = {}, Notes(), {}, {}
         self._recorder = Recorder(self._listeners)
         threads, amounts = self._threads_per_worker, about["resources"]
-        self._workers = {number: Worker(self, number, threads, has) for number, has in enumerate(amounts)}
+        self._workers = {number: ProcessWorker(self, number, threads, has) for number, has in enumerate(amounts)}
         self._start_away(weakref.ref(self), about["veil"])
 
     def _worker_of(self, thread: int) -> Worker:
@@ -100,6 +101,17 @@ class ProcessCluster(LocalCluster):
 
     def _end(self, patience: float) -> None:
         """Does nothing: the program's own process ends the cluster."""
+
+
+class ProcessWorker(Worker):
+    """A worker: the one that this process is, or another."""
+
+    def get_current_task(self) -> Any:
+        key = super().get_current_task()
+        # This process knows the text of it. Any other key it asks for, but for one that is nested too deep.
+        with suppress(pickle.PicklingError):
+            key = ask("key")
+        return key
 
 
 class _Asked:

@@ -73,6 +73,11 @@ pub(crate) fn by_value<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickled<'py>
 /// As for [`pickled`].
 pub(crate) fn whole(object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if is_small(object)
+        && let Some(pickle) = named(object, None)?
+    {
+        return Ok(pickle.as_bytes().to_vec());
+    }
     let dumps = python(object.py(), &DUMPS, "azolla._process.parts", "dumps")?;
     Ok(dumps.call1((object,))?.cast_into::<PyBytes>()?.as_bytes().to_vec())
 }

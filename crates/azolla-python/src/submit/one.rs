@@ -28,7 +28,7 @@ use crate::task::packed::{PackedFunction, kind};
 use crate::token::FunctionToken;
 use azolla::runtime::{Submission, watch_all};
 use azolla_core::{Constraint, Key, Priority, TaskId};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
@@ -253,23 +253,25 @@ impl<'a, 'py> Common<'a, 'py> {
         whole(rare.as_any())
     }
 
-    /// Returns what a task is to know of itself in a worker process.
+    /// Returns what a task is to know of itself in a worker process. Only what makes an actor needs its key there.
     pub(super) fn notes(&self, named: Option<&Named<'py>>) -> PyResult<Packed> {
         let is_text = |key: &Bound<'py, PyAny>| {
             key.cast_exact::<PyString>().is_ok_and(|key| key.to_str().is_ok())
         };
-        let key = named.map(|named| &named.given).filter(|key| !is_text(key));
-        let packed = || {
-            let packed = self.noted.packed(self.py, key);
-            packed.map_err(|error| noted(self.py, error, "its annotations"))
-        };
+        let key = named.filter(|_| self.actor).map(|named| &named.given);
+        let key = key.filter(|key| !is_text(key));
         if key.is_some() {
-            return packed();
+            match self.noted.packed(self.py, key) {
+                // A key may be nested too deep to be pickled. Then the task knows the text of it.
+                Err(error) if error.is_instance_of::<PyException>(self.py) => {}
+                packed => return packed,
+            }
         }
         if let Some(known) = self.notes.get() {
             return Ok(known.clone());
         }
-        let new = packed()?;
+        let new = self.noted.packed(self.py, None);
+        let new = new.map_err(|error| noted(self.py, error, "its annotations"))?;
         Ok(self.notes.get_or_init(|| new).clone())
     }
 

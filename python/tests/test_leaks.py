@@ -218,11 +218,13 @@ def an_error_before_a_success(client: Client) -> None:
     assert held is not None
 
 
-@partial(program, on_threads=Reason.INTERFACE)
+@program
 def an_error_through_a_parent(client: Client) -> None:
-    def parent() -> Any:
-        return get_client().submit(fail, pure=False).result()
+    kept(client, client.submit(lambda: get_client().submit(fail, pure=False).result(), pure=False))
 
+
+@partial(program, on_threads=Reason.INTERFACE)
+def an_error_through_a_coroutine(client: Client) -> None:
     async def coroutine() -> Any:
         held, child = Held(), get_client().submit(fail, pure=False)
         try:
@@ -232,7 +234,6 @@ def an_error_through_a_parent(client: Client) -> None:
             assert held is not None
             raise error from None
 
-    kept(client, client.submit(parent, pure=False))
     kept(client, client.submit(coroutine, pure=False))
 
 
@@ -337,7 +338,6 @@ def test_what_has_no_name_is_found_by_the_name_it_got_while_an_object_of_that_na
     assert not Event(name).is_set()
 
 
-@threads_only(Reason.INTERFACE)
 def test_the_collector_takes_nothing_of_a_queue_that_is_in_use(client: Client) -> None:
     queue = Queue()
 

@@ -10,7 +10,17 @@ from typing import Any
 
 import azolla
 import pytest
-from azolla import Actor, ActorFuture, ActorLostError, Client, FutureCancelledError, WaitCycleError, get_client, wait
+from azolla import (
+    Actor,
+    ActorFuture,
+    ActorLostError,
+    Client,
+    FutureCancelledError,
+    Reschedule,
+    WaitCycleError,
+    get_client,
+    wait,
+)
 from backends import OPTIONS, Reason, threads_only
 from conftest import PATIENCE, Gate, Journal, eventually
 
@@ -128,6 +138,23 @@ def test_one_that_cannot_be_made_fails_its_future(client: Client) -> None:
     future = client.submit(lambda: 1 / 0, actor=True)
     with pytest.raises(ZeroDivisionError):
         future.result(PATIENCE)
+
+
+class AsksAgain:
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.ask()
+
+    def ask(self) -> int:
+        self.journal.append("asked")
+        if len(self.journal.entries()) % 2:
+            raise Reschedule
+        return len(self.journal.entries())
+
+
+def test_what_asks_for_another_run_gets_one(client: Client, journal: Journal) -> None:
+    actor = client.submit(AsksAgain, journal, actor=True).result(PATIENCE)
+    assert actor.ask().result(PATIENCE) == 4
 
 
 def test_it_is_what_its_key_is(client: Client) -> None:
@@ -316,6 +343,23 @@ def test_a_closed_client(backend: str) -> None:
     for use in (lambda: counter.increment(), lambda: counter.n):
         with pytest.raises(ActorLostError, match="closed"):
             use()
+
+
+def by_its_key(cls: type, key: str) -> str:
+    actor: Any = Actor(cls, None, key)
+    try:
+        return str(actor.increment().result())
+    except ActorLostError as error:
+        return str(error)
+
+
+def test_one_whose_key_is_another_tasks_says_so(client: Client) -> None:
+    plain = client.submit(abs, -1, key="plain")
+    assert plain.result(PATIENCE) == 1
+    with client.as_current():
+        assert by_its_key(Counter, "plain") == "the actor plain is gone: its key is another task's"
+    told = client.submit(by_its_key, Counter, "plain", pure=False)
+    assert told.result(PATIENCE) == "the actor plain is gone: its key is another task's"
 
 
 class Tells:

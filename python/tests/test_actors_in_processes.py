@@ -105,6 +105,20 @@ def make_and_use() -> tuple[Any, int]:
     return counter, counter.increment().result()
 
 
+class Pair:
+    def __init__(self, number: int, other: Any) -> None:
+        self.number, self.other = number, other
+
+    def both(self) -> tuple[int, int]:
+        return self.number, self.other.increment().result()
+
+
+def test_they_are_made_of_futures_and_of_each_other(two: Client) -> None:
+    pair: Any = two.submit(Pair, two.submit(abs, -3), other=two.submit(Counter, actor=True), actor=True).result()
+    assert pair.both().result(PATIENCE) == (3, 1)
+    assert pair.other.increment().result(PATIENCE) == 2
+
+
 def test_tasks_make_them_too(two: Client) -> None:
     counter, n = two.submit(make_and_use).result(PATIENCE)
     assert (n, counter.increment().result(PATIENCE)) == (1, 2)

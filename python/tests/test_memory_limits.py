@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from azolla import Client, KilledWorker, LocalCluster
+from azolla import ActorLostError, Client, KilledWorker, LocalCluster
 from azolla._cluster.processes import memory, memory_limit
 from conftest import eventually
 from test_large_data import arenas
@@ -100,6 +100,27 @@ def test_a_process_that_holds_much_and_has_no_task_makes_way_for_another(limited
     assert limited.submit(count, workers=[0]).result() == 1
     assert (info(limited, 0)["starts"], info(limited, 1)["starts"]) == (4, 1)
     eventually(lambda: 0 < info(limited, 0)["metrics"]["memory"] < LIMIT)
+
+
+class Hoard:
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def add(self, parts: int) -> int:
+        self.parts += take(parts)
+        return os.getpid()
+
+
+def test_a_process_with_an_actor_makes_way_for_none_until_it_is_over_its_limit(limited: Client) -> None:
+    hoard: Any = limited.submit(Hoard, workers=[0], actor=True).result()
+    process = hoard.add(19).result()
+    eventually(lambda: info(limited, 0)["metrics"]["memory"] >= LIMIT * 0.8)
+    assert [hoard.add(0).result() for _ in range(3)] == [process] * 3
+    assert limited.submit(os.getpid, workers=[0], pure=False).result() == process
+    with pytest.raises(ActorLostError, match=r"its process \(worker 0\) was killed over its memory limit of 238 MiB"):
+        while hoard.add(1).result() == process:
+            pass
+    assert limited.submit(os.getpid, workers=[0], pure=False).result() != process
 
 
 def info(client: Client, worker: int) -> dict[str, Any]:

@@ -305,6 +305,8 @@ impl TaskThread {
     /// Ends the task at hand with this error. Returns false if there is none.
     fn fail(&self, error: &Bound<'_, PyAny>) -> bool {
         let Some(at_hand) = self.upstream.at_hand() else { return false };
+        // It may have made an actor, and what stands for that cannot be pickled.
+        drop(actors::take(&[at_hand.number]));
         let besides = Besides { run: self.run(self.stop(), error, true), ..Besides::default() };
         if asks_for_another_run(error) {
             return self.end(error.py(), End::Again, besides);

@@ -60,9 +60,13 @@ pub(crate) fn lost(py: Python<'_>, job: &PyJob, why: &str) -> PyErr {
     error(py, LOST, &gone(&job.key_text(py), why))
 }
 
-/// The class of that error, and its message.
+/// The class of that error.
 pub(crate) const LOST: &str = "ActorLostError";
 
+/// Why an actor is gone whose key now names a task that is no actor.
+pub(crate) const ANOTHER: &str = "its key is another task's";
+
+/// Returns the message of that error.
 pub(crate) fn gone(key: &str, why: &str) -> String {
     format!("the actor {key} is gone: {why}")
 }

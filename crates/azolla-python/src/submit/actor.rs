@@ -8,7 +8,7 @@ use super::annotations::Annotations;
 use super::away;
 use super::one::{Common, context, parent};
 use crate::child::actors::kept_actor;
-use crate::future::actor::{LOST, gone, lost};
+use crate::future::actor::{ANOTHER, LOST, gone, lost};
 use crate::future::handle::{Future, value};
 use crate::future::nested::{Function, Walk};
 use crate::interpreter::collector::hide_call;
@@ -119,6 +119,10 @@ fn live(py: Python<'_>, future: &Future) -> PyResult<Arc<PyJob>> {
     match job.header().status() {
         Status::Cancelled => Err(lost(py, &job, "it was cancelled")),
         Status::Failed => value(py, &job).map(|_| job),
+        // Of one whose client is in another process, that one knows.
+        Status::Pending | Status::Finished if job.away().is_none() && !job.is_actor() => {
+            Err(lost(py, &job, ANOTHER))
+        }
         Status::Pending | Status::Finished => match job.lost() {
             Some(why) => Err(lost(py, &job, &why)),
             None => Ok(job),
@@ -186,7 +190,7 @@ impl Method {
             return submit(&common, common.call_of(actor, Role::Call, &whole, kwargs.as_ref())?);
         }
         let Some(caller) = actor.caller() else {
-            return Err(lost(py, &actor, "its key is another task's"));
+            return Err(lost(py, &actor, ANOTHER));
         };
         // A call is made once, so these copies are what it is made with.
         let mut as_it_is = |future: &Bound<'py, Future>| Ok(Some(future.clone().into_any()));

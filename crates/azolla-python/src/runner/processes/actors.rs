@@ -4,7 +4,7 @@ use super::asked::Reply;
 use super::frame::send;
 use super::proxy::{Connection, Own, connect, fail};
 use super::{Seat, Shared};
-use crate::future::actor::{LOST, gone};
+use crate::future::actor::{ANOTHER, LOST, gone};
 use crate::task::actor;
 use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Job, Status};
@@ -57,11 +57,6 @@ pub(super) fn state(worker: &Own, seat: &Seat, remote: &Remote) -> Option<Box<dy
     }))
 }
 
-/// The current task has failed. If it is an actor, the process drops the state that it may have left there.
-pub(super) fn forget_state(worker: &Own, seat: &Seat, remote: &Remote) {
-    drop(state(worker, seat, remote));
-}
-
 /// Returns the actor of a call that a process submits: its only input, which it does not get as one.
 pub(super) fn called(
     role: Role,
@@ -73,6 +68,7 @@ pub(super) fn called(
     let Some(actor) = inputs.pop() else { return Ok(None) };
     let why = match actor.header().status() {
         Status::Cancelled => Some("it was cancelled".into()),
+        _ if !actor.is_actor() => Some(ANOTHER.into()),
         _ => actor.lost(),
     };
     match why {

@@ -4,7 +4,7 @@
 //! takes back what has not begun over there, so that other workers run it. When the process dies, the task that was in the
 //! middle of running is to blame; all that had no result yet run again.
 
-use super::actors::{forget_state, state};
+use super::actors::state;
 use super::asked::{Asking, Reply};
 use super::frame::{Sent, load, send};
 use super::holdings::Holdings;
@@ -285,9 +285,6 @@ fn settle(
         }
         Ended::Again => Outcome::Again,
     };
-    if outcome != Outcome::Done {
-        forget_state(worker, seat, remote);
-    }
     drop(worker.finish(outcome));
     true
 }

@@ -126,9 +126,9 @@ def test_futures_whose_client_is_gone(gate: Gate) -> None:
         wait([done, held, queued])
 
 
-def test_one_that_is_broken_off(client: Client) -> None:
+def test_one_that_is_broken_off(client: Client, gate: Gate) -> None:
     async def run() -> str:
-        held = client.submit(asyncio.sleep, 3600, pure=False)
+        held = client.submit(gate.hold, pure=False)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(wait([held]), 0.01)
         status = held.status

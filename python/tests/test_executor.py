@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import pickle
 import threading
 import uuid
+import weakref
 from datetime import timedelta
 from typing import Any
 
@@ -301,6 +303,20 @@ def test_shutdown_without_waiting_cancels_nothing(one_slot: Client, gate: Gate) 
 def test_a_result_is_unpickled_once(client: Client) -> None:
     future = client.get_executor().submit(list, "ab")
     assert future.result() is future.result()
+
+
+def test_a_failed_call_goes_without_the_garbage_collector(client: Client) -> None:
+    executor = client.get_executor()
+    gc.collect()
+    gc.disable()
+    try:
+        future = executor.submit(int, "seven")
+        assert type(future.exception()) is ValueError
+        gone = weakref.ref(future)
+        del future
+        eventually(lambda: gone() is None)
+    finally:
+        gc.enable()
 
 
 def test_a_chunk_of_a_map_is_a_task(client: Client, backend: str) -> None:

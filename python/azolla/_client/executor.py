@@ -238,6 +238,8 @@ class ExecutorFuture(LocklessFuture[R], Generic[R]):
             self._finish(error=error)
         else:
             self._take(result)
+        finally:
+            del self, task  # the error's traceback refers to this frame
 
     def _take(self, result: Any) -> None:
         """Takes the result of a task that has ended without a word from the call."""

@@ -184,6 +184,8 @@ class CallbackThread:
         if error is not None:
             # No caller could catch the error. It is reported, and the thread goes on with the next callback.
             _show(_Unraisable(type(error), error, error.__traceback__, "Exception in a callback", function))
+        # The traceback of an error that the callback has caught leads to this frame.
+        del call, function, future
         return True
 
     def catch_up(self, timeout: float) -> None:

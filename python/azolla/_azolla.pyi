@@ -980,16 +980,33 @@ def share_secret(secret: bytes) -> bool:
     """Makes another process's secret that of this one. Returns False if this process has used one of its own already."""
 
 def forget(number: int) -> None:
-    """Tells the client of a worker process, with the next message, that the process has the queue, the lock or the like of
-    this number no more.
+    """Notes that this worker process has the queue, the lock or the like of this number no more. The client is told soon."""
+
+def ask(what: bytes) -> Any:
+    """Has the client of a worker process call something, by a pickle that says what. Returns the result."""
+
+def detach(coroutine: Coroutine[Any, Any, Any], worker: int, context: Context | None) -> None:
+    """Has the task on this thread of a worker process go on as this coroutine, without a slot. The thread may begin another
+    one.
+
+    Args:
+        coroutine: What the task's function has returned.
+        worker: The number of the worker that this process is.
+        context: What it runs in a copy of; None for an empty context.
     """
 
-def ask(what: bytes) -> bytes:
-    """Has the client of a worker process call something, by a pickle that says what. Returns the pickle of the result.
+@final
+class Asked:
+    """Something that the client of a worker process was asked, for an event loop."""
 
-    Raises:
-        RuntimeError: No task of a worker process runs on this thread.
-    """
+    def __new__(cls, what: bytes, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> Self:
+        """Asks for a call, by a pickle that says which. Calls `loop.call_soon_threadsafe(callback)` when the answer is there."""
+
+    def now(self) -> tuple[Any] | None:
+        """Returns the answer in a tuple, or None if it is not there yet. Raises what the call has raised."""
+
+    def close(self) -> None:
+        """Gives the answer up if it was not taken. What the call takes out of a queue, say, goes back then."""
 
 def coroutines_run_here() -> None:
     """Notes that coroutine tasks run on this thread, on an event loop of the program."""

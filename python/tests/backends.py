@@ -33,9 +33,7 @@ class Reason(enum.Enum):
     PICKLES = (
         "what crosses as a pickle is otherwise: its methods are called, its depth is limited, its size is the pickle's"
     )
-    INTERFACE = "tasks use azolla in a way that worker processes cannot yet: they await, or use loops and executors of their own"
     CYCLES = "what leads through the program and a process back to itself stays: no garbage collector sees both"
-    LOOP = "coroutine tasks share the client's loop and hold no slot, and a cancel ends them: on threads alone so far"
     MISSING = "there is none of it for worker processes yet: run, plugins, profile, call_stack"
 
 

@@ -257,7 +257,6 @@ class Waiter:
         raise OSError("in a coroutine")
 
 
-@threads_only(Reason.LOOP)
 def test_coroutines_let_others_in_where_they_await(client: Client) -> None:
     waiter = client.submit(Waiter, actor=True).result()
     waits = waiter.wait()
@@ -274,7 +273,6 @@ def test_coroutines_and_calls_never_run_at_once(client: Client) -> None:
     assert not waiter.clash
 
 
-@threads_only(Reason.LOOP)
 def test_a_call_that_waits_for_a_coroutine_of_its_own_actor_is_told(client: Client) -> None:
     waiter = client.submit(Waiter, actor=True).result()
     waits = waiter.wait()
@@ -283,7 +281,6 @@ def test_a_call_that_waits_for_a_coroutine_of_its_own_actor_is_told(client: Clie
     assert waits.result(PATIENCE) == "waited"
 
 
-@threads_only(Reason.LOOP)
 def test_a_coroutine_that_is_cancelled_lets_the_next_in(client: Client) -> None:
     waiter = client.submit(Waiter, actor=True).result()
     waits = [waiter.wait() for _ in range(3)]

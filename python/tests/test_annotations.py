@@ -10,7 +10,6 @@ import dask
 import distributed
 import pytest
 from azolla import Client, annotate, get_annotations, get_client, span
-from backends import Reason, threads_only
 from conftest import Gate, Journal
 
 
@@ -41,7 +40,6 @@ def test_what_a_task_grows_has_its_annotations(client: Client) -> None:
     assert childs == {**own, "depth": 1}
 
 
-@threads_only(Reason.INTERFACE)
 def test_what_a_coroutine_grows_has_its_annotations(client: Client) -> None:
     async def coroutine() -> list[dict[str, Any]]:
         return [noted(), await get_client().submit(noted, pure=False)]

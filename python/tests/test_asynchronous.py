@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from azolla import Client, ClosedClientError, FutureCancelledError, as_completed, get_client, wait
 from azolla._run import awaiting as _await
-from backends import OPTIONS, Reason, threads_only
+from backends import OPTIONS
 from conftest import Gate
 
 
@@ -95,7 +95,6 @@ def test_everything_is_awaited(gate: Gate, backend: str) -> None:
     asyncio.run(run())
 
 
-@threads_only(Reason.INTERFACE)
 def test_its_tasks_may_grow_work(backend: str) -> None:
     async def grow(depth: int) -> int:
         if depth == 0:

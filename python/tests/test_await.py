@@ -209,7 +209,7 @@ def test_sync(client: Client) -> None:
     assert client.sync(nested) == 7
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.OBJECTS)
 def test_sync_in_a_task_lends_the_slot_and_stays_in_the_task(client: Client) -> None:
     seen: list[Any] = []
 

@@ -10,7 +10,7 @@ import pytest
 from azolla import Client, WaitCycleError, get_client
 from backends import Reason, threads_only
 
-pytestmark = threads_only(Reason.INTERFACE)
+pytestmark = threads_only(Reason.OBJECTS)
 
 WAYS: dict[str, Callable[[Any], Awaitable[Any]]] = {
     "await": lambda future: future,

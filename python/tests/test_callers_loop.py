@@ -86,7 +86,7 @@ def test_children_of_tasks_do_too() -> None:
     run(main())
 
 
-@threads_only(Reason.LOOP)
+@threads_only(Reason.OBJECTS)
 def test_a_synchronous_client_has_a_loop_of_its_own(client: Client) -> None:
     async def main() -> None:
         here = asyncio.get_running_loop()

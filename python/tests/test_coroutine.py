@@ -37,7 +37,7 @@ def test_as_an_input_and_with_inputs(client: Client) -> None:
     assert client.submit(inc_async, first).result() == 4
 
 
-@threads_only(Reason.LOOP)
+@threads_only(Reason.OBJECTS)
 def test_it_runs_on_the_clients_loop(client: Client) -> None:
     async def where() -> tuple[Any, Any]:
         return asyncio.get_running_loop(), threading.current_thread()
@@ -47,7 +47,7 @@ def test_it_runs_on_the_clients_loop(client: Client) -> None:
     assert client.sync(where) == (loop, thread)
 
 
-@threads_only(Reason.LOOP)
+@threads_only(Reason.OBJECTS)
 def test_a_thousand_wait_at_once_on_two_slots(client: Client) -> None:
     arrived: list[int] = []
     everybody: list[asyncio.Event] = []
@@ -88,7 +88,7 @@ def test_a_base_exception_fails_the_task_and_the_loop_goes_on(client: Client, er
     assert client.submit(inc_async, 1).result() == 2
 
 
-@threads_only(Reason.LOOP)
+@threads_only(Reason.OBJECTS)
 def test_cancelling_cancels_the_coroutine(client: Client) -> None:
     begun, ended = threading.Event(), threading.Event()
 
@@ -121,7 +121,6 @@ def test_one_that_never_began_is_never_run(one_slot: Client, gate: Gate, journal
     assert journal == []
 
 
-@threads_only(Reason.INTERFACE)
 def test_growing_from_one(client: Client) -> None:
     async def parent(depth: int) -> int:
         if depth == 0:
@@ -135,7 +134,6 @@ def test_growing_from_one(client: Client) -> None:
     assert client.submit(parent, 4).result() == 121
 
 
-@threads_only(Reason.INTERFACE)
 def test_waiting_in_one_is_awaiting(client: Client) -> None:
     async def parent() -> list[Any]:
         client = get_client()
@@ -147,7 +145,6 @@ def test_waiting_in_one_is_awaiting(client: Client) -> None:
     assert client.submit(parent).result() == [5, [1, 2, 3, 4, 5], 1, [1, 2, 3, 4, 5]]
 
 
-@threads_only(Reason.INTERFACE)
 def test_threads_of_one_may_use_the_client(client: Client) -> None:
     async def parent() -> int:
         client = get_client()
@@ -156,7 +153,7 @@ def test_threads_of_one_may_use_the_client(client: Client) -> None:
     assert client.submit(parent).result() is True
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.OBJECTS)
 def test_asyncio_tasks_within_one_stay_in_it(client: Client) -> None:
     async def inner() -> Any:
         await asyncio.sleep(0)
@@ -197,7 +194,7 @@ def test_closing_with_some_under_way() -> None:
     assert {future.status for future in futures} == {"cancelled"}
 
 
-@threads_only(Reason.LOOP)
+@threads_only(Reason.OBJECTS)
 def test_one_that_has_begun_goes_on_without_futures(client: Client) -> None:
     told: queue.Queue[str] = queue.Queue()
 

@@ -280,7 +280,7 @@ async def wait_for(event: asyncio.Event) -> int:
     return 1
 
 
-@threads_only(Reason.LOOP)
+@threads_only(Reason.OBJECTS)
 def test_async_work_is_timed_and_has_lanes(client: Client, reader: Reader, tmp_path: Path) -> None:
     loop = client.loop
     event = asyncio.run_coroutine_threadsafe(_event(), loop).result()

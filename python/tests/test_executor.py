@@ -180,7 +180,6 @@ def test_a_call_that_shuts_its_own_executor_down_is_told_that_it_would_wait_for_
     client.get_executor().submit(other.shutdown).result(PATIENCE)
 
 
-@threads_only(Reason.INTERFACE)
 def test_waiting_for_it_in_a_task_takes_no_slot(one_slot: Client) -> None:
     executor = one_slot.get_executor()
 

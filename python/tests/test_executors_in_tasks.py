@@ -11,11 +11,8 @@ import joblib
 import numpy as np
 import pytest
 from azolla import Client, WaitCycleError, get_client, get_worker
-from backends import Reason, threads_only
 from conftest import PATIENCE, Gate
 from joblib import Parallel, delayed
-
-pytestmark = threads_only(Reason.INTERFACE)
 
 
 def test_a_task_has_results_and_errors(one_slot: Client) -> None:

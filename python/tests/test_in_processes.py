@@ -319,7 +319,7 @@ def test_a_process_that_dies_while_its_task_waits_is_replaced_and_the_task_runs_
 def test_what_cannot_be_done_says_so(client: Client) -> None:
     def tries() -> list[str]:
         own, said = get_client(), []
-        for name in ("get_executor", "restart", "shutdown"):
+        for name in ("restart", "shutdown"):
             try:
                 getattr(own, name)()
             except NotImplementedError as error:
@@ -327,22 +327,7 @@ def test_what_cannot_be_done_says_so(client: Client) -> None:
         own.close()  # the client is the program's
         return [*said, str(own.submit(abs, -1).result())]
 
-    assert result(client.submit(tries)) == ["get_executor", "restart", "shutdown", "1"]
-
-
-def test_a_future_that_cannot_be_awaited_yet_says_so(client: Client) -> None:
-    def waiting() -> Future[Any]:
-        return get_client().submit(lambda: Event("over").wait(), pure=False)
-
-    async def awaits() -> Any:
-        return await waiting()
-
-    def calls_back() -> None:
-        waiting().add_done_callback(print)
-
-    for task in (awaits, calls_back):
-        assert isinstance(client.submit(task, pure=False).exception(timeout=PATIENCE), NotImplementedError)
-    Event("over").set()
+    assert result(client.submit(tries)) == ["restart", "shutdown", "1"]
 
 
 def test_what_a_task_had_taken_goes_back_when_its_process_dies(client: Client, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_outside_tasks_there_is_no_worker(client: Client) -> None:
         get_worker()
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.OBJECTS)
 def test_a_task_grown_from_a_coroutine_task_is_itself(client: Client) -> None:
     def child() -> Any:
         return get_worker().get_current_task()

@@ -85,12 +85,12 @@ def a_coroutine_whose_time_is_up(client: Client) -> None:
     ends(client, lambda: asyncio.wait_for(asyncio.sleep(1000), 0.001))
 
 
-@partial(program, on_threads=Reason.LOOP)
+@program
 def a_coroutine_that_is_cancelled(client: Client) -> None:
     ends(client, lambda: asyncio.sleep(1000), cancelled=True)
 
 
-@partial(program, on_threads=Reason.INTERFACE)
+@program
 def a_coroutine_that_lets_a_childs_error_through(client: Client) -> None:
     async def child() -> None:
         await get_client().submit(fail, pure=False)
@@ -106,7 +106,6 @@ def a_coroutine_that_waits_for_a_queue_in_vain(client: Client) -> None:
     ends(client, get)
 
 
-@threads_only(Reason.LOOP)
 def test_a_lock_of_a_cancelled_coroutine_is_free(client: Client) -> None:
     locked = Gate()
 
@@ -223,7 +222,7 @@ def an_error_through_a_parent(client: Client) -> None:
     kept(client, client.submit(lambda: get_client().submit(fail, pure=False).result(), pure=False))
 
 
-@partial(program, on_threads=Reason.INTERFACE)
+@program
 def an_error_through_a_coroutine(client: Client) -> None:
     async def coroutine() -> Any:
         held, child = Held(), get_client().submit(fail, pure=False)

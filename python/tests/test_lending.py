@@ -100,7 +100,6 @@ def test_every_slot_runs_a_loop(function: Callable[[Client], Any], asynchronous:
     assert asyncio.run(asyncio.wait_for(main(), PATIENCE)) == [ON_A_LOOP[function]] * 4
 
 
-@threads_only(Reason.INTERFACE)
 def test_waits_for_what_is_shared_lend_it_too(one_slot: Client) -> None:
     async def take() -> Any:
         # A synchronous client's methods block, and lend; `async with` awaits.
@@ -128,7 +127,6 @@ def test_an_asynchronous_clients_queues_and_events_too() -> None:
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
-@threads_only(Reason.INTERFACE)
 def test_it_has_its_slot_again_when_the_waits_are_over(one_slot: Client, gate: Gate) -> None:
     def task() -> Any:
         async def main() -> None:
@@ -145,7 +143,7 @@ def test_it_has_its_slot_again_when_the_waits_are_over(one_slot: Client, gate: G
     assert future.result(timeout=PATIENCE) == "held" and other.result(timeout=PATIENCE) == 2
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.OBJECTS)
 def test_one_that_has_seceded_stays_so(one_slot: Client) -> None:
     def task() -> Any:
         secede()
@@ -161,7 +159,7 @@ def test_one_that_has_seceded_stays_so(one_slot: Client) -> None:
     assert one_slot.submit(task).result(timeout=PATIENCE) == 1
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.OBJECTS)
 def test_a_loop_that_is_left_in_the_middle(one_slot: Client) -> None:
     """A wait that is never finished must not keep a later task on the same thread and loop from lending."""
     loop = asyncio.new_event_loop()
@@ -215,7 +213,6 @@ def takes_results(futures: list[Any]) -> int:
     return sum(future.result() for future in futures)
 
 
-@threads_only(Reason.INTERFACE)
 @pytest.mark.parametrize(
     "waits", [waits_for_all, waits_for_the_first, waits_for_a_failure, takes_as_completed, takes_results]
 )
@@ -228,7 +225,6 @@ def test_every_slot_waits_for_an_executor(client: Client, waits: Callable[[list[
     assert client.gather(tasks) == [6] * 4
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_mixture_of_executors(client: Client) -> None:
     def task() -> int:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -237,14 +233,13 @@ def test_a_mixture_of_executors(client: Client) -> None:
     assert client.gather([client.submit(task, pure=False) for _ in range(4)]) == [3] * 4
 
 
-@threads_only(Reason.INTERFACE)
 def test_outside_tasks_nothing_is_lent(client: Client) -> None:
     futures = [client.get_executor().submit(inc, n) for n in range(3)]
     assert waits_for_all(futures) == takes_as_completed(futures) == 6
     assert len(wait(client.map(inc, range(3))).done) == 3
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.OBJECTS)
 def test_other_coroutines_of_the_loop_go_on_without_a_slot(one_slot: Client) -> None:
     def task() -> Any:
         async def main() -> Any:

@@ -15,7 +15,6 @@ import nbformat
 import pytest
 from azolla import Client, progress, worker_client
 from azolla._watch.progress import _Counts, prefix
-from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, eventually
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
@@ -203,7 +202,6 @@ def test_what_tasks_warn_of_is_subject_to_the_programs_filters(client: Client) -
         client.submit(warns, "three", 3).result()
 
 
-@threads_only(Reason.INTERFACE)
 def test_worker_client_is_entered_by_a_plain_with_in_a_coroutine(client: Client) -> None:
     async def task() -> int:
         with worker_client() as here:

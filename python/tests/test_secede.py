@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from azolla import Client, get_client, rejoin, secede
-from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, Journal, eventually
 
 
@@ -90,7 +89,7 @@ def test_ending_without_rejoining(client: Client) -> None:
     assert client.submit(inc, 1).result() == 2
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.OBJECTS)
 def test_sync_does_not_end_a_secession(client: Client) -> None:
     async def nothing() -> None:
         pass

@@ -129,7 +129,7 @@ def test_a_wait_that_begins_after_the_close_says_so(case: Case) -> None:
     assert client.status == "closed"
 
 
-@threads_only(Reason.INTERFACE)
+@threads_only(Reason.OBJECTS)
 @ALL
 def test_waits_are_awaited_in_coroutine_tasks(one_slot: Client, case: Case) -> None:
     async def waits() -> str:
@@ -142,7 +142,6 @@ def test_waits_are_awaited_in_coroutine_tasks(one_slot: Client, case: Case) -> N
     assert one_slot.gather(waiting) == ["done"]
 
 
-@threads_only(Reason.INTERFACE)
 @ALL
 def test_an_awaited_wait_is_cancelled_and_given_up(one_slot: Client, case: Case) -> None:
     shared = case.make()
@@ -426,7 +425,6 @@ def test_a_lock_is_held_by_one_task_at_a_time(client: Client, journal: Journal) 
     assert entries[::2] == entries[1::2] and sorted(entries[::2]) == list(range(20))
 
 
-@threads_only(Reason.INTERFACE)
 def test_a_lock_is_handed_over_in_the_order_of_waiting(one_slot: Client, journal: Journal) -> None:
     lock = Lock()
 

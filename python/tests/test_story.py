@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from azolla import Client, Future, get_client, secede
-from backends import Reason, threads_only
 from conftest import Gate, eventually
 
 
@@ -136,7 +135,6 @@ def test_a_task_that_secedes(client: Client) -> None:
     assert steps(client, future) == [*RUNS, ("processing", "long-running"), ("long-running", "memory")]
 
 
-@threads_only(Reason.LOOP)
 def test_a_coroutine(client: Client) -> None:
     client.story()
 

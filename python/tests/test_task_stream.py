@@ -13,7 +13,6 @@ from typing import Any
 import azolla
 import pytest
 from azolla import Client, Reschedule, annotate, get_client, get_task_metadata, get_task_stream, get_worker
-from backends import Reason, threads_only
 from conftest import Gate, Journal, eventually
 
 
@@ -122,7 +121,6 @@ def test_how_runs_end(client: Client, journal: Journal) -> None:
     assert "Odd" in found[3][2]
 
 
-@threads_only(Reason.LOOP)
 def test_a_coroutine_that_is_cancelled(client: Client, gate: Gate) -> None:
     async def for_ever() -> None:
         gate.hold()

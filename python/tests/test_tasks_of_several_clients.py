@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from azolla import Client, Event, LocalCluster, Queue, as_completed, get_client, wait
-from backends import OPTIONS, Reason, threads_only
+from backends import OPTIONS
 from conftest import Gate, eventually
 
 
@@ -69,7 +69,7 @@ def test_get_client_in_a_task_whose_client_has_left(cluster: LocalCluster, gate:
         "as_completed",
         "event",
         "queue",
-        pytest.param("await", marks=threads_only(Reason.INTERFACE)),
+        "await",
     ],
 )
 def test_a_task_that_waits_goes_on_for_another_when_its_client_leaves(

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from azolla import Client, Future, WaitCycleError, as_completed, get_client, wait
-from backends import Reason, threads_only
 from conftest import Gate
 from watching import Watch
 
@@ -95,7 +94,7 @@ def test_thousands_of_parents_wait_for_their_children(
     assert watch.grown <= 200
 
 
-@threads_only(Reason.LOOP)
+@threads_only(Reason.OBJECTS)
 def test_parents_that_wait_for_what_the_last_one_does(client: Client) -> None:
     # They wait for a future of the client's, which ends only when the last parent has begun.
     parents = 1_000

@@ -1,7 +1,7 @@
 //! What azolla and its worker processes share: the messages between them and the memory that both see.
 //!
 //! A client on worker processes has one *line* to each thread of each process, a pair of connected sockets, and
-//! sends it several tasks at once. Which of them the thread has begun stands in a word of shared memory, its
+//! sends it several tasks at once. What is no task's goes over the *side line* of the process. Which of them the thread has begun stands in a word of shared memory, its
 //! *claim*. So the client takes back what has not begun without a message, and knows what ran when a process died.
 //! Large data lies in the *arena* of the process that made it, which every other process can read: each has a *place*
 //! there, which lasts until nothing refers to it. The *fleet* keeps the processes alive.
@@ -11,6 +11,7 @@
 
 #[cfg(all(target_os = "linux", not(azolla_shuttle)))]
 pub mod arena;
+pub mod aside;
 #[cfg(all(target_os = "linux", not(azolla_shuttle)))]
 pub mod borrowed;
 pub mod claim;

@@ -116,6 +116,14 @@ impl Line {
         self.socket.set_read_timeout(patience)
     }
 
+    /// Returns true if the next message has come, and need not be waited for.
+    ///
+    /// # Errors
+    /// If what has come is no message.
+    pub fn has_come(&self) -> Result<bool, LineError> {
+        Ok(self.frames.is_whole()?)
+    }
+
     /// Waits for the next message. A signal that this thread handles ends the wait with [`Heard::Nothing`].
     ///
     /// # Errors

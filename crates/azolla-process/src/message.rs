@@ -1,7 +1,8 @@
 //! The messages between a client and a worker process.
 //!
 //! On the control line the process first says that it is [`Ready`], then gets [`Order`]s. Each of its threads has a line
-//! of its own: it gets [`Tasks`] and answers with [`Results`], several times for one frame of tasks if it likes.
+//! of its own: it gets [`Tasks`] and answers with [`Results`], several times for one frame of tasks if it likes. What is said on
+//! the side line stands in [`aside`](crate::aside).
 
 use crate::ranges::PAGE;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub enum Order {
     /// Serve the thread of this number. Its line comes with the message, as a descriptor. A process gets each of its
     /// threads once.
     Thread(u16),
+    /// Here is the side line, as a descriptor. A process gets one.
+    Side,
     /// Send the results that the thread of this number holds back, whatever it is in the middle of.
     Flush(u16),
     /// Messages will name the arena of this number. It comes with the message, as a descriptor.
@@ -111,7 +114,7 @@ pub struct Task<'a> {
 }
 
 /// From the client: a frame of tasks, to be begun in this order as the claim allows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tasks<'a> {
     /// The number of the frame (see [`crate::claim`]).
     pub frame: u32,

@@ -95,6 +95,11 @@ pub enum Request<'a> {
     HasBegun(u64),
     /// To cancel a task unless it has begun or ended. Answered by [`Answer::Done`], which says whether this has cancelled it.
     CancelUnlessBegun(u64),
+    /// To run on without a thread: the task is a coroutine, whose end is told aside. Answered by [`Answer::Tasks`]: the
+    /// task itself, which the process holds once more.
+    Detach,
+    /// A task without a slot awaits these from now on, and no others. Answered by [`Answer::Done`].
+    Awaits(Vec<u64>),
     /// To cancel tasks, for all clients if `force` is true. Answered by [`Answer::Done`].
     Cancel {
         /// The tasks.
@@ -113,6 +118,8 @@ pub enum Request<'a> {
     /// To call a method of the client or of what its cluster shares, by a pickle that says which. Answered by
     /// [`Answer::Value`].
     Call(#[serde(with = "serde_bytes")] &'a [u8]),
+    /// To wait for something shared, aside: a coroutine awaits the answer, which is as that of a call.
+    Stand(#[serde(with = "serde_bytes")] &'a [u8]),
 }
 
 /// Which of several tasks a wait is for.

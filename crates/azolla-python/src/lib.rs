@@ -53,8 +53,10 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(session::forked::before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(session::forked::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::coroutines_run_here, module)?)?;
+    module.add_class::<face::asked::Asked>()?;
     module.add_function(wrap_pyfunction!(face::in_task::ask, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::forget, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::detach, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::secret, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::share_secret, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::awaits, module)?)?;

@@ -22,20 +22,25 @@ _Kept = dict[int, Any]
 
 
 class Taken:
-    """What a task has taken of what is shared, until it ends."""
+    """What a task has taken out of queues, until it ends.
+
+    Locks and leases go with the objects that have them, which go with their process.
+    """
 
     #: How many things out of queues are remembered, and how many bytes of them: the latest, since a task may run as long as
     #: its program. Those that it has got last are remembered in any case.
     MOST, BYTES = 1000, 16 * 2**20
 
     def __init__(self) -> None:
-        #: The locks and semaphores, by their native halves, as often as they were acquired.
-        self.leases: list[Any] = []
-        #: What was taken out of queues: the queue's native half, the thing, and its size in bytes.
+        #: The queue's native half, the thing, and its size in bytes.
         self._things: deque[tuple[Any, Any, int]] = deque()
         self._size = 0
         #: What was taken out just now.
         self._new: tuple[Any, list[Any]] | None = None
+
+    def by_turn(self, core: Any, name: str, result: Any) -> None:
+        if isinstance(core, QueueCore) and name != "put" and (name == "get" or result):
+            self.out_of(core, [result] if name == "get" else result)
 
     def out_of(self, queue: Any, things: list[Any]) -> None:
         self._new = queue, things
@@ -47,17 +52,22 @@ class Taken:
         (queue, things), self._new = self._new, None
         self._things.extend((queue, thing, size // len(things)) for thing in things)
         self._size += size
-        while len(self._things) > max(len(things), self.MOST) or (
-            self._size > self.BYTES and len(self._things) > len(things)
-        ):
+        self._bound(len(things))
+
+    def add(self, other: "Taken") -> None:
+        """Adds what was taken with one question."""
+        self._things += other._things
+        self._size += other._size
+        self._bound(len(other._things))
+
+    def _bound(self, last: int) -> None:
+        """Forgets what is too much, but not the last things."""
+        while len(self._things) > max(last, self.MOST) or (self._size > self.BYTES and len(self._things) > last):
             self._size -= self._things.popleft()[2]
 
     def give_back(self) -> None:
         """Gives it back: the task's process has died. It will run again, and take it again."""
         with suppress(ClosedClientError):
-            for lease in self.leases:
-                with suppress(RuntimeError):  # the semaphore was closed, say
-                    lease.release()
             for queue, thing, _ in self._things:
                 _put(queue, thing)
 
@@ -76,22 +86,13 @@ def call(client: Client, asked: bytes, kept: _Kept, taken: Taken) -> tuple[bytes
         client: The client of the task.
         asked: A pickle of what it asks.
         kept: The queues, locks and so on that its process uses.
-        taken: What the task has taken of what is shared.
+        taken: What the task has taken out of queues.
     """
     what, *args = pickle.loads(asked)
     result = _WHAT[what](client, kept, taken, *args)
     packed = dumps(result)
     taken.note(len(packed))
     return packed, result
-
-
-def forget(numbers: list[int], kept: _Kept, taken: Taken | None) -> None:
-    """Lets go of queues, locks and so on that a process has no more. What they have acquired is free again."""
-    for number in numbers:
-        shared = kept.pop(number, None)
-        if shared is not None and taken is not None:
-            core = shared._bound()
-            taken.leases = [lease for lease in taken.leases if lease is not core]
 
 
 def _client(client: Client, kept: _Kept, taken: Taken, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -107,9 +108,7 @@ def _make(client: Client, kept: _Kept, taken: Taken, number: int, cls: type, arg
 def _core(client: Client, kept: _Kept, taken: Taken, number: int, name: str, args: tuple[Any, ...]) -> Any:
     core = kept[number]._bound()
     result = getattr(core, name)(*args)
-    if name == "release" and core in taken.leases:  # another task may have acquired it
-        taken.leases.remove(core)
-    elif name == "take_all" and result:
+    if name == "take_all" and result:
         taken.out_of(core, result)
     return result
 
@@ -119,10 +118,7 @@ def _turn(
 ) -> Any:
     core = kept[number]._bound()
     result = getattr(core, name)(*args).wait(timeout)
-    if name == "acquire":
-        taken.leases.append(core)
-    elif isinstance(core, QueueCore) and name != "put" and (name == "get" or result):
-        taken.out_of(core, [result] if name == "get" else result)
+    taken.by_turn(core, name, result)
     return result
 
 
@@ -142,6 +138,33 @@ def _warn(
     here = sys.modules.get(module)
     names = _registries.setdefault(module, {}) if here is None else vars(here)
     warnings.warn_explicit(message, category, file, line, module, names.setdefault("__warningregistry__", {}))
+
+
+def stand(asked: bytes, kept: _Kept) -> tuple[Any, Any, str]:
+    """Begins a wait that a coroutine in a worker process awaits. Returns its turn, of what, and the name of the method."""
+    _, number, name, args = pickle.loads(asked)
+    core = kept[number]._bound()
+    return getattr(core, name)(*args), core, name
+
+
+def given(standing: tuple[Any, Any, str], taken: Taken) -> tuple[bytes, Any] | None:
+    """Returns what such a wait has given, as `call` does; None if it is not over."""
+    turn, core, name = standing
+    answer = turn.now()
+    if answer is None:
+        return None
+    taken.by_turn(core, name, answer[0])
+    packed = dumps(answer[0])
+    taken.note(len(packed))
+    return packed, answer[0]
+
+
+def _words(client: Client, kept: _Kept, taken: Taken, number: int, name: str, args: tuple[Any, ...]) -> str:
+    """Returns what such a wait is for, in messages."""
+    turn = getattr(kept[number]._bound(), name)(*args)
+    turn.close()
+    what: str = turn.what
+    return what
 
 
 def _about(client: Client, kept: _Kept, taken: Taken) -> dict[str, Any]:
@@ -176,6 +199,7 @@ _WHAT: dict[str, Callable[..., Any]] = {
     "make": _make,
     "core": _core,
     "turn": _turn,
+    "what": _words,
     "about": _about,
     "attribute": _attribute,
     "key": _key,

@@ -6,7 +6,6 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from azolla import _azolla
 from azolla._azolla import Future
-from azolla._base import where
 from azolla._base.futures import check_none_cancelled, futures_in, own_futures
 from azolla._base.names import as_called
 from azolla._base.time import Timeout, seconds
@@ -38,7 +37,6 @@ def get_client(address: str | None = None, timeout: Timeout = None, resolve_addr
     """
     client = current_or_none()
     if client is None:
-        where.check("to submit tasks")
         raise ValueError("no client: this is not called in a task, and no Client is open")
     if address is not None and client.scheduler_info()["address"] != address:
         raise ValueError(f"no client of this process has the address {address!r}")
@@ -59,7 +57,6 @@ def default_client(c: Client | None = None) -> Client:
     """
     client = c if c is not None else current_or_none()
     if client is None:
-        where.check("to submit tasks")
         raise ValueError("No clients found: make a Client first")
     return client
 

@@ -4,8 +4,8 @@ The engine is in the process of the program's own client. What this client submi
 all that its cluster keeps (datasets, metadata, events, queues), that process answers (`for_processes.py`).
 """
 
+import asyncio
 import math
-import pickle
 import threading
 import weakref
 from collections.abc import Callable
@@ -35,7 +35,7 @@ ELSEWHERE = (
 
 #: The methods that a task in a worker process cannot call.
 NOWHERE = (
-    *("shutdown", "subscribe_topic", "unsubscribe_topic", "get_executor", "call_stack", "profile", "sync", "run"),
+    *("shutdown", "subscribe_topic", "unsubscribe_topic", "call_stack", "profile", "run"),
     *("run_on_scheduler", "register_plugin", "unregister_worker_plugin", "upload_file", "restart", "retire_workers"),
     "write_scheduler_file",
 )
@@ -59,7 +59,11 @@ def client() -> "ProcessClient":
 
 def ask(what: str, *args: Any) -> Any:
     """Has the program's own process do something, and returns what comes of it."""
-    return pickle.loads(_azolla.ask(dumps((what, *args))))
+    return _azolla.ask(_words(what, *args))
+
+
+def _words(what: str, *args: Any) -> bytes:
+    return dumps((what, *args))
 
 
 class ProcessCluster(LocalCluster):
@@ -203,9 +207,23 @@ class Turn:
 
     def __init__(self, core: Core, name: str, args: tuple[Any, ...]) -> None:
         self._core, self._asks = core, (core._number, name, args)
+        self._asked: _azolla.Asked | None = None
 
     def wait(self, timeout: Timeout = None) -> Any:
         return ask("turn", *self._asks, timeout)
 
-    def stand(self, loop: object, callback: object) -> bool:
-        raise NotImplementedError("to await this is not possible in a worker process yet: call it in a plain task")
+    @property
+    def what(self) -> Any:
+        return ask("what", *self._asks)
+
+    def stand(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> bool:
+        self._asked = _azolla.Asked(_words("turn", *self._asks), loop, callback)
+        return False
+
+    def now(self) -> tuple[Any] | None:
+        assert self._asked is not None, "it stands"
+        return self._asked.now()
+
+    def close(self) -> None:
+        if self._asked is not None:
+            self._asked.close()

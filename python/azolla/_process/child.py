@@ -12,17 +12,15 @@ from contextvars import Context
 from functools import partial
 from importlib import import_module
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from azolla import _azolla
 from azolla._azolla import TaskThread, after_fork, before_fork, serve_process, share_secret
 from azolla._base import leave as _leave
 from azolla._base import where as _where
 from azolla._base.imports import once_imported
 from azolla._base.threads import LastingThread, report
 from azolla._process import package as _package
-
-if TYPE_CHECKING:
-    import asyncio
 
 
 def main(secret: bytes) -> None:
@@ -82,7 +80,10 @@ def _run_some(thread: TaskThread, run: "_Run") -> None:
         try:
             result = call(function, *args) if kwargs is None else call(function, *args, **kwargs)
             if type(result) is CoroutineType:
-                result = run.coroutine(result)
+                _detach(result, run.context())
+                del function, args, kwargs, result
+                run.check()
+                continue
         except BaseException as error:
             # The error's traceback refers to this frame.
             del function, args, kwargs
@@ -94,13 +95,21 @@ def _run_some(thread: TaskThread, run: "_Run") -> None:
         run.check()
 
 
+def _detach(coroutine: "CoroutineType[Any, Any, Any]", context: Context | None) -> None:
+    """Has the task at hand go on as a coroutine on the loop of this process."""
+    try:
+        _azolla.detach(coroutine, _where.worker, context)
+    except BaseException:
+        coroutine.close()
+        raise
+
+
 class _Run:
-    """Where the calls of a thread run: in a context in which no variable is set, and coroutines on a loop of the thread."""
+    """Where the calls of a thread run: in a context in which no variable is set."""
 
     def __init__(self) -> None:
         self._context = Context()
         self.call = self._context.run
-        self._runner: asyncio.Runner | None = None
 
     def note(self, annotations: dict[str, Any]) -> None:
         """Notes in the context what is noted on the task."""
@@ -108,19 +117,15 @@ class _Run:
 
         self.call(note, annotations)
 
+    def context(self) -> Context | None:
+        """Returns the context of the task at hand, if there is anything in it."""
+        return self._context if len(self._context) else None
+
     def check(self) -> None:
         """Takes another context if a task has set a variable in this one."""
         if len(self._context):
             self._context = Context()
             self.call = self._context.run
-
-    def coroutine(self, coroutine: Any) -> Any:
-        """Returns what a coroutine returns. The loop stays, since what a task leaves there may serve the next one."""
-        import asyncio
-
-        if self._runner is None or self._runner.get_loop().is_closed():
-            self._runner = asyncio.Runner()
-        return self._runner.run(coroutine, context=self._context)
 
 
 def _serve_dask() -> None:

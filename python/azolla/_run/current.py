@@ -10,7 +10,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from azolla import _azolla
-from azolla._base import where
 from azolla._run import awaiting as _await
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ def current(allow_global: bool = True) -> "Client":
     """Implements `Client.current`."""
     client = current_or_none(allow_global)
     if client is None:
-        where.check("to submit tasks")
         raise ValueError("no client is open" if allow_global else "no client is current here")
     return client
 

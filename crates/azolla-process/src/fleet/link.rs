@@ -102,8 +102,12 @@ pub(super) struct Running {
 }
 
 impl Link {
-    /// Makes the link to a thread and tells the process of it. Returns `None` if the process has ended.
-    pub(super) fn open(running: Arc<Running>, thread: u16) -> io::Result<Option<Self>> {
+    /// Makes the link of this number, and gives the process its end with an order. Returns `None` if the process has ended.
+    pub(super) fn open(
+        running: Arc<Running>,
+        thread: u16,
+        order: Order,
+    ) -> io::Result<Option<Self>> {
         let (line, there) = Line::pair()?;
         let copy = line.as_fd().try_clone_to_owned()?;
         if !running.life.join(thread, copy) {
@@ -111,7 +115,6 @@ impl Link {
         }
         // From here on the link's end closes the copy too.
         let remote = Remote { running, thread };
-        let order = Order::Thread(thread);
         let sent = remote.running.control().send_with(&order, &[there.as_fd()]);
         match sent {
             Ok(true) => Ok(Some(Self { line, remote })),

@@ -9,13 +9,16 @@
 
 mod keeper;
 mod link;
+mod side;
 mod wake;
 
 pub use link::{Link, Remote, Resident, Waits, Watch};
+pub use side::{Side, Sides, Waker};
 
 use crate::arena::THREADS;
 use crate::members::{Members, Taken};
 pub use crate::members::{Seen, StartError};
+use crate::message::Order;
 use crate::program::Program;
 use keeper::Keeper;
 use link::Running;
@@ -44,6 +47,8 @@ pub struct Used {
 #[derive(Debug)]
 struct Shared {
     members: Members<Arc<Running>>,
+    /// How many threads each process has. The number of its side line comes next.
+    threads: u16,
     /// Wakes the keeper.
     wake: Arc<Wake>,
     /// How many bytes of memory each process may take.
@@ -71,7 +76,8 @@ impl Fleet {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let shared = Arc::new(Shared {
-            members: Members::new(processes, threads),
+            members: Members::new(processes, threads + 1),
+            threads,
             wake: Arc::new(Wake::new()?),
             memory,
         });
@@ -91,20 +97,14 @@ impl Fleet {
     /// # Panics
     /// If there is no such process or thread.
     pub fn link(&self, process: usize, thread: u16) -> Result<Option<Link>, StartError> {
-        let members = &self.shared.members;
-        loop {
-            let Some(taken) = members.take(process, thread) else { return Ok(None) };
-            let Taken { process: running, start } = taken?;
-            match Link::open(running, thread) {
-                Ok(Some(link)) => return Ok(Some(link)),
-                // It has ended meanwhile.
-                Ok(None) => {}
-                Err(error) => {
-                    members.put_back(process, thread, start);
-                    return Err(StartError::System { process, error: Arc::new(error) });
-                }
-            }
-        }
+        assert!(thread < self.shared.threads, "a process has no thread {thread}");
+        self.shared.link(process, thread, Order::Thread(thread))
+    }
+
+    /// Where the side lines of a process come from.
+    #[must_use]
+    pub fn sides(&self, process: usize) -> Sides {
+        Sides { shared: Arc::clone(&self.shared), process }
     }
 
     /// Ends all processes, and every wait for a link. It does not wait until they have ended. Once the fleet is closed,
@@ -144,6 +144,24 @@ impl Drop for Fleet {
 }
 
 impl Shared {
+    /// Waits for the link of this number to a process, and has the process get its end of it with this order.
+    fn link(&self, process: usize, number: u16, order: Order) -> Result<Option<Link>, StartError> {
+        let members = &self.members;
+        loop {
+            let Some(taken) = members.take(process, number) else { return Ok(None) };
+            let Taken { process: running, start } = taken?;
+            match Link::open(running, number, order) {
+                Ok(Some(link)) => return Ok(Some(link)),
+                // It has ended meanwhile.
+                Ok(None) => {}
+                Err(error) => {
+                    members.put_back(process, number, start);
+                    return Err(StartError::System { process, error: Arc::new(error) });
+                }
+            }
+        }
+    }
+
     fn close(&self) {
         self.members.close();
         self.wake.wake();

@@ -217,3 +217,29 @@ fn links_are_used_while_twenty_processes_in_a_row_are_killed() {
     let starts: Vec<_> = fleet.seen().iter().map(|seen| seen.starts).collect();
     assert_eq!(starts, [11, 11]);
 }
+
+#[test]
+fn the_thread_at_a_side_line_hears_the_process_and_is_woken_by_others() {
+    let fleet = fleet(1, 1);
+    let sides = fleet.sides(0);
+    for start in 1..=2 {
+        let mut side = sides.next().unwrap().expect("the fleet is open");
+        assert_eq!(fleet.seen()[0].starts, start);
+        let waker = side.waker();
+        thread::spawn(move || waker.wake()).join().unwrap();
+        assert!(!side.wait().unwrap(), "it was woken, and nothing is to be heard");
+        for number in [7_u64, 8] {
+            assert!(side.line.send(&number).unwrap());
+        }
+        for number in [7_u64, 8] {
+            while !side.wait().unwrap() {}
+            assert_eq!(side.line.hear().unwrap(), Heard::Message(number));
+        }
+        side.remote.kill();
+        while !side.wait().unwrap() {}
+        assert_eq!(side.line.hear::<u64>().unwrap(), Heard::End);
+        assert_eq!(side.remote.ended(), KILLED);
+    }
+    fleet.close();
+    assert!(sides.next().unwrap().is_none() && sides.wait_until_closed(HANG));
+}

@@ -119,6 +119,10 @@ fn worker() {
                 let serves = thread::spawn(move || theirs.serve(thread, line.into()));
                 shared.threads.lock().unwrap().insert(thread, serves);
             }
+            Heard::Message(Order::Side) => {
+                let line = control.take_descriptor().expect("its line comes with it");
+                thread::spawn(move || echo(line.into()));
+            }
             Heard::Message(Order::Flush(thread)) => {
                 let line = copy(&shared.lines.lock().unwrap()[&thread]);
                 Line::from(line).send(&Said::Flushed(thread)).unwrap();
@@ -131,6 +135,13 @@ fn worker() {
             Heard::Nothing => {}
             Heard::End => exit(0),
         }
+    }
+}
+
+/// Says again what it hears.
+fn echo(mut line: Line) {
+    while let Heard::Message(number) = line.hear::<u64>().unwrap() {
+        assert!(line.send(&number).unwrap());
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod drawn;
 
+use azolla_process::aside::{Aside, News, What};
 use azolla_process::frame::{FrameError, Frames, append};
 use azolla_process::message::{
     Blob, Bytes, Ended, Function, Order, Range, Ready, Results, Run, Task, Tasks,
@@ -125,6 +126,9 @@ messages! {
     end: End,
     answer: Answer<'_>,
     how: How<'_>,
+    aside: Aside<'_>,
+    what: What<'_>,
+    news: News<'_>,
 }
 
 #[test]

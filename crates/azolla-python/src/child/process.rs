@@ -4,6 +4,7 @@
 //! GIL, waits for the end of the client and then kills this process, whatever its tasks are in the middle of.
 
 use super::answers::Answers;
+use super::aside;
 use super::bond::NoPanic;
 use super::thread::TaskThread;
 use azolla_process::arena::{Arena, MOST, Seen, THREADS};
@@ -61,7 +62,7 @@ fn serve(
     }
     let mut threads = HashMap::new();
     loop {
-        match py.detach(|| next_start(&mut line, &threads, &memory.arenas))? {
+        match py.detach(|| next_start(&mut line, &threads, &memory))? {
             Some((thread, line)) => {
                 let (one, answers) = TaskThread::new(thread, Arc::clone(&memory), line)?;
                 threads.insert(thread, answers);
@@ -84,7 +85,7 @@ fn take_stdin() -> io::Result<OwnedFd> {
 fn next_start(
     line: &mut Line,
     threads: &HashMap<u16, Arc<Answers>>,
-    arenas: &Arenas,
+    memory: &Arc<Memory>,
 ) -> PyResult<Option<(u16, Line)>> {
     loop {
         match or_end(line.hear()).map_err(wrong)? {
@@ -98,12 +99,17 @@ fn next_start(
             Heard::Message(Order::Flush(thread)) => {
                 let _ = threads.get(&thread).map(|answers| answers.send());
             }
+            Heard::Message(Order::Side) => {
+                let missing = || wrong("the side line was not given");
+                let theirs = line.take_descriptor().ok_or_else(missing)?;
+                aside::begin(theirs.into(), memory)?;
+            }
             Heard::Message(Order::Arena(number)) => {
                 let missing = || wrong("an arena was not shown");
                 let file = line.take_descriptor().ok_or_else(missing)?;
-                arenas.show(number, Seen::open(number, file)?);
+                memory.arenas.show(number, Seen::open(number, file)?);
             }
-            Heard::Message(Order::Forget(number)) => arenas.forget(number),
+            Heard::Message(Order::Forget(number)) => memory.arenas.forget(number),
             Heard::Nothing => return Ok(None),
             Heard::End => die(),
         }

@@ -4,22 +4,22 @@
 
 use super::actors;
 use super::answers::{Answers, Besides, End};
+use super::aside;
 use super::bond::{Bond, NoPanic};
 use super::calls::{Functions, New, call};
-use super::failures::{asks_for_another_run, pack, sent};
+use super::ends::{raised, returned};
 use super::input::Inputs;
-use super::pickled::collecting;
+use super::pickled::Named;
 use super::process::{Memory, broken, or_end};
 use super::records::{Run, Stop};
 use super::upstream::Upstream;
-use crate::interpreter::blobs::{Made, Packed};
+use crate::interpreter::blobs::Packed;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::interpreter::pickles::loads;
 use azolla_process::line::{Heard, Line, LineError};
-use azolla_process::message::{Blob, Bytes, Tasks};
+use azolla_process::message::{Blob, Tasks};
 use azolla_process::place::Stored;
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::collections::VecDeque;
@@ -168,7 +168,7 @@ impl TaskThread {
                 drop(left);
                 return None;
             }
-            self.upstream.begin(task.number, task.key);
+            self.upstream.begin(task.number, task.key, self.recorded.load(Ordering::Relaxed));
             let function = work.functions.find(py, task.function);
             let mut inputs = std::mem::take(&mut work.inputs);
             let is_last = work.tasks.is_empty();
@@ -193,24 +193,13 @@ impl TaskThread {
         if self.is_forked() {
             return Err(PySystemExit::new_err(0));
         }
-        let py = result.py();
+        let Some(at_hand) = self.upstream.at_hand() else { return Ok(()) };
         let stop = self.stop();
-        let (made, futures) = collecting(|| Made::of(result, &self.memory.own));
-        let besides = || Besides { futures, run: self.run(stop, result, false) };
-        match made {
-            Ok(Made::Small(pickle)) => self.end(py, End::Done(here(pickle.as_bytes())), besides()),
-            Ok(Made::Large(large)) => {
-                let (pickle, buffers) = large.give_away();
-                let pickle =
-                    pickle.as_ref().map_or_else(|it| Bytes::There(*it), |it| Bytes::Here(it));
-                self.end(py, End::Done(Blob { pickle, buffers }), besides())
-            }
-            Err(error) => {
-                let note = "the task has returned this result, which must travel from its worker process as a pickle";
-                let _ = error.value(py).call_method1(intern!(py, "add_note"), (note,));
-                self.fail(error.value(py))
-            }
+        let end = |end: End<Blob<'_>>, futures| {
+            let failed = !matches!(end, End::Done(_));
+            self.end(result.py(), end, futures, self.run(stop, result, failed))
         };
+        returned(result, &at_hand.key, &self.memory.own, end);
         Ok(())
     }
 
@@ -248,6 +237,7 @@ impl TaskThread {
         let line = &mut *line;
         let heard = py.detach(|| {
             self.answers.send()?;
+            aside::give_up().map_err(io::Error::other)?;
             Ok::<_, LineError>(match or_end(line.hear::<Tasks<'_>>())? {
                 Heard::Message(tasks) => Heard::Message(self.copy(tasks)?),
                 Heard::Nothing => Heard::Nothing,
@@ -260,6 +250,7 @@ impl TaskThread {
             Heard::End => return Ok(None),
         };
         self.recorded.store(frame.recorded, Ordering::Relaxed);
+        self.upstream.has_heard();
         let mut work = locked(&self.work);
         (work.frame, work.tasks) = (frame.number, frame.tasks);
         // Those of the last frame went with its last task.
@@ -305,14 +296,9 @@ impl TaskThread {
     /// Ends the task at hand with this error. Returns false if there is none.
     fn fail(&self, error: &Bound<'_, PyAny>) -> bool {
         let Some(at_hand) = self.upstream.at_hand() else { return false };
-        // It may have made an actor, and what stands for that cannot be pickled.
-        drop(actors::take(&[at_hand.number]));
-        let besides = Besides { run: self.run(self.stop(), error, true), ..Besides::default() };
-        if asks_for_another_run(error) {
-            return self.end(error.py(), End::Again, besides);
-        }
-        let mut packed = pack(error, Some(&at_hand.key));
-        self.end(error.py(), End::Failed(sent(error, &mut packed, &self.memory.own)), besides)
+        let run = self.run(self.stop(), error, true);
+        let end = |end: End<Blob<'_>>| self.end(error.py(), end, Named::default(), run);
+        raised(error, &at_hand.key, &self.memory.own, end)
     }
 
     /// The call of the task at hand has ended just now. `None` if that is not recorded.
@@ -327,20 +313,30 @@ impl TaskThread {
     }
 
     /// Ends the task at hand. Returns false if there is none.
-    fn end(&self, py: Python<'_>, end: End<Blob<'_>>, besides: Besides) -> bool {
+    fn end(
+        &self,
+        py: Python<'_>,
+        end: End<Blob<'_>>,
+        Named { tasks: futures, keep }: Named,
+        run: Option<Run>,
+    ) -> bool {
+        if !matches!(end, End::Done(_))
+            && let Some(at_hand) = self.upstream.at_hand()
+        {
+            // It may have made an actor, and what stands for that cannot be pickled.
+            drop(actors::take(&[at_hand.number]));
+        }
         let Some(ran) = self.upstream.end() else { return false };
+        self.upstream.keep(keep);
         let work = locked(&self.work);
         let (frame, is_last) = (work.frame, work.tasks.is_empty());
         drop(work);
-        if let Err(error) = self.answers.add(py, frame, end, besides, ran, is_last) {
+        if let Err(error) = self.answers.add(py, frame, end, Besides { futures, run }, ran, is_last)
+        {
             broken(py, &PyRuntimeError::new_err(error.to_string()));
         }
         true
     }
-}
-
-fn here(pickle: &[u8]) -> Blob<'_> {
-    Blob { pickle: Bytes::Here(pickle), buffers: Vec::new() }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,9 +1,10 @@
 //! What the task at hand asks of the client, and the client's answers.
 //!
 //! A thread sends what its task asks behind the ends of the tasks before, and waits for the answer on its line, without the GIL.
-//! Tasks that this process gives up are told of with whatever is sent next.
+//! Tasks that this process gives up are told of with whatever is sent next. A thread without a task asks aside.
 
 use super::answers::Answers;
+use super::aside;
 use super::process::{Memory, die};
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::forks::{check_forks, forks};
@@ -14,6 +15,7 @@ use azolla_process::request::{Answer, How, Request};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use std::any::Any;
 use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +28,8 @@ pub(super) struct Upstream {
     answers: Arc<Answers>,
     memory: Arc<Memory>,
     at_hand: Mutex<Option<AtHand>>,
+    /// What the last ends name. The client must have heard of them before this process gives it up.
+    named: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
 
 /// The task that has begun and has not ended.
@@ -37,7 +41,9 @@ pub(crate) struct AtHand {
     pub(crate) key: Arc<str>,
     /// The key, if that is no text.
     given: Option<Arc<Py<PyAny>>>,
-    pub(super) began: Instant,
+    pub(crate) began: Instant,
+    /// The client records its run.
+    pub(crate) recorded: bool,
     /// For how long it has waited for answers.
     waited: Duration,
 }
@@ -69,7 +75,14 @@ impl Upstream {
         answers: Arc<Answers>,
         memory: Arc<Memory>,
     ) -> Arc<Self> {
-        Arc::new(Self { forks: forks(), line, answers, memory, at_hand: Mutex::new(None) })
+        Arc::new(Self {
+            forks: forks(),
+            line,
+            answers,
+            memory,
+            at_hand: Mutex::new(None),
+            named: Mutex::default(),
+        })
     }
 
     /// Makes this thread the line's.
@@ -77,9 +90,9 @@ impl Upstream {
         HERE.set(Some(Arc::clone(self)));
     }
 
-    pub(super) fn begin(&self, number: u64, key: Arc<str>) {
+    pub(super) fn begin(&self, number: u64, key: Arc<str>, recorded: bool) {
         let (began, waited) = (Instant::now(), Duration::ZERO);
-        let at_hand = AtHand { number, key, given: None, began, waited };
+        let at_hand = AtHand { number, key, given: None, began, recorded, waited };
         *self.at_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(at_hand);
     }
 
@@ -100,6 +113,19 @@ impl Upstream {
     pub(super) fn end(&self) -> Option<Duration> {
         let at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(at_hand.began.elapsed().saturating_sub(at_hand.waited))
+    }
+
+    /// Keeps what the end of a task names, until the client has heard of it.
+    pub(super) fn keep(&self, named: Vec<Arc<dyn Any + Send + Sync>>) {
+        if !named.is_empty() {
+            self.named.lock().unwrap_or_else(PoisonError::into_inner).extend(named);
+        }
+    }
+
+    /// The client has said something on this line, so it has heard what was said before. The calling thread holds the GIL.
+    pub(super) fn has_heard(&self) {
+        let named = std::mem::take(&mut *self.named.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(named);
     }
 
     fn ask<R>(
@@ -144,27 +170,50 @@ pub(crate) fn task_here() -> Option<AtHand> {
 /// Reads what an answer has brought.
 pub(crate) type Read<'a> = dyn Fn(&Blob<'_>) -> io::Result<Packed> + 'a;
 
-/// Asks the client. `hear` copies what it needs of the answer. The thread waits without the GIL.
+/// Asks the client. `hear` copies what it needs of the answer. The thread waits without the GIL. `coroutine` is the task
+/// whose coroutine asks, if one does.
 ///
 /// # Errors
-/// If no task runs on this thread, or this process is a fork.
-pub(crate) fn ask<R: Send>(
+/// If this process is a fork, or the line is broken.
+pub(crate) fn ask<R: Send + 'static>(
     py: Python<'_>,
+    coroutine: Option<u64>,
     request: Request<'_>,
-    hear: impl FnOnce(Answer<'_>, &Read<'_>) -> io::Result<R> + Send,
-) -> PyResult<R> {
+    hear: impl FnOnce(Answer<'_>, &Read<'_>) -> io::Result<R> + Send + 'static,
+) -> PyResult<(R, Option<u64>)> {
     let Some(here) = here().filter(|here| here.at_hand().is_some()) else {
-        return Err(PyRuntimeError::new_err(
-            "in a worker process, only the thread on which a task runs can ask the client for something",
-        ));
+        return aside::ask(py, coroutine, request, hear)
+            .map(|(answer, number)| (answer, Some(number)));
     };
     check_forks(here.forks)?;
-    py.detach(|| here.ask(request, hear))
+    let answer = py.detach(|| here.ask(request, hear));
+    here.has_heard();
+    answer.map(|answer| (answer, None))
 }
 
-/// Gives up one hold of this process on a task. The client learns it with the next message.
+/// The task here goes on without this thread: its coroutine does. The thread may begin the next one.
+pub(crate) fn goes_on_elsewhere() {
+    here().map(|here| here.end());
+}
+
+/// Gives up one hold of this process on a task. A thread for tasks tells the client with what it says next.
 pub(crate) fn release(task: u64) {
     RELEASED.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    say_soon();
+}
+
+/// Has the client told soon, unless this is a thread for tasks.
+fn say_soon() {
+    if !HERE.try_with(|here| here.borrow().is_some()).unwrap_or(false) {
+        aside::give_up_soon();
+    }
+}
+
+/// Returns true if something was given up.
+pub(super) fn has_given_up() -> bool {
+    let is_some =
+        |it: &Mutex<Vec<u64>>| !it.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+    is_some(&RELEASED) || is_some(&FORGOTTEN)
 }
 
 /// Takes what was given up.
@@ -172,9 +221,10 @@ pub(super) fn released() -> Vec<u64> {
     std::mem::take(&mut RELEASED.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Forgets a queue, a lock or the like. The client learns it with the next message.
+/// Forgets a queue, a lock or the like. A thread for tasks tells the client with what it says next.
 pub(crate) fn forget(number: u64) {
     FORGOTTEN.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+    say_soon();
 }
 
 /// Takes what was forgotten.
@@ -187,7 +237,7 @@ pub(super) fn forgotten() -> Vec<u64> {
 /// # Errors
 /// As [`ask`], and if the task has none any more.
 pub(crate) fn see(py: Python<'_>, task: u64) -> PyResult<Packed> {
-    let packed = ask(py, Request::See(vec![task]), |answer, read| match answer {
+    let (packed, _) = ask(py, None, Request::See(vec![task]), |answer, read| match answer {
         Answer::Ends(ends) => match ends.first() {
             Some((_, How::Done(Some(blob)))) => read(blob).map(Some),
             _ => Ok(None),
@@ -197,7 +247,7 @@ pub(crate) fn see(py: Python<'_>, task: u64) -> PyResult<Packed> {
     packed.ok_or_else(|| PyRuntimeError::new_err("the client has no result of this task any more"))
 }
 
-/// What takes large data of this process, on a thread for tasks.
-pub(crate) fn store() -> Option<Box<dyn Store>> {
-    here().map(|here| Box::new(Arc::clone(&here.memory.own)) as Box<dyn Store>)
+/// What takes large data of this process.
+pub(crate) fn store() -> PyResult<Box<dyn Store>> {
+    aside::memory().map(|memory| Box::new(Arc::clone(&memory.own)) as Box<dyn Store>)
 }

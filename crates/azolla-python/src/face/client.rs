@@ -11,7 +11,7 @@ use crate::interpreter::gil::Steps;
 use crate::interpreter::memory;
 use crate::interpreter::observed::PyObservations;
 use crate::interpreter::texts::text_bytes;
-use crate::session::away::{about, cancel, check_heard};
+use crate::session::away::{about, cancel, listen};
 use crate::session::core::Core;
 use crate::session::reasons;
 use crate::session::shared::Shared;
@@ -189,6 +189,7 @@ impl Core {
     /// `loop.call_soon_threadsafe(callback)` when it is over.
     fn _gather_listen(
         &self,
+        py: Python<'_>,
         futures: Bound<'_, PyAny>,
         errors: &Bound<'_, PyAny>,
         r#loop: Py<PyAny>,
@@ -199,7 +200,7 @@ impl Core {
         let errors = Errors::parse(errors)?;
         let callback = LoopCallback { r#loop, callback };
         let jobs = jobs(&futures, errors)?;
-        check_heard(&jobs)?;
+        listen(py, &jobs)?;
         Ok(Gathering::begin(shared, jobs, errors, callback))
     }
 

@@ -129,7 +129,7 @@ impl ClusterCore {
         let none = Groups::new(std::iter::empty::<(usize, [(&str, f64); 0])>());
         let none = none.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         let engine = Engine::start(none, Box::new(NoSlots))?;
-        let store = upstream::store().ok_or_else(away::unexpected)?;
+        let store = upstream::store()?;
         let cluster = Cluster::away(engine, this, number, store);
         away::set_cluster(&cluster);
         self.cluster

@@ -1,19 +1,21 @@
 //! What Python asks about the task on the calling thread: its client and its key. And what lets that task go on without
 //! a slot.
 
-use crate::child::upstream::{self, task_here};
+use crate::child::aside::{self, Coroutine};
+use crate::child::upstream::{self, goes_on_elsewhere, task_here};
 use crate::future::gather::{self, Errors};
 use crate::future::running::Running;
 use crate::future::wait::exception;
 use crate::interpreter::imports::python;
-use crate::session::away::{self, Answered, asked};
+use crate::session::away::{self, Answered, asked, listen};
 use crate::session::owner::cluster_here;
 use crate::session::thread::{current_task, set_callers_loop, with_worker};
 use crate::task::job::PyJob;
 use crate::task::named::Name;
-use azolla::runtime::Worker;
+use azolla::runtime::{Submission, Worker};
 use azolla_process::request::Request;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
@@ -51,6 +53,7 @@ pub(crate) fn lend(
 ) -> PyResult<Option<u64>> {
     let jobs = gather::jobs(futures, Errors::Skip)?;
     if task_here().is_some() {
+        listen(py, &jobs)?;
         return away::lend(py, &jobs, loan);
     }
     let lent =
@@ -71,6 +74,9 @@ pub(crate) fn end_loan(py: Python<'_>, loan: u64) -> PyResult<()> {
 #[doc = stub!(awaits)]
 #[pyfunction]
 pub(crate) fn awaits(futures: &Bound<'_, PyAny>) -> PyResult<()> {
+    if task_here().is_some() {
+        return gather::awaits_away(futures);
+    }
     let Some((_, job)) = current_task() else { return Ok(()) };
     let Some(cluster) = cluster_here() else { return Ok(()) };
     gather::awaits(&cluster, &job, futures)
@@ -91,7 +97,7 @@ pub(crate) fn coroutines_run_here() {
 #[doc = stub!(thread_client)]
 #[pyfunction]
 pub(crate) fn thread_client(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    if task_here().is_some() {
+    if aside::is_there() {
         return client(py).map(Some);
     }
     let Some((_, job)) = current_task() else { return Ok(None) };
@@ -108,6 +114,41 @@ pub(crate) fn thread_running(py: Python<'_>) -> PyResult<Option<Running>> {
         return Ok(Some(Running::new(job, Arc::clone(cluster), 0)));
     }
     Ok(running())
+}
+
+#[doc = stub!(detach)]
+#[pyfunction]
+pub(crate) fn detach(
+    coroutine: &Bound<'_, PyAny>,
+    worker: u16,
+    context: Option<Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let py = coroutine.py();
+    let Some(task) = task_here() else {
+        return Err(PyRuntimeError::new_err("a coroutine came from outside a task"));
+    };
+    client(py)?; // it makes the cluster
+    let Some(cluster) = away::cluster() else { return Err(away::unexpected()) };
+    let Answered::Tasks(tasks) = asked(py, Request::Detach)? else {
+        return Err(away::unexpected());
+    };
+    goes_on_elsewhere();
+    // The job here is pending until the client's task ends, say since it is cancelled.
+    let number = tasks.first().copied().unwrap_or_default();
+    let name = Name::Away(task.key(py).unbind(), number);
+    let job = Arc::new(PyJob::pending(name, 0));
+    cluster.engine.submit(Submission::new(Arc::clone(&job), 0));
+    let recorded = task.recorded.then_some(task.began);
+    let coroutine_of = Coroutine { task: number, recorded };
+    let running = Running::away(Arc::clone(&job), Arc::clone(cluster), worker, coroutine_of);
+    let running = Bound::new(py, running)?;
+    let begun = listen(py, [&job]).and_then(|()| cluster.object(py)).and_then(|object| {
+        object.call_method1(intern!(py, "_run_coroutine"), (coroutine, &running, context))
+    });
+    if let Err(error) = begun {
+        running.get().failed(error.into_value(py).into_bound(py).into_any())?;
+    }
+    Ok(())
 }
 
 #[doc = stub!(secret)]
@@ -132,10 +173,7 @@ pub(crate) fn forget(number: u64) {
 #[doc = stub!(ask)]
 #[pyfunction]
 pub(crate) fn ask<'py>(py: Python<'py>, what: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    match asked(py, Request::Call(what))? {
-        Answered::Value(packed) => packed.pickle(py),
-        _ => Err(away::unexpected()),
-    }
+    away::called(py, what, |packed| packed.object(py))
 }
 
 /// Returns the client of the task here, in a worker process.

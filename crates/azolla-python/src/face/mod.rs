@@ -2,6 +2,7 @@
 //!
 //! This folder may use every folder but `sync`. No folder uses it.
 
+pub(crate) mod asked;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod dashboard;

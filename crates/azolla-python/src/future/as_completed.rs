@@ -4,7 +4,9 @@ use super::away;
 use super::callbacks::LoopCallback;
 use super::handle::Future;
 use super::wait;
+use crate::child::upstream::task_here;
 use crate::interpreter::forks::{check_forks, forks};
+use crate::session::away::listen;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
 use azolla::runtime::{Completions, Job, Listen, WaitError};
@@ -68,6 +70,12 @@ impl Endings {
 }
 
 impl Endings {
+    /// Has the futures end here that run for a client in another process.
+    fn listen(&self, py: Python<'_>) -> PyResult<()> {
+        let new = self.pending().away.as_mut().map(away::Set::new_ones);
+        listen(py, &new.unwrap_or_default())
+    }
+
     fn timed_out(&self) -> PyErr {
         let left = self.count();
         let futures = if left == 1 { "future" } else { "futures" };
@@ -168,6 +176,7 @@ impl Endings {
                 return Err(PyStopIteration::new_err(()));
             }
             let waited = match is_away && self.completions.ready() == 0 {
+                true if task_here().is_none() => self.listen(py).map_err(WaitError::Interrupted),
                 true => {
                     let asks = self.pending().away.as_mut().map(away::Set::asks);
                     asks.map_or(Ok(()), |asks| away::next(py, asks, self.deadline))
@@ -198,10 +207,12 @@ impl Endings {
     /// `loop.call_soon_threadsafe(callback)` when there may be one.
     fn _next_or_listen(
         &self,
+        py: Python<'_>,
         r#loop: Py<PyAny>,
         callback: Py<PyAny>,
     ) -> PyResult<Option<Py<Future>>> {
         check_forks(self.forks)?;
+        self.listen(py)?;
         let listener: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
         loop {
             if let Some(future) = self.taken_now() {

@@ -58,13 +58,15 @@ pub(super) struct Set {
     /// Those of which the client has not been told yet.
     more: Vec<u64>,
     jobs: Vec<Arc<PyJob>>,
+    /// Those to which this process does not listen yet.
+    unheard: Vec<Arc<PyJob>>,
 }
 
 impl Set {
     pub(super) fn new() -> Self {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Self { number, more: Vec::new(), jobs: Vec::new() }
+        Self { number, more: Vec::new(), jobs: Vec::new(), unheard: Vec::new() }
     }
 
     pub(super) fn add(&mut self, job: &Arc<PyJob>) {
@@ -73,7 +75,13 @@ impl Set {
         {
             self.more.push(task);
             self.jobs.push(Arc::clone(job));
+            self.unheard.push(Arc::clone(job));
         }
+    }
+
+    /// The jobs that were added since the last time.
+    pub(super) fn new_ones(&mut self) -> Vec<Arc<PyJob>> {
+        std::mem::take(&mut self.unheard)
     }
 
     /// What to ask for the next end, and the jobs that may have ended.

@@ -4,11 +4,15 @@ use super::callbacks::LoopCallback;
 use super::handle::{Future, value};
 use super::nested::{copied, futures_in};
 use super::wait;
+use crate::child::aside;
+use crate::child::upstream::task_here;
 use crate::interpreter::forks::{check_forks, forks};
+use crate::session::away::{asked, coroutine_here};
 use crate::session::shared::{Cluster, Shared};
 use crate::task::job::PyJob;
 use crate::task::names::short_repr;
 use azolla::runtime::{Job, Listen, Status, Until};
+use azolla_process::request::Request;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -87,6 +91,19 @@ pub(crate) fn awaits(cluster: &Cluster, job: &PyJob, futures: &Bound<'_, PyAny>)
     let awaited = jobs(futures, Errors::Skip)?;
     let told = cluster.engine.awaits(job, &awaited);
     told.map_err(|error| wait::exception(futures.py(), error.never_interrupted()))
+}
+
+/// Tells the client that the task here, which runs in a worker process, awaits these futures.
+pub(crate) fn awaits_away(futures: &Bound<'_, PyAny>) -> PyResult<()> {
+    let awaited = jobs(futures, Errors::Skip)?;
+    let pending = awaited.iter().filter(|job| job.header().status() == Status::Pending);
+    let tasks: Vec<_> = pending.filter_map(|job| job.away()).collect();
+    let py = futures.py();
+    if tasks.is_empty() && task_here().is_none() {
+        let coroutine = coroutine_here(py)?;
+        return aside::ask_then(py, coroutine, Request::Awaits(tasks), |_, _| ()).map(drop);
+    }
+    asked(py, Request::Awaits(tasks)).map(drop)
 }
 
 /// Returns the job of a future. One that was released raises, or has none if errors are skipped.

@@ -8,7 +8,7 @@ use crate::child::pickled;
 use crate::interpreter::forks::forks;
 use crate::interpreter::imports::python;
 use crate::interpreter::words::key_words;
-use crate::session::away::{about, check_heard, look};
+use crate::session::away::{about, listen, look};
 use crate::session::core::Core;
 use crate::session::reasons::{self, Why};
 use crate::task::job::PyJob;
@@ -293,7 +293,7 @@ impl Future {
         let future = this.get();
         let shared = future.shared()?;
         shared.check_process()?;
-        check_heard(&future.live())?;
+        listen(py, &future.live())?;
         begin_callbacks(py, shared, &r#fn)?;
         Callback::add(shared, r#fn.unbind(), this)
     }
@@ -312,7 +312,7 @@ impl Future {
         callback: Py<PyAny>,
     ) -> PyResult<Listening> {
         let job = self.job(py)?;
-        check_heard([&job])?;
+        listen(py, [&job])?;
         let listener: Arc<dyn Listen> = Arc::new(LoopCallback { r#loop, callback });
         self.shared()?.listen(&job, &listener, 0);
         Ok(Listening { job, listener, forks: forks() })
@@ -383,7 +383,7 @@ impl Future {
         // The pickle names the task by its key alone.
         if let Some(job) = this.get().live() {
             let task = job.away().or_else(|| job.header().id().map(|task| task.to_bits()));
-            task.into_iter().for_each(pickled::note);
+            task.into_iter().for_each(|task| pickled::note(task, Arc::<PyJob>::clone(&job)));
         }
         Ok((this.get_type().into_any(), (this.get().key_object(this.py())?,)))
     }

@@ -2,9 +2,11 @@
 
 use super::callbacks::LoopCallback;
 use super::gather;
+use crate::child::aside;
 use crate::session::shared::Cluster;
 use crate::task::failing::fail;
 use crate::task::job::PyJob;
+use crate::task::kept;
 use azolla::runtime::{Job, Listen};
 use azolla_core::{Outcome, TaskId};
 use azolla_process::request::Role;
@@ -22,6 +24,8 @@ pub(crate) struct Running {
     /// The number of the worker whose thread began the task.
     worker: u16,
     since: Instant,
+    /// In a worker process: the client is told of the end, in another process.
+    away: Option<aside::Coroutine>,
     /// The task's end has been reported. Only the first report counts.
     ended: AtomicBool,
 }
@@ -37,7 +41,17 @@ enum Of {
 impl Running {
     pub(crate) fn new(job: Arc<PyJob>, cluster: Arc<Cluster>, worker: u16) -> Self {
         let (of, since) = (Mutex::new(Of::Task(job)), Instant::now());
-        Self { of, cluster, worker, since, ended: AtomicBool::new(false) }
+        Self { of, cluster, worker, since, away: None, ended: AtomicBool::new(false) }
+    }
+
+    /// A coroutine in a worker process. `job` is pending here until its task ends.
+    pub(crate) fn away(
+        job: Arc<PyJob>,
+        cluster: Arc<Cluster>,
+        worker: u16,
+        coroutine: aside::Coroutine,
+    ) -> Self {
+        Self { away: Some(coroutine), ..Self::new(job, cluster, worker) }
     }
 
     /// Returns the task's number.
@@ -101,6 +115,12 @@ impl Running {
         job.key(py)
     }
 
+    /// The number of the task in the client's engine, in a worker process.
+    #[getter]
+    fn _away(&self) -> Option<u64> {
+        self.away.as_ref().map(|coroutine| coroutine.task)
+    }
+
     #[doc = stub!(Running.worker)]
     #[getter]
     fn worker(&self) -> u16 {
@@ -117,8 +137,16 @@ impl Running {
     fn done(&self, result: Bound<'_, PyAny>) -> PyResult<()> {
         let Some(job) = self.ends()? else { return Ok(()) };
         let py = result.py();
-        drop(job.finish(result));
-        self.cluster.engine.finish_detached(&job, false, self.since.elapsed());
+        match &self.away {
+            Some(coroutine) => {
+                aside::returned(&result, coroutine, &job.key_text(py))?;
+                kept::let_go(Some(&self.cluster.engine), &job);
+            }
+            None => {
+                drop(job.finish(result));
+                self.cluster.engine.finish_detached(&job, false, self.since.elapsed());
+            }
+        }
         self.let_go(py, &job);
         Ok(())
     }
@@ -126,12 +154,19 @@ impl Running {
     #[doc = stub!(Running.failed)]
     pub(crate) fn failed(&self, error: Bound<'_, PyAny>) -> PyResult<()> {
         let Some(job) = self.ends()? else { return Ok(()) };
+        let py = error.py();
+        if let Some(coroutine) = &self.away {
+            aside::raised(&error, coroutine, &job.key_text(py))?;
+            kept::let_go(Some(&self.cluster.engine), &job);
+            self.let_go(py, &job);
+            return Ok(());
+        }
         // An actor's call that is a coroutine has given up its turn, and gets no second one.
         match fail(&job, &error, job.role != Role::Call) {
             Outcome::Again => self.cluster.engine.again_detached(&job),
             _ => self.cluster.engine.finish_detached(&job, true, self.since.elapsed()),
         }
-        self.let_go(error.py(), &job);
+        self.let_go(py, &job);
         Ok(())
     }
 
@@ -141,6 +176,9 @@ impl Running {
             return Ok(());
         }
         let Some(job) = self.job() else { return Ok(()) };
+        if self.away.is_some() {
+            return gather::awaits_away(futures);
+        }
         gather::awaits(&self.cluster, &job, futures)
     }
 

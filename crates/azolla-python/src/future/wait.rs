@@ -1,7 +1,9 @@
 //! How a thread blocks: it gives up the GIL and answers Ctrl-C. Inside a task it lends its slot.
 
 use super::away;
+use crate::child::upstream::task_here;
 use crate::interpreter::imports::error;
+use crate::session::away::{listen, look};
 use crate::session::owner::is_between_tasks;
 use crate::session::shared::Shared;
 use crate::session::thread::{has_died, with_worker};
@@ -25,7 +27,13 @@ pub(crate) fn wait(
     several: Option<&Shared>,
 ) -> PyResult<()> {
     if away::are_away(jobs) {
-        return away::wait(py, jobs, until, deadline);
+        if task_here().is_some() {
+            return away::wait(py, jobs, until, deadline);
+        }
+        listen(py, jobs)?;
+        if deadline.is_some() {
+            look(py, jobs)?;
+        }
     }
     let Some(client) = several else { return wait_for_all(py, jobs, until, deadline, None) };
     let (mut jobs, since) = (Cow::Borrowed(jobs), client.epoch());
@@ -65,7 +73,8 @@ fn wait_for_all(
                 }) {
                     return Err(left());
                 }
-                if in_task { check_process() } else { outside() }
+                check_process()?;
+                if in_task { Ok(()) } else { outside() }
             };
             let is_endless = in_task && several.is_none() && has_died().is_none();
             let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =

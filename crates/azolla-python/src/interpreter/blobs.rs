@@ -137,6 +137,19 @@ impl Packed {
         Ok(Blob { pickle, buffers: buffers.collect::<io::Result<_>>()? })
     }
 
+    /// Returns the object once more. What is large in it is there once.
+    pub(crate) fn share(&self) -> Self {
+        let large = match self {
+            Self::Small(pickle) => return Self::Small(pickle.clone()),
+            Self::Large(large) => large,
+        };
+        let pickle = match &large.pickle {
+            Part::Here(pickle) => Part::Here(pickle.clone()),
+            Part::There(stored) => Part::There(Arc::clone(stored)),
+        };
+        Self::Large(Box::new(Large { pickle, buffers: large.buffers.clone() }))
+    }
+
     /// Returns a copy of the object. What is large in it goes to `store`.
     ///
     /// # Errors

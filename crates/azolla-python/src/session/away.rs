@@ -3,19 +3,25 @@
 //! An engine without slots keeps them. A task there ends when the client says how it has ended. Its job tells the client
 //! when nothing in this process refers to it any more.
 
+use super::listening;
+pub(crate) use super::listening::listen;
 use super::reasons::{self, Why};
 use super::shared::{Cluster, Shared};
-use crate::child::upstream::{Read, ask};
+use super::thread::is_loop_thread;
+use crate::child::aside;
+use crate::child::upstream::{self, Read};
 use crate::interpreter::blobs::Packed;
-use crate::interpreter::imports::error;
+use crate::interpreter::imports::{error, python};
 use crate::task::job::{Failure, PyJob};
 use crate::task::key::{Named, parse};
 use crate::task::named::Name;
 use crate::task::packed::{Unread, Value};
 use azolla::runtime::{Job, Status, Submission};
 use azolla_process::request::{Answer, How, Request};
-use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTimeoutError};
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -41,6 +47,16 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
+    /// The same end, for another job.
+    pub(super) fn share(&self) -> Self {
+        match self {
+            Self::Done(packed) => Self::Done(packed.as_ref().map(Packed::share)),
+            Self::Failed(packed) => Self::Failed(packed.share()),
+            Self::Told(class, why) => Self::Told(class.clone(), why.clone()),
+            Self::Cancelled(reason, msg) => Self::Cancelled(reason.clone(), msg.clone()),
+        }
+    }
+
     fn of(how: &How<'_>, read: &Read<'_>) -> io::Result<Self> {
         Ok(match how {
             How::Done(result) => Self::Done(result.as_ref().map(read).transpose()?),
@@ -54,7 +70,7 @@ impl Ended {
 }
 
 impl Answered {
-    fn of(answer: Answer<'_>, read: &Read<'_>) -> io::Result<Self> {
+    pub(crate) fn of(answer: Answer<'_>, read: &Read<'_>) -> io::Result<Self> {
         Ok(match answer {
             Answer::Tasks(tasks) => Self::Tasks(tasks),
             Answer::Unknown => Self::Unknown,
@@ -76,15 +92,53 @@ impl Answered {
 /// # Errors
 /// What the client answers instead, and if this thread runs no task.
 pub(crate) fn asked(py: Python<'_>, request: Request<'_>) -> PyResult<Answered> {
-    match ask(py, request, |answer, read| Answered::of(answer, read))? {
-        Answered::Raised(packed) => Err(Unread::new(packed).raised(py).exception().error(py)),
-        Answered::Told(class, why) => Err(match class.as_str() {
-            "TimeoutError" => PyTimeoutError::new_err(why),
-            "RuntimeError" => PyRuntimeError::new_err(why),
-            class => error(py, class, &why),
-        }),
-        answer => Ok(answer),
+    let hear = |answer: Answer<'_>, read: &Read<'_>| Answered::of(answer, read);
+    let (answer, _) = upstream::ask(py, coroutine_here(py)?, request, hear)?;
+    answer.or_raise(py)
+}
+
+/// Makes a call by a pickle that says which. Calls `f` with what comes of it. What was taken out of a queue, say, is this
+/// process's when `f` has returned.
+pub(crate) fn called<'py, R>(
+    py: Python<'py>,
+    what: &[u8],
+    f: impl FnOnce(Packed) -> PyResult<R>,
+) -> PyResult<R> {
+    let hear = |answer: Answer<'_>, read: &Read<'_>| Answered::of(answer, read);
+    let (answer, number) = upstream::ask(py, coroutine_here(py)?, Request::Call(what), hear)?;
+    let result = match answer.or_raise(py) {
+        Ok(Answered::Value(packed)) => f(packed),
+        Ok(_) => Err(unexpected()),
+        Err(error) => Err(error),
+    };
+    if let Some(number) = number {
+        aside::over(py, number, result.is_ok())?;
     }
+    result
+}
+
+impl Answered {
+    pub(crate) fn or_raise(self, py: Python<'_>) -> PyResult<Self> {
+        match self {
+            Answered::Raised(packed) => Err(Unread::new(packed).raised(py).exception().error(py)),
+            Answered::Told(class, why) => Err(match class.as_str() {
+                "TimeoutError" => PyTimeoutError::new_err(why),
+                "RuntimeError" => PyRuntimeError::new_err(why),
+                class => error(py, class, &why),
+            }),
+            answer => Ok(answer),
+        }
+    }
+}
+
+/// The task whose coroutine runs here, if one does, by its number.
+pub(crate) fn coroutine_here(py: Python<'_>) -> PyResult<Option<u64>> {
+    static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if !is_loop_thread() {
+        return Ok(None);
+    }
+    let task = python(py, &CURRENT, "azolla._run.awaiting", "current_task")?.call0()?;
+    if task.is_none() { Ok(None) } else { task.getattr(intern!(py, "_away"))?.extract() }
 }
 
 /// The error for an answer that does not fit.
@@ -133,30 +187,37 @@ pub(crate) fn find(
 
 /// Ends these jobs as the client's tasks have ended.
 pub(crate) fn settle(py: Python<'_>, jobs: &[Arc<PyJob>], ends: Vec<(u64, Ended)>) {
-    let Some(cluster) = cluster() else { return };
-    let engine = &cluster.engine;
     let mut by_task: std::collections::HashMap<_, _> = ends.into_iter().collect();
     for job in jobs {
-        let ended = job.away().and_then(|task| by_task.remove(&task));
-        let (Some(ended), Status::Pending) = (ended, job.header().status()) else { continue };
-        match ended {
-            Ended::Done(pickle) => {
-                let pickle = pickle.map_or_else(OnceLock::new, OnceLock::from);
-                job.store(Ok(Value::Away(Box::new((job.away().unwrap_or_default(), pickle)))));
-                engine.finish_detached(job, false, Duration::ZERO);
-            }
-            Ended::Failed(packed) => {
-                job.fail(Failure::Unread(Box::new(Unread::new(packed))));
-                engine.finish_detached(job, true, Duration::ZERO);
-            }
-            Ended::Told(class, why) => {
-                job.fail(Failure::Told(known(&class), why.into()));
-                engine.finish_detached(job, true, Duration::ZERO);
-            }
-            Ended::Cancelled(reason, msg) => {
-                reasons::note_one(py, job, Why { reason, msg, input: None });
-                engine.cancel(job);
-            }
+        if let Some(ended) = job.away().and_then(|task| by_task.remove(&task)) {
+            end(py, job, ended);
+        }
+    }
+}
+
+/// Ends a job as the client's task has ended.
+pub(super) fn end(py: Python<'_>, job: &Arc<PyJob>, ended: Ended) {
+    let Some(cluster) = cluster().filter(|_| job.header().status() == Status::Pending) else {
+        return;
+    };
+    let engine = &cluster.engine;
+    match ended {
+        Ended::Done(pickle) => {
+            let pickle = pickle.map_or_else(OnceLock::new, OnceLock::from);
+            job.store(Ok(Value::Away(Box::new((job.away().unwrap_or_default(), pickle)))));
+            engine.finish_detached(job, false, Duration::ZERO);
+        }
+        Ended::Failed(packed) => {
+            job.fail(Failure::Unread(Box::new(Unread::new(packed))));
+            engine.finish_detached(job, true, Duration::ZERO);
+        }
+        Ended::Told(class, why) => {
+            job.fail(Failure::Told(known(&class), why.into()));
+            engine.finish_detached(job, true, Duration::ZERO);
+        }
+        Ended::Cancelled(reason, msg) => {
+            reasons::note_one(py, job, Why { reason, msg, input: None });
+            engine.cancel(job);
         }
     }
 }
@@ -179,22 +240,11 @@ static CLUSTER: OnceLock<Arc<Cluster>> = OnceLock::new();
 
 pub(crate) fn set_cluster(cluster: &Arc<Cluster>) {
     let _ = CLUSTER.set(Arc::clone(cluster));
+    aside::on_ends(listening::heard);
 }
 
 pub(crate) fn cluster() -> Option<&'static Arc<Cluster>> {
     CLUSTER.get()
-}
-
-/// Returns an error if one of these jobs ends for a client in another process: nothing here hears of that but a task's wait.
-pub(crate) fn check_heard<'a>(jobs: impl IntoIterator<Item = &'a Arc<PyJob>>) -> PyResult<()> {
-    let is_far =
-        |job: &Arc<PyJob>| job.away().is_some() && job.header().status() == Status::Pending;
-    match jobs.into_iter().any(is_far) {
-        true => Err(PyNotImplementedError::new_err(
-            "in a worker process futures cannot be awaited and have no callbacks yet: wait for them in a plain task",
-        )),
-        false => Ok(()),
-    }
 }
 
 /// Does to tasks of the client's what `request` says, given their numbers.
@@ -237,11 +287,11 @@ pub(crate) fn cancel(py: Python<'_>, jobs: &[Arc<PyJob>], force: bool, why: &Why
     asked(py, Request::Cancel { tasks, force, reason, msg }).map(drop)
 }
 
-/// Asks how jobs that are pending here have ended, if they have. Does nothing where no task runs.
+/// Asks how jobs that are pending here have ended, if they have.
 pub(crate) fn look(py: Python<'_>, jobs: &[Arc<PyJob>]) -> PyResult<()> {
     let pending = jobs.iter().filter(|job| job.header().status() == Status::Pending);
     let tasks: Vec<_> = pending.filter_map(|job| job.away()).collect();
-    if tasks.is_empty() || crate::child::upstream::task_here().is_none() {
+    if tasks.is_empty() {
         return Ok(());
     }
     match asked(py, Request::See(tasks))? {

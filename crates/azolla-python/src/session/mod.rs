@@ -11,6 +11,7 @@ pub(crate) mod gone;
 mod guest;
 mod interest;
 mod life;
+mod listening;
 pub(crate) mod owner;
 pub(crate) mod reasons;
 pub(crate) mod sent;

@@ -53,11 +53,17 @@ pub(crate) fn lend<R>(
     f: impl FnOnce() -> R,
 ) -> (Worker<PyJob>, R) {
     begin(Some(worker));
-    HAS_DIED.set(Some(Box::new(has_died)));
-    let result = f();
-    HAS_DIED.set(None);
+    let result = watching(has_died, f);
     let worker = WORKER.take().map(ManuallyDrop::into_inner);
     (worker.expect("it was lent"), result)
+}
+
+/// Calls `f`. A wait in it ends once `is_unwanted` returns true.
+pub(crate) fn watching<R>(is_unwanted: impl Fn() -> bool + 'static, f: impl FnOnce() -> R) -> R {
+    HAS_DIED.set(Some(Box::new(is_unwanted)));
+    let result = f();
+    HAS_DIED.set(None);
+    result
 }
 
 /// Returns true if the process has died for whose task this thread works; `None` if it works for itself.

@@ -1,6 +1,6 @@
 //! The notes that `azolla.annotate` has made: on the tasks that are submitted here, and on the task that submits them.
 
-use crate::child::pickled::collecting;
+use crate::child::pickled::{Named, collecting};
 use crate::interpreter::imports::python;
 use crate::interpreter::pickles::whole;
 use crate::session::thread::current_task;
@@ -81,4 +81,4 @@ fn notes_of_task<'py>(py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
 }
 
 /// What a task is to know of itself, and the tasks whose futures are in that.
-pub(super) type Packed = Option<(Notes, Vec<u64>)>;
+pub(super) type Packed = Option<(Notes, Named)>;

@@ -196,7 +196,7 @@ pub(crate) fn put(
     let text_of = text_of(&text);
     let key = if text_of.is_none() { whole(&text)? } else { Vec::new() };
     let name = request::Name { text: text_of.as_deref().unwrap_or_default(), end };
-    let asks = Request::Put { name, key: &key, value: sent.blob(), futures };
+    let asks = Request::Put { name, key: &key, value: sent.blob(), futures: futures.tasks.clone() };
     let Answered::Tasks(tasks) = asked(py, asks)? else { return Err(unexpected()) };
     let Some(task) = tasks.first() else { return Err(unexpected()) };
     let key = match end {

@@ -10,7 +10,7 @@
 use super::annotations;
 use super::one::future_digest;
 use crate::child::input::Input;
-use crate::child::pickled::collecting;
+use crate::child::pickled::{Named, collecting};
 use crate::future::handle::Future;
 use crate::future::nested::{Function, Walk};
 use crate::interpreter::blobs::{Made, Packed};
@@ -51,15 +51,15 @@ pub(super) fn packed<'py>(
     let arguments = call.get_slice(1, call.len());
     let whole = (arguments, kwargs).into_pyobject(py)?;
     let (arguments, mut futures) = collecting(|| Packed::of(whole.as_any(), &**store));
-    futures.extend(&function.futures);
+    futures.tasks.extend(&function.futures);
     let arguments = arguments.map_err(|error| noted(py, error, "its arguments"))?;
     let notes = notes.map(|(notes, more)| {
-        futures.extend(more);
+        futures.add(more);
         notes
     });
     let futures = match cluster.is_away() {
         true => Futures::Named(futures),
-        false => Futures::Kept(Kept::new(&cluster.engine, futures)),
+        false => Futures::Kept(Kept::new(&cluster.engine, futures.tasks)),
     };
     let inputs = inputs.into();
     Ok(PackedCall { function, named, arguments, inputs, actor: None, futures, notes })
@@ -98,12 +98,12 @@ pub(super) fn packed_function(
     function: &Bound<'_, PyAny>,
 ) -> PyResult<Arc<PackedFunction>> {
     let py = function.py();
-    let made = |(pickled, futures): (PyResult<Pickled<'_>>, _), named_by: Option<u128>| {
+    let made = |(pickled, futures): (PyResult<Pickled<'_>>, Named), named_by: Option<u128>| {
         let pickled = pickled?;
         let digest = named_by.unwrap_or_else(|| digest_of(&pickled));
         let packed = Made::from(pickled, &*processes.store)?.keep();
         let name = function_name(function)?.to_string_lossy().into_owned();
-        Ok(Arc::new(PackedFunction { digest, packed, name, futures }))
+        Ok(Arc::new(PackedFunction { digest, packed, name, futures: futures.tasks }))
     };
     let packed = (|| {
         let (pickle, futures) = collecting(|| by_name(function));

@@ -62,8 +62,10 @@ impl<R: Resource> Waiting for Kind<R> {
                 let mut outside = wait::outside(deadline);
                 let mut interrupted = || match shared.has_left() {
                     true => Err(wait::left()),
-                    false if in_task => wait::check_process(),
-                    false => outside(),
+                    false => {
+                        wait::check_process()?;
+                        if in_task { Ok(()) } else { outside() }
+                    }
                 };
                 let is_endless = in_task && !shared.is_guest() && has_died().is_none();
                 let interrupt: Option<&mut dyn FnMut() -> PyResult<()>> =

@@ -6,6 +6,7 @@
 use super::actor::State;
 use super::job::PyJob;
 use super::kept::Kept;
+use crate::child::pickled::Named;
 use crate::child::upstream;
 pub(crate) use crate::interpreter::blobs::Packed;
 use crate::interpreter::imports::python;
@@ -83,7 +84,7 @@ pub(crate) enum Futures {
     /// They are kept here.
     Kept(#[expect(dead_code, reason = "it is kept")] Kept),
     /// A client in another process keeps them, once it has the pickle.
-    Named(Vec<u64>),
+    Named(Named),
 }
 
 impl Futures {
@@ -91,7 +92,7 @@ impl Futures {
     pub(crate) fn named(&self) -> Vec<u64> {
         match self {
             Self::Kept(_) => Vec::new(),
-            Self::Named(tasks) => tasks.clone(),
+            Self::Named(named) => named.tasks.clone(),
         }
     }
 }

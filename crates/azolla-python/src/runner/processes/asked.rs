@@ -1,9 +1,10 @@
-//! What a task in a worker process asks of its client, answered by the proxy: the engine is here.
+//! What is asked in a worker process of its client. The engine is here, so the proxy answers its task, and the desk all
+//! others.
 
 use super::actors::called;
 use super::holdings::Holdings;
 use super::proxy::Own;
-use super::rare::{self, AtHand, Rare, call, name};
+use super::rare::{self, Rare, name};
 use crate::interpreter::blobs::Packed;
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Cluster;
@@ -12,7 +13,9 @@ use crate::task::actor::Berth;
 use crate::task::job::{Failure, PyJob, Work};
 use crate::task::kept::Kept;
 use crate::task::packed::{Futures, PackedCall, PackedFunction, Value, kind};
-use azolla::runtime::{self, Job, Patience, Status, Submission, Until, WaitError, watch_all};
+use azolla::runtime::{
+    self, Engine, Job, Patience, Status, Submission, Until, WaitError, watch_all,
+};
 use azolla_core::{Key, Priority, TaskId};
 use azolla_process::fleet::Remote;
 use azolla_process::message::{Blob, Bytes, Function};
@@ -41,15 +44,49 @@ pub(super) enum Reply {
 /// The process has died during a wait.
 pub(super) struct Died;
 
-/// The task that asks.
+/// Who asks.
+pub(super) enum By<'a> {
+    /// The task that runs on this thread of a process.
+    Task(&'a mut Own),
+    /// A thread that runs no task, or the coroutine of a task.
+    Aside { engine: &'a Arc<Engine<PyJob>>, coroutine: Option<Arc<PyJob>> },
+}
+
+impl By<'_> {
+    pub(super) fn engine(&self) -> &Arc<Engine<PyJob>> {
+        match self {
+            Self::Task(worker) => worker.engine(),
+            Self::Aside { engine, .. } => engine,
+        }
+    }
+
+    /// The task that asks, if one does.
+    pub(super) fn job(&self) -> Option<&Arc<PyJob>> {
+        match self {
+            Self::Task(worker) => worker.job(),
+            Self::Aside { coroutine, .. } => coroutine.as_ref(),
+        }
+    }
+
+    /// The worker of the task that asks. Nothing else waits here.
+    pub(super) fn worker(&mut self) -> Result<&mut Own, Reply> {
+        match self {
+            Self::Task(worker) => Ok(worker),
+            Self::Aside { .. } => {
+                Err(Reply::Told("RuntimeError", "only the thread of a task asks this".into()))
+            }
+        }
+    }
+}
+
+/// A process that asks something.
 pub(super) struct Asking<'a> {
-    pub(super) worker: &'a mut Own,
+    pub(super) by: By<'a>,
     pub(super) holdings: &'a Holdings,
     pub(super) cluster: Option<Arc<Cluster>>,
-    /// The thread on which it runs.
+    /// The process.
     pub(super) remote: &'a Remote,
     pub(super) shelf: &'a Shelf,
-    pub(super) at_hand: &'a mut AtHand,
 }
 
 impl Asking<'_> {
@@ -68,15 +105,19 @@ impl Asking<'_> {
             }
             Request::See(tasks) => self.jobs(&tasks).map(|jobs| Reply::Ends(jobs, true)),
             Request::Secede => {
-                let seceded = self.worker.secede().map_err(|error| told(error.never_interrupted()));
+                let seceded = self.by.worker().and_then(|worker| {
+                    worker.secede().map_err(|error| told(error.never_interrupted()))
+                });
                 seceded.map(Reply::Done)
             }
             Request::Rejoin => {
-                let back = self.worker.rejoin().map_err(|error| told(error.never_interrupted()));
+                let back = self.by.worker().and_then(|worker| {
+                    worker.rejoin().map_err(|error| told(error.never_interrupted()))
+                });
                 back.map(|()| Reply::Done(true))
             }
             Request::Lend { tasks, loan } => self.lend(&tasks, loan),
-            Request::EndLoan(loan) => Ok(self.end_loan(loan)),
+            Request::EndLoan(loan) => self.end_loan(loan),
             Request::HasBegun(task) => self.has_begun(task),
             Request::CancelUnlessBegun(task) => self.cancel_unless_begun(task),
             Request::Cancel { tasks, force, reason, msg } => {
@@ -85,14 +126,17 @@ impl Asking<'_> {
                 self.cancel(&tasks, force, &why)
             }
             Request::Retry(tasks) => self.jobs(&tasks).map(|jobs| {
-                jobs.iter().for_each(|job| self.worker.engine().retry(job));
+                jobs.iter().for_each(|job| self.by.engine().retry(job));
                 Reply::Done(true)
             }),
             Request::Keep(tasks) => self.jobs(&tasks).map(|jobs| {
-                jobs.iter().for_each(|job| self.worker.engine().keep(job));
+                jobs.iter().for_each(|job| self.by.engine().keep(job));
                 Reply::Done(true)
             }),
-            Request::Call(what) => Ok(call(self, what)),
+            Request::Awaits(tasks) => self.awaits(&tasks),
+            Request::Detach | Request::Call(_) | Request::Stand(_) => {
+                Err(Reply::Told("RuntimeError", "this cannot be asked here".into()))
+            }
         };
         answer.unwrap_or_else(|reply| reply)
     }
@@ -124,7 +168,7 @@ impl Asking<'_> {
     }
 
     fn check_open(&self, what: &str) -> Result<(), Reply> {
-        let engine = self.worker.engine();
+        let engine = self.by.engine();
         if engine.is_broken() {
             return Err(Reply::Told("EngineError", "azolla's engine has broken down".into()));
         }
@@ -136,7 +180,7 @@ impl Asking<'_> {
 
     /// The number of the client that has submitted the task.
     fn client(&self) -> u32 {
-        self.worker.job().map_or(0, |job| job.client())
+        self.by.job().map_or(0, |job| job.client())
     }
 
     fn submit(
@@ -157,7 +201,7 @@ impl Asking<'_> {
         let submissions = submissions.map(|(task, function)| self.submission(task, function));
         let submissions: Vec<_> = submissions.collect::<Result<_, _>>()?;
         let mut jobs: Vec<_> = submissions.iter().map(|one| Arc::clone(&one.payload)).collect();
-        for (place, existing) in self.worker.engine().submit_all(submissions) {
+        for (place, existing) in self.by.engine().submit_all(submissions) {
             jobs[place] = existing;
         }
         Ok(Reply::Tasks(jobs.into_iter().map(|job| self.holdings.hold(job)).collect()))
@@ -178,7 +222,7 @@ impl Asking<'_> {
         let actor = called(task.role, &mut inputs)?;
         let named: Arc<str> = task.name.text.into();
         let kind = kind(if actor.is_some() { &named } else { task.called }.as_bytes());
-        let futures = Kept::new(self.worker.engine(), task.futures.iter().copied());
+        let futures = Kept::new(self.by.engine(), task.futures.iter().copied());
         let call = PackedCall {
             function,
             named,
@@ -212,7 +256,7 @@ impl Asking<'_> {
         Ok(Submission {
             key,
             priority: task.priority.map(Priority::from_bits),
-            parent: self.worker.current(),
+            parent: self.by.job().and_then(|job| job.header().id()),
             constraint,
             inputs: submitted,
             call: task.role == Role::Call,
@@ -229,7 +273,7 @@ impl Asking<'_> {
     ) -> Result<Reply, Reply> {
         self.check_open("scatter")?;
         let key = rare::key(key)?;
-        let engine = self.worker.engine();
+        let engine = self.by.engine();
         let value = Value::Packed(self.read(value)?);
         let futures = Kept::new(engine, futures);
         let value = match futures.is_empty() {
@@ -243,7 +287,7 @@ impl Asking<'_> {
     }
 
     fn find(&self, key: u128, task: Option<u64>) -> Reply {
-        let engine = self.worker.engine();
+        let engine = self.by.engine();
         let by_task = task.and_then(TaskId::from_bits).and_then(|task| engine.find_task(task));
         let found = by_task.or_else(|| engine.find(Key::from_digest(key)));
         Reply::Tasks(found.map(|job| self.holdings.hold(job)).into_iter().collect())
@@ -265,7 +309,8 @@ impl Asking<'_> {
         let remote = self.remote;
         let mut interrupt = || if remote.is_over() { Err(Died) } else { Ok(()) };
         let patience = Patience { deadline: deadline(limit), interrupt: Some(&mut interrupt) };
-        match runtime::wait(Some(&mut **self.worker), &jobs, until, patience) {
+        let worker = self.by.worker()?;
+        match runtime::wait(Some(&mut **worker), &jobs, until, patience) {
             Ok(()) => Ok(Reply::Ends(jobs, results)),
             Err(error) => Err(told(error)),
         }
@@ -277,8 +322,21 @@ impl Asking<'_> {
         set.add(more);
         let remote = self.remote;
         let mut interrupt = || if remote.is_over() { Err(Died) } else { Ok(()) };
-        let jobs = set.next(self.worker, deadline(limit), &mut interrupt).map_err(told)?;
+        let worker = self.by.worker()?;
+        let jobs = set.next(worker, deadline(limit), &mut interrupt).map_err(told)?;
         Ok(Reply::Ends(jobs, true))
+    }
+
+    /// A task that awaits itself, by way of others, is told so.
+    fn awaits(&self, tasks: &[u64]) -> Result<Reply, Reply> {
+        let jobs = self.jobs(tasks)?;
+        match self.by.job() {
+            Some(job) => match self.by.engine().awaits(job, &jobs) {
+                Ok(()) => Ok(Reply::Done(true)),
+                Err(error) => Err(told(error.never_interrupted())),
+            },
+            None => Ok(Reply::Done(false)),
+        }
     }
 
     fn cancel(&self, tasks: &[u64], force: bool, why: &Why) -> Result<Reply, Reply> {
@@ -290,7 +348,7 @@ impl Asking<'_> {
                     Python::attach(|py| reasons::set(py, client, job, why));
                     client.cancel(job, force);
                 }
-                None => self.worker.engine().cancel(job),
+                None => self.by.engine().cancel(job),
             }
         }
         Ok(Reply::Done(true))
@@ -324,17 +382,17 @@ pub(super) fn told(error: WaitError<Died>) -> Reply {
 
 impl Reply {
     /// Calls `send` with the answer as it travels to this thread. What is large in it is lent to the thread's process.
-    pub(super) fn send<R>(self, remote: &Remote, send: impl FnOnce(&Answer<'_>) -> R) -> Option<R> {
+    pub(super) fn send<R>(self, remote: &Remote, send: impl FnOnce(Answer<'_>) -> R) -> Option<R> {
         let blob = |pickle| Blob { pickle: Bytes::Here(pickle), buffers: Vec::new() };
         Some(match self {
             Self::Dead => return None,
-            Self::Tasks(tasks) => send(&Answer::Tasks(tasks)),
-            Self::Unknown => send(&Answer::Unknown),
-            Self::Done(done) => send(&Answer::Done(done)),
-            Self::Loan(loan) => send(&Answer::Loan(loan)),
-            Self::Value(pickle) => send(&Answer::Value(blob(&pickle))),
-            Self::Raised(packed) => send(&Answer::Raised(blob(&packed))),
-            Self::Told(class, why) => send(&Answer::Told(class, &why)),
+            Self::Tasks(tasks) => send(Answer::Tasks(tasks)),
+            Self::Unknown => send(Answer::Unknown),
+            Self::Done(done) => send(Answer::Done(done)),
+            Self::Loan(loan) => send(Answer::Loan(loan)),
+            Self::Value(pickle) => send(Answer::Value(blob(&pickle))),
+            Self::Raised(packed) => send(Answer::Raised(blob(&packed))),
+            Self::Told(class, why) => send(Answer::Told(class, &why)),
             Self::Ends(jobs, results) => {
                 let whys: Vec<_> = jobs.iter().map(why).collect();
                 let mut ends = Vec::with_capacity(jobs.len());
@@ -345,7 +403,7 @@ impl Reply {
                         ends.push((task.to_bits(), how));
                     }
                 }
-                send(&Answer::Ends(ends))
+                send(Answer::Ends(ends))
             }
         })
     }

@@ -5,11 +5,12 @@
 //! middle of running is to blame; all that had no result yet run again.
 
 use super::actors::state;
-use super::asked::{Asking, Reply};
+use super::asked::{Asking, By, Reply};
+use super::coroutines;
 use super::frame::{Sent, load, send};
-use super::holdings::Holdings;
+use super::holdings::{Coroutine, Holdings};
 use super::proxy::{Connection, Own, fail};
-use super::rare::{AtHand, forget};
+use super::rare::{AtHand, Call, call_for_task};
 use super::{Seat, Shared, recorded};
 use crate::interpreter::blobs::Packed;
 use crate::task::job::Failure;
@@ -20,10 +21,10 @@ use azolla_core::Outcome;
 use azolla_process::fleet::{Link, Remote};
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, Line, LineError};
-use azolla_process::message::{Blob, Ended, Results, Run};
+use azolla_process::message::{Blob, Ended, Results, Run, Tasks};
 use azolla_process::request::{Answer, Request, Said};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The most tasks in one frame.
 const MOST: usize = 32;
@@ -46,11 +47,13 @@ pub(super) fn fly(worker: &mut Own, connection: &mut Connection, seat: &Seat) ->
         return true;
     }
     let frame = connection.link.claim().open(sent.len() as u16);
-    let recording = seat.shared.records.current();
+    let recording = seat.shared.common.records.current();
     let landed = match send(connection, seat, frame, &sent, recording.is_some()) {
         Ok(true) => {
             let (heard, limit) = (0, sent.len());
-            Flight { worker, seat, frame, sent: &sent, recording, heard, limit }.hear(connection)
+            let confirms = false;
+            Flight { worker, seat, frame, sent: &sent, recording, heard, limit, confirms }
+                .hear(connection)
         }
         Ok(false) => Err(0),
         Err(LineError::Frame(FrameError::TooLong(bytes))) => {
@@ -83,6 +86,14 @@ struct Flight<'a> {
     /// How many of its tasks have ended, and how many may.
     heard: usize,
     limit: usize,
+    /// Results have named futures: the thread wants to know that they have come.
+    confirms: bool,
+}
+
+/// Tells a thread that its results have come: a frame without tasks says so.
+fn confirm(connection: &mut Connection, frame: u32) -> bool {
+    let nothing = Tasks { frame, ..Tasks::default() };
+    connection.link.line.send(&nothing).unwrap_or(false)
 }
 
 impl Flight<'_> {
@@ -93,6 +104,9 @@ impl Flight<'_> {
             if !self.go_on(connection) {
                 return Err(self.heard);
             }
+        }
+        if self.confirms && !confirm(connection, self.frame) {
+            return Err(self.heard);
         }
         Ok(())
     }
@@ -112,15 +126,17 @@ impl Flight<'_> {
                     if !results.ended.is_empty() {
                         *took = results.took;
                     }
+                    self.confirms |= !futures.is_empty();
                     if !self.land(&results, &futures, remote, at_hand) {
                         return false;
                     }
                 }
                 holdings.release(&released);
-                forget(holdings, at_hand, forgotten);
+                holdings.forget_shared(&forgotten);
                 match asks {
                     None => return true,
                     Some(_) if !self.is_current() => return false,
+                    Some(Request::Detach) => self.detach(holdings, at_hand),
                     Some(request) => self.answer(request, remote, holdings, at_hand),
                 }
             }
@@ -152,6 +168,8 @@ impl Flight<'_> {
         for (place, ended) in results.ended.iter().enumerate() {
             let own = futures.iter().filter(|(of, _)| *of as usize == place);
             let own = own.map(|(_, task)| *task);
+            // A loan that the task has left open ends first: that waits for a slot.
+            self.worker.end_loan();
             let is_next = self.heard < self.limit && self.is_current();
             if !is_next || !settle(self.worker, ended, own, remote, self.seat) {
                 return false;
@@ -167,11 +185,11 @@ impl Flight<'_> {
 
     /// Hands over what is recorded of the next tasks. It is there before their futures' ends are.
     fn note(&self, runs: &[Run<'_>]) {
-        let Shared { owner, records, .. } = &*self.seat.shared;
-        if runs.is_empty() || self.recording != records.current() {
+        let common = &self.seat.shared.common;
+        if runs.is_empty() || self.recording != common.records.current() {
             return;
         }
-        if let Some(cluster) = owner.get().and_then(Weak::upgrade) {
+        if let Some(cluster) = common.cluster() {
             recorded::note(&cluster, self.worker.number(), &self.sent[self.heard..], runs);
         }
     }
@@ -181,7 +199,7 @@ impl Flight<'_> {
         &mut self,
         request: Request<'_>,
         remote: &Remote,
-        holdings: &Holdings,
+        holdings: &Arc<Holdings>,
         at_hand: &mut AtHand,
     ) -> Reply {
         let waits = waits(&request);
@@ -191,9 +209,38 @@ impl Flight<'_> {
             self.worker.fall_back(0);
         }
         let _waits = waits.then(|| remote.waits());
-        let Shared { owner, shelf, .. } = &*self.seat.shared;
-        let cluster = owner.get().and_then(Weak::upgrade);
-        Asking { worker: self.worker, holdings, cluster, remote, shelf, at_hand }.answer(request)
+        let Shared { common, .. } = &*self.seat.shared;
+        let (shelf, cluster) = (&common.shelf, common.cluster());
+        match (request, cluster) {
+            (Request::Call(what), Some(cluster)) => {
+                let client = self.worker.job().map_or(0, |job| job.client());
+                let call = Call { cluster, client, holdings: Arc::clone(holdings) };
+                call_for_task(self.worker, remote, &call, at_hand, what)
+            }
+            (Request::Call(_), None) => {
+                Reply::Told("ClosedClientError", "the client is gone".into())
+            }
+            (request, cluster) => {
+                let by = By::Task(self.worker);
+                Asking { by, holdings, cluster, remote, shelf }.answer(request)
+            }
+        }
+    }
+
+    /// The current task goes on without the thread, as a coroutine.
+    fn detach(&mut self, holdings: &Holdings, at_hand: &mut AtHand) -> Reply {
+        let worker = self.worker.number();
+        if self.worker.detach().is_none() {
+            return Reply::Dead;
+        }
+        let sent = self.sent[self.heard].clone();
+        self.heard += 1;
+        if self.heard < self.limit {
+            advance(self.worker);
+        }
+        let (at_hand, recording) = (std::mem::take(at_hand), self.recording);
+        let coroutine = Coroutine { sent, worker, recording, since: Instant::now(), at_hand };
+        coroutines::begin(self.worker.engine(), holdings, coroutine)
     }
 
     /// Takes back what has not begun: no result has come for a while. Returns false if the process is gone.
@@ -228,7 +275,7 @@ fn waits(request: &Request<'_>) -> bool {
 
 /// Sends the answer to what a task has asked. Returns false if the process is gone.
 fn say(line: &mut Line, remote: &Remote, reply: Reply) -> bool {
-    match reply.send(remote, |answer| line.send(answer)) {
+    match reply.send(remote, |answer| line.send(&answer)) {
         Some(Err(LineError::Frame(FrameError::TooLong(bytes)))) => {
             let why = format!(
                 "an answer of {bytes} bytes, besides what lies in shared memory, is too long for a message"
@@ -260,7 +307,7 @@ fn settle(
     remote: &Remote,
     seat: &Seat,
 ) -> bool {
-    let shelf = &seat.shared.shelf;
+    let shelf = &seat.shared.common.shelf;
     let Some(job) = worker.job() else { return false };
     // It is read whatever becomes of it: what is large in it is this process's affair from now on.
     let read =
@@ -300,6 +347,7 @@ fn crashed(
     let how = connection.link.ended();
     connection.holdings.clear();
     connection.at_hand.give_back();
+    worker.end_loan();
     let begun = usize::from(connection.link.claim().take_back());
     for (at, sent) in left.iter().enumerate() {
         // Those behind may have fallen back before.
@@ -308,7 +356,7 @@ fn crashed(
         }
         let is_blamed = heard + at + 1 == begun;
         let task = worker.current().filter(|_| is_blamed);
-        match task.and_then(|task| seat.shared.deaths.another(task)) {
+        match task.and_then(|task| seat.shared.common.deaths.another(task)) {
             Some(deaths) => {
                 let Sent { key, .. } = sent;
                 let process = seat.process;

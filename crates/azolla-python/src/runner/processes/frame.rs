@@ -20,6 +20,7 @@ use std::sync::Arc;
 const ENOUGH: usize = 64 * 1024;
 
 /// A task in the frame.
+#[derive(Clone)]
 pub(super) struct Sent {
     pub(super) job: Arc<PyJob>,
     pub(super) call: Arc<PackedCall>,

@@ -1,7 +1,9 @@
-//! What a worker process holds of the client's: the tasks of its futures, the functions that its tasks have submitted, and
-//! the queues, locks and so on that they use.
+//! What a worker process holds of the client's: the tasks of its futures, the functions that its tasks have submitted, the
+//! queues, locks and so on that they use, and the tasks whose coroutines it runs.
 
 use super::completing::Completing;
+use super::frame::Sent;
+use super::rare::AtHand;
 use crate::task::job::PyJob;
 use crate::task::kept::let_go;
 use crate::task::packed::PackedFunction;
@@ -11,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 /// What one process holds, from its start to its end. Dropping this lets go of all.
 pub(super) struct Holdings {
@@ -27,6 +30,20 @@ struct Held {
     functions: FxHashMap<u128, Arc<PackedFunction>>,
     function_bytes: u64,
     sets: FxHashMap<u64, Arc<Completing>>,
+    coroutines: FxHashMap<u64, Coroutine>,
+    /// The process has ended.
+    is_over: bool,
+}
+
+/// A task that runs on in the process without a thread.
+pub(super) struct Coroutine {
+    pub(super) sent: Sent,
+    /// The number of the worker on which it began.
+    pub(super) worker: u32,
+    /// The recording that its run belongs to.
+    pub(super) recording: Option<u64>,
+    pub(super) since: Instant,
+    pub(super) at_hand: AtHand,
 }
 
 impl Holdings {
@@ -97,11 +114,68 @@ impl Holdings {
         drop(set);
     }
 
+    /// A task goes on without a thread. Gives it back if the process has ended.
+    pub(super) fn begin(&self, task: u64, coroutine: Coroutine) -> Result<(), Coroutine> {
+        let mut held = self.held();
+        if held.is_over {
+            return Err(coroutine);
+        }
+        held.coroutines.insert(task, coroutine);
+        Ok(())
+    }
+
+    /// The task whose coroutine this is.
+    pub(super) fn coroutine(&self, task: u64) -> Option<Arc<PyJob>> {
+        self.held().coroutines.get(&task).map(|coroutine| Arc::clone(&coroutine.sent.job))
+    }
+
+    /// What that task has at hand is this from now on. Gives it back if it has ended.
+    pub(super) fn hand(&self, task: u64, at_hand: AtHand) -> Result<(), AtHand> {
+        match self.held().coroutines.get_mut(&task) {
+            Some(coroutine) => {
+                coroutine.at_hand = at_hand;
+                Ok(())
+            }
+            None => Err(at_hand),
+        }
+    }
+
+    /// Takes what that task has at hand.
+    pub(super) fn take_at_hand(&self, task: u64) -> Option<AtHand> {
+        self.held().coroutines.get_mut(&task).map(|it| std::mem::take(&mut it.at_hand))
+    }
+
+    /// The coroutine of a task has ended.
+    pub(super) fn end(&self, task: u64) -> Option<Coroutine> {
+        self.held().coroutines.remove(&task)
+    }
+
+    /// The process has ended. Returns the tasks whose coroutines ran there.
+    pub(super) fn end_all(&self) -> Vec<(u64, Coroutine)> {
+        let mut held = self.held();
+        held.is_over = true;
+        held.coroutines.drain().collect()
+    }
+
     /// The queues, locks and so on that the process uses.
     pub(super) fn shared<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
         // The lock is held for a moment, and by threads that need no GIL for it.
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.get_or_insert_with(|| PyDict::new(py).unbind()).bind(py).clone()
+    }
+
+    /// The process has these queues, locks and so on no more. What they have acquired is free again.
+    pub(super) fn forget_shared(&self, numbers: &[u64]) {
+        if numbers.is_empty() {
+            return;
+        }
+        let _ = Python::try_attach(|py| {
+            let shared = self.shared(py);
+            for number in numbers {
+                // What is dropped may be the user's, and its destructor runs here.
+                let _ = shared.del_item(number);
+            }
+        });
     }
 
     /// Lets go of everything: the process has ended.
@@ -110,8 +184,10 @@ impl Holdings {
         if let Some(shared) = shared {
             let _ = Python::try_attach(|py| drop(shared.into_bound(py)));
         }
-        let held = std::mem::take(&mut *self.held());
-        let Held { tasks, sets, .. } = held;
+        let mut held = self.held();
+        held.functions.clear();
+        let (tasks, sets) = (std::mem::take(&mut held.tasks), std::mem::take(&mut held.sets));
+        drop(held);
         drop(sets);
         let each = |(job, holds): (Arc<PyJob>, u32)| (0..holds).map(move |_| Arc::clone(&job));
         self.let_go(tasks.into_values().flat_map(each).collect());

@@ -8,13 +8,13 @@ use azolla::runtime::Job;
 impl Asking<'_> {
     pub(super) fn lend(&mut self, tasks: &[u64], loan: Option<u64>) -> Result<Reply, Reply> {
         let jobs = self.jobs(tasks)?;
-        let loan = self.worker.lend_for(loan, &jobs);
+        let loan = self.by.worker()?.lend_for(loan, &jobs);
         loan.map(Reply::Loan).map_err(|error| told(error.never_interrupted()))
     }
 
-    pub(super) fn end_loan(&mut self, loan: u64) -> Reply {
-        self.worker.awaits_one_less(loan);
-        Reply::Done(true)
+    pub(super) fn end_loan(&mut self, loan: u64) -> Result<Reply, Reply> {
+        self.by.worker()?.awaits_one_less(loan);
+        Ok(Reply::Done(true))
     }
 
     pub(super) fn has_begun(&self, task: u64) -> Result<Reply, Reply> {
@@ -23,7 +23,7 @@ impl Asking<'_> {
     }
 
     pub(super) fn cancel_unless_begun(&self, task: u64) -> Result<Reply, Reply> {
-        let (jobs, engine) = (self.jobs(&[task])?, self.worker.engine());
+        let (jobs, engine) = (self.jobs(&[task])?, self.by.engine());
         Ok(Reply::Done(jobs.iter().any(|job| cancel_unless_begun(engine, job))))
     }
 }

@@ -3,8 +3,11 @@
 
 mod actors;
 mod asked;
+mod calls;
 mod completing;
+mod coroutines;
 mod deaths;
+mod desk;
 mod flight;
 mod frame;
 mod holdings;
@@ -19,11 +22,12 @@ use super::unseen::unseen;
 use super::{Start, Started};
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
+use crate::session::shared::Cluster;
 use crate::task::job::PyJob;
 use azolla::runtime::{self, Engine, ProcessInfo, Runner, Worker};
 use azolla_process::arena::{Arena, MOST, THREADS};
 pub(crate) use azolla_process::fleet::Fleet;
-use azolla_process::fleet::{Link, Seen, Used};
+use azolla_process::fleet::{Seen, Used};
 use azolla_process::program::Program;
 use azolla_process::shelf::Shelf;
 use azolla_process::shown::Shown;
@@ -52,20 +56,27 @@ struct Processes {
 /// What the proxies share.
 struct Shared {
     fleet: Arc<Fleet>,
-    deaths: Deaths,
-    shelf: Arc<Shelf>,
+    common: Arc<Common>,
     /// How many bytes of memory each process may take.
     limit: Option<u64>,
     /// The number that veils the ids in keys.
     veil: u128,
-    owner: Owner,
-    records: Arc<Records>,
     /// For each process, its threads.
     threads: Mutex<Vec<Vec<Thread>>>,
     /// For each process the actors in it that are not needed any more, and of which it has not been told.
     gone: Vec<Gone>,
+}
+
+/// What the proxies share with the desks. It does not keep the fleet alive.
+struct Common {
+    deaths: Deaths,
+    shelf: Arc<Shelf>,
+    owner: Owner,
+    records: Arc<Records>,
     /// For each process what it holds, and the arena by which the process is known.
     holdings: Mutex<Vec<(Weak<Shown>, Weak<Holdings>)>>,
+    /// The processes that have a desk.
+    desks: Mutex<Vec<bool>>,
 }
 
 /// The numbers of actors.
@@ -125,17 +136,21 @@ pub(crate) fn start(
     let holdings = threads.iter().map(|_| (Weak::new(), Weak::new())).collect();
     let limit = memory.map(|limit| spill::limit(limit * threads.len() as u64, folder));
     let shelf = Shelf::new(Arena::new(0, MOST)?, limit);
-    let shared = Shared {
-        fleet: Arc::clone(&fleet),
+    let common = Common {
         deaths: Deaths::default(),
         shelf: Arc::clone(&shelf),
-        limit: memory,
-        veil,
         owner: Arc::clone(owner),
         records: Arc::clone(records),
+        holdings: Mutex::new(holdings),
+        desks: Mutex::new(vec![false; threads.len()]),
+    };
+    let shared = Shared {
+        fleet: Arc::clone(&fleet),
+        common: Arc::new(common),
+        limit: memory,
+        veil,
         threads: Mutex::new(threads.iter().map(|_| Vec::new()).collect()),
         gone: threads.iter().map(|_| Gone::default()).collect(),
-        holdings: Mutex::new(holdings),
     };
     let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };
     Ok(Started { runner: Box::new(runner), fleet, store: Box::new(shelf) })
@@ -147,6 +162,7 @@ impl Runner<PyJob> for Processes {
         let Some(seat) = Seat::take(&self.shared, process) else {
             return Err(io::Error::other("every thread of the worker process is taken"));
         };
+        self.shared.start_desk(worker.engine(), process)?;
         let name = format!("azolla-proxy-{}", worker.number());
         std::thread::Builder::new().name(name).spawn(move || proxy::serve(worker, seat))?;
         Ok(())
@@ -157,7 +173,7 @@ impl Runner<PyJob> for Processes {
     }
 
     fn processes(&self) -> runtime::Processes {
-        let Shared { fleet, limit, shelf, .. } = &*self.shared;
+        let Shared { fleet, limit, common, .. } = &*self.shared;
         let known = fleet.seen().into_iter().zip(fleet.used());
         let each = known.map(|(Seen { id, starts, .. }, Used { own, stored })| ProcessInfo {
             id,
@@ -166,7 +182,7 @@ impl Runner<PyJob> for Processes {
             limit: *limit,
             stored,
         });
-        runtime::Processes { each: each.collect(), on_disk: shelf.on_disk() }
+        runtime::Processes { each: each.collect(), on_disk: common.shelf.on_disk() }
     }
 
     fn breathe(&self) {
@@ -188,19 +204,41 @@ impl Shared {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the process holds to which this link leads.
-    fn holdings(&self, process: usize, link: &Link, engine: &Arc<Engine<PyJob>>) -> Arc<Holdings> {
+    /// Starts the desk of a process, if it has none.
+    fn start_desk(&self, engine: &Arc<Engine<PyJob>>, process: usize) -> io::Result<()> {
+        let mut desks = self.common.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        if !desks[process] {
+            desk::start(&self.common, engine, process, self.fleet.sides(process))?;
+            desks[process] = true;
+        }
+        Ok(())
+    }
+}
+
+impl Common {
+    /// The cluster, if it still exists.
+    fn cluster(&self) -> Option<Arc<Cluster>> {
+        self.owner.get().and_then(Weak::upgrade)
+    }
+
+    /// What the process of this arena holds.
+    fn holdings(
+        &self,
+        process: usize,
+        of: &Arc<Shown>,
+        engine: &Arc<Engine<PyJob>>,
+    ) -> Arc<Holdings> {
         let mut all = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
         let (arena, holdings) = &mut all[process];
         if let Some(holdings) = holdings.upgrade() {
-            if std::ptr::eq(arena.as_ptr(), Arc::as_ptr(link.arena())) {
+            if std::ptr::eq(arena.as_ptr(), Arc::as_ptr(of)) {
                 return holdings;
             }
             // The process before has ended, perhaps with nothing to do.
             holdings.clear();
         }
         let new = Arc::new(Holdings::new(engine));
-        (*arena, *holdings) = (Arc::downgrade(link.arena()), Arc::downgrade(&new));
+        (*arena, *holdings) = (Arc::downgrade(of), Arc::downgrade(&new));
         new
     }
 }

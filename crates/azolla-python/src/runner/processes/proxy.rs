@@ -94,7 +94,7 @@ impl DerefMut for Own {
 
 /// Serves a worker until it is to end, or the fleet is closed.
 pub(super) fn serve(worker: Worker<PyJob>, mut seat: Seat) {
-    set_owner(Some(Arc::clone(&seat.shared.owner)));
+    set_owner(Some(Arc::clone(&seat.shared.common.owner)));
     let mut worker = Own(Some(worker));
     let mut connection = seat.connection.take();
     serve_with(&mut worker, &seat, &mut connection);
@@ -148,7 +148,8 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
 pub(super) fn connect(worker: &Own, seat: &Seat) -> Result<Option<Connection>, StartError> {
     let link = seat.shared.fleet.link(seat.process, seat.thread as u16)?;
     Ok(link.map(|link| {
-        let holdings = seat.shared.holdings(seat.process, &link, worker.engine());
+        let common = &seat.shared.common;
+        let holdings = common.holdings(seat.process, link.arena(), worker.engine());
         Connection::new(link, holdings)
     }))
 }
@@ -167,8 +168,8 @@ fn has_started(worker: &mut Worker<PyJob>, seat: &Seat) -> bool {
 
 /// The process of this seat cannot be started. The current task runs elsewhere, if another process takes it meanwhile.
 fn step_aside(worker: &mut Worker<PyJob>, seat: &Seat, error: &StartError) {
-    let Shared { fleet, deaths, .. } = &*seat.shared;
-    match worker.current().and_then(|task| deaths.another(task)) {
+    let Shared { fleet, common, .. } = &*seat.shared;
+    match worker.current().and_then(|task| common.deaths.another(task)) {
         Some(_) => {
             let why = format!("no worker process can be started: {error}");
             fail(worker, "KilledWorker", &why);

@@ -1,17 +1,21 @@
-//! What few requests of worker processes need: Python. The proxy takes the GIL for them.
+//! What few requests of worker processes need: Python. The thread that answers takes the GIL for them.
 
-use super::asked::{Asking, Reply};
+use super::asked::Reply;
 use super::holdings::Holdings;
+use super::proxy::Own;
 use crate::child::failures::pack;
-use crate::child::pickled::collecting;
+use crate::child::pickled::{Named, collecting};
 use crate::interpreter::imports::python;
 use crate::interpreter::pickles::loads;
 use crate::session::shared::Cluster;
 use crate::submit::placing::constraint;
+use crate::task::job::PyJob;
 use crate::task::kept::Kept;
 use crate::task::named::Name;
 use crate::task::packed::Notes;
+use azolla::runtime::Engine;
 use azolla_core::{Constraint, Key};
+use azolla_process::fleet::Remote;
 use azolla_process::request::{self, End};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -80,59 +84,97 @@ pub(super) fn name(name: &request::Name<'_>, given: Option<Py<PyAny>>) -> (Name,
     (name, key)
 }
 
-/// Calls what a pickle says on the client of the task that asks. A wait in it keeps no slot.
-pub(super) fn call(asking: &mut Asking<'_>, what: &[u8]) -> Reply {
-    static CALL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    static TAKEN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let Some(cluster) = asking.cluster.clone() else {
-        return Reply::Told("ClosedClientError", "the client is gone".into());
-    };
-    let client = asking.worker.job().map_or(0, |job| job.client());
-    let process = asking.remote.watch();
-    let engine = Arc::clone(asking.worker.engine());
-    let AtHand { kept, taken } = &mut *asking.at_hand;
-    let holdings = asking.holdings;
-    let called = |py: Python<'_>| {
-        let call = || -> PyResult<_> {
-            let call = python(py, &CALL, MODULE, "call")?;
-            let client = cluster.client_of(py, client)?;
-            let taken = match taken {
-                Some(taken) => taken,
-                None => taken.insert(python(py, &TAKEN, MODULE, "Taken")?.call0()?.unbind()),
-            };
-            let what = PyBytes::new(py, what);
-            call.call1((client, what, holdings.shared(py), taken.bind(py)))?.extract::<Called<'_>>()
-        };
-        let (called, futures) = collecting(call);
-        match called {
-            // The result itself goes after its tasks are kept.
-            Ok((pickle, _result)) => {
-                if !futures.is_empty() {
-                    kept.push(Kept::new(&engine, futures));
-                }
-                Reply::Value(pickle.as_bytes().to_vec())
-            }
-            Err(error) => raised(py, &error),
-        }
-    };
-    asking.worker.lent(move || process.is_over(), || Python::attach(called))
+/// What a call needs that a pickle says.
+pub(super) struct Call {
+    pub(super) cluster: Arc<Cluster>,
+    /// The number of the client on which it is called.
+    pub(super) client: u32,
+    pub(super) holdings: Arc<Holdings>,
 }
 
-/// The process has these queues, locks and so on no more.
-pub(super) fn forget(holdings: &Holdings, at_hand: &AtHand, numbers: Vec<u64>) {
-    static FORGET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    if numbers.is_empty() {
-        return;
-    }
-    let _ = Python::try_attach(|py| {
-        let forget = || {
-            let forget = python(py, &FORGET, MODULE, "forget")?;
-            forget.call1((numbers, holdings.shared(py), &at_hand.taken))
+impl Call {
+    /// Calls what a pickle says. What it takes of what is shared goes to `at_hand`, and so do the tasks of the futures in
+    /// what it returns.
+    pub(super) fn call(
+        &self,
+        py: Python<'_>,
+        engine: &Arc<Engine<PyJob>>,
+        at_hand: &mut AtHand,
+        what: &[u8],
+    ) -> Reply {
+        static CALL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let call = || -> PyResult<_> {
+            let call = python(py, &CALL, MODULE, "call")?;
+            let client = self.cluster.client_of(py, self.client)?;
+            let (what, taken) = (PyBytes::new(py, what), at_hand.taken(py)?);
+            call.call1((client, what, self.holdings.shared(py), taken))?.extract::<Called<'_>>()
         };
-        if let Err(error) = forget() {
-            error.write_unraisable(py, None);
+        reply(py, engine, collecting(call), &mut at_hand.kept)
+    }
+
+    /// Begins a wait that a pickle says: the `Turn`, of what, and the name of the method.
+    pub(super) fn turn<'py>(
+        &self,
+        py: Python<'py>,
+        what: &[u8],
+    ) -> Result<Bound<'py, PyTuple>, Reply> {
+        static STAND: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let stand = || -> PyResult<_> {
+            let stand = python(py, &STAND, MODULE, "stand")?;
+            let turn = stand.call1((PyBytes::new(py, what), self.holdings.shared(py)))?;
+            Ok(turn.cast_into()?)
+        };
+        stand().map_err(|error| raised(py, &error))
+    }
+}
+
+/// Returns what a wait has given; `None` if it is not over.
+pub(super) fn given(
+    py: Python<'_>,
+    engine: &Arc<Engine<PyJob>>,
+    turn: &Py<PyTuple>,
+    at_hand: &mut AtHand,
+) -> Option<Reply> {
+    static GIVEN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let given = || -> PyResult<_> {
+        let given = python(py, &GIVEN, MODULE, "given")?;
+        given.call1((turn, at_hand.taken(py)?))?.extract::<Option<Called<'_>>>()
+    };
+    let (given, futures) = collecting(given);
+    let given = given.transpose()?;
+    Some(reply(py, engine, (given, futures), &mut at_hand.kept))
+}
+
+/// What is answered with what has come of a call. Its tasks are kept before the result itself goes.
+fn reply(
+    py: Python<'_>,
+    engine: &Arc<Engine<PyJob>>,
+    (called, futures): (PyResult<Called<'_>>, Named),
+    kept: &mut Vec<Kept>,
+) -> Reply {
+    match called {
+        Ok((pickle, _result)) => {
+            if !futures.tasks.is_empty() {
+                kept.push(Kept::new(engine, futures.tasks));
+            }
+            Reply::Value(pickle.as_bytes().to_vec())
         }
-    });
+        Err(error) => raised(py, &error),
+    }
+}
+
+/// Calls what a pickle says for the task that runs on a thread. A wait in it keeps no slot.
+pub(super) fn call_for_task(
+    worker: &mut Own,
+    remote: &Remote,
+    call: &Call,
+    at_hand: &mut AtHand,
+    what: &[u8],
+) -> Reply {
+    let process = remote.watch();
+    let engine = Arc::clone(worker.engine());
+    let called = || Python::attach(|py| call.call(py, &engine, at_hand, what));
+    worker.lent(move || process.is_over(), called)
 }
 
 /// What a task has of the client's while it runs.
@@ -140,11 +182,34 @@ pub(super) fn forget(holdings: &Holdings, at_hand: &AtHand, numbers: Vec<u64>) {
 pub(super) struct AtHand {
     /// The tasks of futures in what it was answered.
     kept: Vec<Kept>,
-    /// What it has taken of what is shared: locks, and what was in queues (`Taken` in `for_processes.py`).
+    /// What it has taken out of queues (`Taken` in `for_processes.py`).
     taken: Option<Py<PyAny>>,
 }
 
 impl AtHand {
+    fn taken<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static TAKEN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        Ok(match &self.taken {
+            Some(taken) => taken.bind(py).clone(),
+            None => {
+                let new = python(py, &TAKEN, MODULE, "Taken")?.call0()?;
+                self.taken.insert(new.unbind()).bind(py).clone()
+            }
+        })
+    }
+
+    /// What was taken with one question is this task's from now on.
+    pub(super) fn add(&mut self, other: Self) {
+        let Some(new) = other.taken else { return };
+        let _ = Python::try_attach(|py| {
+            let new = new.into_bound(py);
+            let add = || self.taken(py)?.call_method1(intern!(py, "add"), (new,));
+            if let Err(error) = add() {
+                error.write_unraisable(py, None);
+            }
+        });
+    }
+
     /// The task has ended.
     pub(super) fn end(&mut self) {
         self.kept.clear();
@@ -159,7 +224,8 @@ impl AtHand {
         self.kept.clear();
         let Some(taken) = self.taken.take() else { return };
         let _ = Python::try_attach(|py| {
-            if let Err(error) = taken.bind(py).call_method0(intern!(py, "give_back")) {
+            let taken = taken.into_bound(py);
+            if let Err(error) = taken.call_method0(intern!(py, "give_back")) {
                 error.write_unraisable(py, None);
             }
         });

@@ -1,0 +1,280 @@
+//! The side line of this process: what is no task's goes over it, and what is asked by threads that run no task.
+//!
+//! One thread hears what the client says, and says nothing itself: the client may be in the middle of saying more. Any other
+//! says what it likes, without the GIL. One tells the client of the tasks that were given up where no task runs.
+
+use super::answers::End;
+use super::ends;
+use super::pickled::Named;
+use super::process::{Memory, die, or_end};
+use super::records::{Run, Stop};
+use super::upstream::{self, Read};
+use crate::interpreter::blobs::Packed;
+use crate::interpreter::forks::{check_forks, forks};
+use azolla_process::aside::{Aside, News, What};
+use azolla_process::line::{Heard, Line};
+use azolla_process::message::Blob;
+use azolla_process::place::Stored;
+use azolla_process::request::{Answer, Request};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+/// The side line, as this process uses it.
+struct Side {
+    forks: u64,
+    /// What is said goes over it.
+    line: Mutex<Line>,
+    memory: Arc<Memory>,
+    asked: Mutex<Asked>,
+    /// Tells the thread that gives up tasks that there are some.
+    gives_up: SyncSender<()>,
+}
+
+/// The questions that have no answer yet.
+#[derive(Default)]
+struct Asked {
+    last: u64,
+    by_number: HashMap<u64, Hear>,
+}
+
+/// Takes what it needs of an answer. It is called without the GIL, on the thread that hears.
+type Hear = Box<dyn FnOnce(Answer<'_>, &Read<'_>) + Send>;
+
+/// Hears how tasks have ended. It is called without the GIL.
+type HearEnds = fn(Answer<'_>, &Read<'_>);
+
+static SIDE: OnceLock<Side> = OnceLock::new();
+static HEARS_ENDS: OnceLock<HearEnds> = OnceLock::new();
+
+/// From now on `hear` gets the ends of tasks to which this process listens.
+pub(crate) fn on_ends(hear: HearEnds) {
+    let _ = HEARS_ENDS.set(hear);
+}
+
+/// Makes this the side line, and starts its threads.
+pub(super) fn begin(line: Line, memory: &Arc<Memory>) -> io::Result<()> {
+    let says = Line::from(line.as_fd().try_clone_to_owned()?);
+    let (memory, asked) = (Arc::clone(memory), Mutex::default());
+    // One word is enough: the thread then gives up all that there is.
+    let (gives_up, given_up) = sync_channel(1);
+    let side = Side { forks: forks(), line: Mutex::new(says), memory, asked, gives_up };
+    if SIDE.set(side).is_err() {
+        return Err(io::Error::other("there is a side line already"));
+    }
+    let hear = || {
+        if let Err(error) = SIDE.wait().hear(line) {
+            eprintln!("azolla: the side line to the client is broken: {error}");
+        }
+        die();
+    };
+    let tell = move || {
+        while given_up.recv().is_ok() {
+            if give_up().is_err() {
+                die();
+            }
+        }
+    };
+    thread::Builder::new().name("azolla-aside".into()).spawn(hear)?;
+    thread::Builder::new().name("azolla-give-up".into()).spawn(tell)?;
+    Ok(())
+}
+
+impl Asked {
+    fn add(&mut self, hear: Hear) -> u64 {
+        self.last += 1;
+        self.by_number.insert(self.last, hear);
+        self.last
+    }
+}
+
+impl Side {
+    /// Hears all that the client says, until the line ends.
+    fn hear(&self, mut line: Line) -> Result<(), azolla_process::line::LineError> {
+        let read = |blob: &Blob<'_>| {
+            Packed::read(blob, |range| Ok(Stored::new(self.memory.arenas.place(range))))
+        };
+        loop {
+            match or_end(line.hear::<News<'_>>())? {
+                Heard::Message(News { number: Some(number), answer }) => {
+                    let hear = self.asked().by_number.remove(&number);
+                    if let Some(hear) = hear {
+                        hear(answer, &read);
+                    }
+                }
+                Heard::Message(News { number: None, answer }) => {
+                    if let Some(hear) = HEARS_ENDS.get() {
+                        hear(answer, &read);
+                    }
+                }
+                Heard::Nothing => {}
+                Heard::End => return Ok(()),
+            }
+        }
+    }
+
+    fn asked(&self) -> std::sync::MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says something. The calling thread does not hold the GIL.
+    fn say(&self, what: What<'_>) -> PyResult<()> {
+        let (released, forgotten) = (upstream::released(), upstream::forgotten());
+        let given_back = self.memory.arenas.take_given_back();
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = line.send(&Aside { released, forgotten, given_back, what });
+        match said {
+            Ok(true) => Ok(()),
+            Ok(false) => die(), // the client is gone
+            Err(error) => Err(PyRuntimeError::new_err(error.to_string())),
+        }
+    }
+}
+
+/// Waits for the side line, which comes when this process begins to serve.
+fn side() -> PyResult<&'static Side> {
+    let side = SIDE.wait();
+    check_forks(side.forks).map(|()| side)
+}
+
+/// Asks the client something, and returns the number of the question. `task` is that whose coroutine asks. `hear` takes
+/// what it needs of the answer, on another thread.
+///
+/// # Errors
+/// If this process is a fork, or the question is too long.
+pub(crate) fn ask_then(
+    py: Python<'_>,
+    task: Option<u64>,
+    request: Request<'_>,
+    hear: impl FnOnce(Answer<'_>, &Read<'_>) + Send + 'static,
+) -> PyResult<u64> {
+    py.detach(|| {
+        let side = side()?;
+        let number = side.asked().add(Box::new(hear));
+        let said = side.say(What::Asks { number, task, request });
+        if said.is_err() {
+            side.asked().by_number.remove(&number);
+        }
+        said.map(|()| number)
+    })
+}
+
+/// Asks the client something, and waits for the answer without the GIL. Returns the number of the question too.
+///
+/// # Errors
+/// As [`ask_then`], and if the answer cannot be read.
+pub(crate) fn ask<R: Send + 'static>(
+    py: Python<'_>,
+    task: Option<u64>,
+    request: Request<'_>,
+    hear: impl FnOnce(Answer<'_>, &Read<'_>) -> io::Result<R> + Send + 'static,
+) -> PyResult<(R, u64)> {
+    let (tell, told) = sync_channel(1);
+    let hear = move |answer: Answer<'_>, read: &Read<'_>| drop(tell.send(hear(answer, read)));
+    let number = ask_then(py, task, request, hear)?;
+    let told = py.detach(move || told.recv());
+    let answer = told.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    Ok((answer?, number))
+}
+
+/// Tells the client that this process has the answer to a call, or that it does not want it any more.
+pub(crate) fn over(py: Python<'_>, number: u64, taken: bool) -> PyResult<()> {
+    py.detach(|| {
+        let side = side()?;
+        side.asked().by_number.remove(&number);
+        side.say(What::Over { number, taken })
+    })
+}
+
+/// Tells the client that this process wants to hear how these tasks end.
+pub(crate) fn listen(py: Python<'_>, tasks: Vec<u64>) -> PyResult<()> {
+    py.detach(|| side()?.say(What::Listen(tasks)))
+}
+
+/// Tells the client soon which tasks this process has given up.
+pub(super) fn give_up_soon() {
+    if let Some(side) = SIDE.get() {
+        let _ = side.gives_up.try_send(()); // one that is full has been told
+    }
+}
+
+/// Tells the client which tasks this process has given up, if it has given up some. The calling thread does not hold the GIL.
+pub(super) fn give_up() -> PyResult<()> {
+    if upstream::has_given_up() { side()?.say(What::Nothing) } else { Ok(()) }
+}
+
+/// The coroutine of a task.
+pub(crate) struct Coroutine {
+    /// The number of the task in the client's engine.
+    pub(crate) task: u64,
+    /// When the task began, if the client records its run.
+    pub(crate) recorded: Option<Instant>,
+}
+
+/// Tells the client that a coroutine has returned this. `key` is that of its task.
+pub(crate) fn returned(
+    result: &Bound<'_, PyAny>,
+    coroutine: &Coroutine,
+    key: &str,
+) -> PyResult<()> {
+    let stop = Stop::now();
+    let end = |end: End<Blob<'_>>, futures| {
+        let failed = !matches!(end, End::Done(_));
+        coroutine.ended(result, failed, stop, end, futures)
+    };
+    ends::returned(result, key, &memory()?.own, end)
+}
+
+/// Tells the client that a coroutine has raised this.
+pub(crate) fn raised(error: &Bound<'_, PyAny>, coroutine: &Coroutine, key: &str) -> PyResult<()> {
+    let stop = Stop::now();
+    let end = |end: End<Blob<'_>>| coroutine.ended(error, true, stop, end, Named::default());
+    ends::raised(error, key, &memory()?.own, end)
+}
+
+impl Coroutine {
+    /// Tells the client of the end. `outcome` is what it has returned, or raised.
+    fn ended(
+        &self,
+        outcome: &Bound<'_, PyAny>,
+        failed: bool,
+        stop: Stop,
+        end: End<Blob<'_>>,
+        Named { tasks: futures, keep }: Named,
+    ) -> PyResult<()> {
+        let (py, task) = (outcome.py(), self.task);
+        let run = self.recorded.map(|began| Run::new(began, stop, outcome, failed));
+        let (tell, told) = sync_channel(1);
+        let waits = !keep.is_empty();
+        py.detach(move || {
+            let side = side()?;
+            let hear = move |_: Answer<'_>, _: &Read<'_>| _ = tell.send(());
+            let number = waits.then(|| side.asked().add(Box::new(hear)));
+            let run = run.as_ref().map(Run::message);
+            side.say(What::Ended { number, task, ended: end.into(), run, futures })?;
+            // The client must have heard of the futures before this process gives them up.
+            if waits {
+                let _ = told.recv();
+            }
+            Ok::<_, PyErr>(())
+        })?;
+        drop(keep);
+        py.detach(give_up)
+    }
+}
+
+/// Returns true in a worker process that has its side line, but not in a fork of it.
+pub(crate) fn is_there() -> bool {
+    SIDE.get().is_some_and(|side| check_forks(side.forks).is_ok())
+}
+
+/// What takes large data of this process.
+pub(super) fn memory() -> PyResult<&'static Arc<Memory>> {
+    side().map(|side| &side.memory)
+}

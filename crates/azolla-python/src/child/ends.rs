@@ -1,0 +1,52 @@
+//! How a call has ended, as it travels to the client.
+
+use super::answers::End;
+use super::failures::{asks_for_another_run, pack, sent};
+use super::pickled::{Named, collecting};
+use crate::interpreter::blobs::Made;
+use azolla_process::message::{Blob, Bytes};
+use azolla_process::place::Store;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+/// Sends the end of a call that has returned this, with the tasks of the futures in it. A result that cannot be pickled is
+/// a failure.
+pub(super) fn returned<R>(
+    result: &Bound<'_, PyAny>,
+    key: &str,
+    store: &dyn Store,
+    send: impl FnOnce(End<Blob<'_>>, Named) -> R,
+) -> R {
+    let (made, futures) = collecting(|| Made::of(result, store));
+    match made {
+        Ok(Made::Small(pickle)) => {
+            let pickle = Bytes::Here(pickle.as_bytes());
+            send(End::Done(Blob { pickle, buffers: Vec::new() }), futures)
+        }
+        Ok(Made::Large(large)) => {
+            let (pickle, buffers) = large.give_away();
+            let pickle = pickle.as_ref().map_or_else(|it| Bytes::There(*it), |it| Bytes::Here(it));
+            send(End::Done(Blob { pickle, buffers }), futures)
+        }
+        Err(error) => {
+            let error = error.value(result.py());
+            let note = "the task has returned this result, which must travel from its worker process as a pickle";
+            let _ = error.call_method1(intern!(result.py(), "add_note"), (note,));
+            raised(error, key, store, |end| send(end, Named::default()))
+        }
+    }
+}
+
+/// Sends the end of a call that has raised this.
+pub(super) fn raised<R>(
+    error: &Bound<'_, PyAny>,
+    key: &str,
+    store: &dyn Store,
+    send: impl FnOnce(End<Blob<'_>>) -> R,
+) -> R {
+    if asks_for_another_run(error) {
+        return send(End::Again);
+    }
+    let mut packed = pack(error, Some(key));
+    send(End::Failed(sent(error, &mut packed, store)))
+}

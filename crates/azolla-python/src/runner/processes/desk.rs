@@ -1,0 +1,274 @@
+//! The desk of a worker process: the thread that serves its side line. It answers what is asked aside, tells the process how
+//! tasks have ended, and ends those that run there as coroutines.
+//!
+//! It never waits for anything but the process. A call that may wait has a thread of its own.
+
+use super::Common;
+use super::asked::{Asking, By, Reply};
+use super::calls::{Asked, Calls};
+use super::coroutines::{self, End};
+use super::holdings::{Coroutine, Holdings};
+use super::recorded;
+use crate::interpreter::blobs::Packed;
+use crate::task::job::PyJob;
+use crate::task::kept::Kept;
+use azolla::runtime::{Engine, Job, Listen, Status};
+use azolla_process::aside::{Aside, News, What};
+use azolla_process::fleet::{Side, Sides, Waker};
+use azolla_process::line::{Heard, LineError};
+use azolla_process::message::{Blob, Ended, Run};
+use azolla_process::request::{Answer, How, Request};
+use std::io;
+use std::mem;
+use std::slice;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+/// How long a desk waits until it asks for a line again that could not be had.
+const ASIDE: Duration = Duration::from_millis(250);
+
+/// The ends of so many tasks go in one message.
+const TOGETHER: usize = 64;
+
+/// What is to be said to the process.
+pub(super) struct Outbox {
+    queue: Mutex<Vec<Out>>,
+    waker: Waker,
+}
+
+/// Something to say.
+pub(super) enum Out {
+    /// The answer to the question of this number.
+    Answer(u64, Reply),
+    /// A task to which the process listens has ended.
+    Ended(u64),
+    /// The wait of this number may be over.
+    Ready(u64),
+}
+
+impl Outbox {
+    pub(super) fn say(&self, out: Out) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(out);
+        self.waker.wake();
+    }
+
+    fn take(&self) -> Vec<Out> {
+        mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Listen for Outbox {
+    fn settled(&self, token: usize, _status: Status) {
+        self.say(Out::Ended(token as u64));
+    }
+}
+
+/// Starts the desk of a process. It ends when the fleet is closed.
+pub(super) fn start(
+    common: &Arc<Common>,
+    engine: &Arc<Engine<PyJob>>,
+    process: usize,
+    sides: Sides,
+) -> io::Result<()> {
+    let (common, engine) = (Arc::clone(common), Arc::downgrade(engine));
+    let serve = move || {
+        loop {
+            match sides.next() {
+                Ok(Some(side)) => serve(&common, &engine, process, side),
+                Ok(None) => return,
+                // The proxies say why.
+                Err(_) if sides.wait_until_closed(ASIDE) => return,
+                Err(_) => {}
+            }
+        }
+    };
+    thread::Builder::new().name(format!("azolla-desk-{process}")).spawn(serve)?;
+    Ok(())
+}
+
+fn serve(common: &Arc<Common>, engine: &Weak<Engine<PyJob>>, process: usize, mut side: Side) {
+    let Some(holdings) =
+        engine.upgrade().map(|engine| common.holdings(process, side.remote.arena(), &engine))
+    else {
+        return;
+    };
+    let outbox = Arc::new(Outbox { queue: Mutex::default(), waker: side.waker() });
+    let calls = Calls::new(&outbox, &holdings, side.remote.watch());
+    let mut desk = Desk { common, engine, holdings: &holdings, outbox: &outbox, calls };
+    while desk.go_on(&mut side).unwrap_or(false) {}
+    // It has ended, or what it says is of no use.
+    let how = side.remote.ended();
+    desk.calls.end();
+    let running = holdings.end_all();
+    if let Some(engine) = engine.upgrade() {
+        coroutines::died(&engine, &common.deaths, running, &format!("worker {process}, {how}"));
+    }
+    holdings.clear();
+}
+
+struct Desk<'a> {
+    common: &'a Common,
+    engine: &'a Weak<Engine<PyJob>>,
+    holdings: &'a Arc<Holdings>,
+    outbox: &'a Arc<Outbox>,
+    calls: Calls,
+}
+
+impl Desk<'_> {
+    /// Says what is to be said, and waits for what the process says. Returns false if the process is gone.
+    fn go_on(&mut self, side: &mut Side) -> Result<bool, LineError> {
+        let mut ended = Vec::new();
+        for out in self.outbox.take() {
+            match out {
+                Out::Ended(task) => ended.push(task),
+                Out::Ready(number) => {
+                    if let Some(engine) = self.engine.upgrade() {
+                        self.calls.ready(number, &engine);
+                    }
+                }
+                Out::Answer(number, reply) => {
+                    if !self.answer(side, number, reply)? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        for ended in ended.chunks(TOGETHER) {
+            if !self.tell(side, ended)? {
+                return Ok(false);
+            }
+        }
+        if !side.wait()? {
+            return Ok(true);
+        }
+        let Side { line, remote, .. } = side;
+        match line.hear::<Aside<'_>>()? {
+            Heard::Message(Aside { released, forgotten, given_back, what }) => {
+                given_back.into_iter().for_each(|range| remote.give_back(range));
+                let Some(engine) = self.engine.upgrade() else { return Ok(false) };
+                self.hear(&engine, remote, what)?;
+                self.holdings.release(&released);
+                self.holdings.forget_shared(&forgotten);
+                Ok(true)
+            }
+            Heard::Nothing => Ok(true),
+            Heard::End => Ok(false),
+        }
+    }
+
+    fn answer(&self, side: &mut Side, number: u64, reply: Reply) -> Result<bool, LineError> {
+        let Side { line, remote, .. } = side;
+        match reply.send(remote, |answer| line.send(&News { number: Some(number), answer })) {
+            Some(Err(LineError::Frame(error))) => {
+                let why = error.to_string();
+                let answer = Answer::Told("AzollaError", &why);
+                line.send(&News { number: Some(number), answer })
+            }
+            Some(sent) => sent,
+            None => Ok(false),
+        }
+    }
+
+    /// Tells the process how these tasks have ended.
+    fn tell(&self, side: &mut Side, tasks: &[u64]) -> Result<bool, LineError> {
+        let Side { line, remote, .. } = side;
+        let held =
+            tasks.iter().map(|task| self.holdings.jobs(&[*task]).and_then(|mut it| it.pop()));
+        let (mut jobs, mut gone) = (Vec::new(), Vec::new());
+        for (task, job) in tasks.iter().zip(held) {
+            match job {
+                Some(job) => jobs.push(job),
+                // The process has given it up meanwhile.
+                None => gone.push((*task, How::Cancelled(None, None))),
+            }
+        }
+        if !gone.is_empty() && !line.send(&News { number: None, answer: Answer::Ends(gone) })? {
+            return Ok(false);
+        }
+        if jobs.is_empty() {
+            return Ok(true);
+        }
+        let ends = Reply::Ends(jobs, true);
+        ends.send(remote, |answer| line.send(&News { number: None, answer })).unwrap_or(Ok(false))
+    }
+
+    /// Hands over what is recorded of a coroutine. It is there before its future's end is.
+    fn note(&self, coroutine: &Coroutine, run: Option<Run<'_>>) {
+        let Coroutine { sent, worker, recording, .. } = coroutine;
+        if let Some(run) = run
+            && *recording == self.common.records.current()
+            && let Some(cluster) = self.common.cluster()
+        {
+            recorded::note(&cluster, *worker, slice::from_ref(sent), &[run]);
+        }
+    }
+
+    fn hear(
+        &mut self,
+        engine: &Arc<Engine<PyJob>>,
+        remote: &azolla_process::fleet::Remote,
+        what: What<'_>,
+    ) -> Result<(), LineError> {
+        match what {
+            What::Nothing => {}
+            What::Asks {
+                number,
+                task,
+                request: request @ (Request::Call(what) | Request::Stand(what)),
+            } => {
+                let coroutine = task.and_then(|task| self.holdings.coroutine(task));
+                let client = coroutine.map_or(0, |job| job.client());
+                let stands = matches!(request, Request::Stand(_));
+                let asked = Asked { number, task, client, stands, what };
+                self.calls.begin(&asked, self.common.cluster(), engine);
+            }
+            What::Asks { number, task, request } => {
+                let coroutine = task.and_then(|task| self.holdings.coroutine(task));
+                let mut asking = Asking {
+                    by: By::Aside { engine, coroutine },
+                    holdings: self.holdings,
+                    cluster: self.common.cluster(),
+                    remote,
+                    shelf: &self.common.shelf,
+                };
+                let reply = asking.answer(request);
+                self.outbox.say(Out::Answer(number, reply));
+            }
+            What::Over { number, taken } => self.calls.over(number, taken),
+            What::Listen(tasks) => {
+                let listener: Arc<dyn Listen> = Arc::<Outbox>::clone(self.outbox);
+                for task in tasks {
+                    match self.holdings.jobs(&[task]).and_then(|mut jobs| jobs.pop()) {
+                        Some(job) => job.header().listen(&listener, task as usize),
+                        None => self.outbox.say(Out::Ended(task)),
+                    }
+                }
+            }
+            What::Ended { number, task, ended, run, futures } => {
+                // It is read whatever becomes of it: what is large in it is this process's affair from now on.
+                let read = |blob: &Blob<'_>| {
+                    let place = |range| Ok(self.common.shelf.keep(remote.arena().place(range)?));
+                    Packed::read(blob, place)
+                };
+                let end = match ended {
+                    Ended::Done(blob) => {
+                        let has_futures = !futures.is_empty();
+                        let futures = has_futures.then(|| Kept::new(engine, futures));
+                        End::Done(read(&blob)?, futures)
+                    }
+                    Ended::Failed(blob) => End::Failed(read(&blob)?),
+                    Ended::Again => End::Again,
+                };
+                if let Some(coroutine) = self.holdings.end(task) {
+                    self.note(&coroutine, run);
+                    coroutines::end(engine, coroutine, end);
+                }
+                if let Some(number) = number {
+                    self.outbox.say(Out::Answer(number, Reply::Done(true)));
+                }
+            }
+        }
+        Ok(())
+    }
+}

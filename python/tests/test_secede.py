@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from azolla import Client, get_client, rejoin, secede
+from backends import Reason, threads_only
 from conftest import PATIENCE, Gate, Journal, eventually
 
 

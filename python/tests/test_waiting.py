@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from azolla import Client, Future, WaitCycleError, as_completed, get_client, wait
+from backends import Reason, threads_only
 from conftest import Gate
 from watching import Watch
 

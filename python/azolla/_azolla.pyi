@@ -20,6 +20,7 @@ from azolla._cluster.staff import Workers as _Workers
 
 __all__ = [
     "ActorFuture",
+    "Asked",
     "ClusterCore",
     "Core",
     "Dashboard",
@@ -48,6 +49,7 @@ __all__ = [
     "cancel_unless_begun",
     "check_actor",
     "coroutines_run_here",
+    "detach",
     "end_loan",
     "forget",
     "has_begun",

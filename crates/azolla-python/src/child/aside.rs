@@ -21,6 +21,7 @@ use pyo3::prelude::*;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -51,6 +52,9 @@ type Hear = Box<dyn FnOnce(Answer<'_>, &Read<'_>) + Send>;
 type HearEnds = fn(Answer<'_>, &Read<'_>);
 
 static SIDE: OnceLock<Side> = OnceLock::new();
+
+/// This is a worker process, so its side line comes.
+static SERVES: AtomicBool = AtomicBool::new(false);
 static HEARS_ENDS: OnceLock<HearEnds> = OnceLock::new();
 
 /// From now on `hear` gets the ends of tasks to which this process listens.
@@ -137,8 +141,21 @@ impl Side {
     }
 }
 
-/// Waits for the side line, which comes when this process begins to serve.
+/// This process begins to serve: its side line comes.
+pub(super) fn serves() {
+    SERVES.store(true, Ordering::Relaxed);
+}
+
+/// Waits for the side line of this process.
+///
+/// # Errors
+/// If this is no worker process, or a fork of one.
 fn side() -> PyResult<&'static Side> {
+    if !SERVES.load(Ordering::Relaxed) {
+        return Err(PyRuntimeError::new_err(
+            "this is no worker process, so it has no client elsewhere",
+        ));
+    }
     let side = SIDE.wait();
     check_forks(side.forks).map(|()| side)
 }

@@ -49,6 +49,7 @@ fn serve(
     start: &Bound<'_, PyAny>,
 ) -> PyResult<Infallible> {
     let _guard = NoPanic;
+    aside::serves();
     let control = take_stdin()?;
     let memory = Memory { own: Arena::new(number, MOST)?, arenas: Arenas::default() };
     let own = memory.own.seen().as_fd();

@@ -6,6 +6,7 @@ all that its cluster keeps (datasets, metadata, events, queues), that process an
 
 import asyncio
 import math
+import pickle
 import threading
 import weakref
 from collections.abc import Callable

@@ -337,6 +337,7 @@ def test_what_has_no_name_is_found_by_the_name_it_got_while_an_object_of_that_na
     assert not Event(name).is_set()
 
 
+@threads_only(Reason.OBJECTS)  # in a pickle on its way a queue without a name is not kept
 def test_the_collector_takes_nothing_of_a_queue_that_is_in_use(client: Client) -> None:
     queue = Queue()
 

@@ -271,7 +271,6 @@ def test_a_task_keeps_its_resources_however_it_waits(name, gate):
         client._check()
 
 
-@threads_only(Reason.MISSING)
 def test_a_task_that_waits_so_for_what_needs_its_own_resources_is_told(two):
     gpu = {"GPU": 1}
 

@@ -39,6 +39,7 @@ __all__ = [
     "Turn",
     "VariableCore",
     "Worker",
+    "actor_caller",
     "actor_state",
     "after_fork",
     "arrived_actor",
@@ -56,7 +57,9 @@ __all__ = [
     "in_plain_task",
     "input_value",
     "keep_actor",
+    "keep_caller",
     "kept_actor",
+    "kept_caller",
     "lend",
     "read_actor",
     "rejoin",
@@ -912,6 +915,15 @@ def task_at_hand() -> tuple[int, Any] | None:
 
 def keep_actor(number: int, state: Any) -> None:
     """Keeps the state of an actor in this process, until the client does not need it any more."""
+
+def keep_caller(number: int, caller: Callable[..., Any]) -> None:
+    """Keeps what makes the calls of the actor of this number."""
+
+def kept_caller(number: int) -> Callable[..., Any] | None:
+    """Returns that; None until the actor has had a coroutine."""
+
+def actor_caller() -> Callable[..., Any]:
+    """Returns a new function that makes the calls of one actor, so that they and its coroutines take turns."""
 
 def kept_actor(number: int) -> Any:
     """Returns the state of the actor of this number, if it is in this process."""

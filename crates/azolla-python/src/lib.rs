@@ -47,6 +47,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(face::dashboard::time_left, module)?)?;
     module.add_function(wrap_pyfunction!(future::actor::arrived_actor, module)?)?;
     module.add_function(wrap_pyfunction!(submit::actor::actor_state, module)?)?;
+    module.add_function(wrap_pyfunction!(future::actor::actor_caller, module)?)?;
     module.add_function(wrap_pyfunction!(submit::actor::check_actor, module)?)?;
     module.add_function(wrap_pyfunction!(submit::actor::read_actor, module)?)?;
     module.add_function(wrap_pyfunction!(interpreter::raised::before_collection, module)?)?;

@@ -79,7 +79,7 @@ def _put(queue: Any, thing: Any) -> None:
         threading.Thread(target=queue.put(thing).wait, name="azolla-give-back", daemon=True).start()
 
 
-def call(client: Client, asked: bytes, kept: _Kept, taken: Taken) -> tuple[bytes, Any]:
+def call(client: Client, asked: bytes, kept: _Kept, taken: Taken, key: Any) -> tuple[bytes, Any]:
     """Does what a task asks. Returns what comes of it, as a pickle and as it is: its futures keep their tasks.
 
     Args:
@@ -87,9 +87,10 @@ def call(client: Client, asked: bytes, kept: _Kept, taken: Taken) -> tuple[bytes
         asked: A pickle of what it asks.
         kept: The queues, locks and so on that its process uses.
         taken: What the task has taken out of queues.
+        key: The key of the coroutine task that asks; None if this is the thread of a task, or of none.
     """
     what, *args = pickle.loads(asked)
-    result = _WHAT[what](client, kept, taken, *args)
+    result = key if what == "key" and key is not None else _WHAT[what](client, kept, taken, *args)
     packed = dumps(result)
     taken.note(len(packed))
     return packed, result

@@ -7,7 +7,15 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any
 
-from azolla._azolla import arrived_actor, keep_actor, kept_actor, task_at_hand
+from azolla._azolla import (
+    actor_caller,
+    arrived_actor,
+    keep_actor,
+    keep_caller,
+    kept_actor,
+    kept_caller,
+    task_at_hand,
+)
 from azolla._base import where
 from azolla._base.errors import ActorLostError
 
@@ -48,7 +56,26 @@ def _kept(task: tuple[int, Any], state: Any) -> StandIn:
 
 def call(number: int, name: str, /, *args: Any, **kwargs: Any) -> Any:
     """Calls a method of the actor of this number."""
-    return getattr(_state(number), name)(*args, **kwargs)
+    state, caller = _state(number), kept_caller(number)
+    if caller is not None:
+        return caller(state, name, *args, **kwargs)
+    result = getattr(state, name)(*args, **kwargs)
+    if type(result) is not CoroutineType:
+        return result
+    # From now on its calls and its coroutines take turns.
+    caller = actor_caller()
+    keep_caller(number, caller)
+    return caller(_Begun(result), "begun")
+
+
+class _Begun:
+    """Has a method that returns a coroutine which is there already."""
+
+    def __init__(self, coroutine: Any) -> None:
+        self._coroutine = coroutine
+
+    def begun(self) -> Any:
+        return self._coroutine
 
 
 def read(number: int, name: str) -> tuple[bool, Any]:

@@ -6,7 +6,8 @@ use pyo3::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-type States = HashMap<u64, Py<PyAny>>;
+/// A state, and what makes the calls of the actor once it has had a coroutine.
+type States = HashMap<u64, (Py<PyAny>, Option<Py<PyAny>>)>;
 
 /// A thread locks it only while it holds the GIL, and runs no user code meanwhile.
 static STATES: Mutex<Option<States>> = Mutex::new(None);
@@ -25,18 +26,32 @@ pub(crate) fn task_at_hand(py: Python<'_>) -> Option<(u64, Bound<'_, PyAny>)> {
 #[doc = stub!(keep_actor)]
 #[pyfunction]
 pub(crate) fn keep_actor(number: u64, state: Py<PyAny>) {
-    let before = states().get_or_insert_default().insert(number, state);
+    let before = states().get_or_insert_default().insert(number, (state, None));
     drop(before);
 }
 
 #[doc = stub!(kept_actor)]
 #[pyfunction]
 pub(crate) fn kept_actor(py: Python<'_>, number: u64) -> Option<Bound<'_, PyAny>> {
-    states().as_ref()?.get(&number).map(|state| state.bind(py).clone())
+    states().as_ref()?.get(&number).map(|(state, _)| state.bind(py).clone())
+}
+
+#[doc = stub!(keep_caller)]
+#[pyfunction]
+pub(crate) fn keep_caller(number: u64, caller: Py<PyAny>) {
+    if let Some((_, kept)) = states().as_mut().and_then(|all| all.get_mut(&number)) {
+        *kept = Some(caller);
+    }
+}
+
+#[doc = stub!(kept_caller)]
+#[pyfunction]
+pub(crate) fn kept_caller(py: Python<'_>, number: u64) -> Option<Bound<'_, PyAny>> {
+    Some(states().as_ref()?.get(&number)?.1.as_ref()?.bind(py).clone())
 }
 
 /// Takes out the states that are not needed any more. Dropping them may run any code.
-pub(super) fn take(numbers: &[u64]) -> Vec<Py<PyAny>> {
+pub(super) fn take(numbers: &[u64]) -> Vec<(Py<PyAny>, Option<Py<PyAny>>)> {
     match &mut *states() {
         Some(states) => numbers.iter().filter_map(|number| states.remove(number)).collect(),
         None => Vec::new(),

@@ -6,7 +6,7 @@
 use super::answers::End;
 use super::ends;
 use super::pickled::Named;
-use super::process::{Memory, die, or_end};
+use super::process::{Memory, broken, die, or_end};
 use super::records::{Run, Stop};
 use super::upstream::{self, Read};
 use crate::interpreter::blobs::Packed;
@@ -72,11 +72,12 @@ pub(super) fn begin(line: Line, memory: &Arc<Memory>) -> io::Result<()> {
     if SIDE.set(side).is_err() {
         return Err(io::Error::other("there is a side line already"));
     }
-    let hear = || {
-        if let Err(error) = SIDE.wait().hear(line) {
-            eprintln!("azolla: the side line to the client is broken: {error}");
+    let hear = || match SIDE.wait().hear(line) {
+        Ok(()) => die(),
+        Err(error) => {
+            let error = PyRuntimeError::new_err(format!("the side line is broken: {error}"));
+            Python::attach(|py| broken(py, &error))
         }
-        die();
     };
     let tell = move || {
         while given_up.recv().is_ok() {

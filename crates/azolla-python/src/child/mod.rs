@@ -42,6 +42,8 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add_function(wrap_pyfunction!(actors::task_at_hand, module)?)?;
         module.add_function(wrap_pyfunction!(actors::keep_actor, module)?)?;
         module.add_function(wrap_pyfunction!(actors::kept_actor, module)?)?;
+        module.add_function(wrap_pyfunction!(actors::keep_caller, module)?)?;
+        module.add_function(wrap_pyfunction!(actors::kept_caller, module)?)?;
         module.add_function(wrap_pyfunction!(process::serve_process, module)?)?;
     }
     Ok(())

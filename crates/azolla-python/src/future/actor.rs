@@ -12,6 +12,12 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use std::sync::Arc;
 
+#[doc = stub!(actor_caller)]
+#[pyfunction]
+pub(crate) fn actor_caller(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    caller(py)
+}
+
 /// Returns the function that makes an actor's calls: a method of a new `Turns`.
 pub(crate) fn caller(py: Python<'_>) -> PyResult<Py<PyAny>> {
     static CALLER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

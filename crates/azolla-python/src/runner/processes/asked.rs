@@ -32,6 +32,8 @@ pub(super) enum Reply {
     Unknown,
     /// The ends of these, with their results if the process wants them.
     Ends(Vec<Arc<PyJob>>, bool),
+    /// The ends of these, whose coroutines ran in the process: it has raised their errors, and no future has shown them.
+    Own(Vec<Arc<PyJob>>),
     Done(bool),
     Loan(Option<u64>),
     Value(Vec<u8>),
@@ -393,13 +395,18 @@ impl Reply {
             Self::Value(pickle) => send(Answer::Value(blob(&pickle))),
             Self::Raised(packed) => send(Answer::Raised(blob(&packed))),
             Self::Told(class, why) => send(Answer::Told(class, &why)),
-            Self::Ends(jobs, results) => {
+            Self::Ends(..) | Self::Own(_) => {
+                let (jobs, results, sees) = match self {
+                    Self::Ends(jobs, results) => (jobs, results, true),
+                    Self::Own(jobs) => (jobs, true, false),
+                    _ => return None,
+                };
                 let whys: Vec<_> = jobs.iter().map(why).collect();
                 let mut ends = Vec::with_capacity(jobs.len());
                 for (job, why) in jobs.iter().zip(&whys) {
                     let Some(task) = job.header().id() else { continue };
                     // If nothing can be lent, the process has ended.
-                    if let Some(how) = how(job, results, why, remote).ok()? {
+                    if let Some(how) = how(job, (results, sees), why, remote).ok()? {
                         ends.push((task.to_bits(), how));
                     }
                 }
@@ -423,10 +430,10 @@ fn why(job: &Arc<PyJob>) -> Why {
     }
 }
 
-/// How a job has ended, if it has.
+/// How a job has ended, if it has; with its result if that is wanted. `sees`: a future shows a failure from now on.
 fn how<'a>(
     job: &'a PyJob,
-    results: bool,
+    (results, sees): (bool, bool),
     why: &'a Why,
     remote: &Remote,
 ) -> io::Result<Option<How<'a>>> {
@@ -438,7 +445,9 @@ fn how<'a>(
         }
         (Status::Failed, Some(Err(failure))) => {
             // The process raises it.
-            job.header().see_failure();
+            if sees {
+                job.header().see_failure();
+            }
             match failure {
                 Failure::Unread(unread) => How::Failed(blob(unread.packed())?),
                 Failure::Told(class, why) => How::Told(class, why),

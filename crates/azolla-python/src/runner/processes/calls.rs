@@ -48,6 +48,8 @@ pub(super) struct Asked<'a> {
     pub(super) number: u64,
     /// The task whose coroutine asks, if one does.
     pub(super) task: Option<u64>,
+    /// Its job.
+    pub(super) coroutine: Option<Arc<PyJob>>,
     /// The number of its client.
     pub(super) client: u32,
     /// It is a wait for something shared, which takes no thread.
@@ -69,12 +71,13 @@ impl Calls {
         cluster: Option<Arc<Cluster>>,
         engine: &Arc<Engine<PyJob>>,
     ) {
-        let Asked { number, task, client, stands, what } = *asked;
+        let Asked { number, task, client, stands, what, .. } = *asked;
         let Some(cluster) = cluster else {
             let gone = Reply::Told("ClosedClientError", "the client is gone".into());
             return self.outbox.say(Out::Answer(number, gone));
         };
-        let call = Call { cluster, client, holdings: Arc::clone(&self.holdings) };
+        let (holdings, of) = (Arc::clone(&self.holdings), asked.coroutine.clone());
+        let call = Call { cluster, client, of, holdings };
         if stands {
             // Here, so that waits stand in their order.
             return self.stand(&call, number, task, what);

@@ -18,6 +18,7 @@ use azolla_process::fleet::{Side, Sides, Waker};
 use azolla_process::line::{Heard, LineError};
 use azolla_process::message::{Blob, Ended, Run};
 use azolla_process::request::{Answer, How, Request};
+use rustc_hash::FxHashSet;
 use std::io;
 use std::mem;
 use std::slice;
@@ -95,7 +96,14 @@ fn serve(common: &Arc<Common>, engine: &Weak<Engine<PyJob>>, process: usize, mut
     };
     let outbox = Arc::new(Outbox { queue: Mutex::default(), waker: side.waker() });
     let calls = Calls::new(&outbox, &holdings, side.remote.watch());
-    let mut desk = Desk { common, engine, holdings: &holdings, outbox: &outbox, calls };
+    let mut desk = Desk {
+        common,
+        engine,
+        holdings: &holdings,
+        outbox: &outbox,
+        calls,
+        own: FxHashSet::default(),
+    };
     while desk.go_on(&mut side).unwrap_or(false) {}
     // It has ended, or what it says is of no use.
     let how = side.remote.ended();
@@ -113,6 +121,8 @@ struct Desk<'a> {
     holdings: &'a Arc<Holdings>,
     outbox: &'a Arc<Outbox>,
     calls: Calls,
+    /// The tasks whose coroutines have ended in the process, until it is told.
+    own: FxHashSet<u64>,
 }
 
 impl Desk<'_> {
@@ -171,13 +181,15 @@ impl Desk<'_> {
     }
 
     /// Tells the process how these tasks have ended.
-    fn tell(&self, side: &mut Side, tasks: &[u64]) -> Result<bool, LineError> {
+    fn tell(&mut self, side: &mut Side, tasks: &[u64]) -> Result<bool, LineError> {
         let Side { line, remote, .. } = side;
         let held =
             tasks.iter().map(|task| self.holdings.jobs(&[*task]).and_then(|mut it| it.pop()));
-        let (mut jobs, mut gone) = (Vec::new(), Vec::new());
+        let held: Vec<_> = held.collect();
+        let (mut jobs, mut own, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for (task, job) in tasks.iter().zip(held) {
             match job {
+                Some(job) if self.own.remove(task) => own.push(job),
                 Some(job) => jobs.push(job),
                 // The process has given it up meanwhile.
                 None => gone.push((*task, How::Cancelled(None, None))),
@@ -186,11 +198,16 @@ impl Desk<'_> {
         if !gone.is_empty() && !line.send(&News { number: None, answer: Answer::Ends(gone) })? {
             return Ok(false);
         }
-        if jobs.is_empty() {
-            return Ok(true);
+        for ends in [Reply::Ends(jobs, true), Reply::Own(own)] {
+            if matches!(&ends, Reply::Ends(jobs, _) | Reply::Own(jobs) if jobs.is_empty()) {
+                continue;
+            }
+            let sent = ends.send(remote, |answer| line.send(&News { number: None, answer }));
+            if !sent.unwrap_or(Ok(false))? {
+                return Ok(false);
+            }
         }
-        let ends = Reply::Ends(jobs, true);
-        ends.send(remote, |answer| line.send(&News { number: None, answer })).unwrap_or(Ok(false))
+        Ok(true)
     }
 
     /// Hands over what is recorded of a coroutine. It is there before its future's end is.
@@ -218,9 +235,9 @@ impl Desk<'_> {
                 request: request @ (Request::Call(what) | Request::Stand(what)),
             } => {
                 let coroutine = task.and_then(|task| self.holdings.coroutine(task));
-                let client = coroutine.map_or(0, |job| job.client());
+                let client = coroutine.as_ref().map_or(0, |job| job.client());
                 let stands = matches!(request, Request::Stand(_));
-                let asked = Asked { number, task, client, stands, what };
+                let asked = Asked { number, task, coroutine, client, stands, what };
                 self.calls.begin(&asked, self.common.cluster(), engine);
             }
             What::Asks { number, task, request } => {
@@ -261,6 +278,7 @@ impl Desk<'_> {
                     Ended::Again => End::Again,
                 };
                 if let Some(coroutine) = self.holdings.end(task) {
+                    self.own.insert(task);
                     self.note(&coroutine, run);
                     coroutines::end(engine, coroutine, end);
                 }

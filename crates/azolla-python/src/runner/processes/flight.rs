@@ -214,7 +214,8 @@ impl Flight<'_> {
         match (request, cluster) {
             (Request::Call(what), Some(cluster)) => {
                 let client = self.worker.job().map_or(0, |job| job.client());
-                let call = Call { cluster, client, holdings: Arc::clone(holdings) };
+                let holdings = Arc::clone(holdings);
+                let call = Call { cluster, client, of: None, holdings };
                 call_for_task(self.worker, remote, &call, at_hand, what)
             }
             (Request::Call(_), None) => {

@@ -89,6 +89,8 @@ pub(super) struct Call {
     pub(super) cluster: Arc<Cluster>,
     /// The number of the client on which it is called.
     pub(super) client: u32,
+    /// The task whose coroutine asks, if one does.
+    pub(super) of: Option<Arc<PyJob>>,
     pub(super) holdings: Arc<Holdings>,
 }
 
@@ -107,7 +109,9 @@ impl Call {
             let call = python(py, &CALL, MODULE, "call")?;
             let client = self.cluster.client_of(py, self.client)?;
             let (what, taken) = (PyBytes::new(py, what), at_hand.taken(py)?);
-            call.call1((client, what, self.holdings.shared(py), taken))?.extract::<Called<'_>>()
+            let key = self.of.as_ref().map(|job| job.key(py));
+            call.call1((client, what, self.holdings.shared(py), taken, key))?
+                .extract::<Called<'_>>()
         };
         reply(py, engine, collecting(call), &mut at_hand.kept)
     }

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 from azolla import Client, Future, KilledWorker, as_completed, get_client, wait
-from conftest import PATIENCE, eventually, nothing_is_kept
+from conftest import PATIENCE, Clusters, eventually, nothing_is_kept
 from processes import children, is_running
 
 #: How many processes are killed in the random workflow, at the least.
@@ -116,7 +116,9 @@ _others: set[int] = set()
 
 
 @pytest.fixture(autouse=True)
-def others() -> None:
+def others(clusters: Clusters) -> None:
+    # One that is still starting would have more descriptors later.
+    clusters.close()
     _others.clear()
     _others.update(children(os.getpid()))
 

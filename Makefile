@@ -5,7 +5,7 @@
 #   make test LIMIT=3600      more time for each step, as for SWARM_SEEDS=100000
 #   make PYTHON=python3.13    with another Python (remove .venv first)
 
-LIMIT ?= 900
+LIMIT ?= 2400
 VENV := $(CURDIR)/.venv
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 # CI must build what was committed; elsewhere a changed Cargo.toml may still change Cargo.lock.

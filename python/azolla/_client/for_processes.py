@@ -6,6 +6,7 @@ It runs on the thread of the task's proxy, as a part of the task: a wait in it t
 import pickle
 import sys
 import threading
+import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable
@@ -129,6 +130,32 @@ def _print(client: Client, kept: _Kept, taken: Taken, stream: str, text: str, fl
         print(text, end="", file=file, flush=flush)
 
 
+class Events:
+    """Hands the events of topics to a process, which takes them out of a queue."""
+
+    def __init__(self, client: Client) -> None:
+        self._core = QueueCore(client, f"events-{uuid.uuid4().hex}", 0, True)
+
+    def _bound(self) -> QueueCore:
+        return self._core
+
+    def hear(self, topic: Any, event: tuple[float, Any]) -> None:
+        with suppress(ClosedClientError):
+            self._core.put((topic, event)).wait(0)
+
+
+def _events(client: Client, kept: _Kept, taken: Taken, number: int) -> None:
+    kept[number] = Events(client)
+
+
+def _subscribe(client: Client, kept: _Kept, taken: Taken, number: int, topic: Any) -> None:
+    client.cluster._notes.subscribe(kept[number], topic)
+
+
+def _unsubscribe(client: Client, kept: _Kept, taken: Taken, number: int, topic: Any) -> None:
+    client.cluster._notes.unsubscribe(kept[number], topic)
+
+
 #: Which warnings have come from modules that this process has not imported, by the modules' names.
 _registries: dict[str, dict[Any, Any]] = {}
 
@@ -206,4 +233,7 @@ _WHAT: dict[str, Callable[..., Any]] = {
     "key": _key,
     "print": _print,
     "warn": _warn,
+    "events": _events,
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
 }

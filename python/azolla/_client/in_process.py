@@ -11,18 +11,22 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from functools import partial, wraps
 from itertools import count
 from typing import Any
 
 from azolla import _azolla
 from azolla._base import where
+from azolla._base.errors import ClosedClientError
+from azolla._base.threads import report
 from azolla._base.time import Timeout
 from azolla._client.client import Client
 from azolla._cluster.local import LocalCluster
-from azolla._cluster.notes import Notes
+from azolla._cluster.notes import Notes, listen
 from azolla._cluster.workers import Worker
 from azolla._process.parts import dumps
+from azolla._run.awaiting import wake
 from azolla._run.helper_threads import CallbackThread
 from azolla._run.recorder import Recorder
 
@@ -36,9 +40,8 @@ ELSEWHERE = (
 
 #: The methods that a task in a worker process cannot call.
 NOWHERE = (
-    *("shutdown", "subscribe_topic", "unsubscribe_topic", "call_stack", "profile", "run"),
-    *("run_on_scheduler", "register_plugin", "unregister_worker_plugin", "upload_file", "restart", "retire_workers"),
-    "write_scheduler_file",
+    *("shutdown", "call_stack", "profile", "run", "run_on_scheduler", "register_plugin", "unregister_worker_plugin"),
+    *("upload_file", "restart", "retire_workers", "write_scheduler_file"),
 )
 
 _making = threading.Lock()
@@ -144,6 +147,7 @@ class ProcessClient(Client):
         self._number = 0
         self.direct_to_workers = True
         self._handlers, self._callback_thread = {}, CallbackThread(f"{cluster.name}-callbacks")
+        self._topics = Topics(self)
         self._join(cluster, weakref.ref(self), False)
         cluster._clients[0] = weakref.ref(self)
 
@@ -157,8 +161,17 @@ class ProcessClient(Client):
     def datasets(self) -> Any:
         raise NotImplementedError("datasets: in a worker process use get_dataset, publish_dataset and list_datasets")
 
+    def subscribe_topic(self, topic: str, handler: Callable[[Any], object]) -> None:
+        super().subscribe_topic(topic, handler)
+        self._topics.add(topic)
+
+    def unsubscribe_topic(self, topic: str) -> None:
+        super().unsubscribe_topic(topic)
+        self._topics.remove(topic)
+
     def _native(self, shared: object, make: Callable[[Any], Any]) -> Any:
-        return Core(shared)
+        # Its class and the arguments that its pickle has make another one there.
+        return Core("make", *shared.__reduce__())
 
 
 def _elsewhere(name: str) -> Any:
@@ -183,13 +196,60 @@ for _name in NOWHERE:
     setattr(ProcessClient, _name, _nowhere(_name))
 
 
+class Topics:
+    """The topics to which tasks of this process have subscribed. Their events come out of a queue in the program's process."""
+
+    def __init__(self, client: ProcessClient) -> None:
+        self._client = client
+        #: The queue, which the first subscription makes.
+        self._events: list[Core] = []
+
+    def add(self, topic: Any) -> None:
+        if not self._events:
+            with _making:
+                if not self._events:
+                    events = Core("events")
+                    self._hear(events)
+                    self._events.append(events)
+        ask("subscribe", self._events[0]._number, topic)
+
+    def remove(self, topic: Any) -> None:
+        ask("unsubscribe", self._events[0]._number, topic)
+
+    def _hear(self, events: "Core") -> None:
+        """Has the loop of this process take the events out."""
+
+        def begin(loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
+            # No task that subscribes is the one that hears.
+            return loop.create_task(_listen(self._client, events), context=Context())
+
+        self._client.cluster._on_loop().post(begin, int, lambda task: None)
+
+
+async def _listen(client: ProcessClient, events: "Core") -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        waiter, turn = loop.create_future(), Turn(events, "get", ())
+        turn.stand(loop, partial(wake, waiter))
+        await waiter
+        try:
+            there = turn.now()
+        except ClosedClientError:
+            return
+        except Exception as error:  # what was logged cannot be pickled, or not be read here
+            report(error)
+        else:
+            assert there is not None, "the loop is woken when an event is there"
+            topic, event = there[0]
+            listen(client, topic, event)
+
+
 class Core:
     """Stands for the native half of a queue, lock and so on, which is in the program's own process."""
 
-    def __init__(self, shared: Any) -> None:
+    def __init__(self, what: str, *args: Any) -> None:
         self._number = next(_cores)
-        # Its class and the arguments that its pickle has make another one there.
-        ask("make", self._number, *shared.__reduce__())
+        ask(what, self._number, *args)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

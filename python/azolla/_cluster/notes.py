@@ -5,6 +5,7 @@ run at any point. Single-step operations on dictionaries and queues do instead.
 """
 
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -21,18 +22,45 @@ _MISSING: Any = object()
 _EVENTS = 100_000
 
 
+class Heard(Protocol):
+    """What gets the events of topics for a worker process."""
+
+    def hear(self, topic: Any, event: tuple[float, Any]) -> None:
+        """Has the process hear of an event."""
+
+
 class Notes:
     """The metadata and events that a cluster keeps."""
 
     def __init__(self) -> None:
         self.metadata: dict[Any, Any] = {}
         self.events: dict[str, deque[tuple[float, Any]]] = {}
+        #: The worker processes whose tasks have subscribed to a topic. What hears for one goes with the process.
+        self._processes: dict[tuple[Any, int], weakref.ref[Heard]] = {}
 
     def log(self, topics: Iterable[str], msg: Any) -> tuple[float, Any]:
         event = (time.time(), msg)
         for topic in topics:
             self.events.setdefault(topic, deque(maxlen=_EVENTS)).append(event)
+            if self._processes:
+                self._tell(topic, event)
         return event
+
+    def _tell(self, topic: Any, event: tuple[float, Any]) -> None:
+        for (subscribed, number), reference in self._processes.copy().items():
+            process = reference()
+            if process is None:
+                self._processes.pop((subscribed, number), None)
+            elif subscribed == topic:
+                process.hear(topic, event)
+
+    def subscribe(self, process: Heard, topic: Any) -> None:
+        """Has a worker process hear of the events of a topic from now on, while `process` is there."""
+        self._processes[topic, id(process)] = weakref.ref(process)
+
+    def unsubscribe(self, process: Heard, topic: Any) -> None:
+        """Ends that."""
+        self._processes.pop((topic, id(process)), None)
 
 
 class _Cluster(Protocol):

@@ -31,6 +31,9 @@ __all__ = [
     "Method",
     "MultiLockCore",
     "Observations",
+    "Order",
+    "Ordered",
+    "Parcel",
     "QueueCore",
     "Running",
     "SemaphoreCore",
@@ -53,6 +56,7 @@ __all__ = [
     "detach",
     "end_loan",
     "forget",
+    "give_order",
     "has_begun",
     "in_plain_task",
     "input_value",
@@ -444,6 +448,8 @@ class ClusterCore:
     def _close(self) -> None: ...
     def _record(self, on: bool) -> None: ...
     def _figures(self) -> tuple[list[tuple[int | None, int, int, int]], int]: ...
+    def _kill(self, worker: int) -> None: ...
+    def _take_off(self, gear: int) -> None: ...
     def _set_gone(self) -> None: ...
     @property
     def _closed(self) -> bool: ...
@@ -1021,6 +1027,53 @@ class Asked:
 
     def close(self) -> None:
         """Gives the answer up if it was not taken. What the call takes out of a queue, say, goes back then."""
+
+@final
+class Order:
+    """Something that this worker process is to do beside its tasks."""
+
+    @property
+    def forked(self) -> bool:
+        """True in the child of a fork that the order's thread has made."""
+
+    def what(self) -> Any:
+        """Returns what is to be done. The second call returns None."""
+
+    def done(self, result: Any) -> None:
+        """Answers with this result, if nothing was answered yet."""
+
+    def failed(self, error: BaseException) -> None:
+        """Answers with this exception, if nothing was answered yet."""
+
+@final
+class Parcel:
+    """What worker processes are to do beside their tasks, as a pickle."""
+
+    def __new__(cls, cluster: ClusterCore, what: tuple[Any, ...]) -> Self:
+        """Pickles it. Raises what the pickling raises."""
+
+@final
+class Ordered:
+    """An order that was given to a worker process."""
+
+    def now(self) -> tuple[Any] | None:
+        """Returns what has come of it in a tuple, once, or None if that is not there yet. Raises what it has raised, and
+        ConnectionError if the process has ended meanwhile.
+        """
+
+def give_order(
+    cluster: ClusterCore,
+    what: Parcel,
+    workers: list[int],
+    stays: bool,
+    loop: asyncio.AbstractEventLoop,
+    callback: Callable[[], object],
+) -> tuple[list[Ordered], int | None]:
+    """Gives an order to worker processes. Calls `loop.call_soon_threadsafe(callback)` when one of them has answered.
+
+    Returns the order to each. If it `stays`, every process that starts later gets it first of all, until
+    `ClusterCore._take_off` is called with the number that is returned.
+    """
 
 def coroutines_run_here() -> None:
     """Notes that coroutine tasks run on this thread, on an event loop of the program."""

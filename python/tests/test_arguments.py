@@ -413,12 +413,11 @@ def test_any_keyword_is_the_functions_own(client: Client) -> None:
     assert client.run_on_scheduler(named, 1, self=3) == ((1,), {"self": 3})
 
 
-@threads_only(Reason.MISSING)
 def test_any_keyword_of_run_is_the_functions_own(client: Client) -> None:
     def named(*args: Any, **kwargs: Any) -> Any:
         return args, kwargs
 
-    assert list(client.run(named, 1, self=3).values()) == [((1,), {"self": 3})]
+    assert list(client.run(named, 1, self=3).values()) == [((1,), {"self": 3})] * len(client.nthreads())
 
 
 @pytest.mark.parametrize("size", [1, 10**30])

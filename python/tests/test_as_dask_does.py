@@ -31,7 +31,6 @@ from azolla import (
     futures_of,
     wait,
 )
-from backends import Reason, threads_only
 from conftest import Gate
 
 Point = namedtuple("Point", "x y")
@@ -311,7 +310,6 @@ def test_a_closed_client_has_no_stories() -> None:
         client.story("key")
 
 
-@threads_only(Reason.MISSING)
 def test_a_file_that_is_no_module_is_taken(client: Client, tmp_path: Any) -> None:
     path = tmp_path / "notes"
     path.write_text("to be opened by tasks")

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from azolla import Client, as_completed, get_client, wait
-from backends import Reason, threads_only
 from conftest import PATIENCE
 
 
@@ -110,7 +109,7 @@ def test_a_task_that_waits_for_it_is_told_the_same(client: Client, task: Callabl
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("how", [pytest.param("run", marks=threads_only(Reason.MISSING)), "run_on_scheduler"])
+@pytest.mark.parametrize("how", ["run", "run_on_scheduler"])
 def test_calls_of_a_client_that_end_so_do_not_cancel_their_caller(
     client: Client, how: str, task: Callable[[], Any]
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 from azolla import Client, Worker, WorkerPlugin, get_worker, secede
 from backends import Reason, threads_only
-from conftest import Gate
+from conftest import Gate, Journal
 
 
 @pytest.fixture
@@ -24,14 +26,13 @@ def inc(x: int) -> int:
     return x + 1
 
 
-@threads_only(Reason.MISSING)
 def test_run_is_once_for_each_worker(two: Client) -> None:
     addresses = list(two.nthreads())
     assert two.run(inc, 1) == dict.fromkeys(addresses, 2)
     assert two.run(lambda dask_worker: dask_worker.name) == dict(zip(addresses, [0, 1], strict=True))
     assert two.run(lambda: get_worker().name) == dict(zip(addresses, [0, 1], strict=True))
     assert two.run(inc, 1, workers=[addresses[1]]) == {addresses[1]: 2}
-    assert threading.get_ident() not in two.run(threading.get_ident).values()
+    assert (os.getpid(), threading.get_ident()) not in two.run(lambda: (os.getpid(), threading.get_ident())).values()
 
     async def coroutine() -> Any:
         return "awaited", get_worker().name
@@ -39,7 +40,6 @@ def test_run_is_once_for_each_worker(two: Client) -> None:
     assert two.run(coroutine) == dict(zip(addresses, [("awaited", 0), ("awaited", 1)], strict=True))
 
 
-@threads_only(Reason.MISSING)
 def test_run_takes_no_slot(two: Client, gate: Gate) -> None:
     futures = two.map(gate.hold, range(2))
     gate.entered(2)
@@ -48,12 +48,10 @@ def test_run_takes_no_slot(two: Client, gate: Gate) -> None:
     two.gather(futures)
 
 
-@threads_only(Reason.MISSING)
 def test_run_in_a_task(one_slot: Client) -> None:
     assert one_slot.submit(lambda: list(get_worker().client.run(inc, 1).values()), pure=False).result() == [2]
 
 
-@threads_only(Reason.MISSING)
 def test_errors_of_run(two: Client) -> None:
     def fails() -> None:
         raise KeyError("no")
@@ -79,11 +77,11 @@ def test_run_on_scheduler(two: Client) -> None:
 class Plugin(WorkerPlugin):
     name = "plugin"
 
-    def __init__(self) -> None:
-        self.seen: list[Any] = []
+    def __init__(self, seen: Journal) -> None:
+        self.seen = seen
 
     def setup(self, worker: Worker) -> None:
-        worker.mark = len(self.seen)  # type: ignore[attr-defined]
+        worker.mark = f"mark of {worker.name}"  # type: ignore[attr-defined]
         self.seen.append(("setup", worker.name))
 
     def teardown(self, worker: Worker) -> None:
@@ -94,39 +92,47 @@ class Plugin(WorkerPlugin):
         raise ZeroDivisionError("shown, and nothing else")
 
 
-@threads_only(Reason.MISSING)
-def test_a_plugin(two: Client, capsys: pytest.CaptureFixture[str]) -> None:
-    plugin = Plugin()
-    assert two.register_plugin(plugin) == {key: {"status": "OK"} for key in two.nthreads()}
-    assert plugin.seen == [("setup", 0), ("setup", 1)]
+def test_a_plugin(two: Client, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Journal()
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    two.run(lambda: setattr(sys, "excepthook", lambda kind, *rest: shown.append(kind.__name__)))
+    assert two.register_plugin(Plugin(journal)) == {key: {"status": "OK"} for key in two.nthreads()}
+    assert sorted(journal) == [("setup", 0), ("setup", 1)]
+    journal.clear()
     assert two.submit(inc, 1, key="x").result() == 2
     assert two.submit(int, "no", key="y").exception() is not None
     told = [("x", "ready", "executing"), ("x", "executing", "memory")]
     told += [("y", "ready", "executing"), ("y", "executing", "error")]
-    assert plugin.seen[2:] == told
-    assert "ZeroDivisionError" in capsys.readouterr().err
-    assert two.run(lambda: hasattr(get_worker(), "mark")) == dict.fromkeys(two.nthreads(), True)
+    assert list(journal) == told
+    assert list(shown) == ["ZeroDivisionError"] * 4
+    addresses = list(two.nthreads())
+    marks = dict(zip(addresses, ["mark of 0", "mark of 1"], strict=True))
+    assert two.run(lambda: get_worker().mark) == marks  # type: ignore[attr-defined]
+    assert two.run(lambda dask_worker: dask_worker.mark) == marks
+    for number in (0, 1):
+        mark = two.submit(lambda: get_worker().mark, workers=number, pure=False)  # type: ignore[attr-defined]
+        assert mark.result() == f"mark of {number}"
+    journal.clear()
     two.unregister_worker_plugin("plugin")
     assert two.submit(inc, 5).result() == 6
-    assert plugin.seen[6:] == [("teardown", 0), ("teardown", 1)]
+    assert sorted(journal) == [("teardown", 0), ("teardown", 1)]
     with pytest.raises(ValueError, match="plugin does not exist"):
         two.unregister_worker_plugin("plugin")
 
 
-def test_a_plugin_of_the_same_name() -> None:
-    first, second, third = Plugin(), Plugin(), Plugin()
-    with Client(processes=False, threads_per_worker=1) as client:
-        client.register_plugin(first)
-        client.register_plugin(second)
-        assert first.seen == [("setup", 0), ("teardown", 0)]
-        client.register_plugin(third, idempotent=True)
-        assert third.seen == []
+def test_a_plugin_of_the_same_name(backend: str) -> None:
+    first, second, third = Journal(), Journal(), Journal()
+    with Client(processes=backend == "processes", n_workers=1, threads_per_worker=1) as client:
+        client.register_plugin(Plugin(first))
+        client.register_plugin(Plugin(second))
+        assert list(first) == [("setup", 0), ("teardown", 0)]
+        client.register_plugin(Plugin(third), idempotent=True)
+        assert list(third) == []
         client.restart()
-        assert second.seen == [("setup", 0), ("teardown", 0), ("setup", 0)]
-    assert second.seen[3:] == [("teardown", 0)]
+        assert list(second) == [("setup", 0), ("teardown", 0), ("setup", 0)]
+    assert list(second)[3:] == [("teardown", 0)]
 
 
-@threads_only(Reason.MISSING)
 def test_a_plugin_whose_setup_fails(two: Client) -> None:
     class Fails(WorkerPlugin):
         name = "fails"
@@ -144,7 +150,6 @@ def test_a_plugin_whose_setup_fails(two: Client) -> None:
         two.register_plugin(type("SchedulerPlugin", (), {"setup": None})())
 
 
-@threads_only(Reason.MISSING)
 def test_restart_cancels_everything(two: Client, gate: Gate) -> None:
     done, running = two.submit(inc, 1), two.map(gate.hold, range(3), pure=False)
     gate.entered(2)
@@ -157,7 +162,6 @@ def test_restart_cancels_everything(two: Client, gate: Gate) -> None:
     assert two.submit(inc, 1).result() == 2
 
 
-@threads_only(Reason.MISSING)
 def test_a_module_is_uploaded(two: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     module = tmp_path / "uploaded_module.py"

@@ -27,7 +27,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "subscribe_topic": ("name", print),
     "register_plugin": (WorkerPlugin(),),
     "get": ({"a": (abs, -1)}, "a"),
-    **dict.fromkeys(["cancel", "retry", "gather", "replicate", "retire_workers"], ([],)),
+    **dict.fromkeys(["cancel", "retry", "gather", "replicate", "retire_workers", "restart_workers"], ([],)),
 }
 
 #: What needs nothing of the object: other answers of these are right.

@@ -201,7 +201,6 @@ def test_a_cluster_refuses_resources_that_are_none(resources):
         LocalCluster(n_workers=2, processes=False, resources=resources, dashboard_address=None)
 
 
-@threads_only(Reason.MISSING)
 def test_restart_and_plugins_know_each_worker(two):
     class Names(azolla.WorkerPlugin):
         def setup(self, worker):

@@ -482,11 +482,8 @@ def test_processes_end_with_their_parent(end: str) -> None:
 
 def test_what_does_not_reach_worker_processes_says_so(client: Client) -> None:
     for call in (
-        lambda: client.run(os.getpid),
         lambda: client.profile(),
         lambda: client.call_stack(),
-        lambda: client.upload_file(__file__),
-        lambda: client.restart(),
     ):
         with pytest.raises(NotImplementedError, match="worker processes"):
             call()

@@ -1,9 +1,10 @@
 //! What a process and its client say to each other besides tasks, on the process's side line. Each says it when it likes.
 //!
 //! Any thread of the process asks, and several wait for their answers at once, so questions have numbers. The process hears
-//! of the ends of tasks that it listens to.
+//! of the ends of tasks that it listens to. The client gives orders, which have numbers too: the process carries out each on
+//! a thread of its own, beside its tasks.
 
-use crate::message::{Ended, Range, Run};
+use crate::message::{Blob, Ended, Range, Run};
 use crate::request::{Answer, Request};
 use serde::{Deserialize, Serialize};
 
@@ -59,14 +60,26 @@ pub enum What<'a> {
         /// The tasks of the futures in the result.
         futures: Vec<u64>,
     },
+    /// It has carried out an order.
+    Obeyed {
+        /// The number of the answer that is wanted, if one is: [`Answer::Done`].
+        number: Option<u64>,
+        /// The number of the order.
+        order: u64,
+        /// What has come of it.
+        ended: Ended<'a>,
+        /// The tasks of the futures in the result.
+        futures: Vec<u64>,
+    },
 }
 
 /// From the client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct News<'a> {
-    /// The number of the question that this answers. `None` for the ends of tasks that the process listens to.
-    pub number: Option<u64>,
-    /// The answer.
-    #[serde(borrow)]
-    pub answer: Answer<'a>,
+pub enum News<'a> {
+    /// This answers the question of this number.
+    Answer(u64, #[serde(borrow)] Answer<'a>),
+    /// How tasks have ended that the process listens to.
+    Ends(Answer<'a>),
+    /// An order: its number, and a pickle of what is to be done.
+    Order(u64, Blob<'a>),
 }

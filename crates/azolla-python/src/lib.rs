@@ -55,6 +55,9 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(session::forked::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::coroutines_run_here, module)?)?;
     module.add_class::<face::asked::Asked>()?;
+    module.add_class::<face::orders::PyParcel>()?;
+    module.add_class::<face::orders::Ordered>()?;
+    module.add_function(wrap_pyfunction!(face::orders::give_order, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::ask, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::forget, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::detach, module)?)?;

@@ -6,6 +6,7 @@ all that its cluster keeps (datasets, metadata, events, queues), that process an
 
 import asyncio
 import math
+import os
 import pickle
 import threading
 import weakref
@@ -35,14 +36,12 @@ ELSEWHERE = (
     *("publish_dataset", "unpublish_dataset", "list_datasets", "get_dataset", "set_metadata", "get_metadata"),
     *("log_event", "get_events", "who_has", "has_what", "processing", "nbytes", "nthreads", "ncores", "scheduler_info"),
     *("story", "counters", "get_versions", "get_worker_logs", "get_scheduler_logs", "get_task_stream", "rebalance"),
-    *("replicate", "wait_for_workers", "write_trace"),
+    *("replicate", "wait_for_workers", "write_trace", "run", "run_on_scheduler", "register_plugin"),
+    *("unregister_worker_plugin", "restart_workers", "retire_workers"),
 )
 
 #: The methods that a task in a worker process cannot call.
-NOWHERE = (
-    *("shutdown", "call_stack", "profile", "run", "run_on_scheduler", "register_plugin", "unregister_worker_plugin"),
-    *("upload_file", "restart", "retire_workers", "write_scheduler_file"),
-)
+NOWHERE = ("shutdown", "call_stack", "profile", "write_scheduler_file")
 
 _making = threading.Lock()
 _clients: "list[ProcessClient]" = []
@@ -83,7 +82,7 @@ class ProcessCluster(LocalCluster):
         self._threads, self._helpers, self._large = set(), {}, {}
         self._log_thread, self._deadline = CallbackThread(f"{self.name}-log"), math.inf
         self._clients, self._unrunnable = {}, set()
-        self._datasets, self._notes, self._plugins, self._listeners = {}, Notes(), {}, {}
+        self._datasets, self._notes, self._plugins, self._gear, self._listeners = {}, Notes(), {}, {}, {}
         self._recorder = Recorder(self._listeners)
         threads, amounts = self._threads_per_worker, about["resources"]
         self._workers = {number: ProcessWorker(self, number, threads, has) for number, has in enumerate(amounts)}
@@ -168,6 +167,14 @@ class ProcessClient(Client):
     def unsubscribe_topic(self, topic: str) -> None:
         super().unsubscribe_topic(topic)
         self._topics.remove(topic)
+
+    def upload_file(self, filename: str | os.PathLike[str], load: bool = True) -> Any:
+        return ask("client", "upload_file", (os.path.abspath(filename), load), {})
+
+    def restart(self, timeout: Timeout = None, wait_for_workers: bool = True) -> Any:
+        raise NotImplementedError(
+            "restart(): it would cancel this task too, and end its process: call it in the program"
+        )
 
     def _native(self, shared: object, make: Callable[[Any], Any]) -> Any:
         # Its class and the arguments that its pickle has make another one there.

@@ -1,35 +1,34 @@
 """The parts of `Client` that act on every worker, beside its tasks: calls, plugins, uploaded modules and restarts."""
 
 import asyncio
-import contextvars
-import importlib
-import inspect
 import os
-import sys
 import uuid
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from azolla._azolla import Core
-from azolla._base import leave as _leave
 from azolla._base.arguments import check_function
 from azolla._base.names import as_called
-from azolla._base.threads import LastingThread
 from azolla._base.time import Timeout, seconds
-from azolla._cluster import workers as _workers
-from azolla._cluster.processes import on_threads
+from azolla._cluster import orders as _orders
+from azolla._cluster.beside import Means, OnEach, OnThreads, on_own, takes
+from azolla._cluster.orders import InProcesses
 from azolla._cluster.staff import Workers
+from azolla._cluster.uploads import MODULES
 from azolla._cluster.workers import Worker
 from azolla._run.awaiting import answer
-from azolla._run.own_thread import not_cancelled_by_it, on_own_thread
-from azolla._run.transitions import Listeners, PluginListener
+from azolla._run.transitions import Listeners
+
+_THREADS: Means = OnThreads()
+_PROCESSES: Means = InProcesses()
 
 
 class WorkerPlugin:
     """The base of plugins for workers. A plugin may leave any method as it is.
+
+    Each worker process has a copy of its own, and so has one that takes the place of another.
 
     >>> class Counts(WorkerPlugin):
     ...     name = "counts"
@@ -60,6 +59,8 @@ class WorkerPlugin:
             **kwargs: Room for more.
         """
 
+    transition._does_nothing = True  # type: ignore[attr-defined]
+
 
 class _Cluster(Protocol):
     """The part of a cluster that this module uses."""
@@ -68,10 +69,13 @@ class _Cluster(Protocol):
     _datasets: dict[Any, Any]
     _plugins: dict[str, Any]
     _listeners: Listeners
+    _gear: dict[tuple[str, str], int]
     _has_processes: bool
 
     @property
     def workers(self) -> dict[int, Worker]: ...
+    def _named(self, workers: Any) -> list[Any]: ...
+    def _worker(self, name: str | int) -> Worker: ...
     def _chosen(self, workers: Any) -> list[Worker]: ...
 
 
@@ -81,6 +85,10 @@ class Everywhere(Core):
     cluster: _Cluster
     loop: Any
     sync: Any
+
+    @property
+    def _means(self) -> Means:
+        return _PROCESSES if self.cluster._has_processes else _THREADS
 
     # --- Functions
 
@@ -95,11 +103,12 @@ class Everywhere(Core):
         on_error: str = "raise",
         **kwargs: Any,
     ) -> Any:
-        """Calls a function once for each worker, beside its tasks, each call on a thread of its own.
+        """Calls a function once for each worker, beside its tasks, each call on a thread of its own. A worker that is a
+        process calls it there: the function, its arguments and the results travel as pickles.
 
         Args:
             function: What to call. If it has a parameter `dask_worker`, that is the worker. A coroutine function runs
-                on the cluster's event loop.
+                on the event loop of the cluster, or of the worker process.
             *args: What to call it with.
             workers: The workers' addresses or names; by default all.
             wait: If true, wait for the results; otherwise return None.
@@ -113,6 +122,7 @@ class Everywhere(Core):
         Raises:
             ValueError: There is no such worker, or `on_error` is none of the three texts.
             NotImplementedError: `nanny` is given.
+            ConnectionError: A worker process has ended before it had answered.
 
         >>> list(client.run(lambda dask_worker: dask_worker.nthreads).values())
         [2]
@@ -125,11 +135,8 @@ class Everywhere(Core):
             raise ValueError(f"on_error must be 'raise', 'return' or 'ignore', not {on_error!r}")
         check_function("run(): function", function)
         self._check_open("run")
-        on_threads(self.cluster, "run")
-        args, kwargs = Core._copied(args), Core._copied(kwargs)
-        call = partial(
-            as_called, "Client.run", _everywhere, function, args, kwargs, self.cluster._chosen(workers), on_error
-        )
+        on_each = self._means.call(self.cluster, function, Core._copied(args), Core._copied(kwargs))
+        call = partial(as_called, "Client.run", _everywhere, on_each, self.cluster._chosen(workers), on_error)
         if wait:
             return self.sync(call)
         asyncio.run_coroutine_threadsafe(call(), self.loop)
@@ -144,11 +151,11 @@ class Everywhere(Core):
         >>> client.run_on_scheduler(abs, -1)
         1
         """
-        if _takes(check_function("run_on_scheduler(): function", function), "dask_scheduler"):
+        if takes(check_function("run_on_scheduler(): function", function), "dask_scheduler"):
             raise NotImplementedError("dask_scheduler: the scheduler is native, and no object that could be passed")
         self._check_open("run_on_scheduler")
         args, kwargs = Core._copied(args), Core._copied(kwargs)
-        return self.sync(partial(as_called, "Client.run_on_scheduler", _call, None, function, args, kwargs))
+        return self.sync(partial(as_called, "Client.run_on_scheduler", on_own, function, args, kwargs))
 
     # --- Plugins
 
@@ -185,27 +192,22 @@ class Everywhere(Core):
             name = getattr(plugin, "name", None) or f"{type(plugin).__name__}-{uuid.uuid4()}"
         stays = getattr(plugin, "idempotent", False) if idempotent is None else idempotent
         self._check_open("register_plugin")
-        on_threads(self.cluster, "register_plugin")
-        return self.sync(partial(as_called, "Client.register_plugin", self._register, plugin, name, stays))
+        on_each = self._means.set_up(self.cluster, name, plugin)
+        return self.sync(partial(as_called, "Client.register_plugin", self._register, plugin, name, stays, on_each))
 
-    async def _register(self, plugin: Any, name: str, stays: bool) -> dict[str, Any]:
+    async def _register(self, plugin: Any, name: str, stays: bool, on_each: OnEach) -> dict[str, Any]:
         before = self.cluster._plugins.get(name)
-        done = {worker.address: {"status": "OK"} for worker in self.cluster.workers.values()}
+        workers = list(self.cluster.workers.values())
+        done = {worker.address: {"status": "OK"} for worker in workers}
         if before is not None and stays:
             return done
         if before is not None:
             await self._unregister(name)
         self.cluster._plugins[name] = plugin
-        transition = getattr(plugin, "transition", None)
-        # The base class's `transition` does nothing, so calling it for each task would only cost time.
-        if transition is not None and getattr(transition, "__func__", None) is not WorkerPlugin.transition:
-            self.cluster._listeners[name] = PluginListener(transition)
         try:
-            for worker in self.cluster.workers.values():
-                worker.plugins[name] = plugin
-                if hasattr(plugin, "setup"):
-                    await _call(worker, plugin.setup, (worker,), {})
+            await on_each(workers)
         except BaseException:
+            self._means.forget(self.cluster, name)
             self._forget_plugin(name)
             raise
         return done
@@ -228,22 +230,22 @@ class Everywhere(Core):
 
     async def _unregister(self, name: str) -> dict[str, Any]:
         plugin = self._forget_plugin(name)
-        for worker in self.cluster.workers.values():
-            if hasattr(plugin, "teardown"):
-                await _call(worker, plugin.teardown, (worker,), {})
-        return {worker.address: {"status": "OK"} for worker in self.cluster.workers.values()}
+        workers = list(self.cluster.workers.values())
+        for outcome in await self._means.take_away(self.cluster, name, plugin)(workers):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return {worker.address: {"status": "OK"} for worker in workers}
 
     def _forget_plugin(self, name: str) -> Any:
         for worker in self.cluster.workers.values():
             worker.plugins.pop(name, None)
-        self.cluster._listeners.pop(name, None)
         return self.cluster._plugins.pop(name, None)
 
     # --- Modules and restarts
 
     def upload_file(self, filename: str | os.PathLike[str], load: bool = True) -> Any:
-        """Makes a module importable for tasks. They run in this process, so this puts the module's folder on
-        `sys.path`.
+        """Makes a module importable for tasks. Where they run in this process, this puts the module's folder on `sys.path`.
+        Each worker process, also one that starts later, finds the module as it is now.
 
         Args:
             filename: A `.py`, `.zip` or `.egg` file. A file of another kind stays where it is: tasks can open it there.
@@ -251,6 +253,7 @@ class Everywhere(Core):
 
         Raises:
             FileNotFoundError: There is no such file.
+            Exception: Whatever its import raises.
 
         >>> import pathlib, tempfile
         >>> module = pathlib.Path(tempfile.mkdtemp()) / "greetings.py"
@@ -259,32 +262,31 @@ class Everywhere(Core):
         >>> client.submit(lambda: __import__("greetings").text).result()
         'hello'
         """
-        on_threads(self.cluster, "upload_file")
         path = Path(filename).resolve(strict=True)
-        if path.suffix not in (".py", ".zip", ".egg"):
-            return answer(self, None)
-        place = str(path.parent if path.suffix == ".py" else path)
-        if place not in sys.path:
-            sys.path.insert(0, place)
-        importlib.invalidate_caches()
-        if load:
-            for name in [path.stem] if path.suffix == ".py" else _modules(path):
-                module = sys.modules.get(name)
-                importlib.reload(module) if module is not None else importlib.import_module(name)
-        return answer(self, None)
+        self._check_open("upload_file")
+        on_each = self._means.upload(self.cluster, path, load) if path.suffix in MODULES else None
+        return (
+            answer(self, None)
+            if on_each is None
+            else self.sync(partial(as_called, "Client.upload_file", self._upload, on_each))
+        )
+
+    async def _upload(self, on_each: OnEach) -> None:
+        await on_each(list(self.cluster.workers.values()))
 
     def restart(self, timeout: Timeout = None, wait_for_workers: bool = True) -> Any:
         """Cancels all tasks of the cluster, forgets what its clients have published and noted, and sets plugins up
-        again.
+        again. Worker processes end, and others take their places.
 
-        Tasks that run go on to their ends, and their results are dropped: threads cannot be stopped.
+        On threads, tasks that run go on to their ends, and their results are dropped: threads cannot be stopped.
 
         Args:
-            timeout: Taken as Dask takes it.
-            wait_for_workers: Taken as Dask takes it: the workers are there.
+            timeout: Seconds, a `timedelta` or text after which to give up waiting for worker processes.
+            wait_for_workers: If true, wait until the new processes are there; otherwise until the old ones have ended.
 
         Raises:
             ClosedClientError: The client is closed.
+            TimeoutError: The time was up.
 
         >>> future = client.submit(pow, 2, 10)
         >>> client.restart()
@@ -292,15 +294,52 @@ class Everywhere(Core):
         'cancelled'
         """
         self._check_open("restart")
-        on_threads(self.cluster, "restart")
-        return self.sync(partial(as_called, "Client.restart", self._restart))
+        limit = None if timeout is None else seconds(timeout)
+        return self.sync(partial(as_called, "Client.restart", self._restart, limit, wait_for_workers))
 
-    async def _restart(self) -> None:
+    async def _restart(self, timeout: float | None, wait_for_workers: bool) -> None:
         self._cancel_all()
         self.cluster._datasets.clear()
+        if self.cluster._has_processes:
+            await _orders.restarted(self.cluster, list(self.cluster.workers.values()), timeout, wait_for_workers)
+            return
         for name, plugin in list(self.cluster._plugins.items()):
             await self._unregister(name)
-            await self._register(plugin, name, False)
+            await self._register(plugin, name, False, self._means.set_up(self.cluster, name, plugin))
+
+    def restart_workers(self, workers: Workers, timeout: Timeout = None, raise_for_error: bool = True) -> Any:
+        """Has other processes take the places of these workers' processes. The tasks that run there run again elsewhere.
+
+        Args:
+            workers: The workers' addresses or names.
+            timeout: Seconds, a `timedelta` or text after which to give up waiting.
+            raise_for_error: If true, raise TimeoutError when the time is up; otherwise the answer says so.
+
+        Returns:
+            `"OK"` or `"timed out"` for each of the workers, as it was named.
+
+        Raises:
+            NotImplementedError: The workers are threads, which cannot be stopped.
+            ValueError: There is no such worker.
+            TimeoutError: The time was up.
+        """
+        self._check_open("restart_workers")
+        if not self.cluster._has_processes:
+            raise NotImplementedError("restart_workers(): these workers are threads, which cannot be stopped")
+        chosen = {name: self.cluster._worker(name) for name in self.cluster._named(workers)}
+        limit = None if timeout is None else seconds(timeout)
+        call = partial(as_called, "Client.restart_workers", self._restart_workers, chosen, limit, raise_for_error)
+        return self.sync(call)
+
+    async def _restart_workers(self, chosen: dict[Any, Worker], timeout: float | None, raises: bool) -> dict[Any, str]:
+        workers = list(dict.fromkeys(chosen.values()))
+        try:
+            await _orders.restarted(self.cluster, workers, timeout, True)
+        except TimeoutError:
+            if raises:
+                raise
+            return dict.fromkeys(chosen, "timed out")
+        return dict.fromkeys(chosen, "OK")
 
     def wait_for_workers(self, n_workers: int, timeout: Timeout = None) -> Any:
         """Checks that there are this many workers. All workers are there from the beginning, and stay.
@@ -330,17 +369,9 @@ async def _too_few(there: int, wanted: int, timeout: float) -> None:
     raise TimeoutError(f"Only {there}/{wanted} workers arrived")
 
 
-async def _everywhere(
-    function: Callable[..., Any], args: Any, kwargs: Any, workers: list[Worker], on_error: str
-) -> dict[str, Any]:
-    calls = [_call(worker, function, args, kwargs) for worker in workers]
-    results = dict(
-        zip(
-            [worker.address for worker in workers],
-            await asyncio.gather(*calls, return_exceptions=True),
-            strict=True,
-        )
-    )
+async def _everywhere(on_each: OnEach, workers: list[Worker], on_error: str) -> dict[str, Any]:
+    outcomes = await on_each(workers)
+    results = dict(zip([worker.address for worker in workers], outcomes, strict=True))
     if on_error == "return":
         return results
     failed = {address: error for address, error in results.items() if isinstance(error, BaseException)}
@@ -349,56 +380,6 @@ async def _everywhere(
     return {address: result for address, result in results.items() if address not in failed}
 
 
-async def _call(worker: Worker | None, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """Calls a function for a worker: on a new thread, or, for a coroutine function, on this loop."""
-    if worker is not None and _takes(function, "dask_worker"):
-        kwargs = kwargs | {"dask_worker": worker}
-    context = contextvars.copy_context()
-    context.run(_workers.here.set, worker)
-    with not_cancelled_by_it():
-        if inspect.iscoroutinefunction(function):
-            return await asyncio.get_running_loop().create_task(function(*args, **kwargs), context=context)
-        return await on_own_thread(partial(context.run, function, *args, **kwargs))
-
-
-def _takes(function: Callable[..., Any], name: str) -> bool:
-    try:
-        return name in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some builtins have no signature
-        return False
-
-
-def _modules(path: Path) -> list[str]:
-    with zipfile.ZipFile(path) as archive:
-        names = [Path(name) for name in archive.namelist()]
-    modules = {name.stem for name in names if len(name.parts) == 1 and name.suffix == ".py"}
-    packages = {name.parts[0] for name in names if len(name.parts) == 2 and name.name == "__init__.py"}
-    return sorted((modules | packages) - {"setup", "__main__"})
-
-
-def tear_down(cluster: _Cluster, patience: float) -> None:
-    """Calls the plugins' `teardown` for a cluster that closes, and waits up to `patience` seconds for them to return.
-
-    When the interpreter ends, the plugins are only forgotten: no thread could be started to call them.
-    """
-    plugins = [cluster._plugins.pop(name) for name in list(cluster._plugins)]
-    calls = [
-        partial(plugin.teardown, worker)
-        for plugin in plugins
-        if hasattr(plugin, "teardown")
-        for worker in cluster.workers.values()
-    ]
-    if not calls or _leave.ending:
-        return
-
-    remaining = iter(calls)
-
-    def all_of_them() -> None:
-        for call in remaining:
-            result = call()
-            if inspect.iscoroutine(result):
-                asyncio.run(result)
-
-    thread = LastingThread(all_of_them, f"{cluster.name}-teardown")
-    _leave.start(thread)
-    thread.join(patience)
+def tear_down(cluster: Any, patience: float) -> None:
+    """Calls the plugins' `teardown` for a cluster that closes, as `Means.tear_down` does."""
+    (_PROCESSES if cluster._has_processes else _THREADS).tear_down(cluster, patience)

@@ -61,7 +61,7 @@ class _Stoppable(Protocol):
 
 @says_if_never_started(
     *("cluster", "name", "_asynchronous", "_number", "_n_workers", "_threads_per_worker", "_started", "_workers"),
-    *("_deadline", "_helpers", "_datasets", "_notes", "_plugins", "_listeners", "_recorder"),
+    *("_deadline", "_helpers", "_datasets", "_notes", "_plugins", "_gear", "_listeners", "_recorder"),
 )
 @named_by_itself
 class LocalCluster(Dashboarded, Logging, Looped, Staffed):
@@ -150,10 +150,11 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         self._clients: dict[int, weakref.ref[Client]] = {}
         self._workers = {worker: Worker(self, worker, threads, amounts[worker]) for worker in range(workers)}
         self._unrunnable: set[str] = set()
-        #: The published datasets by name, the metadata and events, and the workers' plugins by name.
+        #: The published datasets by name, the metadata and events, the workers' plugins by name, and what each process gets.
         self._datasets: dict[Any, Any] = {}
         self._notes = Notes()
         self._plugins: dict[str, Any] = {}
+        self._gear: dict[tuple[str, str], int] = {}
         #: The listeners that are told when tasks begin and end: the plugins, and at times the recorder.
         self._listeners: Listeners = {}
         self._recorder = Recorder(self._listeners)

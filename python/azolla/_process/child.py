@@ -7,6 +7,7 @@ result back. Whatever escapes the loop fails the task at hand, if there is one, 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
@@ -22,6 +23,10 @@ from azolla._base.imports import once_imported
 from azolla._base.threads import LastingThread, report
 from azolla._process import package as _package
 
+#: What makes the calls of tasks while plugins want to be told when tasks begin and end. It is called with the context, and
+#: what is to be called in it.
+tells: Callable[..., Any] | None = None
+
 
 def main(secret: bytes) -> None:
     """Serves the client that has started this process, until that client ends it. The digests of both depend on `secret`."""
@@ -29,11 +34,11 @@ def main(secret: bytes) -> None:
     signal.signal(signal.SIGINT, lambda signal, frame: None)
     # It was blocked until here.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    number, client = int(sys.argv[1]), int(sys.argv[2])
+    number, client, worker = map(int, sys.argv[1:])
     del sys.argv[1:]
     share_secret(secret)
     _print_at_once()
-    _where.in_worker_process, _where.worker = True, number - 1
+    _where.in_worker_process, _where.worker = True, worker
     _package.defer()
     once_imported("dask", _serve_dask)
     once_imported("joblib", _serve_joblib)
@@ -55,6 +60,8 @@ def _work(thread: TaskThread) -> None:
         _flush()
         if not thread.rest():
             return
+        if run.tells is not tells:
+            run.renew()
 
 
 def _escaped(thread: TaskThread, error: BaseException) -> None:
@@ -108,14 +115,18 @@ class _Run:
     """Where the calls of a thread run: in a context in which no variable is set."""
 
     def __init__(self) -> None:
-        self._context = Context()
-        self.call = self._context.run
+        self.renew()
+
+    def renew(self) -> None:
+        """Takes another context."""
+        self._context, self.tells = Context(), tells
+        self.call = self._context.run if tells is None else partial(tells, self._context)
 
     def note(self, annotations: dict[str, Any]) -> None:
         """Notes in the context what is noted on the task."""
         from azolla._base.annotations import note
 
-        self.call(note, annotations)
+        self._context.run(note, annotations)
 
     def context(self) -> Context | None:
         """Returns the context of the task at hand, if there is anything in it."""
@@ -124,8 +135,7 @@ class _Run:
     def check(self) -> None:
         """Takes another context if a task has set a variable in this one."""
         if len(self._context):
-            self._context = Context()
-            self.call = self._context.run
+            self.renew()
 
 
 def _serve_dask() -> None:

@@ -227,8 +227,12 @@ impl Remote {
 
     /// Has the process killed, if it has not ended. It does not wait for that.
     pub fn kill(&self) {
-        self.running.condemned.store(true, Ordering::Release);
-        self.running.wake.wake();
+        self.running.kill();
+    }
+
+    /// Returns true if this is the process.
+    pub(super) fn is_of(&self, running: &Arc<Running>) -> bool {
+        Arc::ptr_eq(&self.running, running)
     }
 }
 
@@ -258,6 +262,12 @@ impl Running {
             condemned: AtomicBool::new(false),
             wake,
         }
+    }
+
+    /// Has the process killed, if it has not ended. It does not wait for that.
+    pub(super) fn kill(&self) {
+        self.condemned.store(true, Ordering::Release);
+        self.wake.wake();
     }
 
     pub(super) fn used(&self) -> Used {

@@ -107,6 +107,19 @@ impl Fleet {
         Sides { shared: Arc::clone(&self.shared), process }
     }
 
+    /// From now on, there is no link to a thread of a process that becomes ready until its side line has been
+    /// [opened](Side::open).
+    pub fn wait_for_gear(&self) {
+        self.shared.members.fit();
+    }
+
+    /// Has a process killed, if it is ready. Another takes its place. It does not wait for that.
+    pub fn kill(&self, process: usize) {
+        if let Some(Some(running)) = self.shared.members.processes().get(process) {
+            running.kill();
+        }
+    }
+
     /// Ends all processes, and every wait for a link. It does not wait until they have ended. Once the fleet is closed,
     /// this does nothing.
     pub fn close(&self) {

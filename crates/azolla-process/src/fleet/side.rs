@@ -39,7 +39,8 @@ impl Sides {
             }
         };
         let Link { line, remote } = link;
-        Ok(Some(Side { line, remote, wake }))
+        let (shared, process) = (Arc::clone(&self.shared), self.process);
+        Ok(Some(Side { line, remote, wake, shared, process }))
     }
 
     /// Waits until the fleet is closed, but not longer than this. Returns true if it is closed.
@@ -58,6 +59,8 @@ pub struct Side {
     /// The process. It has no claim.
     pub remote: Remote,
     wake: Arc<Wake>,
+    shared: Arc<Shared>,
+    process: usize,
 }
 
 /// Wakes the thread that waits at a side line.
@@ -65,6 +68,12 @@ pub struct Side {
 pub struct Waker(Arc<Wake>);
 
 impl Side {
+    /// The process is fitted out: its threads may get tasks. Before that they get none if [the fleet waits for
+    /// this](super::Fleet::wait_for_gear).
+    pub fn open(&self) {
+        self.shared.members.open(self.process, |running| self.remote.is_of(running));
+    }
+
     /// What wakes the thread that waits here.
     #[must_use]
     pub fn waker(&self) -> Waker {

@@ -2,7 +2,7 @@
 //!
 //! The process is started, becomes ready, ends, and is started again. When it ends before it is ready, the next start is
 //! put off more each time, until the fleet gives up. A process that is ready gives the link to each of its threads
-//! once.
+//! once. It may have to be fitted out first, over its last link, which is there at once.
 
 use super::{Seen, StartError};
 use std::time::Duration;
@@ -28,8 +28,9 @@ pub(super) struct Member<P> {
 enum State<P> {
     /// The process is not ready yet, or not even started.
     Starting,
-    /// It is ready. The link to each thread whose entry is true was taken.
-    Ready { process: P, id: u32, taken: Vec<bool> },
+    /// It is ready. The link to each thread whose entry is true was taken. If it is `closed`, there is only the last one: it
+    /// is being fitted out.
+    Ready { process: P, id: u32, taken: Vec<bool>, closed: bool },
     /// It cannot be started.
     Failed(StartError),
 }
@@ -56,18 +57,30 @@ impl<P: Clone> Member<P> {
         self.starts += 1;
     }
 
-    /// The process is ready.
-    pub(super) fn ready(&mut self, process: P, id: u32) {
+    /// The process is ready. If it is `closed`, it has to be fitted out.
+    pub(super) fn ready(&mut self, process: P, id: u32, closed: bool) {
         debug_assert!(matches!(self.state, State::Starting), "a process becomes ready once");
-        self.failures = 0;
-        self.state = State::Ready { process, id, taken: vec![false; self.threads.into()] };
+        self.state = State::Ready { process, id, taken: vec![false; self.threads.into()], closed };
+        if !closed {
+            self.failures = 0;
+        }
+    }
+
+    /// The process for which `is_it` holds is fitted out, if that is the one there is.
+    pub(super) fn open(&mut self, is_it: impl FnOnce(&P) -> bool) {
+        if let State::Ready { process, closed, .. } = &mut self.state
+            && is_it(process)
+        {
+            *closed = false;
+            self.failures = 0;
+        }
     }
 
     /// The process has ended, or could not be started. Returns how long the next start is put off, or `None` if there is
     /// no next one. Then `why` is what the links' takers are told.
     pub(super) fn ended(&mut self, why: StartError) -> Option<Duration> {
-        if let State::Ready { .. } = self.state {
-            self.state = State::Starting;
+        let before = std::mem::replace(&mut self.state, State::Starting);
+        if let State::Ready { closed: false, .. } = before {
             return Some(Duration::ZERO);
         }
         self.failures += 1;
@@ -80,8 +93,11 @@ impl<P: Clone> Member<P> {
 
     /// Takes the link to a thread.
     pub(super) fn take(&mut self, thread: u16) -> Take<P> {
+        let is_last = thread + 1 == self.threads;
         match &mut self.state {
-            State::Ready { process, taken, .. } if !taken[usize::from(thread)] => {
+            State::Ready { process, taken, closed, .. }
+                if !taken[usize::from(thread)] && (is_last || !*closed) =>
+            {
                 taken[usize::from(thread)] = true;
                 Take::Now { process: process.clone(), start: self.starts }
             }
@@ -101,7 +117,7 @@ impl<P: Clone> Member<P> {
     }
 
     pub(super) fn is_starting(&self) -> bool {
-        matches!(self.state, State::Starting)
+        matches!(self.state, State::Starting | State::Ready { closed: true, .. })
     }
 
     /// The process, if it is ready.
@@ -132,7 +148,28 @@ mod tests {
 
     fn ready(member: &mut Member<&'static str>, process: &'static str) {
         member.started();
-        member.ready(process, 7);
+        member.ready(process, 7, false);
+    }
+
+    #[test]
+    fn a_process_that_is_fitted_out_has_its_last_link_alone() {
+        let mut member = Member::new(2);
+        for tries in 1..TRIES {
+            member.started();
+            member.ready("process", 7, true);
+            assert!(member.is_starting());
+            assert!(matches!(member.take(0), Take::Later));
+            assert!(matches!(member.take(1), Take::Now { .. }));
+            assert!(member.ended(why(3)).is_some(), "it ends before it is fitted out, {tries}");
+        }
+        member.started();
+        member.ready("process", 8, true);
+        member.open(|process| *process == "another");
+        assert!(member.is_starting());
+        member.open(|process| *process == "process");
+        assert!(!member.is_starting());
+        assert!(matches!(member.take(0), Take::Now { process: "process", .. }));
+        assert_eq!(member.ended(why(3)), Some(Duration::ZERO), "that was no failure to start");
     }
 
     #[test]

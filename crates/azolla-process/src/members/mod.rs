@@ -30,6 +30,8 @@ pub struct Members<P> {
 #[derive(Debug)]
 struct State<P> {
     closed: bool,
+    /// Processes that become ready have to be fitted out.
+    fits: bool,
     members: Vec<Member<P>>,
 }
 
@@ -101,7 +103,10 @@ impl<P: Clone> Members<P> {
     #[must_use]
     pub fn new(processes: usize, threads: u16) -> Self {
         let members = (0..processes).map(|_| Member::new(threads)).collect();
-        Self { state: Mutex::new(State { closed: false, members }), changed: Condvar::new() }
+        Self {
+            state: Mutex::new(State { closed: false, fits: false, members }),
+            changed: Condvar::new(),
+        }
     }
 
     /// For the keeper: it starts a process.
@@ -111,7 +116,21 @@ impl<P: Clone> Members<P> {
 
     /// For the keeper: a process is ready. The system knows it by `id`.
     pub fn ready(&self, process: usize, shared: P, id: u32) {
-        self.lock().members[process].ready(shared, id);
+        let mut state = self.lock();
+        let fits = state.fits;
+        state.members[process].ready(shared, id, fits);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// From now on, a process that becomes ready has to be fitted out, over its last link, before any other is taken.
+    pub fn fit(&self) {
+        self.lock().fits = true;
+    }
+
+    /// This process is fitted out, if it is the one for which `is_it` holds.
+    pub fn open(&self, process: usize, is_it: impl FnOnce(&P) -> bool) {
+        self.lock().members[process].open(is_it);
         self.changed.notify_all();
     }
 

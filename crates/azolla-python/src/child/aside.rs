@@ -5,6 +5,7 @@
 
 use super::answers::End;
 use super::ends;
+use super::orders;
 use super::pickled::Named;
 use super::process::{Memory, broken, die, or_end};
 use super::records::{Run, Stop};
@@ -12,17 +13,18 @@ use super::upstream::{self, Read};
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::forks::{check_forks, forks};
 use azolla_process::aside::{Aside, News, What};
-use azolla_process::line::{Heard, Line};
+use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::Blob;
 use azolla_process::place::Stored;
 use azolla_process::request::{Answer, Request};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use std::any::Any;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -36,6 +38,8 @@ struct Side {
     asked: Mutex<Asked>,
     /// Tells the thread that gives up tasks that there are some.
     gives_up: SyncSender<()>,
+    /// Takes the client's orders.
+    orders: Sender<(u64, Packed)>,
 }
 
 /// The questions that have no answer yet.
@@ -68,7 +72,8 @@ pub(super) fn begin(line: Line, memory: &Arc<Memory>) -> io::Result<()> {
     let (memory, asked) = (Arc::clone(memory), Mutex::default());
     // One word is enough: the thread then gives up all that there is.
     let (gives_up, given_up) = sync_channel(1);
-    let side = Side { forks: forks(), line: Mutex::new(says), memory, asked, gives_up };
+    let orders = orders::begin()?;
+    let side = Side { forks: forks(), line: Mutex::new(says), memory, asked, gives_up, orders };
     if SIDE.set(side).is_err() {
         return Err(io::Error::other("there is a side line already"));
     }
@@ -101,22 +106,26 @@ impl Asked {
 
 impl Side {
     /// Hears all that the client says, until the line ends.
-    fn hear(&self, mut line: Line) -> Result<(), azolla_process::line::LineError> {
+    fn hear(&self, mut line: Line) -> Result<(), LineError> {
         let read = |blob: &Blob<'_>| {
             Packed::read(blob, |range| Ok(Stored::new(self.memory.arenas.place(range))))
         };
         loop {
             match or_end(line.hear::<News<'_>>())? {
-                Heard::Message(News { number: Some(number), answer }) => {
+                Heard::Message(News::Answer(number, answer)) => {
                     let hear = self.asked().by_number.remove(&number);
                     if let Some(hear) = hear {
                         hear(answer, &read);
                     }
                 }
-                Heard::Message(News { number: None, answer }) => {
+                Heard::Message(News::Ends(answer)) => {
                     if let Some(hear) = HEARS_ENDS.get() {
                         hear(answer, &read);
                     }
+                }
+                Heard::Message(News::Order(number, what)) => {
+                    let what = read(&what).map_err(LineError::from)?;
+                    let _ = self.orders.send((number, what)); // their thread goes with this process alone
                 }
                 Heard::Nothing => {}
                 Heard::End => return Ok(()),
@@ -246,7 +255,7 @@ pub(crate) fn returned(
         let failed = !matches!(end, End::Done(_));
         coroutine.ended(result, failed, stop, end, futures)
     };
-    ends::returned(result, key, &memory()?.own, end)
+    ends::returned(result, Some(key), &memory()?.own, end)
 }
 
 /// Tells the client that a coroutine has raised this.
@@ -268,23 +277,44 @@ impl Coroutine {
     ) -> PyResult<()> {
         let (py, task) = (outcome.py(), self.task);
         let run = self.recorded.map(|began| Run::new(began, stop, outcome, failed));
-        let (tell, told) = sync_channel(1);
-        let waits = !keep.is_empty();
-        py.detach(move || {
-            let side = side()?;
-            let hear = move |_: Answer<'_>, _: &Read<'_>| _ = tell.send(());
-            let number = waits.then(|| side.asked().add(Box::new(hear)));
+        py.detach(|| {
             let run = run.as_ref().map(Run::message);
-            side.say(What::Ended { number, task, ended: end.into(), run, futures })?;
-            // The client must have heard of the futures before this process gives them up.
-            if waits {
-                let _ = told.recv();
-            }
-            Ok::<_, PyErr>(())
-        })?;
-        drop(keep);
-        py.detach(give_up)
+            let ended = end.into();
+            say_naming(keep, |number| What::Ended { number, task, ended, run, futures })
+        })
     }
+}
+
+/// Tells the client what has come of an order.
+pub(super) fn obeyed(
+    py: Python<'_>,
+    order: u64,
+    end: End<Blob<'_>>,
+    Named { tasks: futures, keep }: Named,
+) -> PyResult<()> {
+    py.detach(|| {
+        let ended = end.into();
+        say_naming(keep, |number| What::Obeyed { number, order, ended, futures })
+    })
+}
+
+/// Says something that names tasks, and then gives up `keep`. The client must have heard of the tasks before this process
+/// gives them up, so it is asked for an answer of this number. The calling thread does not hold the GIL.
+fn say_naming<'a>(
+    keep: Vec<Arc<dyn Any + Send + Sync>>,
+    what: impl FnOnce(Option<u64>) -> What<'a>,
+) -> PyResult<()> {
+    let side = side()?;
+    if keep.is_empty() {
+        side.say(what(None))?;
+    } else {
+        let (tell, told) = sync_channel(1);
+        let hear = move |_: Answer<'_>, _: &Read<'_>| _ = tell.send(());
+        side.say(what(Some(side.asked().add(Box::new(hear)))))?;
+        let _ = told.recv();
+        Python::attach(|_| drop(keep));
+    }
+    give_up()
 }
 
 /// Returns true in a worker process that has its side line, but not in a fork of it.

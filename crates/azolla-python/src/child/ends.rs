@@ -1,4 +1,4 @@
-//! How a call has ended, as it travels to the client.
+//! How the call of a task has ended, or of an order, as it travels to the client.
 
 use super::answers::End;
 use super::failures::{asks_for_another_run, pack, sent};
@@ -10,10 +10,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 /// Sends the end of a call that has returned this, with the tasks of the futures in it. A result that cannot be pickled is
-/// a failure.
+/// a failure. `key` is that of the task, if it is one.
 pub(super) fn returned<R>(
     result: &Bound<'_, PyAny>,
-    key: &str,
+    key: Option<&str>,
     store: &dyn Store,
     send: impl FnOnce(End<Blob<'_>>, Named) -> R,
 ) -> R {
@@ -30,14 +30,21 @@ pub(super) fn returned<R>(
         }
         Err(error) => {
             let error = error.value(result.py());
-            let note = "the task has returned this result, which must travel from its worker process as a pickle";
+            let what = if key.is_some() { "task" } else { "function" };
+            let note = format!(
+                "the {what} has returned this result, which must travel from its worker process as a pickle"
+            );
             let _ = error.call_method1(intern!(result.py(), "add_note"), (note,));
-            raised(error, key, store, |end| send(end, Named::default()))
+            let send = |end: End<Blob<'_>>| send(end, Named::default());
+            match key {
+                Some(key) => raised(error, key, store, send),
+                None => failed(error, None, store, send),
+            }
         }
     }
 }
 
-/// Sends the end of a call that has raised this.
+/// Sends the end of a task that has raised this.
 pub(super) fn raised<R>(
     error: &Bound<'_, PyAny>,
     key: &str,
@@ -47,6 +54,16 @@ pub(super) fn raised<R>(
     if asks_for_another_run(error) {
         return send(End::Again);
     }
-    let mut packed = pack(error, Some(key));
+    failed(error, Some(key), store, send)
+}
+
+/// Sends the end of a call that has raised this. `key` is that of the task, if it is one.
+pub(super) fn failed<R>(
+    error: &Bound<'_, PyAny>,
+    key: Option<&str>,
+    store: &dyn Store,
+    send: impl FnOnce(End<Blob<'_>>) -> R,
+) -> R {
+    let mut packed = pack(error, key);
     send(End::Failed(sent(error, &mut packed, store)))
 }

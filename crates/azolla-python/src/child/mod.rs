@@ -2,7 +2,7 @@
 //!
 //! The main thread hears the client's orders (`process.rs`). Each thread for tasks has a line of its own: it hears
 //! frames of tasks on it, hands their calls to a loop in Python (`thread.rs`), and answers how they have ended
-//! (`answers.rs`). What is no task's goes over a side line (`aside.rs`). This folder knows no engine: what runs next, the client has decided.
+//! (`answers.rs`). What is no task's goes over a side line (`aside.rs`), and so do orders (`orders.rs`). This folder knows no engine: what runs next, the client has decided.
 
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) mod actors;
@@ -20,6 +20,8 @@ mod ends;
 pub(crate) mod failures;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) mod input;
+#[cfg(target_os = "linux")]
+mod orders;
 pub(crate) mod pickled;
 #[cfg(target_os = "linux")]
 mod process;
@@ -38,6 +40,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(input::input_value, module)?)?;
     #[cfg(target_os = "linux")]
     {
+        module.add_class::<orders::Order>()?;
         module.add_class::<thread::TaskThread>()?;
         module.add_function(wrap_pyfunction!(actors::task_at_hand, module)?)?;
         module.add_function(wrap_pyfunction!(actors::keep_actor, module)?)?;

@@ -199,7 +199,7 @@ impl TaskThread {
             let failed = !matches!(end, End::Done(_));
             self.end(result.py(), end, futures, self.run(stop, result, failed))
         };
-        returned(result, &at_hand.key, &self.memory.own, end);
+        returned(result, Some(&at_hand.key), &self.memory.own, end);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use crate::child::upstream;
 use crate::interpreter::imports;
 use crate::runner::Start;
-use crate::runner::processes::{self, Fleet};
+use crate::runner::processes::{self, Reins};
 use crate::runner::records::Records;
 use crate::runner::threads::Threads;
 use crate::session::away;
@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 pub(crate) struct ClusterCore {
     cluster: OnceLock<Arc<Cluster>>,
     /// The worker processes, if tasks run in such.
-    fleet: OnceLock<Arc<Fleet>>,
+    reins: OnceLock<Reins>,
     records: Arc<Records>,
 }
 
@@ -67,6 +67,16 @@ impl ClusterCore {
     pub(crate) fn cluster(&self) -> PyResult<&Arc<Cluster>> {
         self.cluster.get().ok_or_else(|| PyRuntimeError::new_err("this cluster was never started"))
     }
+
+    /// Its worker processes.
+    ///
+    /// # Errors
+    /// If this cluster has none, or this process is a fork of the one that has.
+    pub(crate) fn reins(&self) -> PyResult<&Reins> {
+        self.cluster()?.check_process()?;
+        let none = || PyRuntimeError::new_err("this cluster has no worker processes here");
+        self.reins.get().ok_or_else(none)
+    }
 }
 
 #[pymethods]
@@ -74,7 +84,7 @@ impl ClusterCore {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { cluster: OnceLock::new(), fleet: OnceLock::new(), records: Arc::default() }
+        Self { cluster: OnceLock::new(), reins: OnceLock::new(), records: Arc::default() }
     }
 
     /// Starts the engine. `workers` gives the number of threads and the amounts of resources of each worker.
@@ -99,7 +109,7 @@ impl ClusterCore {
                 let threads: Vec<_> = workers.iter().map(|(threads, _)| *threads).collect();
                 let started = processes::start(start, &threads, number, &late, &self.records)
                     .map_err(|error| not_started(py, slots, error))?;
-                let _ = self.fleet.set(started.fleet);
+                let _ = self.reins.set(started.reins);
                 store = Some(started.store);
                 started.runner
             }
@@ -145,8 +155,8 @@ impl ClusterCore {
             let engine = &cluster.engine;
             gone::set_closed(py, engine.number());
             py.detach(|| engine.close());
-            if let Some(fleet) = self.fleet.get() {
-                fleet.close();
+            if let Some(reins) = self.reins.get() {
+                reins.close();
             }
         }
     }
@@ -160,6 +170,16 @@ impl ClusterCore {
         let Processes { each, on_disk } = cluster.engine.runner().processes();
         let each = each.iter().map(|one| (one.id, one.starts, one.memory, one.stored));
         (each.collect(), on_disk)
+    }
+
+    /// Has a worker process killed, if it is there. Another one takes its place.
+    fn _kill(&self, worker: usize) -> PyResult<()> {
+        self.reins().map(|reins| reins.kill(worker))
+    }
+
+    /// Worker processes that start from now on do not get the order of this number.
+    fn _take_off(&self, gear: u64) -> PyResult<()> {
+        self.reins().map(|reins| reins.take_off(gear))
     }
 
     /// Begins to record the runs in worker processes, or ends that. The cluster's recorder gets them.

@@ -8,3 +8,4 @@ pub(crate) mod cluster;
 pub(crate) mod dashboard;
 pub(crate) mod in_task;
 pub(crate) mod inspect;
+pub(crate) mod orders;

@@ -19,15 +19,15 @@ use azolla::runtime::Runner;
 use azolla_process::place::Store;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// How a worker process is started: the program with its arguments, what its environment has besides this one's, the text
 /// that the program reads first, how many bytes of memory it may take, and the folder for what there is no memory for.
 pub(crate) type Start = (Vec<OsString>, Vec<(OsString, OsString)>, String, Option<u64>, PathBuf);
 
-/// Worker processes that were started: what runs tasks in them, what they are, and what takes large data for them.
+/// Worker processes that were started: what runs tasks in them, what else is done with them, and what takes large data for
+/// them.
 pub(crate) struct Started {
     pub(crate) runner: Box<dyn Runner<PyJob>>,
-    pub(crate) fleet: Arc<processes::Fleet>,
+    pub(crate) reins: processes::Reins,
     pub(crate) store: Box<dyn Store>,
 }

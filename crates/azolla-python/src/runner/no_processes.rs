@@ -2,15 +2,45 @@
 
 use super::records::Records;
 use super::{Start, Started};
+use crate::interpreter::blobs::Packed;
 use crate::session::owner::Owner;
+use crate::task::kept::Kept;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-/// There is none.
-pub(crate) enum Fleet {}
+/// There are none.
+pub(crate) enum Reins {}
 
-impl Fleet {
+/// What would be done there.
+pub(crate) struct Parcel {
+    pub(crate) packed: Packed,
+    pub(crate) futures: Kept,
+}
+
+/// What would come of that.
+pub(crate) enum Outcome {}
+
+pub(crate) type Hear = Box<dyn FnOnce(Outcome) + Send>;
+
+impl Reins {
     pub(crate) fn close(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn give(
+        &self,
+        _: &Arc<Parcel>,
+        _: bool,
+        _: impl IntoIterator<Item = (usize, Hear)>,
+    ) -> Option<u64> {
+        match *self {}
+    }
+
+    pub(crate) fn take_off(&self, _: u64) {
+        match *self {}
+    }
+
+    pub(crate) fn kill(&self, _: usize) {
         match *self {}
     }
 }

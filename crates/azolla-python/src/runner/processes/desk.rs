@@ -1,5 +1,5 @@
 //! The desk of a worker process: the thread that serves its side line. It answers what is asked aside, tells the process how
-//! tasks have ended, and ends those that run there as coroutines.
+//! tasks have ended, and ends those that run there as coroutines. It gives the process its orders.
 //!
 //! It never waits for anything but the process. A call that may wait has a thread of its own.
 
@@ -8,13 +8,14 @@ use super::asked::{Asking, By, Reply};
 use super::calls::{Asked, Calls};
 use super::coroutines::{self, End};
 use super::holdings::{Coroutine, Holdings};
+use super::orders::{Given, Order};
 use super::recorded;
 use crate::interpreter::blobs::Packed;
 use crate::task::job::PyJob;
 use crate::task::kept::Kept;
 use azolla::runtime::{Engine, Job, Listen, Status};
 use azolla_process::aside::{Aside, News, What};
-use azolla_process::fleet::{Side, Sides, Waker};
+use azolla_process::fleet::{Remote, Side, Sides, Waker};
 use azolla_process::line::{Heard, LineError};
 use azolla_process::message::{Blob, Ended, Run};
 use azolla_process::request::{Answer, How, Request};
@@ -46,6 +47,8 @@ pub(super) enum Out {
     Ended(u64),
     /// The wait of this number may be over.
     Ready(u64),
+    /// An order.
+    Order(Order),
 }
 
 impl Outbox {
@@ -54,7 +57,7 @@ impl Outbox {
         self.waker.wake();
     }
 
-    fn take(&self) -> Vec<Out> {
+    pub(super) fn take(&self) -> Vec<Out> {
         mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -77,10 +80,14 @@ pub(super) fn start(
         loop {
             match sides.next() {
                 Ok(Some(side)) => serve(&common, &engine, process, side),
-                Ok(None) => return,
+                Ok(None) => return common.orders.close(process),
                 // The proxies say why.
-                Err(_) if sides.wait_until_closed(ASIDE) => return,
-                Err(_) => {}
+                Err(error) => {
+                    common.orders.cannot_start(process, &error);
+                    if sides.wait_until_closed(ASIDE) {
+                        return common.orders.close(process);
+                    }
+                }
             }
         }
     };
@@ -96,6 +103,7 @@ fn serve(common: &Arc<Common>, engine: &Weak<Engine<PyJob>>, process: usize, mut
     };
     let outbox = Arc::new(Outbox { queue: Mutex::default(), waker: side.waker() });
     let calls = Calls::new(&outbox, &holdings, side.remote.watch());
+    let given = common.orders.begin(process, &outbox);
     let mut desk = Desk {
         common,
         engine,
@@ -103,11 +111,14 @@ fn serve(common: &Arc<Common>, engine: &Weak<Engine<PyJob>>, process: usize, mut
         outbox: &outbox,
         calls,
         own: FxHashSet::default(),
+        given,
     };
     while desk.go_on(&mut side).unwrap_or(false) {}
     // It has ended, or what it says is of no use.
     let how = side.remote.ended();
     desk.calls.end();
+    let is_open = engine.upgrade().is_some_and(|engine| !engine.is_closing());
+    common.orders.end(desk.given, &outbox, is_open.then_some(how));
     let running = holdings.end_all();
     if let Some(engine) = engine.upgrade() {
         coroutines::died(&engine, &common.deaths, running, &format!("worker {process}, {how}"));
@@ -123,6 +134,8 @@ struct Desk<'a> {
     calls: Calls,
     /// The tasks whose coroutines have ended in the process, until it is told.
     own: FxHashSet<u64>,
+    /// What the process was told to do.
+    given: Given,
 }
 
 impl Desk<'_> {
@@ -132,6 +145,7 @@ impl Desk<'_> {
         for out in self.outbox.take() {
             match out {
                 Out::Ended(task) => ended.push(task),
+                Out::Order(order) => self.given.add(order),
                 Out::Ready(number) => {
                     if let Some(engine) = self.engine.upgrade() {
                         self.calls.ready(number, &engine);
@@ -148,6 +162,9 @@ impl Desk<'_> {
             if !self.tell(side, ended)? {
                 return Ok(false);
             }
+        }
+        if !self.given.send(side)? {
+            return Ok(false);
         }
         if !side.wait()? {
             return Ok(true);
@@ -169,11 +186,11 @@ impl Desk<'_> {
 
     fn answer(&self, side: &mut Side, number: u64, reply: Reply) -> Result<bool, LineError> {
         let Side { line, remote, .. } = side;
-        match reply.send(remote, |answer| line.send(&News { number: Some(number), answer })) {
+        match reply.send(remote, |answer| line.send(&News::Answer(number, answer))) {
             Some(Err(LineError::Frame(error))) => {
                 let why = error.to_string();
                 let answer = Answer::Told("AzollaError", &why);
-                line.send(&News { number: Some(number), answer })
+                line.send(&News::Answer(number, answer))
             }
             Some(sent) => sent,
             None => Ok(false),
@@ -195,14 +212,14 @@ impl Desk<'_> {
                 None => gone.push((*task, How::Cancelled(None, None))),
             }
         }
-        if !gone.is_empty() && !line.send(&News { number: None, answer: Answer::Ends(gone) })? {
+        if !gone.is_empty() && !line.send(&News::Ends(Answer::Ends(gone)))? {
             return Ok(false);
         }
         for ends in [Reply::Ends(jobs, true), Reply::Own(own)] {
             if matches!(&ends, Reply::Ends(jobs, _) | Reply::Own(jobs) if jobs.is_empty()) {
                 continue;
             }
-            let sent = ends.send(remote, |answer| line.send(&News { number: None, answer }));
+            let sent = ends.send(remote, |answer| line.send(&News::Ends(answer)));
             if !sent.unwrap_or(Ok(false))? {
                 return Ok(false);
             }
@@ -224,7 +241,7 @@ impl Desk<'_> {
     fn hear(
         &mut self,
         engine: &Arc<Engine<PyJob>>,
-        remote: &azolla_process::fleet::Remote,
+        remote: &Remote,
         what: What<'_>,
     ) -> Result<(), LineError> {
         match what {
@@ -263,20 +280,7 @@ impl Desk<'_> {
                 }
             }
             What::Ended { number, task, ended, run, futures } => {
-                // It is read whatever becomes of it: what is large in it is this process's affair from now on.
-                let read = |blob: &Blob<'_>| {
-                    let place = |range| Ok(self.common.shelf.keep(remote.arena().place(range)?));
-                    Packed::read(blob, place)
-                };
-                let end = match ended {
-                    Ended::Done(blob) => {
-                        let has_futures = !futures.is_empty();
-                        let futures = has_futures.then(|| Kept::new(engine, futures));
-                        End::Done(read(&blob)?, futures)
-                    }
-                    Ended::Failed(blob) => End::Failed(read(&blob)?),
-                    Ended::Again => End::Again,
-                };
+                let end = self.read(engine, remote, &ended, futures)?;
                 if let Some(coroutine) = self.holdings.end(task) {
                     self.own.insert(task);
                     self.note(&coroutine, run);
@@ -286,7 +290,37 @@ impl Desk<'_> {
                     self.outbox.say(Out::Answer(number, Reply::Done(true)));
                 }
             }
+            What::Obeyed { number, order, ended, futures } => {
+                let end = self.read(engine, remote, &ended, futures)?;
+                self.given.obeyed(order, end);
+                if let Some(number) = number {
+                    self.outbox.say(Out::Answer(number, Reply::Done(true)));
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Reads how something has ended, whatever becomes of it: what is large in it is this process's affair from now on.
+    fn read(
+        &self,
+        engine: &Arc<Engine<PyJob>>,
+        remote: &Remote,
+        ended: &Ended<'_>,
+        futures: Vec<u64>,
+    ) -> Result<End, LineError> {
+        let read = |blob: &Blob<'_>| {
+            let place = |range| Ok(self.common.shelf.keep(remote.arena().place(range)?));
+            Packed::read(blob, place)
+        };
+        Ok(match ended {
+            Ended::Done(blob) => {
+                let has_futures = !futures.is_empty();
+                let futures = has_futures.then(|| Kept::new(engine, futures));
+                End::Done(read(blob)?, futures)
+            }
+            Ended::Failed(blob) => End::Failed(read(blob)?),
+            Ended::Again => End::Again,
+        })
     }
 }

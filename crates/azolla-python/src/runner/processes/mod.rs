@@ -12,6 +12,7 @@ mod flight;
 mod frame;
 mod holdings;
 mod loans;
+mod orders;
 mod proxy;
 mod rare;
 mod recorded;
@@ -26,13 +27,14 @@ use crate::session::shared::Cluster;
 use crate::task::job::PyJob;
 use azolla::runtime::{self, Engine, ProcessInfo, Runner, Worker};
 use azolla_process::arena::{Arena, MOST, THREADS};
-pub(crate) use azolla_process::fleet::Fleet;
-use azolla_process::fleet::{Seen, Used};
+use azolla_process::fleet::{Fleet, Seen, Used};
 use azolla_process::program::Program;
 use azolla_process::shelf::Shelf;
 use azolla_process::shown::Shown;
 use deaths::Deaths;
 use holdings::Holdings;
+use orders::Orders;
+pub(crate) use orders::{Hear, Outcome, Parcel};
 use proxy::Connection;
 use pyo3::prelude::*;
 use std::env;
@@ -67,6 +69,43 @@ struct Shared {
     gone: Vec<Gone>,
 }
 
+/// What a cluster does with its worker processes, besides running tasks in them.
+pub(crate) struct Reins {
+    fleet: Arc<Fleet>,
+    common: Arc<Common>,
+}
+
+impl Reins {
+    /// Ends the processes.
+    pub(crate) fn close(&self) {
+        self.fleet.close();
+    }
+
+    /// Gives an order to processes. If every process that starts later is to carry it out too, before it gets a task,
+    /// returns a number for [`take_off`](Self::take_off).
+    pub(crate) fn give(
+        &self,
+        what: &Arc<Parcel>,
+        stays: bool,
+        to: impl IntoIterator<Item = (usize, Hear)>,
+    ) -> Option<u64> {
+        if stays {
+            self.fleet.wait_for_gear();
+        }
+        self.common.orders.give(what, stays, to)
+    }
+
+    /// Processes that start from now on do not get this order.
+    pub(crate) fn take_off(&self, gear: u64) {
+        self.common.orders.take_off(gear);
+    }
+
+    /// Has a process killed, if it is there. Another one takes its place.
+    pub(crate) fn kill(&self, process: usize) {
+        self.fleet.kill(process);
+    }
+}
+
 /// What the proxies share with the desks. It does not keep the fleet alive.
 struct Common {
     deaths: Deaths,
@@ -77,6 +116,7 @@ struct Common {
     holdings: Mutex<Vec<(Weak<Shown>, Weak<Holdings>)>>,
     /// The processes that have a desk.
     desks: Mutex<Vec<bool>>,
+    orders: Orders,
 }
 
 /// The numbers of actors.
@@ -106,7 +146,7 @@ struct Seat {
 }
 
 /// Starts worker processes of so many threads each, and returns what runs tasks in them. Each is told the number
-/// of its arena, from 1 on, and the number of this process. `veil` veils the ids in keys. `records` says whether runs are
+/// of its arena, from 1 on, the number of this process, and the number of the worker that it is. `veil` veils the ids in keys. `records` says whether runs are
 /// recorded.
 ///
 /// # Errors
@@ -126,10 +166,10 @@ pub(crate) fn start(
     let program = Program { words, environment, text };
     let mut starts = 0;
     // A task that waits lends its slot, so there may be more threads than slots.
-    let fleet = Fleet::start(threads.len(), THREADS as u16, START, memory, move |_| {
+    let fleet = Fleet::start(threads.len(), THREADS as u16, START, memory, move |process| {
         starts += 1;
         let mut program = program.clone();
-        let numbers = [starts, std::process::id()];
+        let numbers = [starts, std::process::id(), process as u32];
         program.words.extend(numbers.map(|number| number.to_string().into()));
         program
     })?;
@@ -143,17 +183,20 @@ pub(crate) fn start(
         records: Arc::clone(records),
         holdings: Mutex::new(holdings),
         desks: Mutex::new(vec![false; threads.len()]),
+        orders: Orders::new(threads.len()),
     };
+    let common = Arc::new(common);
+    let reins = Reins { fleet: Arc::clone(&fleet), common: Arc::clone(&common) };
     let shared = Shared {
-        fleet: Arc::clone(&fleet),
-        common: Arc::new(common),
+        fleet,
+        common,
         limit: memory,
         veil,
         threads: Mutex::new(threads.iter().map(|_| Vec::new()).collect()),
         gone: threads.iter().map(|_| Gone::default()).collect(),
     };
     let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };
-    Ok(Started { runner: Box::new(runner), fleet, store: Box::new(shelf) })
+    Ok(Started { runner: Box::new(runner), reins, store: Box::new(shelf) })
 }
 
 impl Runner<PyJob> for Processes {

@@ -1,0 +1,273 @@
+//! Orders: what the client has its processes do beside their tasks.
+//!
+//! An order waits until its process is there. Some orders are *gear*, which every process has: a plugin, say. A process
+//! that starts later is given all gear, piece after piece, before it gets a task or another order.
+
+use super::coroutines::End;
+use super::desk::{Out, Outbox};
+use crate::interpreter::blobs::Packed;
+use crate::interpreter::imports::python;
+use crate::task::kept::Kept;
+use crate::task::packed::Unread;
+use azolla_process::aside::News;
+use azolla_process::fleet::{Side, StartError};
+use azolla_process::line::LineError;
+use azolla_process::process::Ended;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is to be done, for any number of processes.
+pub(crate) struct Parcel {
+    pub(crate) packed: Packed,
+    /// The tasks of the futures in it.
+    #[expect(dead_code, reason = "it is kept")]
+    pub(crate) futures: Kept,
+}
+
+/// What has come of an order.
+pub(crate) enum Outcome {
+    /// This, with the tasks of the futures in it.
+    Done(Packed, Option<Kept>),
+    Failed(Packed),
+    /// Nothing: an exception of this class with this message says why.
+    Told(&'static str, String),
+}
+
+/// Takes what has come of an order. It is called on the thread of a desk.
+pub(crate) type Hear = Box<dyn FnOnce(Outcome) + Send>;
+
+/// An order to one process.
+pub(super) struct Order {
+    what: Arc<Parcel>,
+    /// The number of the gear that it is.
+    gear: Option<u64>,
+    /// None if this is gear that the process gets since it has started.
+    hear: Option<Hear>,
+}
+
+/// The orders to the processes of a fleet, over all that take the places of others.
+pub(super) struct Orders(Mutex<State>);
+
+struct State {
+    places: Vec<Place>,
+    /// What every process has, by numbers.
+    gear: Vec<(u64, Arc<Parcel>)>,
+    last: u64,
+}
+
+#[derive(Default)]
+struct Place {
+    /// That of the process, if it is there.
+    outbox: Option<Arc<Outbox>>,
+    /// The orders for the next process.
+    waiting: Vec<Order>,
+    /// The fleet is closed.
+    is_closed: bool,
+}
+
+impl Order {
+    fn end(self, process: usize, outcome: Outcome) {
+        match (self.hear, outcome) {
+            (Some(hear), outcome) => hear(outcome),
+            (None, Outcome::Failed(error)) => _ = Python::try_attach(|py| log(py, process, error)),
+            (None, _) => {}
+        }
+    }
+}
+
+/// A process has not got a piece of gear: no caller waits for that.
+fn log(py: Python<'_>, process: usize, error: Packed) {
+    static LOG: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let error = Unread::new(error).raised(py).exception().error(py);
+    let logged = python(py, &LOG, "azolla._cluster.orders", "not_fitted")
+        .and_then(|log| log.call1((process, error.value(py))));
+    if let Err(error) = logged {
+        error.write_unraisable(py, None);
+    }
+}
+
+impl Orders {
+    pub(super) fn new(processes: usize) -> Self {
+        let places = (0..processes).map(|_| Place::default()).collect();
+        Self(Mutex::new(State { places, gear: Vec::new(), last: 0 }))
+    }
+
+    /// Nothing is heard, and so no Python runs, while this is locked.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives an order to processes. If every process that starts later is to get it too, returns the number of this gear.
+    pub(super) fn give(
+        &self,
+        what: &Arc<Parcel>,
+        stays: bool,
+        to: impl IntoIterator<Item = (usize, Hear)>,
+    ) -> Option<u64> {
+        let mut refused = Vec::new();
+        let mut state = self.lock();
+        let gear = stays.then(|| {
+            state.last += 1;
+            let number = state.last;
+            state.gear.push((number, Arc::clone(what)));
+            number
+        });
+        for (process, hear) in to {
+            let order = Order { what: Arc::clone(what), gear, hear: Some(hear) };
+            match state.places.get_mut(process) {
+                Some(Place { is_closed: false, outbox: Some(outbox), .. }) => {
+                    outbox.say(Out::Order(order));
+                }
+                Some(Place { is_closed: false, waiting, .. }) => waiting.push(order),
+                _ => refused.push((process, order)),
+            }
+        }
+        drop(state);
+        refuse(refused);
+        gear
+    }
+
+    /// Processes that start from now on do not get this gear.
+    pub(super) fn take_off(&self, gear: u64) {
+        let mut state = self.lock();
+        let at = state.gear.iter().position(|(number, _)| *number == gear);
+        let gone = at.map(|at| state.gear.remove(at));
+        drop(state);
+        drop(gone);
+    }
+
+    /// A process is there. Returns what it is to be told first.
+    pub(super) fn begin(&self, process: usize, outbox: &Arc<Outbox>) -> Given {
+        let mut state = self.lock();
+        let State { places, gear, .. } = &mut *state;
+        let place = &mut places[process];
+        place.outbox = Some(Arc::clone(outbox));
+        let mut waiting = mem::take(&mut place.waiting);
+        let one = |(number, what): &(u64, Arc<Parcel>)| match waiting
+            .iter()
+            .position(|order| order.gear == Some(*number))
+        {
+            Some(at) => waiting.remove(at),
+            None => Order { what: Arc::clone(what), gear: Some(*number), hear: None },
+        };
+        let first = gear.iter().map(one).collect();
+        let then = waiting.into();
+        Given { process, first, then, ..Given::default() }
+    }
+
+    /// The process has ended like this, or with the client (`None`). What it was not told of, the next one is told.
+    pub(super) fn end(&self, given: Given, outbox: &Outbox, how: Option<Ended>) {
+        let Given { process, sent, first, then, .. } = given;
+        let mut state = self.lock();
+        let place = &mut state.places[process];
+        place.outbox = None;
+        let said = outbox.take().into_iter().filter_map(|out| match out {
+            Out::Order(order) => Some(order),
+            _ => None,
+        });
+        place.waiting = first.into_iter().filter(|order| order.hear.is_some()).collect();
+        place.waiting.extend(then.into_iter().chain(said));
+        drop(state);
+        for order in sent.into_values() {
+            let outcome = match how {
+                Some(how) => {
+                    let why = format!("worker {process} {how} before it had answered");
+                    Outcome::Told("ConnectionError", why)
+                }
+                None => closed(),
+            };
+            order.end(process, outcome);
+        }
+    }
+
+    /// The process cannot be started.
+    pub(super) fn cannot_start(&self, process: usize, error: &StartError) {
+        for order in self.take_waiting(process, false) {
+            order.end(process, Outcome::Told("KilledWorker", error.to_string()));
+        }
+    }
+
+    /// The fleet is closed.
+    pub(super) fn close(&self, process: usize) {
+        let waiting = self.take_waiting(process, true);
+        refuse(waiting.into_iter().map(|order| (process, order)).collect());
+    }
+
+    fn take_waiting(&self, process: usize, is_closed: bool) -> Vec<Order> {
+        let mut state = self.lock();
+        let place = &mut state.places[process];
+        place.is_closed |= is_closed;
+        mem::take(&mut place.waiting)
+    }
+}
+
+fn refuse(orders: Vec<(usize, Order)>) {
+    orders.into_iter().for_each(|(process, order)| order.end(process, closed()));
+}
+
+fn closed() -> Outcome {
+    Outcome::Told("ClosedClientError", "the client was closed during the call".into())
+}
+
+/// What one process was told to do, and is to be told.
+#[derive(Default)]
+pub(super) struct Given {
+    process: usize,
+    /// The number of the last order.
+    last: u64,
+    /// The orders that it has not answered.
+    sent: FxHashMap<u64, Order>,
+    /// The gear that it is to be given yet.
+    first: VecDeque<Order>,
+    /// The number of the gear that it is at.
+    fits: Option<u64>,
+    /// What comes after that.
+    then: VecDeque<Order>,
+    /// It gets tasks.
+    is_fitted: bool,
+}
+
+impl Given {
+    pub(super) fn add(&mut self, order: Order) {
+        self.then.push_back(order);
+    }
+
+    /// Tells the process what it is to be told by now. Returns false if it is gone.
+    pub(super) fn send(&mut self, side: &mut Side) -> Result<bool, LineError> {
+        while self.fits.is_none() {
+            let next = self.first.pop_front();
+            if next.is_none() && !mem::replace(&mut self.is_fitted, true) {
+                side.open();
+            }
+            let is_gear = next.is_some();
+            let Some(order) = next.or_else(|| self.then.pop_front()) else { break };
+            self.last += 1;
+            self.fits = is_gear.then_some(self.last);
+            let what = Arc::clone(&order.what);
+            self.sent.insert(self.last, order);
+            let Side { line, remote, .. } = side;
+            let what = what.packed.blob(|place| remote.lend(place))?;
+            if !line.send(&News::Order(self.last, what))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The process has carried out an order.
+    pub(super) fn obeyed(&mut self, number: u64, end: End) {
+        self.fits = self.fits.filter(|fits| *fits != number);
+        let outcome = match end {
+            End::Done(packed, futures) => Outcome::Done(packed, futures),
+            End::Failed(packed) => Outcome::Failed(packed),
+            End::Again => return,
+        };
+        if let Some(order) = self.sent.remove(&number) {
+            order.end(self.process, outcome);
+        }
+    }
+}

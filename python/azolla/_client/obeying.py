@@ -1,0 +1,133 @@
+"""What a worker process does beside its tasks, when its client says so (`azolla._cluster.orders`)."""
+
+import contextvars
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextvars import Context
+from pathlib import Path
+from typing import Any
+
+from azolla._base import where
+from azolla._base.threads import report
+from azolla._client.in_process import client
+from azolla._cluster import workers as _workers
+from azolla._cluster.beside import listen, with_worker
+from azolla._cluster.uploads import importable, place_of
+from azolla._cluster.workers import Worker
+from azolla._process import child as _child
+from azolla._run import transitions as _transitions
+
+#: Where uploaded files lie, by their names.
+_places: dict[str, str] = {}
+
+
+def obey(what: str, *args: Any) -> Any:
+    """Does what an order says, and returns what comes of it."""
+    return _WHAT[what](*args)
+
+
+def _here() -> Worker:
+    return client().cluster._workers[where.worker]
+
+
+def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Calls a function for this worker; a coroutine function on the loop of this process."""
+    worker = _here()
+    kwargs = with_worker(function, kwargs, worker)
+    if inspect.iscoroutinefunction(function):
+
+        async def awaited() -> Any:
+            _workers.here.set(worker)
+            return await function(*args, **kwargs)
+
+        return client().sync(awaited)
+    context = contextvars.copy_context()
+    context.run(_workers.here.set, worker)
+    return context.run(function, *args, **kwargs)
+
+
+def _set_up(name: str, plugin: Any) -> None:
+    worker = _here()
+    worker.plugins[name] = plugin
+    listen(client().cluster._listeners, name, plugin)
+    _tell()
+    try:
+        if hasattr(plugin, "setup"):
+            _call(plugin.setup, (worker,), {})
+    except BaseException:
+        _forget(name)
+        raise
+
+
+def _forget(name: str) -> Any:
+    """Takes a plugin away."""
+    client().cluster._listeners.pop(name, None)
+    _tell()
+    return _here().plugins.pop(name, None)
+
+
+def _tear_down(name: str) -> None:
+    plugin = _forget(name)
+    if hasattr(plugin, "teardown"):
+        _call(plugin.teardown, (_here(),), {})
+
+
+def _tear_all_down() -> None:
+    for name in list(_here().plugins):
+        try:
+            _tear_down(name)
+        except BaseException as error:
+            report(error)
+
+
+def _end() -> None:
+    """Ends this process, as the client ends it."""
+    _tear_all_down()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _rest() -> None:
+    """Does nothing: it is done when this process is there."""
+
+
+def _upload(file: Path, load: bool) -> None:
+    place = place_of(file)
+    before, _places[file.name] = _places.get(file.name), place
+    if before in sys.path:
+        sys.path.remove(before)
+    importable(file, load)
+
+
+def _tell() -> None:
+    """Has the threads for tasks tell plugins of transitions, if there are any that want it."""
+    _child.tells = _told if client().cluster._listeners else None
+
+
+def _told(context: Context, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Makes the call of a task, and tells plugins when it begins and ends."""
+    listeners = client().cluster._listeners
+    _transitions.begun(listeners, context)
+    try:
+        result = context.run(function, *args, **kwargs)
+    except BaseException as error:
+        _transitions.raised(listeners, error)
+        raise
+    _transitions.returned(listeners, result)
+    return result
+
+
+_WHAT: dict[str, Callable[..., Any]] = {
+    "run": _call,
+    "set_up": _set_up,
+    "forget": _forget,
+    "tear_down": _tear_down,
+    "tear_all_down": _tear_all_down,
+    "end": _end,
+    "rest": _rest,
+    "upload": _upload,
+}

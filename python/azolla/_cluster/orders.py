@@ -1,0 +1,194 @@
+"""`InProcesses`: what is done on every worker beside its tasks, where the workers are processes.
+
+The processes are given orders, and `azolla._client.obeying` carries them out there. `beside.py` is the same for threads.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from azolla import _azolla
+from azolla._azolla import Parcel
+from azolla._cluster.beside import OnEach
+from azolla._cluster.uploads import Uploads
+from azolla._cluster.workers import Worker
+
+#: How long a process may take to tear plugins down before it is killed, in seconds.
+PATIENCE = 1.0
+
+logger = logging.getLogger("azolla")
+
+
+class Cluster(Protocol):
+    """The part of a cluster that is used here."""
+
+    _plugins: dict[str, Any]
+    _helpers: dict[str, Any]
+    #: The numbers of the orders that every process gets which starts later, by what they are for.
+    _gear: dict[tuple[str, str], int]
+
+    @property
+    def workers(self) -> dict[int, Worker]: ...
+    def _take_off(self, gear: int) -> None: ...
+    def _kill(self, worker: int) -> None: ...
+
+
+class Ordered:
+    """An order that was given to workers. It must be made on an event loop."""
+
+    def __init__(self, cluster: Any, what: Parcel, workers: Sequence[Worker], stays: bool = False) -> None:
+        self._changed = asyncio.Event()
+        numbers = [worker.name for worker in workers]
+        loop = asyncio.get_running_loop()
+        self._orders, self.gear = _azolla.give_order(cluster, what, numbers, stays, loop, self._changed.set)
+        self._outcomes: list[Any] = [None] * len(numbers)
+        self._open = set(range(len(numbers)))
+
+    async def outcomes(self) -> list[Any]:
+        """Returns what has come of it on each: a result or an exception."""
+        while True:
+            self._changed.clear()
+            for number in list(self._open):
+                try:
+                    answer = self._orders[number].now()
+                except BaseException as error:
+                    self._outcomes[number] = error
+                else:
+                    if answer is None:
+                        continue
+                    self._outcomes[number] = answer[0]
+                self._open.discard(number)
+            if not self._open:
+                return self._outcomes
+            await self._changed.wait()
+
+    def waits_for(self, workers: Sequence[Worker]) -> list[Worker]:
+        """Returns those of the workers that have not answered."""
+        return [workers[number] for number in self._open]
+
+
+class InProcesses:
+    """Does what `azolla._cluster.beside.Means` says, in worker processes."""
+
+    def call(self, cluster: Cluster, function: Callable[..., Any], args: Any, kwargs: Any) -> OnEach:
+        return _on_each(cluster, "run", function, args, kwargs)
+
+    def set_up(self, cluster: Cluster, name: str, plugin: Any) -> OnEach:
+        return _gear(cluster, ("plugin", name), "set_up", name, plugin)
+
+    def take_away(self, cluster: Cluster, name: str, plugin: Any) -> OnEach:
+        _take_off(cluster, ("plugin", name))
+        return _on_each(cluster, "tear_down", name)
+
+    def forget(self, cluster: Cluster, name: str) -> None:
+        _take_off(cluster, ("plugin", name))
+        numbers = [worker.name for worker in cluster.workers.values()]
+        what = Parcel(cluster, ("forget", name))  # type: ignore[arg-type]
+        _azolla.give_order(cluster, what, numbers, False, _Nobody(), lambda: None)  # type: ignore[arg-type]
+
+    def upload(self, cluster: Cluster, file: Path, load: bool) -> OnEach | None:
+        uploads = cluster._helpers.get("uploads") or cluster._helpers.setdefault("uploads", Uploads())
+        return _gear(cluster, ("file", file.name), "upload", uploads.copy(file), load)
+
+    def tear_down(self, cluster: Cluster, patience: float) -> None:
+        plugins = [cluster._plugins.pop(name) for name in list(cluster._plugins)]
+        workers = list(cluster.workers.values())
+        if any(hasattr(plugin, "teardown") for plugin in plugins):
+            there = threading.Semaphore(0)
+            what = Parcel(cluster, ("tear_all_down",))  # type: ignore[arg-type]
+            numbers = [worker.name for worker in workers]
+            _azolla.give_order(cluster, what, numbers, False, _Nobody(), there.release)  # type: ignore[arg-type]
+            deadline = _deadline(patience)
+            for _ in workers:
+                there.acquire(timeout=deadline())
+        uploads: Uploads | None = cluster._helpers.get("uploads")
+        if uploads is not None:
+            uploads.remove()
+
+
+class _Nobody:
+    """Takes the place of an event loop where none runs."""
+
+    def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
+        callback()
+
+
+def _deadline(patience: float) -> Callable[[], float]:
+    """Returns what tells how many of so many seconds are left."""
+    end = time.monotonic() + patience
+    return lambda: max(0.0, end - time.monotonic())
+
+
+def _on_each(cluster: Any, *what: Any) -> OnEach:
+    """Returns what gives an order. It is pickled now."""
+    parcel = Parcel(cluster, what)
+
+    async def on_each(workers: list[Worker]) -> list[Any]:
+        return await Ordered(cluster, parcel, workers).outcomes()
+
+    return on_each
+
+
+def _gear(cluster: Any, key: tuple[str, str], *what: Any) -> OnEach:
+    """Returns what gives an order that every process gets which starts later."""
+    parcel = Parcel(cluster, what)
+
+    async def on_each(workers: list[Worker]) -> list[Any]:
+        ordered = Ordered(cluster, parcel, workers, stays=True)
+        _take_off(cluster, key)
+        assert ordered.gear is not None, "it stays"
+        cluster._gear[key] = ordered.gear
+        try:
+            return _or_raise(await ordered.outcomes())
+        except BaseException:
+            _take_off(cluster, key)
+            raise
+
+    return on_each
+
+
+def _take_off(cluster: Cluster, key: tuple[str, str]) -> None:
+    gear = cluster._gear.pop(key, None)
+    if gear is not None:
+        cluster._take_off(gear)
+
+
+def _or_raise(outcomes: list[Any]) -> list[Any]:
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return outcomes
+
+
+async def restarted(cluster: Any, workers: list[Worker], timeout: float | None, wait: bool) -> None:
+    """Ends the processes of these workers, after their plugins are torn down. Waits until others have taken their places,
+    if `wait` is true.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            await _end(cluster, workers)
+            if wait:
+                _or_raise(await Ordered(cluster, Parcel(cluster, ("rest",)), workers).outcomes())
+    except TimeoutError:
+        raise TimeoutError(f"the time was up before {len(workers)} workers had been restarted") from None
+
+
+async def _end(cluster: Any, workers: list[Worker]) -> None:
+    ordered = Ordered(cluster, Parcel(cluster, ("end",)), workers)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await ordered.outcomes()
+            return
+    for worker in ordered.waits_for(workers):
+        cluster._kill(worker.name)
+    await ordered.outcomes()
+
+
+def not_fitted(worker: int, error: BaseException) -> None:
+    """Logs that a plugin or a module has failed in a process that has taken the place of another."""
+    logger.error("worker %s: a plugin or an uploaded module failed when its process started", worker, exc_info=error)

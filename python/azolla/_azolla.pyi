@@ -64,6 +64,7 @@ __all__ = [
     "keep_caller",
     "kept_actor",
     "kept_caller",
+    "keys_of",
     "lend",
     "read_actor",
     "rejoin",
@@ -72,6 +73,7 @@ __all__ = [
     "serve_process",
     "share_secret",
     "task_at_hand",
+    "tasks_here",
     "thread_client",
     "thread_running",
     "thread_task",
@@ -919,6 +921,10 @@ class _Closeable:
 def task_at_hand() -> tuple[int, Any] | None:
     """Returns the number of the task that runs on this thread of a worker process, and its key."""
 
+def tasks_here() -> list[tuple[int, int, str]]:
+    """Returns what the threads of this worker process are at work on: the identifier of each thread, the number of its task in
+    the client's engine, and the text of the task's key."""
+
 def keep_actor(number: int, state: Any) -> None:
     """Keeps the state of an actor in this process, until the client does not need it any more."""
 
@@ -1074,6 +1080,9 @@ def give_order(
     Returns the order to each. If it `stays`, every process that starts later gets it first of all, until
     `ClusterCore._take_off` is called with the number that is returned.
     """
+
+def keys_of(client: Core, tasks: list[int]) -> list[Any]:
+    """Returns the keys of tasks, by the tasks' numbers in the engine; None for a task that is not kept any more."""
 
 def coroutines_run_here() -> None:
     """Notes that coroutine tasks run on this thread, on an event loop of the program."""

@@ -34,7 +34,6 @@ class Reason(enum.Enum):
         "what crosses as a pickle is otherwise: its methods are called, its depth is limited, its size is the pickle's"
     )
     CYCLES = "what leads through the program and a process back to itself stays: no garbage collector sees both"
-    MISSING = "there is none of it for worker processes yet: run, plugins, profile, call_stack"
 
 
 #: Reasons that hold no more: what gives one of them runs on both backends.

@@ -22,14 +22,8 @@ from azolla import (
     as_completed,
     wait,
 )
-from backends import Reason, threads_only
 
 PLAIN: dict[str, Any] = {"processes": False, "threads_per_worker": 1, "dashboard_address": None}
-
-
-def on_threads(name: str, call: Any) -> Any:
-    """Returns the parameters of a call that there is on threads alone."""
-    return pytest.param(name, call, marks=threads_only(Reason.MISSING))
 
 
 #: By the argument's name, calls with a value of the wrong kind.
@@ -43,13 +37,13 @@ CALLS: list[Any] = [
     ("force", lambda client, wrong: client.cancel([], force=wrong)),
     ("force", lambda client, wrong: client.submit(abs, -1).cancel(force=wrong)),
     ("n_workers", lambda client, wrong: client.scheduler_info(n_workers=wrong)),
-    on_threads("workers", lambda client, wrong: client.run(abs, -1, workers=wrong)),
+    ("workers", lambda client, wrong: client.run(abs, -1, workers=wrong)),
     ("workers", lambda client, wrong: client.has_what(workers=wrong)),
     ("workers", lambda client, wrong: client.processing(workers=wrong)),
     ("workers", lambda client, wrong: client.nthreads(workers=wrong)),
-    on_threads("workers", lambda client, wrong: client.profile(workers=wrong)),
+    ("workers", lambda client, wrong: client.profile(workers=wrong)),
     ("keys", lambda client, wrong: client.nbytes(keys=wrong)),
-    on_threads("keys", lambda client, wrong: client.call_stack(keys=wrong)),
+    ("keys", lambda client, wrong: client.call_stack(keys=wrong)),
     ("count", lambda client, wrong: client.get_task_stream(count=wrong)),
     ("names", lambda client, wrong: MultiLock(wrong, client=client)),
     ("client", lambda client, wrong: Future("key", wrong)),
@@ -99,7 +93,6 @@ def test_a_number_that_is_too_large_is_named_and_shown_shortened(
     assert len(str(caught.value)) < 200
 
 
-@threads_only(Reason.MISSING)
 @pytest.mark.parametrize("name", ["start", "stop"])
 @pytest.mark.parametrize("wrong", ["soon", True, object()], ids=str)
 def test_a_moment_of_a_profile_is_a_number(client: Client, name: str, wrong: Any) -> None:

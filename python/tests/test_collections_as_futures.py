@@ -16,7 +16,6 @@ import dask.dataframe as dd
 import pandas as pd
 import pytest
 from azolla import Client, LocalCluster, fire_and_forget, futures_of, progress, wait
-from backends import Reason, threads_only
 from conftest import Gate, Journal, eventually
 
 
@@ -87,7 +86,6 @@ def test_wait_waits_for_collections_in_containers(client: Client, gate: Gate) ->
     assert not not_done
 
 
-@threads_only(Reason.MISSING)
 def test_stacks_are_of_their_tasks(client: Client, gate: Gate) -> None:
     array, _ = held_array(client, gate)
     gate.entered()

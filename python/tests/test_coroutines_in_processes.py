@@ -64,6 +64,20 @@ def test_a_coroutine_grows_tasks_and_awaits_them_in_every_way(one: Client) -> No
     assert result(one.submit(grows, 4)) == [4, 10, 0, 1, 4, 9, 0, 1, 2, 3]
 
 
+def test_a_coroutine_awaits_what_the_program_answers(one: Client) -> None:
+    async def asks() -> Any:
+        own = get_client()
+        await own.set_metadata("name", 1)
+        await own.log_event("topic", 2)
+        await own.publish_dataset(data=3)
+        events = [message for _, message in await own.get_events("topic")]
+        return await own.get_metadata("name"), events, await own.list_datasets(), await own.nthreads(), own.counters()
+
+    name, events, datasets, threads, counters = result(one.submit(asks))
+    assert (name, events, datasets, threads) == (1, [2], ["data"], one.nthreads())
+    assert counters["live"] == 1
+
+
 def test_a_cancel_reaches_a_coroutine_that_has_begun(one: Client) -> None:
     async def waits() -> None:
         try:

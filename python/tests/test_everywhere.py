@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from azolla import Client, Worker, WorkerPlugin, get_worker, secede
-from backends import Reason, threads_only
 from conftest import Gate, Journal
 
 
@@ -225,7 +224,6 @@ def test_what_there_is_to_see(two: Client, gate: Gate) -> None:
     two.gather(running)
 
 
-@threads_only(Reason.MISSING)
 def test_stacks_of_tasks(two: Client, gate: Gate) -> None:
     running = two.map(gate.hold, range(2), key=["a", "b"])
     gate.entered(2)
@@ -271,13 +269,10 @@ def test_what_one_process_cannot_answer(client: Client) -> None:
     assert client.get_versions()["scheduler"]["packages"]["python"]
 
 
-@threads_only(Reason.MISSING)
-def test_coroutine_tasks_are_seen(client: Client, gate: Gate) -> None:
-    told: list[tuple[Any, str, str]] = []
-
+def test_coroutine_tasks_are_seen(client: Client, gate: Gate, journal: Journal) -> None:
     class Listens(WorkerPlugin):
         def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
-            told.append((key, start, finish))
+            journal.append((key, start, finish))
 
     async def coroutine() -> int:
         gate.hold()
@@ -287,18 +282,19 @@ def test_coroutine_tasks_are_seen(client: Client, gate: Gate) -> None:
         raise OSError
 
     client.register_plugin(Listens(), name="listens")
-    future = client.submit(coroutine, key="coroutine", pure=False)
+    first = next(iter(client.nthreads()))
+    future = client.submit(coroutine, key="coroutine", workers=first, pure=False)
     gate.entered()
-    assert list(client.processing().values()) == [["coroutine"]]
+    assert client.processing(first) == {first: ["coroutine"]}
     [stacks] = client.call_stack(future).values()
     assert "in coroutine\n" in stacks["coroutine"][0]
     assert "in hold\n" in stacks["coroutine"][1]
-    assert list(client.call_stack()) == list(client.processing())
+    assert list(client.call_stack()) == [first]
     assert client.call_stack(keys=["another"]) == {}
     gate.open()
     assert future.result() == 1
     assert client.submit(fails, key="fails", pure=False).exception() is not None
-    assert told == [
+    assert journal == [
         ("coroutine", "ready", "executing"),
         ("coroutine", "executing", "memory"),
         ("fails", "ready", "executing"),

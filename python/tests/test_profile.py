@@ -10,25 +10,35 @@ from typing import Any
 
 import pytest
 from azolla import Client
-from backends import Reason, threads_only
+from backends import OPTIONS
 from conftest import PATIENCE, eventually
+from gates import Gate
 
-pytestmark = threads_only(Reason.MISSING)
+# The profile goes on until the cluster is closed.
+pytestmark = pytest.mark.own_cluster
 
 
-def spin(until: threading.Event) -> None:
+def spin(until: Path) -> None:
     deadline = time.monotonic() + PATIENCE
-    while not until.is_set():
-        inner()
+    while not until.exists():
+        # To look for a file lets other threads have the GIL. The one that takes samples is to get it elsewhere too.
+        for _ in range(200):
+            inner()
         assert time.monotonic() < deadline
 
 
 def inner() -> None:
-    sum(range(100))
+    sum(range(10_000))
 
 
-def other(until: threading.Event) -> None:
-    assert until.wait(PATIENCE)
+def other(gate: Gate) -> None:
+    gate.hold()
+
+
+@pytest.fixture
+def until(tmp_path: Path) -> Path:
+    """What `spin` waits for."""
+    return tmp_path / "until"
 
 
 def names(tree: dict[str, Any]) -> list[str]:
@@ -45,12 +55,11 @@ def total(tree: dict[str, Any]) -> None:
         total(child)
 
 
-def test_where_tasks_spend_their_time() -> None:
-    with Client(processes=False, n_workers=2, threads_per_worker=1) as client:
+def test_where_tasks_spend_their_time(backend: str, gate: Gate, until: Path) -> None:
+    with Client(**(OPTIONS[backend] | {"n_workers": 2, "threads_per_worker": 1})) as client:
         before = time.time()
         assert client.profile()["count"] == 0
-        until = threading.Event()
-        futures = [client.submit(spin, until, pure=False), client.submit(other, until, pure=False)]
+        futures = [client.submit(spin, until, pure=False), client.submit(other, gate, pure=False)]
         eventually(lambda: set(names(client.profile())) == {"spin", "other"})
         eventually(lambda: "inner" in names(next(iter(client.profile(key="spin")["children"].values()))))
         tree = client.profile()
@@ -58,6 +67,7 @@ def test_where_tasks_spend_their_time() -> None:
         [node] = client.profile(key="spin")["children"].values()
         assert node["description"]["filename"] == __file__
         assert node["identifier"] == f"spin;{__file__};{spin.__code__.co_firstlineno}"
+        assert node["description"]["line"] in Path(__file__).read_text()
         assert client.profile(key="unheard of")["count"] == 0
         apart = client.profile(merge_workers=False)
         assert set(apart) == set(client.nthreads())
@@ -66,23 +76,29 @@ def test_where_tasks_spend_their_time() -> None:
         assert len(names(one)) == 1
         assert client.profile(start=before)["count"] > 0
         assert client.profile(start=time.time() + 60)["count"] == client.profile(stop=before - 60)["count"] == 0
-        until.set()
+        until.touch()
+        gate.open()
         client.gather(futures)
 
 
-def test_a_task_that_ran_already_is_seen(client: Client) -> None:
-    until = threading.Event()
-    future = client.submit(other, until, pure=False)
-    eventually(lambda: client.call_stack())
+def test_a_task_that_ran_already_is_seen(client: Client, gate: Gate) -> None:
+    future = client.submit(other, gate, pure=False)
+    gate.entered()
     client.profile()
     eventually(lambda: names(client.profile(key="other")) == ["other"])
-    until.set()
+    gate.open()
     future.result()
 
 
-def test_the_event_loop(client: Client) -> None:
-    until = threading.Event()
+def test_a_key_may_be_a_tuple(client: Client, gate: Gate) -> None:
+    client.profile()
+    future = client.submit(other, gate, key=("part-0123456789abcdef0123456789abcdef", 0, 1))
+    eventually(lambda: names(client.profile(key="part")) == ["other"])
+    gate.open()
+    future.result()
 
+
+def test_the_event_loop(client: Client, until: Path) -> None:
     async def blocks() -> None:
         spin(until)
 
@@ -94,7 +110,7 @@ def test_the_event_loop(client: Client) -> None:
 
     eventually(lambda: seen(client.profile(server=True)))
     assert not seen(client.profile())
-    until.set()
+    until.touch()
     future.result()
 
 
@@ -124,17 +140,16 @@ def test_what_is_asked_for_wrongly(client: Client) -> None:
         client.profile(workers=["elsewhere"])
 
 
-def test_awaited() -> None:
+def test_awaited(backend: str) -> None:
     async def program() -> Any:
-        async with Client(processes=False, threads_per_worker=1, asynchronous=True) as client:
+        async with Client(**OPTIONS[backend], asynchronous=True) as client:
             return await client.profile()
 
     assert asyncio.run(program())["count"] == 0
 
 
-def test_a_figure(client: Client, tmp_path: Path) -> None:
+def test_a_figure(client: Client, until: Path, tmp_path: Path) -> None:
     client.profile()
-    until = threading.Event()
     future = client.submit(spin, until, pure=False)
     eventually(lambda: client.profile()["count"])
     file = tmp_path / "profile.html"
@@ -145,5 +160,5 @@ def test_a_figure(client: Client, tmp_path: Path) -> None:
     assert max(data["right"]) <= 1.0
     assert "spin" in file.read_text()
     assert set(client.profile(plot=True, merge_workers=False)[0]) == set(client.nthreads())
-    until.set()
+    until.touch()
     future.result()

@@ -9,7 +9,6 @@ import azolla
 import pytest
 from azolla import Client, LocalCluster, WaitCycleError, get_client, get_worker, rejoin, secede
 from azolla._base.annotations import annotate
-from backends import Reason, threads_only
 from conftest import Journal, eventually
 
 PATIENCE = 30
@@ -73,7 +72,6 @@ def test_a_worker_is_the_same_wherever_one_looks(two, gate):
     assert two.nthreads() == dict.fromkeys(info, 2)
 
 
-@threads_only(Reason.MISSING)
 def test_the_stack_of_a_task_is_its_workers(two, gate):
     future = two.submit(gate.hold, workers=1)
     gate.entered()

@@ -16,7 +16,6 @@ import azolla
 import dask
 import distributed
 import pytest
-from backends import Reason, threads_only
 from gates import Journal
 
 PROGRAMS: dict[str, Callable[[Any, Any], Any]] = {}
@@ -486,14 +485,6 @@ def workers_and_resources(module: Any, client: Any) -> Any:
         return there == second, first == there, by_wish, taken, pending
 
 
-#: Programs that run on threads alone.
-ON_THREADS = {
-    Reason.MISSING: {
-        "what_a_profile_is_made_of",
-    },
-}
-
-
 @pytest.fixture(scope="module")
 def theirs() -> Iterator[Any]:
     with distributed.Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
@@ -508,13 +499,7 @@ def outcome(function: Callable[[Any, Any], Any], module: Any, client: Any) -> An
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[threads_only(reason) for reason, names in ON_THREADS.items() if name in names])
-        for name in PROGRAMS
-    ],
-)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_what_it_comes_to_is_the_same(name: str, client: azolla.Client, theirs: Any) -> None:
     ours, dasks = outcome(PROGRAMS[name], azolla, client), outcome(PROGRAMS[name], distributed, theirs)
     if name in DIFFERENT:
@@ -525,4 +510,3 @@ def test_what_it_comes_to_is_the_same(name: str, client: azolla.Client, theirs: 
 
 def test_the_differences_are_of_programs_that_there_are() -> None:
     assert DIFFERENT.keys() <= PROGRAMS.keys()
-    assert set().union(*ON_THREADS.values()) <= PROGRAMS.keys()

@@ -15,7 +15,7 @@ from azolla._base import leave
 from backends import Reason, threads_only
 from conftest import PATIENCE, eventually
 
-pytestmark = threads_only(Reason.MISSING)
+pytestmark = threads_only(Reason.OBJECTS)
 
 
 class Local:

@@ -477,16 +477,7 @@ def test_processes_end_with_their_parent(end: str) -> None:
     assert ran.stderr == ""
 
 
-# --- What does not reach worker processes yet
-
-
-def test_what_does_not_reach_worker_processes_says_so(client: Client) -> None:
-    for call in (
-        lambda: client.profile(),
-        lambda: client.call_stack(),
-    ):
-        with pytest.raises(NotImplementedError, match="worker processes"):
-            call()
+def test_a_client_is_no_result(client: Client) -> None:
     with pytest.raises(Exception, match="worker process"):
         client.submit(azolla.get_client).result()
 

@@ -58,6 +58,7 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<face::orders::PyParcel>()?;
     module.add_class::<face::orders::Ordered>()?;
     module.add_function(wrap_pyfunction!(face::orders::give_order, module)?)?;
+    module.add_function(wrap_pyfunction!(face::inspect::keys_of, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::ask, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::forget, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::detach, module)?)?;

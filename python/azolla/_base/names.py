@@ -1,4 +1,4 @@
-"""Names: of tasks, made from their functions; of arguments that were meant; of a class's methods."""
+"""Names: of tasks, made from their functions, and back; of arguments that were meant; of a class's methods."""
 
 import functools
 from collections.abc import Callable, Coroutine, Iterable
@@ -18,6 +18,16 @@ def function_name(function: object) -> str:
     if name == "<lambda>":
         return "lambda"
     return name if isinstance(name, str) else type(function).__name__
+
+
+def function_of(key: Any) -> str:
+    """Returns the beginning of a task's key: the function's name, unless the user has given a key."""
+    text = str(key[0] if isinstance(key, tuple) and key else key)
+    name, dash, digest = text.rpartition("-")
+    if dash and len(digest) == 32 and all(digit in "0123456789abcdef" for digit in digest):
+        return name
+    parts = text.rsplit("-", 5)
+    return parts[0] if len(parts) == 6 and [len(part) for part in parts[1:]] == [8, 4, 4, 4, 12] else text
 
 
 #: What other libraries call an argument.

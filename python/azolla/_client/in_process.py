@@ -27,7 +27,7 @@ from azolla._cluster.local import LocalCluster
 from azolla._cluster.notes import Notes, listen
 from azolla._cluster.workers import Worker
 from azolla._process.parts import dumps
-from azolla._run.awaiting import wake
+from azolla._run.awaiting import answer, wake
 from azolla._run.helper_threads import CallbackThread
 from azolla._run.recorder import Recorder
 
@@ -37,11 +37,14 @@ ELSEWHERE = (
     *("log_event", "get_events", "who_has", "has_what", "processing", "nbytes", "nthreads", "ncores", "scheduler_info"),
     *("story", "counters", "get_versions", "get_worker_logs", "get_scheduler_logs", "get_task_stream", "rebalance"),
     *("replicate", "wait_for_workers", "write_trace", "run", "run_on_scheduler", "register_plugin"),
-    *("unregister_worker_plugin", "restart_workers", "retire_workers"),
+    *("unregister_worker_plugin", "restart_workers", "retire_workers", "call_stack", "profile"),
 )
 
+#: Those that give no awaitable on an event loop either.
+PLAIN = {"scheduler_info", "counters", "write_trace"}
+
 #: The methods that a task in a worker process cannot call.
-NOWHERE = ("shutdown", "call_stack", "profile", "write_scheduler_file")
+NOWHERE = ("shutdown", "write_scheduler_file")
 
 _making = threading.Lock()
 _clients: "list[ProcessClient]" = []
@@ -87,6 +90,7 @@ class ProcessCluster(LocalCluster):
         threads, amounts = self._threads_per_worker, about["resources"]
         self._workers = {number: ProcessWorker(self, number, threads, has) for number, has in enumerate(amounts)}
         self._start_away(weakref.ref(self), about["veil"])
+        where.cluster = self
 
     def _worker_of(self, thread: int) -> Worker:
         return self._workers[where.worker]
@@ -184,7 +188,8 @@ class ProcessClient(Client):
 def _elsewhere(name: str) -> Any:
     @wraps(getattr(Client, name))
     def asks(self: ProcessClient, *args: Any, **kwargs: Any) -> Any:
-        return ask("client", name, args, kwargs)
+        value = ask("client", name, args, kwargs)
+        return value if name in PLAIN else answer(self, value)
 
     return asks
 

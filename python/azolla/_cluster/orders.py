@@ -46,7 +46,8 @@ class Ordered:
         numbers = [worker.name for worker in workers]
         loop = asyncio.get_running_loop()
         self._orders, self.gear = _azolla.give_order(cluster, what, numbers, stays, loop, self._changed.set)
-        self._outcomes: list[Any] = [None] * len(numbers)
+        #: What has come of it on each worker that has answered.
+        self.so_far: list[Any] = [None] * len(numbers)
         self._open = set(range(len(numbers)))
 
     async def outcomes(self) -> list[Any]:
@@ -57,19 +58,23 @@ class Ordered:
                 try:
                     answer = self._orders[number].now()
                 except BaseException as error:
-                    self._outcomes[number] = error
+                    self.so_far[number] = error
                 else:
                     if answer is None:
                         continue
-                    self._outcomes[number] = answer[0]
+                    self.so_far[number] = answer[0]
                 self._open.discard(number)
             if not self._open:
-                return self._outcomes
+                return self.so_far
             await self._changed.wait()
 
     def waits_for(self, workers: Sequence[Worker]) -> list[Worker]:
         """Returns those of the workers that have not answered."""
         return [workers[number] for number in self._open]
+
+    def silent(self, workers: Sequence[Worker]) -> dict[int, _azolla.Ordered]:
+        """Returns the orders to those of the workers that have not answered, by the workers' names."""
+        return {workers[number].name: self._orders[number] for number in self._open}
 
 
 class InProcesses:

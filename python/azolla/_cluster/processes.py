@@ -9,7 +9,6 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from azolla import _azolla
 
@@ -38,18 +37,6 @@ azolla.__path__ = {folder!r}
 from azolla._process.child import main
 main({secret!r})
 """
-
-
-class _Cluster(Protocol):
-    """The part of a cluster that this module uses."""
-
-    _has_processes: bool
-
-
-def on_threads(cluster: _Cluster, what: str) -> None:
-    """Raises NotImplementedError for what does not reach worker processes yet."""
-    if cluster._has_processes:
-        raise NotImplementedError(f"{what}() does not reach worker processes yet: use processes=False")
 
 
 def sizes(n_workers: int | None, threads_per_worker: int | None) -> tuple[int, int]:

@@ -1,6 +1,9 @@
-"""What the client has this worker process do beside its tasks. Each order has a thread of its own."""
+"""What the client has this worker process do beside its tasks. Each order has a thread of its own.
 
-import asyncio
+An order is to be carried out soon, also where a task keeps the GIL for most of the time. So this imports little.
+"""
+
+import sys
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -11,6 +14,10 @@ from azolla._base.threads import LastingThread
 
 if TYPE_CHECKING:
     from azolla._azolla import Order
+
+
+#: The orders that `azolla._process.stacks` carries out.
+_OF_STACKS = {"stacks", "sample", "samples"}
 
 
 def begin(order: "Order") -> None:
@@ -24,8 +31,9 @@ def _obey(order: "Order") -> None:
         return
     name, *args = what
     del what
-    # It stands on a floor above. A process without orders does without it.
-    result = import_module("azolla._client.obeying").obey(name, *args)
+    # What most orders need stands on a floor above. A process does without it until then.
+    of = "azolla._process.stacks" if name in _OF_STACKS else "azolla._client.obeying"
+    result = import_module(of).obey(name, *args)
     if order.forked:
         _leave.child(None)
     order.done(result)
@@ -37,6 +45,6 @@ def _escaped(order: "Order", error: BaseException) -> None:
     # The client awaits the answer, which these would end otherwise.
     if isinstance(error, StopIteration):
         error = RuntimeError(repr(error))
-    elif isinstance(error, asyncio.CancelledError):
+    elif isinstance(error, getattr(sys.modules.get("asyncio.exceptions"), "CancelledError", ())):
         error = ended_in_cancellation(error)
     order.failed(error)

@@ -7,16 +7,20 @@ import os
 import platform
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Never
 
+from azolla import _azolla
 from azolla._azolla import Core
 from azolla._base.arguments import several, shown, whole
 from azolla._base.futures import futures_in
-from azolla._cluster.processes import on_threads
+from azolla._base.names import as_called, function_of
+from azolla._base.stacks import Place, of_threads, own
+from azolla._cluster.answers import answers
 from azolla._run.awaiting import answer
 from azolla._run.recorder import size
-from azolla._watch.stacks import Place, coroutine_places, of_threads, own
+from azolla._watch.stacks import TASKS, coroutines
 
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
@@ -30,6 +34,7 @@ class Introspection(Core):
     """The part of `Client` that describes its cluster."""
 
     cluster: "LocalCluster"
+    sync: Any
 
     def who_has(self, futures: Any = None) -> Any:
         """Returns the workers that have the results of tasks, by the tasks' keys.
@@ -124,7 +129,8 @@ class Introspection(Core):
         """Returns the lines of the stacks of running tasks, by worker and key, from the task's own function inwards.
 
         The stack of a coroutine task ends where it awaits. The result leaves out tasks that have no frame of their own
-        yet, and tasks that are in a native function.
+        yet, and tasks that are in a native function. It leaves out a worker process that does not answer, since such a
+        function keeps the GIL.
 
         Args:
             futures: Futures, nested as for `gather`; by default all tasks that run.
@@ -136,36 +142,36 @@ class Introspection(Core):
         >>> client.call_stack()
         {}
         """
-        on_threads(self.cluster, "call_stack")
         wanted = None
         if futures is not None or keys is not None:
             wanted = {future.key for future in futures_in(futures)} | set(
                 several("call_stack(): keys", keys or (), "keys")
             )
+        if self.cluster._has_processes:
+            return self.sync(partial(as_called, "Client.call_stack", self._stacks_of_processes, wanted))
         threads = {thread.name: thread.ident for thread in list(self.cluster._threads)}
         stacks: dict[str, dict[Any, list[str]]] = {}
         for key, state, number in self._tasks():
             if state in _ON_THREADS and number is not None and (wanted is None or key in wanted):
                 thread = threads.get(f"azolla-{number}") or 0
-                lines = _lines(own(of_threads([thread]).get(thread, [])))
+                lines = _lines(own(of_threads([thread]).get(thread, []), TASKS))
                 # The task may have ended meanwhile, and its thread may be running another.
                 if lines and self._still_there(key, number):
                     stacks.setdefault(self.cluster._worker_of(number).address, {})[key] = lines
-        for key, places in self._coroutines():
-            if wanted is None or key in wanted:
-                stacks.setdefault(self.cluster._worker_of(0).address, {})[key] = _lines(places)
+        for task, places in coroutines(self.cluster):
+            if wanted is None or task.key in wanted:
+                stacks.setdefault(self.cluster._worker_of(0).address, {})[task.key] = _lines(places)
         return answer(self, stacks)
 
-    def _coroutines(self) -> Iterator[tuple[Any, list[Place]]]:
-        for loop in self.cluster._loops():
-            # One coroutine may be running just now, inside ordinary functions. The thread's stack shows those too.
-            thread = loop.ident or 0
-            at_work = own(of_threads([thread]).get(thread, []), whole=True)
-            numbers = [place.frame for place in at_work]
-            for key, places in coroutine_places(loop.loop, self.cluster):
-                if places:
-                    outermost = places[0].frame
-                    yield key, at_work[numbers.index(outermost) :] if outermost in numbers else places
+    async def _stacks_of_processes(self, wanted: set[Any] | None) -> dict[str, dict[Any, list[str]]]:
+        stacks: dict[str, dict[Any, list[str]]] = {}
+        found = await answers(self.cluster, list(self.cluster.workers.values()), "stacks")
+        for address, tasks in found.items():
+            keys = _azolla.keys_of(self, [number for number, _ in tasks])
+            for key, (_, places) in zip(keys, tasks, strict=True):
+                if key is not None and (wanted is None or key in wanted):
+                    stacks.setdefault(address, {})[key] = [_line(*place) for place in places]
+        return stacks
 
     def _still_there(self, key: Any, number: int) -> bool:
         return any(other == key and thread == number for other, _, thread in self._tasks())
@@ -301,23 +307,19 @@ class Introspection(Core):
         return answer(self, None)
 
 
-def function_of(key: Any) -> str:
-    """Returns the beginning of a task's key: the function's name, unless the user has given a key."""
-    text = str(key[0] if isinstance(key, tuple) and key else key)
-    name, dash, digest = text.rpartition("-")
-    if dash and len(digest) == 32 and all(digit in "0123456789abcdef" for digit in digest):
-        return name
-    parts = text.rsplit("-", 5)
-    return parts[0] if len(parts) == 6 and [len(part) for part in parts[1:]] == [8, 4, 4, 4, 12] else text
-
-
 def _lines(places: Iterable[Place]) -> list[str]:
-    lines = []
-    for place in places:
-        file = place.code.co_filename
-        code = linecache.getline(file, place.line, place.globals).strip()
-        lines.append(f'  File "{file}", line {place.line}, in {place.code.co_name}\n\t{code}\n')
-    return lines
+    return [_text(place.code.co_filename, place.line, place.code.co_name, place.globals) for place in places]
+
+
+def _line(file: str, line: int, name: str, module: Any) -> str:
+    """Returns a line of a stack in a worker process. The code of its module is read here: notebooks have theirs in memory."""
+    here = sys.modules.get(module) if isinstance(module, str) else None
+    return _text(file, line, name, None if here is None else vars(here))
+
+
+def _text(file: str, line: int, name: str, names: dict[str, Any] | None) -> str:
+    code = linecache.getline(file, line, names).strip()
+    return f'  File "{file}", line {line}, in {name}\n\t{code}\n'
 
 
 def _version(name: str) -> str | None:

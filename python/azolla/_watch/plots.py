@@ -10,7 +10,7 @@ from bokeh.palettes import Category20_20
 from bokeh.plotting import figure, output_file
 from bokeh.plotting import save as _save
 
-from azolla._watch.introspection import function_of
+from azolla._base.names import function_of
 
 
 def task_stream(rows: Iterable[dict[str, Any]]) -> Any:

@@ -1,53 +1,32 @@
-"""A statistical profile of where tasks spend their time, like Dask's, from samples of the workers' stacks.
-
-The code here holds no lock: a finalizer may run at any point, on any thread, and may call into the client.
-"""
+"""A statistical profile of where tasks spend their time, like Dask's, from samples of the workers' stacks."""
 
 import linecache
-import threading
-import time
 import weakref
-from collections import deque
-from collections.abc import Iterable
-from types import CodeType
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from azolla._azolla import Core
-from azolla._base import leave as _leave
+from azolla._azolla import Core, Parcel
 from azolla._base.arguments import check_number
-from azolla._base.threads import LastingThread
-from azolla._cluster.processes import on_threads
+from azolla._base.names import as_called
+from azolla._base.samples import INTERVAL, AtWork, Node, Sampler, merged, root
+from azolla._cluster.answers import answers
+from azolla._cluster.orders import Ordered
 from azolla._run.awaiting import answer
 from azolla._run.recorder import Recorder
-from azolla._watch import stacks
-from azolla._watch.introspection import function_of
+from azolla._watch.stacks import TASKS
 from azolla._watch.task_stream import begin, plots
 
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
     from azolla._cluster.staff import Workers
-
-#: The time between two samples in seconds, and the greatest depth of a sampled stack. Dask has the same values.
-_INTERVAL = 0.01
-_DEEPEST = 100
-#: Samples are kept in cycles of one second, for the last hour.
-_CYCLE = 1.0
-_CYCLES = 3600
-
-#: A stack: pairs of code and line number, the task's own function first.
-_Stack = tuple[tuple[CodeType, int], ...]
-#: How often each stack was seen. The key is the thread's number (None for the event loop), the name of the task's
-#: function, and the stack.
-_Samples = dict[tuple[int | None, str, _Stack], int]
-
-#: A node of the tree: Dask's dictionary.
-Node = dict[str, Any]
+    from azolla._cluster.workers import Worker
 
 
 class Profiled(Core):
     """The part of `Client` that profiles tasks."""
 
     cluster: "LocalCluster"
+    sync: Any
 
     def profile(
         self,
@@ -66,7 +45,8 @@ class Profiled(Core):
         The first call begins the profile, and returns an empty one. The profile goes on until the cluster is closed: a
         thread looks 100 times a second at the threads that run tasks. It keeps the last hour. A stack counts with a
         hundred frames at the most, and without azolla's own. Coroutine tasks have no thread: `server=True` shows the
-        event loop on which they run.
+        event loop on which they run. Each worker process keeps its own profile, which goes with it. One that does not
+        answer, since a native function keeps the GIL, is left out.
 
         Args:
             key: Only tasks of this function, given as the text with which their keys begin.
@@ -100,91 +80,56 @@ class Profiled(Core):
         """
         if scheduler:
             raise NotImplementedError("profile(scheduler=True): the scheduler is native, and has no Python stack")
-        on_threads(self.cluster, "profile")
         for named, moment in (("start", start), ("stop", stop)):
             if moment is not None:
                 check_number(f"profile(): {named}", moment)
-        chosen = self.cluster._chosen(workers)
-        addresses = [worker.address for worker in chosen]
-        profiler = _profiler_of(self)
-        trees = {address: _root() for address in addresses}
-        for (number, name, stack), times in profiler.seen(start, stop):
-            address = self.cluster._worker_of(number).address if number is not None else addresses[0]
-            if address in trees and server == (number is None) and (key is None or key == name):
-                _add(trees[address], stack, times)
-        state = merged(list(trees.values())) if merge_workers else trees
-        if not plot and not filename:
-            return answer(self, state)
-        figures = plots()
-        figure = figures.flames(merged(list(trees.values())), _INTERVAL)
-        if filename or plot == "save":
-            figures.save(figure, filename or "azolla-profile.html", "azolla: profile", None)
-        return answer(self, (state, figure))
+        chosen, figure = self.cluster._chosen(workers), (plot, filename)
+        if self.cluster._has_processes:
+            self._check_open("profile")
+            of_processes = partial(self._of_processes, chosen, (key, start, stop, server), merge_workers, figure)
+            return self.sync(partial(as_called, "Client.profile", of_processes))
+        seen = _profiler_of(self).trees(key, start, stop, server)
+        trees = {worker.address: [root()] for worker in chosen}
+        for number, tree in seen.items():
+            worker = chosen[0] if number is None else self.cluster._worker_of(number)
+            if worker.address in trees:
+                trees[worker.address].append(tree)
+        return answer(self, _shown({address: merged(of) for address, of in trees.items()}, merge_workers, figure))
+
+    async def _of_processes(
+        self, chosen: "list[Worker]", samples: tuple[Any, ...], merge_workers: bool, figure: tuple[Any, Any]
+    ) -> Any:
+        begun = object()
+        if self.cluster._helpers.setdefault("samples", begun) is begun:
+            # Each process that starts later gets this too. There is nothing to wait for.
+            Ordered(self.cluster, Parcel(self.cluster, ("sample",)), list(self.cluster.workers.values()), stays=True)
+        trees = {worker.address: root() for worker in chosen}
+        trees.update(await answers(self.cluster, chosen, "samples", *samples))
+        return _shown(trees, merge_workers, figure)
 
 
-class Profiler:
-    """Samples stacks on a thread of its own, until it is stopped or its cluster is closed or dropped."""
-
-    def __init__(self, cluster: "LocalCluster") -> None:
-        self._recorder: Recorder = cluster._recorder
-        self._cluster = weakref.ref(cluster)
-        self._stopped = threading.Event()
-        #: The latest cycles: when each began, and its samples.
-        self._cycles: deque[tuple[float, _Samples]] = deque(maxlen=_CYCLES)
-        self._thread = LastingThread(self._run, f"{cluster.name}-profile")
-
-    def start(self) -> None:
-        _leave.start(self._thread)
-
-    def stop(self, patience: float) -> None:
-        """Stops the thread, and waits up to `patience` seconds for it to end."""
-        self._stopped.set()
-        if self._thread is not threading.current_thread() and self._thread.ident is not None:
-            self._thread.join(patience)
-
-    def seen(self, start: float | None, stop: float | None) -> Iterable[tuple[tuple[int | None, str, _Stack], int]]:
-        """Iterates over the samples of the cycles between these times."""
-        for began, samples in list(self._cycles):
-            if (start is None or began + _CYCLE > start) and (stop is None or began <= stop):
-                yield from list(samples.items())
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_INTERVAL):
-            if not self._look():
-                return
-
-    def _look(self) -> bool:
-        # A function of its own: when it returns, its locals are gone, and no frame stays alive until the next sample.
-        cluster = self._cluster()
-        if cluster is None or cluster._closed:
-            return False
-        running = list(self._recorder.running.items())
-        loops = cluster._loops()
-        del cluster
-        seen = stacks.of_threads([*(where for where, _ in running), *(loop.ident for loop in loops)])
-        for where, run in running:
-            self._count(run.number, function_of(run.key), stacks.own(seen.get(where, [])))
-        for loop in loops:
-            self._count(None, "", stacks.own(seen.get(loop.ident or 0, []), whole=True))
-        return True
-
-    def _count(self, number: int | None, name: str, places: list[stacks.Place]) -> None:
-        if not places:
-            return  # the task has just ended
-        stack = tuple((place.code, place.line) for place in places[:_DEEPEST])
-        now = time.time()
-        if not self._cycles or now >= self._cycles[-1][0] + _CYCLE:
-            self._cycles.append((now, {}))
-        samples = self._cycles[-1][1]
-        samples[number, name, stack] = samples.get((number, name, stack), 0) + 1
+def _shown(trees: dict[str, Node], merge_workers: bool, figure: tuple[bool | str, str | None]) -> Any:
+    """Returns the profile of workers as the caller wants it: `figure` is what was given as `plot` and `filename`."""
+    for tree in trees.values():
+        _add_lines(tree)
+    state = merged(trees.values()) if merge_workers else trees
+    plot, filename = figure
+    if not plot and not filename:
+        return state
+    figures = plots()
+    drawn = figures.flames(merged(trees.values()), INTERVAL)
+    if filename or plot == "save":
+        figures.save(drawn, filename or "azolla-profile.html", "azolla: profile", None)
+    return state, drawn
 
 
-def _profiler_of(client: Any) -> Profiler:
+def _profiler_of(client: Any) -> Sampler:
     cluster = client.cluster
-    profiler: Profiler | None = cluster._helpers.get("profiler")
+    profiler: Sampler | None = cluster._helpers.get("profiler")
     if profiler is None:
         client._check_open("profile")
-        made = Profiler(cluster)
+        at_work = partial(_at_work, weakref.ref(cluster), cluster._recorder)
+        made = Sampler(f"{cluster.name}-profile", at_work, TASKS)
         profiler = cluster._helpers.setdefault("profiler", made)
         if profiler is made:
             try:
@@ -196,37 +141,17 @@ def _profiler_of(client: Any) -> Profiler:
     return profiler
 
 
-# --- Trees
+def _at_work(reference: "weakref.ref[LocalCluster]", recorder: Recorder) -> AtWork | None:
+    cluster = reference()
+    if cluster is None or cluster._closed:
+        return None
+    tasks = [(thread, run.number, run.key) for thread, run in list(recorder.running.items())]
+    return AtWork(tasks, [loop.ident for loop in cluster._loops()])
 
 
-def _root() -> Node:
-    return _node("root", {"filename": "", "name": "", "line_number": 0, "line": ""})
-
-
-def _node(identifier: str, description: dict[str, Any]) -> Node:
-    return {"count": 0, "children": {}, "identifier": identifier, "description": description}
-
-
-def _add(root: Node, stack: _Stack, times: int) -> None:
-    node = root
-    node["count"] += times
-    for code, line in stack:
-        identifier = f"{code.co_name};{code.co_filename};{code.co_firstlineno}"
-        child = node["children"].get(identifier)
-        if child is None:
-            text = linecache.getline(code.co_filename, line).strip()
-            description = {"filename": code.co_filename, "name": code.co_name, "line_number": line, "line": text}
-            child = node["children"][identifier] = _node(identifier, description)
-        node = child
-        node["count"] += times
-
-
-def merged(trees: list[Node]) -> Node:
-    """Returns the sum of several trees."""
-    sum_of = _node(trees[0]["identifier"], trees[0]["description"])
-    for tree in trees:
-        sum_of["count"] += tree["count"]
-        for identifier, child in tree["children"].items():
-            there = sum_of["children"].get(identifier)
-            sum_of["children"][identifier] = child if there is None else merged([there, child])
-    return sum_of
+def _add_lines(node: Node) -> None:
+    """Adds the lines of code to a tree. Those of a notebook are in this process alone."""
+    description = node["description"]
+    description["line"] = linecache.getline(description["filename"], description["line_number"]).strip()
+    for child in node["children"].values():
+        _add_lines(child)

@@ -11,6 +11,8 @@ mod answers;
 #[cfg(target_os = "linux")]
 pub(crate) mod aside;
 #[cfg(target_os = "linux")]
+mod at_work;
+#[cfg(target_os = "linux")]
 mod bond;
 #[cfg(target_os = "linux")]
 mod calls;
@@ -42,6 +44,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     {
         module.add_class::<orders::Order>()?;
         module.add_class::<thread::TaskThread>()?;
+        module.add_function(wrap_pyfunction!(at_work::tasks_here, module)?)?;
         module.add_function(wrap_pyfunction!(actors::task_at_hand, module)?)?;
         module.add_function(wrap_pyfunction!(actors::keep_actor, module)?)?;
         module.add_function(wrap_pyfunction!(actors::kept_actor, module)?)?;

@@ -2,7 +2,6 @@
 //!
 //! The loop is written in Python (`azolla/_process/child.py`), so that no native frame ever lies below the user's code.
 
-use super::actors;
 use super::answers::{Answers, Besides, End};
 use super::aside;
 use super::bond::{Bond, NoPanic};
@@ -13,6 +12,7 @@ use super::pickled::Named;
 use super::process::{Memory, broken, or_end};
 use super::records::{Run, Stop};
 use super::upstream::Upstream;
+use super::{actors, at_work};
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::interpreter::pickles::loads;
@@ -153,6 +153,7 @@ impl TaskThread {
         // The loop calls this first of all.
         if let Some(bond) = locked(&self.bond).take() {
             bond.tie();
+            at_work::add(&self.upstream);
         }
         loop {
             let mut work = locked(&self.work);

@@ -2,11 +2,12 @@
 
 use crate::interpreter::gil::Steps;
 use crate::interpreter::observed;
+use crate::session::core::Core;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
 use crate::task::key::parse;
 use azolla::runtime::{self, Job, Status, What};
-use azolla_core::{State, TaskView};
+use azolla_core::{State, TaskId, TaskView};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::sync::{MutexGuard, PoisonError};
@@ -22,6 +23,19 @@ pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> PyResult<Bound<'py
         rows.append((job.key(py), state, worker))?;
     }
     Ok(rows)
+}
+
+#[doc = stub!(keys_of)]
+#[pyfunction]
+pub(crate) fn keys_of<'py>(
+    client: &Bound<'py, Core>,
+    tasks: Vec<u64>,
+) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
+    let (py, shared) = (client.py(), client.get().shared()?);
+    let engine = &shared.engine;
+    let find = |task| engine.look_up(&[TaskId::from_bits(task)?]).pop();
+    let found: Vec<_> = py.detach(|| tasks.into_iter().map(find).collect());
+    Ok(found.into_iter().map(|found| found.map(|(_, _, job)| job.key(py))).collect())
 }
 
 /// Returns the results that the cluster keeps, in rows: the task's key, the result if it is an object of this process, and

@@ -24,7 +24,7 @@ from azolla import (
     secede,
     wait,
 )
-from conftest import PATIENCE, eventually, nothing_is_kept
+from conftest import PATIENCE, Gate, eventually, nothing_is_kept
 
 
 @pytest.fixture
@@ -92,6 +92,24 @@ def test_a_cancel_reaches_a_coroutine_that_has_begun(one: Client) -> None:
     future.cancel()
     assert Queue("said").get(timeout=PATIENCE) == "cancelled"
     assert future.cancelled()
+
+
+def test_a_task_that_is_cancelled_before_its_coroutine_begins_harms_nothing(one: Client, gate: Gate) -> None:
+    async def runs() -> None:
+        await Queue("ran").put(None)
+
+    def late() -> Any:
+        gate.hold()
+        return runs()
+
+    process = result(one.submit(os.getpid, pure=False))
+    future = one.submit(late)
+    gate.entered()
+    future.cancel()
+    del future
+    gate.open()
+    assert result(one.submit(os.getpid, pure=False)) == process
+    assert Queue("ran").qsize() == 0
 
 
 def test_an_error_and_a_retry_of_a_coroutine(one: Client) -> None:

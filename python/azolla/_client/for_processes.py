@@ -92,6 +92,10 @@ def call(client: Client, asked: bytes, kept: _Kept, taken: Taken, key: Any) -> t
     """
     what, *args = pickle.loads(asked)
     result = key if what == "key" and key is not None else _WHAT[what](client, kept, taken, *args)
+    return _packed(result, taken)
+
+
+def _packed(result: Any, taken: Taken) -> tuple[bytes, Any]:
     packed = dumps(result)
     taken.note(len(packed))
     return packed, result
@@ -182,9 +186,7 @@ def given(standing: tuple[Any, Any, str], taken: Taken) -> tuple[bytes, Any] | N
     if answer is None:
         return None
     taken.by_turn(core, name, answer[0])
-    packed = dumps(answer[0])
-    taken.note(len(packed))
-    return packed, answer[0]
+    return _packed(answer[0], taken)
 
 
 def _words(client: Client, kept: _Kept, taken: Taken, number: int, name: str, args: tuple[Any, ...]) -> str:

@@ -15,7 +15,6 @@ use crate::interpreter::forks::{check_forks, forks};
 use azolla_process::aside::{Aside, News, What};
 use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::Blob;
-use azolla_process::place::Stored;
 use azolla_process::request::{Answer, Request};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -23,15 +22,13 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 /// The side line, as this process uses it.
 struct Side {
-    forks: u64,
     /// What is said goes over it.
     line: Mutex<Line>,
     memory: Arc<Memory>,
@@ -57,8 +54,8 @@ type HearEnds = fn(Answer<'_>, &Read<'_>);
 
 static SIDE: OnceLock<Side> = OnceLock::new();
 
-/// This is a worker process, so its side line comes.
-static SERVES: AtomicBool = AtomicBool::new(false);
+/// Set in a worker process, whose side line comes: how many forks lay behind it when it began to serve.
+static SERVES: OnceLock<u64> = OnceLock::new();
 static HEARS_ENDS: OnceLock<HearEnds> = OnceLock::new();
 
 /// From now on `hear` gets the ends of tasks to which this process listens.
@@ -73,7 +70,7 @@ pub(super) fn begin(line: Line, memory: &Arc<Memory>) -> io::Result<()> {
     // One word is enough: the thread then gives up all that there is.
     let (gives_up, given_up) = sync_channel(1);
     let orders = orders::begin()?;
-    let side = Side { forks: forks(), line: Mutex::new(says), memory, asked, gives_up, orders };
+    let side = Side { line: Mutex::new(says), memory, asked, gives_up, orders };
     if SIDE.set(side).is_err() {
         return Err(io::Error::other("there is a side line already"));
     }
@@ -107,9 +104,7 @@ impl Asked {
 impl Side {
     /// Hears all that the client says, until the line ends.
     fn hear(&self, mut line: Line) -> Result<(), LineError> {
-        let read = |blob: &Blob<'_>| {
-            Packed::read(blob, |range| Ok(Stored::new(self.memory.arenas.place(range))))
-        };
+        let read = |blob: &Blob<'_>| self.memory.read(blob);
         loop {
             match or_end(line.hear::<News<'_>>())? {
                 Heard::Message(News::Answer(number, answer)) => {
@@ -133,7 +128,7 @@ impl Side {
         }
     }
 
-    fn asked(&self) -> std::sync::MutexGuard<'_, Asked> {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -153,7 +148,7 @@ impl Side {
 
 /// This process begins to serve: its side line comes.
 pub(super) fn serves() {
-    SERVES.store(true, Ordering::Relaxed);
+    let _ = SERVES.set(forks());
 }
 
 /// Waits for the side line of this process.
@@ -161,13 +156,12 @@ pub(super) fn serves() {
 /// # Errors
 /// If this is no worker process, or a fork of one.
 fn side() -> PyResult<&'static Side> {
-    if !SERVES.load(Ordering::Relaxed) {
-        return Err(PyRuntimeError::new_err(
-            "this is no worker process, so it has no client elsewhere",
-        ));
-    }
-    let side = SIDE.wait();
-    check_forks(side.forks).map(|()| side)
+    let Some(forks) = SERVES.get() else {
+        let why = "this is no worker process, so it has no client elsewhere";
+        return Err(PyRuntimeError::new_err(why));
+    };
+    check_forks(*forks)?;
+    Ok(SIDE.wait())
 }
 
 /// Asks the client something, and returns the number of the question. `task` is that whose coroutine asks. `hear` takes
@@ -255,7 +249,7 @@ pub(crate) fn returned(
         let failed = !matches!(end, End::Done(_));
         coroutine.ended(result, failed, stop, end, futures)
     };
-    ends::returned(result, Some(key), &memory()?.own, end)
+    ends::returned(result, || Some(key.into()), &memory()?.own, end)
 }
 
 /// Tells the client that a coroutine has raised this.
@@ -317,9 +311,9 @@ fn say_naming<'a>(
     give_up()
 }
 
-/// Returns true in a worker process that has its side line, but not in a fork of it.
+/// Returns true in a worker process, but not in a fork of it.
 pub(crate) fn is_there() -> bool {
-    SIDE.get().is_some_and(|side| check_forks(side.forks).is_ok())
+    SERVES.get().is_some_and(|forks| check_forks(*forks).is_ok())
 }
 
 /// What takes large data of this process.

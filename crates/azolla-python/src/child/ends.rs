@@ -8,12 +8,13 @@ use azolla_process::message::{Blob, Bytes};
 use azolla_process::place::Store;
 use pyo3::intern;
 use pyo3::prelude::*;
+use std::sync::Arc;
 
 /// Sends the end of a call that has returned this, with the tasks of the futures in it. A result that cannot be pickled is
 /// a failure. `key` is that of the task, if it is one.
 pub(super) fn returned<R>(
     result: &Bound<'_, PyAny>,
-    key: Option<&str>,
+    key: impl FnOnce() -> Option<Arc<str>>,
     store: &dyn Store,
     send: impl FnOnce(End<Blob<'_>>, Named) -> R,
 ) -> R {
@@ -29,7 +30,7 @@ pub(super) fn returned<R>(
             send(End::Done(Blob { pickle, buffers }), futures)
         }
         Err(error) => {
-            let error = error.value(result.py());
+            let (error, key) = (error.value(result.py()), key());
             let what = if key.is_some() { "task" } else { "function" };
             let note = format!(
                 "the {what} has returned this result, which must travel from its worker process as a pickle"
@@ -37,7 +38,7 @@ pub(super) fn returned<R>(
             let _ = error.call_method1(intern!(result.py(), "add_note"), (note,));
             let send = |end: End<Blob<'_>>| send(end, Named::default());
             match key {
-                Some(key) => raised(error, key, store, send),
+                Some(key) => raised(error, &key, store, send),
                 None => failed(error, None, store, send),
             }
         }

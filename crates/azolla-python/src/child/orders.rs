@@ -84,7 +84,7 @@ impl Order {
         }
         let py = result.py();
         let answer = |end: End<Blob<'_>>, futures| obeyed(py, self.number, end, futures);
-        returned(result, None, &memory()?.own, answer)
+        returned(result, || None, &memory()?.own, answer)
     }
 
     #[doc = stub!(Order.failed)]

@@ -7,11 +7,13 @@ use super::answers::Answers;
 use super::aside;
 use super::bond::NoPanic;
 use super::thread::TaskThread;
+use crate::interpreter::blobs::Packed;
 use azolla_process::arena::{Arena, MOST, Seen, THREADS};
 use azolla_process::borrowed::Arenas;
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, Line, LineError};
-use azolla_process::message::{Order, Ready};
+use azolla_process::message::{Blob, Order, Ready};
+use azolla_process::place::Stored;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -31,6 +33,13 @@ pub(super) struct Memory {
     pub(super) own: Arc<Arena>,
     /// What it reads.
     pub(super) arenas: Arenas,
+}
+
+impl Memory {
+    /// Takes over what a message has brought. This may wait for the arenas that it names.
+    pub(super) fn read(&self, blob: &Blob<'_>) -> io::Result<Packed> {
+        Packed::read(blob, |range| Ok(Stored::new(self.arenas.place(range))))
+    }
 }
 
 #[doc = stub!(serve_process)]

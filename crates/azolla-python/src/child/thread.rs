@@ -18,7 +18,6 @@ use crate::interpreter::forks::{check_forks, forks};
 use crate::interpreter::pickles::loads;
 use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::{Blob, Tasks};
-use azolla_process::place::Stored;
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -194,13 +193,13 @@ impl TaskThread {
         if self.is_forked() {
             return Err(PySystemExit::new_err(0));
         }
-        let Some(at_hand) = self.upstream.at_hand() else { return Ok(()) };
         let stop = self.stop();
         let end = |end: End<Blob<'_>>, futures| {
             let failed = !matches!(end, End::Done(_));
             self.end(result.py(), end, futures, self.run(stop, result, failed))
         };
-        returned(result, Some(&at_hand.key), &self.memory.own, end);
+        let key = || self.upstream.at_hand().map(|at_hand| at_hand.key);
+        returned(result, key, &self.memory.own, end);
         Ok(())
     }
 
@@ -264,9 +263,7 @@ impl TaskThread {
 
     /// Copies a frame out of the line. This waits for the arenas that the frame names, so the thread does not hold the GIL.
     fn copy(&self, frame: Tasks<'_>) -> io::Result<Frame> {
-        let Memory { own, arenas } = &*self.memory;
-        let read =
-            |blob: &Blob<'_>| Packed::read(blob, |range| Ok(Stored::new(arenas.place(range))));
+        let read = |blob: &Blob<'_>| self.memory.read(blob);
         let tasks = frame.tasks.iter().map(|task| {
             Ok(Task {
                 number: task.id,
@@ -290,7 +287,7 @@ impl TaskThread {
             recorded: frame.recorded,
             gone: frame.gone,
         };
-        frame.freed.into_iter().for_each(|range| own.free(range));
+        frame.freed.into_iter().for_each(|range| self.memory.own.free(range));
         Ok(copied)
     }
 

@@ -10,7 +10,7 @@ use crate::interpreter::blobs::Packed;
 use crate::interpreter::forks::{check_forks, forks};
 use azolla_process::line::{Heard, Line};
 use azolla_process::message::Blob;
-use azolla_process::place::{Store, Stored};
+use azolla_process::place::Store;
 use azolla_process::request::{Answer, How, Request};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -140,10 +140,7 @@ impl Upstream {
         loop {
             match line.hear::<Answer<'_>>().map_err(|error| broken(&error))? {
                 Heard::Message(answer) => {
-                    let arenas = &self.memory.arenas;
-                    let read = |blob: &Blob<'_>| {
-                        Packed::read(blob, |range| Ok(Stored::new(arenas.place(range))))
-                    };
+                    let read = |blob: &Blob<'_>| self.memory.read(blob);
                     let answer = hear(answer, &read).map_err(|error| broken(&error))?;
                     let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
                     if let Some(at_hand) = &mut *at_hand {

@@ -134,7 +134,9 @@ pub(crate) fn detach(
     };
     goes_on_elsewhere();
     // The job here is pending until the client's task ends, say since it is cancelled.
-    let number = tasks.first().copied().unwrap_or_default();
+    let Some(number) = tasks.first().copied() else {
+        return coroutine.call_method0(intern!(py, "close")).map(drop);
+    };
     let name = Name::Away(task.key(py).unbind(), number);
     let job = Arc::new(PyJob::pending(name, 0));
     cluster.engine.submit(Submission::new(Arc::clone(&job), 0));

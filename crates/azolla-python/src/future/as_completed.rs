@@ -178,8 +178,12 @@ impl Endings {
             let waited = match is_away && self.completions.ready() == 0 {
                 true if task_here().is_none() => self.listen(py).map_err(WaitError::Interrupted),
                 true => {
-                    let asks = self.pending().away.as_mut().map(away::Set::asks);
-                    asks.map_or(Ok(()), |asks| away::next(py, asks, self.deadline))
+                    let asks = self.pending().away.as_mut().and_then(away::Set::asks);
+                    let take = |ends| match self.pending().away.as_mut() {
+                        Some(set) => set.take(ends),
+                        None => Vec::new(),
+                    };
+                    asks.map_or(Ok(()), |asks| away::next(py, asks, self.deadline, take))
                 }
                 false => Ok(()),
             };

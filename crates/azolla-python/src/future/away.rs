@@ -1,12 +1,13 @@
 //! Waits of a task in a worker process, for tasks of its client's. The client waits, and says what has ended.
 
 use super::wait::timed_out;
-use crate::session::away::{Answered, asked, settle, unexpected};
+use crate::session::away::{Answered, Ended, asked, end, settle, unexpected};
 use crate::task::job::PyJob;
 use azolla::runtime::{Job, Status, Until, WaitError, is_over};
 use azolla_process::request::{self, Request};
 use pyo3::exceptions::PyTimeoutError;
 use pyo3::prelude::*;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -57,16 +58,18 @@ pub(super) struct Set {
     number: u64,
     /// Those of which the client has not been told yet.
     more: Vec<u64>,
-    jobs: Vec<Arc<PyJob>>,
     /// Those to which this process does not listen yet.
     unheard: Vec<Arc<PyJob>>,
+    /// Those of which the client has not said as of one of the set that they have ended.
+    pending: FxHashMap<u64, Arc<PyJob>>,
 }
 
 impl Set {
     pub(super) fn new() -> Self {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Self { number, more: Vec::new(), jobs: Vec::new(), unheard: Vec::new() }
+        let (more, unheard, pending) = Default::default();
+        Self { number, more, unheard, pending }
     }
 
     pub(super) fn add(&mut self, job: &Arc<PyJob>) {
@@ -74,8 +77,8 @@ impl Set {
             && job.header().status() == Status::Pending
         {
             self.more.push(task);
-            self.jobs.push(Arc::clone(job));
             self.unheard.push(Arc::clone(job));
+            self.pending.insert(task, Arc::clone(job));
         }
     }
 
@@ -84,25 +87,30 @@ impl Set {
         std::mem::take(&mut self.unheard)
     }
 
-    /// What to ask for the next end, and the jobs that may have ended.
-    pub(super) fn asks(&mut self) -> (u64, Vec<u64>, Vec<Arc<PyJob>>) {
-        self.jobs.retain(|job| job.header().status() == Status::Pending);
-        (self.number, std::mem::take(&mut self.more), self.jobs.clone())
+    /// What to ask for the next end; nothing if none is to come.
+    pub(super) fn asks(&mut self) -> Option<(u64, Vec<u64>)> {
+        (!self.pending.is_empty()).then(|| (self.number, std::mem::take(&mut self.more)))
+    }
+
+    /// Takes out the jobs whose tasks have ended.
+    pub(super) fn take(&mut self, ends: Vec<(u64, Ended)>) -> Vec<(Arc<PyJob>, Ended)> {
+        let taken = |(task, ended)| Some((self.pending.remove(&task)?, ended));
+        ends.into_iter().filter_map(taken).collect()
     }
 }
 
-/// Waits until one of the jobs in a set has ended.
+/// Waits until one of the jobs in a set has ended. `take` takes those that have out of the set.
 pub(super) fn next(
     py: Python<'_>,
-    (set, more, jobs): (u64, Vec<u64>, Vec<Arc<PyJob>>),
+    (set, more): (u64, Vec<u64>),
     deadline: Option<Instant>,
+    take: impl FnOnce(Vec<(u64, Ended)>) -> Vec<(Arc<PyJob>, Ended)>,
 ) -> Result<(), WaitError<PyErr>> {
-    if jobs.is_empty() {
-        return Ok(());
-    }
     match asked(py, Request::Next { set, more, limit: limit(deadline) }) {
         Ok(Answered::Ends(ends)) => {
-            settle(py, &jobs, ends);
+            for (job, ended) in take(ends) {
+                end(py, &job, ended);
+            }
             Ok(())
         }
         Ok(_) => Err(WaitError::Interrupted(unexpected())),

@@ -196,7 +196,7 @@ pub(crate) fn settle(py: Python<'_>, jobs: &[Arc<PyJob>], ends: Vec<(u64, Ended)
 }
 
 /// Ends a job as the client's task has ended.
-pub(super) fn end(py: Python<'_>, job: &Arc<PyJob>, ended: Ended) {
+pub(crate) fn end(py: Python<'_>, job: &Arc<PyJob>, ended: Ended) {
     let Some(cluster) = cluster().filter(|_| job.header().status() == Status::Pending) else {
         return;
     };

@@ -2,6 +2,7 @@
 //! others.
 
 use super::actors::called;
+use super::ended;
 use super::holdings::Holdings;
 use super::proxy::Own;
 use super::rare::{self, Rare, name};
@@ -152,9 +153,9 @@ impl Asking<'_> {
 
     /// Takes over what a message has brought.
     fn read(&self, blob: &Blob<'_>) -> Result<Packed, Reply> {
-        Packed::read(blob, |range| Ok(self.shelf.keep(self.remote.arena().place(range)?))).map_err(
-            |error| Reply::Told("AzollaError", format!("large data cannot be read: {error}")),
-        )
+        ended::read(blob, self.remote, self.shelf).map_err(|error| {
+            Reply::Told("AzollaError", format!("large data cannot be read: {error}"))
+        })
     }
 
     fn function(

@@ -2,25 +2,17 @@
 
 use super::asked::Reply;
 use super::deaths::Deaths;
+use super::ended;
 use super::frame::Sent;
 use super::holdings::{Coroutine, Holdings};
-use crate::interpreter::blobs::Packed;
-use crate::task::job::{Failure, PyJob};
-use crate::task::kept::Kept;
-use crate::task::packed::Unread;
+use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Job, Status};
+use azolla_core::Outcome;
 use std::sync::Arc;
-
-/// How a coroutine has ended. What its message has brought was read.
-pub(super) enum End {
-    /// With this result, and the tasks of the futures in it.
-    Done(Packed, Option<Kept>),
-    Failed(Packed),
-    Again,
-}
+use std::time::Instant;
 
 /// A task has given up its thread, and goes on as a coroutine of the process. Returns what the process is answered: the
-/// task, which it holds once more.
+/// task, which it holds once more; none if the coroutine is not to begin.
 pub(super) fn begin(
     engine: &Arc<Engine<PyJob>>,
     holdings: &Holdings,
@@ -28,8 +20,8 @@ pub(super) fn begin(
 ) -> Reply {
     let task = coroutine.sent.job.header().id();
     let Some(held) = task.and_then(|task| engine.find_task(task)) else {
-        // The client is closing.
-        return Reply::Dead;
+        // It was cancelled, and nothing wants it: the coroutine is not to begin.
+        return Reply::Tasks(Vec::new());
     };
     let task = holdings.hold(held);
     match holdings.begin(task, coroutine) {
@@ -37,63 +29,38 @@ pub(super) fn begin(
         Err(mut coroutine) => {
             // The process has died meanwhile. The coroutine has not begun.
             coroutine.at_hand.give_back();
-            again(engine, &coroutine.sent.job);
+            engine.again_detached(&coroutine.sent.job);
             Reply::Dead
         }
     }
 }
 
-/// The coroutine has ended in the process.
-pub(super) fn end(engine: &Arc<Engine<PyJob>>, coroutine: Coroutine, end: End) {
+/// The coroutine has ended in the process, as was stored.
+pub(super) fn end(engine: &Arc<Engine<PyJob>>, coroutine: Coroutine, outcome: Outcome) {
     let Coroutine { sent: Sent { job, .. }, since, mut at_hand, .. } = coroutine;
-    let failed = match end {
-        End::Done(packed, futures) => {
-            job.finish_packed(packed, futures, None);
-            false
-        }
-        End::Failed(packed) => {
-            if job.header().take_retry() {
-                again(engine, &job);
-                return at_hand.end();
-            }
-            job.fail(Failure::Unread(Box::new(Unread::new(packed))));
-            true
-        }
-        End::Again => {
-            again(engine, &job);
-            return at_hand.end();
-        }
-    };
-    engine.finish_detached(&job, failed, since.elapsed());
+    finish(engine, &job, since, outcome);
     at_hand.end();
 }
 
-/// The process has died, for this reason, under these tasks.
+/// The process has died under these tasks, which `how` says.
 pub(super) fn died(
     engine: &Arc<Engine<PyJob>>,
     deaths: &Deaths,
-    coroutines: Vec<(u64, Coroutine)>,
-    why: &str,
+    coroutines: impl IntoIterator<Item = Coroutine>,
+    how: &str,
 ) {
-    for (_, Coroutine { sent: Sent { job, key, .. }, since, mut at_hand, .. }) in coroutines {
+    for Coroutine { sent: Sent { job, key, .. }, since, mut at_hand, .. } in coroutines {
         at_hand.give_back();
-        let Some(task) = job.header().id().filter(|_| job.header().status() == Status::Pending)
-        else {
-            continue;
-        };
-        match deaths.another(task) {
-            Some(deaths) => {
-                let why = format!(
-                    "{key}: {deaths} worker processes died while they ran it; the last, {why}"
-                );
-                job.fail(Failure::Told("KilledWorker", why.into()));
-                engine.finish_detached(&job, true, since.elapsed());
-            }
-            None => again(engine, &job),
+        // It may have been cancelled.
+        if job.header().status() == Status::Pending {
+            finish(engine, &job, since, ended::died(&job, &key, deaths, how));
         }
     }
 }
 
-fn again(engine: &Arc<Engine<PyJob>>, job: &Arc<PyJob>) {
-    engine.again_detached(job);
+fn finish(engine: &Engine<PyJob>, job: &PyJob, since: Instant, outcome: Outcome) {
+    match outcome {
+        Outcome::Again => engine.again_detached(job),
+        outcome => engine.finish_detached(job, outcome == Outcome::Failed, since.elapsed()),
+    }
 }

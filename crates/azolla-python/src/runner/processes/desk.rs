@@ -6,18 +6,17 @@
 use super::Common;
 use super::asked::{Asking, By, Reply};
 use super::calls::{Asked, Calls};
-use super::coroutines::{self, End};
+use super::coroutines;
+use super::ended;
 use super::holdings::{Coroutine, Holdings};
-use super::orders::{Given, Order};
+use super::orders::{self, Given, Order};
 use super::recorded;
-use crate::interpreter::blobs::Packed;
 use crate::task::job::PyJob;
-use crate::task::kept::Kept;
 use azolla::runtime::{Engine, Job, Listen, Status};
 use azolla_process::aside::{Aside, News, What};
 use azolla_process::fleet::{Remote, Side, Sides, Waker};
 use azolla_process::line::{Heard, LineError};
-use azolla_process::message::{Blob, Ended, Run};
+use azolla_process::message::Run;
 use azolla_process::request::{Answer, How, Request};
 use rustc_hash::FxHashSet;
 use std::io;
@@ -174,10 +173,13 @@ impl Desk<'_> {
             Heard::Message(Aside { released, forgotten, given_back, what }) => {
                 given_back.into_iter().for_each(|range| remote.give_back(range));
                 let Some(engine) = self.engine.upgrade() else { return Ok(false) };
-                self.hear(&engine, remote, what)?;
+                let answer = self.hear(&engine, remote, what)?;
                 self.holdings.release(&released);
                 self.holdings.forget_shared(&forgotten);
-                Ok(true)
+                match answer {
+                    Some((number, reply)) => self.answer(side, number, reply),
+                    None => Ok(true),
+                }
             }
             Heard::Nothing => Ok(true),
             Heard::End => Ok(false),
@@ -238,12 +240,13 @@ impl Desk<'_> {
         }
     }
 
+    /// Does what a message says. Returns the answer that can be given at once, and the number of its question.
     fn hear(
         &mut self,
         engine: &Arc<Engine<PyJob>>,
         remote: &Remote,
         what: What<'_>,
-    ) -> Result<(), LineError> {
+    ) -> Result<Option<(u64, Reply)>, LineError> {
         match what {
             What::Nothing => {}
             What::Asks {
@@ -266,8 +269,7 @@ impl Desk<'_> {
                     remote,
                     shelf: &self.common.shelf,
                 };
-                let reply = asking.answer(request);
-                self.outbox.say(Out::Answer(number, reply));
+                return Ok(Some((number, asking.answer(request))));
             }
             What::Over { number, taken } => self.calls.over(number, taken),
             What::Listen(tasks) => {
@@ -280,47 +282,26 @@ impl Desk<'_> {
                 }
             }
             What::Ended { number, task, ended, run, futures } => {
-                let end = self.read(engine, remote, &ended, futures)?;
                 if let Some(coroutine) = self.holdings.end(task) {
                     self.own.insert(task);
                     self.note(&coroutine, run);
-                    coroutines::end(engine, coroutine, end);
+                    let (job, from) = (&coroutine.sent.job, (remote, &*self.common.shelf));
+                    let futures = futures.into_iter();
+                    let outcome = ended::store(job, &ended, futures, engine, from, || None)?;
+                    coroutines::end(engine, coroutine, outcome);
+                } else if let Ended::Done(blob) | Ended::Failed(blob) = ended {
+                    // What is large in it is this process's to give back.
+                    drop(ended::read(&blob, remote, &self.common.shelf)?);
                 }
-                if let Some(number) = number {
-                    self.outbox.say(Out::Answer(number, Reply::Done(true)));
-                }
+                return Ok(number.map(|number| (number, Reply::Done(true))));
             }
             What::Obeyed { number, order, ended, futures } => {
-                let end = self.read(engine, remote, &ended, futures)?;
-                self.given.obeyed(order, end);
-                if let Some(number) = number {
-                    self.outbox.say(Out::Answer(number, Reply::Done(true)));
-                }
+                let from = (remote, &*self.common.shelf);
+                let outcome = orders::Outcome::read(&ended, futures, engine, from)?;
+                self.given.obeyed(order, outcome);
+                return Ok(number.map(|number| (number, Reply::Done(true))));
             }
         }
-        Ok(())
-    }
-
-    /// Reads how something has ended, whatever becomes of it: what is large in it is this process's affair from now on.
-    fn read(
-        &self,
-        engine: &Arc<Engine<PyJob>>,
-        remote: &Remote,
-        ended: &Ended<'_>,
-        futures: Vec<u64>,
-    ) -> Result<End, LineError> {
-        let read = |blob: &Blob<'_>| {
-            let place = |range| Ok(self.common.shelf.keep(remote.arena().place(range)?));
-            Packed::read(blob, place)
-        };
-        Ok(match ended {
-            Ended::Done(blob) => {
-                let has_futures = !futures.is_empty();
-                let futures = has_futures.then(|| Kept::new(engine, futures));
-                End::Done(read(blob)?, futures)
-            }
-            Ended::Failed(blob) => End::Failed(read(blob)?),
-            Ended::Again => End::Again,
-        })
+        Ok(None)
     }
 }

@@ -7,21 +7,17 @@
 use super::actors::state;
 use super::asked::{Asking, By, Reply};
 use super::coroutines;
+use super::ended;
 use super::frame::{Sent, load, send};
 use super::holdings::{Coroutine, Holdings};
 use super::proxy::{Connection, Own, fail};
 use super::rare::{AtHand, Call, call_for_task};
 use super::{Seat, Shared, recorded};
-use crate::interpreter::blobs::Packed;
-use crate::task::job::Failure;
-use crate::task::kept::Kept;
-use crate::task::packed::Unread;
-use azolla::runtime::Job;
 use azolla_core::Outcome;
 use azolla_process::fleet::{Link, Remote};
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, Line, LineError};
-use azolla_process::message::{Blob, Ended, Results, Run, Tasks};
+use azolla_process::message::{Ended, Results, Run, Tasks};
 use azolla_process::request::{Answer, Request, Said};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -308,31 +304,10 @@ fn settle(
     remote: &Remote,
     seat: &Seat,
 ) -> bool {
-    let shelf = &seat.shared.common.shelf;
     let Some(job) = worker.job() else { return false };
-    // It is read whatever becomes of it: what is large in it is this process's affair from now on.
-    let read =
-        |blob: &Blob<'_>| Packed::read(blob, |range| Ok(shelf.keep(remote.arena().place(range)?)));
-    let outcome = match ended {
-        Ended::Done(blob) => {
-            let Ok(packed) = read(blob) else { return false };
-            let mut futures = futures.peekable();
-            let has_futures = futures.peek().is_some();
-            let futures = has_futures.then(|| Kept::new(worker.engine(), futures));
-            job.finish_packed(packed, futures, state(worker, seat, remote));
-            Outcome::Done
-        }
-        Ended::Failed(blob) => {
-            let Ok(packed) = read(blob) else { return false };
-            if job.header().take_retry() {
-                Outcome::Again
-            } else {
-                job.fail(Failure::Unread(Box::new(Unread::new(packed))));
-                Outcome::Failed
-            }
-        }
-        Ended::Again => Outcome::Again,
-    };
+    let (engine, from) = (worker.engine(), (remote, &*seat.shared.common.shelf));
+    let made = || state(worker, seat, remote);
+    let Ok(outcome) = ended::store(job, ended, futures, engine, from, made) else { return false };
     drop(worker.finish(outcome));
     true
 }
@@ -345,7 +320,7 @@ fn crashed(
     left: &[Sent],
     heard: usize,
 ) {
-    let how = connection.link.ended();
+    let how = format!("worker {}, {}", seat.process, connection.link.ended());
     connection.holdings.clear();
     connection.at_hand.give_back();
     worker.end_loan();
@@ -356,18 +331,11 @@ fn crashed(
             return;
         }
         let is_blamed = heard + at + 1 == begun;
-        let task = worker.current().filter(|_| is_blamed);
-        match task.and_then(|task| seat.shared.common.deaths.another(task)) {
-            Some(deaths) => {
-                let Sent { key, .. } = sent;
-                let process = seat.process;
-                let why = format!(
-                    "{key}: {deaths} worker processes died while they ran it; the last, worker {process}, {how}"
-                );
-                fail(worker, "KilledWorker", &why);
-            }
-            None => drop(worker.finish(Outcome::Again)),
-        }
+        let outcome = match is_blamed {
+            true => ended::died(&sent.job, &sent.key, &seat.shared.common.deaths, &how),
+            false => Outcome::Again,
+        };
+        drop(worker.finish(outcome));
         if at + 1 < left.len() {
             advance(worker);
         }

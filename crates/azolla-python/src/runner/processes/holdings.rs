@@ -151,10 +151,10 @@ impl Holdings {
     }
 
     /// The process has ended. Returns the tasks whose coroutines ran there.
-    pub(super) fn end_all(&self) -> Vec<(u64, Coroutine)> {
+    pub(super) fn end_all(&self) -> Vec<Coroutine> {
         let mut held = self.held();
         held.is_over = true;
-        held.coroutines.drain().collect()
+        std::mem::take(&mut held.coroutines).into_values().collect()
     }
 
     /// The queues, locks and so on that the process uses.

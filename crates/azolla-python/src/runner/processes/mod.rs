@@ -8,6 +8,7 @@ mod completing;
 mod coroutines;
 mod deaths;
 mod desk;
+mod ended;
 mod flight;
 mod frame;
 mod holdings;

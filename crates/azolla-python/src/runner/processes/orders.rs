@@ -3,20 +3,25 @@
 //! An order waits until its process is there. Some orders are *gear*, which every process has: a plugin, say. A process
 //! that starts later is given all gear, piece after piece, before it gets a task or another order.
 
-use super::coroutines::End;
 use super::desk::{Out, Outbox};
+use super::ended;
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::imports::python;
+use crate::task::job::PyJob;
 use crate::task::kept::Kept;
 use crate::task::packed::Unread;
+use azolla::runtime::Engine;
 use azolla_process::aside::News;
-use azolla_process::fleet::{Side, StartError};
+use azolla_process::fleet::{Remote, Side, StartError};
 use azolla_process::line::LineError;
+use azolla_process::message;
 use azolla_process::process::Ended;
+use azolla_process::shelf::Shelf;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +40,26 @@ pub(crate) enum Outcome {
     Failed(Packed),
     /// Nothing: an exception of this class with this message says why.
     Told(&'static str, String),
+}
+
+impl Outcome {
+    /// Reads what a process has answered. `futures` are the tasks of the futures in it.
+    pub(super) fn read(
+        ended: &message::Ended<'_>,
+        futures: Vec<u64>,
+        engine: &Arc<Engine<PyJob>>,
+        (remote, shelf): (&Remote, &Shelf),
+    ) -> io::Result<Option<Self>> {
+        Ok(match ended {
+            message::Ended::Done(blob) => {
+                let packed = ended::read(blob, remote, shelf)?;
+                let futures = (!futures.is_empty()).then(|| Kept::new(engine, futures));
+                Some(Self::Done(packed, futures))
+            }
+            message::Ended::Failed(blob) => Some(Self::Failed(ended::read(blob, remote, shelf)?)),
+            message::Ended::Again => None,
+        })
+    }
 }
 
 /// Takes what has come of an order. It is called on the thread of a desk.
@@ -259,14 +284,11 @@ impl Given {
     }
 
     /// The process has carried out an order.
-    pub(super) fn obeyed(&mut self, number: u64, end: End) {
+    pub(super) fn obeyed(&mut self, number: u64, outcome: Option<Outcome>) {
         self.fits = self.fits.filter(|fits| *fits != number);
-        let outcome = match end {
-            End::Done(packed, futures) => Outcome::Done(packed, futures),
-            End::Failed(packed) => Outcome::Failed(packed),
-            End::Again => return,
-        };
-        if let Some(order) = self.sent.remove(&number) {
+        if let Some(outcome) = outcome
+            && let Some(order) = self.sent.remove(&number)
+        {
             order.end(self.process, outcome);
         }
     }

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from azolla import Client, Future, get_client, tokenize
+from azolla import CancelledError, Client, Event, Future, as_completed, get_client, tokenize, wait
 from backends import Reason, threads_only
 
 
@@ -250,3 +250,34 @@ def test_the_same_list_twice_is_another_call_than_two_equal_ones(client: Client)
     both: list[int] = []
     one, other = client.submit(grown, both, both), client.submit(grown, [], [])
     assert client.gather([one, other]) == [[1], []]
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_a_key_is_free_once_its_result_is_taken_and_no_future_is_left(client: Client, within: bool) -> None:
+    def results() -> list[int]:
+        submit = get_client().submit
+        return [submit(abs, -number, key="a key of many tasks in turn").result() for number in range(200)]
+
+    assert (client.submit(results).result() if within else results()) == list(range(200))
+
+
+def test_a_task_that_is_cancelled_by_its_key_and_submitted_again_is_one_task(client: Client) -> None:
+    def submits() -> tuple[str, list[int]]:
+        client = get_client()
+        before = client.submit(Event("never").wait, key="twice")
+        Event("submitted").set()
+        Event("cancelled").wait()
+        first, second = (client.submit(abs, -1, key="twice") for _ in range(2))
+        assert wait([first, second]).not_done == set()
+        third = client.submit(abs, -1, key="twice")
+        results = [future.result() for future in as_completed([first, second, third])]
+        with pytest.raises(CancelledError):
+            before.result()
+        return before.status, results
+
+    future = client.submit(submits)
+    Event("submitted").wait()
+    client.cancel([Future("twice", client)], force=True)
+    Event("cancelled").set()
+    assert future.result() == ("cancelled", [1, 1, 1])
+    Event("never").set()

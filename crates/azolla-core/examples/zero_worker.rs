@@ -111,7 +111,7 @@ impl World {
 
     fn release(&mut self, tasks: impl IntoIterator<Item = TaskId>) {
         for task in tasks {
-            self.tell(Event::Release(task));
+            self.tell(Event::Release { task, there: false });
         }
     }
 }

@@ -15,7 +15,12 @@ pub enum Event<P> {
     /// There is a future on this task again.
     Want(TaskId),
     /// The last future on this task is gone.
-    Release(TaskId),
+    Release {
+        /// Which task.
+        task: TaskId,
+        /// Its result is there already, even if the core has not been told yet.
+        there: bool,
+    },
     /// Run this task to its end even if nothing else wants it (fire and forget).
     Keep(TaskId),
     /// Cancel this task and all tasks that depend on it.

@@ -12,6 +12,17 @@ use crate::tasks::Tasks;
 use crate::todo::{News, Todo};
 use alloc::vec::Vec;
 
+/// Whether a task stays that has lost a want.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stays {
+    /// It does not: it is forgotten or cancelled.
+    No,
+    /// It does, since there are other wants.
+    Wanted,
+    /// It does until it ends.
+    UntilItEnds,
+}
+
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn tell(&mut self, dependent: TaskId, news: &News<P>, effects: &mut Vec<Effect<P>>) {
         let Some(task) = self.tasks.get_mut(dependent) else { return };
@@ -161,17 +172,46 @@ impl<P: Clone> Scheduler<P> {
 
     /// Removes one want from this task. If none is left, the task is forgotten if it has settled,
     /// and cancelled if it is waiting, ready or suspended.
-    pub(crate) fn unwant(&mut self, id: TaskId, want: Want, effects: &mut Vec<Effect<P>>) {
-        let Some(task) = self.tasks.get_mut(id) else { return };
+    #[inline(always)]
+    pub(crate) fn unwant(&mut self, id: TaskId, want: Want, effects: &mut Vec<Effect<P>>) -> Stays {
+        let Some(task) = self.tasks.get_mut(id) else { return Stays::No };
         task.wants.remove(want);
         if task.wants.any() {
-            return;
+            return Stays::Wanted;
         }
         match task.state {
             State::Done | State::Failed | State::Cancelled => self.forget(id, effects),
             State::Waiting { .. } | State::Ready | State::Suspended => self.cancel(id, effects),
             // It runs or is about to. It goes when it ends.
-            _ => {}
+            _ => return Stays::UntilItEnds,
+        }
+        Stays::No
+    }
+
+    /// Removes the want of one dependent from this task.
+    #[inline(never)]
+    pub(crate) fn unwant_by_dependent(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        let stays = self.unwant(id, Want::Dependent, effects);
+        if stays == Stays::UntilItEnds
+            && self.tasks.get(id).is_some_and(|task| task.rare.is_there())
+        {
+            self.result_is_there(id);
+        }
+    }
+
+    /// The result of a task is there, but the core may not have been told yet. Nothing need see to it that it ends. If
+    /// nothing wants it, its key is free: whatever submits the key again is to get a new task, not that result.
+    #[inline(never)]
+    pub(crate) fn result_is_there(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get_mut(id).filter(|task| !task.state.is_settled()) else {
+            return;
+        };
+        task.rare.set_there();
+        if task.wants.has(Want::Keep) {
+            task.wants.remove(Want::Keep);
+        }
+        if !task.wants.any() {
+            self.tasks.forget_key(id);
         }
     }
 

@@ -107,7 +107,7 @@ impl<P: Clone> Scheduler<P> {
         match event {
             Event::Submit(submission) => self.on_submit(submission, effects),
             Event::Want(task) => self.on_want(task),
-            Event::Release(task) => self.on_release(task, effects),
+            Event::Release { task, there } => self.on_release(task, there, effects),
             Event::Keep(task) => self.on_keep(task),
             Event::Cancel(task) => self.on_cancel(task, effects),
             Event::Retry(task) => self.on_retry(task),

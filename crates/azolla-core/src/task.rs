@@ -285,7 +285,7 @@ impl Grown {
     }
 }
 
-/// Three facts about a task, and the place of what only some tasks have (see `tasks.rs`).
+/// Four facts about a task, and the place of what only some tasks have (see `tasks.rs`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rare(u32);
 
@@ -296,7 +296,9 @@ impl Rare {
     const AWAITED: u32 = 1 << 30;
     /// It failed because of one input while others had not ended, so these may still list it as a dependent.
     const LISTED: u32 = 1 << 29;
-    const FACTS: u32 = Self::CALL | Self::AWAITED | Self::LISTED;
+    /// Its result is there, but the core has not been told that it has ended.
+    const THERE: u32 = 1 << 28;
+    const FACTS: u32 = Self::CALL | Self::AWAITED | Self::LISTED | Self::THERE;
 
     pub(crate) fn new(call: bool) -> Self {
         Self(if call { Self::CALL } else { 0 })
@@ -324,6 +326,15 @@ impl Rare {
 
     pub(crate) fn set_listed(&mut self) {
         self.0 |= Self::LISTED;
+    }
+
+    #[inline]
+    pub(crate) fn is_there(self) -> bool {
+        self.0 & Self::THERE != 0
+    }
+
+    pub(crate) fn set_there(&mut self) {
+        self.0 |= Self::THERE;
     }
 
     #[inline]

@@ -8,7 +8,6 @@ use crate::effect::Effect;
 use crate::few::Few;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
-use crate::task::Want;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -66,7 +65,7 @@ impl<P: Clone> Scheduler<P> {
                 }
                 Todo::Unwant(tasks) => {
                     left = left.saturating_sub(tasks.len());
-                    tasks.iter().for_each(|task| self.unwant(task, Want::Dependent, effects));
+                    tasks.iter().for_each(|task| self.unwant_by_dependent(task, effects));
                 }
                 Todo::NextCall(actor) => left -= self.next_from_mailbox(actor, left, effects),
                 Todo::CancelCalls(mut calls) => {

@@ -80,6 +80,8 @@ impl<P: Clone> Scheduler<P> {
         let waits = !there && !task.state.is_settled();
         if waits {
             self.add_dependent(input, id);
+        } else if there {
+            self.result_is_there(input);
         }
         waits
     }

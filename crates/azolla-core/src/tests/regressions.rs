@@ -531,3 +531,37 @@ fn a_branch_forgets_half_also_after_many_retries() {
     }
     assert!(growth.branches[branch.0 as usize].lately <= 1_001);
 }
+
+/// The worker had not told the core of the end yet, so a submission of the key got the old task, and its result.
+#[test]
+fn the_key_of_a_task_whose_result_was_there_is_free_once_nothing_wants_it() {
+    for how in ["by a future", "to its end", "by a dependent"] {
+        let mut world = World::new(1, 256);
+        let keyed: Vec<_> =
+            (0..30).map(|key| world.submit(None, None, Some(key), 0, &[])).collect();
+        world.next(W0);
+        // Short tasks come several at once, and then ends are not told at once.
+        while world.workers[&W0].batch.is_empty() {
+            world.finish(W0, Outcome::Done, 1);
+            world.next(W0);
+        }
+        let (_, done) = world.workers[&W0].running.unwrap();
+        let key = keyed.iter().position(|cell| *cell == done).unwrap() as u128;
+        if how == "to its end" {
+            world.event(Event::Keep(world.id(done)));
+        }
+        world.finish(W0, Outcome::Done, 1);
+        let again = world.submit(None, None, Some(key), 0, &[]);
+        assert_eq!(again, done, "there are futures, so the key is taken");
+        world.release(done);
+        let dependent =
+            (how == "by a dependent").then(|| world.submit(None, None, None, 0, &[done]));
+        world.release(done);
+        if let Some(dependent) = dependent {
+            assert_eq!(world.submit(None, None, Some(key), 0, &[]), done, "a dependent wants it");
+            world.release(done);
+            world.release(dependent);
+        }
+        assert_ne!(world.submit(None, None, Some(key), 0, &[]), done, "wanted {how} before");
+    }
+}

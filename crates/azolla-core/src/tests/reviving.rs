@@ -96,7 +96,7 @@ fn what_happens_while_a_chain_is_revived_counts() {
         world.scheduler.check().unwrap();
         let event = match what {
             0 => Event::Cancel(world.id(chain[300])),
-            1 => Event::Release(world.id(last)),
+            1 => Event::Release { task: world.id(last), there: false },
             2 => Event::Pull(W0),
             _ => Event::Close,
         };

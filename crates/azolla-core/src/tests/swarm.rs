@@ -109,6 +109,7 @@ const MUST_HAPPEN: &[&str] = &[
     "released when done",
     "released when failed",
     "released while claimed",
+    "released when done, before the core was told",
     "released while detached",
     "released while parked",
     "released while ready",

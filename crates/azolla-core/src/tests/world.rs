@@ -47,6 +47,8 @@ pub(super) struct CellState {
     pub(super) inputs: Vec<Cell>,
     /// It has had a result, which may have been taken back.
     pub(super) was_done: bool,
+    /// It was done when its last future went.
+    released_done: bool,
     /// A task depends on it, so its end is told at once.
     pub(super) watched: bool,
     /// Its actor, if it is a call.
@@ -62,6 +64,7 @@ impl CellState {
             dropped: false,
             inputs: inputs.to_vec(),
             was_done: false,
+            released_done: false,
             watched: false,
             actor: None,
         }
@@ -239,9 +242,12 @@ impl World {
                 Some(State::Cancelled) => "cancelled twice",
                 None => "cancelled when gone",
             },
-            Event::Release(id) => match state(id) {
+            Event::Release { task, there } => match state(task) {
                 Some(State::Waiting { .. }) => "released while waiting",
                 Some(State::Ready) => "released while ready",
+                Some(State::Claimed { .. } | State::Running { .. }) if *there => {
+                    "released when done, before the core was told"
+                }
                 Some(State::Claimed { .. }) => "released while claimed",
                 Some(State::Running { .. }) => "released while running",
                 Some(State::Parked { .. }) => "released while parked",
@@ -440,6 +446,12 @@ impl World {
             }
             Effect::Existing(id) => {
                 let cell = *self.scheduler.payload(id).expect("it exists");
+                let wants = self.scheduler.tasks.get(id).expect("it exists").wants;
+                assert!(
+                    !self.cells[cell].released_done || wants.dependents() > 0,
+                    "{id:?} was done and nothing wanted it, yet a submission of its key got it"
+                );
+                self.cells[cell].released_done = false;
                 self.cells[cell].futures += 1;
                 cell
             }
@@ -455,7 +467,9 @@ impl World {
     pub(super) fn release(&mut self, cell: Cell) {
         self.cells[cell].futures -= 1;
         if self.cells[cell].futures == 0 {
-            self.event(Event::Release(self.id(cell)));
+            let there = self.cells[cell].shows == Shows::Done;
+            self.cells[cell].released_done = there;
+            self.event(Event::Release { task: self.id(cell), there });
         }
     }
 

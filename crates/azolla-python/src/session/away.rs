@@ -13,10 +13,11 @@ use crate::child::upstream::{self, Read};
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::imports::{error, python};
 use crate::task::job::{Failure, PyJob};
-use crate::task::key::{Named, parse};
+use crate::task::key::Named;
 use crate::task::named::Name;
 use crate::task::packed::{Unread, Value};
 use azolla::runtime::{Job, Status, Submission};
+use azolla_core::Key;
 use azolla_process::request::{Answer, How, Request};
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError};
 use pyo3::intern;
@@ -146,28 +147,15 @@ pub(crate) fn unexpected() -> PyErr {
     PyRuntimeError::new_err("the client has answered something else than was asked")
 }
 
-/// Returns the job for a task of the client's that this process holds once more. `key` is the task's key.
-pub(crate) fn job(shared: &Shared, key: Bound<'_, PyAny>, task: u64) -> PyResult<Arc<PyJob>> {
-    let named = parse(&key, shared.cluster.number)?;
-    let new = || {
-        let key = key.clone().unbind();
-        Arc::new(PyJob::pending(Name::Away(key, task), shared.number))
-    };
-    let submit = |job: &Arc<PyJob>, key| {
-        shared.engine.submit(Submission { key, ..Submission::new(Arc::clone(job), 0) })
-    };
-    let job = new();
-    match submit(&job, Some(named.key)) {
-        None => Ok(job),
-        // The job that goes now gives up its own hold.
-        Some(existing) if existing.away() == Some(task) => Ok(existing),
-        // An older task of this key, which was cancelled, say.
-        Some(older) => {
-            drop(older);
-            submit(&job, None);
-            Ok(job)
-        }
-    }
+/// Returns the job for a task of the client's that this process holds once more. `key` is the task's key. For each task
+/// there is one job here at most, which the engine of this process finds by the task's number: the client may give a key
+/// to another task while this process still holds the one that had it, since it was cancelled.
+pub(crate) fn job(shared: &Shared, key: Bound<'_, PyAny>, task: u64) -> Arc<PyJob> {
+    let job = Arc::new(PyJob::pending(Name::Away(key.unbind(), task), shared.number));
+    let by_number = Some(Key::from_digest(u128::from(task)));
+    let submission = Submission { key: by_number, ..Submission::new(Arc::clone(&job), 0) };
+    // The job that goes now gives up its own hold.
+    shared.engine.submit(submission).unwrap_or(job)
 }
 
 /// Asks the client for the task of this key.
@@ -179,7 +167,7 @@ pub(crate) fn find(
     let task = named.ends_in.map(|task| task.to_bits());
     match asked(py, Request::Find { key: named.key.to_digest(), task })? {
         Answered::Tasks(tasks) => {
-            tasks.first().map(|task| job(shared, named.given.clone(), *task)).transpose()
+            Ok(tasks.first().map(|task| job(shared, named.given.clone(), *task)))
         }
         _ => Err(unexpected()),
     }

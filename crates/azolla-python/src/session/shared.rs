@@ -282,11 +282,10 @@ impl Shared {
     /// Returns the job that has this key, and counts one more future on it.
     pub(crate) fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Arc<PyJob>>> {
         let named = parse(key, self.cluster.number)?;
-        let found = self.find_impure(&named).or_else(|| self.engine.find(named.key));
-        if found.is_none() && self.cluster.is_away() {
+        if self.cluster.is_away() {
             return away::find(key.py(), self, &named);
         }
-        Ok(found)
+        Ok(self.find_impure(&named).or_else(|| self.engine.find(named.key)))
     }
 
     /// Returns the client object, or Python's None once it is gone.

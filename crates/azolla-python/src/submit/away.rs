@@ -153,8 +153,10 @@ pub(super) fn submit_all(
             _ => return Err(unexpected()),
         }
     };
-    let jobs =
-        packed.iter().zip(tasks).map(|(one, task)| job(shared, one.key(py, shared, task)?, task));
+    let jobs = packed
+        .iter()
+        .zip(tasks)
+        .map(|(one, task)| Ok(job(shared, one.key(py, shared, task)?, task)));
     jobs.collect()
 }
 
@@ -204,5 +206,5 @@ pub(crate) fn put(
         End::Pure(_, digest) => text.add(format!("-{digest:032x}"))?,
         End::Impure => text.add(veiled(shared.cluster.number, *task))?,
     };
-    job(shared, key, *task)
+    Ok(job(shared, key, *task))
 }

@@ -226,7 +226,7 @@ fn release_finished(times: u64) {
         told.finish(*worker, *task, LONG);
     }
     for (_, task) in running.into_iter().take(times as usize) {
-        told.tell(Event::Release(task));
+        told.tell(Event::Release { task, there: false });
     }
     std::mem::forget(told);
 }
@@ -234,7 +234,7 @@ fn release_finished(times: u64) {
 fn release_ready(times: u64) {
     let mut told = Told::new(1);
     for task in told.ready(MOST).into_iter().take(times as usize) {
-        told.tell(Event::Release(task));
+        told.tell(Event::Release { task, there: false });
     }
     std::mem::forget(told);
 }

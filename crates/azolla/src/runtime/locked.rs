@@ -318,10 +318,12 @@ impl<J: Job + ?Sized> Locked<'_, J> {
     /// is locked.
     #[inline(always)]
     pub(super) fn release(&mut self, task: TaskId) -> Option<Arc<J>> {
-        if self.state.scheduler.payload(task).is_none_or(|job| job.header().has_future()) {
+        let header = self.state.scheduler.payload(task)?.header();
+        if header.has_future() {
             return None;
         }
-        self.feed(Event::Release(task));
+        let there = header.status() == Status::Finished;
+        self.feed(Event::Release { task, there });
         if let [Effect::Drop(_)] = self.state.effects[..]
             && let Some(Effect::Drop(job)) = self.state.effects.pop()
         {

@@ -16,7 +16,7 @@ use azolla::runtime::{Engine, Job, Listen, Status};
 use azolla_process::aside::{Aside, News, What};
 use azolla_process::fleet::{Remote, Side, Sides, Waker};
 use azolla_process::line::{Heard, LineError};
-use azolla_process::message::Run;
+use azolla_process::message::{Ended, Run};
 use azolla_process::request::{Answer, How, Request};
 use rustc_hash::FxHashSet;
 use std::io;

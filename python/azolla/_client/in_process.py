@@ -38,6 +38,7 @@ ELSEWHERE = (
     *("story", "counters", "get_versions", "get_worker_logs", "get_scheduler_logs", "get_task_stream", "rebalance"),
     *("replicate", "wait_for_workers", "write_trace", "run", "run_on_scheduler", "register_plugin"),
     *("unregister_worker_plugin", "restart_workers", "retire_workers", "call_stack", "profile"),
+    *("forward_logging", "unforward_logging"),
 )
 
 #: Those that give no awaitable on an event loop either.

@@ -71,6 +71,7 @@ async def main(port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    # On threads, since these tasks are short. Python code that takes long runs side by side without `processes=False`.
     async with Client(processes=False, asynchronous=True) as client:
         service = Service(client)
         server = await asyncio.start_server(service.connected, "127.0.0.1", port)

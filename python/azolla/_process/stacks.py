@@ -68,7 +68,7 @@ def _at_work() -> AtWork:
 @lru_cache
 def _key(text: str) -> Any:
     """Returns the key of this text: tuples are keys too, as Dask's collections have them."""
-    with suppress(ValueError, SyntaxError):
+    with suppress(Exception):  # it only looks like one
         if text.startswith("("):
             return ast.literal_eval(text)
     return text
@@ -76,6 +76,7 @@ def _key(text: str) -> Any:
 
 def _samples_of(key: str | None, start: float | None, stop: float | None, server: bool) -> Node:
     """Returns the samples that were taken, as `Sampler.trees` selects them."""
+    _sample()  # it may have failed when it was ordered, say for want of a thread
     trees = [tree for sampler in _samplers for tree in sampler.trees(key, start, stop, server).values()]
     return merged([root(), *trees])
 

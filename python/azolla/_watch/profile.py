@@ -101,8 +101,13 @@ class Profiled(Core):
     ) -> Any:
         begun = object()
         if self.cluster._helpers.setdefault("samples", begun) is begun:
-            # Each process that starts later gets this too. There is nothing to wait for.
-            Ordered(self.cluster, Parcel(self.cluster, ("sample",)), list(self.cluster.workers.values()), stays=True)
+            try:
+                # Each process that starts later gets this too. There is nothing to wait for.
+                everywhere = list(self.cluster.workers.values())
+                Ordered(self.cluster, Parcel(self.cluster, ("sample",)), everywhere, stays=True)
+            except BaseException:
+                self.cluster._helpers.pop("samples", None)  # the next call tries again
+                raise
         trees = {worker.address: root() for worker in chosen}
         trees.update(await answers(self.cluster, chosen, "samples", *samples))
         return _shown(trees, merge_workers, figure)
@@ -112,12 +117,12 @@ def _shown(trees: dict[str, Node], merge_workers: bool, figure: tuple[bool | str
     """Returns the profile of workers as the caller wants it: `figure` is what was given as `plot` and `filename`."""
     for tree in trees.values():
         _add_lines(tree)
-    state = merged(trees.values()) if merge_workers else trees
+    state = merged([root(), *trees.values()]) if merge_workers else trees
     plot, filename = figure
     if not plot and not filename:
         return state
     figures = plots()
-    drawn = figures.flames(merged(trees.values()), INTERVAL)
+    drawn = figures.flames(merged([root(), *trees.values()]), INTERVAL)
     if filename or plot == "save":
         figures.save(drawn, filename or "azolla-profile.html", "azolla: profile", None)
     return state, drawn

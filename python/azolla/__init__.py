@@ -5,7 +5,7 @@ The interface is that of Dask Futures, the engine is Rust. Submit functions to a
 a running task (`get_client`).
 
 >>> from azolla import Client
->>> with Client(processes=False, threads_per_worker=2) as client:
+>>> with Client() as client:
 ...     squares = client.map(lambda x: x * x, range(5))
 ...     client.gather(squares)
 [0, 1, 4, 9, 16]

@@ -206,8 +206,11 @@ class Future(Generic[_T_co]):
     def result(self, timeout: _Timeout = None) -> _T_co:
         """Waits for the task, and returns its result or raises the exception that the task raised.
 
+        Of a task in a worker process each call unpickles the result anew; on threads all callers get the same object.
+
         The exception is the one that the task raised, with its traceback, its cause and its notes, and a note that
-        names the task. A task whose input failed has that input's exception.
+        names the task. A task whose input failed has that input's exception. One in a worker process may also fail
+        because the process died (`KilledWorker`), or because its result cannot be pickled.
 
         A task that calls this takes no slot while it waits. Ctrl-C ends the wait and leaves the task alone.
 
@@ -486,15 +489,18 @@ class Core:
 
         Futures among the arguments, also in lists, tuples, named tuples, sets, the values of dictionaries and the
         fields of dataclasses, are replaced by their results; the task begins when all results are there. A coroutine
-        function (`async def`) runs on the client's event loop, and takes no slot.
+        function (`async def`) runs on an event loop, and takes no slot: in worker processes on one in each, on threads
+        on the client's.
 
-        The call is as it was at the submit: containers are copied, and what is in them otherwise is shared. Each run
-        has a copy of its own. Containers are lists, tuples, dictionaries, sets, deques, what is derived from these, and
-        objects of dataclasses. An array or a `bytearray` is shared. Of `func` itself the arguments of a
-        `functools.partial` are copied, and, in a pure call, the container that a bound method belongs to.
+        The call is as it was at the submit. For worker processes it is pickled, and each run gets it anew. On threads
+        containers are copied, once more for each run, and what is in them otherwise is shared. Containers are lists,
+        tuples, dictionaries, sets, deques, what is derived from these, and objects of dataclasses. An array or a
+        `bytearray` is shared there. Of `func` itself the arguments of a `functools.partial` are copied, and, in a pure
+        call, the container that a bound method belongs to. What comes from a future may be one object for several
+        tasks, so a task copies it before it changes it.
 
-        The task sees the context variables of the caller. It may submit tasks of its own, through `get_client`, and
-        wait for them: waiting takes no slot.
+        The task may submit tasks of its own, through `get_client`, and wait for them: waiting takes no slot. On threads
+        it sees the context variables of the caller.
 
         Args:
             func: What to call.
@@ -525,7 +531,7 @@ class Core:
                 client's.
             FutureCancelledError: A future among the arguments was released. (One that was cancelled cancels the task.)
             ClosedClientError: The client is closed.
-            NotImplementedError: For arguments that have no meaning here yet.
+            Exception: With worker processes, what the pickling of the function or of an argument raises.
 
         A task that no worker can ever run, since there is none of its `workers` or none that has enough, stays pending
         until it is cancelled, as with Dask. azolla reports it once, as a warning of the logger `"azolla"` and as an
@@ -610,7 +616,7 @@ class Core:
             **kwargs: What to call it with by name, each time. Futures among these are replaced by their results.
 
         Raises:
-            TypeError, ValueError, FutureCancelledError, ClosedClientError, NotImplementedError: As for `submit`.
+            TypeError, ValueError, FutureCancelledError, ClosedClientError, Exception: As for `submit`.
             TypeError: There is no iterable, or one of them cannot be iterated over.
             ValueError: The list of keys is shorter or longer than the number of calls.
 

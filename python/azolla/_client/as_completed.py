@@ -210,7 +210,7 @@ class as_completed(_Completions[T, Future[T]]):  # a class, but called like Dask
         RuntimeError: A plain `for` on the running loop of an asynchronous client, which would stand still.
 
     >>> from azolla import Client, as_completed
-    >>> with Client(processes=False, threads_per_worker=2) as client:
+    >>> with Client(n_workers=1, threads_per_worker=2) as client:
     ...     seen = []
     ...     endings = as_completed([client.submit(int, "8")])
     ...     for future in endings:
@@ -220,7 +220,7 @@ class as_completed(_Completions[T, Future[T]]):  # a class, but called like Dask
     >>> seen
     [8, 4, 2, 1]
 
-    >>> with Client(processes=False, threads_per_worker=2) as client:
+    >>> with Client(n_workers=1, threads_per_worker=2) as client:
     ...     [result for future, result in as_completed(client.map(abs, [-1]), with_results=True)]
     [1]
     """

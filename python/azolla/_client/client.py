@@ -85,11 +85,13 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
         memory_limit: How much memory of its own each worker process may take, as `LocalCluster` says.
 
     Raises:
-        NotImplementedError: For an address in another process, a limit of memory, and what has no meaning on one machine.
+        NotImplementedError: For an address in another process, a limit of memory without worker processes, and what has no
+            meaning on one machine.
         OSError: No open cluster of this process has the address.
         TypeError: For an argument that a client does not have, and for a number of workers or threads that is no
             number.
-        ValueError: For less than one worker or thread, and for a cluster's arguments beside an address.
+        ValueError: For less than one worker or thread, for a limit of memory that is none, and for a cluster's arguments
+            beside an address.
         ClosedClientError: The cluster given is closed.
 
     Leaving a `with` statement closes the client, as `close` does. The types say that the methods below return values.
@@ -97,12 +99,12 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
     `asynchronous=True` they return awaitables anywhere, and the types say so.
 
     >>> from azolla import Client
-    >>> with Client(processes=False, n_workers=1, threads_per_worker=2) as client:
+    >>> with Client() as client:
     ...     client.submit(lambda x: x + 1, 41).result()
     42
 
     >>> async def main():
-    ...     async with Client(processes=False, asynchronous=True) as client:
+    ...     async with Client(asynchronous=True) as client:
     ...         return await client.gather(client.map(abs, [-1, -2]))
     >>> import asyncio
     >>> asyncio.run(main())

@@ -51,7 +51,8 @@ class Loops(Core):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop on which the client's coroutine tasks run.
+        """The client's event loop, on which its coroutine tasks run where workers are threads. In worker processes they run
+        on one loop in each.
 
         Of an asynchronous client it is the loop that awaited the client, as long as that loop is not closed. Any other
         client shares the cluster's own loop, which has a thread of its own.

@@ -211,7 +211,8 @@ class Transfer(Core):
 
         A list, tuple, named tuple, set or frozenset gives a container of futures of the same type; a dictionary gives
         one with its keys as the futures' keys; a range or an iterator gives a list of futures on its items; anything
-        else is one value, and gives one future. In this way data that goes into many calls is hashed once.
+        else is one value, and gives one future. In this way data that goes into many calls is hashed once, and for worker
+        processes pickled once. Several tasks may get one object, so a task copies it before it changes it.
 
         Args:
             data: The data.
@@ -219,7 +220,7 @@ class Transfer(Core):
             broadcast: Taken as Dask takes it; all data is at hand everywhere.
             direct: Taken as Dask takes it.
             hash: If true, equal values share a key, made of their digest, and containers are copied, as a call's arguments
-                are. If false, the data itself is the result.
+                are. If false, the data itself is the result on threads. For worker processes it is pickled in any case.
             timeout: Taken as Dask takes it; nothing is waited for.
             asynchronous: True gives an awaitable; so does an asynchronous client.
 
@@ -227,6 +228,7 @@ class Transfer(Core):
             TypeError: A key of the dictionary cannot be a task's key.
             ClosedClientError: The client is closed.
             ValueError: There is no such worker.
+            Exception: With worker processes, what the pickling of the data raises.
 
         >>> text = client.scatter("a long text, to be searched often")
         >>> client.gather([client.submit(str.find, text, word) for word in ("long", "often")])

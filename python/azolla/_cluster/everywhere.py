@@ -322,6 +322,10 @@ class Everywhere(Core):
             NotImplementedError: The workers are threads, which cannot be stopped.
             ValueError: There is no such worker.
             TimeoutError: The time was up.
+
+        >>> with Client(n_workers=2, dashboard_address=None) as processes:
+        ...     processes.restart_workers([0])
+        {0: 'OK'}
         """
         self._check_open("restart_workers")
         if not self.cluster._has_processes:

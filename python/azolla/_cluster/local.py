@@ -92,12 +92,12 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         NotImplementedError: For a limit of memory without processes, and what has no meaning on one machine.
         TypeError: For an argument that a cluster does not have, and for a number of workers or threads that is no
             number.
-        ValueError: For less than one worker or thread.
+        ValueError: For less than one worker or thread, and for a limit of memory that is none.
 
     Leaving a `with` statement closes the cluster, as `close` does.
 
     >>> from azolla import Client, LocalCluster
-    >>> with LocalCluster(n_workers=2, threads_per_worker=1, processes=False) as cluster:
+    >>> with LocalCluster(n_workers=2, threads_per_worker=1) as cluster:
     ...     with Client(cluster) as one, Client(cluster) as other:
     ...         future = one.submit(pow, 2, 10, key="kibi")
     ...         other.submit(pow, 2, 10, key="kibi").result()
@@ -187,7 +187,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         Args:
             timeout: Taken as Dask takes it.
 
-        >>> cluster = LocalCluster(processes=False)
+        >>> cluster = LocalCluster()
         >>> cluster.close()
         >>> cluster.status
         'closed'
@@ -274,7 +274,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         Raises:
             ClosedClientError: The cluster is closed.
 
-        >>> with LocalCluster(processes=False) as cluster, cluster.get_client() as other:
+        >>> with LocalCluster() as cluster, cluster.get_client() as other:
         ...     other.submit(abs, -1).result()
         1
         """

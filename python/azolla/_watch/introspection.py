@@ -177,7 +177,7 @@ class Introspection(Core):
         return any(other == key and thread == number for other, _, thread in self._tasks())
 
     def get_versions(self, check: bool = False, packages: Iterable[str] | None = None) -> Any:
-        """Returns the versions of Python and of packages. Scheduler, workers and client are one process.
+        """Returns the versions of Python and of packages. Scheduler, workers and client use the same installation.
 
         Args:
             check: Taken as Dask takes it: there is nothing that could differ.

@@ -30,6 +30,7 @@ def main() -> None:
     scale = parser.parse_args().scale
 
     report("sequential code", sequential_code)
+    # As in the example. Its tasks sleep, so threads are enough.
     with Client(processes=False, n_workers=1, threads_per_worker=6) as client:
         report("as_completed", lambda: use_as_completed(client))
         report("async/await", lambda: use_async_await(client))

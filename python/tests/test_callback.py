@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from azolla import Client, Future, FutureCancelledError
+from backends import OPTIONS
 from conftest import PATIENCE, Gate, Journal
 
 
@@ -169,6 +170,40 @@ def test_on_closing(gate: Gate) -> None:
     client.close()
     assert calls.next()[0] is queued
     del busy
+
+
+def test_one_that_is_added_when_the_client_is_closed(backend: str) -> None:
+    calls = Calls()
+    client = Client(**OPTIONS[backend], set_as_default=False)
+    futures = client.map(abs, range(3))
+    futures[0].add_done_callback(calls)
+    assert calls.next()[0] is futures[0]
+    client.close()
+    for future in futures:
+        future.add_done_callback(calls)
+        assert calls.next()[0] is future
+    # Neither thread stays.
+    assert not [thread for thread in threading.enumerate() if thread.name == f"{client.cluster.name}-callbacks"]
+
+
+def test_an_end_is_told_while_an_exception_goes_through_the_thread(one_slot: Client, gate: Gate) -> None:
+    told: list[Any] = []
+
+    class Loop:
+        def call_soon_threadsafe(self, callback: Any) -> None:
+            told.append(callback)
+
+    busy = one_slot.submit(gate.hold, 1)
+    gate.entered()
+    waiting = [one_slot.submit(inc, 1, pure=False)]
+    listening = waiting[0]._listen(Loop(), "told")  # type: ignore[attr-defined]
+    with pytest.raises(TimeoutError):
+        # The future goes while the exception is raised, and the task is cancelled with it.
+        waiting.pop().result(timeout=0)
+    assert told == ["told"]
+    gate.open()
+    assert busy.result() == 1
+    del listening
 
 
 def hook_that_raises(_: Any) -> None:

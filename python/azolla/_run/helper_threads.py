@@ -166,16 +166,26 @@ class CallbackThread:
     def _run(self) -> None:
         while self._call_one():
             pass
+        self._threads.pop(None, None)
+        # What was posted before that has started no thread.
+        if len(self._calls.items) > 1:
+            self.start()
 
     def _call_one(self) -> bool:
+        items = self._calls.items
         call = self._calls.first()
-        if call is None:
-            return False
+        if call is None:  # the thread is to end, which stays the last item
+            if len(items) == 1:
+                return False
+            if items[-1] is not None:
+                self._calls.put(None)
+            del items[0]
+            return True
         function, future = call
         process = os.getpid()
         error: BaseException | None = None
         try:
-            del self._calls.items[0]
+            del items[0]
             function(future)
         except BaseException as raised:
             error = raised
@@ -198,7 +208,9 @@ class CallbackThread:
                 caught_up.get(timeout=timeout)
 
     def stop(self, timeout: float) -> None:
-        """Ends the thread after the callbacks posted so far, and waits up to `timeout` seconds for it to end."""
+        """Ends the thread after the callbacks posted so far, and waits up to `timeout` seconds for it to end. What is posted
+        later, since a task has been cancelled meanwhile, gets another thread.
+        """
         self._calls.put(None)
         thread = self._threads.get(None)
         if thread is not None and threading.current_thread() is not thread and thread.ident is not None:

@@ -2,6 +2,7 @@
 
 use crate::child::aside;
 use crate::future::callbacks::LoopCallback;
+use crate::interpreter::beside::beside;
 use crate::session::away::{Answered, coroutine_here, unexpected};
 use azolla::runtime::{Listen, Status};
 use azolla_process::request::{Answer, Request};
@@ -76,7 +77,7 @@ impl Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        let _ = Python::try_attach(|py| self.close(py));
+        let _ = beside(|py| self.close(py));
     }
 }
 

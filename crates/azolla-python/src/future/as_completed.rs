@@ -5,6 +5,7 @@ use super::callbacks::LoopCallback;
 use super::handle::Future;
 use super::wait;
 use crate::child::upstream::task_here;
+use crate::interpreter::beside::beside;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::session::away::listen;
 use crate::session::shared::Shared;
@@ -103,7 +104,7 @@ impl Drop for Endings {
         let futures = std::mem::take(&mut self.pending().futures);
         self.unlisten(&futures);
         if let Some(set) = self.pending().away.take() {
-            Python::attach(|py| away::forget(py, &set));
+            beside(|py| away::forget(py, &set));
         }
     }
 }

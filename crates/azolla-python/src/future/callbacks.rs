@@ -2,6 +2,7 @@
 //! loop.
 
 use super::handle::Future;
+use crate::interpreter::beside::beside;
 use crate::interpreter::forks::check_forks;
 use crate::session::shared::Shared;
 use crate::task::job::PyJob;
@@ -114,7 +115,7 @@ impl Callback {
 
 impl Listen for Callback {
     fn settled(&self, _token: usize, _status: Status) {
-        Python::try_attach(|py| self.post(py));
+        beside(|py| self.post(py));
     }
 }
 
@@ -126,7 +127,7 @@ pub(crate) struct LoopCallback {
 
 impl Listen for LoopCallback {
     fn settled(&self, _token: usize, _status: Status) {
-        Python::try_attach(|py| {
+        beside(|py| {
             // The only possible error is that the loop is closed. Then no coroutine waits on it any more.
             let _ = self.r#loop.call_method1(
                 py,

@@ -8,6 +8,7 @@ use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+pub(crate) mod beside;
 pub(crate) mod blobs;
 pub(crate) mod collector;
 pub(crate) mod forks;

@@ -2,6 +2,7 @@
 
 use super::unseen::unseen;
 use super::worker::PyWorker;
+use crate::interpreter::beside::beside;
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
 use crate::task::job::PyJob;
@@ -23,7 +24,7 @@ impl Runner<PyJob> for Threads {
     fn start(&self, worker: Worker<PyJob>) -> io::Result<()> {
         let waiting = Arc::new(Mutex::new(Some(worker)));
         let worker = PyWorker::new(Arc::clone(&waiting), Arc::clone(&self.owner));
-        let started = Python::try_attach(|py| self.start.call1(py, (worker,)).map(drop));
+        let started = beside(|py| self.start.call1(py, (worker,)).map(drop));
         let error = match started {
             Some(Ok(())) => return Ok(()),
             Some(Err(error)) => error,
@@ -50,6 +51,6 @@ impl Runner<PyJob> for Threads {
 
     fn asking(&self, f: &mut dyn FnMut()) {
         // `f` reads keys, which are Python objects. The thread attaches once for all of them.
-        let _ = Python::try_attach(|_| f());
+        let _ = beside(|_| f());
     }
 }

@@ -1,5 +1,6 @@
 //! Failures that no caller will see: the cluster object logs them.
 
+use crate::interpreter::beside::beside;
 use crate::session::owner::Owner;
 use crate::session::shared::Cluster;
 use crate::task::job::PyJob;
@@ -10,14 +11,7 @@ use std::sync::{Arc, Weak};
 
 pub(super) fn unseen(owner: &Owner, job: &Arc<PyJob>) {
     let cluster = owner.get().and_then(Weak::upgrade);
-    let _ = Python::try_attach(|py| {
-        // The last future may go while an exception is on its way through the thread that drops it.
-        let under_way = PyErr::take(py);
-        let _ = cluster.map(|cluster| report(py, &cluster, job));
-        if let Some(error) = under_way {
-            error.restore(py);
-        }
-    });
+    let _ = beside(|py| cluster.map(|cluster| report(py, &cluster, job)));
 }
 
 /// Hands a failure that no caller will see to the cluster object, which logs it on a thread of its own.

@@ -5,6 +5,7 @@ use super::named::{KeyIs, Name};
 use super::names::function_name;
 use super::packed::{PackedCall, Unread, Value};
 use crate::child::upstream;
+use crate::interpreter::beside::beside;
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
 use crate::interpreter::imports::error;
 use crate::interpreter::raised::{Exception, Raised};
@@ -329,14 +330,13 @@ impl Job for PyJob {
             }
             _ => Some(self.named_words(py)),
         };
-        Python::try_attach(name).flatten().unwrap_or_else(|| String::from("data"))
+        beside(name).flatten().unwrap_or_else(|| String::from("data"))
     }
 
     fn size(&self) -> Option<u64> {
         match self.outcome()? {
             Ok(Value::Here(value)) => {
-                Python::try_attach(|py| crate::interpreter::size::bytes_of(value.bind(py)))
-                    .flatten()
+                beside(|py| crate::interpreter::size::bytes_of(value.bind(py))).flatten()
             }
             Ok(value) => value.packed_size(),
             Err(_) => None,
@@ -345,7 +345,7 @@ impl Job for PyJob {
 
     fn span(&self) -> Option<String> {
         let span = self.rare.as_ref()?.span.as_ref()?;
-        Python::try_attach(|py| {
+        beside(|py| {
             let tags = span.bind(py).iter();
             // A tag that is no text is shown as "?": turning it into text would run its own code.
             let tags = tags.map(|tag| match tag.cast::<PyString>() {
@@ -362,11 +362,11 @@ impl Job for PyJob {
             let kwargs = call.kwargs.as_ref().map(|kwargs| kwargs.bind(py));
             Some(argument_words(call.call.bind(py), kwargs))
         };
-        Python::try_attach(arguments).flatten()
+        beside(arguments).flatten()
     }
 
     fn key(&self) -> String {
-        Python::try_attach(|py| self.key_text(py)).unwrap_or_default()
+        beside(|py| self.key_text(py)).unwrap_or_default()
     }
 }
 

@@ -22,6 +22,7 @@ mod spill;
 use super::records::Records;
 use super::unseen::unseen;
 use super::{Start, Started};
+use crate::interpreter::beside::beside;
 use crate::interpreter::gil::let_others_run;
 use crate::session::owner::Owner;
 use crate::session::shared::Cluster;
@@ -37,7 +38,6 @@ use holdings::Holdings;
 use orders::Orders;
 pub(crate) use orders::{Hear, Outcome, Parcel};
 use proxy::Connection;
-use pyo3::prelude::*;
 use std::env;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -239,7 +239,7 @@ impl Runner<PyJob> for Processes {
 
     fn asking(&self, f: &mut dyn FnMut()) {
         // `f` reads keys, which are Python objects. The thread attaches once for all of them.
-        let _ = Python::try_attach(|_| f());
+        let _ = beside(|_| f());
     }
 }
 

@@ -275,6 +275,17 @@ def test_nothing_is_left_of_processes_that_have_ended(client: Client) -> None:
     assert descriptors[2] == descriptors[-1]
 
 
+def test_a_closed_client_keeps_nothing_of_its_processes() -> None:
+    before = set(arenas())
+    with Client(n_workers=2, threads_per_worker=1, dashboard_address=None, set_as_default=False) as client:
+        for _ in range(3):
+            client.gather([client.submit(np.ones, MAPPED // 8, pure=False) for _ in range(4)])
+    # What the client itself has stored is punched out, and goes with it.
+    eventually(lambda: len(set(arenas()) - before) <= 1)
+    assert sum(size for arena, size in arenas().items() if arena not in before) == 0
+    del client
+
+
 def test_memory_goes_back() -> None:
     with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
         futures = [client.submit(filled, 50_000_000, 1, workers=[0], pure=False) for _ in range(6)]

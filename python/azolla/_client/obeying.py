@@ -18,6 +18,7 @@ from azolla._cluster.beside import listen, with_worker
 from azolla._cluster.uploads import importable, place_of
 from azolla._cluster.workers import Worker
 from azolla._process import child as _child
+from azolla._process import leaving
 from azolla._run import transitions as _transitions
 
 #: Where uploaded files lie, by their names.
@@ -75,7 +76,8 @@ def _tear_down(name: str) -> None:
         _call(plugin.teardown, (_here(),), {})
 
 
-def _tear_all_down() -> None:
+def tear_all_down() -> None:
+    """Tears down the plugins of this process."""
     for name in list(_here().plugins):
         try:
             _tear_down(name)
@@ -85,9 +87,7 @@ def _tear_all_down() -> None:
 
 def _end() -> None:
     """Ends this process, as the client ends it."""
-    _tear_all_down()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    leaving.obey("leave")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -126,7 +126,6 @@ _WHAT: dict[str, Callable[..., Any]] = {
     "set_up": _set_up,
     "forget": _forget,
     "tear_down": _tear_down,
-    "tear_all_down": _tear_all_down,
     "end": _end,
     "rest": _rest,
     "upload": _upload,

@@ -181,8 +181,9 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
     def close(self, timeout: Timeout = None) -> Any:
         """Cancels the tasks that have not ended, and ends the cluster and its clients. Waits on their futures end.
 
-        It waits a second at the most for tasks that run, and then leaves them to themselves. Closing a cluster again
-        does nothing. In a coroutine, `close` of an asynchronous cluster is awaitable.
+        It waits a second at the most for tasks that run, and then leaves them to themselves. Worker processes have that
+        second to do what a program does at its end: they call the functions of `atexit`, and write out open files. Closing
+        a cluster again does nothing. In a coroutine, `close` of an asynchronous cluster is awaitable.
 
         Args:
             timeout: Taken as Dask takes it.
@@ -205,10 +206,16 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
             return
         # A second call, or a call on another thread, waits no longer than the first.
         deadline = self._deadline = min(self._deadline, time.monotonic() + patience)
-        tear_down(self, patience)
+        if not self._has_processes:
+            tear_down(self, patience)
         _clusters.pop(self._number, None)
         self._close_dashboard()
-        self._close()
+        try:
+            self._close_engine()
+            if self._has_processes:
+                tear_down(self, max(0.0, deadline - time.monotonic()))
+        finally:
+            self._close()
         profiler: _Stoppable | None = self._helpers.get("profiler")
         if profiler is not None:
             profiler.stop(max(0.0, deadline - time.monotonic()))
@@ -380,7 +387,7 @@ def _at_exit() -> None:
     clusters = [cluster for cluster in [reference() for reference in list(_clusters.values())] if cluster is not None]
     for cluster in clusters:
         cluster._close_dashboard()
-        cluster._close()
+        cluster._close_engine()
     deadline = time.monotonic() + JOIN
     for cluster in clusters:
         cluster._end(max(0.0, deadline - time.monotonic()))

@@ -18,7 +18,7 @@ from azolla._cluster.beside import OnEach
 from azolla._cluster.uploads import Uploads
 from azolla._cluster.workers import Worker
 
-#: How long a process may take to tear plugins down before it is killed, in seconds.
+#: How long a process that is restarted may take to leave before it is killed, in seconds.
 PATIENCE = 1.0
 
 logger = logging.getLogger("azolla")
@@ -100,17 +100,16 @@ class InProcesses:
         uploads = cluster._helpers.get("uploads") or cluster._helpers.setdefault("uploads", Uploads())
         return _gear(cluster, ("file", file.name), "upload", uploads.copy(file), load)
 
-    def tear_down(self, cluster: Cluster, patience: float) -> None:
-        plugins = [cluster._plugins.pop(name) for name in list(cluster._plugins)]
-        workers = list(cluster.workers.values())
-        if any(hasattr(plugin, "teardown") for plugin in plugins):
-            there = threading.Semaphore(0)
-            what = Parcel(cluster, ("tear_all_down",))  # type: ignore[arg-type]
-            numbers = [worker.name for worker in workers]
-            _azolla.give_order(cluster, what, numbers, False, _Nobody(), there.release)  # type: ignore[arg-type]
-            deadline = _deadline(patience)
-            for _ in workers:
-                there.acquire(timeout=deadline())
+    def tear_down(self, cluster: Any, patience: float) -> None:
+        cluster._plugins.clear()
+        # One that is not there yet has nothing to do.
+        there = [worker for worker, (process, *_) in enumerate(cluster._figures()[0]) if process is not None]
+        left = threading.Semaphore(0)
+        what = Parcel(cluster, ("leave",))
+        _azolla.give_order(cluster, what, there, False, _Nobody(), left.release)  # type: ignore[arg-type]
+        deadline = _deadline(patience)
+        for _ in there:
+            left.acquire(timeout=deadline())
         uploads: Uploads | None = cluster._helpers.get("uploads")
         if uploads is not None:
             uploads.remove()

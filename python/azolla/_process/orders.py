@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from azolla._azolla import Order
 
 
-#: The orders that `azolla._process.stacks` carries out.
-_OF_STACKS = {"stacks", "sample", "samples"}
+#: What carries out orders of little need. What the others need stands on a floor above. A process does without it until then.
+_HERE = {**dict.fromkeys(("stacks", "sample", "samples"), "azolla._process.stacks"), "leave": "azolla._process.leaving"}
 
 
 def begin(order: "Order") -> None:
@@ -31,9 +31,7 @@ def _obey(order: "Order") -> None:
         return
     name, *args = what
     del what
-    # What most orders need stands on a floor above. A process does without it until then.
-    of = "azolla._process.stacks" if name in _OF_STACKS else "azolla._client.obeying"
-    result = import_module(of).obey(name, *args)
+    result = import_module(_HERE.get(name, "azolla._client.obeying")).obey(name, *args)
     if order.forked:
         _leave.child(None)
     order.done(result)

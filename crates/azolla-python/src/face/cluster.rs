@@ -147,17 +147,24 @@ impl ClusterCore {
             .map_err(|_| PyRuntimeError::new_err("this cluster is started already"))
     }
 
-    /// Cancels the tasks that have not ended, and tells the threads to end. Returns at once.
-    fn _close(&self, py: Python<'_>) {
+    /// Cancels the tasks that have not ended, and begins nothing any more. Worker processes stay. Returns at once.
+    fn _close_engine(&self, py: Python<'_>) {
         if let Some(cluster) = self.cluster.get()
             && !cluster.is_forked()
         {
             let engine = &cluster.engine;
             gone::set_closed(py, engine.number());
             py.detach(|| engine.close());
-            if let Some(reins) = self.reins.get() {
-                reins.close();
-            }
+        }
+    }
+
+    /// Cancels the tasks that have not ended, tells the threads to end, and ends the worker processes. Returns at once.
+    fn _close(&self, py: Python<'_>) {
+        self._close_engine(py);
+        if let Some(reins) = self.reins.get()
+            && self.cluster.get().is_some_and(|cluster| !cluster.is_forked())
+        {
+            reins.close();
         }
     }
 

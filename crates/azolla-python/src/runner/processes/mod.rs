@@ -308,6 +308,18 @@ impl Seat {
         };
         Some(Self { shared: Arc::clone(shared), process, thread, connection })
     }
+
+    /// Gives up what proxies that have gone have left of the process.
+    fn disconnect_free(&self) {
+        let left = |thread: &mut Thread| match thread {
+            Thread::Free(connection) => connection.take(),
+            Thread::Taken => None,
+        };
+        let mut threads = self.shared.threads();
+        let left: Vec<_> = threads[self.process].iter_mut().filter_map(left).collect();
+        drop(threads);
+        drop(left);
+    }
 }
 
 impl Drop for Seat {

@@ -98,8 +98,14 @@ pub(super) fn serve(worker: Worker<PyJob>, mut seat: Seat) {
     let mut worker = Own(Some(worker));
     let mut connection = seat.connection.take();
     serve_with(&mut worker, &seat, &mut connection);
-    // Another worker may go on with it.
-    seat.connection = connection;
+    if worker.engine().is_closing() {
+        // Its process goes with the cluster, and so does all that this one has of it.
+        drop(connection);
+        seat.disconnect_free();
+    } else {
+        // Another worker may go on with it.
+        seat.connection = connection;
+    }
 }
 
 fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>) {

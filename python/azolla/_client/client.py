@@ -201,6 +201,9 @@ class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
     def shutdown(self) -> Any:
         """Closes the client and its cluster, and with it the cluster's other clients.
 
+        Raises:
+            NotImplementedError: A task in a worker process calls it.
+
         >>> client.shutdown()
         >>> client.status
         'closed'

@@ -117,6 +117,9 @@ class Datasets(Core):
 
         Where methods give awaitables, an item is one too, and the names come by `async for`.
 
+        Raises:
+            NotImplementedError: A task in a worker process reads it. It uses `get_dataset` and the like.
+
         >>> client.datasets["answer"] = 42
         >>> dict(client.datasets)
         {'answer': 42}

@@ -287,6 +287,7 @@ class Everywhere(Core):
         Raises:
             ClosedClientError: The client is closed.
             TimeoutError: The time was up.
+            NotImplementedError: A task in a worker process calls it.
 
         >>> future = client.submit(pow, 2, 10)
         >>> client.restart()

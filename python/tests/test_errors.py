@@ -315,7 +315,7 @@ def test_waits_end_when_the_client_closes(gate: Gate) -> None:
         ({"processes": False, "foo": 1, "bar": 2}, TypeError, "'foo', 'bar'"),
         ({"processes": "yes"}, TypeError, "processes"),
         ({"processes": False, "memory_limit": "4GB"}, NotImplementedError, "memory_limit"),
-        ({"address": "tcp://127.0.0.1:8786"}, NotImplementedError, "processes=False"),
+        ({"address": "tcp://127.0.0.1:8786"}, NotImplementedError, r"leave the address out: Client\(\)"),
         ({"processes": False, "n_workers": 0}, ValueError, "n_workers"),
         ({"processes": False, "n_workers": "2"}, TypeError, "n_workers"),
         ({"processes": False, "threads_per_worker": -1}, ValueError, "threads_per_worker"),

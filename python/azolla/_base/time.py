@@ -48,6 +48,8 @@ def seconds(timeout: object) -> float:
             return min(float(match[1] or 1) * _UNITS.get(match[2], 1.0), threading.TIMEOUT_MAX)
         raise ValueError(f"a timeout such as '500ms' or '2 minutes' was expected, not {shown(timeout)}")
     try:
+        if isinstance(timeout, bytes | bytearray):  # `float` would read it
+            raise TypeError
         number = float(timeout)  # type: ignore[arg-type]
     except OverflowError:
         return threading.TIMEOUT_MAX if timeout > 0 else 0.0  # type: ignore[operator]

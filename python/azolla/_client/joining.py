@@ -20,7 +20,7 @@ def joined(address: Any, given: dict[str, Any]) -> LocalCluster:
         raise TypeError(f"Scheduler address must be a string or a Cluster instance, got {type(address)}")
     if not address.startswith("inproc://"):
         raise NotImplementedError(
-            f"Client({address!r}): clusters of other processes cannot be reached yet; leave the address out and pass "
-            "processes=False"
+            f"Client({address!r}): clusters of other processes cannot be reached yet; leave the address out: "
+            "Client() starts worker processes on this machine"
         )
     return find(address)

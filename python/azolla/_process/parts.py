@@ -118,10 +118,9 @@ def dumps(thing: object) -> bytes:
         found = pickle.dumps(thing, 5)
         if b"__main__" not in found:
             return found
-    import cloudpickle  # type: ignore[import-untyped]
+    from azolla._process import by_value  # few processes need it
 
-    by_value: bytes = cloudpickle.dumps(thing, 5)
-    return by_value
+    return by_value.dumps_whole(thing)
 
 
 def _whole(error: BaseException) -> object:

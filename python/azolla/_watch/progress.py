@@ -103,6 +103,8 @@ class _Counts:
         if left is None:
             return elapsed
         low, high = left
+        if high < 0.1:
+            return f"{elapsed}, {duration(high)} left"
         if live > len(pending):
             return f"{elapsed}, up to {duration(high)} left"
         return f"{elapsed}, {duration(low)} to {duration(high)} left"

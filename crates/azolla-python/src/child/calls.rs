@@ -3,6 +3,7 @@
 use super::failures::{pack, unpack};
 use super::input::Inputs;
 use crate::interpreter::blobs::Packed;
+use crate::interpreter::pickles::is_cached;
 use azolla_process::message::{FUNCTION_BYTES, FUNCTIONS};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
@@ -116,13 +117,16 @@ impl Functions {
     }
 }
 
-/// Returns true for a function that calls share: one written in Python, a class, or a function of a module written in C.
+/// Returns true for a function that calls share: one written in Python, a class, a function of a module written in C, or one
+/// behind `functools.lru_cache`, whose cache is for all calls.
 fn is_shared(function: &Bound<'_, PyAny>) -> bool {
     if let Ok(function) = function.cast_exact::<PyCFunction>() {
         let owner = function.getattr(intern!(function.py(), "__self__"));
         return owner.is_ok_and(|owner| owner.is_none() || owner.is_instance_of::<PyModule>());
     }
-    function.is_exact_instance_of::<PyFunction>() || function.is_instance_of::<PyType>()
+    function.is_exact_instance_of::<PyFunction>()
+        || function.is_instance_of::<PyType>()
+        || is_cached(function)
 }
 
 /// Returns the call of a task. The arguments are a pickled tuple: those by place, and those by name or `None`.

@@ -1,7 +1,8 @@
 //! Objects as bytes, and back, for tasks that run in another process.
 //!
-//! `pickle` comes first: it is fast. `cloudpickle` takes what it cannot, say a lambda, and what belongs to the program's
-//! main module: a worker process has another main module, so such a class or function must travel by value.
+//! `pickle` comes first: it is fast. `cloudpickle` (`azolla/_process/by_value.py`) takes what it cannot, say a lambda, and
+//! what belongs to the program's main module: a worker process has another main module, so such a class or function must
+//! travel by value.
 
 use super::imports::python;
 use super::plain::is_plain;
@@ -27,7 +28,7 @@ pub(crate) struct Pickled<'py> {
 /// Returns an object as bytes, with its large buffers apart.
 ///
 /// # Errors
-/// What `cloudpickle` raises if it cannot either. User code may run, and raise anything.
+/// What `by_value.py` raises if it cannot either. User code may run, and raise anything.
 pub(crate) fn pickled<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickled<'py>> {
     // Most objects can have no buffers, and are pickled somewhat faster if none are asked for.
     if is_small(object) {
@@ -61,9 +62,15 @@ pub(crate) fn by_name<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Pickle
 /// As for [`pickled`].
 pub(crate) fn by_value<'py>(object: &Bound<'py, PyAny>) -> PyResult<Pickled<'py>> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static WHOLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = object.py();
-    let dumps = python(py, &DUMPS, "cloudpickle", "dumps")?;
-    let (pickle, buffers) = with_buffers(py, |keywords| dumps.call((object, PROTOCOL), keywords))?;
+    let by = |dumps: &Bound<'py, PyAny>| {
+        with_buffers(py, |keywords| dumps.call((object, PROTOCOL), keywords))
+    };
+    let (mut pickle, mut buffers) = by(python(py, &DUMPS, "azolla._process.by_value", "dumps")?)?;
+    if pickle.is_none() {
+        (pickle, buffers) = by(python(py, &WHOLE, "azolla._process.by_value", "dumps_whole")?)?;
+    }
     Ok(Pickled { pickle: pickle.cast_into()?, buffers })
 }
 
@@ -96,6 +103,13 @@ fn is_small(object: &Bound<'_, PyAny>) -> bool {
             })
     };
     tuple.len() <= MOST && tuple.iter().all(is_small)
+}
+
+/// Returns true for a function behind `functools.lru_cache`.
+pub(crate) fn is_cached(function: &Bound<'_, PyAny>) -> bool {
+    static CACHED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let cached = python(function.py(), &CACHED, "functools", "_lru_cache_wrapper");
+    cached.is_ok_and(|class| function.get_type().is(class))
 }
 
 thread_local! {

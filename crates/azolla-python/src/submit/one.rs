@@ -271,7 +271,7 @@ impl<'a, 'py> Common<'a, 'py> {
             return Ok(known.clone());
         }
         let new = self.noted.packed(self.py, None);
-        let new = new.map_err(|error| noted(self.py, error, "its annotations"))?;
+        let new = new.map_err(|error| noted(self.py, error, "its annotations", || Ok(None)))?;
         Ok(self.notes.get_or_init(|| new).clone())
     }
 

@@ -14,7 +14,7 @@ use crate::child::pickled::{Named, collecting};
 use crate::future::handle::Future;
 use crate::future::nested::{Function, Walk};
 use crate::interpreter::blobs::{Made, Packed};
-use crate::interpreter::pickles::{Pickled, by_name, by_value};
+use crate::interpreter::pickles::{Pickled, by_name, by_value, is_cached};
 use crate::session::away::unexpected;
 use crate::session::sent::Sent;
 use crate::session::shared::Cluster;
@@ -24,6 +24,7 @@ use crate::task::names::function_name;
 use crate::task::packed::{Futures, PackedCall, PackedFunction};
 use crate::token::FunctionToken;
 use azolla::runtime::digest;
+use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyTuple};
 use rustc_hash::FxHashMap;
@@ -52,7 +53,9 @@ pub(super) fn packed<'py>(
     let whole = (arguments, kwargs).into_pyobject(py)?;
     let (arguments, mut futures) = collecting(|| Packed::of(whole.as_any(), &**store));
     futures.tasks.extend(&function.futures);
-    let arguments = arguments.map_err(|error| noted(py, error, "its arguments"))?;
+    let arguments = arguments.map_err(|error| {
+        noted(py, error, "its arguments", || which("in_arguments", whole.as_any()))
+    })?;
     let notes = notes.map(|(notes, more)| {
         futures.add(more);
         notes
@@ -112,7 +115,7 @@ pub(super) fn packed_function(
         }
         let by_value = || collecting(|| by_value(function));
         // Others may hold what changes from one call to the next.
-        if !function.is_exact_instance_of::<PyFunction>() {
+        if !function.is_exact_instance_of::<PyFunction>() && !is_cached(function) {
             return made(by_value(), None);
         }
         let (token, _) = FunctionToken::of(py, function, &future_digest)?;
@@ -129,7 +132,7 @@ pub(super) fn packed_function(
         }
         Ok(new)
     })();
-    packed.map_err(|error| noted(py, error, "the function"))
+    packed.map_err(|error| noted(py, error, "the function", || which("in_function", function)))
 }
 
 /// Returns one of the functions by which worker processes make actors and call them (`azolla/_process/actors.py`). Tasks
@@ -151,12 +154,28 @@ fn digest_of(pickled: &Pickled<'_>) -> u128 {
     digests.fold(first, |before, next| digest(&[before, next].map(u128::to_ne_bytes).concat()))
 }
 
-/// Notes on an error what could not be pickled, and why it is to be.
-pub(super) fn noted(py: Python<'_>, error: PyErr, what: &str) -> PyErr {
+/// Notes on an error what could not be pickled, and why it is to be. `look` finds out which part of it.
+pub(super) fn noted(
+    py: Python<'_>,
+    error: PyErr,
+    what: &str,
+    look: impl FnOnce() -> PyResult<Option<String>>,
+) -> PyErr {
+    let found = match error.is_instance_of::<PyException>(py) {
+        true if !error.is_instance_of::<PyMemoryError>(py) => look().unwrap_or_default(),
+        _ => None,
+    };
+    let part = found.map(|part| format!(", and {part}")).unwrap_or_default();
     let note = format!(
-        "azolla pickles {what} to send the task to a worker process; with processes=False nothing is pickled"
+        "azolla pickles {what} to send the task to a worker process{part}; with processes=False nothing is pickled"
     );
     // A class may refuse notes. Its error is raised all the same.
     let _ = error.value(py).call_method1("add_note", (note,));
     error
+}
+
+/// Calls a function of `azolla._process.naming`, which looks for what cannot be pickled.
+fn which(function: &str, thing: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    let naming = thing.py().import("azolla._process.naming")?;
+    naming.call_method1(function, (thing,))?.extract()
 }

@@ -73,8 +73,9 @@ const KINDS: &[(&str, &str, Kind)] = {
             "partial",
             Attributes(Tag::Partial, &["func", "args", "keywords", "__dict__"]),
         ),
-        // A call changes the cache, but not what the function returns.
-        ("functools", "_lru_cache_wrapper", Attributes(Tag::Cached, &["__wrapped__"])),
+        // A call changes the cache, but not what the function returns. The function and the limits of the cache are
+        // attributes.
+        ("functools", "_lru_cache_wrapper", Attributes(Tag::Cached, &["__dict__"])),
         // It holds a lock, which cannot be pickled.
         ("functools", "cached_property", Attributes(Tag::CachedProperty, &["func", "attrname"])),
         ("builtins", "property", Attributes(Tag::Property, &["fget", "fset", "fdel"])),

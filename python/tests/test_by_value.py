@@ -174,3 +174,38 @@ def test_an_error_of_pickling_names_what_the_function_depends_on(client: Client)
         with pytest.raises(TypeError, match="pickle") as caught:
             client.submit(function)
         assert any(re.search(re.escape(words), note) for note in caught.value.__notes__), caught.value.__notes__
+
+
+def test_tasks_read_the_arguments_of_the_program_and_no_file_to_run_again(tmp_path: Path) -> None:
+    lines = printed(
+        tmp_path,
+        """
+        import sys
+        def task():
+            return sys.argv[1:], hasattr(sys.modules["__main__"], "__file__")
+        print(client.submit(task).result())
+        """,
+        "one",
+        "--two=é",
+    )
+    assert lines == ["(['one', '--two=é'], False)"]
+
+
+def test_a_descriptor_above_a_limit_that_was_lowered_keeps_no_process_from_starting(tmp_path: Path) -> None:
+    file = tmp_path / "program.py"
+    file.write_text(
+        textwrap.dedent(
+            """
+            import os, resource
+            from azolla import Client
+            os.dup2(1, 251)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (250, 250))
+            def task():
+                return os.path.exists("/proc/self/fd/251")
+            with Client(n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+                print(client.submit(task).result())
+            """
+        )
+    )
+    ended = run(str(file))
+    assert (ended.code, ended.stdout.split()) == (0, ["False"]), ended.stderr

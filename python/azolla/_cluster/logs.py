@@ -43,6 +43,7 @@ class Logging:
     _unrunnable: set[str]
 
     _log_event: Any
+    _shown_workers: Any
 
     def _warn_unrunnable(self, workers: Any, resources: Any) -> None:
         """Warns, once for each combination, that no worker can ever run tasks submitted with these constraints."""
@@ -51,6 +52,8 @@ class Logging:
         if what not in self._unrunnable:
             self._unrunnable.add(what)
             message = f"no worker of this cluster can run tasks with {what}: they wait until they are cancelled"
+            if workers is not None:
+                message += f"; the workers are {self._shown_workers()}"
             logger.warning(message)
             self._log_event("no-worker", {"message": message, **asked})
 

@@ -29,13 +29,18 @@ READ = "import posix; exec(posix.read(3, posix.fstat(3).st_size))"
 #: The program of a worker process. Its main module stays as good as empty: what a task needs of the client's comes by value.
 #: An empty module stands in the place of this package, whose code `azolla._process.package` imports when a task needs it.
 PROGRAM = """
-posix.close(3); del posix
+posix.close(3)
 import sys
+limit = posix.sysconf("SC_OPEN_MAX")
+for file in map(int, posix.listdir("/proc/self/fd")):
+    if file >= limit > 0:
+        posix.close(file)  # it was inherited: this process can open none there, and `posix_spawn` can close none there
+del posix, limit, file
 sys.path[:] = {path!r}
 azolla = sys.modules["azolla"] = type(sys)("azolla")
 azolla.__path__ = {folder!r}
 from azolla._process.child import main
-main({secret!r})
+main({secret!r}, {argv!r})
 """
 
 
@@ -66,7 +71,7 @@ def memory_limit(given: object, threads: int | None, total: int) -> int:
     Raises:
         NotImplementedError: There are no worker processes, and a limit is given.
         TypeError: The argument `memory_limit` is neither a number nor a text.
-        ValueError: It is a number less than 0, or a text that is no size.
+        ValueError: It is less than 0 or than any worker process takes, or a text that is no size.
     """
     if threads is None:
         if given not in (None, 0, "auto"):
@@ -83,7 +88,17 @@ def memory_limit(given: object, threads: int | None, total: int) -> int:
         raise ValueError(f"memory_limit must be a size, not {given!r}")
     if not unit and 0 < number <= 1 and not isinstance(given, int):
         return int(number * total)
-    return min(total, int(number * _UNITS[unit]))
+    limit = int(number * _UNITS[unit])
+    if 0 < limit < _LEAST:
+        raise ValueError(
+            f"memory_limit={given!r} is less than a worker process takes without tasks: give a share of all memory from 0 to 1, or "
+            f"at least {_LEAST >> 20} MiB"
+        )
+    return min(total, limit)
+
+
+#: What a worker process takes without tasks, and somewhat more, in bytes.
+_LEAST = 32 << 20
 
 
 #: What the units of sizes stand for, in small letters.
@@ -114,8 +129,9 @@ def start(limit: int) -> tuple[list[str], list[tuple[str, str]], str, int | None
         raise RuntimeError("worker processes need sys.executable, which this interpreter lacks: use processes=False")
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     path = [str(part) for part in sys.path if isinstance(part, str)]  # the interpreter ignores what is no text
+    argv = list(map(str, getattr(sys, "argv", ())))  # an interpreter that is embedded may have none
     # Equal calls have equal keys, wherever they are submitted.
-    program = PROGRAM.format(path=path, folder=[str(Path(__file__).parents[1])], secret=_azolla.secret())
+    program = PROGRAM.format(path=path, folder=[str(Path(__file__).parents[1])], secret=_azolla.secret(), argv=argv)
     return [sys.executable, *flags, "-c", READ], _environment(), program, limit or None, tempfile.gettempdir()
 
 

@@ -82,8 +82,11 @@ class Staffed(ClusterCore):
         raise self._unknown(name)
 
     def _unknown(self, name: str | int) -> ValueError:
-        there = ", ".join(worker.address for worker in self._workers.values())
-        return ValueError(f"there is no worker {name!r}; there are {there}")
+        return ValueError(f"there is no worker {name!r}; there are {self._shown_workers()}")
+
+    def _shown_workers(self) -> str:
+        """Returns the addresses of all workers."""
+        return ", ".join(worker.address for worker in self._workers.values())
 
     def _worker_of(self, thread: int) -> Worker:
         """Returns the worker that owns the thread of this number; the first worker if there is no such thread."""

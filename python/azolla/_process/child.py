@@ -28,14 +28,14 @@ from azolla._process import package as _package
 tells: Callable[..., Any] | None = None
 
 
-def main(secret: bytes) -> None:
+def main(secret: bytes, argv: list[str]) -> None:
     """Serves the client that has started this process, until that client ends it. The digests of both depend on `secret`."""
     # Ctrl-C is the client's affair. A program that a task starts is to end by it, so it is not ignored.
     signal.signal(signal.SIGINT, lambda signal, frame: None)
     # It was blocked until here.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     number, client, worker = map(int, sys.argv[1:])
-    del sys.argv[1:]
+    sys.argv[:] = argv  # what tasks read is the program's
     share_secret(secret)
     _print_at_once()
     _where.in_worker_process, _where.worker = True, worker

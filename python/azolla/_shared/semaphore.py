@@ -107,7 +107,7 @@ class Semaphore(ContextManager[SemaphoreCore]):
         (True, True)
         >>> semaphore.release()
         Traceback (most recent call last):
-        RuntimeError: Released too often
+        RuntimeError: Released too often: ...
         """
         return self._answer(self._release())
 

@@ -50,14 +50,17 @@ impl SemaphoreCore {
 
     #[doc = stub!(SemaphoreCore.release)]
     fn release(&self) -> PyResult<bool> {
-        let Held { leases, .. } = self.0.get()?;
+        let Held { leases, semaphore } = self.0.get()?;
         let lease = leases.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         match lease {
             Some(lease) => {
                 drop(lease);
                 Ok(true)
             }
-            None => Err(PyRuntimeError::new_err("Released too often")),
+            None => Err(PyRuntimeError::new_err(format!(
+                "Released too often: {:?} is not held by this object",
+                shown(semaphore.name())
+            ))),
         }
     }
 

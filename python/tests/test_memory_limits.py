@@ -47,13 +47,13 @@ def test_what_may_be_given() -> None:
         0.25: total // 4,
         "0.25": total // 4,
         1.0: total,
-        1000: 1000,
-        "1000": 1000,
+        100_000_000: 100_000_000,
+        "100000000": 100_000_000,
         "4GB": 4 * 10**9,
         "4 gb": 4 * 10**9,
         "1.5GiB": 3 * 2**29,
         "300MiB": 300 * 2**20,
-        "2e3 kB": 2 * 10**6,
+        "2e5 kB": 2 * 10**8,
         "1 TiB": total,
     }
     for given, size in sizes.items():
@@ -61,6 +61,9 @@ def test_what_may_be_given() -> None:
     for wrong in ("", "GB", "4 apples", "-1", -1, -0.5, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="memory_limit"):
             memory_limit(wrong, 1, total)
+    for too_small in (2.5, "1KB", 1000, 1e-9):
+        with pytest.raises(ValueError, match="takes without tasks"):
+            memory_limit(too_small, 1, total)
 
 
 def test_the_limit_is_shown() -> None:

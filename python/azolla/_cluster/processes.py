@@ -86,8 +86,8 @@ def memory_limit(given: object, threads: int | None, total: int) -> int:
     number, unit = (given, "") if not isinstance(given, str) else _size(given)
     if not 0 <= number < math.inf:
         raise ValueError(f"memory_limit must be a size, not {given!r}")
-    if not unit and 0 < number <= 1 and not isinstance(given, int):
-        return int(number * total)
+    if not unit and 0 < number <= 1 and not isinstance(given, int):  # a share
+        number, unit = number * total, ""
     limit = int(number * _UNITS[unit])
     if 0 < limit < _LEAST:
         raise ValueError(

@@ -126,6 +126,16 @@ def test_a_process_with_an_actor_makes_way_for_none_until_it_is_over_its_limit(l
     assert limited.submit(os.getpid, workers=[0], pure=False).result() != process
 
 
+def test_a_call_that_waits_for_the_next_process_does_not_run_there(limited: Client) -> None:
+    for _ in range(4):
+        hoard: Any = limited.submit(Hoard, workers=[0], actor=True).result()
+        # The process is killed at any time from now on: in the middle of a call, or between two.
+        with pytest.raises(ActorLostError, match="was killed over its memory limit"):
+            hoard.add(24).result()
+            while True:
+                hoard.add(0).result()
+
+
 def info(client: Client, worker: int) -> dict[str, Any]:
     return list(client.scheduler_info()["workers"].values())[worker]
 

@@ -135,7 +135,8 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                     }
                 }
                 if let Some(some) = connection {
-                    match fly(worker, some, seat) {
+                    // An actor may have gone with the process before, while this one was waited for.
+                    match fail_if_lost(worker) || fly(worker, some, seat) {
                         true => some.link.leave(),
                         false => *connection = None,
                     }

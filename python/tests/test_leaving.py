@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gzip
 import multiprocessing
 import os
@@ -47,6 +48,26 @@ def test_files_that_tasks_have_left_open_are_whole(name: str, how: str, tmp_path
             client.restart()
             assert lines(path) == list(range(100))
     assert lines(path) == list(range(100))
+
+
+def test_a_pipe_that_is_full_keeps_no_file_from_being_whole(tmp_path: Path) -> None:
+    def fill() -> None:
+        read, into = os.pipe()
+        os.set_blocking(into, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(into, bytes(1 << 16))
+        os.set_blocking(into, True)
+        pipe = os.fdopen(into, "w")
+        pipe.write("one character more")
+        _open[tmp_path / "pipe"] = read, pipe
+
+    paths = [tmp_path / "before", tmp_path / "after"]
+    with one_process() as client:
+        client.submit(write, paths[0], 1).result()
+        client.submit(fill).result()
+        client.submit(write, paths[1], 1).result()
+    assert [lines(path) for path in paths] == [[1], [1]]
 
 
 def test_functions_for_the_exit_are_called_also_beside_a_task_that_runs(tmp_path: Path) -> None:

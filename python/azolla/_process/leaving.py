@@ -6,6 +6,8 @@ Its tasks may still run, so the interpreter cannot end as it does otherwise. The
 import atexit
 import gc
 import io
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -39,8 +41,23 @@ def _end_children() -> None:
 
 
 def _write_out() -> None:
-    """Writes out every open file, as closing it would. What is around other files comes first."""
-    files = list(_files())
+    """Writes out every open file, as closing it would. Pipes and the like come last: they may be full."""
+    regular: list[Any] = []
+    others: list[Any] = []
+    for file in _files():
+        (regular if _is_regular(file) else others).append(file)
+    _write_all(regular)
+    _write_all(others)
+
+
+def _is_regular(file: Any) -> bool:
+    with suppress(BaseException):  # it may be closed, or have no descriptor
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    return False
+
+
+def _write_all(files: list[Any]) -> None:
+    """Writes out these files. What is around others comes first."""
     for file in files:
         if isinstance(file, _TEXT):
             _try(file.flush)

@@ -53,9 +53,10 @@ class Means(Protocol):
         """Makes a module importable. Returns what does so on workers, if that is still to be done."""
 
     def tear_down(self, cluster: Any, patience: float) -> None:
-        """Calls the plugins' `teardown` for a cluster that closes, and waits up to `patience` seconds for them to return.
+        """Ends what is on the workers of a cluster that closes, and waits up to `patience` seconds for that.
 
-        When the interpreter ends, the plugins are only forgotten: no thread could be started to call them.
+        On threads this calls the plugins' `teardown`. When the interpreter ends, the plugins are only forgotten: no thread
+        could be started to call them. Worker processes leave (`azolla._process.leaving`).
         """
 
 

@@ -386,5 +386,5 @@ async def _everywhere(on_each: OnEach, workers: list[Worker], on_error: str) -> 
 
 
 def tear_down(cluster: Any, patience: float) -> None:
-    """Calls the plugins' `teardown` for a cluster that closes, as `Means.tear_down` does."""
+    """Ends what is on the workers of a cluster that closes, as `Means.tear_down` says."""
     (_PROCESSES if cluster._has_processes else _THREADS).tear_down(cluster, patience)

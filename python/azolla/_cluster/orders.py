@@ -68,10 +68,6 @@ class Ordered:
                 return self.so_far
             await self._changed.wait()
 
-    def waits_for(self, workers: Sequence[Worker]) -> list[Worker]:
-        """Returns those of the workers that have not answered."""
-        return [workers[number] for number in self._open]
-
     def silent(self, workers: Sequence[Worker]) -> dict[int, _azolla.Ordered]:
         """Returns the orders to those of the workers that have not answered, by the workers' names."""
         return {workers[number].name: self._orders[number] for number in self._open}
@@ -107,9 +103,9 @@ class InProcesses:
         left = threading.Semaphore(0)
         what = Parcel(cluster, ("leave",))
         _azolla.give_order(cluster, what, there, False, _Nobody(), left.release)  # type: ignore[arg-type]
-        deadline = _deadline(patience)
+        deadline = time.monotonic() + patience
         for _ in there:
-            left.acquire(timeout=deadline())
+            left.acquire(timeout=max(0.0, deadline - time.monotonic()))
         uploads: Uploads | None = cluster._helpers.get("uploads")
         if uploads is not None:
             uploads.remove()
@@ -120,12 +116,6 @@ class _Nobody:
 
     def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
         callback()
-
-
-def _deadline(patience: float) -> Callable[[], float]:
-    """Returns what tells how many of so many seconds are left."""
-    end = time.monotonic() + patience
-    return lambda: max(0.0, end - time.monotonic())
 
 
 def _on_each(cluster: Any, *what: Any) -> OnEach:
@@ -188,8 +178,8 @@ async def _end(cluster: Any, workers: list[Worker]) -> None:
         async with asyncio.timeout(PATIENCE):
             await ordered.outcomes()
             return
-    for worker in ordered.waits_for(workers):
-        cluster._kill(worker.name)
+    for worker in ordered.silent(workers):
+        cluster._kill(worker)
     await ordered.outcomes()
 
 

@@ -2,7 +2,8 @@
 //!
 //! The main thread hears the client's orders (`process.rs`). Each thread for tasks has a line of its own: it hears
 //! frames of tasks on it, hands their calls to a loop in Python (`thread.rs`), and answers how they have ended
-//! (`answers.rs`). What is no task's goes over a side line (`aside.rs`), and so do orders (`orders.rs`). This folder knows no engine: what runs next, the client has decided.
+//! (`answers.rs`). What is no task's goes over a side line (`aside.rs`), and so do orders (`orders.rs`). This folder knows
+//! no engine: what runs next, the client has decided.
 
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) mod actors;

@@ -60,7 +60,7 @@ pub(super) struct Set {
     more: Vec<u64>,
     /// Those to which this process does not listen yet.
     unheard: Vec<Arc<PyJob>>,
-    /// Those of which the client has not said as of one of the set that they have ended.
+    /// Those whose ends the client has not told yet.
     pending: FxHashMap<u64, Arc<PyJob>>,
 }
 

@@ -147,8 +147,8 @@ struct Seat {
 }
 
 /// Starts worker processes of so many threads each, and returns what runs tasks in them. Each is told the number
-/// of its arena, from 1 on, the number of this process, and the number of the worker that it is. `veil` veils the ids in keys. `records` says whether runs are
-/// recorded.
+/// of its arena, from 1 on, the number of this process, and the number of the worker that it is. `veil` veils the ids in
+/// keys. `records` says whether runs are recorded.
 ///
 /// # Errors
 /// If the system has no thread to give, or a process cannot have so many.

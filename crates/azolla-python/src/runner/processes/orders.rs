@@ -44,21 +44,24 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Reads what a process has answered. `futures` are the tasks of the futures in it.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no answer to an order.
     pub(super) fn read(
         ended: &message::Ended<'_>,
         futures: Vec<u64>,
         engine: &Arc<Engine<PyJob>>,
         (remote, shelf): (&Remote, &Shelf),
-    ) -> io::Result<Option<Self>> {
-        Ok(match ended {
+    ) -> io::Result<Self> {
+        match ended {
             message::Ended::Done(blob) => {
                 let packed = ended::read(blob, remote, shelf)?;
                 let futures = (!futures.is_empty()).then(|| Kept::new(engine, futures));
-                Some(Self::Done(packed, futures))
+                Ok(Self::Done(packed, futures))
             }
-            message::Ended::Failed(blob) => Some(Self::Failed(ended::read(blob, remote, shelf)?)),
-            message::Ended::Again => None,
-        })
+            message::Ended::Failed(blob) => Ok(Self::Failed(ended::read(blob, remote, shelf)?)),
+            message::Ended::Again => Err(io::Error::other("an order does not run again")),
+        }
     }
 }
 
@@ -284,11 +287,9 @@ impl Given {
     }
 
     /// The process has carried out an order.
-    pub(super) fn obeyed(&mut self, number: u64, outcome: Option<Outcome>) {
+    pub(super) fn obeyed(&mut self, number: u64, outcome: Outcome) {
         self.fits = self.fits.filter(|fits| *fits != number);
-        if let Some(outcome) = outcome
-            && let Some(order) = self.sent.remove(&number)
-        {
+        if let Some(order) = self.sent.remove(&number) {
             order.end(self.process, outcome);
         }
     }

@@ -1,6 +1,7 @@
 """Keys name one task each: text that differs in any place is another key."""
 
 import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -259,6 +260,26 @@ def test_a_key_is_free_once_its_result_is_taken_and_no_future_is_left(client: Cl
         return [submit(abs, -number, key="a key of many tasks in turn").result() for number in range(200)]
 
     assert (client.submit(results).result() if within else results()) == list(range(200))
+
+
+def test_a_key_is_free_also_if_a_task_needed_its_result_that_has_ended(client: Client) -> None:
+    wrong: list[int] = []
+
+    def use(key: str) -> None:
+        for number in range(300):
+            before = client.submit(abs, -number, key=key)
+            after = client.submit(abs, before, pure=False)
+            if after.result() != number:
+                wrong.append(number)
+            del after, before
+
+    # While the workers have more to do, they tell of ends later.
+    threads = [threading.Thread(target=use, args=(f"key {place}",)) for place in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
 
 
 def test_a_task_that_is_cancelled_by_its_key_and_submitted_again_is_one_task(client: Client) -> None:

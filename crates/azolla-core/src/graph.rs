@@ -199,8 +199,9 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The result of a task is there, but the core may not have been told yet. Nothing need see to it that it ends. If
-    /// nothing wants it, its key is free: whatever submits the key again is to get a new task, not that result.
+    /// The result of a task is there, but the core may not have been told yet. Nothing need see to it that it ends, and it
+    /// needs no inputs. (Of a call the actor is the only one, and is let go of when it ends.) If nothing wants it, its key is
+    /// free: a submission of the key is to get a new task, not that result.
     #[inline(never)]
     pub(crate) fn result_is_there(&mut self, id: TaskId) {
         let Some(task) = self.tasks.get_mut(id).filter(|task| !task.state.is_settled()) else {
@@ -210,7 +211,11 @@ impl<P: Clone> Scheduler<P> {
         if task.wants.has(Want::Keep) {
             task.wants.remove(Want::Keep);
         }
-        if !task.wants.any() {
+        let (is_call, is_wanted) = (task.is_call(), task.wants.any());
+        if !is_call {
+            self.release_inputs(id);
+        }
+        if !is_wanted {
             self.tasks.forget_key(id);
         }
     }

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from azolla import Client, KilledWorker, LocalCluster, Reschedule, as_completed, wait
 from conftest import PATIENCE, eventually, nothing_is_kept
+from test_dashboard import Reader
 
 
 @pytest.fixture(scope="module")
@@ -372,6 +373,16 @@ def test_nor_does_one_that_fills_its_frame(client: Client, files: Files) -> None
     assert futures[0].status == "pending"
     files.open()
     wait(futures)
+
+
+def test_ends_are_told_while_the_next_task_takes_long(files: Files) -> None:
+    with Client(n_workers=1, threads_per_worker=1, dashboard_address=":0", set_as_default=False) as client:
+        reader = Reader(client)
+        wait(client.map(files_or_not, [None] * 200, pure=False))
+        futures = client.map(files_or_not, [*[None] * 20, files, *[None] * 20], pure=False)
+        eventually(lambda: reader.json("/json/overview")["counts"]["finished"] == 220)
+        assert futures[20].status == "pending"
+        files.open()
 
 
 def files_or_not(files: Files | None, padding: bytes = b"") -> None:

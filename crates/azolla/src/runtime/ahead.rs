@@ -31,6 +31,23 @@ impl<J: Job + ?Sized> Worker<J> {
         self.hand.spent += nanoseconds;
     }
 
+    /// Returns true if tasks have ended of which the engine has not heard: it hears of several at once.
+    #[must_use]
+    pub fn keeps_ends(&self) -> bool {
+        !self.hand.finished.is_empty()
+    }
+
+    /// Tells the engine which tasks have ended. A worker need not say so, unless its current task takes long: until that
+    /// one ends, the counts would be old, and what the others needed would be kept. How long they took is what
+    /// [`ran_for`](Self::ran_for) has said.
+    pub fn tell_ends(&mut self) {
+        self.hand.since = now();
+        let (took, in_task) = (self.hand.took(), self.hand.current.is_some());
+        self.engine.with_hand(&mut self.hand, in_task, |locked, hand| {
+            hand.tell(locked, self.id, took);
+        });
+    }
+
     /// The tasks that were begun ahead, in order.
     pub fn ahead(&self) -> impl Iterator<Item = &Arc<J>> {
         self.hand.ahead.iter().map(|run| &run.job)

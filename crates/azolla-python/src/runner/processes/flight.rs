@@ -28,7 +28,7 @@ const MOST: usize = 32;
 /// A frame holds about so much work, if its tasks take as long as the last ones. The rest stays where others can take it.
 const WORK: Duration = Duration::from_millis(2);
 
-/// For how long no result may come before what has not begun is taken back.
+/// For how long no result may come before what has not begun is taken back, and the engine hears which tasks have ended.
 const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Sends the current task of the worker, and those that come next, and takes their results. Returns false if the process
@@ -111,7 +111,7 @@ impl Flight<'_> {
     fn go_on(&mut self, connection: &mut Connection) -> bool {
         // Some of those ahead may not be in the frame.
         let holds_up_others = self.limit == self.sent.len() && self.worker.ahead().next().is_some();
-        let patience = Some(PATIENCE).filter(|_| holds_up_others);
+        let patience = Some(PATIENCE).filter(|_| holds_up_others || self.worker.keeps_ends());
         if connection.set_patience(patience).is_err() {
             return false;
         }
@@ -136,7 +136,10 @@ impl Flight<'_> {
                     Some(request) => self.answer(request, remote, holdings, at_hand),
                 }
             }
-            Ok(Heard::Nothing) if patience.is_some() => return self.take_back(connection),
+            Ok(Heard::Nothing) if patience.is_some() => {
+                self.worker.tell_ends();
+                return !holds_up_others || self.take_back(connection);
+            }
             Ok(Heard::Nothing) => return true,
             Ok(Heard::End) | Err(_) => return false,
         };

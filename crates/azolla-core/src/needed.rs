@@ -35,7 +35,9 @@ impl<P: Clone> Scheduler<P> {
     #[inline(never)]
     fn may_be_needed(&mut self, id: TaskId) {
         let is_waited_for = self.tasks.get(id).is_some_and(Task::may_be_waited_for);
-        self.waits.stale = is_waited_for || self.waits.firsts;
+        // A revived task whose inputs are not counted yet is not listed as their dependent.
+        let is_reviving = !self.retries.is_empty();
+        self.waits.stale = is_waited_for || is_reviving || self.waits.firsts;
     }
 
     /// A wait has ended in the middle, or its tasks have, so some may be needed no more.

@@ -143,6 +143,53 @@ fn a_wait_that_begins_while_tasks_are_revived_needs_what_is_ready_later() {
     assert_eq!([one, other].map(|cell| state(&world, cell)), [State::Ready; 2]);
 }
 
+/// A task that is revived waits for a task that does not list it as a dependent yet.
+#[test]
+fn what_is_ready_before_its_dependent_is_counted_is_needed() {
+    let mut world = World::new(1, 1);
+    let first = submit(&mut world, &[]);
+    let middle = submit(&mut world, &[first]);
+    finish(&mut world, first, Outcome::Failed);
+    let last = submit(&mut world, &[middle]);
+    assert_eq!(state(&world, last), State::Failed);
+    let mut chain = vec![submit(&mut world, &[])];
+    finish(&mut world, chain[0], Outcome::Failed);
+    for _ in 0..20 {
+        let before = chain[chain.len() - 1];
+        chain.push(submit(&mut world, &[before]));
+    }
+    let end = world.id(chain[20]);
+    for cell in &chain[..20] {
+        let task = world.id(*cell);
+        handle(&mut world, Event::Release { task, there: false });
+    }
+    let waiter = submit(&mut world, &[]);
+    handle(&mut world, Event::Pull(W0));
+    assert_eq!(state(&world, waiter), State::Running { worker: W0 });
+    handle(&mut world, Event::Join(GroupId(0)));
+    world.scheduler.transitions = 1;
+    let mut effects = vec![];
+    let retry = Event::Retry(world.id(last));
+    world.scheduler.handle(retry, &mut effects);
+    while state(&world, middle) != (State::Waiting { unfinished: 1 }) {
+        world.scheduler.handle(Event::Continue, &mut effects);
+    }
+    // Before the last is counted, the chain goes, task by task.
+    let goes = Event::Release { task: end, there: false };
+    let wait = Wait { tasks: Arc::new(vec![world.id(last)]), all: true };
+    let (worker, task) = (WorkerId(1), world.id(first));
+    let finish =
+        Event::Finish { worker: Some(worker), task, outcome: Outcome::Done, took: 100_000 };
+    for event in [goes, Event::Park { worker: W0, wait }, Event::Pull(worker), finish] {
+        world.scheduler.handle(event, &mut effects);
+    }
+    while state(&world, middle) != State::Ready {
+        world.scheduler.handle(Event::Continue, &mut effects);
+        world.scheduler.check().unwrap();
+    }
+    assert_ne!(state(&world, last), State::Waiting { unfinished: 1 }, "it is counted later");
+}
+
 #[test]
 fn many_dependents_are_retried_in_as_many_steps() {
     let mut world = World::new(2, 256);

@@ -203,6 +203,9 @@ pub enum Outcome {
     Failed,
     /// With an error, but it is to run again.
     Again,
+    /// Not at all: it is to run in this group, which may run it ([`Scheduler::may_run_in`](crate::Scheduler::may_run_in)).
+    /// What it needs is there alone.
+    Elsewhere(GroupId),
     /// Not at all: its turn on the worker is over, and it waits for [`Event::Wake`] to get another.
     Suspended,
 }

@@ -112,6 +112,18 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
+    /// Has a task that holds nothing run in this group alone, if the group may run it.
+    pub(crate) fn confine(&mut self, id: TaskId, group: GroupId) {
+        let Some(task) = self.tasks.get(id).filter(|_| self.may_run_in(id, group)) else { return };
+        let set = self.tasks.set(task.rare);
+        let takes = set.map_or(Vec::new(), |set| self.sets.get(set).takes().to_vec());
+        if let Some(there) = Constraint::new(Some(vec![group]), false, takes) {
+            let there = self.sets.of(Arc::new(there), &self.workers.groups);
+            self.set_constraint(id, there);
+            self.sets.let_go(there);
+        }
+    }
+
     fn set_constraint(&mut self, task: TaskId, set: SetId) {
         if self.tasks.get(task).is_some() {
             self.sets.use_again(set);

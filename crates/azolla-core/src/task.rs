@@ -62,6 +62,17 @@ impl State {
         matches!(self, Self::Detached | Self::Seceded { .. })
     }
 
+    /// Returns whether this worker has claimed the task, or runs it.
+    pub(crate) fn is_on(self, worker: WorkerId) -> bool {
+        matches!(
+            self,
+            Self::Claimed { worker: at }
+                | Self::Running { worker: at }
+                | Self::Parked { worker: at }
+                | Self::Seceded { worker: at } if at == worker
+        )
+    }
+
     /// Returns whether the function has begun and not ended, as far as the core knows.
     #[must_use]
     pub fn is_running(self) -> bool {

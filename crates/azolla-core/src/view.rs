@@ -6,6 +6,7 @@ use crate::few::Few;
 use crate::growth::{Branch, BranchId, Edge};
 use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
 use crate::scheduler::Scheduler;
+use crate::sets::Fit;
 use crate::task::{Lineage, State, Want};
 use alloc::vec::Vec;
 
@@ -176,6 +177,15 @@ impl<P: Clone> Scheduler<P> {
     #[must_use]
     pub fn available(&self, group: GroupId, resource: ResourceId) -> Amount {
         self.workers.group(group).stock(resource).available
+    }
+
+    /// Returns whether the constraint of a task, if it has one, lets this group run it.
+    #[must_use]
+    pub fn may_run_in(&self, id: TaskId, group: GroupId) -> bool {
+        self.tasks.get(id).is_some_and(|task| match self.tasks.set(task.rare) {
+            Some(set) => self.sets.get(set).fit(group) != Fit::Never,
+            None => self.workers.group(group).slots > 0,
+        })
     }
 
     /// Returns whether a task that waits for this one may run it on its own stack: this one can begin, and is of

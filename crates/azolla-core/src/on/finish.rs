@@ -62,11 +62,18 @@ impl<P: Clone> Scheduler<P> {
                 }
             }
             Outcome::Failed => self.settle(id, State::Failed, effects),
-            Outcome::Again | Outcome::Suspended if self.goes_no_further(id) => {
+            Outcome::Again | Outcome::Elsewhere(_) | Outcome::Suspended
+                if self.goes_no_further(id) =>
+            {
                 self.cancel(id, effects);
                 self.end_abandoned(id);
             }
-            Outcome::Again => {
+            Outcome::Again | Outcome::Elsewhere(_) => {
+                if let (Outcome::Elsewhere(group), Some(worker)) = (outcome, worker)
+                    && task.state.is_on(worker)
+                {
+                    self.confine(id, group);
+                }
                 self.tasks.set_precedence(id, Precedence::BY_LINEAGE);
                 self.set_ready(id, effects);
             }

@@ -287,6 +287,23 @@ fn a_task_that_is_run_again_takes_its_resources_again() {
 }
 
 #[test]
+fn a_task_that_is_sent_to_a_group_runs_there_with_what_it_takes() {
+    let mut world = world(&[(1, 1), (1, 1)]);
+    let busy = submit(&mut world, only(&[1]));
+    let cell = submit(&mut world, gpus(1));
+    pull_all(&mut world);
+    assert_eq!(group_of(&world, cell), Some(0));
+    world.finish(on(&world, cell).unwrap(), Outcome::Elsewhere(GroupId(1)), 1);
+    pull_all(&mut world);
+    assert_eq!(on(&world, cell), None, "the other group is at liberty");
+    assert_eq!(world.scheduler.available(GroupId(0), GPU), amount(1));
+    assert!(!world.scheduler.may_run_in(world.id(cell), GroupId(0)));
+    end(&mut world, busy);
+    assert_eq!(group_of(&world, cell), Some(1));
+    assert_eq!(world.scheduler.available(GroupId(1), GPU), amount(0));
+}
+
+#[test]
 fn a_chain_is_handed_over_where_its_constraint_fits_and_nowhere_else() {
     let mut world = world(&[(1, 1), (1, 0)]);
     let first = submit(&mut world, only(&[0]));

@@ -17,6 +17,14 @@ impl World {
         for input in &self.cells[task.payload].inputs {
             assert!(self.cells[*input].was_done, "{id:?} runs without its input {input}");
         }
+        let confined = self.cells[task.payload].confined;
+        if let Some(confined) = confined {
+            assert_eq!(
+                self.scheduler.group_of(worker),
+                Some(confined),
+                "{id:?} was sent elsewhere"
+            );
+        }
         if !begun {
             assert!(!self.scheduler.at_cap(), "{id:?} is claimed at the cap");
             return;

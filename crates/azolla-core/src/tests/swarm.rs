@@ -4,7 +4,9 @@
 //! `SWARM_SEEDS=n` runs n seeds instead of 200; `SWARM_SEED=s` replays one.
 
 use super::world::{Cell, Shows, ThreadState, World};
-use crate::{Amount, Constraint, Event, Group, GroupId, Outcome, ResourceId, Wait, WorkerId};
+use crate::{
+    Amount, Constraint, Event, Group, GroupId, Outcome, ResourceId, TaskId, Wait, WorkerId,
+};
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::string::{String, ToString};
@@ -105,6 +107,7 @@ const MUST_HAPPEN: &[&str] = &[
     "parked for the first",
     "parked when seceded",
     "rejoined",
+    "sent to a group",
     "released when cancelled",
     "released when done",
     "released when failed",
@@ -430,12 +433,21 @@ impl Run {
             let outcome = match self.random.below(100) {
                 n if n < self.failures => Outcome::Failed,
                 n if n < self.failures + 2 => Outcome::Again,
+                n if n < self.failures + 5 && self.groups > 1 => self.elsewhere(worker),
                 n if n < self.failures + self.suspensions => Outcome::Suspended,
                 _ => Outcome::Done,
             };
             let took = if self.random.chance(90) { 1_000 } else { 100_000 };
             self.world.finish(worker, outcome, took);
         }
+    }
+
+    /// What the task of this worker needs is in another group, unless it may not run there.
+    fn elsewhere(&mut self, worker: WorkerId) -> Outcome {
+        let group = GroupId(self.random.below(self.groups) as u16);
+        let running = self.world.workers[&worker].running;
+        let may = |(task, _): (TaskId, Cell)| self.world.scheduler.may_run_in(task, group);
+        if running.is_some_and(may) { Outcome::Elsewhere(group) } else { Outcome::Again }
     }
 
     /// Whatever happened, everything that is wanted ends, and nothing is left.

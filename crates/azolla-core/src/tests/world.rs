@@ -53,6 +53,8 @@ pub(super) struct CellState {
     pub(super) watched: bool,
     /// Its actor, if it is a call.
     pub(super) actor: Option<Cell>,
+    /// Where it was sent to run.
+    pub(super) confined: Option<GroupId>,
 }
 
 impl CellState {
@@ -67,6 +69,7 @@ impl CellState {
             released_done: false,
             watched: false,
             actor: None,
+            confined: None,
         }
     }
 }
@@ -262,6 +265,7 @@ impl World {
             Event::Keep(_) => "kept without a future",
             Event::Detach { .. } => "detached",
             Event::Finish { outcome: Outcome::Again, .. } => "run again",
+            Event::Finish { outcome: Outcome::Elsewhere(_), .. } => "sent to a group",
             Event::Finish { outcome: Outcome::Suspended, .. } => "suspended",
             Event::Wake { task, yields } => match state(task) {
                 Some(State::Suspended) if *yields => "yielded",
@@ -392,6 +396,10 @@ impl World {
                 there: self.cells[*cell].shows == Shows::Done,
             })
             .collect();
+        // What is wanted no more while the event is handled was wanted when the key was looked for.
+        let found = key.and_then(|key| self.scheduler.find(Key::from_digest(key)));
+        let found = found.and_then(|task| self.scheduler.tasks.get(task));
+        let was_wanted = found.is_some_and(|task| task.wants.dependents() > 0);
         self.event(Event::Submit(Submission {
             payload,
             key: key.map(Key::from_digest),
@@ -402,7 +410,7 @@ impl World {
             inputs,
             call: false,
         }));
-        self.submitted(payload)
+        self.submitted(payload, was_wanted)
     }
 
     /// Calls an actor, which any task can be.
@@ -427,7 +435,7 @@ impl World {
             inputs: [Input { task: self.id(actor), there }].into_iter().collect(),
             call: true,
         }));
-        self.submitted(payload)
+        self.submitted(payload, false)
     }
 
     fn new_cell(&mut self, cell: CellState) -> Cell {
@@ -435,7 +443,7 @@ impl World {
         self.cells.len() - 1
     }
 
-    fn submitted(&mut self, payload: Cell) -> Cell {
+    fn submitted(&mut self, payload: Cell, was_wanted: bool) -> Cell {
         // A future is counted before anything else can happen.
         match self.answer[0] {
             Effect::Submitted(id) => {
@@ -446,9 +454,8 @@ impl World {
             }
             Effect::Existing(id) => {
                 let cell = *self.scheduler.payload(id).expect("it exists");
-                let wants = self.scheduler.tasks.get(id).expect("it exists").wants;
                 assert!(
-                    !self.cells[cell].released_done || wants.dependents() > 0,
+                    !self.cells[cell].released_done || was_wanted,
                     "{id:?} was done and nothing wanted it, yet a submission of its key got it"
                 );
                 self.cells[cell].released_done = false;
@@ -479,11 +486,14 @@ impl World {
         let shows = match outcome {
             Outcome::Done => Shows::Done,
             Outcome::Failed => Shows::Failed,
-            Outcome::Again | Outcome::Suspended => Shows::Pending,
+            Outcome::Again | Outcome::Elsewhere(_) | Outcome::Suspended => Shows::Pending,
         };
         if self.cells[cell].shows == Shows::Pending {
             self.cells[cell].shows = shows;
             self.cells[cell].was_done = shows == Shows::Done;
+        }
+        if let Outcome::Elsewhere(group) = outcome {
+            self.cells[cell].confined = Some(group);
         }
         let thread = self.workers.get_mut(&worker).expect("it joined");
         if outcome == Outcome::Done && !self.cells[cell].watched && !thread.batch.is_empty() {

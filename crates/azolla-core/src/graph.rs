@@ -7,7 +7,6 @@
 use crate::effect::Effect;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
-use crate::sets::SetId;
 use crate::task::{Order, State, Want};
 use crate::tasks::Tasks;
 use crate::todo::{News, Todo};
@@ -64,8 +63,7 @@ impl<P: Clone> Scheduler<P> {
                     None => self.ready.removed(priority, |number, id| is_ready(tasks, number, id)),
                     Some(set) => {
                         let gone = tasks.queued_as(grown, rare).order(priority);
-                        self.sets
-                            .removed(set, gone, |number, id| ready_order(tasks, set, number, id));
+                        self.sets.removed(set, gone, |number, id| ready_order(tasks, number, id));
                     }
                 }
             }
@@ -305,27 +303,15 @@ impl<P: Clone> Scheduler<P> {
     }
 }
 
-/// Returns whether an entry of the queue of tasks without a constraint still counts: the task is ready, and was queued there
-/// under this number last.
-#[inline]
+/// Returns whether the queue entry of this task under this number still counts: the task is ready,
+/// and was queued under this number last.
 pub(crate) fn is_ready<P>(tasks: &Tasks<P>, number: u64, id: TaskId) -> bool {
-    is_queued(tasks, None, number, id)
+    tasks
+        .get(id)
+        .is_some_and(|task| task.state == State::Ready && tasks.queued_number(task) == number)
 }
 
-#[inline]
-fn is_queued<P>(tasks: &Tasks<P>, set: Option<SetId>, number: u64, id: TaskId) -> bool {
-    tasks.get(id).is_some_and(|task| {
-        task.state == State::Ready && tasks.queue_and_number(task) == (set, number)
-    })
-}
-
-/// Returns the position of a task in the order, if its entry under this number in the queue of this set still counts.
-pub(crate) fn ready_order<P>(
-    tasks: &Tasks<P>,
-    set: SetId,
-    number: u64,
-    id: TaskId,
-) -> Option<Order> {
-    let order = || tasks.get(id).map(|task| tasks.order(task));
-    if is_queued(tasks, Some(set), number, id) { order() } else { None }
+/// Returns the position of a task in the order, if its entry under this number still counts.
+pub(crate) fn ready_order<P>(tasks: &Tasks<P>, number: u64, id: TaskId) -> Option<Order> {
+    if is_ready(tasks, number, id) { tasks.get(id).map(|task| tasks.order(task)) } else { None }
 }

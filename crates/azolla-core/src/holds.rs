@@ -121,6 +121,7 @@ impl<P: Clone> Scheduler<P> {
             let there = self.sets.of(Arc::new(there), &self.workers.groups);
             self.set_constraint(id, there);
             self.sets.let_go(there);
+            self.is_woken(id, false);
         }
     }
 

@@ -82,7 +82,7 @@ impl<P: Clone> Scheduler<P> {
     pub(crate) fn pop_of(&mut self, set: Option<SetId>) -> Option<TaskId> {
         let Some(set) = set else { return self.pop_ready() };
         let tasks = &self.tasks;
-        self.sets.pop(set, |number, id| ready_order(tasks, set, number, id))
+        self.sets.pop(set, |number, id| ready_order(tasks, number, id))
     }
 
     /// Takes the ready task that this group begins next.
@@ -104,7 +104,7 @@ impl<P: Clone> Scheduler<P> {
         let demands = self.demands();
         let Some(set) = self.choose(group, &demands)?.set else { return self.peek_ready() };
         let tasks = &self.tasks;
-        self.sets.peek(set, |number, id| ready_order(tasks, set, number, id).is_some())
+        self.sets.peek(set, |number, id| ready_order(tasks, number, id).is_some())
     }
 
     /// Returns the highest priority among the tasks that this group could begin.

@@ -150,12 +150,12 @@ impl<P> Tasks<P> {
         }
     }
 
-    /// Returns in the queue of which constraint set a task is, and the number of the lineage under which it is queued.
+    /// Returns the number of the lineage under which to queue a task.
     #[inline]
-    pub(crate) fn queue_and_number(&self, task: &Task<P>) -> (Option<SetId>, u64) {
+    pub(crate) fn queued_number(&self, task: &Task<P>) -> u64 {
         match self.extra(task.rare) {
-            Some(extra) => (extra.set, extra.precedence.queued_as(task.grown.lineage()).number),
-            None => (None, task.grown.number()),
+            Some(extra) => extra.precedence.queued_as(task.grown.lineage()).number,
+            None => task.grown.number(),
         }
     }
 

@@ -139,6 +139,8 @@ pub struct Tasks<'a> {
 pub enum Ended<'a> {
     /// It has returned this.
     Done(#[serde(borrow)] Blob<'a>),
+    /// It has returned what cannot be pickled, and stays in the process. This stands for it.
+    Stays(Blob<'a>),
     /// It has raised this.
     Failed(Blob<'a>),
     /// It asks to be run again.

@@ -10,7 +10,7 @@ use crate::event::Outcome;
 use crate::few::Few;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
-use crate::task::{Precedence, State};
+use crate::task::State;
 use crate::workers::{Hold, WorkerState};
 use alloc::vec::Vec;
 
@@ -74,7 +74,7 @@ impl<P: Clone> Scheduler<P> {
                 {
                     self.confine(id, group);
                 }
-                self.tasks.set_precedence(id, Precedence::BY_LINEAGE);
+                self.comes_anew(id);
                 self.set_ready(id, effects);
             }
             Outcome::Suspended => self.set_state(id, State::Suspended),

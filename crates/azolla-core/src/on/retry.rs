@@ -7,7 +7,7 @@
 use crate::effect::Effect;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
-use crate::task::{Precedence, State};
+use crate::task::State;
 use crate::workers::WorkerState;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -81,7 +81,7 @@ impl<P: Clone> Scheduler<P> {
         effects.push(Effect::Reset(task.payload.clone()));
         self.reviving.reached.extend(task.inputs.iter());
         self.reviving.uncounted.push(id);
-        self.tasks.set_precedence(id, Precedence::BY_LINEAGE);
+        self.comes_anew(id);
         self.totals.settled -= 1;
         self.totals.live += 1;
     }

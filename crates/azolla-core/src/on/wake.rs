@@ -13,8 +13,26 @@ impl<P: Clone> Scheduler<P> {
         if task.state != State::Suspended {
             return;
         }
+        self.is_woken(id, yields);
+        self.set_ready(id, effects);
+    }
+
+    /// The task will be queued as one that was woken just now.
+    pub(crate) fn is_woken(&mut self, id: TaskId, yields: bool) {
         self.totals.wakes += 1;
         self.tasks.set_precedence(id, Precedence::woken(self.totals.wakes, yields));
-        self.set_ready(id, effects);
+    }
+
+    /// The task will be queued by its lineage once more. If it has got another constraint meanwhile, it will be as if woken:
+    /// an entry under the number of its lineage may still lie in the queue where it was before, and must not count.
+    pub(crate) fn comes_anew(&mut self, id: TaskId) {
+        let Some(rare) = self.tasks.get(id).map(|task| task.rare) else { return };
+        if self.tasks.is_queued_by_lineage(rare) {
+            return;
+        }
+        match self.tasks.set(rare) {
+            Some(_) => self.is_woken(id, false),
+            None => self.tasks.set_precedence(id, Precedence::BY_LINEAGE),
+        }
     }
 }

@@ -170,7 +170,8 @@ impl Remote {
         Waits(Arc::clone(&self.running))
     }
 
-    /// An actor is in the process until what this returns is dropped. A process with actors is not replaced for its memory.
+    /// The state of an actor, or a result that cannot be pickled, is in the process until what this returns is dropped. Such
+    /// a process is not replaced for its memory.
     #[must_use]
     pub fn resident(&self) -> Resident {
         self.running.memory.keep_actor();

@@ -150,11 +150,16 @@ fn every_type_that_travels_is_tested() {
 
 #[test]
 fn what_is_drawn_differs() {
-    let some: Vec<_> = (0..=255_u8).map(|seed| [seed; 200]).collect();
+    let some: Vec<_> = (0..=255_u8)
+        .map(|seed| -> [u8; 200] {
+            std::array::from_fn(|at| seed ^ (at as u8).wrapping_mul(seed | 1))
+        })
+        .collect();
     let drawn: Vec<Ended<'_>> = some.iter().map(|bytes| drawn(bytes)).collect();
     for kind in [
         |ended: &Ended<'_>| matches!(ended, Ended::Done(Blob { pickle: Bytes::Here(_), .. })),
         |ended: &Ended<'_>| matches!(ended, Ended::Done(Blob { pickle: Bytes::There(_), .. })),
+        |ended: &Ended<'_>| matches!(ended, Ended::Stays(_)),
         |ended: &Ended<'_>| matches!(ended, Ended::Failed(_)),
         |ended: &Ended<'_>| matches!(ended, Ended::Again),
     ] {

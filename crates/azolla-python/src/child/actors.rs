@@ -1,8 +1,12 @@
-//! The states of the actors in this process, by the numbers of the tasks that have made them.
+//! What stays in this process: the states of actors and the results that cannot be pickled, by the numbers of the tasks that
+//! have made them.
 
 #[cfg(target_os = "linux")]
 use super::upstream::task_here;
+use crate::interpreter::imports::python;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBytes;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -48,6 +52,25 @@ pub(crate) fn keep_caller(number: u64, caller: Py<PyAny>) {
 #[pyfunction]
 pub(crate) fn kept_caller(py: Python<'_>, number: u64) -> Option<Bound<'_, PyAny>> {
     Some(states().as_ref()?.get(&number)?.1.as_ref()?.bind(py).clone())
+}
+
+/// Keeps the result of a task, which cannot be pickled because of this error. Returns the pickle of what stands for it.
+///
+/// # Errors
+/// If it does not stay: the task's error.
+pub(super) fn stay<'py>(
+    number: u64,
+    key: &str,
+    result: &Bound<'py, PyAny>,
+    error: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    static STAND_IN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = result.py();
+    let is_actor = states().as_ref().is_some_and(|states| states.contains_key(&number));
+    let stand_in = python(py, &STAND_IN, "azolla._process.staying", "stand_in")?;
+    let pickle = stand_in.call1((number, key, error, is_actor))?.cast_into::<PyBytes>()?;
+    keep_actor(number, result.clone().unbind());
+    Ok(pickle)
 }
 
 /// Takes out the states that are not needed any more. Dropping them may run any code.

@@ -47,6 +47,8 @@ struct Held {
 pub(super) enum End<T> {
     /// With this result.
     Done(T),
+    /// With a result that stays in the process. This stands for it.
+    Stays(T),
     /// With this error.
     Failed(T),
     /// It asks to be run again.
@@ -71,9 +73,15 @@ struct Kept {
 }
 
 impl<T> End<T> {
+    /// Returns true if the task has a result.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Stays(_))
+    }
+
     fn map<U>(self, f: impl FnOnce(T) -> U) -> End<U> {
         match self {
             Self::Done(blob) => End::Done(f(blob)),
+            Self::Stays(blob) => End::Stays(f(blob)),
             Self::Failed(blob) => End::Failed(f(blob)),
             Self::Again => End::Again,
         }
@@ -84,6 +92,7 @@ impl<'a> From<End<Blob<'a>>> for Ended<'a> {
     fn from(end: End<Blob<'a>>) -> Self {
         match end {
             End::Done(blob) => Self::Done(blob),
+            End::Stays(blob) => Self::Stays(blob),
             End::Failed(blob) => Self::Failed(blob),
             End::Again => Self::Again,
         }
@@ -162,6 +171,7 @@ impl Held {
     fn is_full_with(&self, end: &End<Blob<'_>>, now: Instant, ran: Duration) -> bool {
         let more = match end {
             End::Done(Blob { pickle: Bytes::Here(pickle), .. })
+            | End::Stays(Blob { pickle: Bytes::Here(pickle), .. })
             | End::Failed(Blob { pickle: Bytes::Here(pickle), .. }) => pickle.len(),
             _ => 0,
         };

@@ -246,10 +246,10 @@ pub(crate) fn returned(
 ) -> PyResult<()> {
     let stop = Stop::now();
     let end = |end: End<Blob<'_>>, futures| {
-        let failed = !matches!(end, End::Done(_));
+        let failed = !end.is_done();
         coroutine.ended(result, failed, stop, end, futures)
     };
-    ends::returned(result, || Some(key.into()), &memory()?.own, end)
+    ends::returned(result, || Some((coroutine.task, key.into())), &memory()?.own, end)
 }
 
 /// Tells the client that a coroutine has raised this.

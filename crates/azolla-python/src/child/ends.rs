@@ -1,5 +1,6 @@
 //! How the call of a task has ended, or of an order, as it travels to the client.
 
+use super::actors;
 use super::answers::End;
 use super::failures::{asks_for_another_run, pack, sent};
 use super::pickled::{Named, collecting};
@@ -10,11 +11,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// Sends the end of a call that has returned this, with the tasks of the futures in it. A result that cannot be pickled is
-/// a failure. `key` is that of the task, if it is one.
+/// Sends the end of a call that has returned this, with the tasks of the futures in it. `task` is its task, if it is one: its
+/// number and its key. A result that cannot be pickled stays in this process; of an order it is a failure.
 pub(super) fn returned<R>(
     result: &Bound<'_, PyAny>,
-    key: impl FnOnce() -> Option<Arc<str>>,
+    task: impl FnOnce() -> Option<(u64, Arc<str>)>,
     store: &dyn Store,
     send: impl FnOnce(End<Blob<'_>>, Named) -> R,
 ) -> R {
@@ -30,16 +31,19 @@ pub(super) fn returned<R>(
             send(End::Done(Blob { pickle, buffers }), futures)
         }
         Err(error) => {
-            let (error, key) = (error.value(result.py()), key());
-            let what = if key.is_some() { "task" } else { "function" };
-            let note = format!(
-                "the {what} has returned this result, which must travel from its worker process as a pickle"
-            );
-            let _ = error.call_method1(intern!(result.py(), "add_note"), (note,));
+            let error = error.value(result.py());
             let send = |end: End<Blob<'_>>| send(end, Named::default());
-            match key {
-                Some(key) => raised(error, &key, store, send),
-                None => failed(error, None, store, send),
+            let Some((task, key)) = task() else {
+                let note = "the function has returned this result, which must travel from its worker process as a pickle";
+                let _ = error.call_method1(intern!(result.py(), "add_note"), (note,));
+                return failed(error, None, store, send);
+            };
+            match actors::stay(task, &key, result, error) {
+                Ok(pickle) => {
+                    let pickle = Bytes::Here(pickle.as_bytes());
+                    send(End::Stays(Blob { pickle, buffers: Vec::new() }))
+                }
+                Err(error) => raised(error.value(result.py()), &key, store, send),
             }
         }
     }

@@ -195,11 +195,11 @@ impl TaskThread {
         }
         let stop = self.stop();
         let end = |end: End<Blob<'_>>, futures| {
-            let failed = !matches!(end, End::Done(_));
+            let failed = !end.is_done();
             self.end(result.py(), end, futures, self.run(stop, result, failed))
         };
-        let key = || self.upstream.at_hand().map(|at_hand| at_hand.key);
-        returned(result, key, &self.memory.own, end);
+        let task = || self.upstream.at_hand().map(|at_hand| (at_hand.number, at_hand.key));
+        returned(result, task, &self.memory.own, end);
         Ok(())
     }
 
@@ -318,7 +318,7 @@ impl TaskThread {
         Named { tasks: futures, keep }: Named,
         run: Option<Run>,
     ) -> bool {
-        if !matches!(end, End::Done(_))
+        if !end.is_done()
             && let Some(at_hand) = self.upstream.at_hand()
         {
             // It may have made an actor, and what stands for that cannot be pickled.

@@ -4,9 +4,10 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
-/// Makes one of the package's own exceptions.
+/// Makes one of the package's own exceptions, or one of Python's.
 pub(crate) fn error(py: Python<'_>, name: &str, message: &str) -> PyErr {
-    let class = py.import("azolla._base.errors").and_then(|module| module.getattr(name));
+    let find = |module| py.import(module).and_then(|module| module.getattr(name));
+    let class = find("azolla._base.errors").or_else(|_| find("builtins"));
     match class.and_then(|class| Ok(class.cast_into::<PyType>()?)) {
         Ok(class) => PyErr::from_type(class, message.to_owned()),
         Err(error) => error,

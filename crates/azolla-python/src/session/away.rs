@@ -19,7 +19,7 @@ use crate::task::packed::{Unread, Value};
 use azolla::runtime::{Job, Status, Submission};
 use azolla_core::Key;
 use azolla_process::request::{Answer, How, Request};
-use pyo3::exceptions::{PyRuntimeError, PyTimeoutError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -122,11 +122,7 @@ impl Answered {
     pub(crate) fn or_raise(self, py: Python<'_>) -> PyResult<Self> {
         match self {
             Answered::Raised(packed) => Err(Unread::new(packed).raised(py).exception().error(py)),
-            Answered::Told(class, why) => Err(match class.as_str() {
-                "TimeoutError" => PyTimeoutError::new_err(why),
-                "RuntimeError" => PyRuntimeError::new_err(why),
-                class => error(py, class, &why),
-            }),
+            Answered::Told(class, why) => Err(error(py, &class, &why)),
             answer => Ok(answer),
         }
     }
@@ -210,15 +206,16 @@ pub(crate) fn end(py: Python<'_>, job: &Arc<PyJob>, ended: Ended) {
     }
 }
 
-/// The name of one of azolla's exceptions, as it is kept.
+/// The name of an exception that the client makes, as it is kept.
 fn known(class: &str) -> &'static str {
-    const CLASSES: [&str; 6] = [
+    const CLASSES: [&str; 7] = [
         "ActorLostError",
         "KilledWorker",
         "FutureCancelledError",
         "CancelledByCloseError",
         "EngineError",
         "WaitCycleError",
+        "TypeError",
     ];
     CLASSES.into_iter().find(|known| *known == class).unwrap_or("AzollaError")
 }

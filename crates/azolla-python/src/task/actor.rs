@@ -1,4 +1,5 @@
-//! What a task has that is an actor. In a worker process that is the process that was chosen for it, and its state there.
+//! What a task has that is an actor, or whose result cannot be pickled. In a worker process that is its state there, and of an
+//! actor the process that was chosen for it.
 
 use super::job::PyJob;
 use super::packed::Value;
@@ -56,8 +57,11 @@ impl Drop for Berth {
     }
 }
 
-/// The state of an actor in its process. Dropping this lets the process drop the state.
+/// The state of an actor, or a result that cannot be pickled, in its process. Dropping this lets the process drop it.
 pub(crate) trait State: Send + Sync {
+    /// Returns the group of the process.
+    fn group(&self) -> GroupId;
+
     /// Returns why the state is gone, if it is.
     fn lost(&self) -> Option<String>;
 }
@@ -94,8 +98,17 @@ impl PyJob {
 
     /// For an actor in a worker process: why its state is gone, if it is.
     pub(crate) fn lost(&self) -> Option<String> {
+        self.state()?.lost()
+    }
+
+    /// The result that stays in its process because it cannot be pickled.
+    pub(crate) fn staying(&self) -> Option<&dyn State> {
+        self.state().filter(|_| !self.is_actor())
+    }
+
+    fn state(&self) -> Option<&dyn State> {
         match self.outcome() {
-            Some(Ok(Value::Actor(actor))) => actor.1.lost(),
+            Some(Ok(Value::Stays(stays))) => Some(&*stays.1),
             _ => None,
         }
     }

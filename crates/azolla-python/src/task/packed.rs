@@ -26,8 +26,8 @@ pub(crate) enum Value {
     Packed(Packed),
     /// A pickle that names the futures of these tasks.
     Holding(Box<(Self, Kept)>),
-    /// Of an actor: a pickle that stands for its state, and the state in its process.
-    Actor(Box<(Self, Box<dyn State>)>),
+    /// What stays in its process, the state of an actor or a result that cannot be pickled, and a pickle that stands for it.
+    Stays(Box<(Self, Box<dyn State>)>),
     /// For a task in another process: its number there, and its result once that has been asked for.
     Away(Box<(u64, OnceLock<Packed>)>),
 }
@@ -106,8 +106,8 @@ pub(crate) struct Unread {
 }
 
 impl PyJob {
-    /// Stores the result of a task that has run in a worker process, and drops its call. `futures` are in the result. If it
-    /// has made an actor, `state` is there.
+    /// Stores the result of a task that has run in a worker process, and drops its call. `futures` are in the result. If that
+    /// stays in its process, `state` is there.
     pub(crate) fn finish_packed(
         &self,
         packed: Packed,
@@ -120,7 +120,7 @@ impl PyJob {
             value = Value::Holding(Box::new((value, futures)));
         }
         if let Some(state) = state {
-            value = Value::Actor(Box::new((value, state)));
+            value = Value::Stays(Box::new((value, state)));
         }
         self.store(Ok(value));
     }
@@ -134,7 +134,7 @@ impl Value {
             Self::Here(object) => Ok(object.bind(py).clone()),
             Self::Packed(packed) => packed.object(py),
             Self::Holding(holding) => holding.0.object(py),
-            Self::Actor(actor) => actor.0.object(py),
+            Self::Stays(stays) => stays.0.object(py),
             Self::Away(away) => {
                 let (task, packed) = &**away;
                 let packed = match packed.get() {
@@ -155,7 +155,7 @@ impl Value {
             Self::Here(_) => None,
             Self::Packed(packed) => Some(packed),
             Self::Holding(holding) => holding.0.packed(),
-            Self::Actor(actor) => actor.0.packed(),
+            Self::Stays(stays) => stays.0.packed(),
             Self::Away(away) => away.1.get(),
         }
     }
@@ -169,7 +169,7 @@ impl Value {
     pub(crate) fn here(&self) -> Option<&Py<PyAny>> {
         match self {
             Self::Here(object) => Some(object),
-            Self::Packed(_) | Self::Holding(..) | Self::Actor(_) | Self::Away(..) => None,
+            Self::Packed(_) | Self::Holding(..) | Self::Stays(_) | Self::Away(..) => None,
         }
     }
 }

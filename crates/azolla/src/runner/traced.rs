@@ -26,6 +26,7 @@ fn run_in_span(job: Arc<dyn Task>) -> Outcome {
             Outcome::Done => debug!(target: "azolla", "has a result"),
             Outcome::Suspended => debug!(target: "azolla", "waits to be polled again"),
             Outcome::Again => debug!(target: "azolla", "has failed, and is to run again"),
+            Outcome::Elsewhere(_) => debug!(target: "azolla", "is to run elsewhere"),
             Outcome::Failed => {
                 let error = job.error().unwrap_or_default();
                 warn!(target: "azolla", error, key = job.key(), "has failed");

@@ -9,7 +9,7 @@ use super::job::Job;
 use super::locked::Run;
 use super::worker::{Current, Worker};
 use crate::primitives::now;
-use azolla_core::Outcome;
+use azolla_core::{GroupId, Outcome};
 use std::sync::Arc;
 
 impl<J: Job + ?Sized> Worker<J> {
@@ -46,6 +46,18 @@ impl<J: Job + ?Sized> Worker<J> {
         self.engine.with_hand(&mut self.hand, in_task, |locked, hand| {
             hand.tell(locked, self.id, took);
         });
+    }
+
+    /// Ends the current task, which is to run in another group: what it needs is there alone. Returns false, and leaves the
+    /// task as it is, if its constraint does not let that group run it.
+    pub fn send_to(&mut self, group: GroupId) -> bool {
+        let task = self.current();
+        let may = |task| self.engine.with(|locked| locked.state.scheduler.may_run_in(task, group));
+        if !task.is_some_and(may) {
+            return false;
+        }
+        drop(self.finish(Outcome::Elsewhere(group)));
+        true
     }
 
     /// The tasks that were begun ahead, in order.

@@ -191,7 +191,9 @@ impl<J: Job + ?Sized> Worker<J> {
             let worker = self.id.0;
             let observer = &self.engine.observer;
             match outcome {
-                Outcome::Again => observer.note(task, What::Again { worker }),
+                Outcome::Again | Outcome::Elsewhere(_) => {
+                    observer.note(task, What::Again { worker });
+                }
                 Outcome::Suspended => observer.note(task, What::Detached { worker }),
                 Outcome::Done => observer.note_end(task, Some(worker), header, false),
                 Outcome::Failed => observer.note_end(task, Some(worker), header, true),
@@ -208,7 +210,7 @@ impl<J: Job + ?Sized> Worker<J> {
                     hand.tell(locked, self.id, took);
                 });
             }
-            Outcome::Again => {
+            Outcome::Again | Outcome::Elsewhere(_) => {
                 header.unbegin();
                 self.hand.tell_now = true;
             }

@@ -1,9 +1,10 @@
-//! Actors in worker processes: what becomes of their states, and of their calls when a state is gone.
+//! What stays in a worker process, the states of actors and the results that cannot be pickled: what becomes of it, and of
+//! calls when a state is gone.
 
 use super::asked::Reply;
 use super::frame::send;
 use super::proxy::{Connection, Own, connect, fail};
-use super::{Seat, Shared};
+use super::{Common, Seat};
 use crate::future::actor::{ANOTHER, LOST, gone};
 use crate::task::actor;
 use crate::task::job::PyJob;
@@ -14,17 +15,21 @@ use azolla_process::request::Role;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// The state of an actor in its process.
+/// What stays in its process.
 struct State {
     resident: Resident,
     process: usize,
     /// By which the process knows it.
     number: u64,
-    shared: Weak<Shared>,
+    common: Weak<Common>,
     engine: Weak<Engine<PyJob>>,
 }
 
 impl actor::State for State {
+    fn group(&self) -> GroupId {
+        GroupId(self.process as u16)
+    }
+
     fn lost(&self) -> Option<String> {
         let how = self.resident.ended()?;
         Some(format!("its process (worker {}) {how}", self.process))
@@ -36,25 +41,30 @@ impl Drop for State {
         if self.resident.ended().is_some() {
             return;
         }
-        let (Some(shared), Some(engine)) = (self.shared.upgrade(), self.engine.upgrade()) else {
+        let (Some(common), Some(engine)) = (self.common.upgrade(), self.engine.upgrade()) else {
             return;
         };
-        shared.gone[self.process].lock().push(self.number);
+        common.gone[self.process].lock().push(self.number);
         // If all are busy, the next thing that one of them sends says so.
         engine.rouse(GroupId(self.process as u16));
     }
 }
 
-/// Returns the state that the current task has left in its process, if it is an actor.
-pub(super) fn state(worker: &Own, seat: &Seat, remote: &Remote) -> Option<Box<dyn actor::State>> {
-    let job = worker.job().filter(|job| job.is_actor())?;
-    Some(Box::new(State {
+/// Returns the state for what this task has left in its process.
+pub(super) fn state(
+    job: &PyJob,
+    process: usize,
+    remote: &Remote,
+    common: &Arc<Common>,
+    engine: &Arc<Engine<PyJob>>,
+) -> Box<dyn actor::State> {
+    Box::new(State {
         resident: remote.resident(),
-        process: seat.process,
-        number: job.header().id()?.to_bits(),
-        shared: Arc::downgrade(&seat.shared),
-        engine: Arc::downgrade(worker.engine()),
-    }))
+        process,
+        number: job.header().id().map_or(0, |id| id.to_bits()),
+        common: Arc::downgrade(common),
+        engine: Arc::downgrade(engine),
+    })
 }
 
 /// Returns the actor of a call that a process submits: its only input, which it does not get as one.
@@ -89,7 +99,7 @@ pub(super) fn fail_if_lost(worker: &mut Own) -> bool {
 
 /// Has the process drop the states that are not needed any more. It is idle, or the next frame would say so.
 pub(super) fn let_go(worker: &Own, connection: &mut Option<Connection>, seat: &Seat) {
-    let gone = || seat.shared.gone[seat.process].lock();
+    let gone = || seat.shared.common.gone[seat.process].lock();
     while !gone().is_empty() {
         if connection.is_none() {
             if !seat.shared.fleet.wait_until_started(seat.process, Some(Duration::ZERO)) {

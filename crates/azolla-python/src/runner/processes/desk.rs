@@ -4,6 +4,7 @@
 //! It never waits for anything but the process. A call that may wait has a thread of its own.
 
 use super::Common;
+use super::actors::state;
 use super::asked::{Asking, By, Reply};
 use super::calls::{Asked, Calls};
 use super::coroutines;
@@ -13,6 +14,7 @@ use super::orders::{self, Given, Order};
 use super::recorded;
 use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Job, Listen, Status};
+use azolla_core::GroupId;
 use azolla_process::aside::{Aside, News, What};
 use azolla_process::fleet::{Remote, Side, Sides, Waker};
 use azolla_process::line::{Heard, LineError};
@@ -105,6 +107,7 @@ fn serve(common: &Arc<Common>, engine: &Weak<Engine<PyJob>>, process: usize, mut
     let given = common.orders.begin(process, &outbox);
     let mut desk = Desk {
         common,
+        process,
         engine,
         holdings: &holdings,
         outbox: &outbox,
@@ -126,7 +129,8 @@ fn serve(common: &Arc<Common>, engine: &Weak<Engine<PyJob>>, process: usize, mut
 }
 
 struct Desk<'a> {
-    common: &'a Common,
+    common: &'a Arc<Common>,
+    process: usize,
     engine: &'a Weak<Engine<PyJob>>,
     holdings: &'a Arc<Holdings>,
     outbox: &'a Arc<Outbox>,
@@ -287,9 +291,13 @@ impl Desk<'_> {
                     self.note(&coroutine, run);
                     let (job, from) = (&coroutine.sent.job, (remote, &*self.common.shelf));
                     let futures = futures.into_iter();
-                    let outcome = ended::store(job, &ended, futures, engine, from, || None)?;
+                    let state = || state(job, self.process, remote, self.common, engine);
+                    let outcome = ended::store(job, &ended, futures, engine, from, state)?;
                     coroutines::end(engine, coroutine, outcome);
-                } else if let Ended::Done(blob) | Ended::Failed(blob) = ended {
+                } else if let Ended::Done(blob) | Ended::Stays(blob) | Ended::Failed(blob) = ended {
+                    // Nor is what stays in the process needed.
+                    self.common.gone[self.process].lock().push(task);
+                    engine.rouse(GroupId(self.process as u16));
                     // What is large in it is this process's to give back.
                     drop(ended::read(&blob, remote, &self.common.shelf)?);
                 }

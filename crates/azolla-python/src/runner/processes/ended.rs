@@ -21,22 +21,23 @@ pub(super) fn read(blob: &Blob<'_>, remote: &Remote, shelf: &Shelf) -> io::Resul
 }
 
 /// Stores how a task has ended, and returns what the engine is to be told. `futures` are the tasks of the futures in the
-/// result. If the task has made an actor, `state` is there.
+/// result. `state` makes the state for what stays in the process.
 pub(super) fn store(
     job: &PyJob,
     ended: &Ended<'_>,
     futures: impl Iterator<Item = u64>,
     engine: &Arc<Engine<PyJob>>,
     (remote, shelf): (&Remote, &Shelf),
-    state: impl FnOnce() -> Option<Box<dyn State>>,
+    state: impl FnOnce() -> Box<dyn State>,
 ) -> io::Result<Outcome> {
     Ok(match ended {
-        Ended::Done(blob) => {
+        Ended::Done(blob) | Ended::Stays(blob) => {
             let packed = read(blob, remote, shelf)?;
             let mut futures = futures.peekable();
             let has_futures = futures.peek().is_some();
             let futures = has_futures.then(|| Kept::new(engine, futures));
-            job.finish_packed(packed, futures, state());
+            let stays = job.is_actor() || matches!(ended, Ended::Stays(_));
+            job.finish_packed(packed, futures, stays.then(state));
             Outcome::Done
         }
         Ended::Failed(blob) => {

@@ -308,9 +308,10 @@ fn settle(
     seat: &Seat,
 ) -> bool {
     let Some(job) = worker.job() else { return false };
-    let (engine, from) = (worker.engine(), (remote, &*seat.shared.common.shelf));
-    let made = || state(worker, seat, remote);
-    let Ok(outcome) = ended::store(job, ended, futures, engine, from, made) else { return false };
+    let (engine, common) = (worker.engine(), &seat.shared.common);
+    let state = || state(job, seat.process, remote, common, engine);
+    let from = (remote, &*common.shelf);
+    let Ok(outcome) = ended::store(job, ended, futures, engine, from, state) else { return false };
     drop(worker.finish(outcome));
     true
 }

@@ -2,6 +2,7 @@
 
 use super::Seat;
 use super::proxy::{Connection, Own};
+use super::staying::may_go;
 use crate::interpreter::blobs::Packed;
 use crate::task::job::PyJob;
 use crate::task::packed::{PackedCall, PackedFunction};
@@ -37,6 +38,10 @@ pub(super) fn load(worker: &mut Own, most: usize, veil: u128) -> Vec<Sent> {
         |job: &Arc<PyJob>| if seen.insert(Arc::as_ptr(job)) { size(job) } else { 0 };
     for job in worker.job().into_iter().chain(worker.ahead()).take(most) {
         let Some(call) = job.packed() else { break };
+        // The current task was looked at before.
+        if !sent.is_empty() && !may_go(&call, worker.group()) {
+            break;
+        }
         bytes += call.size_in_message() + call.inputs.iter().map(&mut size_if_new).sum::<usize>();
         // One that is large goes alone: if it is too large for a message, it is the one to fail.
         if bytes > ENOUGH && !sent.is_empty() {
@@ -127,13 +132,13 @@ pub(super) fn send(
     let functions = new.map(|function| lent.function(function)).collect::<io::Result<_>>()?;
     let tasks = sent.iter().map(|sent| lent.task(sent)).collect::<io::Result<_>>()?;
     let freed = remote.arena().take_freed();
-    let gone = std::mem::take(&mut *seat.shared.gone[seat.process].lock());
+    let gone = std::mem::take(&mut *seat.shared.common.gone[seat.process].lock());
     let inputs = lent.inputs;
     let tasks = Tasks { frame, functions, inputs, tasks, freed, gone, recorded };
     let sent = line.send(&tasks);
     if !matches!(sent, Ok(true)) {
         // Another proxy of the process says it, unless they have gone with the process.
-        seat.shared.gone[seat.process].lock().extend(&tasks.gone);
+        seat.shared.common.gone[seat.process].lock().extend(&tasks.gone);
     }
     if let Err(LineError::Frame(FrameError::TooLong(_))) = sent {
         remote.arena().keep_freed(tasks.freed);

@@ -18,6 +18,7 @@ mod proxy;
 mod rare;
 mod recorded;
 mod spill;
+mod staying;
 
 use super::records::Records;
 use super::unseen::unseen;
@@ -66,8 +67,6 @@ struct Shared {
     veil: u128,
     /// For each process, its threads.
     threads: Mutex<Vec<Vec<Thread>>>,
-    /// For each process the actors in it that are not needed any more, and of which it has not been told.
-    gone: Vec<Gone>,
 }
 
 /// What a cluster does with its worker processes, besides running tasks in them.
@@ -118,9 +117,11 @@ struct Common {
     /// The processes that have a desk.
     desks: Mutex<Vec<bool>>,
     orders: Orders,
+    /// For each process what stays in it and is not needed any more, and of which it has not been told.
+    gone: Vec<Gone>,
 }
 
-/// The numbers of actors.
+/// The numbers of tasks, whose results stay in a process.
 #[derive(Default)]
 struct Gone(Mutex<Vec<u64>>);
 
@@ -185,6 +186,7 @@ pub(crate) fn start(
         holdings: Mutex::new(holdings),
         desks: Mutex::new(vec![false; threads.len()]),
         orders: Orders::new(threads.len()),
+        gone: threads.iter().map(|_| Gone::default()).collect(),
     };
     let common = Arc::new(common);
     let reins = Reins { fleet: Arc::clone(&fleet), common: Arc::clone(&common) };
@@ -194,7 +196,6 @@ pub(crate) fn start(
         limit: memory,
         veil,
         threads: Mutex::new(threads.iter().map(|_| Vec::new()).collect()),
-        gone: threads.iter().map(|_| Gone::default()).collect(),
     };
     let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };
     Ok(Started { runner: Box::new(runner), reins, store: Box::new(shelf) })

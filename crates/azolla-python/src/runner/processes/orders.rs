@@ -60,6 +60,9 @@ impl Outcome {
                 Ok(Self::Done(packed, futures))
             }
             message::Ended::Failed(blob) => Ok(Self::Failed(ended::read(blob, remote, shelf)?)),
+            message::Ended::Stays(_) => {
+                Err(io::Error::other("the result of an order does not stay"))
+            }
             message::Ended::Again => Err(io::Error::other("an order does not run again")),
         }
     }

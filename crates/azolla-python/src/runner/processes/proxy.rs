@@ -4,6 +4,7 @@ use super::actors::{fail_if_lost, let_go};
 use super::flight::fly;
 use super::holdings::Holdings;
 use super::rare::AtHand;
+use super::staying::send_on;
 use super::{Seat, Shared};
 use crate::session::owner::set_owner;
 use crate::session::thread::lend;
@@ -115,7 +116,7 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
             drop(gone);
         }
         match next {
-            Next::Run if fail_if_lost(worker) => {}
+            Next::Run if fail_if_lost(worker) || send_on(worker) => {}
             Next::Run => {
                 // A process that takes too much memory gets nothing new.
                 *connection = connection.take().filter(|some| some.link.enter());
@@ -135,8 +136,8 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                     }
                 }
                 if let Some(some) = connection {
-                    // An actor may have gone with the process before, while this one was waited for.
-                    match fail_if_lost(worker) || fly(worker, some, seat) {
+                    // What it needs may have gone with the process before, while this one was waited for.
+                    match fail_if_lost(worker) || send_on(worker) || fly(worker, some, seat) {
                         true => some.link.leave(),
                         false => *connection = None,
                     }

@@ -1,0 +1,44 @@
+"""Results that cannot be pickled: they stay in their worker process, and something that can be pickled stands for them."""
+
+import pickle
+from typing import Any
+
+from azolla._azolla import kept_actor
+from azolla._base import where
+
+
+class _StandIn:
+    """Stands for the result of a task. Its pickle is the result where that is, and an error elsewhere."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = parts
+
+    def __reduce__(self) -> Any:
+        return _arrived, self.parts
+
+
+def stand_in(number: int, key: str, error: BaseException, is_actor: bool) -> bytes:
+    """Returns the pickle of what stands for the result of a task, which cannot be pickled because of an error.
+
+    Raises:
+        BaseException: The error, if the result does not stay: it is no matter of what the result is, or the task has made an
+            actor, for which something else stands.
+    """
+    if is_actor or isinstance(error, MemoryError) or not isinstance(error, Exception):
+        error.add_note("the task has returned this result, which must travel from its worker process as a pickle")
+        raise error
+    why = f"{type(error).__name__}: {error}"
+    return pickle.dumps(_StandIn(number, where.worker, key, why), 5)
+
+
+def _arrived(number: int, worker: int, key: str, why: str) -> Any:
+    result = kept_actor(number)
+    if result is None:
+        message = (
+            f"the result of {key} cannot be pickled ({why}), so it stays in worker {worker}: pass its future to tasks, which "
+            "run there, or return what can be pickled"
+        )
+        raise TypeError(message)
+    return result

@@ -1,0 +1,204 @@
+"""Results that cannot be pickled: they stay in their worker process, and the tasks that need them run there."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from azolla import Client, KilledWorker, get_client, wait
+from conftest import PATIENCE, Gate, eventually, nothing_is_kept
+
+
+@pytest.fixture(params=[1, 2])
+def two(request: pytest.FixtureRequest) -> Iterator[Client]:
+    with Client(n_workers=2, threads_per_worker=request.param, dashboard_address=None) as client:
+        yield client
+        client._check()
+        eventually(lambda: nothing_is_kept(client))
+
+
+class Held:
+    """Cannot be pickled. Counts in its process how many of its kind there are."""
+
+    def __init__(self, value: int = 0) -> None:
+        self.value, self.process, self.lock = value, os.getpid(), threading.Lock()
+
+
+def held(value: int = 0) -> Held:
+    return Held(value)
+
+
+def value(one: Held, *others: Held) -> int:
+    with one.lock:
+        assert {other.process for other in (one, *others)} == {os.getpid()}
+        return one.value + sum(other.value for other in others)
+
+
+def grown(one: Held, by: int) -> Held:
+    return Held(value(one) + by)
+
+
+def process(one: Held) -> int:
+    return one.process
+
+
+def living() -> int:
+    gc.collect()
+    return sum(type(thing).__name__ == "Held" for thing in gc.get_objects())
+
+
+def in_two_processes(client: Client) -> tuple[Any, Any]:
+    """Makes two that are in different processes."""
+    one, other = (client.submit(held, pure=False, workers=[worker]) for worker in (0, 1))
+    wait([one, other], timeout=PATIENCE)
+    return one, other
+
+
+def test_tasks_that_need_it_run_where_it_is(two: Client) -> None:
+    for future in in_two_processes(two):
+        values = two.map(lambda one, x: value(one) + x, [future] * 40, range(40), pure=False)
+        assert two.gather(values) == list(range(40))
+    # Also those that were there before it.
+    chains = [two.submit(held, n, pure=False) for n in range(20)]
+    for by in range(5):
+        chains = two.map(grown, chains, [by] * 20, pure=False)
+    assert two.gather(two.map(value, chains)) == [n + 10 for n in range(20)]
+    connection = two.submit(sqlite3.connect, ":memory:", check_same_thread=False)
+    assert two.submit(lambda it: it.execute("select 1 + 1").fetchall(), connection).result() == [(2,)]
+
+
+def test_who_asks_for_it_elsewhere_gets_an_error(two: Client) -> None:
+    one, other = in_two_processes(two)
+    assert one.status == "finished" and one.exception() is None
+    for ask in (one.result, lambda: two.gather([one, other]), lambda: two.gather({"it": one})):
+        with pytest.raises(
+            TypeError, match=r"the result of held-.* cannot be pickled \(TypeError: .*lock.*\), so it stays"
+        ):
+            ask()
+
+    class Asks:
+        """Has a future where it is not replaced by its result."""
+
+        def __init__(self, future: Any) -> None:
+            self.future = future
+
+        def __call__(self) -> Any:
+            try:
+                return self.future.result(PATIENCE).process == os.getpid()
+            except TypeError as error:
+                return str(error)
+
+    assert two.submit(Asks(one), workers=[0]).result() is True
+    assert "stays in worker 0" in two.submit(Asks(one), workers=[1]).result()
+
+
+def test_a_task_that_cannot_run_where_it_is_says_so(two: Client) -> None:
+    one, other = in_two_processes(two)
+    with pytest.raises(TypeError, match="cannot be pickled and stay in different processes: workers 0 and 1"):
+        two.submit(value, one, other).result()
+    with pytest.raises(TypeError, match="stays in worker 0, where it may not run"):
+        two.submit(value, one, workers=[1]).result()
+    # A wish is none of that.
+    assert two.submit(process, one, workers=[1], allow_other_workers=True).result() == two.submit(process, one).result()
+
+
+def test_it_goes_with_its_last_future(two: Client) -> None:
+    futures = two.map(held, range(20), pure=False)
+    wait(futures, timeout=PATIENCE)
+    assert sum(two.run(living).values()) == 20
+    assert two.submit(value, futures[0]).result() == 0
+    del futures
+    eventually(lambda: sum(two.run(living).values()) == 0)
+
+
+def test_it_is_gone_with_its_process(two: Client) -> None:
+    one, other = in_two_processes(two)
+    os.kill(two.submit(process, one).result(), signal.SIGKILL)
+
+    def is_gone() -> bool:
+        try:
+            two.submit(value, one, pure=False).result(PATIENCE)
+        except KilledWorker as error:
+            return "the result of held-" in str(error) and "was killed by signal 9" in str(error)
+        return False
+
+    eventually(is_gone)
+    assert two.submit(value, other).result() == 0
+
+
+def test_coroutine_tasks_leave_it_too(two: Client) -> None:
+    async def later(n: int) -> Held:
+        return Held(n)
+
+    async def read(one: Held) -> int:
+        return value(one)
+
+    futures = two.map(later, range(20))
+    assert two.gather(two.map(value, futures)) == list(range(20))
+    assert two.gather(two.map(read, futures)) == list(range(20))
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        futures[0].result()
+    del futures
+    eventually(lambda: sum(two.run(living).values()) == 0)
+
+
+def test_a_cancelled_coroutine_leaves_nothing(two: Client, gate: Gate) -> None:
+    async def later() -> Held:
+        gate.hold()
+        return Held()
+
+    future = two.submit(later)
+    gate.entered()
+    future.cancel()
+    del future
+    gate.open()
+    eventually(lambda: sum(two.run(living).values()) == 0)
+
+
+def test_tasks_that_tasks_submit_find_it(two: Client) -> None:
+    def parent(n: int) -> int:
+        client = get_client()
+        made = client.map(held, range(n), pure=False)
+        return sum(client.gather(client.map(value, made)))
+
+    assert two.gather(two.map(parent, range(10))) == [n * (n - 1) // 2 for n in range(10)]
+
+
+def test_a_random_workflow_of_it(two: Client) -> None:
+    chance = random.Random(1)
+    futures, expected = [], []
+    for n in range(400):
+        made, others = chance.random() < 0.3, chance.sample(range(n), min(n, chance.randrange(2)))
+        keep = [futures[other] for other in others]
+        by = chance.randrange(100)
+
+        def step(n: int, keep: list[Any], made: bool = made) -> Any:
+            total = n + sum(one.value if isinstance(one, Held) else one for one in keep)
+            return Held(total) if made else total
+
+        futures.append(two.submit(step, by, keep, priority=chance.randrange(3), pure=False))
+        expected.append(by + sum(expected[other] for other in others))
+    numbers = two.map(lambda one: one.value if isinstance(one, Held) else one, futures, pure=False)
+    assert two.gather(numbers) == expected
+
+
+def test_what_is_no_matter_of_the_result_is_the_tasks_error(two: Client) -> None:
+    class Hungry:
+        def __reduce__(self) -> Any:
+            raise MemoryError("no room")
+
+    class Unfinished:
+        def __reduce__(self) -> Any:
+            raise KeyboardInterrupt("not now")
+
+    for kind, error in ((Hungry, MemoryError), (Unfinished, KeyboardInterrupt)):
+        with pytest.raises(error) as raised:
+            two.submit(kind).result()
+        assert "must travel from its worker process" in "".join(raised.value.__notes__)

@@ -65,7 +65,9 @@ __all__ = [
     "kept_actor",
     "kept_caller",
     "keys_of",
+    "leave",
     "lend",
+    "open_files",
     "read_actor",
     "rejoin",
     "secede",
@@ -946,6 +948,13 @@ def actor_caller() -> Callable[..., Any]:
 
 def kept_actor(number: int) -> Any:
     """Returns the state of the actor of this number, if it is in this process."""
+
+def leave() -> None:
+    """Says that this worker process leaves: from now on no end of a task counts here, and no task begins. The client has its
+    tasks run again, unless it is closed."""
+
+def open_files() -> list[Any]:
+    """Returns all files of this process that are there as objects, closed ones too."""
 
 def input_value(number: int) -> Any:
     """Returns an input of the task whose arguments this thread unpickles. An `Input` is pickled as a call of this.

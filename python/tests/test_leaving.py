@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import gzip
@@ -9,13 +10,16 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azolla import Client, Event
-from conftest import eventually
+from azolla import Client, Event, Queue, WorkerPlugin
+from azolla._azolla import open_files
+from conftest import Gate, eventually
 from processes import LIMIT, is_running
 
 _open: dict[Path, Any] = {}
@@ -114,3 +118,104 @@ client.gather(client.map(write, range(100)))
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=LIMIT)
     assert lines(path) == list(range(100))
+
+
+class Setting(WorkerPlugin):
+    """Has tasks find something while it is set up."""
+
+    def setup(self, worker: Any) -> None:
+        os.environ["AZOLLA_SETTING"] = "there"
+
+    def teardown(self, worker: Any) -> None:
+        del os.environ["AZOLLA_SETTING"]
+
+
+def of_a_child(gate: Gate) -> Any:
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(0.5,))
+    child.start()
+    gate.hold()
+    child.join()
+    return child.exitcode
+
+
+def of_a_plugin(gate: Gate) -> Any:
+    gate.hold()
+    time.sleep(0.2)
+    return os.environ["AZOLLA_SETTING"]
+
+
+async def of_a_plugin_in_a_coroutine(gate: Gate) -> Any:
+    await asyncio.to_thread(gate.hold)
+    await asyncio.sleep(0.2)
+    return os.environ["AZOLLA_SETTING"]
+
+
+def of_a_question(gate: Gate) -> Any:
+    gate.hold()
+    time.sleep(0.2)
+    Queue("questions").put(os.environ.get("AZOLLA_SETTING"))
+    return Queue("questions").get()
+
+
+@pytest.mark.parametrize(
+    ("task", "right"),
+    [(of_a_child, 0), (of_a_plugin, "there"), (of_a_plugin_in_a_coroutine, "there"), (of_a_question, "there")],
+)
+def test_what_a_task_makes_of_its_process_being_torn_down_counts_not(task: Any, right: Any, gate: Gate) -> None:
+    with one_process() as client:
+        client.register_plugin(Setting())
+        future = client.submit(task, gate)
+        gate.entered()
+        restarting = threading.Thread(target=client.restart_workers, args=([0],))
+        restarting.start()
+        gate.open()
+        assert future.result() == right
+        restarting.join()
+
+
+def test_to_look_for_open_files_disturbs_no_thread() -> None:
+    ends, errors = threading.Event(), []
+
+    def build() -> None:
+        try:
+            while not ends.is_set():
+                assert len(tuple(n for n in range(300))) == 300
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=build) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    with Path(__file__).open() as file:
+        for _ in range(100):
+            assert any(found is file for found in open_files())
+    ends.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_a_module_that_is_being_imported_keeps_no_process_from_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+
+    def half_imported() -> None:
+        for name in ("azolla._client.obeying", "azolla._cluster.local", "multiprocessing.process"):
+            sys.modules[name] = types.ModuleType(name)
+        atexit.register(path.with_suffix(".exit").touch)
+
+    with one_process() as client:
+        client.submit(write, path, 1).result()
+        client.submit(half_imported).result()
+    assert lines(path) == [1] and path.with_suffix(".exit").exists()
+
+
+def test_coroutines_that_wait_keep_no_process_from_its_end(tmp_path: Path) -> None:
+    async def wait() -> None:
+        await asyncio.sleep(60)
+
+    for number in range(10):
+        path = tmp_path / f"{number}.txt"
+        with one_process() as client:
+            waiting = client.submit(wait)
+            client.submit(write, path, number).result()
+        assert lines(path) == [number] and waiting.cancelled()

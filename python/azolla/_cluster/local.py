@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from azolla import _azolla
 from azolla._base import html as _html
 from azolla._base import leave as _leave
+from azolla._base import where
 from azolla._base.arguments import fits, flag, positive
 from azolla._base.names import as_called, named_by_itself
 from azolla._base.never import says_if_never_started
@@ -381,8 +382,11 @@ def find(address: str) -> LocalCluster:
 def _at_exit() -> None:
     """Closes all clusters when the interpreter ends.
 
-    Every cluster first refuses new work, cancels what is queued and ends all waits. Then running tasks get a moment.
+    Every cluster first refuses new work, cancels what is queued and ends all waits. Then running tasks get a moment. In a
+    worker process it would wait for the threads that run tasks: it is killed with what runs there.
     """
+    if where.in_worker_process:
+        return
     _leave.ending = True
     clusters = [cluster for cluster in [reference() for reference in list(_clusters.values())] if cluster is not None]
     for cluster in clusters:

@@ -4,14 +4,14 @@ Its tasks may still run, so the interpreter cannot end as it does otherwise. The
 """
 
 import atexit
-import gc
 import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+
+from azolla._azolla import leave, open_files
 
 #: Files of these classes are written out. Others, such as `gzip.GzipFile`, write their last bytes when they are closed.
 _TEXT, _BINARY = (io.TextIOWrapper,), (io.BufferedWriter, io.BufferedRandom)
@@ -20,31 +20,29 @@ _TEXT, _BINARY = (io.TextIOWrapper,), (io.BufferedWriter, io.BufferedRandom)
 def obey(what: str) -> None:
     """Does what the one order says that this module knows."""
     assert what == "leave", "there is no other"
-    obeying = sys.modules.get("azolla._client.obeying")
-    if obeying is not None:  # otherwise there are no plugins
-        obeying.tear_all_down()
-    _end_children()
-    local = sys.modules.get("azolla._cluster.local")
-    if local is not None:
-        atexit.unregister(local._at_exit)  # it would wait for the threads that run tasks
-    atexit._run_exitfuncs()
-    _write_out()
+    leave()
+    _try(_imported("azolla._client.obeying", "tear_all_down"))
+    _try(_end_children)
+    _try(atexit._run_exitfuncs)
+    _try(_write_out)
+
+
+def _imported(module: str, name: str) -> Any:
+    """Returns a function of a module. If another thread is still importing it, or none has, returns one that does nothing."""
+    return getattr(sys.modules.get(module), name, list)
 
 
 def _end_children() -> None:
     """Ends the processes of `multiprocessing` that tasks have started: they would wait for their parent for ever."""
-    processes = sys.modules.get("multiprocessing.process")
-    if processes is not None:
-        for child in processes.active_children():
-            with suppress(Exception):  # it may be ending
-                child.terminate()
+    for child in _imported("multiprocessing.process", "active_children")():
+        _try(child.terminate)
 
 
 def _write_out() -> None:
     """Writes out every open file, as closing it would. Pipes and the like come last: they may be full."""
     regular: list[Any] = []
     others: list[Any] = []
-    for file in _files():
+    for file in open_files():
         (regular if _is_regular(file) else others).append(file)
     _write_all(regular)
     _write_all(others)
@@ -69,16 +67,7 @@ def _write_all(files: list[Any]) -> None:
             _try(file.flush)
 
 
-def _files() -> Iterator[Any]:
-    is_file: dict[type, bool] = {}
-    for thing in gc.get_objects():
-        kind = type(thing)
-        if kind not in is_file:
-            is_file[kind] = issubclass(kind, io.IOBase)
-        if is_file[kind]:
-            yield thing
-
-
 def _try(step: Any) -> None:
-    with suppress(BaseException):  # it may be closed, and its class may be a program's own
+    """Calls a function that may be a program's own, or of something that is closed."""
+    with suppress(BaseException):
         step()

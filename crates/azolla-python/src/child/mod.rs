@@ -24,6 +24,8 @@ pub(crate) mod failures;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) mod input;
 #[cfg(target_os = "linux")]
+mod leaving;
+#[cfg(target_os = "linux")]
 mod orders;
 pub(crate) mod pickled;
 #[cfg(target_os = "linux")]
@@ -51,6 +53,8 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add_function(wrap_pyfunction!(actors::kept_actor, module)?)?;
         module.add_function(wrap_pyfunction!(actors::keep_caller, module)?)?;
         module.add_function(wrap_pyfunction!(actors::kept_caller, module)?)?;
+        module.add_function(wrap_pyfunction!(leaving::leave, module)?)?;
+        module.add_function(wrap_pyfunction!(leaving::open_files, module)?)?;
         module.add_function(wrap_pyfunction!(process::serve_process, module)?)?;
     }
     Ok(())

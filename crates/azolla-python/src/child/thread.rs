@@ -8,6 +8,7 @@ use super::bond::{Bond, NoPanic};
 use super::calls::{Functions, New, call};
 use super::ends::{raised, returned};
 use super::input::Inputs;
+use super::leaving::stop_if_leaving;
 use super::pickled::Named;
 use super::process::{Memory, broken, or_end};
 use super::records::{Run, Stop};
@@ -155,6 +156,7 @@ impl TaskThread {
             at_work::add(&self.upstream);
         }
         loop {
+            stop_if_leaving(py);
             let mut work = locked(&self.work);
             if self.upstream.at_hand().is_some() {
                 // Say exceptions of other threads have come one upon the other, and its end was lost.
@@ -318,6 +320,7 @@ impl TaskThread {
         Named { tasks: futures, keep }: Named,
         run: Option<Run>,
     ) -> bool {
+        stop_if_leaving(py);
         if !end.is_done()
             && let Some(at_hand) = self.upstream.at_hand()
         {

@@ -5,6 +5,7 @@
 
 use super::answers::Answers;
 use super::aside;
+use super::leaving::stop_if_leaving;
 use super::process::{Memory, die};
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::forks::{check_forks, forks};
@@ -183,6 +184,7 @@ pub(crate) fn ask<R: Send + 'static>(
             .map(|(answer, number)| (answer, Some(number)));
     };
     check_forks(here.forks)?;
+    stop_if_leaving(py);
     let answer = py.detach(|| here.ask(request, hear));
     here.has_heard();
     answer.map(|answer| (answer, None))

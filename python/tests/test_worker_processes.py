@@ -213,6 +213,24 @@ def test_what_cannot_be_pickled_is_an_error_at_the_submit(client: Client) -> Non
         client.scatter(lock)
 
 
+def test_a_result_that_cannot_be_unpickled_here_names_its_task(client: Client) -> None:
+    class Restless:
+        def __reduce__(self) -> Any:
+            return (_only_there, (os.getpid(),))
+
+    future = client.submit(Restless)
+    for ask in (future.result, lambda: client.gather([future])):
+        with pytest.raises(ValueError, match="not here") as raised:
+            ask()
+        assert raised.value.__notes__ == [f"this happened when the result of {future.key} was unpickled"]
+
+
+def _only_there(process: int) -> str:
+    if os.getpid() != process:
+        raise ValueError("not here")
+    return "there"
+
+
 def test_coroutine_functions(client: Client) -> None:
     async def later(x: int) -> int:
         await asyncio.sleep(0)

@@ -155,3 +155,20 @@ with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client
     print(bound.status)
 """
     assert run_where_others("time.sleep(1000)", program, tmp_path) == ["20100", "2", "pending"]
+
+
+def test_a_limit_for_the_lengths_of_files_is_named() -> None:
+    program = """
+    import resource
+    from azolla import Client
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+    try:
+        Client(n_workers=1, dashboard_address=None)
+    except RuntimeError as error:
+        print(error)
+    """
+    words = [sys.executable, "-c", textwrap.dedent(program)]
+    printed = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert "worker processes could not be started: the limit for the lengths of files (ulimit -f)" in printed.stdout, (
+        printed
+    )

@@ -13,6 +13,7 @@ use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fstat, ftruncate,
     memfd_create,
 };
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use std::fs::File;
 use std::io::{self, Error, ErrorKind};
@@ -55,6 +56,19 @@ pub struct Seen {
     is_on_disk: bool,
 }
 
+/// Makes a file so long. The limit for files (`ulimit -f`) is one for shared memory too.
+fn lengthen(file: impl AsFd, length: u64) -> io::Result<()> {
+    ftruncate(file, length).map_err(|error| match error {
+        Errno::FBIG => {
+            let message = format!(
+                "the limit for the lengths of files (ulimit -f) is less than {length} bytes"
+            );
+            Error::new(ErrorKind::FileTooLarge, message)
+        }
+        error => error.into(),
+    })
+}
+
 impl Arena {
     /// Makes the arena of the process with this number. It never gets longer than `most` bytes.
     ///
@@ -62,7 +76,7 @@ impl Arena {
     /// If the system has no memory or no descriptor for it.
     pub fn new(number: u32, most: u64) -> io::Result<Arc<Self>> {
         let file = memfd_create("azolla", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        ftruncate(&file, PAGE)?;
+        lengthen(&file, PAGE)?;
         fcntl_add_seals(&file, SealFlags::SHRINK)?;
         let state = State { ranges: Ranges::new(PAGE, most), length: PAGE };
         Ok(Arc::new(Self { number, seen: Seen::open(number, file)?, state: Mutex::new(state) }))
@@ -73,7 +87,7 @@ impl Arena {
     /// # Errors
     /// As the system says.
     pub fn on_disk(file: OwnedFd) -> io::Result<Arc<Self>> {
-        ftruncate(&file, PAGE)?;
+        lengthen(&file, PAGE)?;
         let state = State { ranges: Ranges::new(PAGE, MOST), length: PAGE };
         let seen = Seen::open(ON_DISK, file)?;
         Ok(Arc::new(Self { number: ON_DISK, seen, state: Mutex::new(state) }))
@@ -115,9 +129,9 @@ impl Arena {
         // No further: were there no room for this, the next range might be shorter.
         let needed = start + Range { arena: self.number, start, length }.pages();
         if *end < needed {
-            if let Err(error) = ftruncate(&self.seen.file, needed) {
+            if let Err(error) = lengthen(&self.seen.file, needed) {
                 ranges.give_back(start, length);
-                return Err(error.into());
+                return Err(error);
             }
             *end = needed;
         }

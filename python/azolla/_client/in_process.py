@@ -198,7 +198,7 @@ def _elsewhere(name: str) -> Any:
 def _nowhere(name: str) -> Any:
     @wraps(getattr(Client, name))
     def refuses(self: ProcessClient, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"{name}() cannot be called in a worker process yet: use Client(processes=False)")
+        raise NotImplementedError(f"{name}() cannot be called in a worker process: use Client(processes=False)")
 
     return refuses
 

@@ -233,13 +233,15 @@ class Introspection(Core):
 
         Raises:
             NotImplementedError: Workers keep no logs: their tasks log where this process does, or to its standard error.
+                `forward_logging` has this process's loggers handle what those of worker processes do.
 
         >>> client.get_worker_logs()
         Traceback (most recent call last):
         NotImplementedError: get_worker_logs(): ...
         """
         raise NotImplementedError(
-            "get_worker_logs(): workers keep no logs; their tasks log where this process does, or to its standard error"
+            "get_worker_logs(): workers keep no logs; their tasks log where this process does, or to its standard error; "
+            "forward_logging() brings what worker processes log"
         )
 
     def get_scheduler_logs(self, n: int | None = None) -> Never:

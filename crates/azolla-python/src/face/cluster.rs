@@ -36,8 +36,8 @@ fn is_closed(py: Python<'_>, cluster: &Cluster) -> bool {
     engine.is_closing() && !engine.is_broken() && !gone::is_gone(py, engine.number())
 }
 
-fn not_started(py: Python<'_>, slots: usize, error: io::Error) -> PyErr {
-    let message = format!("a cluster's {slots} threads could not be started: {error}");
+fn not_started(py: Python<'_>, what: &str, error: io::Error) -> PyErr {
+    let message = format!("a cluster's {what} could not be started: {error}");
     match error.into_inner().map(|error| error.downcast::<PyErr>()) {
         // Ctrl-C is raised as itself: it says nothing about why threads could not be started.
         Some(Ok(error)) if !error.is_instance_of::<PyException>(py) => *error,
@@ -108,7 +108,7 @@ impl ClusterCore {
             Some(start) => {
                 let threads: Vec<_> = workers.iter().map(|(threads, _)| *threads).collect();
                 let started = processes::start(start, &threads, number, &late, &self.records)
-                    .map_err(|error| not_started(py, slots, error))?;
+                    .map_err(|error| not_started(py, "worker processes", error))?;
                 let _ = self.reins.set(started.reins);
                 store = Some(started.store);
                 started.runner
@@ -119,8 +119,8 @@ impl ClusterCore {
                 interrupt: Arc::clone(&interrupt),
             }),
         };
-        let engine =
-            Engine::start(groups, runner).map_err(|error| not_started(py, slots, error))?;
+        let engine = Engine::start(groups, runner)
+            .map_err(|error| not_started(py, &format!("{slots} threads"), error))?;
         let interrupt = interrupt.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(interrupt) = interrupt {
             engine.close();

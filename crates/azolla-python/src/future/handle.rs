@@ -10,8 +10,10 @@ use crate::session::away;
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Shared;
 use crate::task::job::{Failure, PyJob};
+use crate::task::packed::Value;
 use azolla::runtime::{Job, Status, dropping};
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{Ordering, fence};
@@ -274,7 +276,9 @@ impl Drop for Future {
 /// Returns the result of a job that has ended, or raises its error.
 pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, PyAny>> {
     match (job.header().status(), job.outcome()) {
-        (Status::Finished, Some(Ok(value))) => value.object(py),
+        (Status::Finished, Some(Ok(value))) => {
+            value.object(py).map_err(|error| noted(py, error, job, value))
+        }
         (Status::Failed, Some(Err(failure))) => {
             job.header().see_failure();
             Err(raise(py, failure))
@@ -282,6 +286,15 @@ pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, Py
         (Status::Pending, _) => Err(PyValueError::new_err("this future has not ended")),
         _ => Err(reasons::cancelled(py, job, "the task was cancelled")),
     }
+}
+
+/// Returns the error of a result's unpickling, with a note of the task. What stands for a result has named it.
+fn noted(py: Python<'_>, error: PyErr, job: &PyJob, value: &Value) -> PyErr {
+    if !matches!(value, Value::Stays(_)) {
+        let note = format!("this happened when the result of {} was unpickled", job.key_text(py));
+        let _ = error.value(py).call_method1(intern!(py, "add_note"), (note,));
+    }
+    error
 }
 
 /// Returns the exception object that the task raised, in the state that it had when the task ended.

@@ -121,14 +121,15 @@ TABLES = {
             "map": "map + gather",
             "submit": "submit in a loop + gather",
             "chain": "chain of dependent tasks",
+            "nested": "tasks from tasks: parents of 10 children, gather inside",
             "latency": "latency, submit → result, one at a time",
         },
-        {"map": "3.5", "chain": "30", "latency": "40"},
+        {"map": "3.5", "chain": "30", "nested": "12", "latency": "40"},
         [
             System(
                 "azolla",
                 python("futures.py", "azolla-processes"),
-                counts(map=50_000, submit=30_000, chain=5_000, latency=2_000),
+                counts(map=50_000, submit=30_000, chain=5_000, nested=11_000, latency=2_000),
             ),
             System(
                 "ProcessPoolExecutor",
@@ -137,11 +138,13 @@ TABLES = {
             ),
             System("loky", peer("executors.py", "loky"), counts(map=5_000, submit=5_000, latency=1_000), "loky"),
             System("frisky", peer("frisky_futures.py", "processes"), counts(map=5_000, latency=500), "frisky"),
-            System(RAY.name, RAY.command, counts(map=3_000, submit=3_000, chain=1_000, latency=300), RAY.module),
+            System(
+                RAY.name, RAY.command, counts(map=3_000, submit=3_000, chain=1_000, nested=880, latency=300), RAY.module
+            ),
             System(
                 "Dask",
                 peer("futures.py", "dask-processes"),
-                counts(map=1_000, submit=800, chain=300, latency=30),
+                counts(map=1_000, submit=800, chain=300, nested=660, latency=30),
                 "distributed",
             ),
         ],
@@ -227,7 +230,7 @@ class Grown:
 
 WIDTHS = [CORES, 4 * CORES]
 
-SHARES = {"rust": 0.5, "release": 0.5, "python": 0.25}
+SHARES = {"rust": 0.5, "release": 0.5, "python": 0.25, "processes": 0.5}
 """Of the cores' peak, for each kernel, that must be useful work. One interpreter's lock lets one core of two work: half of
 that is asked of a kernel that holds it."""
 
@@ -237,8 +240,13 @@ METG = [
     Grown("azolla (Python)", python("futures.py", "azolla"), ("release", "python"), 1_024, 10_000),
     Grown("ThreadPoolExecutor", python("executors.py", "threads"), ("release", "python"), 1_024, 10_000),
     Grown("frisky", peer("frisky_futures.py", "threads"), ("release", "python"), 8_192, 1_000, "frisky"),
-    Grown("Ray (processes)", RAY.command, ("release", "python"), 16_384, 200, "ray"),
     Grown("Dask", peer("futures.py", "dask"), ("release", "python"), 32_768, 100, "distributed"),
+    Grown("azolla (processes)", python("futures.py", "azolla-processes"), ("processes",), 4_096, 5_000),
+    Grown("ProcessPoolExecutor", python("executors.py", "processes"), ("processes",), 8_192, 1_000),
+    Grown("loky", peer("executors.py", "loky"), ("processes",), 8_192, 1_000, "loky"),
+    Grown("frisky (processes)", peer("frisky_futures.py", "processes"), ("processes",), 8_192, 1_000, "frisky"),
+    Grown("Ray (processes)", RAY.command, ("release", "processes"), 16_384, 200, "ray"),
+    Grown("Dask (processes)", peer("futures.py", "dask-processes"), ("processes",), 32_768, 100, "distributed"),
 ]
 
 DASK = TABLES["python"].systems[-1]

@@ -23,7 +23,12 @@ COLOURS = {
     "azolla": "#1b7837",
     "azolla (Rust)": "#7fbf7b",
     "azolla (Python)": "#1b7837",
+    "azolla (processes)": "#1b7837",
     "ThreadPoolExecutor": "#e08214",
+    "ProcessPoolExecutor": "#e08214",
+    "loky": "#8c510a",
+    "frisky (processes)": "#2166ac",
+    "Dask (processes)": "#762a83",
     "frisky": "#2166ac",
     "Ray (processes)": "#b2182b",
     "Dask": "#762a83",
@@ -32,7 +37,11 @@ COLOURS = {
     "one mutex + heap": "#bababa",
 }
 
-KERNELS = {("rust", "release"): "kernel in Rust, or lock released", ("python",): "kernel that holds Python's lock"}
+KERNELS = {
+    ("rust", "release"): "kernel in Rust, or lock released",
+    ("python",): "kernel that holds Python's lock, on threads",
+    ("processes",): "the same, in processes",
+}
 
 
 def main() -> None:
@@ -78,7 +87,9 @@ def bars(table: plan.Table, measured: dict[str, dict[str, list[float]]], file: P
 def draw_curves(systems: dict[str, list[dict[str, Any]]], graphs: list[tuple[int, bool]], file: Path) -> None:
     """How much of the cores' peak is useful work, by the size of the tasks: a row a graph, a column a kernel."""
     height = 4.2 if len(graphs) == 1 else 2.6 * len(graphs)
-    figure, grid = pyplot.subplots(len(graphs), 2, figsize=(10, height), sharex=True, sharey=True, squeeze=False)
+    figure, grid = pyplot.subplots(
+        len(graphs), len(KERNELS), figsize=(12, height), sharex=True, sharey=True, squeeze=False
+    )
     for row, (width, near) in zip(grid, graphs, strict=True):
         for axes, (kernels, what) in zip(row, KERNELS.items(), strict=True):
             for name, curve in systems.items():

@@ -6,7 +6,12 @@ from typing import Any
 
 import plan
 
-KERNELS = {"rust": "Rust", "release": "Python, lock released", "python": "Python, lock held"}
+KERNELS = {
+    "rust": "Rust",
+    "release": "Python, lock released",
+    "python": "Python, lock held",
+    "processes": "Python, lock held, in processes",
+}
 
 
 def grid(title: str, header: list[str], rows: list[list[str]], level: int = 2) -> list[str]:

@@ -73,7 +73,7 @@ def works(client: Any, system: str) -> Works:
 
     def tasks_from_tasks(tasks: int) -> None:
         parents = tasks // 11
-        function = parent_that_keeps_its_slot if system == "azolla" else parent
+        function = parent_that_keeps_its_slot if system.startswith("azolla") else parent
         assert sum(client.gather(client.map(function, [10] * parents, pure=False))) == 10 * parents
 
     def fan(dependents: int, tasks: int) -> None:

@@ -11,8 +11,5 @@ from tasks import KERNELS
 
 if __name__ == "__main__":
     cores = int(sys.argv[1])
-    print(
-        json.dumps(
-            {"release": peak(KERNELS["release"], 16_000, cores), "python": peak(KERNELS["python"], 30_000, cores)}
-        )
-    )
+    release, python = peak(KERNELS["release"], 16_000, cores), peak(KERNELS["python"], 30_000, cores)
+    print(json.dumps({"release": release, "python": python, "processes": python}))

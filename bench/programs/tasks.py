@@ -54,4 +54,5 @@ def first(array: Any, _: int) -> int:
     return int(array[0])
 
 
-KERNELS = {"release": release_gil, "python": pure_python}
+KERNELS = {"release": release_gil, "python": pure_python, "processes": pure_python}
+"""What tasks do. The last is for systems whose workers are processes: there, what holds the lock fills every core."""

@@ -285,11 +285,13 @@ impl<P: Clone> Scheduler<P> {
     /// No more slots are held than there are, and none is free while a worker queues for one.
     fn check_slots(&self) -> Result<(), String> {
         for group in self.workers.group_ids() {
-            let Slots { tally, slots, .. } = self.workers.group(group);
+            let Slots { tally, slots, is_retired, .. } = self.workers.group(group);
             ensure!(
                 tally.active + tally.waking <= *slots,
                 "{group:?}: more than {slots}: {tally:?}"
             );
+            ensure!(!is_retired || tally.all() >= *slots, "{group:?}: {slots} for {tally:?}");
+            ensure!(!is_retired || tally.all() > 0, "{group:?} is gone");
             let idle = tally.active + tally.waking < *slots && !self.closing;
             ensure!(
                 !idle || tally.resuming == 0,

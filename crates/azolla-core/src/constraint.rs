@@ -86,6 +86,8 @@ impl Group {
 pub struct Constraint {
     groups: Option<Vec<GroupId>>,
     others: bool,
+    /// Once all of `groups` are retired, any group may run the task.
+    outlives: bool,
     takes: Vec<(ResourceId, Amount)>,
 }
 
@@ -116,7 +118,24 @@ impl Constraint {
         }
         sums.sort_unstable();
         let others = others && groups.is_some();
-        (groups.is_some() || !sums.is_empty()).then_some(Self { groups, others, takes: sums })
+        (groups.is_some() || !sums.is_empty()).then_some(Self {
+            groups,
+            others,
+            outlives: false,
+            takes: sums,
+        })
+    }
+
+    /// Returns the same constraint for a task that any group may run once all the groups that it names are retired: one that
+    /// has to tell that what it needs has gone with them.
+    #[must_use]
+    pub fn outliving_groups(self) -> Self {
+        Self { outlives: true, ..self }
+    }
+
+    /// Returns whether any group may run the task, since those that it names are gone.
+    pub(crate) fn is_orphaned(&self, is_gone: impl Fn(&GroupId) -> bool) -> bool {
+        self.outlives && self.groups.as_ref().is_some_and(|groups| groups.iter().all(is_gone))
     }
 
     /// Returns what a task takes of its group's resources. Each resource occurs once.

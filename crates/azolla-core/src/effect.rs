@@ -1,5 +1,6 @@
 //! Effects: everything that the scheduler can tell the driver.
 
+use crate::constraint::GroupId;
 use crate::id::{Priority, TaskId, WorkerId};
 use alloc::vec::Vec;
 
@@ -32,6 +33,10 @@ pub enum Effect<P> {
     Doze(WorkerId),
     /// This worker is not needed any more, and the scheduler has removed it. Let it end.
     Retire(WorkerId),
+    /// Wake this worker, which sleeps. Its group is retired, so it is to pull, and is retired too.
+    Summon(WorkerId),
+    /// The last worker of this group, which is retired, has left. Nothing is said of the group any more.
+    Gone(GroupId),
     /// This worker has joined.
     Joined(WorkerId),
     /// The task may not wait, secede or rejoin now.

@@ -1,6 +1,6 @@
 //! Events: everything that the driver can tell the scheduler.
 
-use crate::constraint::{Constraint, GroupId};
+use crate::constraint::{Constraint, Group, GroupId};
 use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -28,7 +28,12 @@ pub enum Event<P> {
     /// Run this failed task again, and first the failed inputs that made it fail.
     Retry(TaskId),
 
-    /// A worker joins this group. It sleeps, without a slot. Answered by `Joined`.
+    /// There is one more group of slots. It gets the next number.
+    AddGroup(Group),
+    /// This group begins no task any more. What has begun there goes on, and has the slots that it needs. Its workers leave
+    /// as they pull: those that sleep are sent `Summon`. Answered by `Gone` when the last of them has left, now or later.
+    RetireGroup(GroupId),
+    /// A worker joins this group. It sleeps, without a slot. Answered by `Joined`, unless the group is retired.
     Join(GroupId),
     /// A worker is gone.
     Leave(WorkerId),

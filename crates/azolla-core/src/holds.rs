@@ -102,6 +102,7 @@ impl<P: Clone> Scheduler<P> {
         let goes_on = |task: &Task<P>| !task.state.is_settled() && task.wants.any();
         if matches!(worker.hold, Hold::Used(_))
             && !self.closing
+            && !self.workers.group(worker.group).is_retired
             && self.tasks.get(task).is_some_and(goes_on)
             && let Some(here) = Constraint::new(Some(vec![worker.group]), false, Vec::new())
         {
@@ -118,14 +119,14 @@ impl<P: Clone> Scheduler<P> {
         let set = self.tasks.set(task.rare);
         let takes = set.map_or(Vec::new(), |set| self.sets.get(set).takes().to_vec());
         if let Some(there) = Constraint::new(Some(vec![group]), false, takes) {
-            let there = self.sets.of(Arc::new(there), &self.workers.groups);
+            let there = self.sets.of(Arc::new(there.outliving_groups()), &self.workers.groups);
             self.set_constraint(id, there);
             self.sets.let_go(there);
             self.is_woken(id, false);
         }
     }
 
-    fn set_constraint(&mut self, task: TaskId, set: SetId) {
+    pub(crate) fn set_constraint(&mut self, task: TaskId, set: SetId) {
         if self.tasks.get(task).is_some() {
             self.sets.use_again(set);
             if let Some(before) = self.tasks.replace_set(task, set) {
@@ -169,7 +170,7 @@ impl<P: Clone> Scheduler<P> {
 
     /// Updates a group's stock for one hold that changes.
     #[inline(never)]
-    fn move_stock(&mut self, group: GroupId, before: Hold, after: Hold) {
+    pub(crate) fn move_stock(&mut self, group: GroupId, before: Hold, after: Hold) {
         let stock = &mut self.workers.groups[group.index()].resources;
         let at = |resource: ResourceId| usize::from(resource.0);
         if let Hold::Used(set) | Hold::Kept(set) = before {

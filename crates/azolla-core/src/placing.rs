@@ -142,11 +142,16 @@ impl<P: Clone> Scheduler<P> {
     /// all.
     pub(crate) fn group_to_wake(&self, demands: &[Demand]) -> Option<GroupId> {
         let groups = || self.workers.group_ids();
-        let awaited: Vec<Awaited> = groups().map(|group| self.awaited(group, demands)).collect();
+        let awaited: Vec<(GroupId, Awaited)> =
+            groups().map(|group| (group, self.awaited(group, demands))).collect();
+        let awaited = |of: GroupId| {
+            let found = awaited.iter().find(|(group, _)| *group == of);
+            found.map_or(&[][..], |(_, awaited)| awaited)
+        };
         let waking = |group: GroupId| self.workers.group(group).tally.waking;
         let (mut all, mut idle) = (0, None);
         for demand in demands {
-            let can = |group: &GroupId| self.can_begin(*group, demand, &awaited[group.index()]);
+            let can = |group: &GroupId| self.can_begin(*group, demand, awaited(*group));
             let (mut at_once, mut woken, mut free) = (0_usize, 0, None);
             for group in groups().filter(can) {
                 let times = self.times(group, demand);
@@ -214,7 +219,15 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    pub(crate) fn can_begin(&self, group: GroupId, demand: &Demand, awaited: &Awaited) -> bool {
+    pub(crate) fn can_begin(
+        &self,
+        group: GroupId,
+        demand: &Demand,
+        awaited: &[(ResourceId, Option<Order>)],
+    ) -> bool {
+        if self.workers.group(group).is_retired {
+            return false;
+        }
         let Some(id) = demand.set else { return true };
         let set = self.sets.get(id);
         let may = match set.fit(group) {

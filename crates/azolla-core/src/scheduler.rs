@@ -99,10 +99,15 @@ impl<P: Clone> Scheduler<P> {
     // code.
     #[inline(always)]
     pub fn handle(&mut self, event: Event<P>, effects: &mut Vec<Effect<P>>) {
-        // These events may free a slot for which the queue holds nothing.
+        // These events may leave a slot idle for which the queue holds nothing.
         let may_idle = matches!(
             event,
-            Event::Pull(_) | Event::Park { .. } | Event::Secede(_) | Event::Leave(_)
+            Event::Pull(_)
+                | Event::Park { .. }
+                | Event::Secede(_)
+                | Event::Join(_)
+                | Event::Leave(_)
+                | Event::RetireGroup(_)
         );
         match event {
             Event::Submit(submission) => self.on_submit(submission, effects),
@@ -111,8 +116,10 @@ impl<P: Clone> Scheduler<P> {
             Event::Keep(task) => self.on_keep(task),
             Event::Cancel(task) => self.on_cancel(task, effects),
             Event::Retry(task) => self.on_retry(task),
+            Event::AddGroup(group) => self.on_add_group(&group),
+            Event::RetireGroup(group) => self.on_retire_group(group, effects),
             Event::Join(group) => self.on_join(group, effects),
-            Event::Leave(worker) => self.on_leave(worker),
+            Event::Leave(worker) => self.on_leave(worker, effects),
             Event::Pull(worker) => self.on_pull(worker, effects),
             Event::Finish { worker, task, outcome, took } => {
                 self.on_finish(worker, task, outcome, took, effects);

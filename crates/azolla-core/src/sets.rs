@@ -196,6 +196,37 @@ impl Sets {
         self.get_mut(id).queue.peek(is_ready)
     }
 
+    /// Groups have come or were retired: finds out anew where each set may run.
+    pub(crate) fn refit(&mut self, groups: &[Slots]) {
+        for at in 0..self.all.len() {
+            let place = self.ready.len();
+            let Some(set) = &mut self.all[at] else { continue };
+            let was_runnable = set.is_runnable;
+            set.find_fits(groups);
+            let (is_runnable, tasks, from) = (set.is_runnable, set.queue.len(), set.place);
+            if was_runnable == is_runnable || tasks == 0 {
+                continue;
+            }
+            if is_runnable {
+                set.place = place;
+                self.ready.push(SetId::at(at));
+                self.ready_tasks += tasks;
+                self.unrunnable -= tasks;
+            } else {
+                self.ready_tasks -= tasks;
+                self.unrunnable += tasks;
+                self.no_longer_ready(from);
+            }
+        }
+    }
+
+    fn no_longer_ready(&mut self, place: usize) {
+        self.ready.swap_remove(place);
+        if let Some(moved) = self.ready.get(place).copied() {
+            self.get_mut(moved).place = place;
+        }
+    }
+
     fn one_fewer(&mut self, id: SetId) {
         let Set { is_runnable, ref queue, place, .. } = *self.get(id);
         let is_empty = queue.len() == 0;
@@ -205,21 +236,27 @@ impl Sets {
         }
         self.ready_tasks -= 1;
         if is_empty {
-            self.ready.swap_remove(place);
-            if let Some(moved) = self.ready.get(place).copied() {
-                self.get_mut(moved).place = place;
-            }
+            self.no_longer_ready(place);
         }
     }
 }
 
 impl Set {
     fn new(constraint: Arc<Constraint>, groups: &[Slots]) -> Self {
-        let fits: Box<[Fit]> =
-            groups.iter().enumerate().map(|(at, group)| fit(&constraint, at, group)).collect();
-        let is_runnable = fits.iter().any(|fit| *fit != Fit::Never);
-        let queue = ReadyQueue::new();
-        Self { constraint, uses: 1, fits, is_runnable, queue, head: None, place: 0 }
+        let (fits, queue) = (Box::default(), ReadyQueue::new());
+        let mut set =
+            Self { constraint, uses: 1, fits, is_runnable: false, queue, head: None, place: 0 };
+        set.find_fits(groups);
+        set
+    }
+
+    fn find_fits(&mut self, groups: &[Slots]) {
+        let constraint = &self.constraint;
+        let is_gone = |group: &GroupId| groups.get(group.index()).is_some_and(|it| it.is_retired);
+        let anywhere = constraint.is_orphaned(is_gone);
+        let each = groups.iter().enumerate();
+        self.fits = each.map(|(at, group)| fit(constraint, at, group, anywhere)).collect();
+        self.is_runnable = self.fits.iter().any(|fit| *fit != Fit::Never);
     }
 
     pub(crate) fn takes(&self) -> &[(ResourceId, Amount)] {
@@ -228,6 +265,12 @@ impl Set {
 
     pub(crate) fn fit(&self, group: GroupId) -> Fit {
         self.fits[group.index()]
+    }
+
+    /// Returns whether the constraint names this group, or names none.
+    #[cfg(test)]
+    pub(crate) fn names(&self, group: GroupId) -> bool {
+        self.constraint.names(group)
     }
 
     pub(crate) fn is_runnable(&self) -> bool {
@@ -251,12 +294,12 @@ impl Set {
     }
 }
 
-fn fit(constraint: &Constraint, at: usize, group: &Slots) -> Fit {
+fn fit(constraint: &Constraint, at: usize, group: &Slots, anywhere: bool) -> Fit {
     let enough =
         |(resource, amount): &(ResourceId, Amount)| group.stock(*resource).total >= *amount;
-    if group.slots == 0 || !constraint.takes().iter().all(enough) {
+    if group.slots == 0 || group.is_retired || !constraint.takes().iter().all(enough) {
         Fit::Never
-    } else if constraint.names(GroupId(at as u16)) {
+    } else if anywhere || constraint.names(GroupId(at as u16)) {
         Fit::Chosen
     } else if constraint.lets_others() {
         Fit::Other

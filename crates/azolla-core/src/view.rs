@@ -142,11 +142,11 @@ impl<P: Clone> Scheduler<P> {
 
     /// Returns the priority that a claim of a worker in this group must have to begin. It is the
     /// priority of the best task that the group could begin, or [`Priority::MAX`] when a waiting
-    /// task wants a slot of the group back.
+    /// task wants a slot of the group back, or the group is retired.
     #[inline]
     #[must_use]
     pub fn best_ready(&self, group: GroupId) -> Priority {
-        if self.workers.lent() > 0 && self.workers.group(group).tally.resuming > 0 {
+        if self.workers.begins_nothing(group) {
             return Priority::MAX;
         }
         self.best_for(group).unwrap_or(Priority::MIN)
@@ -171,6 +171,19 @@ impl<P: Clone> Scheduler<P> {
     #[must_use]
     pub fn group_of(&self, worker: WorkerId) -> Option<GroupId> {
         self.workers.group_of(worker)
+    }
+
+    /// Returns how many tasks may run at once.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.workers.slots()
+    }
+
+    /// Returns how many workers of this group have something to do: all but those that sleep.
+    #[must_use]
+    pub fn at_work(&self, group: GroupId) -> usize {
+        let tally = &self.workers.group(group).tally;
+        tally.all() - tally.asleep - tally.summoned
     }
 
     /// Returns how much of a resource no task has taken in this group.

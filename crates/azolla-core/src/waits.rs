@@ -135,7 +135,9 @@ impl<P: Clone> Scheduler<P> {
     }
 
     fn resume_some(&mut self, effects: &mut Vec<Effect<P>>) {
-        for group in self.workers.group_ids() {
+        let mut at = 0;
+        while let Some(group) = self.workers.nth(at) {
+            at += 1;
             while self.workers.group(group).free() > 0
                 && let Some(worker) = self.workers.resume_next(group)
             {

@@ -60,6 +60,8 @@ pub(crate) enum WorkerState {
     Resuming,
     /// Its task runs without a slot.
     Seceded,
+    /// It slept when its group was retired, and is about to pull.
+    Summoned,
 }
 
 /// A worker's state without its data: what decides which counts it enters.
@@ -72,12 +74,13 @@ pub(crate) enum Standing {
     Rejoining,
     Resuming,
     Seceded,
+    Summoned,
 }
 
 /// By standing: 1 if the worker holds a slot (`HELD`), or has given one up and wants one again
 /// (`LENT`).
-const HELD: [usize; 7] = [0, 1, 1, 0, 0, 0, 0];
-const LENT: [usize; 7] = [0, 0, 0, 1, 1, 1, 0];
+const HELD: [usize; 8] = [0, 1, 1, 0, 0, 0, 0, 0];
+const LENT: [usize; 8] = [0, 0, 0, 1, 1, 1, 0, 0];
 
 /// How many workers are in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,6 +94,8 @@ pub(crate) struct Tally {
     pub(crate) resuming: usize,
     /// Workers whose task has seceded, including those whose seceded task waits.
     pub(crate) seceded: usize,
+    /// Workers of a retired group that are about to leave.
+    pub(crate) summoned: usize,
 }
 
 impl Tally {
@@ -103,6 +108,7 @@ impl Tally {
             Standing::Rejoining => &mut self.rejoining,
             Standing::Resuming => &mut self.resuming,
             Standing::Seceded => &mut self.seceded,
+            Standing::Summoned => &mut self.summoned,
         }
     }
 
@@ -112,7 +118,7 @@ impl Tally {
     }
 
     pub(crate) fn all(&self) -> usize {
-        self.asleep + self.waking + self.active + self.seceded + self.lent()
+        self.asleep + self.waking + self.active + self.seceded + self.summoned + self.lent()
     }
 
     fn add(&mut self, other: &Self) {
@@ -123,6 +129,7 @@ impl Tally {
         self.rejoining += other.rejoining;
         self.resuming += other.resuming;
         self.seceded += other.seceded;
+        self.summoned += other.summoned;
     }
 }
 
@@ -138,6 +145,8 @@ pub(crate) struct Slots {
     pub(crate) rejoining: VecDeque<WorkerId>,
     /// By the number of the resource.
     pub(crate) resources: Vec<Stock>,
+    /// The group begins nothing any more. It has no more slots than workers.
+    pub(crate) is_retired: bool,
 }
 
 /// How much there is of one resource in a group.
@@ -167,6 +176,7 @@ impl Slots {
             resuming: VecDeque::new(),
             rejoining: VecDeque::new(),
             resources,
+            is_retired: false,
         }
     }
 
@@ -189,6 +199,10 @@ pub(crate) struct Workers {
     /// The group of every worker that ever joined. The number of a worker stays with its group.
     groups_of: Vec<GroupId>,
     pub(crate) groups: Vec<Slots>,
+    /// The groups that have slots or workers: all but the retired ones whose workers have left.
+    present: Vec<GroupId>,
+    /// How many of these are retired.
+    retiring: usize,
     slots: usize,
     /// Slots that no worker holds.
     free: usize,
@@ -216,7 +230,51 @@ impl Workers {
     pub(crate) fn new(groups: &[Group]) -> Self {
         let groups: Vec<Slots> = groups.iter().map(Slots::new).collect();
         let slots = groups.iter().map(|group| group.slots).sum();
-        Self { all: Vec::new(), groups_of: Vec::new(), groups, slots, free: slots, lent: 0 }
+        let present = (0..groups.len() as u16).map(GroupId).collect();
+        let (all, groups_of) = (Vec::new(), Vec::new());
+        Self { all, groups_of, groups, present, retiring: 0, slots, free: slots, lent: 0 }
+    }
+
+    pub(crate) fn add_group(&mut self, group: &Group) {
+        self.present.push(GroupId(self.groups.len() as u16));
+        self.groups.push(Slots::new(group));
+        self.slots += group.slots;
+        self.free += group.slots;
+    }
+
+    /// Returns the workers that slept there, and true if nothing is left of the group, since it has no worker.
+    pub(crate) fn retire_group(&mut self, id: GroupId) -> (Vec<WorkerId>, bool) {
+        self.retiring += 1;
+        let slots = &mut self.groups[id.index()];
+        slots.is_retired = true;
+        let sleepers = core::mem::take(&mut slots.asleep);
+        for worker in &sleepers {
+            self.set(*worker, WorkerState::Summoned);
+        }
+        // One that wakes comes for no task: none may count on it.
+        let wakes = |(_, worker): &(WorkerId, &Worker)| {
+            worker.group == id && worker.state == WorkerState::Waking
+        };
+        let waking: Vec<_> = self.iter().filter(wakes).map(|(id, _)| id).collect();
+        for worker in waking {
+            self.set(worker, WorkerState::Active);
+        }
+        (sleepers, self.trim(id))
+    }
+
+    /// Takes away the slots of a retired group for which it has no workers. Returns true if no worker is left.
+    fn trim(&mut self, id: GroupId) -> bool {
+        let slots = &mut self.groups[id.index()];
+        let workers = slots.tally.all();
+        let surplus = slots.slots.saturating_sub(workers);
+        slots.slots -= surplus;
+        self.slots -= surplus;
+        self.free -= surplus;
+        if workers == 0 {
+            self.present.retain(|other| *other != id);
+            self.retiring -= 1;
+        }
+        workers == 0
     }
 
     pub(crate) fn slots(&self) -> usize {
@@ -226,14 +284,14 @@ impl Workers {
     /// Returns how many workers of all groups are in each state.
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        for group in &self.groups {
-            tally.add(&group.tally);
+        for group in self.group_ids() {
+            tally.add(&self.group(group).tally);
         }
         tally
     }
 
     pub(crate) fn waking(&self) -> usize {
-        self.groups.iter().map(|group| group.tally.waking).sum()
+        self.group_ids().map(|group| self.group(group).tally.waking).sum()
     }
 
     pub(crate) fn free_slots(&self) -> usize {
@@ -248,8 +306,9 @@ impl Workers {
         &self.groups[id.index()]
     }
 
-    pub(crate) fn group_ids(&self) -> impl Iterator<Item = GroupId> + use<> {
-        (0..self.groups.len() as u16).map(GroupId)
+    /// The groups that have slots or workers.
+    pub(crate) fn group_ids(&self) -> impl Iterator<Item = GroupId> {
+        self.present.iter().copied()
     }
 
     /// Returns a group in which a worker can be woken. It is the one with the most free slots, so
@@ -263,11 +322,26 @@ impl Workers {
         if self.group(one).free() > self.group(other).free() { one } else { other }
     }
 
+    /// Returns whether the workers of this group begin nothing: a waiting task wants a slot back, which comes first, or the
+    /// group is retired.
+    #[inline]
+    pub(crate) fn begins_nothing(&self, group: GroupId) -> bool {
+        self.lent | self.retiring > 0 && {
+            let slots = self.group(group);
+            slots.tally.resuming > 0 || slots.is_retired
+        }
+    }
+
+    /// The n-th of the groups that have slots or workers.
+    pub(crate) fn nth(&self, at: usize) -> Option<GroupId> {
+        self.present.get(at).copied()
+    }
+
     /// Returns whether an active worker may give up its slot: the others must suffice to use all
     /// slots of the group.
     pub(crate) fn has_spare(&self, group: GroupId) -> bool {
-        let Slots { tally, slots, .. } = self.group(group);
-        tally.asleep + tally.waking + tally.active > *slots
+        let Slots { tally, slots, is_retired, .. } = self.group(group);
+        tally.asleep + tally.waking + tally.active > *slots || *is_retired
     }
 
     /// Returns whether more workers sleep than will be needed.
@@ -303,8 +377,9 @@ impl Workers {
         id
     }
 
-    pub(crate) fn leave(&mut self, id: WorkerId) {
-        let Some(worker) = self.all.get_mut(id.0 as usize).and_then(Option::take) else { return };
+    /// Returns the group of the worker if that is retired, and this was its last one.
+    pub(crate) fn leave(&mut self, id: WorkerId) -> Option<GroupId> {
+        let worker = self.all.get_mut(id.0 as usize).and_then(Option::take)?;
         let slots = &mut self.groups[worker.group.index()];
         let from = worker.state.standing();
         *slots.tally.of(from) -= 1;
@@ -314,6 +389,7 @@ impl Workers {
         slots.resuming.retain(|other| *other != id);
         slots.rejoining.retain(|other| *other != id);
         slots.vacant.push(id);
+        (slots.is_retired && self.trim(worker.group)).then_some(worker.group)
     }
 
     /// Returns the group of a worker, even of one that has left.
@@ -393,6 +469,7 @@ impl WorkerState {
             Self::Parked { seceded: false, .. } => Standing::Parked,
             Self::Rejoining => Standing::Rejoining,
             Self::Resuming => Standing::Resuming,
+            Self::Summoned => Standing::Summoned,
             Self::Seceded | Self::Parked { seceded: true, .. } => Standing::Seceded,
         }
     }

@@ -118,7 +118,7 @@ impl TaskBuilder<'_> {
         };
         let groups = placing.workers.as_ref().map(named);
         let takes = placing.resources.iter().map(|(name, amount)| (name.as_str(), *amount));
-        let all: &Groups = shared.engine.groups();
+        let all: Arc<Groups> = shared.engine.groups();
         let constraint = all.constraint(groups, placing.others && placing.workers.is_some(), takes);
         let constraint = constraint.expect("an amount is looked at when it is given");
         match &constraint {

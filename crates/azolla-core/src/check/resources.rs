@@ -30,7 +30,9 @@ impl<P: Clone> Scheduler<P> {
     fn check_hold(&self, id: WorkerId, worker: &Worker) -> Result<(), String> {
         let Worker { hold, state, group, .. } = worker;
         let agrees = match state {
-            WorkerState::Asleep | WorkerState::Waking => *hold == Hold::Nothing,
+            WorkerState::Asleep | WorkerState::Waking | WorkerState::Summoned => {
+                *hold == Hold::Nothing
+            }
             WorkerState::Active | WorkerState::Resuming => {
                 matches!(hold, Hold::Nothing | Hold::Used(_))
             }
@@ -64,7 +66,8 @@ impl<P: Clone> Scheduler<P> {
                 Hold::Used(held) | Hold::Kept(held) | Hold::GivenUp(held) => *held == set,
             };
             ensure!(held, "{id:?} holds {hold:?} in a task of {set:?}");
-            ensure!(self.sets.get(set).fit(*group) != Fit::Never, "{id:?} may not run its task");
+            let may = self.sets.get(set).fit(*group) != Fit::Never;
+            ensure!(may || self.workers.group(*group).is_retired, "{id:?} may not run its task");
         }
         Ok(())
     }
@@ -178,6 +181,7 @@ impl<P: Clone> Scheduler<P> {
     fn check_best(&self, group: GroupId, demands: &[Demand]) -> Result<(), String> {
         let best = match self.choose(group, demands) {
             _ if self.workers.group(group).tally.resuming > 0 => Priority::MAX,
+            _ if self.workers.group(group).is_retired => Priority::MAX,
             Some(demand) => demand.head.priority(),
             None => Priority::MIN,
         };

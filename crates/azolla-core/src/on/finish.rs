@@ -97,7 +97,7 @@ impl<P: Clone> Scheduler<P> {
             || worker.task.is_some()
             || !worker.below.is_empty()
             || worker.handed_over >= HANDED_OVER_IN_A_ROW
-            || self.workers.lent() > 0 && self.workers.group(worker.group).tally.resuming > 0
+            || self.workers.begins_nothing(worker.group)
             || self.closing
             || self.at_cap()
         {

@@ -5,6 +5,7 @@ mod cancel;
 mod close;
 mod detach;
 mod finish;
+mod groups;
 mod nest;
 mod park;
 mod pull;

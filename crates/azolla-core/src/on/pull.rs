@@ -14,8 +14,13 @@ use alloc::vec::Vec;
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_pull(&mut self, id: WorkerId, effects: &mut Vec<Effect<P>>) {
         let Some(worker) = self.workers.get_mut(id) else { return };
-        if !matches!(worker.state, WorkerState::Active | WorkerState::Waking | WorkerState::Seceded)
-        {
+        if !matches!(
+            worker.state,
+            WorkerState::Active
+                | WorkerState::Waking
+                | WorkerState::Seceded
+                | WorkerState::Summoned
+        ) {
             return;
         }
         worker.task = None;
@@ -28,12 +33,16 @@ impl<P: Clone> Scheduler<P> {
         }
         // The worker sleeps if a waiting task wants a slot back, which comes first, or if the
         // worker holds no slot because its task had seceded. It is woken like any other worker.
-        let waited_for = self.workers.lent() > 0 && self.workers.group(group).tally.resuming > 0;
-        if holds_slot && !waited_for && self.begin_some(id, group, effects) {
+        let begins_nothing = self.workers.begins_nothing(group);
+        if holds_slot && !begins_nothing && self.begin_some(id, group, effects) {
             if !is_active {
                 self.workers.set(id, WorkerState::Active);
             }
             self.stops_dozing(id);
+            return;
+        }
+        if begins_nothing && self.workers.group(group).is_retired {
+            self.retire(id, effects);
             return;
         }
         self.workers.set(id, WorkerState::Asleep);
@@ -106,7 +115,7 @@ impl<P: Clone> Scheduler<P> {
 
     fn retire_surplus(&mut self, id: WorkerId, effects: &mut Vec<Effect<P>>) {
         if self.workers.get(id).is_some_and(|worker| self.workers.has_plenty(worker.group)) {
-            self.workers.leave(id);
+            self.workers.leave(id); // it is not the last of a retired group
             effects.push(Effect::Retire(id));
         }
     }

@@ -8,7 +8,9 @@ use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_join(&mut self, group: GroupId, effects: &mut Vec<Effect<P>>) {
-        effects.push(Effect::Joined(self.workers.join(group)));
+        if !self.workers.group(group).is_retired {
+            effects.push(Effect::Joined(self.workers.join(group)));
+        }
     }
 
     pub(crate) fn on_rouse(&mut self, group: Option<GroupId>, effects: &mut Vec<Effect<P>>) {
@@ -24,9 +26,11 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    pub(crate) fn on_leave(&mut self, worker: WorkerId) {
+    pub(crate) fn on_leave(&mut self, worker: WorkerId, effects: &mut Vec<Effect<P>>) {
         self.give_back(worker);
-        self.workers.leave(worker);
+        if let Some(group) = self.workers.leave(worker) {
+            effects.push(Effect::Gone(group));
+        }
         self.stops_dozing(worker);
         self.lower_cap();
         self.waits_changed();

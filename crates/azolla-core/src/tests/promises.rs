@@ -3,7 +3,7 @@
 
 use super::world::{Cell, Shows, Thread, ThreadState, World};
 use crate::sets::{Fit, Set};
-use crate::workers::{Hold, Tally};
+use crate::workers::{Hold, Slots, Tally};
 use crate::{Amount, GroupId, ResourceId, State, TaskId, WorkerId};
 use std::collections::BTreeSet;
 use std::vec::Vec;
@@ -58,10 +58,14 @@ impl World {
     /// A worker that lends a slot leaves enough others to use all slots.
     pub(super) fn check_somebody_is_left(&self, before: Tally) {
         let without_slot = |tally: Tally| tally.lent() + tally.seceded;
-        let tally = self.scheduler.workers.tally();
-        if without_slot(tally) > without_slot(before) {
-            let left = tally.asleep + tally.waking + tally.active;
-            assert!(left >= self.scheduler.workers.slots(), "too few are left: {tally:?}");
+        let workers = &self.scheduler.workers;
+        if without_slot(workers.tally()) > without_slot(before) {
+            // A retired group begins nothing.
+            for group in workers.groups.iter().filter(|group| !group.is_retired) {
+                let Slots { tally, slots, .. } = group;
+                let left = tally.asleep + tally.waking + tally.active;
+                assert!(left >= *slots, "too few are left: {tally:?}");
+            }
         }
     }
 
@@ -131,6 +135,7 @@ impl World {
         let Some(set) = self.set_of(begun) else { return };
         self.note(match set.fit(group) {
             Fit::Never => panic!("{begun:?} begins in {group:?}, where it may not"),
+            Fit::Chosen if !set.names(group) => "a task began since its groups were gone",
             Fit::Chosen => "a task with a constraint began",
             Fit::Other => "a task began where it was not wished for",
         });

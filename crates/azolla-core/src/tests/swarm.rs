@@ -63,7 +63,12 @@ const MUST_HAPPEN: &[&str] = &[
     "async work awaited others",
     "a failure was inherited",
     "a failure was taken back for another attempt",
+    "a group was gone",
+    "a group was retired",
+    "a group was retired while it worked",
     "a key was found again",
+    "a task began since its groups were gone",
+    "a sleeping worker was summoned",
     "a slot was free at the cap",
     "a task was claimed in a batch",
     "a task was handed over",
@@ -197,6 +202,8 @@ struct Run {
     /// Of a hundred tasks.
     constraints: usize,
     groups: usize,
+    /// Groups come and go once in so many steps, if at all.
+    scales: Option<usize>,
 }
 
 /// Up to three slots, and two resources of which there may be none.
@@ -226,6 +233,7 @@ fn run(seed: u64) -> Happened {
         world: World::with_groups(&groups, cap),
         constraints: if random.chance(70) { random.below(80) } else { 0 },
         groups: groups.len(),
+        scales: random.chance(40).then(|| 50 + random.below(1_000)),
         held: Vec::new(),
         priorities: 1 + random.below(4) as i32,
         waits: random.below(30),
@@ -254,6 +262,9 @@ fn run(seed: u64) -> Happened {
 
 impl Run {
     fn step(&mut self) {
+        if self.scales.is_some_and(|scales| self.random.below(scales) == 0) {
+            self.scale();
+        }
         match self.random.below(100) {
             0..30 => self.submit(),
             30..75 => self.work(),
@@ -287,6 +298,24 @@ impl Run {
             92..96 if self.world.scheduler.has_more() => self.world.event(Event::Continue),
             _ => self.world.resume_satisfied(),
         }
+    }
+
+    /// Adds a group or retires one, and now and then the last.
+    fn scale(&mut self) {
+        let groups = &self.world.scheduler.workers.groups;
+        let there = (0..self.groups as u16).map(GroupId);
+        let there: Vec<_> = there.filter(|id| !groups[usize::from(id.0)].is_retired).collect();
+        if there.len() < 4 && self.random.chance(50) || there.is_empty() {
+            self.add_group();
+        } else if let Some(group) = self.random.pick(&there) {
+            self.world.retire_group(group);
+        }
+    }
+
+    fn add_group(&mut self) {
+        let group = group(&mut self.random);
+        self.world.add_group(group);
+        self.groups += 1;
     }
 
     fn submit(&mut self) {
@@ -331,7 +360,8 @@ impl Run {
             return None;
         }
         let groups = self.random.chance(50).then(|| {
-            let all = (0..self.groups as u16).map(GroupId);
+            // One of them may be yet to come.
+            let all = (0..=self.groups as u16).map(GroupId);
             let chosen: Vec<GroupId> = all.filter(|_| self.random.chance(50)).collect();
             // Now and then none at all, and the task can never run.
             let none = chosen.is_empty() && !self.random.chance(5);
@@ -344,7 +374,8 @@ impl Run {
                 takes.push((resource, amount(1 + self.random.below(3))));
             }
         }
-        Constraint::new(groups, others, takes)
+        let constraint = Constraint::new(groups, others, takes)?;
+        Some(if self.random.chance(30) { constraint.outliving_groups() } else { constraint })
     }
 
     fn release(&mut self) {
@@ -452,6 +483,8 @@ impl Run {
 
     /// Whatever happened, everything that is wanted ends, and nothing is left.
     fn finish(&mut self) {
+        self.scales = None;
+        self.add_group();
         self.failures = 0;
         self.suspensions = 0;
         self.waits = 0;

@@ -134,11 +134,32 @@ impl World {
             held_before: BTreeSet::new(),
         };
         for (number, group) in groups.iter().enumerate() {
-            for _ in 0..group.slots {
-                world.event(Event::Join(GroupId(number as u16)));
-            }
+            world.staff(GroupId(number as u16), group.slots);
         }
         world
+    }
+
+    fn staff(&mut self, group: GroupId, slots: usize) {
+        for _ in 0..slots {
+            self.event(Event::Join(group));
+            self.take_back();
+        }
+    }
+
+    /// Adds a group, whose workers join.
+    pub(super) fn add_group(&mut self, group: Group) {
+        let (id, slots) = (GroupId(self.scheduler.workers.groups.len() as u16), group.slots);
+        self.event(Event::AddGroup(group));
+        self.staff(id, slots);
+    }
+
+    pub(super) fn retire_group(&mut self, group: GroupId) {
+        self.note("a group was retired");
+        if self.scheduler.at_work(group) > 0 {
+            self.note("a group was retired while it worked");
+        }
+        self.event(Event::RetireGroup(group));
+        self.take_back();
     }
 
     pub(super) fn note(&mut self, what: &'static str) {
@@ -301,6 +322,18 @@ impl World {
                     ThreadState::Parked { seceded: true } => ThreadState::Seceded,
                     state => panic!("{worker:?} was woken when it was {state:?}"),
                 };
+            }
+            Effect::Summon(worker) => {
+                self.note("a sleeping worker was summoned");
+                let thread = self.workers.get_mut(&worker).expect("a worker that joined");
+                assert_eq!(thread.state, ThreadState::Asleep);
+                thread.state = ThreadState::Awake;
+                thread.dozes = false;
+            }
+            Effect::Gone(group) => {
+                self.note("a group was gone");
+                let of = |worker: &WorkerId| self.scheduler.group_of(*worker) == Some(group);
+                assert!(!self.workers.keys().any(of), "{group:?} has workers");
             }
             Effect::Doze(worker) => {
                 self.note("a worker dozed");

@@ -18,7 +18,7 @@ impl<J: Job + ?Sized> Worker<J> {
     /// [`next_task`](Self::next_task) is called. Returns how many there are ahead now.
     pub fn begin_ahead(&mut self, most: usize) -> usize {
         for _ in 0..most {
-            let Some(run) = self.hand.begin_claim(&self.engine, self.id, self.group) else { break };
+            let Some(run) = self.hand.begin_claim(self.id) else { break };
             self.hand.ahead.push_back(run);
         }
         self.hand.ahead.len()

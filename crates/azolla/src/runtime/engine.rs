@@ -14,9 +14,9 @@ use super::locked::{After, Locked, State, set_locked};
 use super::names::Names;
 use super::observe::{Keeps, Observations, Observer, What};
 use super::staff::Vacancies;
-use crate::primitives::atomic::{AtomicBool, AtomicI64, Ordering};
+use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::primitives::{Mutex, MutexGuard};
-use azolla_core::{Counts, Event, GroupId, Key, Outcome, Priority, TaskId, TaskView, WorkerId};
+use azolla_core::{Counts, Event, GroupId, Key, Outcome, TaskId, TaskView, WorkerId};
 use crossbeam_queue::ArrayQueue;
 use std::io;
 use std::sync::Arc;
@@ -26,8 +26,6 @@ use std::time::Duration;
 /// A scheduler, and the workers that it feeds.
 pub struct Engine<J: Job + ?Sized> {
     pub(super) state: Mutex<State<J>>,
-    /// The highest priority that is ready, by group. Workers read it without the lock.
-    pub(super) best_ready: Box<[AtomicI64]>,
     pub(super) closing: AtomicBool,
     pub(super) broken: AtomicBool,
     pub(super) observer: Observer,
@@ -37,7 +35,6 @@ pub struct Engine<J: Job + ?Sized> {
     /// No other engine of this process has this number.
     pub(super) number: u32,
     names: Names,
-    groups: Groups,
     pub(super) runner: Box<dyn Runner<J>>,
     pub(super) vacancies: Vacancies,
 }
@@ -54,11 +51,9 @@ impl<J: Job + ?Sized> Engine<J> {
     /// # Errors
     /// If the system has no thread to give.
     pub fn start(groups: Groups, runner: Box<dyn Runner<J>>) -> io::Result<Arc<Self>> {
-        let best_ready = || AtomicI64::new(Priority::MIN.to_bits());
-        let best_ready = (0..groups.len()).map(|_| best_ready()).collect();
+        let places: Vec<_> = groups.all().map(|group| (group, groups.slots_of(group))).collect();
         let engine = Arc::new(Self {
-            state: Mutex::new(State::new(groups.as_core(), runner.short())),
-            best_ready,
+            state: Mutex::new(State::new(groups, runner.short())),
             closing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             observer: Observer::new(),
@@ -66,12 +61,11 @@ impl<J: Job + ?Sized> Engine<J> {
             failures: ArrayQueue::new(FAILURES),
             number: ENGINES.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
             names: Names::new(),
-            groups,
             runner,
             vacancies: Vacancies::default(),
         });
-        for group in engine.groups.all() {
-            for _ in 0..engine.groups.slots_of(group) {
+        for (group, slots) in places {
+            for _ in 0..slots {
                 if let Err(error) = engine.start_worker(group) {
                     engine.close();
                     return Err(error);
@@ -90,13 +84,13 @@ impl<J: Job + ?Sized> Engine<J> {
     /// The number of tasks that may run at once.
     #[must_use]
     pub fn slots(&self) -> usize {
-        self.groups.slots()
+        self.groups().slots()
     }
 
     /// The groups that the slots are in.
     #[must_use]
-    pub fn groups(&self) -> &Groups {
-        &self.groups
+    pub fn groups(&self) -> Arc<Groups> {
+        self.with(|locked| Arc::clone(&locked.state.groups))
     }
 
     /// The group of the worker with this number, if there is such a worker.
@@ -375,10 +369,6 @@ impl<J: Job + ?Sized> Engine<J> {
             locked.wake_all();
         });
         self.names.close();
-    }
-
-    pub(crate) fn best_ready(&self, group: GroupId) -> Priority {
-        Priority::from_bits(self.best_ready[usize::from(group.0)].load(Ordering::Relaxed))
     }
 
     /// One hold of the lock. Returns true beside the result if the scheduler has left something undone.

@@ -4,7 +4,8 @@
 use azolla_core::{Amount, Constraint, Group, GroupId, ResourceId};
 use std::sync::Arc;
 
-/// The groups of an engine, which users call workers, and the names of their resources.
+/// The groups of an engine, which users call workers, and the names of their resources. Those that are retired have no
+/// slots.
 #[derive(Clone, Debug)]
 pub struct Groups {
     groups: Vec<Group>,
@@ -39,14 +40,31 @@ impl Groups {
     {
         let mut made = Self { groups: Vec::new(), resources: Vec::new() };
         for (slots, resources) in groups {
-            let mut group = Group::of_slots(slots);
-            for (name, amount) in resources {
-                let amount = measure(name, amount)?;
-                group.resources.push((made.name(name), amount));
-            }
-            made.groups.push(group);
+            made.add(slots, resources)?;
         }
         Ok(made)
+    }
+
+    /// Adds a group with so many slots and these amounts of resources.
+    pub(super) fn add<'a>(
+        &mut self,
+        slots: usize,
+        resources: impl IntoIterator<Item = (&'a str, f64)>,
+    ) -> Result<(), BadAmount> {
+        let mut group = Group::of_slots(slots);
+        for (name, amount) in resources {
+            let amount = measure(name, amount)?;
+            group.resources.push((self.name(name), amount));
+        }
+        self.groups.push(group);
+        Ok(())
+    }
+
+    /// This group begins nothing any more. It keeps its number.
+    pub(super) fn retire(&mut self, group: GroupId) {
+        if let Some(group) = self.groups.get_mut(usize::from(group.0)) {
+            group.slots = 0;
+        }
     }
 
     fn name(&mut self, name: &str) -> ResourceId {
@@ -60,7 +78,7 @@ impl Groups {
         self.resources.iter().position(|other| other == name).map(|at| ResourceId(at as u16))
     }
 
-    /// The number of groups.
+    /// The number of groups, those included that are retired.
     #[must_use]
     pub fn len(&self) -> usize {
         self.groups.len()

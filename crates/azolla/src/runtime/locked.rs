@@ -4,6 +4,7 @@
 
 use super::engine::Engine;
 use super::garbage::let_go;
+use super::groups::Groups;
 use super::header::Status;
 use super::job::{Job, Submission};
 use super::kind_names::Kinds;
@@ -11,12 +12,10 @@ use super::listeners::Listeners;
 use super::observe::{Origin, What};
 use super::parker::Parker;
 use crate::primitives::MutexGuard;
-use crate::primitives::atomic::Ordering;
+use crate::primitives::atomic::{AtomicI64, Ordering};
 #[cfg(debug_assertions)]
 use crate::primitives::per_thread;
-use azolla_core::{
-    Effect, Event, Group, GroupId, Kind, Priority, Refusal, Scheduler, TaskId, WorkerId,
-};
+use azolla_core::{Effect, Event, GroupId, Kind, Priority, Refusal, Scheduler, TaskId, WorkerId};
 use smallvec::SmallVec;
 #[cfg(debug_assertions)]
 use std::cell::Cell;
@@ -27,6 +26,9 @@ use std::time::Duration;
 /// What the lock guards.
 pub(crate) struct State<J: Job + ?Sized> {
     pub(super) scheduler: Scheduler<Arc<J>>,
+    pub(super) groups: Arc<Groups>,
+    /// The highest priority that is ready, by group. Workers read it without the lock.
+    pub(super) best_ready: Vec<(GroupId, Arc<AtomicI64>)>,
     parkers: Vec<Arc<Parker>>,
     kinds: Kinds,
     effects: Vec<Effect<Arc<J>>>,
@@ -40,13 +42,15 @@ pub(crate) struct State<J: Job + ?Sized> {
 }
 
 impl<J: Job + ?Sized> State<J> {
-    pub(super) fn new(groups: &[Group], short: Option<Duration>) -> Self {
-        let mut scheduler = Scheduler::with_groups(groups);
+    pub(super) fn new(groups: Groups, short: Option<Duration>) -> Self {
+        let mut scheduler = Scheduler::with_groups(groups.as_core());
         if let Some(short) = short {
             scheduler.set_short(u64::try_from(short.as_nanos()).unwrap_or(u64::MAX));
         }
         Self {
             scheduler,
+            best_ready: groups.all().map(|group| (group, unready())).collect(),
+            groups: Arc::new(groups),
             parkers: Vec::new(),
             kinds: Kinds::default(),
             effects: Vec::new(),
@@ -56,6 +60,11 @@ impl<J: Job + ?Sized> State<J> {
             orphans: Vec::new(),
         }
     }
+}
+
+/// What says that nothing is ready.
+pub(super) fn unready() -> Arc<AtomicI64> {
+    Arc::new(AtomicI64::new(Priority::MIN.to_bits()))
 }
 
 /// The engine while it is locked.
@@ -158,9 +167,10 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     let seen = seen.flatten();
                     state.runs.push(Run { task, job: payload, priority, begun, seen });
                 }
-                Effect::Grant(worker) => {
+                Effect::Grant(worker) | Effect::Summon(worker) => {
                     state.after.wake.push(Arc::clone(&state.parkers[worker.0 as usize]));
                 }
+                Effect::Gone(group) => state.best_ready.retain(|(other, _)| *other != group),
                 Effect::Doze(_) => answer.doze = true,
                 Effect::Retire(_) => answer.retired = true,
                 Effect::Joined(worker) => {
@@ -304,6 +314,22 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         self.state.scheduler.best_ready(group)
     }
 
+    /// Takes back up to half of the claims of other workers, so that idle workers can pull them. `claimed` lists the claims;
+    /// one that has begun is skipped.
+    pub(super) fn take_back(&mut self, claimed: &[(TaskId, Arc<J>)]) {
+        let most = claimed.len().div_ceil(2);
+        let unbegun = claimed.iter().filter(|(_, job)| job.header().take_back());
+        for (task, _) in unbegun.take(most) {
+            drop(self.handle(Event::Unclaim(*task)));
+        }
+    }
+
+    /// As [`take_back`](Self::take_back), for a thread that is no worker.
+    pub(super) fn take_back_here(&mut self, claimed: Vec<(TaskId, Arc<J>)>) {
+        self.take_back(&claimed);
+        self.state.after.trash.extend(claimed.into_iter().map(|(_, job)| job));
+    }
+
     pub(super) fn parker(&self, worker: WorkerId) -> Arc<Parker> {
         Arc::clone(&self.state.parkers[worker.0 as usize])
     }
@@ -353,8 +379,8 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         if self.engine.is_broken() {
             return;
         }
-        for (group, published) in self.engine.best_ready.iter().enumerate() {
-            let best = self.state.scheduler.best_ready(GroupId(group as u16)).to_bits();
+        for (group, published) in &self.state.best_ready {
+            let best = self.state.scheduler.best_ready(*group).to_bits();
             if published.load(Ordering::Relaxed) != best {
                 published.store(best, Ordering::Relaxed);
             }

@@ -30,13 +30,16 @@ impl<J: Job + ?Sized> Engine<J> {
             if self.is_closing() {
                 return None;
             }
-            let id = locked.handle(Event::Join(group)).joined?;
-            Some((id, locked.parker(id)))
+            let answer = locked.handle(Event::Join(group));
+            locked.take_back_here(answer.take_back);
+            let id = answer.joined?;
+            let best = locked.state.best_ready.iter().find(|(other, _)| *other == group)?;
+            Some((id, Arc::clone(&best.1), locked.parker(id)))
         });
         match joined {
             // If the runner has no thread for the worker, it drops it, and so the worker leaves.
-            Some((id, parker)) => {
-                self.runner.start(Worker::new(Arc::clone(self), id, group, parker))
+            Some((id, best, parker)) => {
+                self.runner.start(Worker::new(Arc::clone(self), id, group, parker, best))
             }
             None => Ok(()),
         }

@@ -2,6 +2,7 @@
 //! happens here every time.
 
 mod ahead;
+mod scaling;
 mod staff;
 mod withdraw;
 

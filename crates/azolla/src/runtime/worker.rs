@@ -11,8 +11,9 @@ use super::job::Job;
 use super::locked::{Locked, Run};
 use super::observe::{Observer, Origin, What};
 use super::parker::Parker;
+use crate::primitives::atomic::{AtomicI64, Ordering};
 use crate::primitives::now;
-use azolla_core::{Event, GroupId, Outcome, TaskId, WorkerId};
+use azolla_core::{Event, GroupId, Outcome, Priority, TaskId, WorkerId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ pub struct Worker<J: Job + ?Sized> {
 /// What a worker has in hand: the task that it runs, its claims, and what it has not reported yet.
 pub(super) struct Hand<J: ?Sized> {
     pub(super) claims: VecDeque<Run<J>>,
+    /// The highest priority that is ready for the group.
+    best_ready: Arc<AtomicI64>,
     /// The tasks that were begun before their turn (see `ahead.rs`).
     pub(super) ahead: VecDeque<Run<J>>,
     pub(super) current: Option<Current<J>>,
@@ -84,9 +87,11 @@ impl<J: Job + ?Sized> Worker<J> {
         id: WorkerId,
         group: GroupId,
         parker: Arc<Parker>,
+        best_ready: Arc<AtomicI64>,
     ) -> Self {
         let hand = Hand {
             claims: VecDeque::new(),
+            best_ready,
             ahead: VecDeque::new(),
             current: None,
             drops: false,
@@ -144,7 +149,7 @@ impl<J: Job + ?Sized> Worker<J> {
         }
         loop {
             if self.hand.current.is_none() {
-                self.hand.begin_next(&self.engine, self.id, self.group);
+                self.hand.begin_next(self.id);
             }
             if self.hand.current.is_some() {
                 // What has gone is dropped before the task begins.
@@ -302,24 +307,19 @@ enum Pulled {
 impl<J: Job + ?Sized> Hand<J> {
     /// Begins the next claim without the lock, unless the worker must report something first, or
     /// something more urgent is ready.
-    fn begin_next(&mut self, engine: &Engine<J>, worker: WorkerId, group: GroupId) {
+    fn begin_next(&mut self, worker: WorkerId) {
         if !self.tell_now {
             let next = self.ahead.pop_front();
-            let next = next.or_else(|| self.begin_claim(engine, worker, group));
+            let next = next.or_else(|| self.begin_claim(worker));
             self.current = next.map(Current::from);
         }
     }
 
     /// Begins the next claim, unless something more urgent is ready.
     #[inline]
-    pub(super) fn begin_claim(
-        &mut self,
-        engine: &Engine<J>,
-        worker: WorkerId,
-        group: GroupId,
-    ) -> Option<Run<J>> {
+    pub(super) fn begin_claim(&mut self, worker: WorkerId) -> Option<Run<J>> {
         while let Some(claim) = self.claims.front()
-            && engine.best_ready(group) <= claim.priority
+            && self.best_ready() <= claim.priority
             && let Some(run) = self.claims.pop_front()
         {
             if run.job.header().begin(worker) {
@@ -328,6 +328,11 @@ impl<J: Job + ?Sized> Hand<J> {
             self.gone.push(run.job);
         }
         None
+    }
+
+    #[inline]
+    fn best_ready(&self) -> Priority {
+        Priority::from_bits(self.best_ready.load(Ordering::Relaxed))
     }
 
     /// Reports what has finished, and asks for more.
@@ -444,14 +449,9 @@ impl<J: Job + ?Sized> Hand<J> {
         }
     }
 
-    /// Takes back up to half of the claims of other workers, so that idle workers can pull them.
-    /// `claimed` lists the claims; one that has begun is skipped.
+    /// Does what [`Locked::take_back`] says.
     pub(super) fn take_back(&mut self, claimed: Vec<(TaskId, Arc<J>)>, locked: &mut Locked<'_, J>) {
-        let most = claimed.len().div_ceil(2);
-        let unbegun = claimed.iter().filter(|(_, job)| job.header().take_back());
-        for (task, _) in unbegun.take(most) {
-            drop(locked.handle(Event::Unclaim(*task)));
-        }
+        locked.take_back(&claimed);
         self.gone.extend(claimed.into_iter().map(|(_, job)| job));
     }
 

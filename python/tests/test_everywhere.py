@@ -186,8 +186,9 @@ def test_waiting_for_workers(two: Client) -> None:
     two.wait_for_workers(2)
     with pytest.raises(TimeoutError, match="2/3"):
         two.wait_for_workers(3, timeout="1ms")
-    with pytest.raises(ValueError, match="never"):
-        two.wait_for_workers(3)
+    if not two.cluster._has_processes:  # they may come, and the wait goes on
+        with pytest.raises(ValueError, match="never"):
+            two.wait_for_workers(3)
     with pytest.raises(ValueError, match="positive"):
         two.wait_for_workers(0)
 
@@ -261,7 +262,7 @@ def test_what_one_process_cannot_answer(client: Client) -> None:
         client.get_worker_logs,
         client.get_scheduler_logs,
         lambda: client.write_scheduler_file("x"),
-        lambda: client.retire_workers([0]),
+        lambda: client.retire_workers([0], close_workers=False),
     ):
         with pytest.raises(NotImplementedError):
             refused()

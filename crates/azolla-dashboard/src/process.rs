@@ -60,6 +60,8 @@ pub(crate) struct Workers {
 /// A worker process.
 #[derive(Serialize)]
 struct Worker {
+    /// As users call it.
+    name: u16,
     /// The number by which the system knows it; null while it starts.
     pid: Option<u32>,
     starts: u32,
@@ -74,7 +76,8 @@ struct Worker {
 impl From<Processes> for Workers {
     fn from(processes: Processes) -> Self {
         let each = processes.each.into_iter();
-        let worker = |ProcessInfo { id, starts, memory, limit, stored }| Worker {
+        let worker = |ProcessInfo { number, id, starts, memory, limit, stored }| Worker {
+            name: number,
             pid: id,
             starts,
             memory,

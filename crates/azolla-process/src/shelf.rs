@@ -22,6 +22,8 @@ pub struct Shelf {
     /// What the client itself stores.
     arena: Arc<Arena>,
     limit: Option<Limit>,
+    /// How many bytes may be in memory.
+    most: AtomicU64,
     /// How many bytes of the data are in memory.
     live: Arc<AtomicU64>,
     /// What is in memory, the oldest first, and what is gone.
@@ -34,7 +36,7 @@ pub struct Shelf {
 
 /// How much may be in memory.
 pub struct Limit {
-    /// In bytes.
+    /// In bytes, at first.
     pub bytes: u64,
     /// Where the file for the rest is made.
     pub folder: PathBuf,
@@ -47,14 +49,21 @@ impl Shelf {
     #[must_use]
     pub fn new(arena: Arc<Arena>, limit: Option<Limit>) -> Arc<Self> {
         let (oldest, is_unusable) = (Mutex::default(), Mutex::default());
+        let most = AtomicU64::new(limit.as_ref().map_or(0, |limit| limit.bytes));
         Arc::new(Self {
             arena,
             limit,
+            most,
             live: Arc::default(),
             oldest,
             file: OnceLock::new(),
             is_unusable,
         })
+    }
+
+    /// From now on so many bytes may be in memory, if that is limited. What is there stays until more is kept.
+    pub fn set_limit(&self, bytes: u64) {
+        self.most.store(bytes, Ordering::Relaxed);
     }
 
     /// Keeps what lies in this place.
@@ -80,7 +89,7 @@ impl Shelf {
     }
 
     fn make_room(&self, limit: &Limit) {
-        let is_too_much = || self.live.load(Ordering::Relaxed) > limit.bytes;
+        let is_too_much = || self.live.load(Ordering::Relaxed) > self.most.load(Ordering::Relaxed);
         if !is_too_much() {
             return;
         }

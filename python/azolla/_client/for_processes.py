@@ -200,15 +200,16 @@ def _words(client: Client, kept: _Kept, taken: Taken, number: int, name: str, ar
 def _about(client: Client, kept: _Kept, taken: Taken) -> dict[str, Any]:
     """Returns what a process needs to know of its cluster."""
     cluster = client.cluster
+    # A process that goes asks too, as long as tasks run there.
+    known = {**{name: it.worker for name, it in cluster._leaving.items()}, **cluster._workers}
     return {
         "number": cluster._number,
         "name": cluster.name,
         "veil": cluster._veil,
-        "n_workers": cluster._n_workers,
         "threads_per_worker": cluster._threads_per_worker,
         "started": cluster._started,
         "memory": cluster._memory,
-        "resources": [worker.resources for worker in cluster._workers.values()],
+        "workers": {worker.name: worker.resources for worker in known.values()},
         "address": cluster._address("")[:-1],
         "scheduler_address": cluster.scheduler_address,
         "dashboard_link": cluster.dashboard_link,

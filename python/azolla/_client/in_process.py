@@ -37,7 +37,7 @@ ELSEWHERE = (
     *("log_event", "get_events", "who_has", "has_what", "processing", "nbytes", "nthreads", "ncores", "scheduler_info"),
     *("story", "counters", "get_versions", "get_worker_logs", "get_scheduler_logs", "get_task_stream", "rebalance"),
     *("replicate", "wait_for_workers", "write_trace", "run", "run_on_scheduler", "register_plugin"),
-    *("unregister_worker_plugin", "restart_workers", "retire_workers", "call_stack", "profile"),
+    *("unregister_worker_plugin", "restart_workers", "call_stack", "profile"),
     *("forward_logging", "unforward_logging"),
 )
 
@@ -45,7 +45,7 @@ ELSEWHERE = (
 PLAIN = {"scheduler_info", "counters", "write_trace"}
 
 #: The methods that a task in a worker process cannot call.
-NOWHERE = ("shutdown", "write_scheduler_file")
+NOWHERE = ("shutdown", "write_scheduler_file", "retire_workers")
 
 _making = threading.Lock()
 _clients: "list[ProcessClient]" = []
@@ -81,17 +81,41 @@ class ProcessCluster(LocalCluster):
         self._about: dict[str, Any] = about
         self._asynchronous, self._has_processes = False, True
         self._number, self.name = about["number"], about["name"]
-        self._n_workers, self._threads_per_worker = about["n_workers"], about["threads_per_worker"]
+        self._threads_per_worker, self._memory_limit = about["threads_per_worker"], 0
         self._started, self._memory = about["started"], about["memory"]
         self._threads, self._helpers, self._large = set(), {}, {}
         self._log_thread, self._deadline = CallbackThread(f"{self.name}-log"), math.inf
         self._clients, self._unrunnable = {}, set()
         self._datasets, self._notes, self._plugins, self._gear, self._listeners = {}, Notes(), {}, {}, {}
         self._recorder = Recorder(self._listeners)
-        threads, amounts = self._threads_per_worker, about["resources"]
-        self._workers = {number: ProcessWorker(self, number, threads, has) for number, has in enumerate(amounts)}
+        self._workers, self._former, self._leaving, self._adaptive = {}, {}, {}, None
+        self._learn(about["workers"])
         self._start_away(weakref.ref(self), about["veil"])
         where.cluster = self
+
+    def _learn(self, workers: dict[int, dict[str, float]]) -> None:
+        """These are the workers now, and what each has for its tasks to take. One that this process knows stays the object that it
+        is.
+        """
+        before, threads = self._workers, self._threads_per_worker
+        self._workers = {
+            name: before.get(name) or ProcessWorker(self, name, threads, has) for name, has in workers.items()
+        }
+
+    @property
+    def workers(self) -> dict[int, Worker]:
+        self._learn(ask("about")["workers"])
+        return dict(self._workers)
+
+    def scale(self, n: int = 0, memory: str | None = None, cores: int | None = None) -> Any:
+        raise NotImplementedError(
+            "a task in a worker process cannot scale its cluster: its own process might have to go"
+        )
+
+    def adapt(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(
+            "a task in a worker process cannot scale its cluster: its own process might have to go"
+        )
 
     def _worker_of(self, thread: int) -> Worker:
         return self._workers[where.worker]

@@ -15,6 +15,8 @@ from azolla._base.time import Timeout, seconds
 from azolla._cluster import orders as _orders
 from azolla._cluster.beside import Means, OnEach, OnThreads, on_own, takes
 from azolla._cluster.orders import InProcesses
+from azolla._cluster.presence import Cluster as _Staff
+from azolla._cluster.presence import Present
 from azolla._cluster.staff import Workers
 from azolla._cluster.uploads import MODULES
 from azolla._cluster.workers import Worker
@@ -62,7 +64,7 @@ class WorkerPlugin:
     transition._does_nothing = True  # type: ignore[attr-defined]
 
 
-class _Cluster(Protocol):
+class _Cluster(_Staff, Protocol):
     """The part of a cluster that this module uses."""
 
     name: str
@@ -70,16 +72,15 @@ class _Cluster(Protocol):
     _plugins: dict[str, Any]
     _listeners: Listeners
     _gear: dict[tuple[str, str], int]
-    _has_processes: bool
+    #: The workers that go, by their names.
+    _leaving: dict[int, Any]
 
     @property
     def workers(self) -> dict[int, Worker]: ...
-    def _named(self, workers: Any) -> list[Any]: ...
     def _worker(self, name: str | int) -> Worker: ...
-    def _chosen(self, workers: Any) -> list[Worker]: ...
 
 
-class Everywhere(Core):
+class Everywhere(Present):
     """The part of `Client` that acts on every worker."""
 
     cluster: _Cluster
@@ -302,7 +303,9 @@ class Everywhere(Core):
         self._cancel_all()
         self.cluster._datasets.clear()
         if self.cluster._has_processes:
-            await _orders.restarted(self.cluster, list(self.cluster.workers.values()), timeout, wait_for_workers)
+            workers = list(self.cluster.workers.values())
+            leaving = [it.worker for it in self.cluster._leaving.values()]
+            await _orders.restarted(self.cluster, workers, timeout, wait_for_workers, leaving)
             return
         for name, plugin in list(self.cluster._plugins.items()):
             await self._unregister(name)
@@ -345,33 +348,6 @@ class Everywhere(Core):
                 raise
             return dict.fromkeys(chosen, "timed out")
         return dict.fromkeys(chosen, "OK")
-
-    def wait_for_workers(self, n_workers: int, timeout: Timeout = None) -> Any:
-        """Checks that there are this many workers. All workers are there from the beginning, and stay.
-
-        Args:
-            n_workers: How many.
-            timeout: Seconds, a `timedelta` or text after which to give up.
-
-        Raises:
-            ValueError: `n_workers` is not positive; or there are fewer, and without a `timeout` this would never end.
-            TimeoutError: There are fewer when the time is up.
-
-        >>> client.wait_for_workers(1)
-        """
-        if not isinstance(n_workers, int) or n_workers <= 0:
-            raise ValueError(f"n_workers must be a positive whole number, not {n_workers!r}")
-        there = len(self.cluster.workers)
-        if there >= n_workers:
-            return answer(self, None)
-        if timeout is None:
-            raise ValueError(f"there are {there} workers, and there will never be {n_workers}")
-        return self.sync(partial(as_called, "Client.wait_for_workers", _too_few, there, n_workers, seconds(timeout)))
-
-
-async def _too_few(there: int, wanted: int, timeout: float) -> None:
-    await asyncio.sleep(timeout)
-    raise TimeoutError(f"Only {there}/{wanted} workers arrived")
 
 
 async def _everywhere(on_each: OnEach, workers: list[Worker], on_error: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import count, zip_longest
+from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Never, Protocol
 from urllib.parse import urlsplit
 
@@ -30,12 +30,13 @@ from azolla._base.never import says_if_never_started
 from azolla._base.time import Timeout
 from azolla._cluster import processes as _processes
 from azolla._cluster.arguments import refuse
+from azolla._cluster.coming_and_going import Scaled
 from azolla._cluster.dashboard import Dashboarded
 from azolla._cluster.everywhere import tear_down
 from azolla._cluster.logs import Logging
 from azolla._cluster.loops import Looped
 from azolla._cluster.notes import Notes, listen
-from azolla._cluster.staff import Staffed, of_each
+from azolla._cluster.staff import of_each
 from azolla._cluster.workers import Worker
 from azolla._run import worker_loop as _worker
 from azolla._run.helper_threads import CallbackThread
@@ -61,11 +62,12 @@ class _Stoppable(Protocol):
 
 
 @says_if_never_started(
-    *("cluster", "name", "_asynchronous", "_number", "_n_workers", "_threads_per_worker", "_started", "_workers"),
+    *("cluster", "name", "_asynchronous", "_number", "_threads_per_worker", "_started", "_workers", "_scaling"),
+    *("_has_processes", "_adaptive", "_leaving"),
     *("_deadline", "_helpers", "_datasets", "_notes", "_plugins", "_gear", "_listeners", "_recorder"),
 )
 @named_by_itself
-class LocalCluster(Dashboarded, Logging, Looped, Staffed):
+class LocalCluster(Dashboarded, Logging, Looped, Scaled):
     """Workers on this machine, for any number of clients: processes, or threads of this process.
 
     `Client()` makes a cluster of its own. A cluster that is made separately exists before its clients and after them.
@@ -140,7 +142,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         amounts = of_each(resources, workers)
         self._number = next(_numbers)
         self.name = name or f"azolla-{self._number}"
-        self._n_workers, self._threads_per_worker = workers, threads
+        self._threads_per_worker = threads
         self._started, self._memory = time.time(), total
         self._threads: set[threading.Thread] = set()
         self._helpers: dict[str, Any] = {}
@@ -150,6 +152,9 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         #: The clients that have joined and not left, the latest last.
         self._clients: dict[int, weakref.ref[Client]] = {}
         self._workers = {worker: Worker(self, worker, threads, amounts[worker]) for worker in range(workers)}
+        self._former, self._next = {}, workers
+        self._scaling, self._leaving, self._adaptive = threading.RLock(), {}, None
+        self._amounts = None if isinstance(resources, list | tuple) else dict(resources or {})
         self._unrunnable: set[str] = set()
         #: The published datasets by name, the metadata and events, the workers' plugins by name, and what each process gets.
         self._datasets: dict[Any, Any] = {}
@@ -169,15 +174,6 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         self._open_dashboard(dashboard_address, private)
 
     # --- The cluster's life
-
-    @property
-    def status(self) -> str:
-        """`"running"` or `"closed"`.
-
-        >>> client.cluster.status
-        'running'
-        """
-        return "closed" if self._closed else "running"
 
     def close(self, timeout: Timeout = None) -> Any:
         """Cancels the tasks that have not ended, and ends the cluster and its clients. Waits on their futures end.
@@ -211,12 +207,17 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
             tear_down(self, patience)
         _clusters.pop(self._number, None)
         self._close_dashboard()
+        adaptive = self._adaptive
+        if adaptive is not None:
+            adaptive.stop("cluster-not-running")
         try:
             self._close_engine()
             if self._has_processes:
                 tear_down(self, max(0.0, deadline - time.monotonic()))
         finally:
             self._close()
+        if adaptive is not None:
+            adaptive._join(max(0.0, deadline - time.monotonic()))
         profiler: _Stoppable | None = self._helpers.get("profiler")
         if profiler is not None:
             profiler.stop(max(0.0, deadline - time.monotonic()))
@@ -326,36 +327,19 @@ class LocalCluster(Dashboarded, Logging, Looped, Staffed):
         """
         link = self.dashboard_link
         each, spilled = self._figures()
+        figures = {number: of_process for number, *of_process in each}
+        workers = list(self._workers.values())
         return {
             "type": "Scheduler",
             "id": self.name,
             "address": self.scheduler_address,
             "services": {} if link is None else {"dashboard": urlsplit(link).port},
             "started": self._started,
-            "n_workers": self._n_workers,
-            "total_threads": self._n_workers * self._threads_per_worker,
+            "n_workers": len(workers),
+            "total_threads": len(workers) * self._threads_per_worker,
             "total_memory": self._memory,
             "spilled_bytes": spilled,
-            "workers": {
-                worker.address: self._worker_info(worker, figures)
-                for worker, figures in zip_longest(self.workers.values(), each)
-            },
-        }
-
-    def _worker_info(self, worker: Worker, figures: tuple[int | None, int, int, int] | None) -> dict[str, Any]:
-        of_process = {}
-        if figures is not None:
-            pid, starts, memory, stored = figures
-            of_process = {"pid": pid, "starts": starts, "metrics": {"memory": memory, "managed_bytes": stored}}
-        return {
-            "type": "Worker",
-            "id": worker.name,
-            "name": worker.name,
-            "nthreads": worker.nthreads,
-            "resources": dict(worker.resources),
-            "memory_limit": self._memory_limit,
-            "status": self.status,
-            **of_process,
+            "workers": {worker.address: self._worker_info(worker, figures.get(worker.name)) for worker in workers},
         }
 
     def __repr__(self) -> str:

@@ -44,6 +44,7 @@ class Logging:
 
     _log_event: Any
     _shown_workers: Any
+    _has_processes: bool
 
     def _warn_unrunnable(self, workers: Any, resources: Any) -> None:
         """Warns, once for each combination, that no worker can ever run tasks submitted with these constraints."""
@@ -52,6 +53,8 @@ class Logging:
         if what not in self._unrunnable:
             self._unrunnable.add(what)
             message = f"no worker of this cluster can run tasks with {what}: they wait until they are cancelled"
+            if self._has_processes:
+                message += ", or until the cluster is scaled and such a worker comes"
             if workers is not None:
                 message += f"; the workers are {self._shown_workers()}"
             logger.warning(message)

@@ -90,7 +90,7 @@ class InProcesses:
         _take_off(cluster, ("plugin", name))
         numbers = [worker.name for worker in cluster.workers.values()]
         what = Parcel(cluster, ("forget", name))  # type: ignore[arg-type]
-        _azolla.give_order(cluster, what, numbers, False, _Nobody(), lambda: None)  # type: ignore[arg-type]
+        _azolla.give_order(cluster, what, numbers, False, Nobody(), lambda: None)  # type: ignore[arg-type]
 
     def upload(self, cluster: Cluster, file: Path, load: bool) -> OnEach | None:
         uploads = cluster._helpers.get("uploads") or cluster._helpers.setdefault("uploads", Uploads())
@@ -99,10 +99,11 @@ class InProcesses:
     def tear_down(self, cluster: Any, patience: float) -> None:
         cluster._plugins.clear()
         # One that is not there yet has nothing to do.
-        there = [worker for worker, (process, *_) in enumerate(cluster._figures()[0]) if process is not None]
+        there = [worker for worker, process, *_ in cluster._figures()[0] if process is not None]
+        there += list(cluster._leaving)
         left = threading.Semaphore(0)
         what = Parcel(cluster, ("leave",))
-        _azolla.give_order(cluster, what, there, False, _Nobody(), left.release)  # type: ignore[arg-type]
+        _azolla.give_order(cluster, what, there, False, Nobody(), left.release)  # type: ignore[arg-type]
         deadline = time.monotonic() + patience
         for _ in there:
             left.acquire(timeout=max(0.0, deadline - time.monotonic()))
@@ -111,7 +112,7 @@ class InProcesses:
             uploads.remove()
 
 
-class _Nobody:
+class Nobody:
     """Takes the place of an event loop where none runs."""
 
     def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
@@ -138,7 +139,7 @@ def _gear(cluster: Any, key: tuple[str, str], *what: Any) -> OnEach:
         assert ordered.gear is not None, "it stays"
         cluster._gear[key] = ordered.gear
         try:
-            return _or_raise(await ordered.outcomes())
+            return _or_raise(cluster, workers, await ordered.outcomes())
         except BaseException:
             _take_off(cluster, key)
             raise
@@ -152,22 +153,28 @@ def _take_off(cluster: Cluster, key: tuple[str, str]) -> None:
         cluster._take_off(gear)
 
 
-def _or_raise(outcomes: list[Any]) -> list[Any]:
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
+def _or_raise(cluster: Cluster, workers: Sequence[Worker], outcomes: list[Any]) -> list[Any]:
+    """Raises the first error, if there is one. What a worker has not done that has gone meanwhile is none."""
+    there = cluster.workers
+    for worker, outcome in zip(workers, outcomes, strict=True):
+        if isinstance(outcome, BaseException) and not (
+            isinstance(outcome, ConnectionError) and worker.name not in there
+        ):
             raise outcome
     return outcomes
 
 
-async def restarted(cluster: Any, workers: list[Worker], timeout: float | None, wait: bool) -> None:
-    """Ends the processes of these workers, after their plugins are torn down. Waits until others have taken their places,
+async def restarted(
+    cluster: Any, workers: list[Worker], timeout: float | None, wait: bool, leaving: Sequence[Worker] = ()
+) -> None:
+    """Ends the processes of these workers and of those that are leaving, after their plugins are torn down. Waits until others have taken their places,
     if `wait` is true.
     """
     try:
         async with asyncio.timeout(timeout):
-            await _end(cluster, workers)
+            await _end(cluster, [*workers, *leaving])
             if wait:
-                _or_raise(await Ordered(cluster, Parcel(cluster, ("rest",)), workers).outcomes())
+                _or_raise(cluster, workers, await Ordered(cluster, Parcel(cluster, ("rest",)), workers).outcomes())
     except TimeoutError:
         raise TimeoutError(f"the time was up before {len(workers)} workers had been restarted") from None
 

@@ -110,13 +110,23 @@ _UNITS = {"": 1, "b": 1} | {
 }
 
 
-def _size(text: str) -> tuple[float, str]:
+def size(name: str, given: object) -> float:
+    """Returns how many bytes an argument stands for that is a number of them or a text."""
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        raise TypeError(f"{name} must be a number of bytes or a text, not {given!r}")
+    number, unit = (given, "") if not isinstance(given, str) else _size(given, name)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name} must be a size, not {given!r}")
+    return float(number * _UNITS[unit])
+
+
+def _size(text: str, name: str = "memory_limit") -> tuple[float, str]:
     """Returns the number and the unit of a size as text."""
     found = re.fullmatch(r"\s*([\d.]+(?:e[+-]?\d+)?)\s*([a-z]*)\s*", text.lower())
     with suppress(ValueError):
         if found is not None and found[2] in _UNITS:
             return float(found[1]), found[2]
-    raise ValueError(f'memory_limit must be a size such as "4GB", not {text!r}')
+    raise ValueError(f'{name} must be a size such as "4GB", not {text!r}')
 
 
 def start(limit: int) -> tuple[list[str], list[tuple[str, str]], str, int | None, str]:

@@ -1,6 +1,7 @@
 """`Staffed`: the workers of a cluster: which there are, which of them a call names, and where they are."""
 
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -12,15 +13,39 @@ from azolla._cluster.workers import Worker
 Workers: TypeAlias = str | int | Worker | Iterable[str | int | Worker] | None
 
 
+#: The greatest number that a worker can have.
+MOST = 2**16 - 2
+
+
 class Staffed(ClusterCore):
     """The part of `LocalCluster` that knows the workers."""
 
     name: str
     #: The cluster's number in this process, which its address holds.
     _number: int
-    _n_workers: int
     _threads_per_worker: int
+    _has_processes: bool
+    #: How many bytes of memory each process may take; 0 for any number.
+    _memory_limit: int
+    #: By their names. The dictionary is never changed, but replaced, so that any thread can go through it.
     _workers: dict[int, Worker]
+    #: Those that have gone, and the name of the next one.
+    _former: dict[int, Worker]
+    _next: int
+    _threads: "set[threading.Thread]"
+
+    @property
+    def _n_workers(self) -> int:
+        return len(self._workers)
+
+    @property
+    def status(self) -> str:
+        """`"running"` or `"closed"`.
+
+        >>> client.cluster.status
+        'running'
+        """
+        return "closed" if self._closed else "running"
 
     @property
     def scheduler_address(self) -> str:
@@ -67,12 +92,21 @@ class Staffed(ClusterCore):
     def _numbers_of(self, workers: Any) -> list[int] | None:
         """Returns the numbers of the workers that an argument `workers` names; None if it names none.
 
-        Names that no worker has are left out: tasks wait for such a worker.
+        Tasks wait for a worker that is yet to come, or has gone. Names that no worker will have are left out.
         """
         names = set(self._named(workers))
         if not names:
             return None
-        return [worker.name for worker in self._workers.values() if names & worker._names]
+        numbers = [worker.name for worker in self._workers.values() if names & worker._names]
+        if not self._has_processes:
+            return numbers
+        known = frozenset[str | int]().union(*(worker._names for worker in self._workers.values()))
+        return numbers + [number for name in names - known if (number := self._number_of(name)) is not None]
+
+    def _number_of(self, name: str | int) -> int | None:
+        """Returns the number of a worker that is not there but may have been or may come; None if there is no such number."""
+        text = str(name).removeprefix(self._address(""))
+        return int(text) if text.isdecimal() and str(int(text)) == text and int(text) <= MOST else None
 
     def _worker(self, name: str | int) -> Worker:
         """Returns the worker that has this name or address."""
@@ -90,31 +124,37 @@ class Staffed(ClusterCore):
 
     def _worker_of(self, thread: int) -> Worker:
         """Returns the worker that owns the thread of this number; the first worker if there is no such thread."""
-        worker = self._worker_number(thread)
-        return self._workers[worker if worker is not None else 0]
+        number = self._worker_number(thread) or 0
+        workers = {**self._former, **self._workers}
+        return workers[number]
 
-    def scale(self, n: int = 0, memory: str | None = None, cores: int | None = None) -> None:
-        """Checks that there are `n` workers. Their number is fixed when the cluster is made.
-
-        Args:
-            n: How many workers.
-            memory: Must be None: no worker has memory of its own.
-            cores: How many tasks at once, in place of `n`; it stands for as many workers as that takes.
-
-        Raises:
-            NotImplementedError: There are more or fewer workers, or `memory` is given.
-
-        >>> client.cluster.scale(1)
-        """
+    def _check_fixed(self, n: int, memory: str | None, cores: int | None) -> None:
+        """Raises an error unless there are so many workers: those that are threads are fixed when the cluster is made."""
         if memory is not None:
-            raise NotImplementedError(f"scale(memory={memory!r}): no worker has memory of its own")
+            raise NotImplementedError(f"scale(memory={memory!r}): without processes no worker has memory of its own")
         if cores is not None:
             n = max(n, -(-cores // self._threads_per_worker))
-        if n != self._n_workers:
+        if n != len(self._workers):
             raise NotImplementedError(
-                f"scale({n}): there are {self._n_workers} workers, and their number is fixed; "
+                f"scale({n}): there are {len(self._workers)} workers, which are threads, and their number is fixed; "
                 "make a LocalCluster with n_workers and threads_per_worker"
             )
+
+    def _worker_info(self, worker: Worker, figures: list[Any] | None) -> dict[str, Any]:
+        of_process = {}
+        if figures is not None:
+            pid, starts, memory, stored = figures
+            of_process = {"pid": pid, "starts": starts, "metrics": {"memory": memory, "managed_bytes": stored}}
+        return {
+            "type": "Worker",
+            "id": worker.name,
+            "name": worker.name,
+            "nthreads": worker.nthreads,
+            "resources": dict(worker.resources),
+            "memory_limit": self._memory_limit,
+            "status": self.status,
+            **of_process,
+        }
 
     def _address(self, of: str) -> str:
         return f"inproc://{os.getpid()}/{self._number}/{of}"

@@ -268,20 +268,6 @@ class Introspection(Core):
         """
         raise NotImplementedError("write_scheduler_file(): this cluster cannot be reached from other processes")
 
-    def retire_workers(self, workers: "Workers" = None, close_workers: bool = True, **kwargs: Any) -> Any:
-        """Retires no worker; with none named, there is nothing to do.
-
-        Raises:
-            NotImplementedError: Workers are named: they stay as long as the cluster.
-            ValueError: An empty name.
-
-        >>> client.retire_workers([])
-        {}
-        """
-        if self.cluster._named(workers):
-            raise NotImplementedError("retire_workers(): workers stay as long as their cluster: close that instead")
-        return answer(self, {})
-
     def rebalance(self, futures: Any = None, workers: "Workers" = None, **kwargs: Any) -> Any:
         """Does nothing: all results are at hand on every worker.
 

@@ -106,7 +106,10 @@ impl<F: FnMut(usize) -> Program> Keeper<F> {
     }
 
     fn start(&mut self, number: usize) {
-        self.shared.members.started(number);
+        if !self.shared.members.started(number) {
+            self.places[number] = Place::Empty(None);
+            return;
+        }
         match start(&(self.program)(number), self.limit) {
             Ok(child) => self.places[number] = Place::Taken(child),
             Err(error) => {
@@ -160,14 +163,21 @@ impl<F> Keeper<F> {
             .collect()
     }
 
-    /// Another thread has closed the fleet, or wants a process killed.
-    fn woken(&self) {
+    /// Another thread has closed the fleet, or wants a process killed, added or retired.
+    fn woken(&mut self) {
         self.shared.wake.woken();
-        for place in &self.places {
-            if let Place::Taken(Child { process, running: Some(running), .. }) = place
-                && running.is_condemned()
-            {
-                let _ = process.kill();
+        let over = self.shared.members.over();
+        self.places.resize_with(over.len(), || Place::Empty(Some(Instant::now())));
+        for (place, is_over) in self.places.iter_mut().zip(over) {
+            match place {
+                Place::Taken(Child { process, running, .. }) => {
+                    let is_condemned = running.as_ref().is_some_and(|it| it.is_condemned());
+                    if is_condemned || is_over {
+                        let _ = process.kill();
+                    }
+                }
+                Place::Empty(start) if is_over => *start = None,
+                Place::Empty(_) => {}
             }
         }
     }

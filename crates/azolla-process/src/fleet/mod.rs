@@ -1,4 +1,4 @@
-//! A fleet: so many worker processes, kept alive.
+//! A fleet: worker processes, kept alive. More may come while it runs, and some be retired.
 //!
 //! One thread, the *keeper*, starts the processes, sees them end, and starts others in their place. It does all that can
 //! block, so a client's own threads never wait for the system. The client has a thread for each thread of each
@@ -111,6 +111,26 @@ impl Fleet {
     /// [opened](Side::open).
     pub fn wait_for_gear(&self) {
         self.shared.members.fit();
+    }
+
+    /// Adds a process, which is started in the background. Returns its number.
+    #[must_use]
+    pub fn add(&self) -> usize {
+        let process = self.shared.members.add();
+        self.shared.wake.wake();
+        process
+    }
+
+    /// This process is not started again once it has ended. One that is not ready ends now.
+    pub fn retire(&self, process: usize) {
+        self.shared.members.retire(process);
+        self.shared.wake.wake();
+    }
+
+    /// Returns true if this process was retired.
+    #[must_use]
+    pub fn is_retired(&self, process: usize) -> bool {
+        self.shared.members.is_retired(process)
     }
 
     /// Has a process killed, if it is ready. Another takes its place. It does not wait for that.

@@ -2,7 +2,8 @@
 //!
 //! The process is started, becomes ready, ends, and is started again. When it ends before it is ready, the next start is
 //! put off more each time, until the fleet gives up. A process that is ready gives the link to each of its threads
-//! once. It may have to be fitted out first, over its last link, which is there at once.
+//! once. It may have to be fitted out first, over its last link, which is there at once. One that is retired is not started
+//! again.
 
 use super::{Seen, StartError};
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub(super) struct Member<P> {
     starts: u32,
     /// How many starts in a row have failed.
     failures: usize,
+    /// It is not started again.
+    is_retired: bool,
     state: State<P>,
 }
 
@@ -33,6 +36,8 @@ enum State<P> {
     Ready { process: P, id: u32, taken: Vec<bool>, closed: bool },
     /// It cannot be started.
     Failed(StartError),
+    /// It was retired and is not ready, or has ended.
+    Over,
 }
 
 /// What becomes of an attempt to take a link.
@@ -48,17 +53,41 @@ pub(super) enum Take<P> {
 
 impl<P: Clone> Member<P> {
     pub(super) fn new(threads: u16) -> Self {
-        Self { threads, starts: 0, failures: 0, state: State::Starting }
+        Self { threads, starts: 0, failures: 0, is_retired: false, state: State::Starting }
     }
 
-    /// The keeper starts the process.
-    pub(super) fn started(&mut self) {
+    /// The keeper starts the process, unless it was retired.
+    pub(super) fn started(&mut self) -> bool {
+        if self.is_over() {
+            return false;
+        }
         debug_assert!(matches!(self.state, State::Starting), "only one process runs at a time");
         self.starts += 1;
+        true
+    }
+
+    /// The process is not needed any more. One that is ready goes on until it ends.
+    pub(super) fn retire(&mut self) {
+        self.is_retired = true;
+        if !matches!(self.state, State::Ready { .. }) {
+            self.state = State::Over;
+        }
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.is_retired
+    }
+
+    /// The keeper is to end the process, or not to start it.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
     }
 
     /// The process is ready. If it is `closed`, it has to be fitted out.
     pub(super) fn ready(&mut self, process: P, id: u32, closed: bool) {
+        if self.is_over() {
+            return; // it was retired just now, and is killed
+        }
         debug_assert!(matches!(self.state, State::Starting), "a process becomes ready once");
         self.state = State::Ready { process, id, taken: vec![false; self.threads.into()], closed };
         if !closed {
@@ -79,6 +108,10 @@ impl<P: Clone> Member<P> {
     /// The process has ended, or could not be started. Returns how long the next start is put off, or `None` if there is
     /// no next one. Then `why` is what the links' takers are told.
     pub(super) fn ended(&mut self, why: StartError) -> Option<Duration> {
+        if self.is_retired {
+            self.state = State::Over;
+            return None;
+        }
         let before = std::mem::replace(&mut self.state, State::Starting);
         if let State::Ready { closed: false, .. } = before {
             return Some(Duration::ZERO);
@@ -91,8 +124,8 @@ impl<P: Clone> Member<P> {
         delay.copied().map(Duration::from_millis)
     }
 
-    /// Takes the link to a thread.
-    pub(super) fn take(&mut self, thread: u16) -> Take<P> {
+    /// Takes the link to a thread of the process of this number.
+    pub(super) fn take(&mut self, process: usize, thread: u16) -> Take<P> {
         let is_last = thread + 1 == self.threads;
         match &mut self.state {
             State::Ready { process, taken, closed, .. }
@@ -102,6 +135,7 @@ impl<P: Clone> Member<P> {
                 Take::Now { process: process.clone(), start: self.starts }
             }
             State::Failed(error) => Take::Never(error.clone()),
+            State::Over => Take::Never(StartError::Retired { process }),
             State::Ready { .. } | State::Starting => Take::Later,
         }
     }
@@ -133,7 +167,8 @@ impl<P: Clone> Member<P> {
             State::Ready { id, .. } => Some(id),
             _ => None,
         };
-        Seen { id, starts: self.starts, failed: matches!(self.state, State::Failed(_)) }
+        let failed = matches!(self.state, State::Failed(_));
+        Seen { id, starts: self.starts, failed, retired: self.is_retired }
     }
 }
 
@@ -147,7 +182,7 @@ mod tests {
     }
 
     fn ready(member: &mut Member<&'static str>, process: &'static str) {
-        member.started();
+        assert!(member.started());
         member.ready(process, 7, false);
     }
 
@@ -155,50 +190,73 @@ mod tests {
     fn a_process_that_is_fitted_out_has_its_last_link_alone() {
         let mut member = Member::new(2);
         for tries in 1..TRIES {
-            member.started();
+            assert!(member.started());
             member.ready("process", 7, true);
             assert!(member.is_starting());
-            assert!(matches!(member.take(0), Take::Later));
-            assert!(matches!(member.take(1), Take::Now { .. }));
+            assert!(matches!(member.take(0, 0), Take::Later));
+            assert!(matches!(member.take(0, 1), Take::Now { .. }));
             assert!(member.ended(why(3)).is_some(), "it ends before it is fitted out, {tries}");
         }
-        member.started();
+        assert!(member.started());
         member.ready("process", 8, true);
         member.open(|process| *process == "another");
         assert!(member.is_starting());
         member.open(|process| *process == "process");
         assert!(!member.is_starting());
-        assert!(matches!(member.take(0), Take::Now { process: "process", .. }));
+        assert!(matches!(member.take(0, 0), Take::Now { process: "process", .. }));
         assert_eq!(member.ended(why(3)), Some(Duration::ZERO), "that was no failure to start");
     }
 
     #[test]
     fn a_link_is_taken_once_for_each_start() {
         let mut member = Member::new(2);
-        assert!(matches!(member.take(0), Take::Later));
+        assert!(matches!(member.take(0, 0), Take::Later));
         ready(&mut member, "first");
-        assert!(matches!(member.take(0), Take::Now { process: "first", start: 1 }));
-        assert!(matches!(member.take(0), Take::Later));
-        assert!(matches!(member.take(1), Take::Now { process: "first", start: 1 }));
+        assert!(matches!(member.take(0, 0), Take::Now { process: "first", start: 1 }));
+        assert!(matches!(member.take(0, 0), Take::Later));
+        assert!(matches!(member.take(0, 1), Take::Now { process: "first", start: 1 }));
         assert_eq!(member.ended(why(1)), Some(Duration::ZERO));
-        assert!(matches!(member.take(0), Take::Later));
+        assert!(matches!(member.take(0, 0), Take::Later));
         ready(&mut member, "second");
-        assert!(matches!(member.take(0), Take::Now { process: "second", start: 2 }));
+        assert!(matches!(member.take(0, 0), Take::Now { process: "second", start: 2 }));
     }
 
     #[test]
     fn a_link_that_was_put_back_can_be_taken_again_but_only_from_its_own_start() {
         let mut member = Member::new(1);
         ready(&mut member, "first");
-        assert!(matches!(member.take(0), Take::Now { .. }));
+        assert!(matches!(member.take(0, 0), Take::Now { .. }));
         member.put_back(0, 1);
-        assert!(matches!(member.take(0), Take::Now { .. }));
+        assert!(matches!(member.take(0, 0), Take::Now { .. }));
         member.ended(why(1));
         member.put_back(0, 1);
         ready(&mut member, "second");
-        assert!(matches!(member.take(0), Take::Now { .. }));
+        assert!(matches!(member.take(0, 0), Take::Now { .. }));
         member.put_back(0, 1);
-        assert!(matches!(member.take(0), Take::Later));
+        assert!(matches!(member.take(0, 0), Take::Later));
+    }
+
+    #[test]
+    fn a_process_that_is_retired_goes_on_until_it_ends_and_is_not_started_again() {
+        let mut member = Member::new(2);
+        ready(&mut member, "first");
+        member.retire();
+        assert!(member.is_retired() && !member.is_over());
+        assert!(matches!(member.take(0, 0), Take::Now { process: "first", .. }));
+        assert_eq!(member.ended(why(1)), None);
+        assert!(member.is_over() && !member.is_starting());
+        assert!(matches!(member.take(7, 0), Take::Never(StartError::Retired { process: 7 })));
+    }
+
+    #[test]
+    fn a_process_that_is_retired_before_it_is_ready_never_is() {
+        let mut member = Member::new(1);
+        assert!(member.started());
+        member.retire();
+        assert!(member.is_over() && !member.is_starting());
+        member.ready("late", 7, false);
+        assert!(matches!(member.take(0, 0), Take::Never(StartError::Retired { .. })));
+        assert_eq!(member.ended(why(1)), None);
     }
 
     #[test]
@@ -206,21 +264,21 @@ mod tests {
         let mut member = Member::<()>::new(1);
         let mut delays = Vec::new();
         for code in 1.. {
-            member.started();
+            assert!(member.started());
             match member.ended(why(code)) {
                 Some(delay) => delays.push(delay),
                 None => break,
             }
-            assert!(matches!(member.take(0), Take::Later));
+            assert!(matches!(member.take(0, 0), Take::Later));
         }
         assert_eq!(delays, DELAYS.map(Duration::from_millis));
         assert!(delays.is_sorted());
-        let Take::Never(error) = member.take(0) else { panic!("the last try has failed") };
+        let Take::Never(error) = member.take(0, 0) else { panic!("the last try has failed") };
         assert_eq!(
             error.to_string(),
             "worker process 0 ended with code 5 before it was ready, in the last of 5 tries"
         );
-        assert_eq!(member.seen(), Seen { id: None, starts: 5, failed: true });
+        assert_eq!(member.seen(), Seen { id: None, starts: 5, failed: true, retired: false });
     }
 
     #[test]
@@ -228,13 +286,16 @@ mod tests {
         let mut member = Member::new(1);
         for _ in 0..3 {
             for delay in DELAYS {
-                member.started();
+                assert!(member.started());
                 assert_eq!(member.ended(why(1)), Some(Duration::from_millis(delay)));
             }
             ready(&mut member, "at last");
             assert_eq!(member.seen().id, Some(7));
             assert_eq!(member.ended(why(1)), Some(Duration::ZERO));
         }
-        assert_eq!(member.seen(), Seen { id: None, starts: 3 * TRIES as u32, failed: false });
+        assert_eq!(
+            member.seen(),
+            Seen { id: None, starts: 3 * TRIES as u32, failed: false, retired: false }
+        );
     }
 }

@@ -32,6 +32,8 @@ struct State<P> {
     closed: bool,
     /// Processes that become ready have to be fitted out.
     fits: bool,
+    /// How many threads each has.
+    threads: u16,
     members: Vec<Member<P>>,
 }
 
@@ -77,6 +79,12 @@ pub enum StartError {
         /// How often it was tried.
         tries: usize,
     },
+    /// It was retired.
+    #[error("worker process {process} was retired")]
+    Retired {
+        /// The number of the process in the fleet.
+        process: usize,
+    },
     /// The system does not start it, or has no descriptors for it.
     #[error("worker process {process} cannot be started: {error}")]
     System {
@@ -96,6 +104,8 @@ pub struct Seen {
     pub starts: u32,
     /// True once the fleet has given up starting it.
     pub failed: bool,
+    /// True once it was retired. It may go on until it ends.
+    pub retired: bool,
 }
 
 impl<P: Clone> Members<P> {
@@ -104,14 +114,41 @@ impl<P: Clone> Members<P> {
     pub fn new(processes: usize, threads: u16) -> Self {
         let members = (0..processes).map(|_| Member::new(threads)).collect();
         Self {
-            state: Mutex::new(State { closed: false, fits: false, members }),
+            state: Mutex::new(State { closed: false, fits: false, threads, members }),
             changed: Condvar::new(),
         }
     }
 
-    /// For the keeper: it starts a process.
-    pub fn started(&self, process: usize) {
-        self.lock().members[process].started();
+    /// There is one more process. Returns its number.
+    pub fn add(&self) -> usize {
+        let mut state = self.lock();
+        let member = Member::new(state.threads);
+        state.members.push(member);
+        state.members.len() - 1
+    }
+
+    /// This process is not started again. It goes on if it is ready; otherwise the keeper ends it.
+    pub fn retire(&self, process: usize) {
+        self.lock().members[process].retire();
+        self.changed.notify_all();
+    }
+
+    /// For the keeper: for each process, whether it is to end or not to start.
+    #[must_use]
+    pub fn over(&self) -> Vec<bool> {
+        self.lock().members.iter().map(Member::is_over).collect()
+    }
+
+    /// Returns true if this process was retired.
+    #[must_use]
+    pub fn is_retired(&self, process: usize) -> bool {
+        self.lock().members[process].is_retired()
+    }
+
+    /// For the keeper: it starts a process. Returns false if that was retired, and is not to be started.
+    #[must_use]
+    pub fn started(&self, process: usize) -> bool {
+        self.lock().members[process].started()
     }
 
     /// For the keeper: a process is ready. The system knows it by `id`.
@@ -153,7 +190,7 @@ impl<P: Clone> Members<P> {
             if state.closed {
                 return None;
             }
-            match state.members[process].take(thread) {
+            match state.members[process].take(process, thread) {
                 Take::Now { process, start } => return Some(Ok(Taken { process, start })),
                 Take::Never(error) => return Some(Err(error)),
                 Take::Later => state = wait(&self.changed, state),

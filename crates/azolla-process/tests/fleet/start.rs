@@ -20,7 +20,7 @@ fn error_of(kind: Kind) -> StartError {
     let error = fleet.link(1, 0).unwrap_err();
     let again = fleet.link(1, 1).unwrap_err();
     assert_eq!(error.to_string(), again.to_string(), "it stays so");
-    assert_eq!(fleet.seen()[1], Seen { id: None, starts: 5, failed: true });
+    assert_eq!(fleet.seen()[1], Seen { id: None, starts: 5, failed: true, retired: false });
     assert!(ask(&mut link(&fleet, 0, 0), &Say::Who).is_some(), "the other process is as ever");
     fleet.close();
     assert!(fleet.link(1, 0).unwrap().is_none(), "until it is closed");
@@ -71,7 +71,7 @@ fn a_process_that_is_not_ready_in_time_is_killed_and_given_up() {
         error.to_string(),
         "worker process 1 was not ready after 1ms and was killed, in the last of 5 tries"
     );
-    assert_eq!(fleet.seen()[1], Seen { id: None, starts: 5, failed: true });
+    assert_eq!(fleet.seen()[1], Seen { id: None, starts: 5, failed: true, retired: false });
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn keep(members: &Members<Process>, starts: u32) {
     for start in 1..=starts {
         let ended = Ended::Code(start as i32);
         let why = || StartError::Ended { process: 0, ended, tries: TRIES };
-        members.started(0);
+        assert!(members.started(0));
         if start % 2 == 0 && thread_rng().gen_bool(0.5) {
             assert!(members.ended(0, why()).is_some());
             continue;
@@ -150,7 +150,7 @@ fn every_wait_for_a_process_ends_and_each_start_gives_a_thread_once() {
 fn a_thread_that_is_put_back_wakes_those_who_wait_for_it() {
     check(|| {
         let members = Arc::new(Members::<Process>::new(1, 1));
-        members.started(0);
+        assert!(members.started(0));
         members.ready(0, Process::default(), 1);
         let theirs = Arc::clone(&members);
         let other = thread::spawn(move || {
@@ -173,7 +173,7 @@ fn a_process_that_is_given_up_ends_every_wait() {
             thread::spawn(move || members.take(0, 0).unwrap().unwrap_err().to_string())
         });
         for tries in 1..=TRIES {
-            members.started(0);
+            assert!(members.started(0));
             let why = StartError::Ended { process: 0, ended: Ended::Code(3), tries: TRIES };
             assert_eq!(members.ended(0, why).is_none(), tries == TRIES);
         }

@@ -11,7 +11,8 @@ use crate::session::gone;
 use crate::session::shared::Cluster;
 use crate::submit::placing::amounts;
 use crate::task::job::PyJob;
-use azolla::runtime::{Engine, Groups, Processes, Runner, Worker};
+use azolla::runtime::{Demand, Engine, Groups, NoGroup, Processes, Runner, Watch, Worker};
+use azolla_core::GroupId;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -28,7 +29,7 @@ pub(crate) struct ClusterCore {
 }
 
 /// What is shown of a worker process.
-type Figures = (Option<u32>, u32, u64, u64);
+type Figures = (u16, Option<u32>, u32, u64, u64);
 
 /// Returns true if the cluster was closed, and neither was dropped nor broke down.
 fn is_closed(py: Python<'_>, cluster: &Cluster) -> bool {
@@ -168,15 +169,67 @@ impl ClusterCore {
         }
     }
 
-    /// Returns what is known of each worker process: the number by which the system knows it; how many times it was started;
+    /// Returns what is known of each worker process: its number; the number by which the system knows it; how many times it was started;
     /// the bytes of memory that it takes itself, and those that it has stored. Then the bytes that have moved to a disk.
     fn _figures(&self) -> (Vec<Figures>, u64) {
         let Some(cluster) = self.cluster.get().filter(|cluster| !cluster.is_forked()) else {
             return Default::default();
         };
         let Processes { each, on_disk } = cluster.engine.runner().processes();
-        let each = each.iter().map(|one| (one.id, one.starts, one.memory, one.stored));
+        let each = each.iter().map(|one| (one.number, one.id, one.starts, one.memory, one.stored));
         (each.collect(), on_disk)
+    }
+
+    /// Adds a worker process of so many threads with these amounts of resources. Returns its number.
+    fn _add(&self, py: Python<'_>, threads: usize, resources: &Bound<'_, PyAny>) -> PyResult<u16> {
+        let (reins, cluster, amounts) = (self.reins()?, self.cluster()?, amounts(resources)?);
+        let added = py.detach(|| reins.add(&cluster.engine, threads, &amounts));
+        added.map_err(|error| match error {
+            NoGroup::Closing => imports::error(py, "ClosedClientError", &error.to_string()),
+            NoGroup::BadAmount(_) | NoGroup::TooMany => PyValueError::new_err(error.to_string()),
+            NoGroup::NoThread(_) => PyRuntimeError::new_err(error.to_string()),
+        })
+    }
+
+    /// Returns how many workers there have been: the number of the next one.
+    fn _places(&self) -> PyResult<usize> {
+        Ok(self.cluster()?.engine.groups().len())
+    }
+
+    /// Has a worker process get no task any more. It is not replaced when it has ended.
+    fn _retire(&self, py: Python<'_>, worker: u16) -> PyResult<()> {
+        let (reins, cluster) = (self.reins()?, self.cluster()?);
+        py.detach(|| reins.retire(&cluster.engine, worker));
+        Ok(())
+    }
+
+    /// Returns how many tasks have begun in each of these worker processes and have not ended.
+    fn _at_work(&self, py: Python<'_>, workers: Vec<u16>) -> PyResult<Vec<usize>> {
+        let (reins, engine) = (self.reins()?, &self.cluster()?.engine);
+        Ok(py.detach(|| workers.iter().map(|worker| reins.at_work(engine, *worker)).collect()))
+    }
+
+    /// Returns how many actors each of these worker processes has.
+    fn _actors(&self, workers: Vec<u16>) -> PyResult<Vec<usize>> {
+        let sent = self.cluster()?.sent.as_ref();
+        Ok(workers
+            .iter()
+            .map(|worker| sent.map_or(0, |it| it.actors.of(GroupId(*worker))))
+            .collect())
+    }
+
+    /// Returns true if a worker process that was retired has no task any more.
+    fn _is_idle(&self, py: Python<'_>, worker: u16) -> PyResult<bool> {
+        let (reins, engine) = (self.reins()?, &self.cluster()?.engine);
+        Ok(py.detach(|| reins.is_idle(engine, worker)))
+    }
+
+    /// Returns how many tasks are ready or have begun, and how many seconds they take if they take as long as those of their
+    /// functions have; `unknown` is what a task takes of a function of which none has ended.
+    fn _work(&self, py: Python<'_>, unknown: f64) -> PyResult<(usize, f64)> {
+        let engine = &self.cluster()?.engine;
+        let Demand { tasks, seconds } = py.detach(|| engine.overview().demand(unknown));
+        Ok((tasks, seconds))
     }
 
     /// Has a worker process killed, if it is there. Another one takes its place.

@@ -4,7 +4,9 @@ use super::records::Records;
 use super::{Start, Started};
 use crate::interpreter::blobs::Packed;
 use crate::session::owner::Owner;
+use crate::task::job::PyJob;
 use crate::task::kept::Kept;
+use azolla::runtime::{Engine, NoGroup};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
@@ -41,6 +43,27 @@ impl Reins {
     }
 
     pub(crate) fn kill(&self, _: usize) {
+        match *self {}
+    }
+
+    pub(crate) fn add(
+        &self,
+        _: &Arc<Engine<PyJob>>,
+        _: usize,
+        _: &[(String, f64)],
+    ) -> Result<u16, NoGroup> {
+        match *self {}
+    }
+
+    pub(crate) fn retire(&self, _: &Engine<PyJob>, _: u16) {
+        match *self {}
+    }
+
+    pub(crate) fn at_work(&self, _: &Engine<PyJob>, _: u16) -> usize {
+        match *self {}
+    }
+
+    pub(crate) fn is_idle(&self, _: &Engine<PyJob>, _: u16) -> bool {
         match *self {}
     }
 }

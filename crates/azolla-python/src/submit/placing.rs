@@ -75,8 +75,8 @@ pub(crate) fn place_actor(
         return (None, constraint);
     };
     let takes = constraint.map_or_else(Vec::new, |constraint| constraint.takes().to_vec());
-    let own = Constraint::new(Some(vec![berth.group()]), false, takes);
-    (Some(berth), own.map(Arc::new))
+    let own = berth.taking(takes);
+    (Some(berth), own)
 }
 
 /// Returns the groups of these workers. It leaves out names that no worker has.

@@ -3,7 +3,7 @@
 
 use super::job::PyJob;
 use super::packed::Value;
-use azolla_core::{Constraint, GroupId};
+use azolla_core::{Amount, Constraint, GroupId, ResourceId};
 use azolla_process::request::Role;
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +35,11 @@ impl Spread {
         Some(Berth { spread: Arc::clone(self), group })
     }
 
+    /// How many actors the process of this group has.
+    pub(crate) fn of(&self, group: GroupId) -> usize {
+        self.actors().get(usize::from(group.0)).copied().unwrap_or(0)
+    }
+
     fn actors(&self) -> MutexGuard<'_, Vec<usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -43,7 +48,14 @@ impl Spread {
 impl Berth {
     /// Returns the constraint of tasks that run in this process and take nothing else.
     pub(crate) fn constraint(&self) -> Option<Arc<Constraint>> {
-        Constraint::new(Some(vec![self.group]), false, Vec::new()).map(Arc::new)
+        self.taking(Vec::new())
+    }
+
+    /// Returns the constraint of tasks that run in this process and take this. When the process is retired any other says
+    /// that the actor is lost.
+    pub(crate) fn taking(&self, takes: Vec<(ResourceId, Amount)>) -> Option<Arc<Constraint>> {
+        let here = Constraint::new(Some(vec![self.group]), false, takes);
+        here.map(|here| Arc::new(here.outliving_groups()))
     }
 
     pub(crate) fn group(&self) -> GroupId {

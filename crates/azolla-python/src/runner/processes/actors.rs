@@ -31,6 +31,9 @@ impl actor::State for State {
     }
 
     fn lost(&self) -> Option<String> {
+        if self.common.upgrade().is_some_and(|common| common.is_retired(self.process)) {
+            return Some(format!("its process (worker {}) was retired", self.process));
+        }
         let how = self.resident.ended()?;
         Some(format!("its process (worker {}) {how}", self.process))
     }
@@ -44,7 +47,7 @@ impl Drop for State {
         let (Some(common), Some(engine)) = (self.common.upgrade(), self.engine.upgrade()) else {
             return;
         };
-        common.gone[self.process].lock().push(self.number);
+        common.gone(self.process).lock().push(self.number);
         // If all are busy, the next thing that one of them sends says so.
         engine.rouse(GroupId(self.process as u16));
     }
@@ -87,8 +90,19 @@ pub(super) fn called(
     }
 }
 
-/// Fails the current task if it needs the state of an actor and that is gone. Returns true if so.
+/// Fails the current task if it needs the state of an actor and that is gone, or makes an actor whose process was retired.
+/// Returns true if so.
 pub(super) fn fail_if_lost(worker: &mut Own) -> bool {
+    if let Some(job) = worker.job()
+        && let Some(berth) = job.berth()
+        && berth.group() != worker.group()
+    {
+        let why =
+            format!("its process (worker {}) was retired before it was made", berth.group().0);
+        let why = gone(&Job::key(&**job), &why);
+        fail(worker, LOST, &why);
+        return true;
+    }
     let is_call = |job: &&Arc<PyJob>| matches!(job.role, Role::Call | Role::Read);
     let Some(job) = worker.job().filter(is_call) else { return false };
     let Some(actor) = job.packed().and_then(|call| call.actor.clone()) else { return false };
@@ -99,7 +113,7 @@ pub(super) fn fail_if_lost(worker: &mut Own) -> bool {
 
 /// Has the process drop the states that are not needed any more. It is idle, or the next frame would say so.
 pub(super) fn let_go(worker: &Own, connection: &mut Option<Connection>, seat: &Seat) {
-    let gone = || seat.shared.common.gone[seat.process].lock();
+    let gone = || seat.gone.lock();
     while !gone().is_empty() {
         if connection.is_none() {
             if !seat.shared.fleet.wait_until_started(seat.process, Some(Duration::ZERO)) {

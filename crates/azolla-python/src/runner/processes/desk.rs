@@ -10,13 +10,13 @@ use super::calls::{Asked, Calls};
 use super::coroutines;
 use super::ended;
 use super::holdings::{Coroutine, Holdings};
-use super::orders::{self, Given, Order};
+use super::orders::{self, Closed, Given, Order};
 use super::recorded;
 use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Job, Listen, Status};
 use azolla_core::GroupId;
 use azolla_process::aside::{Aside, News, What};
-use azolla_process::fleet::{Remote, Side, Sides, Waker};
+use azolla_process::fleet::{Remote, Side, Sides, StartError, Waker};
 use azolla_process::line::{Heard, LineError};
 use azolla_process::message::{Ended, Run};
 use azolla_process::request::{Answer, How, Request};
@@ -69,7 +69,7 @@ impl Listen for Outbox {
     }
 }
 
-/// Starts the desk of a process. It ends when the fleet is closed.
+/// Starts the desk of a process. It ends when the fleet is closed, or the process was retired and has ended.
 pub(super) fn start(
     common: &Arc<Common>,
     engine: &Arc<Engine<PyJob>>,
@@ -81,12 +81,15 @@ pub(super) fn start(
         loop {
             match sides.next() {
                 Ok(Some(side)) => serve(&common, &engine, process, side),
-                Ok(None) => return common.orders.close(process),
+                Ok(None) => return common.orders.close(process, Closed::Client),
+                Err(StartError::Retired { .. }) => {
+                    return common.orders.close(process, Closed::Retired);
+                }
                 // The proxies say why.
                 Err(error) => {
                     common.orders.cannot_start(process, &error);
                     if sides.wait_until_closed(ASIDE) {
-                        return common.orders.close(process);
+                        return common.orders.close(process, Closed::Client);
                     }
                 }
             }
@@ -296,7 +299,7 @@ impl Desk<'_> {
                     coroutines::end(engine, coroutine, outcome);
                 } else if let Ended::Done(blob) | Ended::Stays(blob) | Ended::Failed(blob) = ended {
                     // Nor is what stays in the process needed.
-                    self.common.gone[self.process].lock().push(task);
+                    self.common.gone(self.process).lock().push(task);
                     engine.rouse(GroupId(self.process as u16));
                     // What is large in it is this process's to give back.
                     drop(ended::read(&blob, remote, &self.common.shelf)?);

@@ -132,13 +132,13 @@ pub(super) fn send(
     let functions = new.map(|function| lent.function(function)).collect::<io::Result<_>>()?;
     let tasks = sent.iter().map(|sent| lent.task(sent)).collect::<io::Result<_>>()?;
     let freed = remote.arena().take_freed();
-    let gone = std::mem::take(&mut *seat.shared.common.gone[seat.process].lock());
+    let gone = std::mem::take(&mut *seat.gone.lock());
     let inputs = lent.inputs;
     let tasks = Tasks { frame, functions, inputs, tasks, freed, gone, recorded };
     let sent = line.send(&tasks);
     if !matches!(sent, Ok(true)) {
         // Another proxy of the process says it, unless they have gone with the process.
-        seat.shared.common.gone[seat.process].lock().extend(&tasks.gone);
+        seat.gone.lock().extend(&tasks.gone);
     }
     if let Err(LineError::Frame(FrameError::TooLong(_))) = sent {
         remote.arena().keep_freed(tasks.freed);

@@ -145,6 +145,11 @@ impl Holdings {
         self.held().coroutines.get_mut(&task).map(|it| std::mem::take(&mut it.at_hand))
     }
 
+    /// How many coroutines run there.
+    pub(super) fn coroutines(&self) -> usize {
+        self.held().coroutines.len()
+    }
+
     /// The coroutine of a task has ended.
     pub(super) fn end(&self, task: u64) -> Option<Coroutine> {
         self.held().coroutines.remove(&task)

@@ -17,6 +17,7 @@ mod orders;
 mod proxy;
 mod rare;
 mod recorded;
+mod scaling;
 mod spill;
 mod staying;
 
@@ -71,14 +72,15 @@ struct Shared {
 
 /// What a cluster does with its worker processes, besides running tasks in them.
 pub(crate) struct Reins {
-    fleet: Arc<Fleet>,
-    common: Arc<Common>,
+    shared: Arc<Shared>,
+    /// Held by the thread that adds a process: it has one number everywhere.
+    adding: Mutex<()>,
 }
 
 impl Reins {
     /// Ends the processes.
     pub(crate) fn close(&self) {
-        self.fleet.close();
+        self.shared.fleet.close();
     }
 
     /// Gives an order to processes. If every process that starts later is to carry it out too, before it gets a task,
@@ -90,19 +92,19 @@ impl Reins {
         to: impl IntoIterator<Item = (usize, Hear)>,
     ) -> Option<u64> {
         if stays {
-            self.fleet.wait_for_gear();
+            self.shared.fleet.wait_for_gear();
         }
-        self.common.orders.give(what, stays, to)
+        self.shared.common.orders.give(what, stays, to)
     }
 
     /// Processes that start from now on do not get this order.
     pub(crate) fn take_off(&self, gear: u64) {
-        self.common.orders.take_off(gear);
+        self.shared.common.orders.take_off(gear);
     }
 
     /// Has a process killed, if it is there. Another one takes its place.
     pub(crate) fn kill(&self, process: usize) {
-        self.fleet.kill(process);
+        self.shared.fleet.kill(process);
     }
 }
 
@@ -118,7 +120,8 @@ struct Common {
     desks: Mutex<Vec<bool>>,
     orders: Orders,
     /// For each process what stays in it and is not needed any more, and of which it has not been told.
-    gone: Vec<Gone>,
+    gone: Mutex<Vec<Arc<Gone>>>,
+    fleet: Weak<Fleet>,
 }
 
 /// The numbers of tasks, whose results stay in a process.
@@ -144,6 +147,8 @@ struct Seat {
     shared: Arc<Shared>,
     process: usize,
     thread: usize,
+    /// The actors of the process of which it has not been told that they are gone.
+    gone: Arc<Gone>,
     connection: Option<Connection>,
 }
 
@@ -186,10 +191,10 @@ pub(crate) fn start(
         holdings: Mutex::new(holdings),
         desks: Mutex::new(vec![false; threads.len()]),
         orders: Orders::new(threads.len()),
-        gone: threads.iter().map(|_| Gone::default()).collect(),
+        gone: Mutex::new(threads.iter().map(|_| Arc::default()).collect()),
+        fleet: Arc::downgrade(&fleet),
     };
     let common = Arc::new(common);
-    let reins = Reins { fleet: Arc::clone(&fleet), common: Arc::clone(&common) };
     let shared = Shared {
         fleet,
         common,
@@ -197,7 +202,9 @@ pub(crate) fn start(
         veil,
         threads: Mutex::new(threads.iter().map(|_| Vec::new()).collect()),
     };
-    let runner = Processes { shared: Arc::new(shared), owner: Arc::clone(owner) };
+    let shared = Arc::new(shared);
+    let reins = Reins { shared: Arc::clone(&shared), adding: Mutex::default() };
+    let runner = Processes { shared, owner: Arc::clone(owner) };
     Ok(Started { runner: Box::new(runner), reins, store: Box::new(shelf) })
 }
 
@@ -219,13 +226,10 @@ impl Runner<PyJob> for Processes {
 
     fn processes(&self) -> runtime::Processes {
         let Shared { fleet, limit, common, .. } = &*self.shared;
-        let known = fleet.seen().into_iter().zip(fleet.used());
-        let each = known.map(|(Seen { id, starts, .. }, Used { own, stored })| ProcessInfo {
-            id,
-            starts,
-            memory: own,
-            limit: *limit,
-            stored,
+        let known =
+            (0..).zip(fleet.seen()).zip(fleet.used()).filter(|((_, seen), _)| !seen.retired);
+        let each = known.map(|((number, Seen { id, starts, .. }), Used { own, stored })| {
+            ProcessInfo { number, id, starts, memory: own, limit: *limit, stored }
         });
         runtime::Processes { each: each.collect(), on_disk: common.shelf.on_disk() }
     }
@@ -261,6 +265,14 @@ impl Shared {
 }
 
 impl Common {
+    fn gone(&self, process: usize) -> Arc<Gone> {
+        Arc::clone(&self.gone.lock().unwrap_or_else(PoisonError::into_inner)[process])
+    }
+
+    fn is_retired(&self, process: usize) -> bool {
+        self.fleet.upgrade().is_some_and(|fleet| fleet.is_retired(process))
+    }
+
     /// The cluster, if it still exists.
     fn cluster(&self) -> Option<Arc<Cluster>> {
         self.owner.get().and_then(Weak::upgrade)
@@ -307,7 +319,8 @@ impl Seat {
             Thread::Free(connection) => connection.map(|connection| *connection),
             Thread::Taken => None,
         };
-        Some(Self { shared: Arc::clone(shared), process, thread, connection })
+        let gone = shared.common.gone(process);
+        Some(Self { shared: Arc::clone(shared), process, thread, gone, connection })
     }
 
     /// Gives up what proxies that have gone have left of the process.

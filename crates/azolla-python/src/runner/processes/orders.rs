@@ -96,8 +96,17 @@ struct Place {
     outbox: Option<Arc<Outbox>>,
     /// The orders for the next process.
     waiting: Vec<Order>,
+    /// There is none any more, and why.
+    closed: Option<Closed>,
+}
+
+/// Why there is no process to give orders to.
+#[derive(Clone, Copy)]
+pub(super) enum Closed {
     /// The fleet is closed.
-    is_closed: bool,
+    Client,
+    /// The process was retired.
+    Retired,
 }
 
 impl Order {
@@ -150,11 +159,12 @@ impl Orders {
         for (process, hear) in to {
             let order = Order { what: Arc::clone(what), gear, hear: Some(hear) };
             match state.places.get_mut(process) {
-                Some(Place { is_closed: false, outbox: Some(outbox), .. }) => {
+                Some(Place { closed: None, outbox: Some(outbox), .. }) => {
                     outbox.say(Out::Order(order));
                 }
-                Some(Place { is_closed: false, waiting, .. }) => waiting.push(order),
-                _ => refused.push((process, order)),
+                Some(Place { closed: None, waiting, .. }) => waiting.push(order),
+                Some(Place { closed: Some(why), .. }) => refused.push((process, order, *why)),
+                None => refused.push((process, order, Closed::Client)),
             }
         }
         drop(state);
@@ -209,7 +219,7 @@ impl Orders {
                     let why = format!("worker {process} {how} before it had answered");
                     Outcome::Told("ConnectionError", why)
                 }
-                None => closed(),
+                None => Closed::Client.outcome(process),
             };
             order.end(process, outcome);
         }
@@ -217,31 +227,45 @@ impl Orders {
 
     /// The process cannot be started.
     pub(super) fn cannot_start(&self, process: usize, error: &StartError) {
-        for order in self.take_waiting(process, false) {
+        for order in self.take_waiting(process, None) {
             order.end(process, Outcome::Told("KilledWorker", error.to_string()));
         }
     }
 
-    /// The fleet is closed.
-    pub(super) fn close(&self, process: usize) {
-        let waiting = self.take_waiting(process, true);
-        refuse(waiting.into_iter().map(|order| (process, order)).collect());
+    /// There is no such process any more.
+    pub(super) fn close(&self, process: usize, why: Closed) {
+        let waiting = self.take_waiting(process, Some(why));
+        refuse(waiting.into_iter().map(|order| (process, order, why)).collect());
     }
 
-    fn take_waiting(&self, process: usize, is_closed: bool) -> Vec<Order> {
+    fn take_waiting(&self, process: usize, closed: Option<Closed>) -> Vec<Order> {
         let mut state = self.lock();
         let place = &mut state.places[process];
-        place.is_closed |= is_closed;
+        place.closed = place.closed.or(closed);
         mem::take(&mut place.waiting)
+    }
+
+    /// There is one more process.
+    pub(super) fn make_room(&self) {
+        self.lock().places.push(Place::default());
     }
 }
 
-fn refuse(orders: Vec<(usize, Order)>) {
-    orders.into_iter().for_each(|(process, order)| order.end(process, closed()));
+fn refuse(orders: Vec<(usize, Order, Closed)>) {
+    orders.into_iter().for_each(|(process, order, why)| order.end(process, why.outcome(process)));
 }
 
-fn closed() -> Outcome {
-    Outcome::Told("ClosedClientError", "the client was closed during the call".into())
+impl Closed {
+    fn outcome(self, process: usize) -> Outcome {
+        match self {
+            Self::Client => {
+                Outcome::Told("ClosedClientError", "the client was closed during the call".into())
+            }
+            Self::Retired => {
+                Outcome::Told("ConnectionError", format!("worker {process} was retired"))
+            }
+        }
+    }
 }
 
 /// What one process was told to do, and is to be told.

@@ -99,8 +99,8 @@ pub(super) fn serve(worker: Worker<PyJob>, mut seat: Seat) {
     let mut worker = Own(Some(worker));
     let mut connection = seat.connection.take();
     serve_with(&mut worker, &seat, &mut connection);
-    if worker.engine().is_closing() {
-        // Its process goes with the cluster, and so does all that this one has of it.
+    if worker.engine().is_closing() || seat.shared.fleet.is_retired(seat.process) {
+        // Its process goes, and so does all that this one has of it.
         drop(connection);
         seat.disconnect_free();
     } else {
@@ -129,6 +129,11 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                             *connection = Some(new).filter(|new| new.link.enter());
                         }
                         Ok(None) => return,
+                        // The worker leaves when it next asks.
+                        Err(StartError::Retired { .. }) => {
+                            drop(worker.leave_to_others());
+                            break;
+                        }
                         Err(error) => {
                             step_aside(worker, seat, &error);
                             break;

@@ -1,0 +1,259 @@
+"""`Scaled`: the workers of a cluster of worker processes that come and go while it runs. `scaling.py` decides which.
+
+A worker that goes gets no task any more. When its tasks have ended its process leaves, as at the end of the cluster. A thread
+sees it off, since that may take as long as its tasks take.
+"""
+
+import asyncio
+import math
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future as Ended
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from azolla import _azolla
+from azolla._azolla import Parcel
+from azolla._base import leave as _leave
+from azolla._base.threads import LastingThread
+from azolla._cluster import scaling as _scaling
+from azolla._cluster.adaptive import Adaptive
+from azolla._cluster.orders import PATIENCE, Nobody
+from azolla._cluster.scaling import Standing, Work
+from azolla._cluster.staff import Staffed
+from azolla._cluster.workers import Worker
+
+#: How long the thread that sees a worker off waits until it looks again whether its tasks have ended: at first, and at most.
+LOOKS = (0.001, 0.05)
+
+
+class Leaving:
+    """A worker that goes. `ended` is done when its process has ended."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.ended: Ended[None] = Ended()
+
+
+class Scaled(Staffed):
+    """The part of `LocalCluster` that has workers come and go."""
+
+    _asynchronous: bool
+    #: Held by the thread that has workers come or go.
+    _scaling: threading.RLock
+    #: The workers that go, by their names, until their processes have ended.
+    _leaving: dict[int, Leaving]
+    #: What a worker that comes has for its tasks to take; None if each was given its own.
+    _amounts: dict[str, float] | None
+    _adaptive: Adaptive | None
+    _client_for_tasks: Any
+    _log_event: Any
+
+    def scale(self, n: int = 0, memory: str | None = None, cores: int | None = None) -> Any:
+        """Has worker processes come or go, until there are `n`.
+
+        It returns at once. Workers that come have the next numbers as names. Idle workers go first, and of these the latest. A
+        worker that goes gets no task any more, and leaves when its tasks have ended; its actors are lost, its results are not.
+        In a coroutine, `scale` of an asynchronous cluster is awaitable.
+
+        Args:
+            n: How many workers.
+            memory: How much memory the workers may take, in place of `n`; it stands for as many workers as that takes.
+            cores: How many tasks at once, in place of `n`, as with `memory`. Of several, the one that takes most workers counts.
+
+        Raises:
+            ClosedClientError: The cluster is closed.
+            NotImplementedError: The workers are threads, and there are more or fewer; a task in a worker process calls it; or
+                `memory` is given, and the memory of the workers is not limited.
+            TypeError: `n` is no whole number.
+            ValueError: `n` is less than 0, or workers come, and `resources` were given for each apart.
+
+        >>> with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as processes:
+        ...     processes.scale(2)
+        ...     [worker.name for worker in processes.workers.values()]
+        [0, 1]
+        """
+        if not self._has_processes:
+            self._check_fixed(n, memory, cores)
+            return self._at_once()
+        number = _scaling.wanted(n, memory, cores, self._threads_per_worker, self._memory_limit)
+        self._check_open("scale")
+        with self._scaling:
+            surplus = len(self._workers) - number
+            if surplus > 0:
+                self._let_go(_scaling.first_to_go(self._standings(), surplus))
+            else:
+                self._grow(number)
+        return self._at_once()
+
+    def adapt(
+        self,
+        Adaptive: type[Adaptive] = Adaptive,
+        minimum: float = 0,
+        maximum: float = math.inf,
+        minimum_cores: int | None = None,
+        maximum_cores: int | None = None,
+        minimum_memory: str | None = None,
+        maximum_memory: str | None = None,
+        **kwargs: Any,
+    ) -> Adaptive:
+        """Has worker processes come and go with the work, until the cluster is closed or the answer's `stop` is called.
+
+        There are as many workers as finish the work at hand in `target_duration`, if tasks go on taking as long as those of
+        their functions have. Only workers without tasks and actors are closed. A second call replaces the first.
+
+        Args:
+            Adaptive: The class of the answer.
+            minimum: The least workers.
+            maximum: The most workers.
+            minimum_cores: The least tasks at once, in place of `minimum`.
+            maximum_cores: The most tasks at once, in place of `maximum`.
+            minimum_memory: The least memory of all workers, in place of `minimum`.
+            maximum_memory: The most memory of all workers, in place of `maximum`.
+            **kwargs: What `Adaptive` takes besides: `interval`, `wait_count` and `target_duration`.
+
+        Raises:
+            ClosedClientError: The cluster is closed.
+            NotImplementedError: The workers are threads, or a task in a worker process calls it.
+            TypeError: An argument that is no number or length of time, or that `Adaptive` does not have.
+            ValueError: Numbers that cannot be.
+
+        >>> with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as processes:
+        ...     processes.adapt(minimum=1, maximum=2)
+        <Adaptive running minimum=1 maximum=2>
+        """
+        if not self._has_processes:
+            raise NotImplementedError("adapt(): these workers are threads, and their number is fixed")
+        self._check_open("adapt")
+        least, most = (minimum, minimum_cores, minimum_memory), (maximum, maximum_cores, maximum_memory)
+        minimum, maximum = _scaling.bounds(least, most, self._threads_per_worker, self._memory_limit)
+        adaptive = Adaptive(self, minimum=minimum, maximum=maximum, **kwargs)
+        with self._scaling:
+            before, self._adaptive = self._adaptive, adaptive
+        if before is not None:
+            before.stop()
+        return adaptive
+
+    async def _retired(self, chosen: list[Worker] | None, n: int | None) -> dict[str, Any]:
+        """Has workers go, by default `n` of those that are idle, and waits until they have gone. Returns what is known of them."""
+        with self._scaling:
+            if chosen is None:
+                idle = [worker for worker in self._standings() if worker.is_idle]
+                names = _scaling.first_to_go(idle, len(idle) if n is None else n)
+            else:
+                names = [worker.name for worker in chosen]
+            info: Any = self  # a `LocalCluster`
+            known = info.scheduler_info["workers"]
+            going = self._let_go(names)
+        await gone(going)
+        return {leaving.worker.address: known[leaving.worker.address] for leaving in going}
+
+    def _at_once(self) -> Any:
+        """Returns what an asynchronous cluster awaits in a coroutine, though it is done."""
+        if self._asynchronous and asyncio._get_running_loop() is not None:
+            return _Done()
+        return None
+
+    def _standings(self) -> list[Standing]:
+        """Returns how each worker stands."""
+        numbers = list(self._workers)
+        there = {number for number, process, *_ in self._figures()[0] if process is not None}
+        each = zip(numbers, self._at_work(numbers), self._actors(numbers), strict=True)
+        return [Standing(tasks, actors, number in there, -number) for number, tasks, actors in each]
+
+    def _target(self, workers: Sequence[Standing], duration: float) -> int:
+        """Returns how many workers do the work at hand in so many seconds."""
+        tasks, seconds = self._work(_scaling.UNKNOWN)
+        stored = sum(stored for *_, stored in self._figures()[0])
+        work = Work(tasks, seconds, stored, self._memory_limit * len(workers))
+        return _scaling.target(work, workers, self._threads_per_worker, duration)
+
+    def _arrived(self) -> int:
+        """Returns how many workers are there: of processes, those that are ready."""
+        if not self._has_processes:
+            return len(self._workers)
+        return sum(process is not None for _, process, *_ in self._figures()[0])
+
+    def _grow(self, number: int) -> None:
+        """Has workers come until there are so many."""
+        with self._scaling:
+            while len(self._workers) < number:
+                if self._amounts is None:
+                    raise ValueError("resources were given for each worker apart, and a worker that comes has none")
+                # A worker is known before its process may ask for it.
+                worker = Worker(self, self._next, self._threads_per_worker, dict(self._amounts))
+                self._workers = {**self._workers, worker.name: worker}
+                try:
+                    self._add(worker.nthreads, worker.resources)
+                except BaseException:
+                    self._workers = {name: it for name, it in self._workers.items() if it is not worker}
+                    raise
+                finally:
+                    self._next = self._places()
+
+    def _let_go(self, names: Iterable[int]) -> list[Leaving]:
+        """Has workers go. Returns at once."""
+        going = []
+        with self._scaling:
+            for name in names:
+                worker = self._workers.get(name)
+                if worker is None:
+                    continue
+                leaving = Leaving(worker)
+                self._leaving = {**self._leaving, name: leaving}
+                self._workers = {other: it for other, it in self._workers.items() if other != name}
+                self._former[name] = worker
+                self._retire(name)
+                going.append(leaving)
+                work = partial(_see_off, weakref.ref(self), leaving)
+                thread = LastingThread(work, f"{self.name}-leaving-{name}")
+                self._threads.add(thread)
+                _leave.start(thread)
+        return going
+
+
+class _Done:
+    """What is awaited though it is done. It may be dropped too."""
+
+    def __await__(self) -> Iterator[None]:
+        yield from ()
+
+
+async def gone(leaving: Iterable[Leaving]) -> None:
+    """Waits until the processes of these workers have ended."""
+    for each in leaving:
+        await asyncio.shield(asyncio.wrap_future(each.ended))
+
+
+def _see_off(cluster: "weakref.ref[Scaled]", leaving: Leaving) -> None:
+    """Waits until a worker that goes has no task any more, and has its process leave. Ends when the cluster is closed."""
+    name, pause = leaving.worker.name, LOOKS[0]
+    if leaving.ended.done():
+        return
+    try:
+        while (its := cluster()) is not None and not its._closed and not its._is_idle(name):
+            del its  # so that it may go
+            time.sleep(pause)
+            pause = min(2 * pause, LOOKS[1])
+        if its is not None and not its._closed:
+            _end(its, name)
+    finally:
+        # The end of the cluster tells the processes to leave that are still here.
+        if its is not None and not its._closed:
+            with its._scaling:
+                its._leaving = {other: it for other, it in its._leaving.items() if it is not leaving}
+            its._threads.discard(threading.current_thread())
+        leaving.ended.set_result(None)
+
+
+def _end(cluster: Scaled, name: int) -> None:
+    """Has the process of a worker do what a program does at its end. It is killed when its time is up."""
+    left = threading.Semaphore(0)
+    _azolla.give_order(cluster, Parcel(cluster, ("end",)), [name], False, Nobody(), left.release)  # type: ignore[arg-type]
+    if not left.acquire(timeout=PATIENCE):
+        with suppress(RuntimeError):  # the process is a fork
+            cluster._kill(name)
+        left.acquire()

@@ -18,7 +18,9 @@ impl World {
             assert!(self.cells[*input].was_done, "{id:?} runs without its input {input}");
         }
         let confined = self.cells[task.payload].confined;
-        if let Some(confined) = confined {
+        // Once that group is retired, any other says that what the task needs is gone.
+        let groups = &self.scheduler.workers.groups;
+        if let Some(confined) = confined.filter(|id| !groups[usize::from(id.0)].is_retired) {
             assert_eq!(
                 self.scheduler.group_of(worker),
                 Some(confined),

@@ -133,6 +133,14 @@ def test_it_is_gone_with_its_process(two: Client) -> None:
     assert two.submit(value, other).result() == 0
 
 
+def test_it_is_gone_with_a_process_that_retires(two: Client) -> None:
+    one, other = in_two_processes(two)
+    two.retire_workers([1])
+    with pytest.raises(KilledWorker, match="the result of held-"):
+        two.submit(value, other).result(PATIENCE)
+    assert two.submit(value, one).result(PATIENCE) == 0
+
+
 def test_coroutine_tasks_leave_it_too(two: Client) -> None:
     async def later(n: int) -> Held:
         return Held(n)

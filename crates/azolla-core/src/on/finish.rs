@@ -62,23 +62,35 @@ impl<P: Clone> Scheduler<P> {
                 }
             }
             Outcome::Failed => self.settle(id, State::Failed, effects),
-            Outcome::Again | Outcome::Elsewhere(_) | Outcome::Suspended
-                if self.goes_no_further(id) =>
-            {
-                self.cancel(id, effects);
-                self.end_abandoned(id);
+            Outcome::Again | Outcome::Elsewhere(_) | Outcome::Suspended => {
+                self.goes_on(worker, id, outcome, effects);
             }
-            Outcome::Again | Outcome::Elsewhere(_) => {
-                if let (Outcome::Elsewhere(group), Some(worker)) = (outcome, worker)
-                    && task.state.is_on(worker)
-                {
-                    self.confine(id, group);
-                }
-                self.comes_anew(id);
-                self.set_ready(id, effects);
-            }
-            Outcome::Suspended => self.set_state(id, State::Suspended),
         }
+    }
+
+    /// The task has not ended: it is to go on, unless it must not.
+    #[inline(never)]
+    fn goes_on(
+        &mut self,
+        worker: Option<WorkerId>,
+        id: TaskId,
+        outcome: Outcome,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        if self.goes_no_further(id) {
+            self.cancel(id, effects);
+            return self.end_abandoned(id);
+        }
+        if outcome == Outcome::Suspended {
+            return self.set_state(id, State::Suspended);
+        }
+        if let (Outcome::Elsewhere(group), Some(worker)) = (outcome, worker)
+            && self.tasks.get(id).is_some_and(|task| task.state.is_on(worker))
+        {
+            self.confine(id, group);
+        }
+        self.comes_anew(id);
+        self.set_ready(id, effects);
     }
 
     /// The task on this worker has ended, or its turn has. It gives up what it holds.

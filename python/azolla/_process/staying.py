@@ -5,6 +5,7 @@ from typing import Any
 
 from azolla._azolla import kept_actor
 from azolla._base import where
+from azolla._process.errors import pack, unpack
 
 
 class _StandIn:
@@ -29,16 +30,20 @@ def stand_in(number: int, key: str, error: BaseException, is_actor: bool) -> byt
     if is_actor or isinstance(error, MemoryError) or not isinstance(error, Exception):
         error.add_note("the task has returned this result, which must travel from its worker process as a pickle")
         raise error
-    why = f"{type(error).__name__}: {error}"
-    return pickle.dumps(_StandIn(number, where.worker, key, why), 5)
+    note = (
+        f"the result of {key} cannot be pickled, so it stays in worker {where.worker}: pass its future to tasks, which run "
+        "there, or return what can be pickled"
+    )
+    return pickle.dumps(_StandIn(number, note, pack(error)), 5)
 
 
-def _arrived(number: int, worker: int, key: str, why: str) -> Any:
+def _arrived(number: int, note: str, packed: bytes) -> Any:
     result = kept_actor(number)
     if result is None:
-        message = (
-            f"the result of {key} cannot be pickled ({why}), so it stays in worker {worker}: pass its future to tasks, which "
-            "run there, or return what can be pickled"
-        )
-        raise TypeError(message)
+        raise _noted(unpack(packed), note)  # a name for it here would make a cycle of it and this frame
     return result
+
+
+def _noted(error: BaseException, note: str) -> BaseException:
+    error.add_note(note)
+    return error

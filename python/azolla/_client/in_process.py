@@ -15,7 +15,7 @@ from contextlib import suppress
 from contextvars import Context
 from functools import partial, wraps
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 from azolla import _azolla
 from azolla._base import where
@@ -108,14 +108,10 @@ class ProcessCluster(LocalCluster):
         return dict(self._workers)
 
     def scale(self, n: int = 0, memory: str | None = None, cores: int | None = None) -> Any:
-        raise NotImplementedError(
-            "a task in a worker process cannot scale its cluster: its own process might have to go"
-        )
+        _cannot_scale()
 
     def adapt(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(
-            "a task in a worker process cannot scale its cluster: its own process might have to go"
-        )
+        _cannot_scale()
 
     def _worker_of(self, thread: int) -> Worker:
         return self._workers[where.worker]
@@ -137,6 +133,10 @@ class ProcessCluster(LocalCluster):
 
     def _end(self, patience: float) -> None:
         """Does nothing: the program's own process ends the cluster."""
+
+
+def _cannot_scale() -> NoReturn:
+    raise NotImplementedError("a task in a worker process cannot scale its cluster: its own process might have to go")
 
 
 class ProcessWorker(Worker):

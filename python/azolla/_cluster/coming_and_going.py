@@ -11,17 +11,14 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future as Ended
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from azolla import _azolla
-from azolla._azolla import Parcel
 from azolla._base import leave as _leave
 from azolla._base.threads import LastingThread
+from azolla._cluster import orders as _orders
 from azolla._cluster import scaling as _scaling
 from azolla._cluster.adaptive import Adaptive
-from azolla._cluster.orders import PATIENCE, Nobody
 from azolla._cluster.scaling import Standing, Work
 from azolla._cluster.staff import Staffed
 from azolla._cluster.workers import Worker
@@ -239,7 +236,7 @@ def _see_off(cluster: "weakref.ref[Scaled]", leaving: Leaving) -> None:
             time.sleep(pause)
             pause = min(2 * pause, LOOKS[1])
         if its is not None and not its._closed:
-            _end(its, name)
+            asyncio.run(_orders.end(its, [leaving.worker]))
     finally:
         # The end of the cluster tells the processes to leave that are still here.
         if its is not None and not its._closed:
@@ -247,13 +244,3 @@ def _see_off(cluster: "weakref.ref[Scaled]", leaving: Leaving) -> None:
                 its._leaving = {other: it for other, it in its._leaving.items() if it is not leaving}
             its._threads.discard(threading.current_thread())
         leaving.ended.set_result(None)
-
-
-def _end(cluster: Scaled, name: int) -> None:
-    """Has the process of a worker do what a program does at its end. It is killed when its time is up."""
-    left = threading.Semaphore(0)
-    _azolla.give_order(cluster, Parcel(cluster, ("end",)), [name], False, Nobody(), left.release)  # type: ignore[arg-type]
-    if not left.acquire(timeout=PATIENCE):
-        with suppress(RuntimeError):  # the process is a fork
-            cluster._kill(name)
-        left.acquire()

@@ -90,7 +90,7 @@ class InProcesses:
         _take_off(cluster, ("plugin", name))
         numbers = [worker.name for worker in cluster.workers.values()]
         what = Parcel(cluster, ("forget", name))  # type: ignore[arg-type]
-        _azolla.give_order(cluster, what, numbers, False, Nobody(), lambda: None)  # type: ignore[arg-type]
+        _azolla.give_order(cluster, what, numbers, False, _Nobody(), lambda: None)  # type: ignore[arg-type]
 
     def upload(self, cluster: Cluster, file: Path, load: bool) -> OnEach | None:
         uploads = cluster._helpers.get("uploads") or cluster._helpers.setdefault("uploads", Uploads())
@@ -103,7 +103,7 @@ class InProcesses:
         there += list(cluster._leaving)
         left = threading.Semaphore(0)
         what = Parcel(cluster, ("leave",))
-        _azolla.give_order(cluster, what, there, False, Nobody(), left.release)  # type: ignore[arg-type]
+        _azolla.give_order(cluster, what, there, False, _Nobody(), left.release)  # type: ignore[arg-type]
         deadline = time.monotonic() + patience
         for _ in there:
             left.acquire(timeout=max(0.0, deadline - time.monotonic()))
@@ -112,7 +112,7 @@ class InProcesses:
             uploads.remove()
 
 
-class Nobody:
+class _Nobody:
     """Takes the place of an event loop where none runs."""
 
     def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
@@ -167,19 +167,20 @@ def _or_raise(cluster: Cluster, workers: Sequence[Worker], outcomes: list[Any]) 
 async def restarted(
     cluster: Any, workers: list[Worker], timeout: float | None, wait: bool, leaving: Sequence[Worker] = ()
 ) -> None:
-    """Ends the processes of these workers and of those that are leaving, after their plugins are torn down. Waits until others have taken their places,
-    if `wait` is true.
+    """Ends the processes of these workers and of those that are leaving, after their plugins are torn down. Waits until others
+    have taken the places of the former, if `wait` is true.
     """
     try:
         async with asyncio.timeout(timeout):
-            await _end(cluster, [*workers, *leaving])
+            await end(cluster, [*workers, *leaving])
             if wait:
                 _or_raise(cluster, workers, await Ordered(cluster, Parcel(cluster, ("rest",)), workers).outcomes())
     except TimeoutError:
         raise TimeoutError(f"the time was up before {len(workers)} workers had been restarted") from None
 
 
-async def _end(cluster: Any, workers: list[Worker]) -> None:
+async def end(cluster: Any, workers: list[Worker]) -> None:
+    """Has the processes of these workers do what a program does at its end. Those that take too long are killed."""
     ordered = Ordered(cluster, Parcel(cluster, ("end",)), workers)
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):

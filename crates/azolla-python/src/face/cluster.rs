@@ -169,8 +169,9 @@ impl ClusterCore {
         }
     }
 
-    /// Returns what is known of each worker process: its number; the number by which the system knows it; how many times it was started;
-    /// the bytes of memory that it takes itself, and those that it has stored. Then the bytes that have moved to a disk.
+    /// Returns what is known of each worker process: its number; the number by which the system knows it; how many times it
+    /// was started; the bytes of memory that it takes itself, and those that it has stored. Then the bytes that have moved to a
+    /// disk.
     fn _figures(&self) -> (Vec<Figures>, u64) {
         let Some(cluster) = self.cluster.get().filter(|cluster| !cluster.is_forked()) else {
             return Default::default();

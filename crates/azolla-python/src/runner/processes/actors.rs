@@ -47,9 +47,16 @@ impl Drop for State {
         let (Some(common), Some(engine)) = (self.common.upgrade(), self.engine.upgrade()) else {
             return;
         };
-        common.gone(self.process).lock().push(self.number);
+        common.let_go(self.process, self.number, &engine);
+    }
+}
+
+impl Common {
+    /// Has a process drop what it keeps for the task of this number, if that is anything.
+    pub(super) fn let_go(&self, process: usize, number: u64, engine: &Engine<PyJob>) {
+        self.gone(process).lock().push(number);
         // If all are busy, the next thing that one of them sends says so.
-        engine.rouse(GroupId(self.process as u16));
+        engine.rouse(GroupId(process as u16));
     }
 }
 

@@ -14,7 +14,6 @@ use super::orders::{self, Closed, Given, Order};
 use super::recorded;
 use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Job, Listen, Status};
-use azolla_core::GroupId;
 use azolla_process::aside::{Aside, News, What};
 use azolla_process::fleet::{Remote, Side, Sides, StartError, Waker};
 use azolla_process::line::{Heard, LineError};
@@ -299,8 +298,7 @@ impl Desk<'_> {
                     coroutines::end(engine, coroutine, outcome);
                 } else if let Ended::Done(blob) | Ended::Stays(blob) | Ended::Failed(blob) = ended {
                     // Nor is what stays in the process needed.
-                    self.common.gone(self.process).lock().push(task);
-                    engine.rouse(GroupId(self.process as u16));
+                    self.common.let_go(self.process, task, engine);
                     // What is large in it is this process's to give back.
                     drop(ended::read(&blob, remote, &self.common.shelf)?);
                 }

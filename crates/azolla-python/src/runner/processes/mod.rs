@@ -147,7 +147,7 @@ struct Seat {
     shared: Arc<Shared>,
     process: usize,
     thread: usize,
-    /// The actors of the process of which it has not been told that they are gone.
+    /// As [`Common::gone`], of the process.
     gone: Arc<Gone>,
     connection: Option<Connection>,
 }

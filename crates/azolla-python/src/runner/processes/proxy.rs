@@ -116,10 +116,11 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
             drop(gone);
         }
         match next {
-            Next::Run if fail_if_lost(worker) || send_on(worker) => {}
+            Next::Run if is_not_for_here(worker) => {}
             Next::Run => {
                 // A process that takes too much memory gets nothing new.
                 *connection = connection.take().filter(|some| some.link.enter());
+                let waits = connection.is_none();
                 while connection.is_none() {
                     if !has_started(worker, seat) {
                         break;
@@ -142,7 +143,7 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                 }
                 if let Some(some) = connection {
                     // What it needs may have gone with the process before, while this one was waited for.
-                    match fail_if_lost(worker) || send_on(worker) || fly(worker, some, seat) {
+                    match waits && is_not_for_here(worker) || fly(worker, some, seat) {
                         true => some.link.leave(),
                         false => *connection = None,
                     }
@@ -155,6 +156,11 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
             Next::End => return,
         }
     }
+}
+
+/// Returns true if the current task was failed, since what it needs is gone, or sent to the process where that is.
+fn is_not_for_here(worker: &mut Own) -> bool {
+    fail_if_lost(worker) || send_on(worker)
 }
 
 /// Waits for a link to the seat's thread. Returns `None` once the fleet is closed.

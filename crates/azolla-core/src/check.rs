@@ -3,6 +3,7 @@
 //! One pass over the tasks collects what they say of each other. Then each task, each worker and
 //! each count is compared with that. It costs a few nanoseconds for each task that is kept.
 
+mod families;
 mod resources;
 
 use crate::calls::Mailbox;
@@ -49,6 +50,7 @@ impl<P: Clone> Scheduler<P> {
             self.check_task(id, task, &survey)?;
         }
         self.tasks.check()?;
+        self.check_families()?;
         self.check_growth(&survey)?;
         self.check_calls()?;
         self.check_workers()?;
@@ -73,9 +75,10 @@ impl<P: Clone> Scheduler<P> {
         };
         for (_, task) in self.tasks.iter() {
             survey.kept += 1;
-            survey.live += usize::from(!task.state.is_settled());
-            survey.live_of_branch[task.grown.branch().0 as usize] +=
-                u64::from(!task.state.is_settled());
+            // Gates count nowhere.
+            let live = !task.state.is_settled() && !task.rare.is_gate();
+            survey.live += usize::from(live);
+            survey.live_of_branch[task.grown.branch().0 as usize] += u64::from(live);
             survey.keyed += usize::from(self.tasks.key(task.rare).is_some());
             match task.state {
                 State::Claimed { .. } => survey.claimed += 1,
@@ -90,7 +93,11 @@ impl<P: Clone> Scheduler<P> {
             match todo {
                 Todo::Unwant(tasks) => self.add_once_each(&mut survey.wanted, tasks),
                 Todo::Tell { dependents, .. } => self.add_once_each(&mut survey.news, dependents),
-                Todo::NextCall(_) | Todo::CancelCalls(_) | Todo::CancelFrom(_) => {}
+                Todo::NextCall(_)
+                | Todo::CancelCalls(_)
+                | Todo::CancelEach(_)
+                | Todo::CancelFrom(_)
+                | Todo::FamilyEnded(_) => {}
             }
         }
         for mailbox in self.calls.mailboxes.values() {
@@ -163,6 +170,9 @@ impl<P: Clone> Scheduler<P> {
             || task.state.is_running() && task.state != State::Suspended;
         ensure!(task.wants.any() || may_be_unwanted, "{id:?} {:?} is kept for nobody", task.state);
         match task.state {
+            State::Waiting { unfinished } if task.rare.is_gate() => {
+                ensure!(unfinished == 1, "the gate {id:?} waits for {unfinished}");
+            }
             State::Waiting { unfinished } => {
                 let to_come = survey.news[id.index()];
                 ensure!(unfinished > 0, "{id:?} waits for nothing");
@@ -367,6 +377,7 @@ impl<P: Clone> Scheduler<P> {
     fn waits_of(&self, id: TaskId) -> Vec<TaskId> {
         let Some(task) = self.tasks.get(id) else { return Vec::new() };
         match task.state {
+            State::Waiting { .. } if task.rare.is_gate() => self.awaited_by(id, task).collect(),
             State::Waiting { .. } => {
                 let mut waits = task.inputs.iter().collect::<Vec<_>>();
                 let mailbox = self.actor_of(id).and_then(|actor| self.calls.mailboxes.get(&actor));

@@ -3,7 +3,7 @@
 use crate::event::Wait;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
-use crate::task::{State, Task};
+use crate::task::State;
 use alloc::vec;
 use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
@@ -59,14 +59,12 @@ impl<P: Clone> Scheduler<P> {
     fn followed(&self, id: TaskId) -> SmallVec<[TaskId; 4]> {
         #[cfg(test)]
         FOLLOWED.set(FOLLOWED.get() + 1);
-        let state = self.tasks.get(id).map(|task| (task.state, &task.inputs));
+        let state = self.tasks.get(id).map(|task| (task.state, task));
         let wait = match state {
-            Some((State::Waiting { .. }, inputs)) => {
-                return inputs.iter().chain(self.call_before(id)).collect();
-            }
+            Some((State::Waiting { .. }, task)) => return self.awaited_by(id, task).collect(),
             // A task that is being revived needs it, so it is to be revived as well.
-            Some((State::Failed, inputs)) if !self.retries.is_empty() => {
-                return inputs.iter().collect();
+            Some((State::Failed, task)) if !self.retries.is_empty() => {
+                return task.inputs.iter().collect();
             }
             // A detached call goes on only while no other call of its actor runs.
             Some((state, _)) if state.may_await() => {
@@ -98,8 +96,9 @@ impl<P: Clone> Scheduler<P> {
     /// Returns false if no task waits for this one, as one look shows.
     fn may_be_waited_for(&self, id: TaskId) -> bool {
         // The task may have been cancelled, and be gone.
-        self.tasks.get(id).is_some_and(Task::may_be_waited_for)
-            || self.calls.abandoned.contains_key(&id)
+        self.tasks.get(id).is_some_and(|task| {
+            task.may_be_waited_for() || !self.gates_above(task).is_empty()
+        }) || self.calls.abandoned.contains_key(&id)
     }
 
     /// Looks at the few tasks that wait for `task`, directly or through others. Returns whether `wait` is for
@@ -123,6 +122,7 @@ impl<P: Clone> Scheduler<P> {
             let Some(fewer) = left.checked_sub(task.dependents.len() + 1) else { return false };
             left = fewer;
             reached.extend(task.dependents.iter().filter(is_waiting));
+            reached.extend(self.gates_above(task));
             if task.rare.is_awaited() {
                 let on_workers = self.workers.iter().flat_map(|(_, worker)| worker.waits());
                 let others = self.awaits.iter().map(|(waiter, wait)| (Some(*waiter), wait));

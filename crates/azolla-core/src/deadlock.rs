@@ -53,6 +53,29 @@ impl<P: Clone> Scheduler<P> {
         if self.sets.is_empty() { None } else { self.find_deadlock(self.awaiting(task, wait)) }
     }
 
+    /// Returns the tasks that keep each other waiting for ever since this one has been submitted, which one of these gates waits
+    /// for. It comes first.
+    #[cold]
+    pub(crate) fn starved_behind(&self, id: TaskId, gates: &[TaskId]) -> Option<Vec<TaskId>> {
+        if self.sets.is_empty() {
+            return None;
+        }
+        let waits_for_gate = |wait: &Wait| wait.all && wait.tasks.iter().any(|it| gates.contains(it));
+        let waiters = self.waiters();
+        if !waiters.iter().any(|waiter| waiter.wait.is_some_and(waits_for_gate)) {
+            return None;
+        }
+        let (waiters, nodes, ends) = self.simulate(waiters);
+        let is_stuck = |it: &Waiter<'_>| !it.goes_on && it.wait.is_some_and(waits_for_gate);
+        if ends.get(&id) != Some(&false) || !waiters.iter().any(is_stuck) {
+            return None;
+        }
+        let mut path = self.involved(&waiters, &nodes, &ends);
+        path.retain(|task| *task != id);
+        path.insert(0, id);
+        Some(path)
+    }
+
     /// Returns a task that awaits others without a slot, with what it holds meanwhile.
     fn awaiting<'a>(&self, task: TaskId, wait: &'a Wait) -> Waiter<'a> {
         let (group, hold) = match self.tasks.get(task).map(|task| task.state) {
@@ -70,6 +93,14 @@ impl<P: Clone> Scheduler<P> {
             return None;
         }
         let mut waiters = vec![own];
+        waiters.extend(self.waiters());
+        let (waiters, nodes, ends) = self.simulate(waiters);
+        if waiters[0].goes_on { None } else { Some(self.involved(&waiters, &nodes, &ends)) }
+    }
+
+    /// Returns all that wait.
+    fn waiters(&self) -> Vec<Waiter<'_>> {
+        let mut waiters = Vec::new();
         waiters.extend(self.awaits.iter().map(|(task, wait)| self.awaiting(*task, wait)));
         for (_, worker) in self.workers.iter() {
             let Worker { group, hold, .. } = *worker;
@@ -84,14 +115,16 @@ impl<P: Clone> Scheduler<P> {
                 waiters.push(Waiter { task, group, wait, hold, goes_on: false });
             }
         }
+        waiters
+    }
+
+    /// Lets each of these go on that can, until no other can.
+    fn simulate<'a>(&self, mut waiters: Vec<Waiter<'a>>) -> (Vec<Waiter<'a>>, Vec<TaskId>, Ends) {
         let mut spare = self.spare_beside(&waiters);
         let nodes = self.reached_from(&waiters);
         let mut ends: Ends = nodes.iter().map(|id| (*id, false)).collect();
         while self.let_go_on(&mut waiters, &mut spare, &nodes, &mut ends) {}
-        if waiters[0].goes_on {
-            return None;
-        }
-        Some(self.involved(&waiters, &nodes, &ends))
+        (waiters, nodes, ends)
     }
 
     /// A quick look that mostly says no. Returns whether there is a constraint set for which no
@@ -154,8 +187,7 @@ impl<P: Clone> Scheduler<P> {
             if begins && seen.insert(id, false).is_none() {
                 nodes.push(id);
                 if let State::Waiting { .. } = task.state {
-                    reached.extend(task.inputs.iter());
-                    reached.extend(self.call_before(id));
+                    reached.extend(self.awaited_by(id, task));
                 }
             }
         }
@@ -218,11 +250,7 @@ impl<P: Clone> Scheduler<P> {
     ) -> bool {
         let Some(task) = self.tasks.get(id) else { return true };
         if let State::Waiting { .. } = task.state
-            && !task
-                .inputs
-                .iter()
-                .chain(self.call_before(id))
-                .all(|input| self.will_end(input, waiters, ends))
+            && !self.awaited_by(id, task).all(|input| self.will_end(input, waiters, ends))
         {
             return false;
         }

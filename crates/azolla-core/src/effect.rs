@@ -56,8 +56,29 @@ pub enum Effect<P> {
         /// The failed task that it depended on.
         cause: P,
     },
+    /// This task fails, since a scope or a watch of growth would wait for it without end. Each of these tasks waits for the
+    /// next, and the last for the first: it waits for or depends on that task, or takes what that task holds. The first is
+    /// this task.
+    Endless {
+        /// The task.
+        payload: P,
+        /// The tasks that would wait for each other.
+        path: Vec<TaskId>,
+    },
     /// This task is cancelled.
     Cancelled(P),
+    /// All that this scope, or this watch of a task's growth, waits for has ended.
+    GrowthEnded(P),
+    /// This task, which belongs to this scope, has failed. It was submitted in the scope itself, or no future on it is left
+    /// and no task depends on it.
+    FailedInScope {
+        /// The task.
+        payload: P,
+        /// The scope.
+        scope: P,
+        /// It was submitted in the scope itself, so it counts even if somebody has seen that it failed.
+        at_once: bool,
+    },
     /// This failed task will run again, so its result is pending again.
     Reset(P),
     /// The core has forgotten this task, and does not need the payload any more.

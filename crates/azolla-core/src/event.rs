@@ -25,8 +25,23 @@ pub enum Event<P> {
     Keep(TaskId),
     /// Cancel this task and all tasks that depend on it.
     Cancel(TaskId),
+    /// Cancel all that has grown from this task, or in this scope, and has not ended. What is submitted there later is
+    /// cancelled too. A task goes on if somebody outside wants it: its key was submitted again from outside, or a task
+    /// outside depends on it. So does what it needs, and what has grown from it.
+    CancelGrown(TaskId),
     /// Run this failed task again, and first the failed inputs that made it fail.
     Retry(TaskId),
+
+    /// Opens a scope. It is a task that runs nowhere, and counts nowhere. Of its submission only the payload, the parent, the
+    /// kind and the priority matter. What is submitted with the scope as its parent belongs to it, and so does all that
+    /// grows from there; it runs to its end even if no future is left. Otherwise it is as if the scope's parent had submitted
+    /// it. Answered by `Submitted`.
+    OpenScope(Submission<P>),
+    /// Nothing more is submitted in this scope itself. When all that belongs to it has ended, the answer is `GrowthEnded`.
+    CloseScope(TaskId),
+    /// Wait until a task and all that has grown from it have ended. The submission makes a task that runs nowhere and counts
+    /// nowhere, and ends then. Answered by `Submitted`, then by `GrowthEnded`, now or later. Of the submission the payload and the only input matter: that is the task, which is kept meanwhile.
+    WatchGrowth(Submission<P>),
 
     /// There is one more group of slots. It gets the next number.
     AddGroup(Group),

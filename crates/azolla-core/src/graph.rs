@@ -85,7 +85,8 @@ impl<P: Clone> Scheduler<P> {
                         self.sets.push(set, id, priority, self.tasks.queued_as(grown, rare))
                     }
                     None if self.tasks.is_queued_by_lineage(rare) => {
-                        self.ready.push(id, priority, grown.number(), grown.line());
+                        let line = self.tasks.line(grown);
+                        self.ready.push(id, priority, grown.number(), line);
                     }
                     None => {
                         let place = self.tasks.queued_as(grown, rare);
@@ -123,7 +124,7 @@ impl<P: Clone> Scheduler<P> {
         if task.wants.has(Want::Keep) {
             task.wants.remove(Want::Keep);
         }
-        let unwanted = !task.wants.any();
+        let (unwanted, is_related) = (!task.wants.any(), task.is_related());
         if state == State::Cancelled {
             self.tasks.forget_key(id);
         }
@@ -134,8 +135,11 @@ impl<P: Clone> Scheduler<P> {
         {
             self.leave_mailbox(id, actor);
         }
+        if is_related {
+            self.ends_in_families(id, state, effects);
+        }
         if unwanted {
-            self.forget(id, effects);
+            self.forget(id, is_related, effects);
         }
     }
 
@@ -148,20 +152,30 @@ impl<P: Clone> Scheduler<P> {
         let Some(task) = self.tasks.get_mut(id) else { return };
         match task.state {
             State::Cancelled => {}
-            State::Done | State::Failed => {
-                self.growth.not_ended(task.grown.branch(), task.state);
-                self.growth.ended(task.grown.branch(), State::Cancelled);
-                task.state = State::Cancelled;
-                effects.push(Effect::Cancelled(task.payload.clone()));
-                self.tasks.forget_key(id);
-                self.release_inputs(id);
-            }
+            State::Done | State::Failed => self.cancel_ended(id, effects),
             _ => {
                 effects.push(Effect::Cancelled(task.payload.clone()));
+                if task.rare.is_gate() {
+                    return self.settle_gate(id, State::Cancelled, effects);
+                }
                 self.give_back_suspended(id);
                 self.settle(id, State::Cancelled, effects);
             }
         }
+    }
+
+    #[inline(never)]
+    fn cancel_ended(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let (was, grown) = (core::mem::replace(&mut task.state, State::Cancelled), task.grown);
+        effects.push(Effect::Cancelled(task.payload.clone()));
+        if !task.rare.is_gate() {
+            self.growth.not_ended(grown.branch(), was);
+            self.growth.ended(grown.branch(), State::Cancelled);
+            self.counts_otherwise(grown, was, State::Cancelled);
+        }
+        self.tasks.forget_key(id);
+        self.release_inputs(id);
     }
 
     pub(crate) fn cancel_unless_settled(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
@@ -180,7 +194,10 @@ impl<P: Clone> Scheduler<P> {
             return Stays::Wanted;
         }
         match task.state {
-            State::Done | State::Failed | State::Cancelled => self.forget(id, effects),
+            State::Done | State::Failed | State::Cancelled => {
+                let is_related = task.is_related();
+                self.forget(id, is_related, effects);
+            }
             State::Waiting { .. } | State::Ready | State::Suspended => self.cancel(id, effects),
             // It runs or is about to. It goes when it ends.
             _ => return Stays::UntilItEnds,
@@ -220,7 +237,11 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    fn forget(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+    /// Forgets a task. `is_related`: it belongs to a family or has one.
+    pub(crate) fn forget(&mut self, id: TaskId, is_related: bool, effects: &mut Vec<Effect<P>>) {
+        if is_related {
+            self.leaves_families(id, effects);
+        }
         let Some((task, set)) = self.tasks.remove(id) else { return };
         if let Some(set) = set {
             self.sets.let_go(set);

@@ -34,6 +34,13 @@ impl<P: Clone> Scheduler<P> {
 
     #[inline(never)]
     fn may_be_needed(&mut self, id: TaskId) {
+        if self.is_needed_by_gate(id) {
+            if !self.at_cap() {
+                return self.waits_changed();
+            }
+            self.gather_needed();
+            self.insert_needed(id);
+        }
         let is_waited_for = self.tasks.get(id).is_some_and(Task::may_be_waited_for);
         // A revived task whose inputs are not counted yet is not listed as their dependent.
         let is_reviving = !self.retries.is_empty();
@@ -71,12 +78,24 @@ impl<P: Clone> Scheduler<P> {
         // What is no longer ready may stand out of order.
         self.gather_needed();
         for id in self.needed_by(wait.tasks.to_vec()) {
-            let order =
-                |id: &TaskId| Reverse(self.tasks.get(*id).map(|task| self.tasks.order(task)));
-            let own = order(&id);
-            if let Err(place) = self.waits.needed.binary_search_by(|other| order(other).cmp(&own)) {
-                self.waits.needed.insert(place, id);
-            }
+            self.insert_needed(id);
+        }
+    }
+
+    fn insert_needed(&mut self, id: TaskId) {
+        let order = |id: &TaskId| Reverse(self.tasks.get(*id).map(|task| self.tasks.order(task)));
+        let own = order(&id);
+        if let Err(place) = self.waits.needed.binary_search_by(|other| order(other).cmp(&own)) {
+            self.waits.needed.insert(place, id);
+        }
+    }
+
+    /// Returns whether a parked task waits for a gate that this one holds up.
+    pub(crate) fn is_needed_by_gate(&self, id: TaskId) -> bool {
+        let gates = self.tasks.get(id).map(|task| self.gates_above(task)).unwrap_or_default();
+        !gates.is_empty() && {
+            let mut waits = self.workers.iter().flat_map(|(_, worker)| worker.waits());
+            waits.any(|(_, wait)| wait.tasks.iter().any(|task| gates.contains(task)))
         }
     }
 
@@ -128,10 +147,7 @@ impl<P: Clone> Scheduler<P> {
             }
             match task.state {
                 State::Ready => needed.push(id),
-                State::Waiting { .. } => {
-                    reached.extend(task.inputs.iter());
-                    reached.extend(self.call_before(id));
-                }
+                State::Waiting { .. } => reached.extend(self.awaited_by(id, task)),
                 _ => {}
             }
         }

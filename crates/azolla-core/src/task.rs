@@ -1,5 +1,6 @@
 //! What the core knows about a task.
 
+use crate::families::FamilyId;
 use crate::few::Few;
 use crate::growth::BranchId;
 use crate::id::{Kind, Priority, WorkerId};
@@ -119,6 +120,12 @@ impl Precedence {
         Self(wakes + if yields { Self::BY_LINEAGE.0 } else { 1 << 62 })
     }
 
+    /// Returns the number under which to queue the task with this number.
+    #[inline]
+    pub(crate) fn queued_number(self, number: u64) -> u64 {
+        if self == Self::BY_LINEAGE { number } else { self.0 }
+    }
+
     /// Returns the lineage under which to queue the task. Real roots have numbers from 1 on, so
     /// root 0 comes before all of them and root `u64::MAX` after.
     pub(crate) fn queued_as(self, lineage: Lineage) -> Lineage {
@@ -177,6 +184,12 @@ impl<P> Task<P> {
     #[inline]
     pub(crate) fn is_call(&self) -> bool {
         self.rare.is_call()
+    }
+
+    /// Returns whether it belongs to a family or has one of its own.
+    #[inline]
+    pub(crate) fn is_related(&self) -> bool {
+        self.rare.is_related()
     }
 
     /// Returns false if nothing waits for it, as one look shows.
@@ -249,23 +262,42 @@ impl Wants {
 }
 
 /// A packed lineage, with the branch of the tree of growth that counts the task. It keeps 48 bits
-/// of a task number. That is enough for a year of submissions at eight million a second.
+/// of a task number. That is enough for a year of submissions at eight million a second. The number of
+/// the parent is that of the family.
 #[derive(Clone, Copy)]
 pub(crate) struct Grown {
     number_and_branch: u64,
     root_and_depth: u64,
-    parent_and_depth: u64,
+    family_and_depth: u64,
 }
 
 impl Grown {
     #[inline]
-    pub(crate) fn new(lineage: Lineage, branch: BranchId) -> Self {
-        let Lineage { number, root, parent, depth } = lineage;
+    pub(crate) fn new(
+        number: u64,
+        root: u64,
+        depth: u32,
+        family: Option<FamilyId>,
+        branch: BranchId,
+    ) -> Self {
         Self {
             number_and_branch: number << 16 | u64::from(branch.0 & 0xFFFF),
             root_and_depth: root << 16 | u64::from(depth >> 16),
-            parent_and_depth: parent << 16 | u64::from(depth & 0xFFFF),
+            family_and_depth: u64::from(FamilyId::to_bits(family)) << 16
+                | u64::from(depth & 0xFFFF),
         }
+    }
+
+    /// Returns the family that it belongs to. A task that grew from no task and is in no scope belongs to none.
+    #[inline]
+    pub(crate) fn family(self) -> Option<FamilyId> {
+        FamilyId::from_bits((self.family_and_depth >> 16) as u32)
+    }
+
+    /// Returns whether it belongs to a family.
+    #[inline]
+    pub(crate) fn has_family(self) -> bool {
+        self.family_and_depth >> 16 != 0
     }
 
     #[inline]
@@ -273,30 +305,24 @@ impl Grown {
         self.number_and_branch >> 16
     }
 
-    /// As [`Lineage::line`].
-    #[inline]
-    pub(crate) fn line(self) -> Option<Siblings> {
-        // Most tasks are roots, and need no unpacking.
-        if self.parent_and_depth >> 16 == 0 { None } else { self.lineage().line() }
-    }
-
     #[inline]
     pub(crate) fn branch(self) -> BranchId {
         BranchId(self.number_and_branch as u32 & 0xFFFF)
     }
 
+    /// Returns the lineage. `parent` is the number of the family.
     #[inline]
-    pub(crate) fn lineage(self) -> Lineage {
+    pub(crate) fn lineage(self, parent: u64) -> Lineage {
         Lineage {
             number: self.number(),
             root: self.root_and_depth >> 16,
-            parent: self.parent_and_depth >> 16,
-            depth: (self.root_and_depth as u32) << 16 | self.parent_and_depth as u32 & 0xFFFF,
+            parent,
+            depth: (self.root_and_depth as u32) << 16 | self.family_and_depth as u32 & 0xFFFF,
         }
     }
 }
 
-/// Four facts about a task, and the place of what only some tasks have (see `tasks.rs`).
+/// Six facts about a task, and the place of what only some tasks have (see `tasks.rs`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rare(u32);
 
@@ -309,10 +335,38 @@ impl Rare {
     const LISTED: u32 = 1 << 29;
     /// Its result is there, but the core has not been told that it has ended.
     const THERE: u32 = 1 << 28;
-    const FACTS: u32 = Self::CALL | Self::AWAITED | Self::LISTED | Self::THERE;
+    /// It belongs to a family, or has one.
+    const RELATED: u32 = 1 << 27;
+    /// It is a gate, which runs nowhere.
+    const GATE: u32 = 1 << 26;
+    const FACTS: u32 = Self::CALL
+        | Self::AWAITED
+        | Self::LISTED
+        | Self::THERE
+        | Self::RELATED
+        | Self::GATE;
 
     pub(crate) fn new(call: bool) -> Self {
         Self(if call { Self::CALL } else { 0 })
+    }
+
+    pub(crate) fn of_gate() -> Self {
+        Self(Self::GATE)
+    }
+
+    #[inline]
+    pub(crate) fn is_gate(self) -> bool {
+        self.0 & Self::GATE != 0
+    }
+
+    #[inline]
+    pub(crate) fn is_related(self) -> bool {
+        self.0 & Self::RELATED != 0
+    }
+
+    #[inline]
+    pub(crate) fn set_related(&mut self) {
+        self.0 |= Self::RELATED;
     }
 
     #[inline]
@@ -369,9 +423,11 @@ mod test {
             [(1, 1, 0, 0, 0), (most, most, most, u32::MAX, 0xFFFF), (7 << 40, 5, 6, 0x1_2345, 999)]
         {
             let lineage = Lineage { number, root, parent, depth };
-            let grown = Grown::new(lineage, BranchId(branch));
-            assert_eq!((grown.lineage(), grown.branch()), (lineage, BranchId(branch)));
-            assert_eq!(grown.number(), number);
+            for family in [None, FamilyId::from_bits(1), FamilyId::from_bits(u32::MAX)] {
+                let grown = Grown::new(number, root, depth, family, BranchId(branch));
+                assert_eq!((grown.lineage(parent), grown.branch()), (lineage, BranchId(branch)));
+                assert_eq!((grown.number(), grown.family()), (number, family));
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The table of tasks, and beside it a table of what only some tasks have, above all a key.
 
 use crate::ensure::ensure;
+use crate::families::{Families, FamilyId};
 use crate::id::{Key, TaskId};
 use crate::sets::SetId;
 use crate::slab::{HasGeneration, Slab};
-use crate::task::{Grown, Lineage, Order, Precedence, Rare, Task};
+use crate::task::{Grown, Lineage, Order, Precedence, Rare, Siblings, Task};
 use alloc::string::String;
 use core::hash::BuildHasher;
 use core::num::NonZeroU32;
@@ -15,6 +16,7 @@ pub(crate) struct Tasks<P> {
     all: Slab<Task<P>>,
     extras: Slab<Extra>,
     keys: HashTable<Keyed>,
+    pub(crate) families: Families,
 }
 
 /// The place of a key's [`Extra`], and half of the key's hash, so that a growing table reads no
@@ -27,7 +29,10 @@ struct Keyed {
 
 /// What only some tasks have.
 struct Extra {
-    task: TaskId,
+    /// The place of the task.
+    task: u32,
+    /// The family of what it has submitted.
+    family: Option<FamilyId>,
     key: Option<Key>,
     set: Option<SetId>,
     precedence: Precedence,
@@ -39,7 +44,8 @@ const _: () = assert!(size_of::<Extra>() == 40);
 impl Extra {
     fn of(task: TaskId) -> Self {
         Self {
-            task,
+            task: task.index() as u32,
+            family: None,
             key: None,
             set: None,
             precedence: Precedence::BY_LINEAGE,
@@ -63,7 +69,8 @@ const MANY_KEYS: usize = 1024;
 
 impl<P> Tasks<P> {
     pub(crate) fn new() -> Self {
-        Self { all: Slab::new(), extras: Slab::new(), keys: HashTable::new() }
+        let (all, extras, keys) = (Slab::new(), Slab::new(), HashTable::new());
+        Self { all, extras, keys, families: Families::new() }
     }
 
     #[inline]
@@ -85,6 +92,16 @@ impl<P> Tasks<P> {
         self.all.get_mut(id)
     }
 
+    /// Returns whether this task has not ended.
+    #[inline]
+    pub(crate) fn is_live(&self, id: TaskId) -> bool {
+        self.get(id).is_some_and(|task| !task.state.is_settled())
+    }
+
+    pub(crate) fn is_gate(&self, id: TaskId) -> bool {
+        self.get(id).is_some_and(|task| task.rare.is_gate())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (TaskId, &Task<P>)> {
         self.all.iter()
     }
@@ -97,12 +114,12 @@ impl<P> Tasks<P> {
     pub(crate) fn insert(&mut self, task: Task<P>, key: Option<Key>, set: Option<SetId>) -> TaskId {
         let id = self.all.insert(task);
         if key.is_some() || set.is_some() {
-            self.add_extra(Extra { key, set, ..Extra::of(id) });
+            self.add_extra(id, Extra { key, set, ..Extra::of(id) });
         }
         id
     }
 
-    /// Removes a task and its key. The caller must let go of the constraint set that it had.
+    /// Removes a task and its key. The caller must let go of the constraint set that it had, and of its families before.
     #[inline(always)]
     pub(crate) fn remove(&mut self, id: TaskId) -> Option<(Task<P>, Option<SetId>)> {
         let task = self.all.remove(id)?;
@@ -117,7 +134,22 @@ impl<P> Tasks<P> {
         let has =
             |it: &Keyed| it.hash == wanted.hash && self.key_at(it.place as usize) == Some(key);
         let keyed = self.keys.find(wanted.spread(), has)?;
-        self.extras.at(keyed.place as usize).map(|extra| extra.task)
+        self.all.id_at(self.extras.at(keyed.place as usize)?.task as usize)
+    }
+
+    /// Returns the family of what this task has submitted.
+    #[inline]
+    pub(crate) fn family(&self, rare: Rare) -> Option<FamilyId> {
+        if rare.is_related() { self.extra(rare)?.family } else { None }
+    }
+
+    pub(crate) fn set_family(&mut self, id: TaskId, family: FamilyId) {
+        let Some(task) = self.all.get_mut(id) else { return };
+        task.rare.set_related();
+        match task.rare.place().and_then(|place| self.extras.at_mut(place)) {
+            Some(extra) => extra.family = Some(family),
+            None => self.add_extra(id, Extra { family: Some(family), ..Extra::of(id) }),
+        }
     }
 
     pub(crate) fn key(&self, rare: Rare) -> Option<Key> {
@@ -141,12 +173,30 @@ impl<P> Tasks<P> {
         self.extra(rare).is_none_or(|extra| extra.precedence == Precedence::BY_LINEAGE)
     }
 
+    #[inline]
+    pub(crate) fn lineage(&self, grown: Grown) -> Lineage {
+        grown.lineage(self.families.number(grown.family()))
+    }
+
+    /// Returns the line that a task of this lineage stands in; `None` for a root.
+    #[inline]
+    pub(crate) fn line(&self, grown: Grown) -> Option<Siblings> {
+        // Most tasks are roots, and need no unpacking.
+        if grown.has_family() { self.line_in_family(grown) } else { None }
+    }
+
+    #[inline(never)]
+    fn line_in_family(&self, grown: Grown) -> Option<Siblings> {
+        self.lineage(grown).line()
+    }
+
     /// Returns the lineage under which to queue a task.
     #[inline]
     pub(crate) fn queued_as(&self, grown: Grown, rare: Rare) -> Lineage {
+        let lineage = self.lineage(grown);
         match self.extra(rare) {
-            Some(extra) => extra.precedence.queued_as(grown.lineage()),
-            None => grown.lineage(),
+            Some(extra) => extra.precedence.queued_as(lineage),
+            None => lineage,
         }
     }
 
@@ -154,7 +204,7 @@ impl<P> Tasks<P> {
     #[inline]
     pub(crate) fn queued_number(&self, task: &Task<P>) -> u64 {
         match self.extra(task.rare) {
-            Some(extra) => extra.precedence.queued_as(task.grown.lineage()).number,
+            Some(extra) => extra.precedence.queued_number(task.grown.number()),
             None => task.grown.number(),
         }
     }
@@ -168,7 +218,7 @@ impl<P> Tasks<P> {
         match task.rare.place().and_then(|place| self.extras.at_mut(place)) {
             Some(extra) => extra.precedence = precedence,
             None if precedence == Precedence::BY_LINEAGE => {}
-            None => self.add_extra(Extra { precedence, ..Extra::of(id) }),
+            None => self.add_extra(id, Extra { precedence, ..Extra::of(id) }),
         }
     }
 
@@ -178,7 +228,7 @@ impl<P> Tasks<P> {
         match task.rare.place().and_then(|place| self.extras.at_mut(place)) {
             Some(extra) => extra.set.replace(set),
             None => {
-                self.add_extra(Extra { set: Some(set), ..Extra::of(id) });
+                self.add_extra(id, Extra { set: Some(set), ..Extra::of(id) });
                 None
             }
         }
@@ -202,7 +252,8 @@ impl<P> Tasks<P> {
             let Some(place) = task.rare.place() else { continue };
             extras += 1;
             let extra = self.extras.at(place);
-            ensure!(extra.is_some_and(|extra| extra.task == id), "{id:?} has what is another's");
+            let its = extra.is_some_and(|extra| extra.task as usize == id.index());
+            ensure!(its, "{id:?} has what is another's");
             let key = self.key(task.rare);
             let found = key.and_then(|key| self.find(key));
             ensure!(key.is_none() || found == Some(id), "{id:?} has a key, by which is {found:?}");
@@ -221,8 +272,8 @@ impl<P> Tasks<P> {
     }
 
     #[inline(never)]
-    fn add_extra(&mut self, extra: Extra) {
-        let (task, key) = (extra.task, extra.key);
+    fn add_extra(&mut self, task: TaskId, extra: Extra) {
+        let key = extra.key;
         let place = self.extras.insert(extra).index();
         if let Some(task) = self.get_mut(task) {
             task.rare.set_place(place);

@@ -5,6 +5,7 @@
 //! tasks of it. If something is left, `has_more` is true and the driver sends `Event::Continue`.
 
 use crate::effect::Effect;
+use crate::families::FamilyId;
 use crate::few::Few;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
@@ -21,8 +22,12 @@ pub(crate) enum Todo<P> {
     NextCall(TaskId),
     /// Cancel these calls, except one that has begun.
     CancelCalls(VecDeque<TaskId>),
+    /// Cancel those of these tasks that have not ended.
+    CancelEach(VecDeque<TaskId>),
     /// Cancel every unsettled task from this place in the slab on.
     CancelFrom(usize),
+    /// Nothing in this family was live any more, which this names.
+    FamilyEnded(FamilyId),
 }
 
 #[derive(Clone)]
@@ -77,6 +82,17 @@ impl<P: Clone> Scheduler<P> {
                     if !later.is_empty() {
                         self.todo.push_front(Todo::CancelCalls(later));
                     }
+                }
+                Todo::CancelEach(mut tasks) => {
+                    let later = tasks.split_off(tasks.len().min(left));
+                    left -= tasks.len();
+                    tasks.iter().for_each(|task| self.cancel_unless_settled(*task, effects));
+                    if !later.is_empty() {
+                        self.todo.push_front(Todo::CancelEach(later));
+                    }
+                }
+                Todo::FamilyEnded(family) => {
+                    left = left.saturating_sub(1 + self.family_ended(family, effects));
                 }
                 Todo::CancelFrom(place) => {
                     if let Some((next, task)) = self.tasks.next_from(place) {

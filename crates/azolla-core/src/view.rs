@@ -61,6 +61,8 @@ pub struct TaskView {
     pub branch: BranchId,
     /// It is ready, but no group can ever run it.
     pub unrunnable: bool,
+    /// It is a scope or a watch of growth, which runs nowhere.
+    pub is_gate: bool,
 }
 
 impl<P: Clone> Scheduler<P> {
@@ -92,10 +94,11 @@ impl<P: Clone> Scheduler<P> {
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<TaskView> {
         let task = self.tasks.get(id)?;
-        let (state, lineage) = (task.state, task.grown.lineage());
+        let (state, lineage) = (task.state, self.tasks.lineage(task.grown));
         let (priority, kind, branch) = (task.priority, task.kind, task.grown.branch());
         let unrunnable = self.is_unrunnable(id);
-        Some(TaskView { state, lineage, priority, kind, branch, unrunnable })
+        let is_gate = task.rare.is_gate();
+        Some(TaskView { state, lineage, priority, kind, branch, unrunnable, is_gate })
     }
 
     /// Returns the state of a task, or `None` if it is gone.

@@ -194,6 +194,10 @@ where
         self.slot.store(Err(Error::Engine(why.into())), None);
     }
 
+    fn fail_as_endless(&self) {
+        self.slot.store(Err(Error::WaitCycle { keys: Vec::new() }), None);
+    }
+
     fn reset(&self) {
         self.slot.another();
     }

@@ -33,9 +33,10 @@ pub enum Error {
         key: String,
     },
     /// Waiting would never end: each of these tasks waits for the next, and the last for the first.
-    #[error("these tasks would wait for each other for ever: {}", .keys.join(" -> "))]
+    #[error("{}", in_a_cycle(.keys))]
     WaitCycle {
-        /// The keys of the tasks; the first is the one that was about to wait.
+        /// The keys of the tasks; the first is the one that was about to wait. None if a task was refused because a wait for
+        /// all that has grown somewhere would wait for it without end.
         keys: Vec<String>,
     },
     /// The key belongs to a task with a result of another type.
@@ -162,6 +163,17 @@ impl<E> From<crate::runtime::WaitError<E>> for Error {
         }
     }
 }
+
+fn in_a_cycle(keys: &[String]) -> String {
+    if keys.is_empty() { ENDLESS.into() } else { CYCLE.to_owned() + &keys.join(" -> ") }
+}
+
+/// What the error of a wait for tasks that wait for each other says before their keys.
+const CYCLE: &str = "these tasks would wait for each other for ever: ";
+
+/// What the error says of a task that would be waited for without end.
+pub const ENDLESS: &str = "a task that waits for all that has grown here, as a group does, would wait for this one \
+without end: this one needs its result, or what it keeps";
 
 #[cfg(all(test, not(azolla_shuttle)))]
 mod tests {

@@ -77,11 +77,15 @@ impl<P: Clone> Scheduler<P> {
             return;
         }
         task.state = State::Waiting { unfinished: u32::MAX };
+        let is_related = task.is_related();
         self.growth.not_ended(task.grown.branch(), State::Failed);
         effects.push(Effect::Reset(task.payload.clone()));
         self.reviving.reached.extend(task.inputs.iter());
         self.reviving.uncounted.push(id);
         self.comes_anew(id);
+        if is_related {
+            self.lives_in_families(id);
+        }
         self.totals.settled -= 1;
         self.totals.live += 1;
     }
@@ -104,7 +108,9 @@ impl<P: Clone> Scheduler<P> {
             self.add_dependent(input, id);
             unfinished += 1;
         }
-        self.start_waiting(id, unfinished, effects);
+        if !self.is_watched(id) || !self.refuse(id, unfinished, effects) {
+            self.start_waiting(id, unfinished, effects);
+        }
     }
 
     /// A task that may be told twice by an input was told as often as there were inputs. Counts those that

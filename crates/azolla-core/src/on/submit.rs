@@ -1,76 +1,181 @@
 //! A function is submitted.
 
 use crate::effect::Effect;
-use crate::event::Submission;
+use crate::event::{Input, Submission};
+use crate::families::FamilyId;
 use crate::few::Few;
 use crate::growth::BranchId;
-use crate::id::{Priority, TaskId};
+use crate::id::{Key, Priority, TaskId};
 use crate::scheduler::Scheduler;
+use crate::sets::SetId;
 use crate::task::{Grown, Lineage, Rare, State, Task, Want, Wants};
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
+
+/// Where a task comes from.
+pub(crate) struct Origin {
+    pub(crate) number: u64,
+    pub(crate) root: u64,
+    pub(crate) depth: u32,
+    /// The family that it belongs to.
+    pub(crate) family: Option<FamilyId>,
+    /// The branch that it grows from.
+    pub(crate) branch: BranchId,
+    /// The priority that it inherits.
+    pub(crate) priority: Priority,
+}
 
 impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_submit(&mut self, submission: Submission<P>, effects: &mut Vec<Effect<P>>) {
         if let Some(id) = submission.key.and_then(|key| self.tasks.find(key)) {
             self.on_want(id);
+            if self.tasks.get(id).is_some_and(Task::is_related) {
+                self.shares(id, submission.parent);
+            }
             effects.push(Effect::Existing(id));
             effects.push(Effect::Drop(submission.payload));
             return;
         }
-        let Submission { payload, key, priority, parent, kind, constraint, inputs, call } =
+        self.totals.submitted += 1;
+        if submission.parent.is_some() || submission.call {
+            return self.submit_child(submission, effects);
+        }
+        let Submission { payload, key, priority, parent: _, kind, constraint, inputs, call: _ } =
             submission;
         let set = constraint.map(|constraint| self.sets.of(constraint, &self.workers.groups));
-        let caller = parent;
-        let parent = if call { inputs.first().map(|actor| actor.task) } else { parent };
-        let (lineage, mut inherited) = self.lineage(parent);
-        if call && let Some(caller) = caller.and_then(|caller| self.tasks.get(caller)) {
-            inherited = inherited.max(caller.priority);
-        }
-        let grower = parent.or_else(|| inputs.first().map(|input| input.task));
-        let from = grower.and_then(|task| self.tasks.get(task)).map(|task| task.grown.branch());
-        let branch = self.growth.grow(from.unwrap_or(BranchId::ROOT), kind);
-        let mut wants = Wants::by_future();
-        if call {
-            wants.add(Want::Keep);
-        }
+        let from = inputs.first().and_then(|input| self.tasks.get(input.task));
+        let from = from.map_or(BranchId::ROOT, |task| task.grown.branch());
+        let branch = self.growth.grow(from, kind);
+        let number = self.totals.submitted;
         let task = Task {
             state: State::Waiting { unfinished: 0 },
             payload,
-            grown: Grown::new(lineage, branch),
-            priority: priority.unwrap_or(inherited),
+            grown: Grown::new(number, number, 0, None, branch),
+            priority: priority.unwrap_or_default(),
             kind,
-            wants,
-            rare: Rare::new(call),
+            wants: Wants::by_future(),
+            rare: Rare::new(false),
             generation: NonZeroU32::MIN,
             inputs: inputs.iter().map(|input| input.task).collect(),
             dependents: Few::new(),
         };
-        let id = self.tasks.insert(task, key, set);
-        self.totals.live += 1;
-        self.totals.peak_live = self.totals.peak_live.max(self.totals.live);
-        effects.push(Effect::Submitted(id));
+        let id = self.add_task(task, key, set, effects);
         if inputs.is_empty() {
             self.set_ready(id, effects);
             return;
         }
-        let unfinished =
-            inputs.iter().filter(|input| self.connect(id, input.task, input.there)).count();
-        let unfinished = unfinished + usize::from(call && self.enter_mailbox(id));
+        let waits = |input: &&Input| self.connect(id, input.task, input.there);
+        let unfinished = inputs.iter().filter(waits).count();
         self.start_waiting(id, unfinished, effects);
     }
 
-    fn lineage(&mut self, parent: Option<TaskId>) -> (Lineage, Priority) {
-        self.totals.submitted += 1;
-        let number = self.totals.submitted;
-        match parent.and_then(|parent| self.tasks.get(parent)) {
-            Some(parent) => {
-                let Lineage { root, number: of_parent, depth, .. } = parent.grown.lineage();
-                let depth = depth.saturating_add(1);
-                (Lineage { number, root, parent: of_parent, depth }, parent.priority)
-            }
-            None => (Lineage { number, root: number, parent: 0, depth: 0 }, Priority::default()),
+    #[inline(never)]
+    fn submit_child(&mut self, submission: Submission<P>, effects: &mut Vec<Effect<P>>) {
+        let Submission { payload, key, priority, parent, kind, constraint, inputs, call } =
+            submission;
+        let set = constraint.map(|constraint| self.sets.of(constraint, &self.workers.groups));
+        let actor = if call { inputs.first().map(|actor| actor.task) } else { None };
+        let origin = self.origin_of_child(self.totals.submitted, parent, actor);
+        let Origin { number, root, depth, family, branch, priority: inherited } = origin;
+        let branch = self.growth.grow(branch, kind);
+        let (mut wants, mut rare) = (Wants::by_future(), Rare::new(call));
+        if call {
+            wants.add(Want::Keep);
         }
+        if family.is_some() {
+            rare.set_related();
+        }
+        let task = Task {
+            state: State::Waiting { unfinished: 0 },
+            payload,
+            grown: Grown::new(number, root, depth, family, branch),
+            priority: priority.unwrap_or(inherited),
+            kind,
+            wants,
+            rare,
+            generation: NonZeroU32::MIN,
+            inputs: inputs.iter().map(|input| input.task).collect(),
+            dependents: Few::new(),
+        };
+        let id = self.add_task(task, key, set, effects);
+        let is_cut = family.is_some_and(|family| self.grows(id, family));
+        let is_watched = self.is_watched(id);
+        if inputs.is_empty() && !is_watched {
+            self.set_ready(id, effects);
+        } else {
+            let waits = |input: &&Input| self.connect(id, input.task, input.there);
+            let unfinished = inputs.iter().filter(waits).count();
+            let unfinished = unfinished + usize::from(call && self.enter_mailbox(id));
+            if !is_watched || !self.refuse(id, unfinished, effects) {
+                self.start_waiting(id, unfinished, effects);
+            }
+        }
+        if is_cut {
+            self.cancel_unless_settled(id, effects);
+        }
+    }
+
+    #[inline(always)]
+    fn add_task(
+        &mut self,
+        task: Task<P>,
+        key: Option<Key>,
+        set: Option<SetId>,
+        effects: &mut Vec<Effect<P>>,
+    ) -> TaskId {
+        let id = self.tasks.insert(task, key, set);
+        self.totals.live += 1;
+        self.totals.peak_live = self.totals.peak_live.max(self.totals.live);
+        effects.push(Effect::Submitted(id));
+        id
+    }
+
+    /// Returns where the task with this number comes from: a call from its actor, any other from its parent.
+    pub(crate) fn origin_of_child(
+        &mut self,
+        number: u64,
+        parent: Option<TaskId>,
+        actor: Option<TaskId>,
+    ) -> Origin {
+        let mut origin = Origin {
+            number,
+            root: number,
+            depth: 0,
+            family: None,
+            branch: BranchId::ROOT,
+            priority: Priority::default(),
+        };
+        if let Some(id) = parent
+            && let Some(parent) = self.tasks.get(id)
+        {
+            let Lineage { root, depth, .. } = parent.grown.lineage(0);
+            (origin.branch, origin.priority) = (parent.grown.branch(), parent.priority);
+            let is_scope = parent.rare.is_gate();
+            origin.family = match self.tasks.family(parent.rare) {
+                None => self.family_of(id),
+                family => family,
+            };
+            if !is_scope {
+                (origin.root, origin.depth) = (root, depth.saturating_add(1));
+            } else if self.tasks.families.number(origin.family) != 0 {
+                // A scope is as deep as what is submitted in it. If no task has opened it, that is a root.
+                (origin.root, origin.depth) = (root, depth);
+            }
+        }
+        if let Some(id) = actor
+            && let Some(actor) = self.tasks.get(id)
+        {
+            let Lineage { root, depth, number, .. } = actor.grown.lineage(0);
+            (origin.root, origin.depth) = (root, depth.saturating_add(1));
+            origin.branch = actor.grown.branch();
+            origin.priority = origin.priority.max(actor.priority);
+            // The call belongs to its caller, and has its place in the order by its actor.
+            origin.family = match origin.family {
+                None => self.family_of(id),
+                caller => Some(self.tasks.families.add_signpost(number, caller)),
+            };
+        }
+        origin
     }
 
     /// Makes `id` want the result of `input`. Returns whether `id` must wait for it.

@@ -1,11 +1,12 @@
 //! The promises of the scheduler that it cannot check itself. The world checks them, because it
 //! knows which tasks the workers have in hand and what the futures show.
 
-use super::world::{Cell, Shows, Thread, ThreadState, World};
+use super::world::{Cell, Gate, Shows, Thread, ThreadState, World};
 use crate::sets::{Fit, Set};
 use crate::workers::{Hold, Slots, Tally};
 use crate::{Amount, GroupId, ResourceId, State, TaskId, WorkerId};
 use std::collections::BTreeSet;
+use std::iter::successors;
 use std::vec::Vec;
 
 impl World {
@@ -74,7 +75,7 @@ impl World {
     /// The counts of how tasks ended agree with what their futures show.
     pub(super) fn check_endings(&self) {
         let shown = |shows| {
-            let cells = self.cells.iter().filter(|cell| cell.id.is_some());
+            let cells = self.cells.iter().filter(|cell| cell.id.is_some() && cell.gate.is_none());
             cells.filter(|cell| cell.shows == shows).count() as u64
         };
         let branches = self.scheduler.branches();
@@ -93,10 +94,12 @@ impl World {
         }
     }
 
-    /// No slot stays idle while a claim that has not begun could run there.
+    /// No slot stays idle while a claim that has not begun could run there, unless a worker is on its way, which asks for
+    /// claims when it pulls.
     pub(super) fn check_idle(&self) {
         let idle = self.scheduler.workers.any_idle().is_some();
-        if !idle || self.closed || self.scheduler.at_cap() {
+        let comes = self.scheduler.workers.waking() > 0;
+        if !idle || comes || self.closed || self.scheduler.at_cap() {
             return;
         }
         for (worker, thread) in &self.workers {
@@ -130,6 +133,62 @@ impl World {
             }
         }
         self.note("a slot was free at the cap");
+    }
+
+    /// A gate passes when all that it waits for has ended.
+    pub(super) fn check_growth_ended(&self, gate: Cell) {
+        let top = match self.cells[gate].gate.expect("it is a gate") {
+            Gate::Scope { open } => {
+                assert!(!open, "a scope ended that is open");
+                gate
+            }
+            Gate::Watch { of } => of,
+        };
+        for cell in (0..self.cells.len()).filter(|cell| *cell != gate && self.grew(*cell, top)) {
+            // One without an id is a key that was found again.
+            let is_live = self.cells[cell].id.is_some() && self.cells[cell].shows == Shows::Pending;
+            assert!(!is_live, "{cell} grew from {top}");
+        }
+    }
+
+    /// Returns whether a task is this one, or has grown from it.
+    fn grew(&self, cell: Cell, from: Cell) -> bool {
+        let mut parents = successors(Some(cell), |cell| self.cells[*cell].parent);
+        parents.any(|cell| cell == from)
+    }
+
+    /// Returns what has grown where this gate waits, if it is one.
+    fn grown_below(&self, gate: Cell) -> Vec<TaskId> {
+        let top = match self.cells[gate].gate {
+            None => return Vec::new(),
+            Some(Gate::Scope { .. }) => gate,
+            Some(Gate::Watch { of }) => of,
+        };
+        let grown = (0..self.cells.len()).filter(|cell| *cell != gate && self.grew(*cell, top));
+        grown.filter_map(|cell| self.cells[cell].id).collect()
+    }
+
+    /// A gate for which nothing is left to wait has passed.
+    pub(super) fn check_gates(&self) {
+        if self.scheduler.has_more() {
+            return;
+        }
+        for (gate, cell) in self.cells.iter().enumerate() {
+            let (Some(kind), Shows::Pending, Some(id)) = (cell.gate, cell.shows, cell.id) else {
+                continue;
+            };
+            let top = match kind {
+                Gate::Scope { open: true } => continue,
+                Gate::Scope { open: false } => gate,
+                Gate::Watch { of } => of,
+            };
+            let mut grown = (0..self.cells.len()).filter(|it| *it != gate && self.grew(*it, top));
+            let live = |cell: Cell| {
+                let state = self.cells[cell].id.and_then(|id| self.scheduler.state(id));
+                state.is_some_and(|state| !state.is_settled())
+            };
+            assert!(grown.any(live), "{id:?} waits for nothing");
+        }
     }
 
     /// A task begins only in a group that may run it.
@@ -292,6 +351,7 @@ impl World {
             {
                 reached.extend(task.inputs.iter());
                 reached.extend(self.scheduler.call_before(next));
+                reached.extend(self.grown_below(task.payload));
             }
         }
         needed

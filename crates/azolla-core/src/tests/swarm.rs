@@ -3,7 +3,7 @@
 //!
 //! `SWARM_SEEDS=n` runs n seeds instead of 200; `SWARM_SEED=s` replays one.
 
-use super::world::{Cell, Shows, ThreadState, World};
+use super::world::{Cell, Gate, Shows, ThreadState, World};
 use crate::{
     Amount, Constraint, Event, Group, GroupId, Outcome, ResourceId, TaskId, Wait, WorkerId,
 };
@@ -57,6 +57,8 @@ const MUST_HAPPEN: &[&str] = &[
     "a claim was begun",
     "a claim was taken back",
     "a dozing worker left",
+    "a failure was told to its scope",
+    "a scope was opened",
     "a cycle was refused",
     "a cycle was refused to a nested wait",
     "a cycle was refused to async work",
@@ -78,6 +80,7 @@ const MUST_HAPPEN: &[&str] = &[
     "a task waited for its resources to rejoin",
     "a task was held back for one that lacks resources",
     "a task was pulled",
+    "a task was refused that would be waited for without end",
     "a task was run by one that waits for it",
     "a task with a constraint began",
     "a wait for resources that would not come was refused",
@@ -106,6 +109,8 @@ const MUST_HAPPEN: &[&str] = &[
     "claims were outranked",
     "closed",
     "detached",
+    "growth had ended",
+    "growth was watched",
     "kept without a future",
     "no spare was there",
     "parked for all",
@@ -128,6 +133,7 @@ const MUST_HAPPEN: &[&str] = &[
     "run again",
     "seceded",
     "suspended",
+    "what had grown was cancelled",
     "the cap was raised",
     "the cap was reached",
     "woken",
@@ -204,6 +210,10 @@ struct Run {
     groups: usize,
     /// Groups come and go once in so many steps, if at all.
     scales: Option<usize>,
+    /// The futures of scopes and of watches of growth that the user holds.
+    gates: Vec<Cell>,
+    /// Of a hundred tasks, those whose parent is a scope. None: growth is not asked about.
+    scoped: usize,
 }
 
 /// Up to three slots, and two resources of which there may be none.
@@ -243,6 +253,8 @@ fn run(seed: u64) -> Happened {
         keys: random.below(30),
         calls: [0, 20, 60][random.below(3)],
         futures: 20 + random.below(150),
+        gates: Vec::new(),
+        scoped: [0, 20, 60][random.below(3)],
         random,
     };
     // Small portions: what is left half done meets everything else that can happen.
@@ -264,6 +276,9 @@ impl Run {
     fn step(&mut self) {
         if self.scales.is_some_and(|scales| self.random.below(scales) == 0) {
             self.scale();
+        }
+        if self.scoped > 0 && self.random.chance(4) {
+            self.gate();
         }
         match self.random.below(100) {
             0..30 => self.submit(),
@@ -318,13 +333,64 @@ impl Run {
         self.groups += 1;
     }
 
+    /// Opens a scope or watches growth; closes, cancels or lets go of one of those.
+    fn gate(&mut self) {
+        let at = self.random.below(self.gates.len());
+        let gate = self.gates.get(at).copied();
+        match self.random.below(10) {
+            0..4 if self.gates.len() < 8 => {
+                let parent = self.parent();
+                let scope = self.world.open_scope(parent);
+                self.gates.push(scope);
+            }
+            4..6 if self.gates.len() < 12 => {
+                let of = self.random.pick(&self.held).or(gate);
+                self.gates.extend(of.map(|of| self.world.watch_growth(of)));
+            }
+            6 => {
+                let some = if self.random.chance(50) { gate } else { None };
+                if let Some(of) = some.or_else(|| self.random.pick(&self.held)) {
+                    self.world.note("what had grown was cancelled");
+                    self.world.event(Event::CancelGrown(self.world.id(of)));
+                }
+            }
+            _ => {
+                let Some(gate) = gate else { return };
+                let is_open = self.world.cells[gate].gate == Some(Gate::Scope { open: true });
+                if self.random.chance(5) {
+                    self.world.event(Event::Cancel(self.world.id(gate)));
+                } else if is_open && self.random.chance(90) {
+                    self.world.close_scope(gate);
+                } else if !is_open || self.random.chance(30) {
+                    self.gates.swap_remove(at);
+                    self.world.release(gate);
+                }
+            }
+        }
+        self.world.check_gates();
+    }
+
+    /// A task that runs, or an open scope.
+    fn parent(&mut self) -> Option<TaskId> {
+        if self.random.chance(self.scoped) {
+            let open = |cell: &Cell| {
+                self.world.cells[*cell].gate == Some(Gate::Scope { open: true })
+            };
+            let scopes: Vec<Cell> = self.gates.iter().copied().filter(open).collect();
+            if let Some(scope) = self.random.pick(&scopes) {
+                return Some(self.world.id(scope));
+            }
+        }
+        let parents: Vec<_> =
+            self.world.workers.values().filter_map(|thread| Some(thread.running?.0)).collect();
+        if self.random.chance(60) { self.random.pick(&parents) } else { None }
+    }
+
     fn submit(&mut self) {
         if self.world.scheduler.counts().live as usize >= self.live {
             return;
         }
-        let parents: Vec<_> =
-            self.world.workers.values().filter_map(|thread| Some(thread.running?.0)).collect();
-        let parent = if self.random.chance(60) { self.random.pick(&parents) } else { None };
+        let parent = self.parent();
         if self.random.chance(self.calls) {
             // The oldest few, so that some are called often.
             let few = self.held.len().min(3);
@@ -442,8 +508,11 @@ impl Run {
         let seceded = self.world.workers[&worker].state == ThreadState::Seceded;
         if self.random.chance(self.waits) {
             let count = 1 + self.random.below(4);
+            let gate = self.random.chance(self.scoped / 4);
+            let gate = if gate { self.random.pick(&self.gates) } else { None };
             let tasks: Vec<_> = (0..count)
                 .filter_map(|_| self.random.pick(&self.held))
+                .chain(gate)
                 .filter(|cell| self.world.cells[*cell].shows == Shows::Pending)
                 .map(|cell| self.world.id(cell))
                 .collect();
@@ -507,12 +576,21 @@ impl Run {
                 self.world.stuck()
             );
         }
+        for cell in std::mem::take(&mut self.gates) {
+            if self.world.cells[cell].gate == Some(Gate::Scope { open: true }) {
+                self.world.close_scope(cell);
+            }
+            self.world.finish_leftovers();
+            self.world.check_gates();
+            self.world.release(cell);
+        }
         for cell in std::mem::take(&mut self.held) {
             self.world.release(cell);
         }
         self.world.finish_leftovers();
         self.world.check_endings();
         assert_eq!(self.world.scheduler.counts().kept, 0, "tasks are left behind");
+        assert_eq!(self.world.scheduler.tasks.families.len(), 0, "families are left behind");
         assert!(self.world.cells.iter().all(|cell| cell.dropped), "payloads are left behind");
     }
 }

@@ -55,6 +55,18 @@ pub(super) struct CellState {
     pub(super) actor: Option<Cell>,
     /// Where it was sent to run.
     pub(super) confined: Option<GroupId>,
+    /// It is a scope, or watches the growth of a task.
+    pub(super) gate: Option<Gate>,
+    /// It failed, and its scope was told.
+    pub(super) failed_in: u32,
+    /// The task or scope that has submitted it, if that was kept then.
+    pub(super) parent: Option<Cell>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    Scope { open: bool },
+    Watch { of: Cell },
 }
 
 impl CellState {
@@ -70,6 +82,9 @@ impl CellState {
             watched: false,
             actor: None,
             confined: None,
+            gate: None,
+            failed_in: 0,
+            parent: None,
         }
     }
 }
@@ -217,6 +232,11 @@ impl World {
                     true => "a task was handed over",
                     false => "a task was claimed in a batch",
                 });
+                if self.scheduler.tasks.get(*task).is_none() {
+                    self.note("a task was cancelled in the call that gave it to a worker");
+                    self.carry_out(effect);
+                    continue;
+                }
                 // If older news were under way, they may have made a better task ready after this
                 // one was chosen.
                 let group = self.scheduler.group_of(*worker).expect("it joined");
@@ -351,12 +371,27 @@ impl World {
                 assert!(has_error, "no error to inherit");
                 self.settle(payload, Shows::Failed);
             }
+            Effect::Endless { payload, path } => {
+                self.note("a task was refused that would be waited for without end");
+                assert_eq!(self.scheduler.payload(path[0]).copied().unwrap_or(payload), payload);
+                self.settle(payload, Shows::Failed);
+            }
             Effect::Cancelled(payload) => self.cells[payload].shows = Shows::Cancelled,
             Effect::Reset(payload) => {
                 self.note("a failure was taken back for another attempt");
                 assert_eq!(self.cells[payload].shows, Shows::Failed, "only failures are retried");
                 self.cells[payload].shows = Shows::Pending;
                 self.has_ended_once(self.id(payload));
+            }
+            Effect::GrowthEnded(payload) => {
+                self.note("growth had ended");
+                self.settle(payload, Shows::Done);
+                self.check_growth_ended(payload);
+            }
+            Effect::FailedInScope { payload, scope, .. } => {
+                self.note("a failure was told to its scope");
+                assert!(matches!(self.cells[scope].gate, Some(Gate::Scope { .. })));
+                self.cells[payload].failed_in += 1;
             }
             Effect::Drop(payload) => {
                 let cell = &mut self.cells[payload];
@@ -443,7 +478,13 @@ impl World {
             inputs,
             call: false,
         }));
+        self.grew_from(payload, parent);
         self.submitted(payload, was_wanted)
+    }
+
+    fn grew_from(&mut self, cell: Cell, parent: Option<TaskId>) {
+        let parent = parent.filter(|parent| self.scheduler.tasks.get(*parent).is_some());
+        self.cells[cell].parent = parent.map(|parent| self.by_id[&parent]);
     }
 
     /// Calls an actor, which any task can be.
@@ -468,6 +509,9 @@ impl World {
             inputs: [Input { task: self.id(actor), there }].into_iter().collect(),
             call: true,
         }));
+        // A call that no task makes grows from its actor.
+        let caller = parent.filter(|caller| self.scheduler.tasks.get(*caller).is_some());
+        self.grew_from(payload, caller.or(Some(self.id(actor))));
         self.submitted(payload, false)
     }
 
@@ -497,6 +541,33 @@ impl World {
             }
             ref other => panic!("no answer to a submission: {other:?}"),
         }
+    }
+
+    pub(super) fn open_scope(&mut self, parent: Option<TaskId>) -> Cell {
+        self.note("a scope was opened");
+        let gate = Some(Gate::Scope { open: true });
+        let payload = self.new_cell(CellState { gate, ..CellState::new(&[]) });
+        self.event(Event::OpenScope(Submission {
+            parent,
+            ..Submission::new(payload, Kind(7))
+        }));
+        self.grew_from(payload, parent);
+        self.submitted(payload, false)
+    }
+
+    pub(super) fn close_scope(&mut self, cell: Cell) {
+        self.cells[cell].gate = Some(Gate::Scope { open: false });
+        self.event(Event::CloseScope(self.id(cell)));
+    }
+
+    pub(super) fn watch_growth(&mut self, of: Cell) -> Cell {
+        self.note("growth was watched");
+        let gate = Some(Gate::Watch { of });
+        let payload = self.new_cell(CellState { gate, ..CellState::new(&[]) });
+        let of = Input { task: self.id(of), there: false };
+        let gate = Submission::new(payload, Kind(8));
+        self.event(Event::WatchGrowth(Submission { inputs: [of].into_iter().collect(), ..gate }));
+        self.submitted(payload, false)
     }
 
     pub(super) fn id(&self, cell: Cell) -> TaskId {

@@ -10,7 +10,7 @@ use crate::interpreter::collector::{Hidden, has_parts, visit_call};
 use crate::interpreter::imports::error;
 use crate::interpreter::raised::{Exception, Raised};
 use crate::interpreter::words::{argument_words, key_words};
-use azolla::runtime::{Header, Job, Slot, Status, assert_unlocked};
+use azolla::runtime::{ENDLESS, Header, Job, Slot, Status, assert_unlocked};
 use azolla_process::request::{End, Role};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -306,6 +306,10 @@ impl Job for PyJob {
 
     fn fail_by_engine(&self, why: &str) {
         self.slot.store(Err(Failure::Told("EngineError", why.into())), None);
+    }
+
+    fn fail_as_endless(&self) {
+        self.slot.store(Err(Failure::Told("WaitCycleError", ENDLESS.into())), None);
     }
 
     fn reset(&self) {

@@ -28,6 +28,8 @@ pub struct Engine<J: Job + ?Sized> {
     pub(super) state: Mutex<State<J>>,
     pub(super) closing: AtomicBool,
     pub(super) broken: AtomicBool,
+    /// Somebody waits for all that has grown somewhere, so each end is told at once.
+    pub(super) gates: AtomicBool,
     pub(super) observer: Observer,
     pub(super) kind_names: KindNames,
     /// Tasks that have failed while a stream observes, kept until a watcher asks for their errors.
@@ -56,6 +58,7 @@ impl<J: Job + ?Sized> Engine<J> {
             state: Mutex::new(State::new(groups, runner.short())),
             closing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            gates: AtomicBool::new(false),
             observer: Observer::new(),
             kind_names: KindNames::default(),
             failures: ArrayQueue::new(FAILURES),
@@ -202,7 +205,7 @@ impl<J: Job + ?Sized> Engine<J> {
         self.about(job, Event::Retry);
     }
 
-    fn about(&self, job: &J, event: fn(TaskId) -> Event<Arc<J>>) {
+    pub(super) fn about(&self, job: &J, event: fn(TaskId) -> Event<Arc<J>>) {
         if let Some(task) = job.header().id() {
             self.with(|locked| drop(locked.handle(event(task))));
         }
@@ -321,7 +324,8 @@ impl<J: Job + ?Sized> Engine<J> {
                     let (after, id) = scheduler.next_from(next)?;
                     next = after;
                     let job = scheduler.payload(id).map(Arc::clone);
-                    tasks.extend(job.zip(scheduler.task(id)));
+                    let view = scheduler.task(id).filter(|view| !view.is_gate);
+                    tasks.extend(job.zip(view));
                 }
                 Some(next)
             });

@@ -209,6 +209,11 @@ impl Header {
         self.status() != Status::Pending
     }
 
+    /// Returns true if the task has ended with a result, in one order with the changes of `Engine::gates`.
+    pub(super) fn has_finished(&self) -> bool {
+        status(self.flags.load(Ordering::SeqCst)) == Status::Finished
+    }
+
     /// Returns true if the task has begun and not ended.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -247,7 +252,8 @@ impl Header {
     /// was watched.
     pub(crate) fn settle(&self, failed: bool) -> bool {
         let flag = SETTLED | if failed { FAILED } else { 0 };
-        let before = self.flags.fetch_or(flag, Ordering::AcqRel);
+        // In one order with the looks at `Engine::gates`.
+        let before = self.flags.fetch_or(flag, Ordering::SeqCst);
         if before & LISTENED != 0 && before & SETTLED == 0 {
             self.tell_listeners();
         }

@@ -28,6 +28,10 @@ pub trait Job: Send + Sync {
     /// Stores an error which says that the engine itself has broken down.
     fn fail_by_engine(&self, why: &str);
 
+    /// Stores an error which says that a wait for all that has grown somewhere would wait for this task without end. Called
+    /// with the engine locked.
+    fn fail_as_endless(&self);
+
     /// Makes room for the outcome of another attempt. Called with the engine locked.
     fn reset(&self);
 

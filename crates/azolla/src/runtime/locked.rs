@@ -11,11 +11,14 @@ use super::kind_names::Kinds;
 use super::listeners::Listeners;
 use super::observe::{Origin, What};
 use super::parker::Parker;
+use super::scopes::Scopes;
 use crate::primitives::MutexGuard;
 use crate::primitives::atomic::{AtomicI64, Ordering};
 #[cfg(debug_assertions)]
 use crate::primitives::per_thread;
-use azolla_core::{Effect, Event, GroupId, Kind, Priority, Refusal, Scheduler, TaskId, WorkerId};
+use azolla_core::{
+    Effect, Event, GroupId, Kind, Outcome, Priority, Refusal, Scheduler, TaskId, WorkerId,
+};
 use smallvec::SmallVec;
 #[cfg(debug_assertions)]
 use std::cell::Cell;
@@ -35,6 +38,9 @@ pub(crate) struct State<J: Job + ?Sized> {
     /// The tasks that the last event gave to the worker that asked.
     pub(super) runs: Vec<Run<J>>,
     pub(super) after: After<J>,
+    pub(super) scopes: Scopes<J>,
+    /// The scopes in which a task has just failed, and that are to be cancelled for that.
+    doomed: SmallVec<[TaskId; 1]>,
     /// Tasks that went while a thread helped another one: for that one to drop (see `garbage.rs`).
     pub(super) left: Vec<Arc<J>>,
     /// Tasks that went on a worker in the middle of a task: for workers between two tasks.
@@ -56,6 +62,8 @@ impl<J: Job + ?Sized> State<J> {
             effects: Vec::new(),
             runs: Vec::new(),
             after: After::new(),
+            scopes: Scopes::default(),
+            doomed: SmallVec::new(),
             left: Vec::new(),
             orphans: Vec::new(),
         }
@@ -147,6 +155,10 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         let mut answer = Answer::new();
         if !self.state.effects.is_empty() {
             self.carry_out_effects(&mut answer);
+            while let Some(scope) = self.state.doomed.pop() {
+                self.feed(Event::CancelGrown(scope));
+                self.carry_out_effects(&mut answer);
+            }
         }
         answer
     }
@@ -205,10 +217,29 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     }
                     state.after.settled.push(payload);
                 }
+                Effect::Endless { payload, .. } => {
+                    payload.fail_as_endless();
+                    payload.header().settle_quietly(Status::Failed);
+                    note_end(self.engine, &*payload);
+                    state.after.settled.push(payload);
+                }
+                Effect::GrowthEnded(gate) => {
+                    gate.header().settle_quietly(Status::Finished);
+                    state.after.settled.push(gate);
+                    self.engine.gates.store(state.scheduler.has_gates(), Ordering::SeqCst);
+                }
+                Effect::FailedInScope { payload, scope, at_once } => {
+                    let scope = scope.header().id();
+                    let scope = scope.and_then(|it| state.scopes.failed(it, payload, at_once));
+                    state.doomed.extend(scope);
+                }
                 Effect::Cancelled(payload) => {
                     payload.header().settle_quietly(Status::Cancelled);
                     note_end(self.engine, &*payload);
                     state.after.settled.push(payload);
+                    if self.engine.gates.load(Ordering::Relaxed) {
+                        self.engine.gates.store(state.scheduler.has_gates(), Ordering::SeqCst);
+                    }
                 }
                 Effect::Reset(payload) => {
                     // The header is reset first: a task that shows as failed must have an error to
@@ -262,7 +293,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
     }
 
     /// Ends a task that is submitted to an engine that is closing.
-    fn turn_away(&mut self, job: Arc<J>) {
+    pub(super) fn turn_away(&mut self, job: Arc<J>) {
         if self.engine.is_broken() {
             job.fail_by_engine(BROKEN);
             job.header().settle_quietly(Status::Failed);
@@ -270,6 +301,24 @@ impl<J: Job + ?Sized> Locked<'_, J> {
             job.header().settle_quietly(Status::Cancelled);
         }
         self.state.after.settled.push(job);
+    }
+
+    /// Returns the task that the last event, a submission, has made.
+    pub(super) fn submitted(&self) -> Option<TaskId> {
+        match self.state.effects.first()? {
+            Effect::Submitted(task) => Some(*task),
+            _ => None,
+        }
+    }
+
+    /// What the last event has given to this worker others are to run.
+    pub(super) fn let_others_run(&mut self, worker: WorkerId) {
+        while let Some(Run { task, job, .. }) = self.state.runs.pop() {
+            job.header().unbegin();
+            self.state.after.trash.push(job);
+            let (worker, outcome) = (Some(worker), Outcome::Again);
+            drop(self.handle(Event::Finish { worker, task, outcome, took: 0 }));
+        }
     }
 
     /// Makes a task show the failure that its cell holds.
@@ -399,6 +448,9 @@ impl<J: Job + ?Sized> Locked<'_, J> {
             Effect::Run { payload, .. }
             | Effect::TakeBack { payload, .. }
             | Effect::Inherit { payload, .. }
+            | Effect::Endless { payload, .. }
+            | Effect::GrowthEnded(payload)
+            | Effect::FailedInScope { payload, .. }
             | Effect::Cancelled(payload)
             | Effect::Reset(payload)
             | Effect::Drop(payload) => Some(payload),

@@ -40,6 +40,10 @@ impl Job for Task {
         *self.failure.lock().unwrap() = Some(failure);
     }
 
+    fn fail_as_endless(&self) {
+        self.fail_by_engine("endless");
+    }
+
     fn fail_by_engine(&self, why: &str) {
         self.fail(why.into());
     }

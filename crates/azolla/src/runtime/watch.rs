@@ -10,7 +10,6 @@ use super::kind_names::{REST, REST_NAME};
 use super::observe::Observations;
 use super::processes::Processes;
 use azolla_core::{BranchId, Counts, Durations, State, TaskId, TaskView};
-use rustc_hash::FxHashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -286,15 +285,13 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
     }
 
     fn cancel(&self, task: TaskId, subtree: bool) -> usize {
-        let mut doomed = vec![task];
+        let Some(job) = self.payload(task) else { return 0 };
+        let grown = if subtree { self.live_growth(task) } else { 0 };
         if subtree {
-            doomed.extend(self.grown_from(task));
+            self.cancel_grown(&job);
         }
-        let jobs = doomed.iter().filter_map(|task| self.payload(*task)).collect::<Vec<_>>();
-        for job in &jobs {
-            Self::cancel(self, job);
-        }
-        jobs.len()
+        Self::cancel(self, &job);
+        1 + grown
     }
 
     fn is_closing(&self) -> bool {
@@ -303,26 +300,9 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
 }
 
 impl<J: Job + ?Sized + 'static> Engine<J> {
-    /// The unfinished tasks that have grown from this one, and from those, and so on.
-    fn grown_from(&self, task: TaskId) -> Vec<TaskId> {
-        let Some(view) = self.with(|locked| locked.state.scheduler.task(task)) else {
-            return Vec::new();
-        };
-        let (mut from, mut members) = (Some(0), Vec::new());
-        while let Some(place) = from {
-            let (found, next) =
-                self.portion(place, |other| other.lineage.root == view.lineage.root);
-            members.extend(found.into_iter().map(|(id, view, _)| (view, id)));
-            from = next;
-        }
-        // A parent's number is lower than its children's.
-        members.sort_unstable_by_key(|(view, _)| view.lineage.number);
-        let mut grown = FxHashSet::from_iter([view.lineage.number]);
-        members.retain(|(view, _)| {
-            grown.contains(&view.lineage.parent) && grown.insert(view.lineage.number)
-        });
-        members.retain(|(view, _)| !view.state.is_settled());
-        members.into_iter().map(|(_, id)| id).collect()
+    /// The number of unfinished tasks that have grown from this one.
+    fn live_growth(&self, task: TaskId) -> usize {
+        self.with(|locked| locked.state.scheduler.grown_from(task).len())
     }
 
     fn portion(
@@ -336,7 +316,8 @@ impl<J: Job + ?Sized + 'static> Engine<J> {
             for _ in 0..PORTION {
                 let Some((next, id)) = scheduler.next_from(place) else { return (found, None) };
                 place = next;
-                if let Some(view) = scheduler.task(id).filter(&wanted)
+                let view = scheduler.task(id).filter(|view| !view.is_gate);
+                if let Some(view) = view.filter(&wanted)
                     && let Some(job) = scheduler.payload(id)
                 {
                     found.push((id, view, Arc::clone(job)));

@@ -1,0 +1,72 @@
+//! What has grown from a task is cancelled, as far as nobody outside wants it.
+//!
+//! Somebody outside wants a task if its key was submitted from outside again, or if a task outside depends on it. What such a
+//! task needs goes on too, and what it has grown.
+
+use crate::families::FamilyId;
+use crate::id::TaskId;
+use crate::scheduler::Scheduler;
+use crate::task::State;
+use crate::todo::Todo;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use hashbrown::HashSet;
+use rustc_hash::FxBuildHasher;
+
+type Marked = HashSet<FamilyId, FxBuildHasher>;
+
+impl<P: Clone> Scheduler<P> {
+    #[cold]
+    pub(crate) fn on_cancel_grown(&mut self, id: TaskId) {
+        let Some(own) = self.own_family(id) else { return };
+        let mut cut: Marked = self.tasks.families.all_below(own).into_iter().collect();
+        let below = self.tasks.families.all_below(own);
+        let children = below.iter().flat_map(|it| &self.tasks.families.get(*it).children);
+        let grown: VecDeque<_> = children.copied().filter(|it| self.tasks.is_live(*it)).collect();
+        let inside = cut.clone();
+        let mut spared: Vec<_> =
+            grown.iter().copied().filter(|it| self.is_wanted_outside(*it, &inside)).collect();
+        let mut doomed: HashSet<TaskId, FxBuildHasher> = grown.iter().copied().collect();
+        while let Some(task) = spared.pop() {
+            if doomed.remove(&task) {
+                self.spare(task, &mut cut, &mut spared);
+            }
+        }
+        for family in &cut {
+            self.tasks.families.get_mut(*family).is_cut = true;
+        }
+        let doomed = grown.into_iter().filter(|task| doomed.contains(task)).collect();
+        self.todo.push_back(Todo::CancelEach(doomed));
+    }
+
+    fn is_wanted_outside(&self, id: TaskId, inside: &Marked) -> bool {
+        let families = &self.tasks.families;
+        let is_outside =
+            |family| families.find(family).is_none_or(|family| !inside.contains(&family));
+        let shared = families.sharers.get(&id);
+        shared.is_some_and(|sharers| sharers.iter().any(|sharer| is_outside(*sharer)))
+            || self.tasks.get(id).is_some_and(|task| {
+                task.dependents.iter().any(|dependent| {
+                    self.tasks.get(dependent).is_some_and(|dependent| {
+                        !dependent.state.is_settled() && is_outside(dependent.grown.family())
+                    })
+                })
+            })
+    }
+
+    /// A task goes on. So does what it needs, and what it has grown.
+    fn spare(&self, id: TaskId, cut: &mut Marked, spared: &mut Vec<TaskId>) {
+        let Some(task) = self.tasks.get(id) else { return };
+        spared.extend(task.inputs.iter());
+        let waits = match task.state {
+            State::Parked { worker } => self.workers.get(worker).and_then(|it| it.wait_of(id)),
+            _ => self.awaits.get(&id),
+        };
+        spared.extend(waits.iter().flat_map(|wait| wait.tasks.iter().copied()));
+        let own = self.tasks.family(task.rare);
+        for family in own.map(|own| self.tasks.families.all_below(own)).into_iter().flatten() {
+            cut.remove(&family);
+            spared.extend(&self.tasks.families.get(family).children);
+        }
+    }
+}

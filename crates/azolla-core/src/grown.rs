@@ -1,0 +1,312 @@
+//! How families follow the tasks: what happens to them when a task is submitted, ends, is revived or is forgotten.
+
+use crate::effect::Effect;
+use crate::families::{FamilyId, Tally};
+use crate::id::TaskId;
+use crate::scheduler::Scheduler;
+use crate::task::{Grown, Rare, State, Task};
+use crate::todo::Todo;
+use alloc::vec::Vec;
+
+/// A task that more others submit again is not asked for each of them whether it has gone.
+const MANY_SHARERS: usize = 8;
+
+impl<P: Clone> Scheduler<P> {
+    /// Returns the family of what this task has submitted, if it has submitted anything.
+    pub(crate) fn own_family(&self, id: TaskId) -> Option<FamilyId> {
+        self.tasks.family(self.tasks.get(id)?.rare)
+    }
+
+    /// Returns the same, and makes the family if there is none.
+    pub(crate) fn family_of(&mut self, id: TaskId) -> Option<FamilyId> {
+        let task = self.tasks.get(id)?;
+        if let Some(family) = self.tasks.family(task.rare) {
+            return Some(family);
+        }
+        let (grown, is_live) = (task.grown, !task.state.is_settled());
+        let family = self.tasks.families.add(id, grown.number(), grown.family(), is_live);
+        self.tasks.set_family(id, family);
+        Some(family)
+    }
+
+    /// Returns the family that this gate waits for.
+    pub(crate) fn family_awaited(&self, gate: TaskId) -> Option<FamilyId> {
+        let task = self.tasks.get(gate).filter(|task| task.rare.is_gate())?;
+        self.own_family(task.inputs.first().unwrap_or(gate))
+    }
+
+    /// Returns the tasks that this one waits for if it has not begun: its inputs, the call before it, and if it is a gate, all
+    /// that has grown there and has not ended.
+    pub(crate) fn awaited_by(&self, id: TaskId, task: &Task<P>) -> impl Iterator<Item = TaskId> {
+        let grown = if task.rare.is_gate() { self.growth_of(id) } else { Vec::new() };
+        task.inputs.iter().chain(self.call_before(id)).chain(grown)
+    }
+
+    #[cold]
+    fn growth_of(&self, gate: TaskId) -> Vec<TaskId> {
+        self.live_below(self.family_awaited(gate))
+    }
+
+    /// Returns all that has grown from this task and has not ended.
+    #[must_use]
+    pub fn grown_from(&self, task: TaskId) -> Vec<TaskId> {
+        self.live_below(self.own_family(task))
+    }
+
+    fn live_below(&self, family: Option<FamilyId>) -> Vec<TaskId> {
+        let families = family.map(|id| self.tasks.families.all_below(id));
+        let children = families.into_iter().flatten().flat_map(|family| {
+            self.tasks.families.get(family).children.iter().copied()
+        });
+        let mut live: Vec<_> = children.filter(|child| self.is_unsettled(*child)).collect();
+        // A task that was revived is listed twice.
+        live.sort_unstable();
+        live.dedup();
+        live
+    }
+
+    /// Returns whether somebody waits for all that has grown somewhere.
+    #[must_use]
+    pub fn has_gates(&self) -> bool {
+        !self.tasks.families.gates.is_empty()
+    }
+
+    /// Returns the gates that do not pass before this task has ended.
+    pub(crate) fn gates_above(&self, task: &Task<P>) -> Vec<TaskId> {
+        let (families, mut gates) = (&self.tasks.families, Vec::new());
+        if families.gates.is_empty() {
+            return gates;
+        }
+        let mut next = self.tasks.family(task.rare).or_else(|| families.find(task.grown.family()));
+        while let Some(at) = next {
+            gates.extend(families.gates.get(&at).into_iter().flatten());
+            next = families.find(families.get(at).up);
+        }
+        gates
+    }
+
+    /// Puts a live task into the family that it belongs to.
+    pub(crate) fn belongs_to(&mut self, id: TaskId, family: FamilyId) {
+        self.tasks.families.name(family);
+        let at = self.tasks.families.found(Some(family));
+        self.is_child_of(id, at);
+    }
+
+    fn is_child_of(&mut self, id: TaskId, family: Option<FamilyId>) {
+        if let Some(family) = family {
+            self.is_listed(id, family);
+            self.tasks.families.gains(family);
+        }
+    }
+
+    fn is_listed(&mut self, id: TaskId, family: FamilyId) {
+        if self.tasks.families.is_to_prune(family) {
+            let mut children = core::mem::take(&mut self.tasks.families.get_mut(family).children);
+            children.retain(|child| self.tasks.is_live(*child));
+            self.tasks.families.get_mut(family).children = children;
+        }
+        self.tasks.families.get_mut(family).children.push(id);
+    }
+
+    /// A task is submitted that belongs to a family. Returns whether it is to be cancelled at once.
+    #[inline(never)]
+    pub(crate) fn grows(&mut self, id: TaskId, family: FamilyId) -> bool {
+        if self.tasks.families.add_simply(family, id) {
+            return false;
+        }
+        self.belongs_to(id, family);
+        let Some(at) = self.tasks.families.found(Some(family)) else { return false };
+        if let Some(scope) = self.tasks.families.scope(at) {
+            self.tasks.families.count(scope, None, Some(State::Ready));
+            self.on_keep(id);
+        }
+        self.tasks.families.get(at).is_cut
+    }
+
+    /// The key of a task was submitted again.
+    #[cold]
+    pub(crate) fn shares(&mut self, id: TaskId, by: Option<TaskId>) {
+        if !self.tasks.is_live(id) {
+            return;
+        }
+        let by = by.and_then(|by| self.family_of(by));
+        let families = &mut self.tasks.families;
+        let mut sharers = families.sharers.remove(&id).unwrap_or_default();
+        if sharers.len() == sharers.capacity() && sharers.len() >= MANY_SHARERS {
+            let mut found: Vec<_> = sharers.iter().map(|sharer| families.found(*sharer)).collect();
+            found.sort_unstable_by_key(|sharer| FamilyId::to_bits(*sharer));
+            found.dedup();
+            found.iter().flatten().for_each(|sharer| families.name(*sharer));
+            sharers.iter().flatten().for_each(|sharer| families.unname(*sharer));
+            sharers = found;
+        }
+        if !sharers.contains(&by) {
+            by.into_iter().for_each(|by| families.name(by));
+            sharers.push(by);
+        }
+        families.sharers.insert(id, sharers);
+    }
+
+    /// A task with a family of either kind has ended.
+    #[inline(never)]
+    pub(crate) fn ends_in_families(
+        &mut self,
+        id: TaskId,
+        state: State,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let (grown, rare) = (task.grown, task.rare);
+        let own = self.tasks.family(rare);
+        if own.is_none()
+            && let Some(family) = grown.family()
+            && self.tasks.families.end_simply(family)
+        {
+            return;
+        }
+        let families = &mut self.tasks.families;
+        let at = families.found(grown.family());
+        if let Some(scope) = at.and_then(|at| families.scope(at)) {
+            families.count(scope, Some(State::Ready), Some(state));
+            if state == State::Failed && self.is_direct(grown, rare, scope) {
+                self.says_failed(id, scope, true, effects);
+            }
+        }
+        let families = &mut self.tasks.families;
+        if !families.sharers.is_empty()
+            && let Some(sharers) = families.sharers.remove(&id)
+        {
+            sharers.into_iter().flatten().for_each(|sharer| families.unname(sharer));
+        }
+        match own {
+            Some(own) => self.task_of_family_ends(own),
+            None => self.loses(at),
+        }
+    }
+
+    /// A settled task is in another state now, although it has not run: it was cancelled.
+    #[cold]
+    pub(crate) fn counts_otherwise(&mut self, grown: Grown, from: State, to: State) {
+        let at = self.tasks.families.found(grown.family());
+        if let Some(scope) = at.and_then(|at| self.tasks.families.scope(at)) {
+            self.tasks.families.count(scope, Some(from), Some(to));
+        }
+    }
+
+    /// A failed task is live again.
+    #[cold]
+    pub(crate) fn lives_in_families(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let (grown, own) = (task.grown, self.tasks.family(task.rare));
+        let at = self.tasks.families.found(grown.family());
+        self.counts_otherwise(grown, State::Failed, State::Ready);
+        if at.is_some_and(|at| self.tasks.families.scope(at).is_some()) {
+            self.on_keep(id);
+        }
+        match own {
+            // Its family counts for the one above while it is live.
+            Some(own) => {
+                self.tasks.families.get_mut(own).is_task_live = true;
+                self.tasks.families.gains(own);
+                at.into_iter().for_each(|at| self.is_listed(id, at));
+            }
+            None => self.is_child_of(id, at),
+        }
+    }
+
+    pub(crate) fn task_of_family_ends(&mut self, family: FamilyId) {
+        if core::mem::take(&mut self.tasks.families.get_mut(family).is_task_live) {
+            self.loses(Some(family));
+        }
+    }
+
+    /// One of those that a family counts has ended.
+    pub(crate) fn loses(&mut self, family: Option<FamilyId>) {
+        let families = &mut self.tasks.families;
+        let Some(id) = families.found(family) else { return };
+        let family = families.get_mut(id);
+        family.live -= 1;
+        if family.live > 0 {
+            return;
+        }
+        let counts = family.counts;
+        families.empty(id);
+        if counts || families.gates.contains_key(&id) {
+            families.name(id);
+            self.todo.push_back(Todo::FamilyEnded(id));
+        }
+    }
+
+    /// Nothing in this family was live. Returns how many gates have passed.
+    pub(crate) fn family_ended(&mut self, id: FamilyId, effects: &mut Vec<Effect<P>>) -> usize {
+        let mut passed = 0;
+        let family = self.tasks.families.get_mut(id);
+        // Something may have come since, or its task may have gone.
+        if family.live == 0 && !family.has_joined() {
+            let up = family.up;
+            if core::mem::take(&mut family.counts) {
+                self.loses(up);
+            }
+            for gate in self.tasks.families.gates.remove(&id).into_iter().flatten() {
+                passed += 1;
+                self.pass(gate, effects);
+            }
+        }
+        self.tasks.families.unname(id);
+        passed
+    }
+
+    /// A task is about to be forgotten.
+    #[inline(never)]
+    pub(crate) fn leaves_families(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let (grown, rare, has_failed) = (task.grown, task.rare, task.state == State::Failed);
+        if let Some(own) = self.tasks.family(rare) {
+            let counted = self.tasks.families.join(own);
+            self.loses(counted);
+        }
+        let Some(family) = grown.family() else { return };
+        if has_failed
+            && let Some(at) = self.tasks.families.found(Some(family))
+            && let Some(scope) = self.tasks.families.scope(at)
+            && !self.is_direct(grown, rare, scope)
+        {
+            self.says_failed(id, scope, false, effects);
+        }
+        self.tasks.families.unname(family);
+    }
+
+    /// Returns whether a task was submitted in the block of this scope itself. A call is if its signpost leads there.
+    fn is_direct(&self, grown: Grown, rare: Rare, scope: FamilyId) -> bool {
+        let family = grown.family();
+        let by_call = |family| rare.is_call() && self.tasks.families.get(family).up == Some(scope);
+        family == Some(scope) || family.is_some_and(by_call)
+    }
+
+    fn says_failed(
+        &self,
+        id: TaskId,
+        scope: FamilyId,
+        at_once: bool,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let gate = self.tasks.families.get(scope).task;
+        if let (Some(task), Some(gate)) = (self.tasks.get(id), self.tasks.get(gate)) {
+            let (payload, scope) = (task.payload.clone(), gate.payload.clone());
+            effects.push(Effect::FailedInScope { payload, scope, at_once });
+        }
+    }
+
+    /// Returns the counts of a scope and of those within it, if this is a scope.
+    #[must_use]
+    pub fn tally(&self, scope: TaskId) -> Option<Tally> {
+        let own = self.own_family(scope).filter(|_| self.tasks.is_gate(scope))?;
+        let mut sum = Tally::default();
+        for family in self.tasks.families.all_below(own) {
+            if let Some(tally) = &self.tasks.families.get(family).tally {
+                sum.add(tally);
+            }
+        }
+        Some(sum)
+    }
+}

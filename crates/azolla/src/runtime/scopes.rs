@@ -1,0 +1,150 @@
+//! Scopes, and waits until all that has grown from a task has ended.
+//!
+//! For the engine each is a task that runs nowhere, a *gate*, whose job the front end brings. Its cell holds a result already,
+//! which shows when the gate passes. So threads, event loops and tasks wait for it as they wait for any task.
+//!
+//! While there is a gate, workers tell every end at once: a wait is not to last until a worker has several to tell of.
+
+use super::engine::Engine;
+use super::job::{Job, Submission};
+use super::locked::Locked;
+use crate::primitives::atomic::Ordering;
+use azolla_core::{Event, Input, Kind, Outcome, State as TaskState, Tally, TaskId};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// What the engine keeps of each scope until the front end [ends](Engine::end_scope) it.
+pub(super) struct Scopes<J: ?Sized>(FxHashMap<TaskId, Scope<J>>);
+
+struct Scope<J: ?Sized> {
+    gate: Arc<J>,
+    /// The first failure cancels the rest.
+    cancels: bool,
+    failed: Vec<Arc<J>>,
+}
+
+impl<J: ?Sized> Default for Scopes<J> {
+    fn default() -> Self {
+        Self(FxHashMap::default())
+    }
+}
+
+impl<J: Job + ?Sized> Scopes<J> {
+    /// A task of this scope has failed. `at_once`: it counts even if somebody has seen that. Returns the scope if it is to be
+    /// cancelled now.
+    pub(super) fn failed(&mut self, scope: TaskId, job: Arc<J>, at_once: bool) -> Option<TaskId> {
+        let of = self.0.get_mut(&scope)?;
+        if job.header().see_failure() && !at_once {
+            return None;
+        }
+        of.failed.push(job);
+        (of.cancels && of.failed.len() == 1).then_some(scope)
+    }
+}
+
+impl<J: Job + ?Sized> Engine<J> {
+    /// Opens a scope with this gate. `cancels`: its first failure cancels the rest. What is submitted with the gate as its
+    /// parent belongs to the scope.
+    pub fn open_scope(&self, gate: &Arc<J>, parent: Option<TaskId>, cancels: bool) {
+        self.with(|locked| {
+            let scope = Submission { parent, ..Submission::new(Arc::clone(gate), 0) };
+            let scope = scope.of_kind(Kind(0));
+            if let Some(task) = locked.add_gate(gate, Event::OpenScope(scope)) {
+                let (gate, failed) = (Arc::clone(gate), Vec::new());
+                locked.state.scopes.0.insert(task, Scope { gate, cancels, failed });
+            }
+        });
+    }
+
+    /// Nothing more is submitted in this scope itself. Its gate passes when all that belongs to it has ended.
+    pub fn close_scope(&self, gate: &J) {
+        self.about(gate, Event::CloseScope);
+    }
+
+    /// Lets go of a scope. Returns the tasks that have failed in it, in their order.
+    pub fn end_scope(&self, gate: &J) -> Vec<Arc<J>> {
+        let Some(task) = gate.header().id() else { return Vec::new() };
+        let ended = self.with(|locked| locked.state.scopes.0.remove(&task));
+        ended.map_or_else(Vec::new, |scope| scope.failed)
+    }
+
+    /// The tasks that have failed in this scope until now, in their order.
+    #[must_use]
+    pub fn failed_in(&self, gate: &J) -> Vec<Arc<J>> {
+        let Some(task) = gate.header().id() else { return Vec::new() };
+        self.with(|locked| {
+            locked.state.scopes.0.get(&task).map(|scope| scope.failed.clone()).unwrap_or_default()
+        })
+    }
+
+    /// How many tasks of this scope are live, and how many have ended how, with those of the scopes within it.
+    #[must_use]
+    pub fn tally(&self, gate: &J) -> Tally {
+        let task = gate.header().id();
+        let tally = |task| self.with(|locked| locked.state.scheduler.tally(task));
+        task.and_then(tally).unwrap_or_default()
+    }
+
+    /// The gates of the scopes that have not been let go of, with their counts.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<(Arc<J>, Tally)> {
+        self.with(|locked| {
+            let state = &locked.state;
+            let tally = |task: &TaskId| state.scheduler.tally(*task).unwrap_or_default();
+            state.scopes.0.iter().map(|(task, it)| (Arc::clone(&it.gate), tally(task))).collect()
+        })
+    }
+
+    /// Cancels what has grown from this task, or in this scope, as far as nobody outside wants it.
+    pub fn cancel_grown(&self, job: &J) {
+        self.about(job, Event::CancelGrown);
+    }
+
+    /// Has the gate pass when this task, and all that has grown from it, has ended.
+    pub fn watch_growth(&self, gate: &Arc<J>, of: &J) {
+        self.with(|locked| {
+            let Some(of) = of.header().id_in(self.number) else {
+                // The engine does not know it, so it has ended.
+                gate.header().settle(false);
+                return;
+            };
+            let inputs = [Input { task: of, there: false }].into_iter().collect();
+            let watch = Submission { inputs, ..Submission::new(Arc::clone(gate), 0) };
+            locked.add_gate(gate, Event::WatchGrowth(watch.of_kind(Kind(0))));
+            locked.tell_for_others(of);
+        });
+    }
+}
+
+impl<J: Job + ?Sized> Locked<'_, J> {
+    fn add_gate(&mut self, gate: &Arc<J>, event: Event<Arc<J>>) -> Option<TaskId> {
+        if self.engine.is_closing() {
+            self.turn_away(Arc::clone(gate));
+            return None;
+        }
+        self.engine.gates.store(true, Ordering::SeqCst);
+        self.feed(event);
+        let task = self.submitted()?;
+        gate.header().set_id(task, self.engine.number);
+        self.carry_out();
+        Some(task)
+    }
+
+    /// Tells the scheduler which tasks that have grown from this one have ended, where their workers have not.
+    fn tell_for_others(&mut self, of: TaskId) {
+        let grown = self.state.scheduler.grown_from(of);
+        for task in grown.into_iter().chain([of]) {
+            let scheduler = &self.state.scheduler;
+            let (Some(TaskState::Claimed { worker } | TaskState::Running { worker }), Some(job)) =
+                (scheduler.state(task), scheduler.payload(task))
+            else {
+                continue;
+            };
+            if job.header().has_finished() {
+                let (by, outcome) = (Some(worker), Outcome::Done);
+                drop(self.handle(Event::Finish { worker: by, task, outcome, took: 0 }));
+                self.let_others_run(worker);
+            }
+        }
+    }
+}

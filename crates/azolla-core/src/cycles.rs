@@ -96,9 +96,10 @@ impl<P: Clone> Scheduler<P> {
     /// Returns false if no task waits for this one, as one look shows.
     fn may_be_waited_for(&self, id: TaskId) -> bool {
         // The task may have been cancelled, and be gone.
-        self.tasks.get(id).is_some_and(|task| {
-            task.may_be_waited_for() || !self.gates_above(task).is_empty()
-        }) || self.calls.abandoned.contains_key(&id)
+        self.tasks
+            .get(id)
+            .is_some_and(|task| task.may_be_waited_for() || !self.gates_above(task).is_empty())
+            || self.calls.abandoned.contains_key(&id)
     }
 
     /// Looks at the few tasks that wait for `task`, directly or through others. Returns whether `wait` is for

@@ -60,7 +60,8 @@ impl<P: Clone> Scheduler<P> {
         if self.sets.is_empty() {
             return None;
         }
-        let waits_for_gate = |wait: &Wait| wait.all && wait.tasks.iter().any(|it| gates.contains(it));
+        let waits_for_gate =
+            |wait: &Wait| wait.all && wait.tasks.iter().any(|it| gates.contains(it));
         let waiters = self.waiters();
         if !waiters.iter().any(|waiter| waiter.wait.is_some_and(waits_for_gate)) {
             return None;

@@ -165,7 +165,13 @@ impl Families {
     }
 
     /// Makes the family of this task, which belongs to the family `up`. It is named by its task.
-    pub(crate) fn add(&mut self, task: TaskId, number: u64, up: Option<FamilyId>, is_live: bool) -> FamilyId {
+    pub(crate) fn add(
+        &mut self,
+        task: TaskId,
+        number: u64,
+        up: Option<FamilyId>,
+        is_live: bool,
+    ) -> FamilyId {
         let up = self.found(up);
         let scope = up.and_then(|up| self.scope(up));
         let children = self.spare.pop().unwrap_or_default();

@@ -55,9 +55,10 @@ impl<P: Clone> Scheduler<P> {
 
     fn live_below(&self, family: Option<FamilyId>) -> Vec<TaskId> {
         let families = family.map(|id| self.tasks.families.all_below(id));
-        let children = families.into_iter().flatten().flat_map(|family| {
-            self.tasks.families.get(family).children.iter().copied()
-        });
+        let children = families
+            .into_iter()
+            .flatten()
+            .flat_map(|family| self.tasks.families.get(family).children.iter().copied());
         let mut live: Vec<_> = children.filter(|child| self.is_unsettled(*child)).collect();
         // A task that was revived is listed twice.
         live.sort_unstable();

@@ -339,12 +339,8 @@ impl Rare {
     const RELATED: u32 = 1 << 27;
     /// It is a gate, which runs nowhere.
     const GATE: u32 = 1 << 26;
-    const FACTS: u32 = Self::CALL
-        | Self::AWAITED
-        | Self::LISTED
-        | Self::THERE
-        | Self::RELATED
-        | Self::GATE;
+    const FACTS: u32 =
+        Self::CALL | Self::AWAITED | Self::LISTED | Self::THERE | Self::RELATED | Self::GATE;
 
     pub(crate) fn new(call: bool) -> Self {
         Self(if call { Self::CALL } else { 0 })

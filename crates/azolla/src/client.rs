@@ -12,7 +12,7 @@ use crate::runner::threads::{Threads, with_worker};
 use crate::runtime::{
     Engine, Groups, Job, Names, Observations, Status, Submission, Until, Watch, watch_all,
 };
-use azolla_core::{Key, Priority};
+use azolla_core::{Key, Priority, TaskId};
 use smallvec::SmallVec;
 use std::any::TypeId;
 use std::error::Error as StdError;
@@ -127,7 +127,7 @@ impl Client {
     /// Begins to describe a task: priority, key, retries. Then it is submitted.
     #[must_use]
     pub fn task(&self) -> TaskBuilder<'_> {
-        TaskBuilder { client: self, priority: None, key: None, placing: None }
+        TaskBuilder { client: self, priority: None, key: None, placing: None, parent: None }
     }
 
     /// Submits a closure. The task's result is what the closure returns.
@@ -388,9 +388,21 @@ pub struct TaskBuilder<'c> {
     priority: Option<Priority>,
     pub(crate) key: Option<String>,
     pub(crate) placing: Option<Box<Placing>>,
+    /// The group that it belongs to.
+    parent: Option<TaskId>,
 }
 
 impl<'c> TaskBuilder<'c> {
+    pub(crate) fn child_of(mut self, group: Option<TaskId>) -> Self {
+        self.parent = group;
+        self
+    }
+
+    /// Returns the group that it belongs to, or the task that runs on this thread.
+    pub(crate) fn parent(&self) -> Option<TaskId> {
+        self.parent.or_else(|| parent(&self.client.0.engine))
+    }
+
     /// Sets how urgent the task is: higher goes first. By default a task takes the priority of the
     /// task that submits it, and 0 outside tasks.
     ///
@@ -543,7 +555,7 @@ impl<'c> TaskBuilder<'c> {
             payload: Arc::<Cell<T, W, F>>::clone(&cell),
             key,
             priority: self.priority,
-            parent: parent(engine),
+            parent: self.parent(),
             kind: kind::<F>(),
             constraint,
             inputs: watch_all(&tasks),
@@ -575,7 +587,7 @@ impl<'c> TaskBuilder<'c> {
         F: 'static,
     {
         let engine = &self.client.0.engine;
-        let parent = parent(engine);
+        let parent = self.parent();
         let constraint = match self.constraint() {
             Ok(constraint) => constraint,
             Err(error) => return works.map(|_| self.failed((*error).clone())).collect(),
@@ -701,7 +713,7 @@ pub(crate) fn kind<F: 'static>() -> u64 {
 }
 
 /// The task that runs on this thread, if it belongs to this engine.
-pub(crate) fn parent(engine: &Arc<Engine<dyn Task>>) -> Option<azolla_core::TaskId> {
+pub(crate) fn parent(engine: &Arc<Engine<dyn Task>>) -> Option<TaskId> {
     with_worker(|worker| {
         let worker = worker.filter(|worker| Arc::ptr_eq(worker.engine(), engine))?;
         worker.current()

@@ -59,6 +59,14 @@ pub enum Error {
         /// The workers and resources that it wants.
         wanted: String,
     },
+    /// Tasks of a group have failed.
+    #[error("{} of the tasks of {name} failed, first: {}", .errors.len(), first(.errors))]
+    Group {
+        /// The name of the group.
+        name: Arc<str>,
+        /// The errors of the tasks, in the order in which they failed.
+        errors: Arc<[Error]>,
+    },
     /// The time was up before the result was there. The task goes on.
     #[error("the time was up before the result was there")]
     TimedOut,
@@ -162,6 +170,10 @@ impl<E> From<crate::runtime::WaitError<E>> for Error {
             WaitError::NoThread(error) => Self::NoThread(Arc::new(error)),
         }
     }
+}
+
+fn first(errors: &[Error]) -> String {
+    errors.first().map(ToString::to_string).unwrap_or_default()
 }
 
 fn in_a_cycle(keys: &[String]) -> String {

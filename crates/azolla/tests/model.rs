@@ -962,3 +962,45 @@ fn two_clients_of_the_same_threads_leave_while_their_tasks_run() {
         assert_eq!(*client.submit(|| 4).result().unwrap(), 4);
     });
 }
+
+#[test]
+fn a_group_ends_once_all_that_has_grown_in_it_has() {
+    check(2, |client| {
+        let ended = Arc::new(Mutex::new(0));
+        client
+            .group(|group| {
+                let grown = Arc::clone(&ended);
+                group.submit(move || {
+                    for _ in 0..2 {
+                        let grown = Arc::clone(&grown);
+                        self::client().submit(move || *grown.lock().unwrap() += 1);
+                    }
+                });
+            })
+            .unwrap();
+        assert_eq!(*ended.lock().unwrap(), 2);
+    });
+}
+
+#[test]
+fn growth_is_watched_while_its_ends_are_not_told_yet() {
+    check(1, |client| {
+        let roots = client.map(|n: u32| drop(self::client().submit(move || n)), 0..3);
+        roots[0].wait_grown().unwrap();
+        assert!(roots[0].is_done());
+        client.gather(&roots).unwrap();
+    });
+}
+
+#[test]
+fn a_group_is_cancelled_while_it_grows() {
+    check(2, |client| {
+        let group = Arc::new(client.group_guard());
+        let cancels = Arc::clone(&group);
+        group.submit(|| drop(self::client().submit(|| drop(self::client().submit(|| ())))));
+        let thread = thread::spawn(move || cancels.cancel());
+        thread.join().unwrap();
+        Arc::into_inner(group).unwrap().join().unwrap();
+        assert_eq!(client.counters().live, 0);
+    });
+}

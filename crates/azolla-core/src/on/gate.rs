@@ -46,9 +46,9 @@ impl<P: Clone> Scheduler<P> {
     pub(crate) fn on_watch_growth(&mut self, gate: Submission<P>, effects: &mut Vec<Effect<P>>) {
         let of = gate.inputs.first().map_or(TaskId::GONE, |of| of.task);
         let origin = self.origin_of_child(self.totals.submitted, None, None);
-        let family = self.own_family(of).or_else(|| {
-            if self.is_unsettled(of) { self.family_of(of) } else { None }
-        });
+        let family = self
+            .own_family(of)
+            .or_else(|| if self.is_unsettled(of) { self.family_of(of) } else { None });
         let families = &self.tasks.families;
         // Gates that are about to pass do so together.
         let has_ended =

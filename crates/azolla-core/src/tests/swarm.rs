@@ -373,9 +373,8 @@ impl Run {
     /// A task that runs, or an open scope.
     fn parent(&mut self) -> Option<TaskId> {
         if self.random.chance(self.scoped) {
-            let open = |cell: &Cell| {
-                self.world.cells[*cell].gate == Some(Gate::Scope { open: true })
-            };
+            let open =
+                |cell: &Cell| self.world.cells[*cell].gate == Some(Gate::Scope { open: true });
             let scopes: Vec<Cell> = self.gates.iter().copied().filter(open).collect();
             if let Some(scope) = self.random.pick(&scopes) {
                 return Some(self.world.id(scope));

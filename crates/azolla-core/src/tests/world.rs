@@ -547,10 +547,7 @@ impl World {
         self.note("a scope was opened");
         let gate = Some(Gate::Scope { open: true });
         let payload = self.new_cell(CellState { gate, ..CellState::new(&[]) });
-        self.event(Event::OpenScope(Submission {
-            parent,
-            ..Submission::new(payload, Kind(7))
-        }));
+        self.event(Event::OpenScope(Submission { parent, ..Submission::new(payload, Kind(7)) }));
         self.grew_from(payload, parent);
         self.submitted(payload, false)
     }

@@ -35,6 +35,17 @@ impl<J: Job + ?Sized> Engine<J> {
         let doomed: Vec<TaskId> = doomed.into_keys().collect();
         for portion in doomed.chunks(PORTION) {
             self.with(|locked| {
+                // What belongs to a scope of theirs is kept for that alone.
+                let is_gate = |task: &&TaskId| {
+                    let view = locked.state.scheduler.task(**task);
+                    view.is_some_and(|view| view.is_gate)
+                };
+                let gates: Vec<TaskId> = portion.iter().filter(is_gate).copied().collect();
+                gates.into_iter().for_each(|gate| drop(locked.handle(Event::CancelGrown(gate))));
+            });
+        }
+        for portion in doomed.chunks(PORTION) {
+            self.with(|locked| {
                 for task in portion {
                     // The scheduler may not have heard of an end that a future shows already. Such
                     // a task has ended.

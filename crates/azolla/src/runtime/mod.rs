@@ -45,6 +45,7 @@ mod watch;
 mod withdraw;
 mod worker;
 
+pub use crate::error::ENDLESS;
 pub use completions::Completions;
 pub use demand::Demand;
 pub use digest::{Secret, digest, secret, share_secret};
@@ -56,7 +57,6 @@ pub use held::Held;
 pub use job::{Job, Runner, Submission, watch_all};
 pub use listeners::Listen;
 pub use locked::assert_unlocked;
-pub use crate::error::ENDLESS;
 pub(crate) use locked::{BROKEN, caught};
 pub use monitor::{IsClosed, Monitor, Resource};
 pub use names::{Named, Names, OtherType};

@@ -9,6 +9,7 @@ mod closing;
 mod completing;
 mod dropping;
 mod failing;
+mod groups;
 mod keys;
 mod loans;
 mod nesting;

@@ -92,6 +92,7 @@ impl<P: Clone> Scheduler<P> {
     /// was an abandoned call, the next call becomes current.
     #[cold]
     pub(crate) fn end_abandoned(&mut self, call: TaskId) {
+        self.cut.remove(&call);
         if let Some(actor) = self.calls.abandoned.remove(&call) {
             self.leave_mailbox(call, actor);
         }

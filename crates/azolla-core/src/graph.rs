@@ -158,6 +158,9 @@ impl<P: Clone> Scheduler<P> {
                 if task.rare.is_gate() {
                     return self.settle_gate(id, State::Cancelled, effects);
                 }
+                if task.is_related() {
+                    self.may_go_on_cut(id);
+                }
                 self.give_back_suspended(id);
                 self.settle(id, State::Cancelled, effects);
             }

@@ -6,7 +6,7 @@ use crate::effect::Effect;
 use crate::event::{Event, Wait};
 use crate::growth::Growth;
 use crate::holds::Workerless;
-use crate::id::TaskId;
+use crate::id::{TaskId, WorkerId};
 use crate::kinds::Kinds;
 use crate::on::retry::Reviving;
 use crate::ready::ReadyQueue;
@@ -35,6 +35,8 @@ pub struct Scheduler<P> {
     pub(crate) kinds: Kinds,
     pub(crate) growth: Growth,
     pub(crate) calls: Calls,
+    /// Cancelled tasks that may go on, each with its worker, whose growth is cut off.
+    pub(crate) cut: HashMap<TaskId, Option<WorkerId>, FxBuildHasher>,
     /// What tasks without a slot await, by the task.
     pub(crate) awaits: HashMap<TaskId, Wait, FxBuildHasher>,
     /// What is left to do for events that were handled already (see `todo.rs`).
@@ -81,6 +83,7 @@ impl<P: Clone> Scheduler<P> {
             kinds: Kinds::new(),
             growth: Growth::new(),
             calls: Calls::default(),
+            cut: HashMap::default(),
             awaits: HashMap::default(),
             todo: VecDeque::new(),
             retries: VecDeque::new(),

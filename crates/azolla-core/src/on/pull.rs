@@ -31,6 +31,7 @@ impl<P: Clone> Scheduler<P> {
         for task in claims {
             self.unclaim_from(id, task, effects);
         }
+        self.has_no_cut(id);
         // The worker sleeps if a waiting task wants a slot back, which comes first, or if the
         // worker holds no slot because its task had seceded. It is woken like any other worker.
         let begins_nothing = self.workers.begins_nothing(group);

@@ -98,7 +98,10 @@ impl<P: Clone> Scheduler<P> {
             dependents: Few::new(),
         };
         let id = self.add_task(task, key, set, effects);
-        let is_cut = family.is_some_and(|family| self.grows(id, family));
+        let is_cut = match family {
+            Some(family) => self.grows(id, family),
+            None => parent.is_some_and(|parent| self.cut.contains_key(&parent)),
+        };
         let is_watched = self.is_watched(id);
         if inputs.is_empty() && !is_watched {
             self.set_ready(id, effects);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
@@ -10,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from azolla import Client, Future, wait
-from conftest import Gate
+from azolla import Client, Future, FutureCancelledError, wait
+from conftest import Gate, Journal, eventually
 
 LIMIT = 60
 LONG = 30_000
@@ -151,3 +152,93 @@ def test_a_task_that_waits_for_its_retry_does_not_run() -> None:
         assert "running" not in repr(future)
         gates[0].set()
         assert future.result(LIMIT) == 1
+
+
+class Tells:
+    """A result that cannot be pickled, and notes when it goes."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal, self.lock = journal, threading.Lock()
+
+    def __del__(self) -> None:
+        self.journal.append("gone")
+
+
+def held(gate: Gate, journal: Journal) -> Tells:
+    gate.hold()
+    return Tells(journal)
+
+
+async def stubborn(gate: Gate, journal: Journal) -> Tells:
+    try:
+        gate.enter()
+        await asyncio.sleep(LIMIT)
+    except asyncio.CancelledError:
+        pass
+    return Tells(journal)
+
+
+def fails(gate: Gate, journal: Journal) -> None:
+    tells = Tells(journal)
+    gate.hold()
+    raise ValueError(tells.lock)
+
+
+def test_a_cancel_lets_go_of_the_result_though_there_is_a_future(client: Client, gate: Gate, journal: Journal) -> None:
+    gate.open()
+    future = client.submit(held, gate, journal)
+    assert client.submit(lambda tells: tells.journal.entries(), future).result(LIMIT) == []
+    future.cancel()
+    eventually(lambda: journal == ["gone"])
+    assert future.status == "cancelled"
+    assert client.nbytes() == {}
+
+
+@pytest.mark.parametrize("task", [held, stubborn, fails])
+def test_what_a_cancelled_task_still_makes_is_let_go_of(
+    client: Client, gate: Gate, journal: Journal, task: Callable[..., Any]
+) -> None:
+    future = client.submit(task, gate, journal)
+    gate.entered()
+    future.cancel()
+    gate.open()
+    eventually(lambda: journal == ["gone"])
+    assert future.status == "cancelled"
+
+
+def test_a_cancel_lets_go_of_the_error(client: Client, gate: Gate, journal: Journal) -> None:
+    gate.open()
+    future = client.submit(fails, gate, journal)
+    wait(future, LIMIT)
+    future.cancel()
+    eventually(lambda: journal == ["gone"])
+
+
+def test_a_cancel_frees_large_results(client: Client) -> None:
+    def stored() -> int:
+        return sum(stored for *_, stored in client.cluster._figures()[0])
+
+    futures = client.map(bytes, [1_000_000] * 3, pure=False)
+    wait(futures, LIMIT)
+    client.cancel(futures)
+    eventually(lambda: stored() == 0)
+    assert client.nbytes() == {}
+
+
+def test_a_result_that_is_read_while_it_is_cancelled_is_read_whole(client: Client) -> None:
+    def reads(future: Future[Any]) -> None:
+        while True:
+            try:
+                assert len(future.result(LIMIT)) == 100_000
+            except FutureCancelledError:
+                return
+
+    for _ in range(20):
+        future = client.submit(bytes, 100_000, pure=False)
+        wait(future, LIMIT)
+        threads = [threading.Thread(target=reads, args=(future,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        future.cancel()
+        for thread in threads:
+            thread.join(LIMIT)

@@ -194,12 +194,12 @@ impl Future {
     /// Returns the exception of a failed task in words, cut short.
     pub(super) fn failure_words(&self, py: Python<'_>) -> Option<String> {
         let job = self.live().filter(|job| job.header().status() == Status::Failed)?;
-        match job.outcome()? {
-            Err(Failure::Told(_, why)) => Some(why.to_string()),
-            Err(failure) => {
+        let failure = job.outcome()?.err()?;
+        match &*failure {
+            Failure::Told(_, why) => Some(why.to_string()),
+            failure => {
                 failure.exception(py).map(|failed| exception_words(failed.exception.bind(py)))
             }
-            Ok(_) => None,
         }
     }
 
@@ -277,11 +277,11 @@ impl Drop for Future {
 pub(crate) fn value<'py>(py: Python<'py>, job: &PyJob) -> PyResult<Bound<'py, PyAny>> {
     match (job.header().status(), job.outcome()) {
         (Status::Finished, Some(Ok(value))) => {
-            value.object(py).map_err(|error| noted(py, error, job, value))
+            value.object(py).map_err(|error| noted(py, error, job, &value))
         }
         (Status::Failed, Some(Err(failure))) => {
             job.header().see_failure();
-            Err(raise(py, failure))
+            Err(raise(py, &failure))
         }
         (Status::Pending, _) => Err(PyValueError::new_err("this future has not ended")),
         _ => Err(reasons::cancelled(py, job, "the task was cancelled")),

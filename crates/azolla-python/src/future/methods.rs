@@ -328,7 +328,7 @@ impl Future {
         self.see_failure();
         let job = self.live().filter(|job| job.header().status() == Status::Failed);
         match job.as_ref().and_then(|job| job.outcome()) {
-            Some(Err(failure)) => raise(py, failure).into_value(py).into_bound(py).into_any(),
+            Some(Err(failure)) => raise(py, &failure).into_value(py).into_bound(py).into_any(),
             _ => py.None().into_bound(py),
         }
     }

@@ -114,13 +114,13 @@ impl PyJob {
     }
 
     /// The result that stays in its process because it cannot be pickled.
-    pub(crate) fn staying(&self) -> Option<&dyn State> {
+    pub(crate) fn staying(&self) -> Option<Arc<dyn State>> {
         self.state().filter(|_| !self.is_actor())
     }
 
-    fn state(&self) -> Option<&dyn State> {
-        match self.outcome() {
-            Some(Ok(Value::Stays(stays))) => Some(&*stays.1),
+    fn state(&self) -> Option<Arc<dyn State>> {
+        match &*self.outcome()?.ok()? {
+            Value::Stays(stays) => Some(Arc::clone(&stays.1)),
             _ => None,
         }
     }

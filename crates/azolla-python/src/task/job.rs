@@ -4,6 +4,7 @@ use super::actor::Berth;
 use super::named::{KeyIs, Name};
 use super::names::function_name;
 use super::packed::{PackedCall, Unread, Value};
+use super::revocable::{Reading, Revocable};
 use crate::child::upstream;
 use crate::interpreter::beside::beside;
 use crate::interpreter::collector::{Hidden, has_parts, visit_call};
@@ -16,12 +17,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 /// What a task has ended with.
 pub(crate) type Outcome = Result<Value, Failure>;
 
-/// An outcome that is borrowed.
-pub(crate) type Seen<'a> = Result<&'a Value, &'a Failure>;
+/// An outcome that a thread reads.
+pub(crate) type Seen<'a> = Result<Reading<'a, Value>, Reading<'a, Failure>>;
 
 /// Why a task has no result.
 #[derive(Clone)]
@@ -108,12 +110,13 @@ impl Call {
 pub(crate) struct Finished {
     _work: Option<Work>,
     /// The result, if the task was cancelled before: no caller gets it.
-    _refused: Option<Py<PyAny>>,
+    _refused: Option<Value>,
 }
 
 pub(crate) struct PyJob {
-    /// The call is kept while the task may run, or run again. It is dropped once the task is done or cancelled.
-    slot: Slot<Value, Work, Failure>,
+    /// The call is kept while the task may run, or run again. It is dropped once the task is done or cancelled. When the task
+    /// is cancelled, its outcome is revoked.
+    slot: Slot<Revocable<Value>, Work, Revocable<Failure>>,
     /// The key, or the name of the function. `None` if that is a text from a worker process.
     pub(super) named: Option<Py<PyAny>>,
     /// The digest of a pure call.
@@ -166,7 +169,7 @@ impl PyJob {
         job
     }
 
-    fn of(slot: Slot<Value, Work, Failure>, name: Name, client: u32) -> Self {
+    fn of(slot: Slot<Revocable<Value>, Work, Revocable<Failure>>, name: Name, client: u32) -> Self {
         slot.header().set_client(client);
         let (named, digest, key_is) = match name {
             Name::Given(key) => (Ok(key), 0, KeyIs::Given),
@@ -243,30 +246,50 @@ impl PyJob {
     #[must_use]
     pub(crate) fn finish(&self, result: Bound<'_, PyAny>) -> Finished {
         let work = self.slot.take_work();
-        if self.outcome().is_some() {
-            return Finished { _work: work, _refused: Some(result.unbind()) };
+        if self.slot.last().is_some() {
+            return Finished { _work: work, _refused: Some(Value::Here(result.unbind())) };
         }
         if has_parts(&result) {
             self.hidden.show(result.py());
         }
-        self.store(Ok(Value::Here(result.unbind())));
-        Finished { _work: work, _refused: None }
+        let refused = self.store_unless_cancelled(Ok(Value::Here(result.unbind())));
+        Finished { _work: work, _refused: refused.and_then(Result::ok) }
     }
 
     /// Stores the outcome of the task. The outcome of a cancelled task is dropped.
     pub(crate) fn store(&self, outcome: Outcome) {
-        self.slot.store(outcome, None);
+        drop(self.store_unless_cancelled(outcome));
+    }
+
+    /// Stores the outcome of the task. Returns it if the task is cancelled.
+    fn store_unless_cancelled(&self, outcome: Outcome) -> Option<Outcome> {
+        self.slot.store(outcome.map(Revocable::new).map_err(Revocable::new), None);
+        self.revoke_if_cancelled()
+    }
+
+    /// Lets go of the outcome if the task is cancelled. Returns it, to be dropped when user code may run.
+    fn revoke_if_cancelled(&self) -> Option<Outcome> {
+        // A thread that stores the outcome looks for the cancel after that, and one that cancels looks for the outcome after
+        // that. So one of the two sees both.
+        fence(Ordering::SeqCst);
+        if self.header().status() != Status::Cancelled {
+            return None;
+        }
+        match self.slot.last()? {
+            Ok(value) => value.revoke().map(Ok),
+            Err(failure) => failure.revoke().map(Err),
+        }
     }
 
     /// Shows the collector what goes when the only future on this task goes: the result, and the errors of all attempts.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.slot.each_error(|failure| match failure {
-            Failure::Raised(raised) => raised.traverse(visit),
-            Failure::Unread(unread) => unread.traverse(visit),
-            Failure::Told(..) => Ok(()),
+        self.slot.each_error(|failure| match failure.read().as_deref() {
+            Some(Failure::Raised(raised)) => raised.traverse(visit),
+            Some(Failure::Unread(unread)) => unread.traverse(visit),
+            Some(Failure::Told(..)) | None => Ok(()),
         })?;
         match (self.header().status(), self.outcome()) {
-            (Status::Finished, Some(Ok(Value::Here(value)))) => visit.call(value),
+            (Status::Finished, Some(Ok(value))) => value.here().map_or(Ok(()), |it| visit.call(it)),
             (Status::Failed, _) => {
                 let traverse = |work: &Work| match work {
                     Work::Here(call) => call.traverse(visit),
@@ -278,8 +301,12 @@ impl PyJob {
         }
     }
 
+    /// Returns how the last attempt has ended, if it has. A cancelled task has no outcome.
     pub(crate) fn outcome(&self) -> Option<Seen<'_>> {
-        self.slot.last()
+        match self.slot.last()? {
+            Ok(value) => value.read().map(Ok),
+            Err(failure) => failure.read().map(Err),
+        }
     }
 
     /// Returns the number of the client that submitted the task.
@@ -296,16 +323,16 @@ impl Job for PyJob {
     }
 
     fn failure(&self) -> Option<Failure> {
-        self.slot.last()?.err().cloned()
+        Some(self.outcome()?.err()?.clone())
     }
 
     fn fail(&self, failure: Failure) {
-        self.slot.store(Err(failure), None);
+        self.store(Err(failure));
         self.hidden.list();
     }
 
     fn fail_by_engine(&self, why: &str) {
-        self.slot.store(Err(Failure::Told("EngineError", why.into())), None);
+        self.store(Err(Failure::Told("EngineError", why.into())));
     }
 
     fn fail_as_endless(&self) {
@@ -318,6 +345,7 @@ impl Job for PyJob {
 
     fn discard(&self) {
         self.forget_call();
+        drop(self.revoke_if_cancelled());
     }
 
     fn name(&self) -> String {
@@ -338,12 +366,12 @@ impl Job for PyJob {
     }
 
     fn size(&self) -> Option<u64> {
-        match self.outcome()? {
-            Ok(Value::Here(value)) => {
+        let value = self.outcome()?.ok()?;
+        match value.here() {
+            Some(value) => {
                 beside(|py| crate::interpreter::size::bytes_of(value.bind(py))).flatten()
             }
-            Ok(value) => value.packed_size(),
-            Err(_) => None,
+            None => value.packed_size(),
         }
     }
 

@@ -10,3 +10,4 @@ pub(crate) mod key;
 pub(crate) mod named;
 pub(crate) mod names;
 pub(crate) mod packed;
+pub(crate) mod revocable;

@@ -27,7 +27,7 @@ pub(crate) enum Value {
     /// A pickle that names the futures of these tasks.
     Holding(Box<(Self, Kept)>),
     /// What stays in its process, the state of an actor or a result that cannot be pickled, and a pickle that stands for it.
-    Stays(Box<(Self, Box<dyn State>)>),
+    Stays(Box<(Self, Arc<dyn State>)>),
     /// For a task in another process: its number there, and its result once that has been asked for.
     Away(Box<(u64, OnceLock<Packed>)>),
 }
@@ -112,7 +112,7 @@ impl PyJob {
         &self,
         packed: Packed,
         futures: Option<Kept>,
-        state: Option<Box<dyn State>>,
+        state: Option<Arc<dyn State>>,
     ) {
         self.forget_call();
         let mut value = Value::Packed(packed);

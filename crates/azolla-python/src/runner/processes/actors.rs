@@ -67,8 +67,8 @@ pub(super) fn state(
     remote: &Remote,
     common: &Arc<Common>,
     engine: &Arc<Engine<PyJob>>,
-) -> Box<dyn actor::State> {
-    Box::new(State {
+) -> Arc<dyn actor::State> {
+    Arc::new(State {
         resident: remote.resident(),
         process,
         number: job.header().id().map_or(0, |id| id.to_bits()),

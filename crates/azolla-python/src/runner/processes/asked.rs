@@ -11,7 +11,7 @@ use crate::session::reasons::{self, Why};
 use crate::session::shared::Cluster;
 use crate::submit::placing::place_actor;
 use crate::task::actor::Berth;
-use crate::task::job::{Failure, PyJob, Work};
+use crate::task::job::{Failure, PyJob, Seen, Work};
 use crate::task::kept::Kept;
 use crate::task::packed::{Futures, PackedCall, PackedFunction, Value, kind};
 use azolla::runtime::{
@@ -402,12 +402,15 @@ impl Reply {
                     Self::Own(jobs) => (jobs, true, false),
                     _ => return None,
                 };
-                let whys: Vec<_> = jobs.iter().map(why).collect();
+                let seen: Vec<_> = jobs
+                    .iter()
+                    .map(|job| ((job.header().status(), job.outcome()), why(job)))
+                    .collect();
                 let mut ends = Vec::with_capacity(jobs.len());
-                for (job, why) in jobs.iter().zip(&whys) {
+                for (job, (seen, why)) in jobs.iter().zip(&seen) {
                     let Some(task) = job.header().id() else { continue };
                     // If nothing can be lent, the process has ended.
-                    if let Some(how) = how(job, (results, sees), why, remote).ok()? {
+                    if let Some(how) = how(job, seen, (results, sees), why, remote).ok()? {
                         ends.push((task.to_bits(), how));
                     }
                 }
@@ -423,7 +426,7 @@ fn why(job: &Arc<PyJob>) -> Why {
         (Status::Cancelled, _) => Python::try_attach(|py| reasons::why(py, job))
             .flatten()
             .map_or_else(Why::default, |why| Why::clone(&why)),
-        (Status::Failed, Some(Err(failure @ Failure::Raised(_)))) => {
+        (Status::Failed, Some(Err(failure))) if matches!(*failure, Failure::Raised(_)) => {
             let words = |py: Python<'_>| failure.error(py).to_string();
             Why { msg: Python::try_attach(words), ..Why::default() }
         }
@@ -431,15 +434,17 @@ fn why(job: &Arc<PyJob>) -> Why {
     }
 }
 
-/// How a job has ended, if it has; with its result if that is wanted. `sees`: a future shows a failure from now on.
+/// How a job has ended that was seen so, if it has; with its result if that is wanted. `sees`: a future shows a failure from
+/// now on.
 fn how<'a>(
-    job: &'a PyJob,
+    job: &PyJob,
+    (status, outcome): &'a (Status, Option<Seen<'a>>),
     (results, sees): (bool, bool),
     why: &'a Why,
     remote: &Remote,
 ) -> io::Result<Option<How<'a>>> {
     let blob = |packed: &'a Packed| packed.blob(|place| remote.lend(place));
-    Ok(Some(match (job.header().status(), job.outcome()) {
+    Ok(Some(match (status, outcome) {
         (Status::Pending, _) => return Ok(None),
         (Status::Finished, Some(Ok(value))) => {
             How::Done(value.packed().filter(|_| results).map(blob).transpose()?)
@@ -449,7 +454,7 @@ fn how<'a>(
             if sees {
                 job.header().see_failure();
             }
-            match failure {
+            match &**failure {
                 Failure::Unread(unread) => How::Failed(blob(unread.packed())?),
                 Failure::Told(class, why) => How::Told(class, why),
                 Failure::Raised(_) => How::Told("AzollaError", why.msg.as_deref().unwrap_or("")),

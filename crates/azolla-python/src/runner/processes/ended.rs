@@ -28,7 +28,7 @@ pub(super) fn store(
     futures: impl Iterator<Item = u64>,
     engine: &Arc<Engine<PyJob>>,
     (remote, shelf): (&Remote, &Shelf),
-    state: impl FnOnce() -> Box<dyn State>,
+    state: impl FnOnce() -> Arc<dyn State>,
 ) -> io::Result<Outcome> {
     Ok(match ended {
         Ended::Done(blob) | Ended::Stays(blob) => {

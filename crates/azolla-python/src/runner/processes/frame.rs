@@ -5,7 +5,8 @@ use super::proxy::{Connection, Own};
 use super::staying::may_go;
 use crate::interpreter::blobs::Packed;
 use crate::task::job::PyJob;
-use crate::task::packed::{PackedCall, PackedFunction};
+use crate::task::packed::{PackedCall, PackedFunction, Value};
+use crate::task::revocable::Reading;
 use azolla::runtime::Job;
 use azolla_process::fleet::{Link, Remote};
 use azolla_process::frame::FrameError;
@@ -52,20 +53,39 @@ pub(super) fn load(worker: &mut Own, most: usize, veil: u128) -> Vec<Sent> {
     sent
 }
 
-fn result(job: &PyJob) -> Option<&Packed> {
-    job.outcome()?.ok()?.packed()
+fn result(job: &PyJob) -> Option<Reading<'_, Value>> {
+    job.outcome()?.ok()
 }
 
 fn size(job: &PyJob) -> usize {
-    result(job).map_or(0, Packed::size_in_message)
+    let result = result(job);
+    result.as_deref().and_then(Value::packed).map_or(0, Packed::size_in_message)
 }
 
-/// What a frame says of large data: the process is lent it. Then the inputs of its tasks, each once.
+/// The inputs of a frame's tasks, each once, and their numbers in it.
+#[derive(Default)]
+struct Inputs<'a> {
+    results: Vec<Option<Reading<'a, Value>>>,
+    numbers: FxHashMap<*const PyJob, u32>,
+}
+
+/// What a frame says of large data: the process is lent it.
 struct Lent<'a> {
     remote: &'a Remote,
     ranges: Vec<Range>,
-    inputs: Vec<Blob<'a>>,
-    numbers: FxHashMap<*const PyJob, u32>,
+}
+
+impl<'a> Inputs<'a> {
+    fn of(sent: &'a [Sent]) -> Self {
+        let mut inputs = Self::default();
+        for job in sent.iter().flat_map(|sent| &*sent.call.inputs) {
+            inputs.numbers.entry(Arc::as_ptr(job)).or_insert_with(|| {
+                inputs.results.push(result(job));
+                inputs.results.len() as u32 - 1
+            });
+        }
+        inputs
+    }
 }
 
 impl<'a> Lent<'a> {
@@ -74,29 +94,27 @@ impl<'a> Lent<'a> {
         Ok(Function { digest, blob: self.blob(&function.packed)?, futures })
     }
 
-    fn task(&mut self, sent: &'a Sent) -> io::Result<Task<'a>> {
-        let inputs = sent.call.inputs.iter().map(|job| self.number(job));
+    fn task(
+        &mut self,
+        sent: &'a Sent,
+        numbers: &FxHashMap<*const PyJob, u32>,
+    ) -> io::Result<Task<'a>> {
+        let inputs = sent.call.inputs.iter().map(|job| numbers[&Arc::as_ptr(job)]);
         Ok(Task {
             id: sent.job.header().id().map_or(0, |id| id.to_bits()),
             function: sent.call.function.digest,
             key: &sent.key,
-            inputs: inputs.collect::<io::Result<_>>()?,
+            inputs: inputs.collect(),
             arguments: self.blob(&sent.call.arguments)?,
             notes: sent.call.notes(),
         })
     }
 
-    fn number(&mut self, job: &'a Arc<PyJob>) -> io::Result<u32> {
-        if let Some(number) = self.numbers.get(&Arc::as_ptr(job)) {
-            return Ok(*number);
-        }
-        let number = self.inputs.len() as u32;
-        self.numbers.insert(Arc::as_ptr(job), number);
-        // The engine runs a task once all of its inputs have results.
+    /// Returns what the frame says of the result of an input.
+    fn input(&mut self, result: Option<&'a Value>) -> io::Result<Blob<'a>> {
+        // The engine runs a task once all of its inputs have results. If one is cancelled meanwhile, so is the task.
         let nothing = Blob { pickle: Bytes::Here(&[]), buffers: Vec::new() };
-        let blob = result(job).map_or(Ok(nothing), |packed| self.blob(packed))?;
-        self.inputs.push(blob);
-        Ok(number)
+        result.and_then(Value::packed).map_or(Ok(nothing), |packed| self.blob(packed))
     }
 
     fn blob(&mut self, packed: &'a Packed) -> io::Result<Blob<'a>> {
@@ -127,13 +145,15 @@ pub(super) fn send(
     let new = functions().filter(|function| known.insert(function.digest));
     let new = new.inspect(|function| *bytes += function.packed.size());
     let Link { line, remote } = &mut connection.link;
-    let numbers = FxHashMap::default();
-    let mut lent = Lent { remote, ranges: Vec::new(), inputs: Vec::new(), numbers };
+    let read = Inputs::of(sent);
+    let mut lent = Lent { remote, ranges: Vec::new() };
     let functions = new.map(|function| lent.function(function)).collect::<io::Result<_>>()?;
-    let tasks = sent.iter().map(|sent| lent.task(sent)).collect::<io::Result<_>>()?;
+    let inputs = read.results.iter().map(|result| lent.input(result.as_deref()));
+    let inputs = inputs.collect::<io::Result<_>>()?;
+    let tasks = sent.iter().map(|sent| lent.task(sent, &read.numbers));
+    let tasks = tasks.collect::<io::Result<_>>()?;
     let freed = remote.arena().take_freed();
     let gone = std::mem::take(&mut *seat.gone.lock());
-    let inputs = lent.inputs;
     let tasks = Tasks { frame, functions, inputs, tasks, freed, gone, recorded };
     let sent = line.send(&tasks);
     if !matches!(sent, Ok(true)) {

@@ -198,7 +198,7 @@ class ProcessClient(Client):
         self._topics.remove(topic)
 
     def upload_file(self, filename: str | os.PathLike[str], load: bool = True) -> Any:
-        return ask("client", "upload_file", (os.path.abspath(filename), load), {})
+        return answer(self, ask("client", "upload_file", (os.path.abspath(filename), load), {}))
 
     def restart(self, timeout: Timeout = None, wait_for_workers: bool = True) -> Any:
         raise NotImplementedError(

@@ -5,6 +5,7 @@ import inspect
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextvars import Context
 from pathlib import Path
@@ -15,14 +16,17 @@ from azolla._base.threads import report
 from azolla._client.in_process import client
 from azolla._cluster import workers as _workers
 from azolla._cluster.beside import listen, with_worker
-from azolla._cluster.uploads import importable, place_of
+from azolla._cluster.uploads import forget, importable, place_of
 from azolla._cluster.workers import Worker
 from azolla._process import child as _child
 from azolla._process import leaving
 from azolla._run import transitions as _transitions
 
-#: Where uploaded files lie, by their names.
-_places: dict[str, str] = {}
+#: The uploaded files, by their names.
+_uploads: dict[str, Path] = {}
+
+#: Held by the order that makes a module importable.
+_uploading = threading.Lock()
 
 
 def obey(what: str, *args: Any) -> Any:
@@ -96,11 +100,19 @@ def _rest() -> None:
 
 
 def _upload(file: Path, load: bool) -> None:
-    place = place_of(file)
-    before, _places[file.name] = _places.get(file.name), place
-    if before in sys.path:
-        sys.path.remove(before)
-    importable(file, load)
+    with _uploading:
+        importable(file, load)
+        before, _uploads[file.name] = _uploads.get(file.name), file
+        if before is not None and before != file and (place := place_of(before)) in sys.path:
+            sys.path.remove(place)
+
+
+def _withdraw(file: Path) -> None:
+    """Undoes an upload, of which another process has made nothing."""
+    with _uploading:
+        if _uploads.get(file.name) == file:
+            del _uploads[file.name]
+            forget(file)
 
 
 def _tell() -> None:
@@ -129,4 +141,5 @@ _WHAT: dict[str, Callable[..., Any]] = {
     "end": _end,
     "rest": _rest,
     "upload": _upload,
+    "withdraw": _withdraw,
 }

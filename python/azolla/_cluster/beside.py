@@ -41,13 +41,10 @@ class Means(Protocol):
         """Returns what calls a function on workers."""
 
     def set_up(self, cluster: Any, name: str, plugin: Any) -> OnEach:
-        """Returns what sets a plugin up, on workers to come too."""
+        """Returns what sets a plugin up, on workers to come too. If that fails on any, all forget it."""
 
     def take_away(self, cluster: Any, name: str, plugin: Any) -> OnEach:
         """Takes a plugin from the workers to come, and returns what tears it down."""
-
-    def forget(self, cluster: Any, name: str) -> None:
-        """Takes a plugin away whose set-up has failed."""
 
     def upload(self, cluster: Any, file: Path, load: bool) -> OnEach | None:
         """Makes a module importable. Returns what does so on workers, if that is still to be done."""
@@ -73,16 +70,20 @@ class OnThreads:
     def set_up(self, cluster: Cluster, name: str, plugin: Any) -> OnEach:
         async def on_each(workers: list[Worker]) -> list[Any]:
             listen(cluster._listeners, name, plugin)
-            for worker in workers:
-                worker.plugins[name] = plugin
-                if hasattr(plugin, "setup"):
-                    await _call(worker, plugin.setup, (worker,), {})
+            try:
+                for worker in workers:
+                    worker.plugins[name] = plugin
+                    if hasattr(plugin, "setup"):
+                        await _call(worker, plugin.setup, (worker,), {})
+            except BaseException:
+                _forget(cluster, name)
+                raise
             return []
 
         return on_each
 
     def take_away(self, cluster: Cluster, name: str, plugin: Any) -> OnEach:
-        self.forget(cluster, name)
+        _forget(cluster, name)
 
         async def on_each(workers: list[Worker]) -> list[Any]:
             for worker in workers:
@@ -91,9 +92,6 @@ class OnThreads:
             return []
 
         return on_each
-
-    def forget(self, cluster: Cluster, name: str) -> None:
-        cluster._listeners.pop(name, None)
 
     def upload(self, cluster: Cluster, file: Path, load: bool) -> OnEach | None:
         importable(file, load)
@@ -121,6 +119,12 @@ class OnThreads:
         thread = LastingThread(all_of_them, f"{cluster.name}-teardown")
         _leave.start(thread)
         thread.join(patience)
+
+
+def _forget(cluster: Cluster, name: str) -> None:
+    cluster._listeners.pop(name, None)
+    for worker in cluster.workers.values():
+        worker.plugins.pop(name, None)
 
 
 async def on_own(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:

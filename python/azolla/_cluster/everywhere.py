@@ -1,6 +1,7 @@
 """The parts of `Client` that act on every worker, beside its tasks: calls, plugins, uploaded modules and restarts."""
 
 import asyncio
+import errno
 import os
 import uuid
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from azolla._cluster.orders import InProcesses
 from azolla._cluster.presence import Cluster as _Staff
 from azolla._cluster.presence import Present
 from azolla._cluster.staff import Workers
+from azolla._cluster.turns import in_turn
 from azolla._cluster.uploads import MODULES
 from azolla._cluster.workers import Worker
 from azolla._run.awaiting import answer
@@ -71,7 +73,8 @@ class _Cluster(_Staff, Protocol):
     _datasets: dict[Any, Any]
     _plugins: dict[str, Any]
     _listeners: Listeners
-    _gear: dict[tuple[str, str], int]
+    _gear: dict[tuple[str, str], Any]
+    _helpers: dict[str, Any]
     #: The workers that go, by their names.
     _leaving: dict[int, Any]
 
@@ -166,7 +169,7 @@ class Everywhere(Present):
         Args:
             plugin: A `WorkerPlugin`, or any object that has its methods.
             name: The plugin's name; by default its own `name`, or something unique. A plugin that has the name already
-                is taken away.
+                is taken away. If the new one's `setup` fails, the old one is set up again.
             idempotent: If true, a plugin that has the name already stays instead; by default the plugin's own
                 `idempotent`.
 
@@ -194,7 +197,10 @@ class Everywhere(Present):
         stays = getattr(plugin, "idempotent", False) if idempotent is None else idempotent
         self._check_open("register_plugin")
         on_each = self._means.set_up(self.cluster, name, plugin)
-        return self.sync(partial(as_called, "Client.register_plugin", self._register, plugin, name, stays, on_each))
+        registers = partial(self._register, plugin, name, stays, on_each)
+        return self.sync(
+            partial(as_called, "Client.register_plugin", in_turn, self.cluster, ("plugin", name), registers)
+        )
 
     async def _register(self, plugin: Any, name: str, stays: bool, on_each: OnEach) -> dict[str, Any]:
         before = self.cluster._plugins.get(name)
@@ -204,13 +210,13 @@ class Everywhere(Present):
             return done
         if before is not None:
             await self._unregister(name)
-        self.cluster._plugins[name] = plugin
         try:
             await on_each(workers)
         except BaseException:
-            self._means.forget(self.cluster, name)
-            self._forget_plugin(name)
+            if before is not None:
+                await self._register(before, name, False, self._means.set_up(self.cluster, name, before))
             raise
+        self.cluster._plugins[name] = plugin
         return done
 
     def unregister_worker_plugin(self, name: str, nanny: bool | None = None) -> Any:
@@ -227,26 +233,26 @@ class Everywhere(Present):
         if name not in self.cluster._plugins:
             raise ValueError(f"The worker plugin {name} does not exist")
         self._check_open("unregister_worker_plugin")
-        return self.sync(partial(as_called, "Client.unregister_worker_plugin", self._unregister, name))
+        unregisters = partial(self._unregister, name)
+        call = partial(
+            as_called, "Client.unregister_worker_plugin", in_turn, self.cluster, ("plugin", name), unregisters
+        )
+        return self.sync(call)
 
     async def _unregister(self, name: str) -> dict[str, Any]:
-        plugin = self._forget_plugin(name)
+        plugin = self.cluster._plugins.pop(name, None)
         workers = list(self.cluster.workers.values())
         for outcome in await self._means.take_away(self.cluster, name, plugin)(workers):
             if isinstance(outcome, BaseException):
                 raise outcome
         return {worker.address: {"status": "OK"} for worker in workers}
 
-    def _forget_plugin(self, name: str) -> Any:
-        for worker in self.cluster.workers.values():
-            worker.plugins.pop(name, None)
-        return self.cluster._plugins.pop(name, None)
-
     # --- Modules and restarts
 
     def upload_file(self, filename: str | os.PathLike[str], load: bool = True) -> Any:
         """Makes a module importable for tasks. Where they run in this process, this puts the module's folder on `sys.path`.
-        Each worker process, also one that starts later, finds the module as it is now.
+        Each worker process, also one that starts later, finds the module as it is now. If its import fails anywhere, the
+        module that was uploaded before stays everywhere.
 
         Args:
             filename: A `.py`, `.zip` or `.egg` file. A file of another kind stays where it is: tasks can open it there.
@@ -254,6 +260,7 @@ class Everywhere(Present):
 
         Raises:
             FileNotFoundError: There is no such file.
+            IsADirectoryError: It is a folder.
             Exception: Whatever its import raises.
 
         >>> import pathlib, tempfile
@@ -263,13 +270,27 @@ class Everywhere(Present):
         >>> client.submit(lambda: __import__("greetings").text).result()
         'hello'
         """
-        path = Path(filename).resolve(strict=True)
+        path = Path(filename).resolve()
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(filename))
+        if path.is_dir():
+            why = "upload_file() takes a file: put a package into a .zip or .egg file"
+            raise IsADirectoryError(errno.EISDIR, why, os.fspath(filename))
         self._check_open("upload_file")
         on_each = self._means.upload(self.cluster, path, load) if path.suffix in MODULES else None
         return (
             answer(self, None)
             if on_each is None
-            else self.sync(partial(as_called, "Client.upload_file", self._upload, on_each))
+            else self.sync(
+                partial(
+                    as_called,
+                    "Client.upload_file",
+                    in_turn,
+                    self.cluster,
+                    ("file", path.name),
+                    partial(self._upload, on_each),
+                )
+            )
         )
 
     async def _upload(self, on_each: OnEach) -> None:

@@ -160,7 +160,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Scaled):
         self._datasets: dict[Any, Any] = {}
         self._notes = Notes()
         self._plugins: dict[str, Any] = {}
-        self._gear: dict[tuple[str, str], int] = {}
+        self._gear: dict[tuple[str, str], Any] = {}
         #: The listeners that are told when tasks begin and end: the plugins, and at times the recorder.
         self._listeners: Listeners = {}
         self._recorder = Recorder(self._listeners)

@@ -29,8 +29,8 @@ class Cluster(Protocol):
 
     _plugins: dict[str, Any]
     _helpers: dict[str, Any]
-    #: The numbers of the orders that every process gets which starts later, by what they are for.
-    _gear: dict[tuple[str, str], int]
+    #: The orders that every process gets which starts later, and their numbers, by what they are for.
+    _gear: dict[tuple[str, str], tuple[Parcel, int]]
 
     @property
     def workers(self) -> dict[int, Worker]: ...
@@ -80,21 +80,16 @@ class InProcesses:
         return _on_each(cluster, "run", function, args, kwargs)
 
     def set_up(self, cluster: Cluster, name: str, plugin: Any) -> OnEach:
-        return _gear(cluster, ("plugin", name), "set_up", name, plugin)
+        return _gear(cluster, ("plugin", name), ("set_up", name, plugin), ("forget", name))
 
     def take_away(self, cluster: Cluster, name: str, plugin: Any) -> OnEach:
         _take_off(cluster, ("plugin", name))
         return _on_each(cluster, "tear_down", name)
 
-    def forget(self, cluster: Cluster, name: str) -> None:
-        _take_off(cluster, ("plugin", name))
-        numbers = [worker.name for worker in cluster.workers.values()]
-        what = Parcel(cluster, ("forget", name))  # type: ignore[arg-type]
-        _azolla.give_order(cluster, what, numbers, False, _Nobody(), lambda: None)  # type: ignore[arg-type]
-
     def upload(self, cluster: Cluster, file: Path, load: bool) -> OnEach | None:
         uploads = cluster._helpers.get("uploads") or cluster._helpers.setdefault("uploads", Uploads())
-        return _gear(cluster, ("file", file.name), "upload", uploads.copy(file), load)
+        copy = uploads.copy(file)
+        return _gear(cluster, ("file", file.name), ("upload", copy, load), ("withdraw", copy))
 
     def tear_down(self, cluster: Any, patience: float) -> None:
         cluster._plugins.clear()
@@ -129,20 +124,26 @@ def _on_each(cluster: Any, *what: Any) -> OnEach:
     return on_each
 
 
-def _gear(cluster: Any, key: tuple[str, str], *what: Any) -> OnEach:
-    """Returns what gives an order that every process gets which starts later."""
-    parcel = Parcel(cluster, what)
+def _gear(cluster: Any, key: tuple[str, str], what: tuple[Any, ...], undo: tuple[Any, ...]) -> OnEach:
+    """Returns what gives an order that every process gets which starts later, in place of the one before. If it fails in any
+    process, it is undone in all, and what was before is there again.
+    """
+    parcel, undoing = Parcel(cluster, what), Parcel(cluster, undo)
 
     async def on_each(workers: list[Worker]) -> list[Any]:
         ordered = Ordered(cluster, parcel, workers, stays=True)
-        _take_off(cluster, key)
         assert ordered.gear is not None, "it stays"
-        cluster._gear[key] = ordered.gear
         try:
-            return _or_raise(cluster, workers, await ordered.outcomes())
+            outcomes = _or_raise(cluster, workers, await ordered.outcomes())
         except BaseException:
-            _take_off(cluster, key)
+            cluster._take_off(ordered.gear)
+            before = cluster._gear.get(key)
+            for order in [undoing] if before is None else [undoing, before[0]]:
+                await Ordered(cluster, order, list(cluster.workers.values())).outcomes()
             raise
+        _take_off(cluster, key)
+        cluster._gear[key] = parcel, ordered.gear
+        return outcomes
 
     return on_each
 
@@ -150,7 +151,7 @@ def _gear(cluster: Any, key: tuple[str, str], *what: Any) -> OnEach:
 def _take_off(cluster: Cluster, key: tuple[str, str]) -> None:
     gear = cluster._gear.pop(key, None)
     if gear is not None:
-        cluster._take_off(gear)
+        cluster._take_off(gear[1])
 
 
 def _or_raise(cluster: Cluster, workers: Sequence[Worker], outcomes: list[Any]) -> list[Any]:

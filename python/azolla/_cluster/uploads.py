@@ -15,15 +15,38 @@ MODULES = (".py", ".zip", ".egg")
 
 
 def importable(path: Path, load: bool) -> None:
-    """Has this process find what is in a `.py`, `.zip` or `.egg` file; imports it too if `load` is true, or again."""
+    """Has this process find what is in a `.py`, `.zip` or `.egg` file; imports it too if `load` is true, or again. If that fails,
+    everything stays as it was.
+    """
     place = place_of(path)
-    if place not in sys.path:
+    is_new = place not in sys.path
+    if is_new:
         sys.path.insert(0, place)
     importlib.invalidate_caches()
-    if load:
-        for name in [path.stem] if path.suffix == ".py" else _modules(path):
-            module = sys.modules.get(name)
-            importlib.reload(module) if module is not None else importlib.import_module(name)
+    names = [path.stem] if path.suffix == ".py" else _modules(path)
+    before = {name: (module, dict(vars(module))) for name in names if (module := sys.modules.get(name)) is not None}
+    try:
+        for name in names if load else ():
+            importlib.reload(before[name][0]) if name in before else importlib.import_module(name)
+    except BaseException:
+        if is_new:
+            sys.path.remove(place)
+        for name in set(names) - set(before):
+            sys.modules.pop(name, None)
+        for module, variables in before.values():
+            vars(module).clear()
+            vars(module).update(variables)
+        raise
+
+
+def forget(path: Path) -> None:
+    """Has this process not find what is in a file any more, and import anew what it has found there."""
+    place = place_of(path)
+    if place in sys.path:
+        sys.path.remove(place)
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(place + os.sep):
+            del sys.modules[name]
 
 
 def place_of(path: Path) -> str:

@@ -37,6 +37,8 @@ pub enum Ended {
     Signal(i32),
     /// It was killed since it took more memory than this, in bytes.
     OverLimit(u64),
+    /// It was told to leave, so that another process can take its place.
+    Restarted,
     /// In a way that the system does not tell any more: other code in this process has waited for it, as code does that
     /// waits for any child.
     Unknown,
@@ -50,6 +52,7 @@ impl fmt::Display for Ended {
             Self::OverLimit(limit) => {
                 write!(f, "was killed over its memory limit of {}", Size(*limit))
             }
+            Self::Restarted => f.write_str("was restarted"),
             Self::Unknown => f.write_str("ended"),
         }
     }

@@ -25,6 +25,7 @@ from azolla._base.time import Timeout
 from azolla._client.client import Client
 from azolla._cluster.local import LocalCluster
 from azolla._cluster.notes import Notes, listen
+from azolla._cluster.staff import Workers
 from azolla._cluster.workers import Worker
 from azolla._process.parts import dumps
 from azolla._run.awaiting import answer, wake
@@ -37,15 +38,19 @@ ELSEWHERE = (
     *("log_event", "get_events", "who_has", "has_what", "processing", "nbytes", "nthreads", "ncores", "scheduler_info"),
     *("story", "counters", "get_versions", "get_worker_logs", "get_scheduler_logs", "get_task_stream", "rebalance"),
     *("replicate", "wait_for_workers", "write_trace", "run", "run_on_scheduler", "register_plugin"),
-    *("unregister_worker_plugin", "restart_workers", "call_stack", "profile"),
+    *("unregister_worker_plugin", "call_stack", "profile"),
     *("forward_logging", "unforward_logging"),
 )
 
 #: Those that give no awaitable on an event loop either.
 PLAIN = {"scheduler_info", "counters", "write_trace"}
 
-#: The methods that a task in a worker process cannot call.
-NOWHERE = ("shutdown", "write_scheduler_file", "retire_workers")
+#: The methods that a task in a worker process cannot call, and why.
+NOWHERE = {
+    "shutdown": "it would cancel this task too, and end its process",
+    "restart": "it would cancel this task too, and end its process",
+    "retire_workers": "the process of this task might have to go",
+}
 
 _making = threading.Lock()
 _clients: "list[ProcessClient]" = []
@@ -200,10 +205,12 @@ class ProcessClient(Client):
     def upload_file(self, filename: str | os.PathLike[str], load: bool = True) -> Any:
         return answer(self, ask("client", "upload_file", (os.path.abspath(filename), load), {}))
 
-    def restart(self, timeout: Timeout = None, wait_for_workers: bool = True) -> Any:
-        raise NotImplementedError(
-            "restart(): it would cancel this task too, and end its process: call it in the program"
-        )
+    def restart_workers(self, workers: Workers, timeout: Timeout = None, raise_for_error: bool = True) -> Any:
+        if self.cluster._workers[where.worker]._names.intersection(self.cluster._named(workers)):
+            raise NotImplementedError(
+                "restart_workers(): it would end the process of this task: name other workers, or call it in the program"
+            )
+        return answer(self, ask("client", "restart_workers", (workers, timeout, raise_for_error), {}))
 
     def _native(self, shared: object, make: Callable[[Any], Any]) -> Any:
         # Its class and the arguments that its pickle has make another one there.
@@ -219,18 +226,18 @@ def _elsewhere(name: str) -> Any:
     return asks
 
 
-def _nowhere(name: str) -> Any:
+def _nowhere(name: str, why: str) -> Any:
     @wraps(getattr(Client, name))
     def refuses(self: ProcessClient, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"{name}() cannot be called in a worker process: use Client(processes=False)")
+        raise NotImplementedError(f"{name}(): {why}: call it in the program")
 
     return refuses
 
 
 for _name in ELSEWHERE:
     setattr(ProcessClient, _name, _elsewhere(_name))
-for _name in NOWHERE:
-    setattr(ProcessClient, _name, _nowhere(_name))
+for _name, _why in NOWHERE.items():
+    setattr(ProcessClient, _name, _nowhere(_name, _why))
 
 
 class Topics:

@@ -53,8 +53,8 @@ class Scaled(Staffed):
         """Has worker processes come or go, until there are `n`.
 
         It returns at once. Workers that come have the next numbers as names. Idle workers go first, and of these the latest. A
-        worker that goes gets no task any more, and leaves when its tasks have ended; its actors are lost, its results are not.
-        In a coroutine, `scale` of an asynchronous cluster is awaitable.
+        worker that goes gets no task any more, and leaves when its tasks have ended. Its actors are lost, and so are results that
+        cannot be pickled; other results stay. In a coroutine, `scale` of an asynchronous cluster is awaitable.
 
         Args:
             n: How many workers.
@@ -100,7 +100,8 @@ class Scaled(Staffed):
         """Has worker processes come and go with the work, until the cluster is closed or the answer's `stop` is called.
 
         There are as many workers as finish the work at hand in `target_duration`, if tasks go on taking as long as those of
-        their functions have. Only workers without tasks and actors are closed. A second call replaces the first.
+        their functions have. Only workers are closed that have no task, no actor and no result that cannot be pickled. A second
+        call replaces the first.
 
         Args:
             Adaptive: The class of the answer.
@@ -158,8 +159,8 @@ class Scaled(Staffed):
         """Returns how each worker stands."""
         numbers = list(self._workers)
         there = {number for number, process, *_ in self._figures()[0] if process is not None}
-        each = zip(numbers, self._at_work(numbers), self._actors(numbers), strict=True)
-        return [Standing(tasks, actors, number in there, -number) for number, tasks, actors in each]
+        each = zip(numbers, self._at_work(numbers), self._staying(numbers), strict=True)
+        return [Standing(tasks, staying, number in there, -number) for number, tasks, staying in each]
 
     def _target(self, workers: Sequence[Standing], duration: float) -> int:
         """Returns how many workers do the work at hand in so many seconds."""

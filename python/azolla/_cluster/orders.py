@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,17 +34,18 @@ class Cluster(Protocol):
     @property
     def workers(self) -> dict[int, Worker]: ...
     def _take_off(self, gear: int) -> None: ...
-    def _kill(self, worker: int) -> None: ...
 
 
 class Ordered:
     """An order that was given to workers. It must be made on an event loop."""
 
-    def __init__(self, cluster: Any, what: Parcel, workers: Sequence[Worker], stays: bool = False) -> None:
+    def __init__(
+        self, cluster: Any, what: Parcel, workers: Sequence[Worker], stays: bool = False, leave: float | None = None
+    ) -> None:
         self._changed = asyncio.Event()
         numbers = [worker.name for worker in workers]
         loop = asyncio.get_running_loop()
-        self._orders, self.gear = _azolla.give_order(cluster, what, numbers, stays, loop, self._changed.set)
+        self._orders, self.gear = _azolla.give_order(cluster, what, numbers, stays, loop, self._changed.set, leave)
         #: What has come of it on each worker that has answered.
         self.so_far: list[Any] = [None] * len(numbers)
         self._open = set(range(len(numbers)))
@@ -169,7 +169,7 @@ async def restarted(
     cluster: Any, workers: list[Worker], timeout: float | None, wait: bool, leaving: Sequence[Worker] = ()
 ) -> None:
     """Ends the processes of these workers and of those that are leaving, after their plugins are torn down. Waits until others
-    have taken the places of the former, if `wait` is true.
+    have taken the places of the former, if `wait` is true. When the wait is broken off, the restart goes on.
     """
     try:
         async with asyncio.timeout(timeout):
@@ -181,15 +181,10 @@ async def restarted(
 
 
 async def end(cluster: Any, workers: list[Worker]) -> None:
-    """Has the processes of these workers do what a program does at its end. Those that take too long are killed."""
-    ordered = Ordered(cluster, Parcel(cluster, ("end",)), workers)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE):
-            await ordered.outcomes()
-            return
-    for worker in ordered.silent(workers):
-        cluster._kill(worker)
-    await ordered.outcomes()
+    """Has the processes of these workers do what a program does at its end. They begin no task any more. Those that take too
+    long are killed.
+    """
+    await Ordered(cluster, Parcel(cluster, ("end",)), workers, leave=PATIENCE).outcomes()
 
 
 def not_fitted(worker: int, error: BaseException) -> None:

@@ -69,11 +69,12 @@ class Present(Core):
             raise TimeoutError(f"Only {self.cluster._arrived()}/{wanted} workers arrived") from None
 
     def retire_workers(self, workers: Workers = None, close_workers: bool = True, **kwargs: Any) -> Any:
-        """Has worker processes go, and waits until they have gone. The tasks that run there end first; their results stay.
-        Actors that are there are lost.
+        """Has worker processes go, and waits until they have gone. The tasks that run there end first. Actors that are there are
+        lost, and so are results that cannot be pickled; other results stay.
 
         Args:
-            workers: The workers' addresses or names; by default those that are idle and have no actor.
+            workers: The workers' addresses or names; by default those that are idle, and have no actor and no result that cannot
+                be pickled.
             close_workers: Must be true: a process that gets no task is of no use.
             **kwargs: `n`: how many of the idle workers go.
 

@@ -22,9 +22,9 @@ MUCH = 0.6
 class Standing(NamedTuple):
     """How a worker stands. Of two workers the lesser one goes first: one that has nothing to lose, and of these the latest."""
 
-    #: How many of its tasks have begun and have not ended, and how many actors it has.
+    #: How many of its tasks have begun and have not ended, and how many actors and results stay with it.
     tasks: int
-    actors: int
+    staying: int
     #: Its process is there.
     has_arrived: bool
     #: The negative of its number.
@@ -36,7 +36,7 @@ class Standing(NamedTuple):
 
     @property
     def is_idle(self) -> bool:
-        return not self.tasks and not self.actors
+        return not self.tasks and not self.staying
 
 
 class Work(NamedTuple):
@@ -88,7 +88,7 @@ def first_to_go(standings: Sequence[Standing], count: int) -> list[int]:
     """Returns the numbers of the workers that go, if so many are to go. Those that have arrived go last of those that are
     equally idle.
     """
-    order = sorted(standings, key=lambda it: (it.tasks, it.actors, it.has_arrived, it.age))
+    order = sorted(standings, key=lambda it: (it.tasks, it.staying, it.has_arrived, it.age))
     return [standing.number for standing in order[:count]]
 
 

@@ -145,6 +145,7 @@ impl<F> Keeper<F> {
                     } else {
                         until(self.look);
                     }
+                    child.leaves().into_iter().for_each(&mut until);
                     events.push(Event::Ended(number));
                     polled.push(PollFd::new(&child.process, PollFlags::IN));
                 }
@@ -215,14 +216,17 @@ impl<F> Keeper<F> {
         }
     }
 
-    /// Kills the processes that have had their time and are not ready. Their ends are seen as any other's.
+    /// Kills the processes that have had their time and are not ready, or have not left. Their ends are seen as any other's.
     fn kill_what_is_late(&mut self) {
+        let now = Instant::now();
         for place in &mut self.places {
-            if let Place::Taken(child) = place
-                && child.is_starting()
-                && child.deadline <= Instant::now()
-            {
+            let Place::Taken(child) = place else { continue };
+            if child.is_starting() && child.deadline <= now {
                 child.wrong = Some(Wrong::Late);
+                let _ = child.process.kill();
+            }
+            if child.leaves().is_some_and(|at| at <= now) {
+                child.running.iter().for_each(|running| running.kill());
                 let _ = child.process.kill();
             }
         }
@@ -260,6 +264,11 @@ impl<F> Keeper<F> {
 impl Child {
     fn is_starting(&self) -> bool {
         self.running.is_none() && self.wrong.is_none()
+    }
+
+    /// When it is to be killed, if it was told to leave.
+    fn leaves(&self) -> Option<Instant> {
+        self.running.as_ref()?.leaves()
     }
 
     /// What the links to the process share and its number, if it has said that it is ready.

@@ -20,8 +20,8 @@ use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 /// How long a process may take to end after one of its lines has. Then it is killed.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -98,6 +98,8 @@ pub(super) struct Running {
     /// With copies of the client's ends of its lines.
     life: Life<OwnedFd>,
     condemned: AtomicBool,
+    /// When it is killed, once it was told to leave.
+    leaves: OnceLock<Instant>,
     wake: Arc<Wake>,
 }
 
@@ -235,6 +237,10 @@ impl Remote {
     pub(super) fn is_of(&self, running: &Arc<Running>) -> bool {
         Arc::ptr_eq(&self.running, running)
     }
+
+    pub(super) fn running(&self) -> &Arc<Running> {
+        &self.running
+    }
 }
 
 impl Drop for Remote {
@@ -261,6 +267,7 @@ impl Running {
             control: Mutex::new(control),
             life: Life::default(),
             condemned: AtomicBool::new(false),
+            leaves: OnceLock::new(),
             wake,
         }
     }
@@ -272,7 +279,20 @@ impl Running {
     }
 
     pub(super) fn used(&self) -> Used {
-        Used { own: self.memory.used(), stored: self.arena.live() }
+        let stays = self.memory.actors();
+        Used { own: self.memory.used(), stored: self.arena.live(), stays }
+    }
+
+    /// The process is told to leave. It gets no tasks any more, and is killed if it takes longer than this.
+    pub(super) fn leave(&self, patience: Duration) {
+        self.memory.close();
+        self.leaves.get_or_init(|| Instant::now() + patience);
+        self.wake.wake();
+    }
+
+    /// For the keeper: when the process is to be killed, if it was told to leave.
+    pub(super) fn leaves(&self) -> Option<Instant> {
+        self.leaves.get().copied().filter(|_| !self.is_condemned())
     }
 
     /// For the keeper: returns true if any of its threads has tasks.
@@ -293,6 +313,7 @@ impl Running {
     /// For the keeper: the process has ended like this.
     pub(super) fn end(&self, ended: Ended) {
         let over = self.memory.end().filter(|_| ended == Ended::Signal(Signal::KILL.as_raw()));
+        let ended = if self.leaves.get().is_some() { Ended::Restarted } else { ended };
         let ended = over.map_or(ended, Ended::OverLimit);
         self.arena.end();
         let leases = locked(&self.leases).end();

@@ -13,7 +13,7 @@ mod side;
 mod wake;
 
 pub use link::{Link, Remote, Resident, Waits, Watch};
-pub use side::{Side, Sides, Waker};
+pub use side::{Leaver, Side, Sides, Waker};
 
 use crate::arena::THREADS;
 use crate::members::{Members, Taken};
@@ -34,13 +34,15 @@ pub struct Fleet {
     shared: Arc<Shared>,
 }
 
-/// What the memory of a process is used for, in bytes.
+/// What the memory of a process is used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// What it takes itself.
+    /// The bytes that it takes itself.
     pub own: u64,
-    /// What it has stored in its arena, and is still needed.
+    /// The bytes that it has stored in its arena, and that are still needed.
     pub stored: u64,
+    /// How many [residents](Resident) it has.
+    pub stays: usize,
 }
 
 /// What the fleet and its keeper share.
@@ -131,13 +133,6 @@ impl Fleet {
     #[must_use]
     pub fn is_retired(&self, process: usize) -> bool {
         self.shared.members.is_retired(process)
-    }
-
-    /// Has a process killed, if it is ready. Another takes its place. It does not wait for that.
-    pub fn kill(&self, process: usize) {
-        if let Some(Some(running)) = self.shared.members.processes().get(process) {
-            running.kill();
-        }
     }
 
     /// Ends all processes, and every wait for a link. It does not wait until they have ended. Once the fleet is closed,

@@ -1,7 +1,7 @@
 //! The side line of a process, as its client has it: it sleeps until the process says something, or another thread of the
 //! client has something to say.
 
-use super::link::{Link, Remote};
+use super::link::{Link, Remote, Running};
 use super::wake::Wake;
 use super::{Shared, StartError};
 use crate::line::{Line, LineError};
@@ -9,7 +9,7 @@ use crate::message::Order;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Where the side lines of a process come from, one for each time that it is started. It does not keep the fleet alive.
@@ -63,6 +63,25 @@ pub struct Side {
     process: usize,
 }
 
+/// Has a process make way for the next one. It does not keep the process alive.
+#[derive(Clone, Debug)]
+pub struct Leaver {
+    shared: Arc<Shared>,
+    process: usize,
+    running: Weak<Running>,
+}
+
+impl Leaver {
+    /// The process is told to leave. It gets no tasks any more, does not count as there, and is killed if it takes longer than
+    /// this. Another one takes its place.
+    pub fn leave(&self, patience: Duration) {
+        if let Some(leaves) = self.running.upgrade() {
+            self.shared.members.leaves(self.process, |running| Arc::ptr_eq(running, &leaves));
+            leaves.leave(patience);
+        }
+    }
+}
+
 /// Wakes the thread that waits at a side line.
 #[derive(Clone, Debug)]
 pub struct Waker(Arc<Wake>);
@@ -72,6 +91,13 @@ impl Side {
     /// this](super::Fleet::wait_for_gear).
     pub fn open(&self) {
         self.shared.members.open(self.process, |running| self.remote.is_of(running));
+    }
+
+    /// What has the process make way for the next one.
+    #[must_use]
+    pub fn leaver(&self) -> Leaver {
+        let (shared, running) = (Arc::clone(&self.shared), self.remote.running());
+        Leaver { shared, process: self.process, running: Arc::downgrade(running) }
     }
 
     /// What wakes the thread that waits here.

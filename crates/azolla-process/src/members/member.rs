@@ -32,8 +32,8 @@ enum State<P> {
     /// The process is not ready yet, or not even started.
     Starting,
     /// It is ready. The link to each thread whose entry is true was taken. If it is `closed`, there is only the last one: it
-    /// is being fitted out.
-    Ready { process: P, id: u32, taken: Vec<bool>, closed: bool },
+    /// is being fitted out. One that `leaves` has no more links to give.
+    Ready { process: P, id: u32, taken: Vec<bool>, closed: bool, leaves: bool },
     /// It cannot be started.
     Failed(StartError),
     /// It was retired and is not ready, or has ended.
@@ -89,7 +89,8 @@ impl<P: Clone> Member<P> {
             return; // it was retired just now, and is killed
         }
         debug_assert!(matches!(self.state, State::Starting), "a process becomes ready once");
-        self.state = State::Ready { process, id, taken: vec![false; self.threads.into()], closed };
+        let taken = vec![false; self.threads.into()];
+        self.state = State::Ready { process, id, taken, closed, leaves: false };
         if !closed {
             self.failures = 0;
         }
@@ -105,6 +106,15 @@ impl<P: Clone> Member<P> {
         }
     }
 
+    /// The process for which `is_it` holds ends soon, if that is the one there is: from now on only the next one counts.
+    pub(super) fn leaves(&mut self, is_it: impl FnOnce(&P) -> bool) {
+        if let State::Ready { process, leaves, .. } = &mut self.state
+            && is_it(process)
+        {
+            *leaves = true;
+        }
+    }
+
     /// The process has ended, or could not be started. Returns how long the next start is put off, or `None` if there is
     /// no next one. Then `why` is what the links' takers are told.
     pub(super) fn ended(&mut self, why: StartError) -> Option<Duration> {
@@ -113,7 +123,7 @@ impl<P: Clone> Member<P> {
             return None;
         }
         let before = std::mem::replace(&mut self.state, State::Starting);
-        if let State::Ready { closed: false, .. } = before {
+        if let State::Ready { closed: false, .. } | State::Ready { leaves: true, .. } = before {
             return Some(Duration::ZERO);
         }
         self.failures += 1;
@@ -128,7 +138,7 @@ impl<P: Clone> Member<P> {
     pub(super) fn take(&mut self, process: usize, thread: u16) -> Take<P> {
         let is_last = thread + 1 == self.threads;
         match &mut self.state {
-            State::Ready { process, taken, closed, .. }
+            State::Ready { process, taken, closed, leaves: false, .. }
                 if !taken[usize::from(thread)] && (is_last || !*closed) =>
             {
                 taken[usize::from(thread)] = true;
@@ -151,7 +161,11 @@ impl<P: Clone> Member<P> {
     }
 
     pub(super) fn is_starting(&self) -> bool {
-        matches!(self.state, State::Starting | State::Ready { closed: true, .. })
+        match self.state {
+            State::Starting => true,
+            State::Ready { closed, leaves, .. } => closed || leaves,
+            State::Failed(_) | State::Over => false,
+        }
     }
 
     /// The process, if it is ready.
@@ -164,7 +178,7 @@ impl<P: Clone> Member<P> {
 
     pub(super) fn seen(&self) -> Seen {
         let id = match self.state {
-            State::Ready { id, .. } => Some(id),
+            State::Ready { id, leaves: false, .. } => Some(id),
             _ => None,
         };
         let failed = matches!(self.state, State::Failed(_));
@@ -234,6 +248,23 @@ mod tests {
         assert!(matches!(member.take(0, 0), Take::Now { .. }));
         member.put_back(0, 1);
         assert!(matches!(member.take(0, 0), Take::Later));
+    }
+
+    #[test]
+    fn a_process_that_leaves_does_not_count_until_the_next_one_is_ready() {
+        let mut member = Member::new(2);
+        ready(&mut member, "first");
+        member.leaves(|process| *process == "another");
+        assert!(!member.is_starting());
+        assert!(matches!(member.take(0, 0), Take::Now { .. }));
+        member.leaves(|process| *process == "first");
+        assert!(member.is_starting() && member.process().is_some());
+        assert_eq!(member.seen().id, None);
+        assert!(matches!(member.take(0, 1), Take::Later));
+        assert_eq!(member.ended(why(1)), Some(Duration::ZERO));
+        ready(&mut member, "second");
+        assert!(!member.is_starting());
+        assert!(matches!(member.take(0, 1), Take::Now { process: "second", .. }));
     }
 
     #[test]

@@ -147,6 +147,18 @@ impl Memory {
         lock(&self.state).busy > 0
     }
 
+    /// The process gets no tasks any more.
+    pub fn close(&self) {
+        lock(&self.state).end.get_or_insert(End::Another);
+        self.changed.notify_all();
+    }
+
+    /// How many actors, and results that cannot be pickled, are in the process.
+    #[must_use]
+    pub fn actors(&self) -> usize {
+        lock(&self.state).actors
+    }
+
     /// The process has ended. Returns its limit if it was over it.
     pub fn end(&self) -> Option<u64> {
         let end = *lock(&self.state).end.get_or_insert(End::Another);

@@ -98,7 +98,8 @@ pub enum StartError {
 /// What is known of a process of the fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The number by which the system knows it. `None` while it starts, and when it cannot be started.
+    /// The number by which the system knows it. `None` while it starts, when it was told to leave, and when it cannot be
+    /// started.
     pub id: Option<u32>,
     /// How many times it was started.
     pub starts: u32,
@@ -168,6 +169,12 @@ impl<P: Clone> Members<P> {
     /// This process is fitted out, if it is the one for which `is_it` holds.
     pub fn open(&self, process: usize, is_it: impl FnOnce(&P) -> bool) {
         self.lock().members[process].open(is_it);
+        self.changed.notify_all();
+    }
+
+    /// This process ends soon, if it is the one for which `is_it` holds. It does not count as there any more.
+    pub fn leaves(&self, process: usize, is_it: impl FnOnce(&P) -> bool) {
+        self.lock().members[process].leaves(is_it);
         self.changed.notify_all();
     }
 

@@ -210,13 +210,16 @@ impl ClusterCore {
         Ok(py.detach(|| workers.iter().map(|worker| reins.at_work(engine, *worker)).collect()))
     }
 
-    /// Returns how many actors each of these worker processes has.
-    fn _actors(&self, workers: Vec<u16>) -> PyResult<Vec<usize>> {
-        let sent = self.cluster()?.sent.as_ref();
-        Ok(workers
-            .iter()
-            .map(|worker| sent.map_or(0, |it| it.actors.of(GroupId(*worker))))
-            .collect())
+    /// Returns how many actors and results that cannot be pickled each of these worker processes has, or how many actors it will
+    /// have if those are more.
+    fn _staying(&self, py: Python<'_>, workers: Vec<u16>) -> PyResult<Vec<usize>> {
+        let (reins, sent) = (self.reins()?, self.cluster()?.sent.as_ref());
+        let there = py.detach(|| reins.stays());
+        let each = workers.iter().map(|worker| {
+            let there = there.get(usize::from(*worker)).copied().unwrap_or(0);
+            sent.map_or(0, |it| it.actors.of(GroupId(*worker))).max(there)
+        });
+        Ok(each.collect())
     }
 
     /// Returns true if a worker process that was retired has no task any more.
@@ -231,11 +234,6 @@ impl ClusterCore {
         let engine = &self.cluster()?.engine;
         let Demand { tasks, seconds } = py.detach(|| engine.overview().demand(unknown));
         Ok((tasks, seconds))
-    }
-
-    /// Has a worker process killed, if it is there. Another one takes its place.
-    fn _kill(&self, worker: usize) -> PyResult<()> {
-        self.reins().map(|reins| reins.kill(worker))
     }
 
     /// Worker processes that start from now on do not get the order of this number.

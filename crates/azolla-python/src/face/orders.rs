@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
 #[doc = stub!(Parcel)]
 #[pyclass(frozen, module = "azolla._azolla", name = "Parcel")]
 pub(crate) struct PyParcel(Arc<Parcel>);
@@ -47,6 +48,8 @@ enum State {
 pub(crate) fn give_order(
     py: Python<'_>,
     cluster: &Bound<'_, ClusterCore>,
+#[pyo3(signature = (cluster, what, workers, stays, r#loop, callback, leave=None))]
+#[expect(clippy::too_many_arguments, reason = "Python calls it")]
     what: &Bound<'_, PyParcel>,
     workers: Vec<usize>,
     stays: bool,
@@ -55,6 +58,7 @@ pub(crate) fn give_order(
 ) -> PyResult<(Vec<Ordered>, Option<u64>)> {
     let reins = cluster.get().reins()?;
     let wakes = Arc::new(LoopCallback { r#loop, callback });
+    leave: Option<f64>,
     let mut orders = Vec::with_capacity(workers.len());
     let mut to = Vec::with_capacity(workers.len());
     for worker in workers {
@@ -68,7 +72,8 @@ pub(crate) fn give_order(
         to.push((worker, hear));
     }
     let what = Arc::clone(&what.get().0);
-    let gear = py.detach(|| reins.give(&what, stays, to));
+    let leave = leave.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let gear = py.detach(|| reins.give(&what, stays, leave, to));
     Ok((orders, gear))
 }
 

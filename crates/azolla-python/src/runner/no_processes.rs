@@ -9,6 +9,7 @@ use crate::task::kept::Kept;
 use azolla::runtime::{Engine, NoGroup};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// There are none.
 pub(crate) enum Reins {}
@@ -33,6 +34,7 @@ impl Reins {
         &self,
         _: &Arc<Parcel>,
         _: bool,
+        _: Option<Duration>,
         _: impl IntoIterator<Item = (usize, Hear)>,
     ) -> Option<u64> {
         match *self {}
@@ -42,7 +44,7 @@ impl Reins {
         match *self {}
     }
 
-    pub(crate) fn kill(&self, _: usize) {
+    pub(crate) fn stays(&self) -> Vec<usize> {
         match *self {}
     }
 

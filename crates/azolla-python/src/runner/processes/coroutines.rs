@@ -8,6 +8,7 @@ use super::holdings::{Coroutine, Holdings};
 use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Job, Status};
 use azolla_core::Outcome;
+use azolla_process::process;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,12 +43,12 @@ pub(super) fn end(engine: &Arc<Engine<PyJob>>, coroutine: Coroutine, outcome: Ou
     at_hand.end();
 }
 
-/// The process has died under these tasks, which `how` says.
+/// The process of a worker has died like this under these tasks.
 pub(super) fn died(
     engine: &Arc<Engine<PyJob>>,
     deaths: &Deaths,
     coroutines: impl IntoIterator<Item = Coroutine>,
-    how: &str,
+    how: (usize, process::Ended),
 ) {
     for Coroutine { sent: Sent { job, key, .. }, since, mut at_hand, .. } in coroutines {
         at_hand.give_back();

@@ -15,7 +15,7 @@ use super::recorded;
 use crate::task::job::PyJob;
 use azolla::runtime::{Engine, Job, Listen, Status};
 use azolla_process::aside::{Aside, News, What};
-use azolla_process::fleet::{Remote, Side, Sides, StartError, Waker};
+use azolla_process::fleet::{Leaver, Remote, Side, Sides, StartError, Waker};
 use azolla_process::line::{Heard, LineError};
 use azolla_process::message::{Ended, Run};
 use azolla_process::request::{Answer, How, Request};
@@ -37,6 +37,7 @@ const TOGETHER: usize = 64;
 pub(super) struct Outbox {
     queue: Mutex<Vec<Out>>,
     waker: Waker,
+    leaver: Leaver,
 }
 
 /// Something to say.
@@ -55,6 +56,12 @@ impl Outbox {
     pub(super) fn say(&self, out: Out) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(out);
         self.waker.wake();
+    }
+
+    /// Says the last thing: an order to leave. The process gets no tasks any more, and is killed if it takes longer than this.
+    pub(super) fn say_leave(&self, order: Order, patience: Duration) {
+        self.leaver.leave(patience);
+        self.say(Out::Order(order));
     }
 
     pub(super) fn take(&self) -> Vec<Out> {
@@ -104,7 +111,8 @@ fn serve(common: &Arc<Common>, engine: &Weak<Engine<PyJob>>, process: usize, mut
     else {
         return;
     };
-    let outbox = Arc::new(Outbox { queue: Mutex::default(), waker: side.waker() });
+    let (waker, leaver) = (side.waker(), side.leaver());
+    let outbox = Arc::new(Outbox { queue: Mutex::default(), waker, leaver });
     let calls = Calls::new(&outbox, &holdings, side.remote.watch());
     let given = common.orders.begin(process, &outbox);
     let mut desk = Desk {
@@ -125,7 +133,7 @@ fn serve(common: &Arc<Common>, engine: &Weak<Engine<PyJob>>, process: usize, mut
     common.orders.end(desk.given, &outbox, is_open.then_some(how));
     let running = holdings.end_all();
     if let Some(engine) = engine.upgrade() {
-        coroutines::died(&engine, &common.deaths, running, &format!("worker {process}, {how}"));
+        coroutines::died(&engine, &common.deaths, running, (process, how));
     }
     holdings.clear();
 }

@@ -11,6 +11,7 @@ use azolla::runtime::{Engine, Job};
 use azolla_core::Outcome;
 use azolla_process::fleet::Remote;
 use azolla_process::message::{Blob, Ended};
+use azolla_process::process;
 use azolla_process::shelf::Shelf;
 use std::io;
 use std::sync::Arc;
@@ -53,13 +54,23 @@ pub(super) fn store(
     })
 }
 
-/// A process has died under a task, which `how` says. The task runs again, unless that was once too often: then its error is
-/// stored. Returns what the engine is to be told.
-pub(super) fn died(job: &PyJob, key: &str, deaths: &Deaths, how: &str) -> Outcome {
+/// The process of a worker has died like this under a task. The task runs again, unless that was once too often: then its error
+/// is stored. A restart was not the task's doing. Returns what the engine is to be told.
+pub(super) fn died(
+    job: &PyJob,
+    key: &str,
+    deaths: &Deaths,
+    (worker, how): (usize, process::Ended),
+) -> Outcome {
+    if how == process::Ended::Restarted {
+        return Outcome::Again;
+    }
     let Some(deaths) = job.header().id().and_then(|task| deaths.another(task)) else {
         return Outcome::Again;
     };
-    let why = format!("{key}: {deaths} worker processes died while they ran it; the last, {how}");
+    let why = format!(
+        "{key}: {deaths} worker processes died while they ran it; the last, worker {worker}, {how}"
+    );
     job.fail(Failure::Told("KilledWorker", why.into()));
     Outcome::Failed
 }

@@ -324,7 +324,7 @@ fn crashed(
     left: &[Sent],
     heard: usize,
 ) {
-    let how = format!("worker {}, {}", seat.process, connection.link.ended());
+    let how = (seat.process, connection.link.ended());
     connection.holdings.clear();
     connection.at_hand.give_back();
     worker.end_loan();
@@ -336,7 +336,7 @@ fn crashed(
         }
         let is_blamed = heard + at + 1 == begun;
         let outcome = match is_blamed {
-            true => ended::died(&sent.job, &sent.key, &seat.shared.common.deaths, &how),
+            true => ended::died(&sent.job, &sent.key, &seat.shared.common.deaths, how),
             false => Outcome::Again,
         };
         drop(worker.finish(outcome));

@@ -84,17 +84,18 @@ impl Reins {
     }
 
     /// Gives an order to processes. If every process that starts later is to carry it out too, before it gets a task,
-    /// returns a number for [`take_off`](Self::take_off).
+    /// returns a number for [`take_off`](Self::take_off). If it is to leave, `leave` says how long that may take.
     pub(crate) fn give(
         &self,
         what: &Arc<Parcel>,
         stays: bool,
+        leave: Option<Duration>,
         to: impl IntoIterator<Item = (usize, Hear)>,
     ) -> Option<u64> {
         if stays {
             self.shared.fleet.wait_for_gear();
         }
-        self.shared.common.orders.give(what, stays, to)
+        self.shared.common.orders.give(what, stays, leave, to)
     }
 
     /// Processes that start from now on do not get this order.
@@ -102,9 +103,9 @@ impl Reins {
         self.shared.common.orders.take_off(gear);
     }
 
-    /// Has a process killed, if it is there. Another one takes its place.
-    pub(crate) fn kill(&self, process: usize) {
-        self.shared.fleet.kill(process);
+    /// Returns how many actors, and results that cannot be pickled, each process has.
+    pub(crate) fn stays(&self) -> Vec<usize> {
+        self.shared.fleet.used().iter().map(|used| used.stays).collect()
     }
 }
 
@@ -228,7 +229,7 @@ impl Runner<PyJob> for Processes {
         let Shared { fleet, limit, common, .. } = &*self.shared;
         let known =
             (0..).zip(fleet.seen()).zip(fleet.used()).filter(|((_, seen), _)| !seen.retired);
-        let each = known.map(|((number, Seen { id, starts, .. }), Used { own, stored })| {
+        let each = known.map(|((number, Seen { id, starts, .. }), Used { own, stored, .. })| {
             ProcessInfo { number, id, starts, memory: own, limit: *limit, stored }
         });
         runtime::Processes { each: each.collect(), on_disk: common.shelf.on_disk() }

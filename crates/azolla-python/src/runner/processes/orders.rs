@@ -24,6 +24,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What is to be done, for any number of processes.
 pub(crate) struct Parcel {
@@ -76,6 +77,8 @@ pub(super) struct Order {
     what: Arc<Parcel>,
     /// The number of the gear that it is.
     gear: Option<u64>,
+    /// It says that the process is to leave: only the one that is there.
+    leaves: bool,
     /// None if this is gear that the process gets since it has started.
     hear: Option<Hear>,
 }
@@ -92,7 +95,7 @@ struct State {
 
 #[derive(Default)]
 struct Place {
-    /// That of the process, if it is there.
+    /// That of the process, if it is there and was not told to leave.
     outbox: Option<Arc<Outbox>>,
     /// The orders for the next process.
     waiting: Vec<Order>,
@@ -141,14 +144,16 @@ impl Orders {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives an order to processes. If every process that starts later is to get it too, returns the number of this gear.
+    /// Gives an order to processes. If every process that starts later is to get it too, returns the number of this gear. An
+    /// order to leave says how long that may take. What is ordered after it waits for the next process.
     pub(super) fn give(
         &self,
         what: &Arc<Parcel>,
         stays: bool,
+        leave: Option<Duration>,
         to: impl IntoIterator<Item = (usize, Hear)>,
     ) -> Option<u64> {
-        let mut refused = Vec::new();
+        let (mut refused, mut over) = (Vec::new(), Vec::new());
         let mut state = self.lock();
         let gear = stays.then(|| {
             state.last += 1;
@@ -157,18 +162,26 @@ impl Orders {
             number
         });
         for (process, hear) in to {
-            let order = Order { what: Arc::clone(what), gear, hear: Some(hear) };
-            match state.places.get_mut(process) {
-                Some(Place { closed: None, outbox: Some(outbox), .. }) => {
+            let leaves = leave.is_some();
+            let order = Order { what: Arc::clone(what), gear, leaves, hear: Some(hear) };
+            match (state.places.get_mut(process), leave) {
+                (Some(Place { closed: None, outbox, .. }), Some(patience)) => match outbox.take() {
+                    Some(outbox) => outbox.say_leave(order, patience),
+                    None => over.push((process, order)),
+                },
+                (Some(Place { closed: None, outbox: Some(outbox), .. }), None) => {
                     outbox.say(Out::Order(order));
                 }
-                Some(Place { closed: None, waiting, .. }) => waiting.push(order),
-                Some(Place { closed: Some(why), .. }) => refused.push((process, order, *why)),
-                None => refused.push((process, order, Closed::Client)),
+                (Some(Place { closed: None, waiting, .. }), None) => waiting.push(order),
+                (Some(Place { closed: Some(why), .. }), _) => refused.push((process, order, *why)),
+                (None, _) => refused.push((process, order, Closed::Client)),
             }
         }
         drop(state);
         refuse(refused);
+        for (process, order) in over {
+            order.end(process, has_ended(process, Ended::Restarted));
+        }
         gear
     }
 
@@ -193,7 +206,9 @@ impl Orders {
             .position(|order| order.gear == Some(*number))
         {
             Some(at) => waiting.remove(at),
-            None => Order { what: Arc::clone(what), gear: Some(*number), hear: None },
+            None => {
+                Order { what: Arc::clone(what), gear: Some(*number), leaves: false, hear: None }
+            }
         };
         let first = gear.iter().map(one).collect();
         let then = waiting.into();
@@ -210,18 +225,15 @@ impl Orders {
             Out::Order(order) => Some(order),
             _ => None,
         });
-        place.waiting = first.into_iter().filter(|order| order.hear.is_some()).collect();
-        place.waiting.extend(then.into_iter().chain(said));
+        let first = first.into_iter().filter(|order| order.hear.is_some());
+        let later = mem::take(&mut place.waiting);
+        let unsent = first.chain(then).chain(said).chain(later);
+        let (over, waiting) = unsent.partition(|order| order.leaves);
+        place.waiting = waiting;
         drop(state);
-        for order in sent.into_values() {
-            let outcome = match how {
-                Some(how) => {
-                    let why = format!("worker {process} {how} before it had answered");
-                    Outcome::Told("ConnectionError", why)
-                }
-                None => Closed::Client.outcome(process),
-            };
-            order.end(process, outcome);
+        for order in sent.into_values().chain::<Vec<_>>(over) {
+            let closed = || Closed::Client.outcome(process);
+            order.end(process, how.map_or_else(closed, |how| has_ended(process, how)));
         }
     }
 
@@ -249,6 +261,11 @@ impl Orders {
     pub(super) fn make_room(&self) {
         self.lock().places.push(Place::default());
     }
+}
+
+/// The process has ended like this before it had answered.
+fn has_ended(process: usize, how: Ended) -> Outcome {
+    Outcome::Told("ConnectionError", format!("worker {process} {how} before it had answered"))
 }
 
 fn refuse(orders: Vec<(usize, Order, Closed)>) {

@@ -172,7 +172,8 @@ class Future(Generic[_T_co]):
 
     @property
     def type(self) -> builtins.type[_T_co] | None:
-        """The class of the result; None while there is no result.
+        """The class of the result; None while there is no result. In worker processes this reads the result's pickle. It is None
+        for a result that cannot be pickled, or unpickled.
 
         >>> future = client.submit(pow, 2, 10)
         >>> future.result()
@@ -371,7 +372,7 @@ class Future(Generic[_T_co]):
     def __deepcopy__(self, _memo: Any) -> Self: ...
     def _retry(self) -> None: ...
     def _exception(self) -> BaseException | None: ...
-    def _words(self) -> tuple[str, str | None]: ...
+    def _words(self) -> tuple[str, str | None, str | None]: ...
     def _traceback(self) -> TracebackType | None: ...
 
 @final
@@ -1096,14 +1097,14 @@ def give_order(
     stays: bool,
     loop: asyncio.AbstractEventLoop,
     callback: Callable[[], object],
-) -> tuple[list[Ordered], int | None]:
     leave: float | None = None,
+) -> tuple[list[Ordered], int | None]:
     """Gives an order to worker processes. Calls `loop.call_soon_threadsafe(callback)` when one of them has answered.
 
-    Returns the order to each. If it `stays`, every process that starts later gets it first of all, until
     With `leave` it is the last order that a process gets, and has it end. The process begins no task any more, does not count
     as there, and is killed after so many seconds. What is ordered later waits for the process that takes its place.
 
+    Returns the order to each. If it `stays`, every process that starts later gets it first of all, until
     `ClusterCore._take_off` is called with the number that is returned.
     """
 

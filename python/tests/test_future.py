@@ -31,6 +31,36 @@ def test_status_done_and_type(client: Client, gate: Gate) -> None:
     assert (bad.status, bad.done(), bad.cancelled(), bad.type) == ("error", True, False, None)
 
 
+class Notes:
+    """Notes each time that it is unpickled."""
+
+    def __init__(self, journal: Journal, fails: bool) -> None:
+        self.journal, self.fails = journal, fails
+
+    def __reduce__(self) -> Any:
+        return unpickled, (self.journal, self.fails)
+
+
+def unpickled(journal: Journal, fails: bool) -> Notes:
+    journal.append("unpickled")
+    if fails:
+        raise ValueError("it cannot be unpickled")
+    return Notes(journal, fails)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_shows_a_future_unpickles_nothing(client: Client, journal: Journal, fails: bool) -> None:
+    future = client.submit(Notes, journal, fails)
+    wait(future)
+    assert "finished" in repr(future)
+    assert "finished" in future._repr_html_()
+    assert journal == []
+    if fails and client.cluster._has_processes:
+        assert future.type is None
+    else:
+        assert future.type is Notes
+
+
 def test_result_exception_and_traceback(client: Client) -> None:
     good, bad = client.submit(inc, 1), client.submit(fail)
     assert (good.result(), good.exception(), good.traceback()) == (2, None, None)
@@ -110,7 +140,7 @@ def test_html_is_escaped(client: Client) -> None:
     html = future._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;&amp;" in html
-    assert "&lt;Odd&gt;" in html
+    assert ("&lt;Odd&gt;" in html) is not client.cluster._has_processes
     assert "finished" in html
 
 

@@ -139,6 +139,46 @@ def test_it_is_gone_with_a_process_that_retires(two: Client) -> None:
     assert two.submit(value, one).result(PATIENCE) == 0
 
 
+def test_a_process_that_has_it_is_spared(two: Client) -> None:
+    one = two.submit(held, 3, workers=[0])
+    wait(one, timeout=PATIENCE)
+    assert [worker["name"] for worker in two.retire_workers().values()] == [1]
+    adaptive = two.cluster.adapt(minimum=0, interval="1ms", wait_count=1)
+    waits = two.submit(value, one, two.submit(held, 4))
+    assert waits.result(PATIENCE) == 7
+    two.cluster.scale(2)
+    eventually(lambda: list(two.cluster.workers) == [0])
+    assert two.submit(value, one).result(PATIENCE) == 3
+    del one, waits
+    eventually(lambda: not two.cluster.workers)
+    adaptive.stop()
+
+
+def test_it_is_with_its_process_alone(two: Client) -> None:
+    one, other = in_two_processes(two)
+    key, address = one.key, two.cluster.workers[0].address
+    assert two.who_has([one, other]) == {
+        key: [address],
+        other.key: [two.cluster.workers[1].address],
+    }
+    assert two.has_what([0]) == {address: [key]}
+    two.restart_workers([0])
+    assert two.who_has(one) == {key: []}
+
+
+def test_a_gather_that_skips_errors_does_not_skip_it(two: Client) -> None:
+    futures = [two.submit(abs, -1), two.submit(held), two.submit(int, "no")]
+    with pytest.raises(TypeError, match="pickle"):
+        two.gather(futures, errors="skip")
+
+
+def test_it_is_shown_without_a_type(two: Client) -> None:
+    one = two.submit(held)
+    wait(one, timeout=PATIENCE)
+    assert one.type is None
+    assert "finished" in one._repr_html_()
+
+
 def test_coroutine_tasks_leave_it_too(two: Client) -> None:
     async def later(n: int) -> Held:
         return Held(n)

@@ -37,13 +37,12 @@ class _Cluster(Protocol):
 
 def future(future: "Future[Any]") -> str:
     """Returns a table of a future's status, type and key."""
-    kind = future.type
-    key, exception = future._words()
+    key, exception, kind = future._words()
     rows = {"Future": key, "status": str(future.status)}
     if exception is not None:
         rows["exception"] = exception
     if kind is not None:
-        rows["type"] = kind.__qualname__
+        rows["type"] = kind
     return _table(rows)
 
 

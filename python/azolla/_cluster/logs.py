@@ -56,7 +56,7 @@ class Logging:
             if self._has_processes:
                 message += ", or until the cluster is scaled and such a worker comes"
             if workers is not None:
-                message += f"; the workers are {self._shown_workers()}"
+                message += f"; the workers are {self._shown_workers() or 'none now'}"
             logger.warning(message)
             self._log_event("no-worker", {"message": message, **asked})
 

@@ -116,7 +116,7 @@ class Staffed(ClusterCore):
         raise self._unknown(name)
 
     def _unknown(self, name: str | int) -> ValueError:
-        return ValueError(f"there is no worker {name!r}; there are {self._shown_workers()}")
+        return ValueError(f"there is no worker {name!r}; there are {self._shown_workers() or 'none now'}")
 
     def _shown_workers(self) -> str:
         """Returns the addresses of all workers."""

@@ -39,7 +39,8 @@ class Introspection(Core):
     def who_has(self, futures: Any = None) -> Any:
         """Returns the workers that have the results of tasks, by the tasks' keys.
 
-        Results stay with the cluster, so each is at hand for every worker.
+        Results stay with the cluster, so each is at hand for every worker. One that cannot be pickled, or an actor, is with its
+        worker process alone.
 
         Args:
             futures: Futures, nested as for `gather`; by default all tasks that have a result.
@@ -53,15 +54,14 @@ class Introspection(Core):
         >>> client.who_has([one]) == {"one": list(client.nthreads())}
         True
         """
-        workers = self._addresses(None)
-        there = {key: list(workers) for key, state, _ in self._tasks() if state == "memory"}
+        there = self._places()
         if futures is not None:
             there = {future.key: there.get(future.key, []) for future in futures_in(futures)}
         return answer(self, there)
 
     def has_what(self, workers: "Workers" = None) -> Any:
         """Returns the keys of the results that each worker has. Each has them all, since results stay with the
-        cluster.
+        cluster, but for those that stay in their worker process (`who_has`).
 
         Args:
             workers: The workers' addresses or names; by default all.
@@ -75,8 +75,9 @@ class Introspection(Core):
         >>> list(client.has_what().values())
         [['one']]
         """
-        keys = [key for key, state, _ in self._tasks() if state == "memory"]
-        return answer(self, {address: list(keys) for address in self._addresses(workers)})
+        places = self._places()
+        chosen = self._addresses(workers)
+        return answer(self, {address: [key for key, there in places.items() if address in there] for address in chosen})
 
     def processing(self, workers: "Workers" = None) -> Any:
         """Returns the keys of the tasks that each worker has begun, including tasks that wait in the middle.
@@ -222,6 +223,13 @@ class Introspection(Core):
         True
         """
         return self.nthreads(workers)
+
+    def _places(self) -> dict[Any, list[str]]:
+        """Returns the addresses of the workers that have each result, by the keys."""
+        of_each = {worker.name: [worker.address] for worker in self.cluster._workers.values()}
+        of_all = [address for [address] in of_each.values()]
+        rows = ((key, worker) for key, state, worker in self._tasks() if state == "memory")
+        return {key: list(of_all) if worker is None else of_each.get(worker, []) for key, worker in rows}
 
     def _addresses(self, workers: "Workers") -> list[str]:
         return [worker.address for worker in self.cluster._chosen(workers)]

@@ -18,6 +18,7 @@ use crate::session::shared::Shared;
 use crate::submit::away;
 use crate::submit::map::map;
 use crate::submit::options::Options;
+use crate::submit::packing::noted_for;
 use crate::task::job::PyJob;
 use crate::task::key::{parse, pure};
 use crate::task::named::Name;
@@ -392,7 +393,11 @@ fn scattered(
         return Ok(Future::new(py, job, Arc::clone(shared)));
     }
     let value = match &shared.cluster.sent {
-        Some(processes) => Value::Packed(Packed::of(&value, &*processes.store)?),
+        Some(processes) => {
+            Value::Packed(Packed::of(&value, &*processes.store).map_err(|error| {
+                noted_for(py, error, "what is scattered", "send it to worker processes")
+            })?)
+        }
         None => Value::Here(value.unbind()),
     };
     let job = Arc::new(PyJob::done(value, name, shared.number));

@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::sync::{MutexGuard, PoisonError};
 
-/// Returns the tasks that the cluster keeps, in rows: a task's key, its state, and the number of the thread that runs it.
+/// Returns the tasks that the cluster keeps, in rows: a task's key, its state, and the number of the thread that runs it. If the
+/// result stays in a worker process, that is the number of the worker.
 pub(crate) fn tasks<'py>(py: Python<'py>, shared: &Shared) -> PyResult<Bound<'py, PyList>> {
     let engine = &shared.engine;
     let tasks = py.detach(|| engine.tasks());
@@ -59,7 +60,11 @@ pub(crate) fn results<'py>(py: Python<'py>, shared: &Shared) -> PyResult<Bound<'
 fn state(job: &PyJob, view: &TaskView) -> (&'static str, Option<u32>) {
     match view.state {
         // The worker reports the end of a short task some time after other threads can see it.
-        _ if job.header().status() == Status::Finished => ("memory", None),
+        _ if job.header().status() == Status::Finished => match job.place() {
+            None => ("memory", None),
+            Some(Ok(group)) => ("memory", Some(group.0.into())),
+            Some(Err(_)) => ("lost", None),
+        },
         State::Waiting { .. } => ("waiting", None),
         State::Ready if view.unrunnable => ("no-worker", None),
         State::Ready => ("ready", None),

@@ -7,6 +7,7 @@ use crate::interpreter::blobs::Packed;
 use crate::interpreter::imports::error;
 use crate::runner::processes::{Hear, Outcome, Parcel};
 use crate::session::away::unexpected;
+use crate::submit::packing::noted_for;
 use crate::task::kept::Kept;
 use crate::task::packed::Unread;
 use azolla::runtime::{Listen, Status};
@@ -14,8 +15,8 @@ use pyo3::exceptions::PyConnectionError;
 use pyo3::prelude::*;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use std::time::Duration;
+
 #[doc = stub!(Parcel)]
 #[pyclass(frozen, module = "azolla._azolla", name = "Parcel")]
 pub(crate) struct PyParcel(Arc<Parcel>);
@@ -28,7 +29,9 @@ impl PyParcel {
         let store = &cluster.sent.as_ref().ok_or_else(unexpected)?.store;
         let (packed, futures) = collecting(|| Packed::of(what, &**store));
         let futures = Kept::new(&cluster.engine, futures.tasks);
-        Ok(Self(Arc::new(Parcel { packed: packed?, futures })))
+        let packed = packed
+            .map_err(|error| noted_for(what.py(), error, "it", "send it to worker processes"))?;
+        Ok(Self(Arc::new(Parcel { packed, futures })))
     }
 }
 
@@ -45,20 +48,20 @@ enum State {
 
 #[doc = stub!(give_order)]
 #[pyfunction]
+#[pyo3(signature = (cluster, what, workers, stays, r#loop, callback, leave=None))]
+#[expect(clippy::too_many_arguments, reason = "Python calls it")]
 pub(crate) fn give_order(
     py: Python<'_>,
     cluster: &Bound<'_, ClusterCore>,
-#[pyo3(signature = (cluster, what, workers, stays, r#loop, callback, leave=None))]
-#[expect(clippy::too_many_arguments, reason = "Python calls it")]
     what: &Bound<'_, PyParcel>,
     workers: Vec<usize>,
     stays: bool,
     r#loop: Py<PyAny>,
     callback: Py<PyAny>,
+    leave: Option<f64>,
 ) -> PyResult<(Vec<Ordered>, Option<u64>)> {
     let reins = cluster.get().reins()?;
     let wakes = Arc::new(LoopCallback { r#loop, callback });
-    leave: Option<f64>,
     let mut orders = Vec::with_capacity(workers.len());
     let mut to = Vec::with_capacity(workers.len());
     for worker in workers {

@@ -162,7 +162,10 @@ pub(crate) fn results<'py>(
             return Ok(None);
         }
         match future.get().value(future.py()) {
-            Err(_) if errors == Errors::Skip => Ok(None), // a retry has begun, say
+            // A retry has begun, say. A result that is there and cannot come is not left out.
+            Err(_) if errors == Errors::Skip && future.get().last_status() != Some("finished") => {
+                Ok(None)
+            }
             value => value.map(Some),
         }
     })

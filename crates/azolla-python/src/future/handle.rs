@@ -203,6 +203,16 @@ impl Future {
         }
     }
 
+    /// Returns the name of the result's type, if the result is an object of this process. A pickle is not read for this: that
+    /// may run the user's code.
+    pub(super) fn type_name(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let job = self.live().filter(|job| job.header().status() == Status::Finished);
+        let Some(Ok(value)) = job.as_ref().and_then(|job| job.outcome()) else { return Ok(None) };
+        let Some(object) = value.here() else { return Ok(None) };
+        let name = object.bind(py).get_type().getattr(intern!(py, "__qualname__"))?;
+        Ok(Some(name.to_string()))
+    }
+
     /// Returns an error in the child of a fork, where a program that polls would poll for ever.
     pub(super) fn check_process(&self) -> PyResult<()> {
         self.shared.as_ref().map_or(Ok(()), |shared| shared.check_process())

@@ -15,8 +15,7 @@ use crate::task::job::PyJob;
 use crate::task::names::{flag, short_repr};
 use azolla::runtime::{Job, Listen, Status, Until};
 use azolla_process::request::Request;
-use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::{PyTraverseError, PyVisit};
@@ -177,7 +176,12 @@ impl Future {
         let Some(job) = self.live() else { return Ok(None) };
         match job.outcome() {
             Some(Ok(value)) if job.header().status() == Status::Finished => {
-                Ok(Some(class_of(&value.object(py)?)?))
+                match value.object(py) {
+                    Ok(object) => Ok(Some(class_of(&object)?)),
+                    // It stays in its process, or cannot be unpickled.
+                    Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
+                    Err(error) => Err(error),
+                }
             }
             _ => Ok(None),
         }
@@ -407,12 +411,7 @@ impl Future {
         let mut text = format!("<{name}: ");
         let begun = this.live().is_some_and(|job| job.header().is_running());
         text += if begun { "running" } else { this.last_status().unwrap_or("no client") };
-        // A pickle is not read for this: that may run the user's code.
-        let job = this.live().filter(|job| job.header().status() == Status::Finished);
-        if let Some(Ok(value)) = job.as_ref().and_then(|job| job.outcome())
-            && let Some(object) = value.here()
-        {
-            let name = object.bind(py).get_type().getattr(intern!(py, "__qualname__"))?;
+        if let Some(name) = this.type_name(py)? {
             text += &format!(", type: {name}");
         }
         if let Some(error) = this.failure_words(py) {
@@ -422,9 +421,9 @@ impl Future {
         Ok(text)
     }
 
-    /// Returns the key and the exception, if the task has failed, as `repr` shows them.
-    fn _words(&self, py: Python<'_>) -> PyResult<(String, Option<String>)> {
-        Ok((key_words(&self.key_object(py)?), self.failure_words(py)))
+    /// Returns the key, the exception if the task has failed, and the type if it is known, as `repr` shows them.
+    fn _words(&self, py: Python<'_>) -> PyResult<(String, Option<String>, Option<String>)> {
+        Ok((key_words(&self.key_object(py)?), self.failure_words(py), self.type_name(py)?))
     }
 
     fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

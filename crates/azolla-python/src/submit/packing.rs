@@ -166,9 +166,13 @@ pub(super) fn noted(
         _ => None,
     };
     let part = found.map(|part| format!(", and {part}")).unwrap_or_default();
-    let note = format!(
-        "azolla pickles {what} to send the task to a worker process{part}; with processes=False nothing is pickled"
-    );
+    noted_for(py, error, what, &format!("send the task to a worker process{part}"))
+}
+
+/// Notes on an error that this could not be pickled, and what for.
+pub(crate) fn noted_for(py: Python<'_>, error: PyErr, what: &str, purpose: &str) -> PyErr {
+    let note =
+        format!("azolla pickles {what} to {purpose}; with processes=False nothing is pickled");
     // A class may refuse notes. Its error is raised all the same.
     let _ = error.value(py).call_method1("add_note", (note,));
     error

@@ -118,6 +118,12 @@ impl PyJob {
         self.state().filter(|_| !self.is_actor())
     }
 
+    /// For a result that stays in its process, or an actor there: which that is, or `Err` if it is gone.
+    pub(crate) fn place(&self) -> Option<Result<GroupId, String>> {
+        let state = self.state()?;
+        Some(state.lost().map_or_else(|| Ok(state.group()), Err))
+    }
+
     fn state(&self) -> Option<Arc<dyn State>> {
         match &*self.outcome()?.ok()? {
             Value::Stays(stays) => Some(Arc::clone(&stays.1)),

@@ -51,7 +51,10 @@ fn way(call: &PackedCall) -> Way {
         let Some(state) = input.staying() else { continue };
         let (group, key) = (state.group(), Job::key(&**input));
         if let Some(why) = state.lost() {
-            let why = format!("the result of {key}, which cannot be pickled, is gone: {why}");
+            let why = format!(
+                "the result of {key}, which cannot be pickled, is gone: {why}. To have it made again, drop every future on it \
+                 and on what needs it, then submit again"
+            );
             return Way::None("KilledWorker", why);
         }
         match found {

@@ -77,8 +77,13 @@ def test_what_cannot_travel(one: Client) -> None:
     with pytest.raises(TypeError, match="pickle") as caught:
         one.run(threading.Lock)
     assert "the function has returned this result" in caught.value.__notes__[0]
-    with pytest.raises(TypeError, match="pickle"):
+    with pytest.raises(TypeError, match="pickle") as caught:
         one.register_plugin(Marks(lock))
+    assert "azolla pickles it to send it to worker processes" in caught.value.__notes__[0]
+    for scatters in (one.scatter, lambda locks: one.submit(lambda: get_client().scatter([threading.Lock()])).result()):
+        with pytest.raises(TypeError, match="pickle") as caught:
+            scatters([lock])
+        assert "azolla pickles what is scattered" in caught.value.__notes__[0]
     with pytest.raises(ValueError, match="does not exist"):
         one.unregister_worker_plugin("marks")
 

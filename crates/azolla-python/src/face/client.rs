@@ -6,7 +6,6 @@ use crate::future::gather::{Errors, Gathering, gather, jobs, raise_first_failure
 use crate::future::handle::Future;
 use crate::future::kept::{given, kept};
 use crate::future::nested::{copied, copied_as_it_is, futures_in};
-use crate::interpreter::blobs::Packed;
 use crate::interpreter::gil::Steps;
 use crate::interpreter::memory;
 use crate::interpreter::observed::PyObservations;
@@ -18,7 +17,7 @@ use crate::session::shared::Shared;
 use crate::submit::away;
 use crate::submit::map::map;
 use crate::submit::options::Options;
-use crate::submit::packing::noted_for;
+use crate::submit::packing;
 use crate::task::job::PyJob;
 use crate::task::key::{parse, pure};
 use crate::task::named::Name;
@@ -393,11 +392,7 @@ fn scattered(
         return Ok(Future::new(py, job, Arc::clone(shared)));
     }
     let value = match &shared.cluster.sent {
-        Some(processes) => {
-            Value::Packed(Packed::of(&value, &*processes.store).map_err(|error| {
-                noted_for(py, error, "what is scattered", "send it to worker processes")
-            })?)
-        }
+        Some(processes) => Value::Packed(packing::scattered(&value, &*processes.store)?),
         None => Value::Here(value.unbind()),
     };
     let job = Arc::new(PyJob::done(value, name, shared.number));

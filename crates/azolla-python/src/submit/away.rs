@@ -1,6 +1,7 @@
 //! How a task in a worker process submits tasks: the client's engine gets them.
 
 use super::one::Common;
+use super::packing::scattered;
 use crate::child::pickled::collecting;
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::mapped::no_memory;
@@ -185,7 +186,7 @@ pub(crate) fn put(
 ) -> PyResult<Arc<PyJob>> {
     let py = value.py();
     let store = &shared.cluster.sent.as_ref().ok_or_else(unexpected)?.store;
-    let (packed, futures) = collecting(|| Packed::of(value, &**store));
+    let (packed, futures) = collecting(|| scattered(value, &**store));
     let sent = Sent::of(packed?);
     let (text, end) = match (name, key.map(Key::to_digest)) {
         (Name::Given(given), Some(key)) => (given.bind(py).clone(), End::Given(key)),

@@ -24,6 +24,7 @@ use crate::task::names::function_name;
 use crate::task::packed::{Futures, PackedCall, PackedFunction};
 use crate::token::FunctionToken;
 use azolla::runtime::digest;
+use azolla_process::place::Store;
 use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyTuple};
@@ -167,6 +168,16 @@ pub(super) fn noted(
     };
     let part = found.map(|part| format!(", and {part}")).unwrap_or_default();
     noted_for(py, error, what, &format!("send the task to a worker process{part}"))
+}
+
+/// Pickles what is scattered.
+///
+/// # Errors
+/// As [`Packed::of`].
+pub(crate) fn scattered(value: &Bound<'_, PyAny>, store: &dyn Store) -> PyResult<Packed> {
+    let noted =
+        |error| noted_for(value.py(), error, "what is scattered", "send it to worker processes");
+    Packed::of(value, store).map_err(noted)
 }
 
 /// Notes on an error that this could not be pickled, and what for.

@@ -46,7 +46,9 @@ from azolla._client.functions import (
     secede,
     wait,
 )
+from azolla._client.group import Group
 from azolla._client.in_tasks import print, warn, worker_client
+from azolla._client.task import TaskBuilder
 from azolla._cluster.dashboard import performance_report
 from azolla._cluster.everywhere import WorkerPlugin
 from azolla._cluster.local import LocalCluster
@@ -82,6 +84,7 @@ __all__ = [
     "Future",
     "FutureCancelledError",
     "FuturesCancelledError",
+    "Group",
     "KilledWorker",
     "LocalCluster",
     "Lock",
@@ -89,6 +92,7 @@ __all__ = [
     "Queue",
     "Reschedule",
     "Semaphore",
+    "TaskBuilder",
     "TimeoutError",
     "Variable",
     "WaitCycleError",

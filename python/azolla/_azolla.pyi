@@ -234,6 +234,30 @@ class Future(Generic[_T_co]):
         in the azolla task int-...
         """
 
+    def wait_grown(self, timeout: _Timeout = None) -> Any:
+        """Blocks until the task has ended, and all that has grown from it: what it has submitted, what those tasks have, and
+        so on.
+
+        What becomes of these tasks is no error. A submit that finds its key makes no task, so nothing has grown by it. With an
+        asynchronous client this is to be awaited.
+
+        Args:
+            timeout: Seconds (or a `timedelta`, or a text such as `"500ms"`) after which to give up; None for no limit.
+
+        Raises:
+            TimeoutError: The time was up.
+            WaitCycleError: The task in which this is called would wait for itself.
+            ClosedClientError: The client was closed during the wait.
+
+        >>> def visit(depth):
+        ...     for _ in range(depth):
+        ...         fire_and_forget(get_client().submit(visit, depth - 1, pure=False))
+        >>> root = client.submit(visit, 4)
+        >>> root.wait_grown()
+        >>> client.counters()["live"]
+        0
+        """
+
     def exception(self, timeout: _Timeout = None) -> BaseException | None:
         """Waits for the task, and returns the exception that it raised; None if it succeeded, was cancelled, or was
         released.
@@ -1124,6 +1148,54 @@ def thread_running() -> Running | None:
 
 def wait(futures: Iterable[Future[Any]], timeout: _Timeout = None, first: bool = False) -> None:
     """Blocks until all of these futures have ended, or the first of them."""
+
+def check_options(options: dict[str, Any]) -> None:
+    """Raises an error if one of these options of a task can have no such value."""
+
+def submit_as(
+    client: Core, options: dict[str, Any], whole: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+) -> Future[Any]:
+    """Submits a call, `whole` being the function and its arguments, with these options."""
+
+def map_as(
+    client: Core,
+    options: dict[str, Any],
+    func: Callable[..., Any],
+    iterables: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+) -> list[Future[Any]]:
+    """Submits a call for each row of these iterables, with these options."""
+
+def open_group(client: Core, name: str, cancels: bool, around: Future[Any] | None = None) -> Future[None]:
+    """Opens a group, and returns a future that ends when all that belongs to it has ended.
+
+    Args:
+        client: The client whose work it is.
+        name: What it is called.
+        cancels: If true, the first failure cancels the rest.
+        around: The group that it is in. By default that is the one here, or it is in what grows from the task here.
+    """
+
+def close_group(gate: Future[None]) -> None:
+    """Nothing more is submitted in this group itself."""
+
+def failed_in_group(gate: Future[None], ends: bool) -> list[Future[Any]]:
+    """Returns futures on the tasks that have failed in this group. With `ends` the engine forgets the group."""
+
+def cancel_grown(future: Future[Any]) -> None:
+    """Cancels what has grown from this task, or in this group, as far as nobody outside wants it."""
+
+def group_counts(gate: Future[None]) -> tuple[int, int, int, int]:
+    """Returns how many tasks of this group have not ended, and how many have finished, failed and were cancelled."""
+
+def watch_growth(future: Future[Any]) -> Future[None]:
+    """Returns a future that ends when this task has ended, and all that has grown from it."""
+
+def group_entered() -> None:
+    """The block of one more group is entered."""
+
+def group_left() -> None:
+    """The block of a group is left."""
 
 def timed_out(futures: list[Future[Any]]) -> TimeoutError:
     """Returns the error of a wait for these futures when its time is up."""

@@ -89,6 +89,11 @@ impl<P: Clone> Scheduler<P> {
             self.add_once_each(&mut survey.wanted, &task.inputs);
             self.add_once_each(&mut survey.news, &task.dependents);
         }
+        for (_, family) in self.tasks.families.iter() {
+            if let Some(scope) = &family.of_scope {
+                self.add_once_each(&mut survey.wanted, &scope.failed);
+            }
+        }
         for todo in &self.todo {
             match todo {
                 Todo::Unwant(tasks) => self.add_once_each(&mut survey.wanted, tasks),

@@ -70,7 +70,7 @@ pub enum Effect<P> {
     /// All that this scope, or this watch of a task's growth, waits for has ended.
     GrowthEnded(P),
     /// This task, which belongs to this scope, has failed. It was submitted in the scope itself, or no future on it is left
-    /// and no task depends on it.
+    /// and no task depends on it. The scope keeps it. If the failure is not to count, the driver says so by `Disregard`.
     FailedInScope {
         /// The task.
         payload: P,

@@ -39,6 +39,8 @@ pub enum Event<P> {
     OpenScope(Submission<P>),
     /// Nothing more is submitted in this scope itself. When all that belongs to it has ended, the answer is `GrowthEnded`.
     CloseScope(TaskId),
+    /// The failure of this task, which a scope was told of by `FailedInScope`, does not count.
+    Disregard(TaskId),
     /// Wait until a task and all that has grown from it have ended. The submission makes a task that runs nowhere and counts
     /// nowhere, and ends then. Answered by `Submitted`, then by `GrowthEnded`, now or later. Of the submission the payload and the only input matter: that is the task, which is kept meanwhile.
     WatchGrowth(Submission<P>),

@@ -11,6 +11,7 @@
 //! A *gate* is a task that runs nowhere. It ends when a family does (`on/gate.rs`). The family of a *scope* is one whose task
 //! is a gate: what is submitted there belongs to the scope, and has the place in the order that it would have without it.
 
+use crate::few::Few;
 use crate::id::TaskId;
 use crate::slab::{HasGeneration, Slab};
 use crate::task::State;
@@ -80,8 +81,8 @@ pub(crate) struct Family {
     below: Option<FamilyId>,
     next: Option<FamilyId>,
     before: Option<FamilyId>,
-    /// The counts of a scope.
-    pub(crate) tally: Option<Box<Tally>>,
+    /// Set if it is a scope.
+    pub(crate) of_scope: Option<Box<Scope>>,
     generation: NonZeroU32,
 }
 
@@ -96,6 +97,14 @@ pub struct Tally {
     pub failed: u64,
     /// Tasks that were cancelled.
     pub cancelled: u64,
+}
+
+/// What a scope has beside what every family has.
+#[derive(Default)]
+pub(crate) struct Scope {
+    pub(crate) tally: Tally,
+    /// The tasks that have failed in it, which are kept as long as the scope is.
+    pub(crate) failed: Few,
 }
 
 impl Tally {
@@ -272,7 +281,7 @@ impl Families {
     #[inline]
     pub(crate) fn scope(&self, id: FamilyId) -> Option<FamilyId> {
         let family = self.get(id);
-        if family.tally.is_some() { Some(id) } else { family.scope }
+        if family.of_scope.is_some() { Some(id) } else { family.scope }
     }
 
     /// One more of those that this family counts is live.
@@ -304,7 +313,7 @@ impl Families {
             && !family.is_to_prune()
             && (family.counts || family.up.is_none())
             && family.scope.is_none()
-            && family.tally.is_none()
+            && family.of_scope.is_none()
             && !family.is_cut;
         if simple {
             family.named += 1;
@@ -323,7 +332,7 @@ impl Families {
         let simple = !family.has_joined()
             && family.live > 1
             && family.scope.is_none()
-            && family.tally.is_none()
+            && family.of_scope.is_none()
             && !is_shared;
         if simple {
             family.live -= 1;
@@ -334,12 +343,12 @@ impl Families {
     /// Counts a task of this scope from one state to another; `None` is none of the two.
     #[inline]
     pub(crate) fn count(&mut self, scope: FamilyId, from: Option<State>, to: Option<State>) {
-        if let Some(tally) = &mut self.get_mut(scope).tally {
+        if let Some(scope) = &mut self.get_mut(scope).of_scope {
             if let Some(from) = from {
-                *tally.of(from) -= 1;
+                *scope.tally.of(from) -= 1;
             }
             if let Some(to) = to {
-                *tally.of(to) += 1;
+                *scope.tally.of(to) += 1;
             }
         }
     }
@@ -395,11 +404,11 @@ impl Families {
     fn leaves_scope(&mut self, id: FamilyId) {
         let family = self.get_mut(id);
         let around = family.scope.take();
-        let Some(tally) = family.tally.take() else { return };
+        let Some(scope) = family.of_scope.take() else { return };
         if let Some(around) = around
-            && let Some(above) = &mut self.get_mut(around).tally
+            && let Some(above) = &mut self.get_mut(around).of_scope
         {
-            above.add(&tally);
+            above.tally.add(&scope.tally);
         }
         for below in self.all_below(id) {
             let family = self.get_mut(below);
@@ -480,7 +489,7 @@ impl Family {
             below: None,
             next: None,
             before: None,
-            tally: None,
+            of_scope: None,
             generation: NonZeroU32::MIN,
         }
     }

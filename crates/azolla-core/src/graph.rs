@@ -137,9 +137,10 @@ impl<P: Clone> Scheduler<P> {
         }
         if is_related {
             self.ends_in_families(id, state, effects);
+            return self.forget_if_unwanted(id, effects);
         }
         if unwanted {
-            self.forget(id, is_related, effects);
+            self.forget(id, false, effects);
         }
     }
 
@@ -240,10 +241,17 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
+    #[inline(never)]
+    pub(crate) fn forget_if_unwanted(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        if self.tasks.get(id).is_some_and(|task| !task.wants.any()) {
+            self.forget(id, true, effects);
+        }
+    }
+
     /// Forgets a task. `is_related`: it belongs to a family or has one.
     pub(crate) fn forget(&mut self, id: TaskId, is_related: bool, effects: &mut Vec<Effect<P>>) {
-        if is_related {
-            self.leaves_families(id, effects);
+        if is_related && self.leaves_families(id, effects) == Stays::Wanted {
+            return;
         }
         let Some((task, set)) = self.tasks.remove(id) else { return };
         if let Some(set) = set {

@@ -2,9 +2,10 @@
 
 use crate::effect::Effect;
 use crate::families::{FamilyId, Tally};
+use crate::graph::Stays;
 use crate::id::TaskId;
 use crate::scheduler::Scheduler;
-use crate::task::{Grown, Rare, State, Task};
+use crate::task::{Grown, Rare, State, Task, Want};
 use crate::todo::Todo;
 use alloc::vec::Vec;
 
@@ -169,8 +170,8 @@ impl<P: Clone> Scheduler<P> {
         let at = families.found(grown.family());
         if let Some(scope) = at.and_then(|at| families.scope(at)) {
             families.count(scope, Some(State::Ready), Some(state));
-            if state == State::Failed && self.is_direct(grown, rare, scope) {
-                self.says_failed(id, scope, true, effects);
+            if state == State::Failed && !rare.is_told() && self.is_direct(grown, rare, scope) {
+                self.failed_in(id, scope, true, effects);
             }
         }
         let families = &mut self.tasks.families;
@@ -257,24 +258,53 @@ impl<P: Clone> Scheduler<P> {
         passed
     }
 
-    /// A task is about to be forgotten.
+    /// A task is about to be forgotten. It is not, if it has failed in a scope that has not been told.
     #[inline(never)]
-    pub(crate) fn leaves_families(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
-        let Some(task) = self.tasks.get(id) else { return };
+    pub(crate) fn leaves_families(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) -> Stays {
+        let Some(task) = self.tasks.get(id) else { return Stays::No };
         let (grown, rare, has_failed) = (task.grown, task.rare, task.state == State::Failed);
+        if has_failed
+            && !rare.is_told()
+            && let Some(at) = self.tasks.families.found(grown.family())
+            && let Some(scope) = self.tasks.families.scope(at)
+        {
+            self.failed_in(id, scope, false, effects);
+            return Stays::Wanted;
+        }
         if let Some(own) = self.tasks.family(rare) {
+            if let Some(scope) = &mut self.tasks.families.get_mut(own).of_scope {
+                self.todo.push_back(Todo::Unwant(core::mem::take(&mut scope.failed)));
+            }
             let counted = self.tasks.families.join(own);
             self.loses(counted);
         }
-        let Some(family) = grown.family() else { return };
-        if has_failed
-            && let Some(at) = self.tasks.families.found(Some(family))
-            && let Some(scope) = self.tasks.families.scope(at)
-            && !self.is_direct(grown, rare, scope)
-        {
-            self.says_failed(id, scope, false, effects);
+        if let Some(family) = grown.family() {
+            self.tasks.families.unname(family);
         }
-        self.tasks.families.unname(family);
+        Stays::No
+    }
+
+    /// The driver does not count this failure, of which it was told.
+    pub(crate) fn on_disregard(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get(id).filter(|task| task.rare.is_told()) else { return };
+        let at = self.tasks.families.found(task.grown.family());
+        if let Some(scope) = at.and_then(|at| self.tasks.families.scope(at))
+            && let Some(scope) = &mut self.tasks.families.get_mut(scope).of_scope
+        {
+            let before = scope.failed.len();
+            scope.failed.retain(|failed| failed != id);
+            if scope.failed.len() < before {
+                self.todo.push_back(Todo::Unwant([id].into_iter().collect()));
+            }
+        }
+    }
+
+    /// Returns the tasks that have failed in this scope, in their order.
+    #[must_use]
+    pub fn failures(&self, scope: TaskId) -> Vec<TaskId> {
+        let own = self.own_family(scope).map(|own| self.tasks.families.get(own));
+        let scope = own.and_then(|own| own.of_scope.as_ref());
+        scope.map_or_else(Vec::new, |scope| scope.failed.iter().collect())
     }
 
     /// Returns whether a task was submitted in the block of this scope itself. A call is if its signpost leads there.
@@ -284,14 +314,23 @@ impl<P: Clone> Scheduler<P> {
         family == Some(scope) || family.is_some_and(by_call)
     }
 
-    fn says_failed(
-        &self,
+    /// Tells a scope of a failure, and has it keep the task.
+    fn failed_in(
+        &mut self,
         id: TaskId,
         scope: FamilyId,
         at_once: bool,
         effects: &mut Vec<Effect<P>>,
     ) {
-        let gate = self.tasks.families.get(scope).task;
+        let family = self.tasks.families.get_mut(scope);
+        if let Some(scope) = &mut family.of_scope {
+            scope.failed.push(id);
+        }
+        let gate = family.task;
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.rare.set_told();
+            task.wants.add(Want::Dependent);
+        }
         if let (Some(task), Some(gate)) = (self.tasks.get(id), self.tasks.get(gate)) {
             let (payload, scope) = (task.payload.clone(), gate.payload.clone());
             effects.push(Effect::FailedInScope { payload, scope, at_once });
@@ -304,8 +343,8 @@ impl<P: Clone> Scheduler<P> {
         let own = self.own_family(scope).filter(|_| self.tasks.is_gate(scope))?;
         let mut sum = Tally::default();
         for family in self.tasks.families.all_below(own) {
-            if let Some(tally) = &self.tasks.families.get(family).tally {
-                sum.add(tally);
+            if let Some(scope) = &self.tasks.families.get(family).of_scope {
+                sum.add(&scope.tally);
             }
         }
         Some(sum)

@@ -121,6 +121,7 @@ impl<P: Clone> Scheduler<P> {
             Event::CancelGrown(task) => self.on_cancel_grown(task),
             Event::Retry(task) => self.on_retry(task),
             Event::OpenScope(scope) => self.on_open_scope(scope, effects),
+            Event::Disregard(task) => self.on_disregard(task),
             Event::CloseScope(scope) => self.on_close_scope(scope),
             Event::WatchGrowth(gate) => self.on_watch_growth(gate, effects),
             Event::AddGroup(group) => self.on_add_group(&group),

@@ -322,7 +322,7 @@ impl Grown {
     }
 }
 
-/// Six facts about a task, and the place of what only some tasks have (see `tasks.rs`).
+/// Seven facts about a task, and the place of what only some tasks have (see `tasks.rs`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rare(u32);
 
@@ -339,8 +339,15 @@ impl Rare {
     const RELATED: u32 = 1 << 27;
     /// It is a gate, which runs nowhere.
     const GATE: u32 = 1 << 26;
-    const FACTS: u32 =
-        Self::CALL | Self::AWAITED | Self::LISTED | Self::THERE | Self::RELATED | Self::GATE;
+    /// It has failed, and the scope that it is in was told.
+    const TOLD: u32 = 1 << 25;
+    const FACTS: u32 = Self::CALL
+        | Self::AWAITED
+        | Self::LISTED
+        | Self::THERE
+        | Self::RELATED
+        | Self::GATE
+        | Self::TOLD;
 
     pub(crate) fn new(call: bool) -> Self {
         Self(if call { Self::CALL } else { 0 })
@@ -353,6 +360,14 @@ impl Rare {
     #[inline]
     pub(crate) fn is_gate(self) -> bool {
         self.0 & Self::GATE != 0
+    }
+
+    pub(crate) fn is_told(self) -> bool {
+        self.0 & Self::TOLD != 0
+    }
+
+    pub(crate) fn set_told(&mut self) {
+        self.0 |= Self::TOLD;
     }
 
     #[inline]

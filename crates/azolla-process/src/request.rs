@@ -32,6 +32,8 @@ pub enum Request<'a> {
         functions: Vec<Function<'a>>,
         /// The tasks.
         tasks: Vec<Submit<'a>>,
+        /// The group that they belong to.
+        group: Option<u64>,
     },
     /// To keep a value, as a task that has ended. Answered by [`Answer::Tasks`].
     Put {

@@ -45,6 +45,17 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<future::running::Running>()?;
     submit::fastcall::add_submit(&module.py().get_type::<session::core::Core>())?;
     module.add_function(wrap_pyfunction!(face::dashboard::time_left, module)?)?;
+    module.add_function(wrap_pyfunction!(face::tasks::check_options, module)?)?;
+    module.add_function(wrap_pyfunction!(face::tasks::submit_as, module)?)?;
+    module.add_function(wrap_pyfunction!(face::tasks::map_as, module)?)?;
+    module.add_function(wrap_pyfunction!(face::groups::open_group, module)?)?;
+    module.add_function(wrap_pyfunction!(face::groups::close_group, module)?)?;
+    module.add_function(wrap_pyfunction!(face::groups::failed_in_group, module)?)?;
+    module.add_function(wrap_pyfunction!(face::groups::cancel_grown, module)?)?;
+    module.add_function(wrap_pyfunction!(face::groups::group_counts, module)?)?;
+    module.add_function(wrap_pyfunction!(face::groups::watch_growth, module)?)?;
+    module.add_function(wrap_pyfunction!(submit::group::group_entered, module)?)?;
+    module.add_function(wrap_pyfunction!(submit::group::group_left, module)?)?;
     module.add_function(wrap_pyfunction!(future::actor::arrived_actor, module)?)?;
     module.add_function(wrap_pyfunction!(submit::actor::actor_state, module)?)?;
     module.add_function(wrap_pyfunction!(future::actor::actor_caller, module)?)?;

@@ -5,7 +5,7 @@ use crate::client::{Client, TaskBuilder, parent, turn_away};
 use crate::error::Error;
 use crate::future::{Future, wait_for};
 use crate::primitives::now;
-use crate::runtime::{Engine, Job, Status, Until, caught, dropping};
+use crate::runtime::{Engine, Job, Status, Until, dropping};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -280,9 +280,11 @@ impl Group {
 
     fn failures(&mut self) -> Vec<Error> {
         self.joined = true;
-        let failed = self.engine().end_scope(&*self.gate);
+        let engine = Arc::clone(self.engine());
+        engine.end_scope(&*self.gate);
+        let failed = engine.failed_in(&*self.gate);
         let errors = failed.iter().filter_map(|job| job.failure()).collect();
-        dropping(move || drop(failed));
+        dropping(move || failed.into_iter().for_each(|job| release(&engine, &job)));
         errors
     }
 }
@@ -293,12 +295,9 @@ impl Drop for Group {
         if !self.joined {
             self.cancel();
             self.close();
-            let failed = engine.end_scope(&*self.gate);
-            dropping(move || caught(|| drop(failed)));
+            engine.end_scope(&*self.gate);
         }
-        if self.gate.header().remove_future() {
-            engine.release(self.gate.header());
-        }
+        release(&engine, &self.gate);
     }
 }
 
@@ -373,8 +372,13 @@ struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.gate.header().remove_future() {
-            self.engine.release(self.gate.header());
-        }
+        release(&self.engine, &self.gate);
+    }
+}
+
+/// One future on this task is gone.
+fn release(engine: &Engine<dyn Task>, job: &Arc<dyn Task>) {
+    if job.header().remove_future() {
+        engine.release(job.header());
     }
 }

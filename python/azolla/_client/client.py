@@ -8,7 +8,9 @@ nothing of another base but `Core`, so a reader can take each alone:
 - `Loops` knows where its calls give awaitables, and on which event loop its coroutines run.
 - `Transfer` gathers results and scatters data.
 - `Collections` runs Dask's collections, and `Executors` makes `concurrent.futures` executors.
+- `Groups` makes groups, whose work ends and is cancelled together.
 - `Sharing` holds what all clients of a cluster have in common.
+- `Tasks` makes builders of tasks, whose options are apart from the arguments.
 - `Watching` tells what the cluster does and has done.
 
 They are bases rather than objects of their own because a user calls all of it on the client. An object behind each
@@ -34,8 +36,10 @@ from azolla._base.time import Timeout
 from azolla._client import afterlife, dask_scheduler
 from azolla._client.collections import Collections
 from azolla._client.executor import Executors
+from azolla._client.group import Groups
 from azolla._client.joining import joined
 from azolla._client.loops import Loops
+from azolla._client.task import Tasks
 from azolla._client.transfer import Transfer
 from azolla._client.work import Work
 from azolla._cluster.arguments import refuse
@@ -60,7 +64,7 @@ _numbers = count(1)
     *("_asynchronous", "_set_as_default", "_own", "_number", "_handlers", "_callback_thread"),
 )
 @named_by_itself
-class Client(Loops, Transfer, Collections, Executors, Sharing, Watching, Work):
+class Client(Loops, Transfer, Collections, Executors, Groups, Sharing, Tasks, Watching, Work):
     """Runs functions on the workers of a cluster, and gives futures on their results.
 
     Args:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from azolla._azolla import QueueCore, thread_task
+from azolla import _azolla
+from azolla._azolla import Future, QueueCore, thread_task
 from azolla._base.errors import ClosedClientError
 from azolla._client.client import Client
 from azolla._process.parts import dumps
@@ -91,7 +92,10 @@ def call(client: Client, asked: bytes, kept: _Kept, taken: Taken, key: Any) -> t
         key: The key of the coroutine task that asks; None if this is the thread of a task, or of none.
     """
     what, *args = pickle.loads(asked)
-    result = key if what == "key" and key is not None else _WHAT[what](client, kept, taken, *args)
+    if what == "open_group":
+        result = _open_group(client, key, *args)
+    else:
+        result = key if what == "key" and key is not None else _WHAT[what](client, kept, taken, *args)
     return _packed(result, taken)
 
 
@@ -225,8 +229,20 @@ def _key(client: Client, kept: _Kept, taken: Taken) -> Any:
     return None if task is None else task[0]
 
 
+def _open_group(client: Client, key: Any, name: str, cancels: bool, around: "Future[None] | None") -> Any:
+    # The task on this thread is that of a plain function, not that of a coroutine.
+    if around is None and key is not None:
+        around = Future(key, client)
+    return _azolla.open_group(client, name, cancels, around)
+
+
+def _group(client: Client, kept: _Kept, taken: Taken, what: str, *args: Any) -> Any:
+    return getattr(_azolla, what)(*args)
+
+
 _WHAT: dict[str, Callable[..., Any]] = {
     "client": _client,
+    "group": _group,
     "make": _make,
     "core": _core,
     "turn": _turn,

@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from azolla import _azolla
 from azolla._azolla import Future
+from azolla._base.arguments import flag
 from azolla._base.futures import check_none_cancelled, futures_in, own_futures
 from azolla._base.names import as_called
 from azolla._base.time import Timeout, seconds
@@ -128,10 +129,14 @@ def wait(
     fs: Future[T] | Iterable[Future[T]],
     timeout: Timeout = None,
     return_when: Literal["ALL_COMPLETED", "FIRST_COMPLETED"] = "ALL_COMPLETED",
+    *,
+    grown: bool = False,
 ) -> DoneAndNotDoneFutures[T]: ...
 @overload
-def wait(fs: object, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -> DoneAndNotDoneFutures[Any]: ...
-def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -> Any:
+def wait(
+    fs: object, timeout: Timeout = None, return_when: str = "ALL_COMPLETED", *, grown: bool = False
+) -> DoneAndNotDoneFutures[Any]: ...
+def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED", *, grown: bool = False) -> Any:
     """Waits until all futures have ended, or one has (`return_when="FIRST_COMPLETED"`).
 
     A future that failed counts as ended. With an asynchronous client, and on a client's own loop, this is to be
@@ -141,6 +146,9 @@ def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -
         fs: Futures, nested as for `gather`.
         timeout: Seconds (or a `timedelta`, or a text such as `"500ms"`) after which to give up; None for no limit.
         return_when: `"ALL_COMPLETED"` or `"FIRST_COMPLETED"`.
+        grown: If true, a future counts as ended when all that has grown from its task has ended too: what the task has
+            submitted, what those tasks have, and so on. What becomes of these is no error. A submit that finds its key
+            makes no task, so nothing has grown by it.
 
     Returns:
         The sets of futures that have ended and that have not.
@@ -164,19 +172,45 @@ def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED") -
         raise NotImplementedError(f"return_when must be 'ALL_COMPLETED' or 'FIRST_COMPLETED', not {return_when!r}")
     futures = futures_of(fs)
     first = return_when == "FIRST_COMPLETED"
+    gates = {future: _watch_growth(future) for future in futures} if flag("wait(): grown", grown, False) else {}
     clients = {future.client for future in futures} or {current_or_none()}
     if any(client is not None and client._async_here() for client in clients):
-        return as_called("wait", _wait_async, futures, timeout, first)
-    _azolla.wait(futures, timeout, first)
-    return _sorted(futures)
+        return as_called("wait", _wait_async, futures, timeout, first, gates)
+    _azolla.wait([gates.get(future, future) for future in futures], timeout, first)
+    return _sorted(futures, gates)
 
 
-async def _wait_async(futures: list[Future[Any]], timeout: Any, first: bool) -> DoneAndNotDoneFutures[Any]:
+def wait_grown(future: Future[Any], timeout: Timeout) -> Any:
+    """Implements `Future.wait_grown`."""
+    gate, client = _watch_growth(future), future.client
+    if client is not None and client._async_here():
+        return as_called("Future.wait_grown", _grown_async, gate, timeout)
+    _azolla.wait([gate], timeout, False)
+    return None
+
+
+async def _grown_async(gate: Future[Any], timeout: Timeout) -> None:
     limit = None if timeout is None else seconds(timeout)
-    pending = [future for future in futures if not future.done()]
+    if not gate.done():
+        await asyncio.wait([waits := asyncio.ensure_future(_await.ended(gate))], timeout=limit)
+        if not waits.done():
+            waits.cancel()
+            raise _azolla.timed_out([gate])
+
+
+def _watch_growth(future: Future[Any]) -> Future[Any]:
+    client = future.client
+    return future if client is None else client._in_group("watch_growth", future)
+
+
+async def _wait_async(
+    futures: list[Future[Any]], timeout: Any, first: bool, gates: dict[Future[Any], Future[Any]]
+) -> DoneAndNotDoneFutures[Any]:
+    limit = None if timeout is None else seconds(timeout)
+    pending = [gate for gate in (gates.get(future, future) for future in futures) if not gate.done()]
     if not pending or (first and len(pending) < len(futures)):
         await turn()
-        return _sorted(futures)
+        return _sorted(futures, gates)
     waits = [asyncio.ensure_future(_await.ended(future)) for future in pending]
     try:
         when = asyncio.FIRST_COMPLETED if first else asyncio.ALL_COMPLETED
@@ -186,11 +220,11 @@ async def _wait_async(futures: list[Future[Any]], timeout: Any, first: bool) -> 
     finally:
         for one in waits:
             one.cancel()
-    return _sorted(futures)
+    return _sorted(futures, gates)
 
 
-def _sorted(futures: list[Future[Any]]) -> DoneAndNotDoneFutures[Any]:
-    done = {future for future in futures if future.done()}
+def _sorted(futures: list[Future[Any]], gates: dict[Future[Any], Future[Any]]) -> DoneAndNotDoneFutures[Any]:
+    done = {future for future in futures if gates.get(future, future).done()}
     check_none_cancelled(done)
     return DoneAndNotDoneFutures(done, set(futures) - done)
 

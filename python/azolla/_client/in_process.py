@@ -29,6 +29,7 @@ from azolla._cluster.staff import Workers
 from azolla._cluster.workers import Worker
 from azolla._process.parts import dumps
 from azolla._run.awaiting import answer, wake
+from azolla._run.groups import gate_here
 from azolla._run.helper_threads import CallbackThread
 from azolla._run.recorder import Recorder
 
@@ -211,6 +212,13 @@ class ProcessClient(Client):
                 "restart_workers(): it would end the process of this task: name other workers, or call it in the program"
             )
         return answer(self, ask("client", "restart_workers", (workers, timeout, raise_for_error), {}))
+
+    def _open_group(self, name: str, cancels: bool) -> Any:
+        around = gate_here()
+        return ask("open_group", name, cancels, around)
+
+    def _in_group(self, what: str, future: Any, *args: Any) -> Any:
+        return ask("group", what, future, *args)
 
     def _native(self, shared: object, make: Callable[[Any], Any]) -> Any:
         # Its class and the arguments that its pickle has make another one there.

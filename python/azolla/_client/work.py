@@ -1,24 +1,16 @@
-"""`map` over whatever can be iterated over, and how tasks are cancelled and retried."""
+"""How many calls are submitted, and how tasks are cancelled and retried."""
 
 import inspect
-import sys
-from collections.abc import Iterable
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from azolla._azolla import Core
-from azolla._base.arguments import flag, positive
+from azolla._base.arguments import flag
 from azolla._base.futures import given_futures, own_futures
+from azolla._client.rows import mapped
 from azolla._run import awaiting as _await
 
 if TYPE_CHECKING:
     from azolla._cluster.local import LocalCluster
-
-#: The types of iterable whose iteration runs only the interpreter's own code.
-_PLAIN = frozenset({list, tuple, range, dict, set, frozenset, str, bytes})
-
-#: How many tasks `map` submits at once: few enough for the first to begin early.
-_PORTION = 256
 
 
 class Work(Core):
@@ -29,21 +21,8 @@ class Work(Core):
     if not TYPE_CHECKING:
 
         def map(self, /, func, *iterables, key=None, batch_size=None, **options):
-            if batch_size is None and all(type(iterable) in _PLAIN for iterable in iterables):
-                return super().map(func, *iterables, key=key, **options)
-            # Iterating over any other type may run the user's code. It is done here, since no native frame may lie
-            # below the user's code.
-            size = _PORTION if batch_size is None else min(positive("map(): batch_size", batch_size), sys.maxsize)
-            rows, futures, listed = zip(*iterables, strict=False), [], isinstance(key, list)
-            while portion := list(islice(rows, size)):
-                own = key[len(futures) : len(futures) + len(portion)] if listed else key
-                futures += super().map(func, *_columns(iterables, portion), key=own, **options)
-            if not futures or (listed and len(key) > len(futures)):
-                # Nothing is left to submit. The engine's half still checks the arguments, and the number of keys.
-                futures += super().map(
-                    func, *_columns(iterables, []), key=key[len(futures) :] if listed else key, **options
-                )
-            return futures
+            submit = super().map
+            return mapped(lambda columns, key: submit(func, *columns, key=key, **options), iterables, key, batch_size)
 
         map.__doc__ = f"{Core.map.__doc__}\n\n>>> client.gather(client.map(abs, (-1 for _ in range(3))))\n[1, 1, 1]\n"
         map.__signature__ = inspect.signature(Core.map)
@@ -111,7 +90,3 @@ class Work(Core):
         True
         """
         return own_futures(futures, self)
-
-
-def _columns(iterables: tuple[Iterable[Any], ...], rows: list[tuple[Any, ...]]) -> Iterable[Any]:
-    return zip(*rows, strict=True) if rows else [()] * len(iterables)

@@ -26,7 +26,7 @@ entered: "ContextVar[tuple[tuple[weakref.ref[Client], object], ...]]" = ContextV
 
 def enter(client: "Client") -> None:
     """Makes a client the current one in this context, until `leave`."""
-    entered.set((*entered.get(), (weakref.ref(client), _task_here())))
+    entered.set((*entered.get(), (weakref.ref(client), task_here())))
 
 
 def leave(client: "Client") -> None:
@@ -39,7 +39,7 @@ def leave(client: "Client") -> None:
             return
 
 
-def _task_here() -> object:
+def task_here() -> object:
     """Returns what tells the task here from others; None outside tasks."""
     running = _await.current_task() or _azolla.thread_running()
     return None if running is None else (running.cluster, running.key)
@@ -58,7 +58,7 @@ def current_or_none(allow_global: bool = True) -> "Client | None":
     client: Client | None
     stack = entered.get()
     if stack:
-        task = _task_here()
+        task = task_here()
         for reference, entered_in in reversed(stack):
             client = reference() if task is None or task == entered_in else None
             if client is not None and not client._closed:

@@ -102,7 +102,7 @@ impl<P: Clone> Scheduler<P> {
         ring.sort_unstable_by_key(|family| family.index());
         ensure!(ring == below, "below {id:?} are {below:?}, it has {ring:?}");
         ensure!(families.scope(id) == scope_above(families, id), "{id:?} is in another scope");
-        let counted = family.tally.as_ref().map_or(0, |tally| tally.live);
+        let counted = family.of_scope.as_ref().map_or(0, |scope| scope.tally.live);
         ensure!(counted == tally.live, "{id:?}: {} live, the scope says {counted}", tally.live);
         Ok(())
     }
@@ -131,7 +131,7 @@ impl<P: Clone> Scheduler<P> {
 fn scope_above(families: &Families, from: FamilyId) -> Option<FamilyId> {
     let mut next = Some(from);
     while let Some(at) = next {
-        if families.get(at).tally.is_some() {
+        if families.get(at).of_scope.is_some() {
             return Some(at);
         }
         next = families.find(families.get(at).up);

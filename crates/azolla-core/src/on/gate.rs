@@ -27,7 +27,7 @@ impl<P: Clone> Scheduler<P> {
             self.belongs_to(id, family);
         }
         let own = self.tasks.families.add(id, number, origin.family, true);
-        self.tasks.families.get_mut(own).tally = Some(Box::default());
+        self.tasks.families.get_mut(own).of_scope = Some(Box::default());
         self.tasks.set_family(id, own);
         self.tasks.families.gates.entry(own).or_default().push(id);
         effects.push(Effect::Submitted(id));

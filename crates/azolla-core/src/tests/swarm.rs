@@ -57,6 +57,7 @@ const MUST_HAPPEN: &[&str] = &[
     "a claim was begun",
     "a claim was taken back",
     "a dozing worker left",
+    "a failure was disregarded",
     "a failure was told to its scope",
     "a scope was opened",
     "a cycle was refused",
@@ -357,7 +358,13 @@ impl Run {
             _ => {
                 let Some(gate) = gate else { return };
                 let is_open = self.world.cells[gate].gate == Some(Gate::Scope { open: true });
-                if self.random.chance(5) {
+                let failures = self.world.scheduler.failures(self.world.id(gate));
+                if let Some(failed) = self.random.pick(&failures)
+                    && self.random.chance(30)
+                {
+                    self.world.note("a failure was disregarded");
+                    self.world.event(Event::Disregard(failed));
+                } else if self.random.chance(5) {
                     self.world.event(Event::Cancel(self.world.id(gate)));
                 } else if is_open && self.random.chance(90) {
                     self.world.close_scope(gate);

@@ -6,6 +6,8 @@ pub(crate) mod asked;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod dashboard;
+pub(crate) mod groups;
 pub(crate) mod in_task;
 pub(crate) mod inspect;
 pub(crate) mod orders;
+pub(crate) mod tasks;

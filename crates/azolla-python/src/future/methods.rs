@@ -213,6 +213,16 @@ impl Future {
         future.result_of(py, &future.wait(py, timeout.as_ref())?)
     }
 
+    #[doc = stub!(Future.wait_grown)]
+    #[pyo3(signature = (timeout=None))]
+    fn wait_grown<'py>(
+        this: &Bound<'py, Self>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        static WAIT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        python(this.py(), &WAIT, "azolla._client.functions", "wait_grown")?.call1((this, timeout))
+    }
+
     #[doc = stub!(Future.exception)]
     #[pyo3(signature = (timeout=None))]
     fn exception<'py>(

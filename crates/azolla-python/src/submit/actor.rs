@@ -214,7 +214,7 @@ impl Method {
         job.role = Role::Call;
         let job = Arc::new(job);
         shared.engine.submit(Submission {
-            parent: parent(py)?,
+            parent: parent(py, shared)?,
             inputs: watch_all(&[actor]),
             call: true,
             ..Submission::new(Arc::clone(&job), self.kind)

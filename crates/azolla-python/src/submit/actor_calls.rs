@@ -4,6 +4,7 @@
 //! that makes an actor chooses its process when it is submitted, and the calls go there too.
 
 use super::annotations::Annotations;
+use super::away;
 use super::one::{Common, context, parent};
 use super::packing::{own_function, packed};
 use crate::interpreter::imports::python;
@@ -81,7 +82,8 @@ impl<'a, 'py> Common<'a, 'py> {
             priority,
             placing: None,
             constraint: None,
-            parent: parent(py)?,
+            parent: parent(py, shared)?,
+            group: away::group_here(py, shared)?,
             token: None,
             span: noted.span(),
             noted,

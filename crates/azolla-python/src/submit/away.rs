@@ -1,5 +1,6 @@
 //! How a task in a worker process submits tasks: the client's engine gets them.
 
+use super::group;
 use super::one::Common;
 use super::packing::scattered;
 use crate::child::pickled::collecting;
@@ -129,6 +130,14 @@ fn text_of(text: &Bound<'_, PyAny>) -> Option<String> {
     text.cast::<PyString>().ok().and_then(|text| text.to_str().ok().map(String::from))
 }
 
+/// Returns the number of the group in whose block this is called, in a worker process.
+pub(super) fn group_here(py: Python<'_>, shared: &Shared) -> PyResult<Option<u64>> {
+    if !shared.cluster.is_away() {
+        return Ok(None);
+    }
+    Ok(group::group_here(py, shared)?.and_then(|gate| gate.away()))
+}
+
 /// Submits tasks to the client, and returns their jobs here.
 pub(super) fn submit_all(
     common: &Common<'_, '_>,
@@ -148,7 +157,7 @@ pub(super) fn submit_all(
         });
         let functions = functions.collect();
         let tasks = packed.iter().map(|one| one.submit(common.retries)).collect();
-        match asked(py, Request::Submit { functions, tasks })? {
+        match asked(py, Request::Submit { functions, tasks, group: common.group })? {
             Answered::Tasks(tasks) if tasks.len() == packed.len() => break tasks,
             Answered::Unknown if !all_functions => all_functions = true,
             _ => return Err(unexpected()),

@@ -9,6 +9,7 @@ pub(crate) mod arguments;
 pub(crate) mod away;
 mod costly;
 pub(crate) mod fastcall;
+pub(crate) mod group;
 pub(crate) mod map;
 pub(crate) mod one;
 pub(crate) mod options;

@@ -5,6 +5,7 @@ use super::annotations::{Annotations, Packed};
 use super::arguments::{Digest, InCommon, Taken, take};
 use super::away;
 use super::costly;
+use super::group::{group_here, is_entered};
 use super::options::{Options, priority, retries};
 use super::packing::{noted, packed, packed_function};
 use super::placing::{Placing, constraint, place_actor};
@@ -19,14 +20,14 @@ use crate::session::away::unexpected;
 use crate::session::reasons;
 use crate::session::sent::Sent;
 use crate::session::shared::Shared;
-use crate::session::thread::{current_task, is_loop_thread};
+use crate::session::thread::{is_loop_thread, with_worker};
 use crate::task::job::{Call, Copies, PyJob, Work};
 use crate::task::key::{Named, parse, pure};
 use crate::task::named::Name;
 use crate::task::names::{function_name, short_repr};
 use crate::task::packed::{PackedFunction, kind};
 use crate::token::FunctionToken;
-use azolla::runtime::{Submission, watch_all};
+use azolla::runtime::{Job, Submission, watch_all};
 use azolla_core::{Constraint, Key, Priority, TaskId};
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
@@ -61,6 +62,8 @@ pub(crate) struct Common<'a, 'py> {
     pub(super) placing: Option<Placing<'py>>,
     pub(super) constraint: Option<Arc<Constraint>>,
     pub(super) parent: Option<TaskId>,
+    /// In a worker process: the number of the group that the tasks belong to.
+    pub(super) group: Option<u64>,
     pub(super) token: Option<FunctionToken>,
     pub(super) span: Option<Bound<'py, PyTuple>>,
     pub(super) noted: Annotations<'py>,
@@ -137,7 +140,8 @@ impl<'a, 'py> Common<'a, 'py> {
                 _ => None,
             },
             placing,
-            parent: parent(py)?,
+            parent: parent(py, shared)?,
+            group: away::group_here(py, shared)?,
             token,
             span: noted.span(),
             noted,
@@ -321,7 +325,7 @@ impl<'a, 'py> Common<'a, 'py> {
     }
 
     /// Submits one call, and returns a future on it. If a task has the call's key already, the future is on that task.
-    pub(super) fn submit(
+    pub(crate) fn submit(
         &self,
         call: Bound<'py, PyTuple>,
         kwargs: Option<Bound<'py, PyDict>>,
@@ -358,27 +362,39 @@ pub(crate) fn future_digest(value: &Bound<'_, PyAny>) -> Option<u128> {
 }
 
 /// Returns the context variables as they are here; `None` if a task needs none of them. A task does not need the
-/// clients that were entered here: it has a client of its own.
+/// clients that were entered here, since it has a client of its own, nor the groups.
 pub(crate) fn context(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     static COPY_CONTEXT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static ENTERED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let context = python(py, &COPY_CONTEXT, "contextvars", "copy_context")?.call0()?;
     let needed = match context.len()? {
         0 => false,
-        1 => !context.contains(python(py, &ENTERED, "azolla._run.current", "entered")?)?,
+        variables @ 1..=2 => {
+            let clients =
+                context.contains(python(py, &ENTERED, "azolla._run.current", "entered")?)?;
+            variables > usize::from(clients) + usize::from(is_entered(&context)?)
+        }
         _ => true,
     };
     Ok(needed.then_some(context))
 }
 
-/// Returns the task in which this is called, of whichever client it is.
-pub(crate) fn parent(py: Python<'_>) -> PyResult<Option<TaskId>> {
+/// Returns what a task grows from that is submitted here to this client's cluster: the group here, or the task, if it runs
+/// on that cluster.
+pub(crate) fn parent(py: Python<'_>, shared: &Shared) -> PyResult<Option<TaskId>> {
     static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if let Some(gate) = group_here(py, shared)? {
+        return Ok(gate.header().id());
+    }
     if is_loop_thread() {
         let running = python(py, &CURRENT, "azolla._run.awaiting", "current_task")?.call0()?;
         if let Ok(running) = running.cast::<Running>() {
-            return Ok(running.get().id());
+            let running = running.get();
+            let is_here = Arc::ptr_eq(&running.cluster.engine, &shared.engine);
+            return Ok(running.id().filter(|_| is_here));
         }
     }
-    Ok(current_task().map(|(task, _)| task))
+    Ok(with_worker(|worker| {
+        worker.filter(|worker| Arc::ptr_eq(worker.engine(), &shared.engine))?.current()
+    }))
 }

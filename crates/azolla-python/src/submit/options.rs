@@ -4,7 +4,7 @@ use crate::task::names::{flag, short_repr};
 use azolla_core::Priority;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 /// The options of a task. The names are Dask's. An option that is given as None counts as not given.
 pub(crate) struct Options<'py> {
@@ -35,6 +35,25 @@ impl Default for Options<'_> {
 }
 
 impl<'py> Options<'py> {
+    /// Reads a dictionary of options.
+    pub(crate) fn of(given: &Bound<'py, PyDict>) -> PyResult<Self> {
+        let mut options = Self::default();
+        for (name, value) in given.iter() {
+            let name = name.cast::<PyString>()?;
+            if options.take(name, value)?.is_some() {
+                let message = format!("a task has no option {name}");
+                return Err(PyTypeError::new_err(message));
+            }
+        }
+        Ok(options)
+    }
+
+    /// Returns an error if what can be read without a cluster is wrong.
+    pub(crate) fn check(&self) -> PyResult<()> {
+        priority(self.priority.as_ref())?;
+        retries(self.retries.as_ref()).map(drop)
+    }
+
     /// Takes an argument that `submit` was given by name. If it is no option but an argument of the function, returns
     /// its value.
     pub(super) fn take(

@@ -336,7 +336,7 @@ impl Job for PyJob {
     }
 
     fn fail_as_endless(&self) {
-        self.slot.store(Err(Failure::Told("WaitCycleError", ENDLESS.into())), None);
+        self.store(Err(Failure::Told("WaitCycleError", ENDLESS.into())));
     }
 
     fn reset(&self) {

@@ -39,8 +39,8 @@ pub(crate) struct State<J: Job + ?Sized> {
     pub(super) runs: Vec<Run<J>>,
     pub(super) after: After<J>,
     pub(super) scopes: Scopes<J>,
-    /// The scopes in which a task has just failed, and that are to be cancelled for that.
-    doomed: SmallVec<[TaskId; 1]>,
+    /// What the scheduler is to be told once its effects are carried out.
+    next: Vec<Event<Arc<J>>>,
     /// Tasks that went while a thread helped another one: for that one to drop (see `garbage.rs`).
     pub(super) left: Vec<Arc<J>>,
     /// Tasks that went on a worker in the middle of a task: for workers between two tasks.
@@ -63,7 +63,7 @@ impl<J: Job + ?Sized> State<J> {
             runs: Vec::new(),
             after: After::new(),
             scopes: Scopes::default(),
-            doomed: SmallVec::new(),
+            next: Vec::new(),
             left: Vec::new(),
             orphans: Vec::new(),
         }
@@ -155,8 +155,8 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         let mut answer = Answer::new();
         if !self.state.effects.is_empty() {
             self.carry_out_effects(&mut answer);
-            while let Some(scope) = self.state.doomed.pop() {
-                self.feed(Event::CancelGrown(scope));
+            while let Some(next) = self.state.next.pop() {
+                self.feed(next);
                 self.carry_out_effects(&mut answer);
             }
         }
@@ -229,9 +229,8 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     self.engine.gates.store(state.scheduler.has_gates(), Ordering::SeqCst);
                 }
                 Effect::FailedInScope { payload, scope, at_once } => {
-                    let scope = scope.header().id();
-                    let scope = scope.and_then(|it| state.scopes.failed(it, payload, at_once));
-                    state.doomed.extend(scope);
+                    state.next.extend(state.scopes.failed(&*scope, &*payload, at_once));
+                    state.after.trash.extend([scope, payload]);
                 }
                 Effect::Cancelled(payload) => {
                     payload.header().settle_quietly(Status::Cancelled);

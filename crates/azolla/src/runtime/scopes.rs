@@ -6,6 +6,7 @@
 //! While there is a gate, workers tell every end at once: a wait is not to last until a worker has several to tell of.
 
 use super::engine::Engine;
+use super::header::Status;
 use super::job::{Job, Submission};
 use super::locked::Locked;
 use crate::primitives::atomic::Ordering;
@@ -20,7 +21,6 @@ struct Scope<J: ?Sized> {
     gate: Arc<J>,
     /// The first failure cancels the rest.
     cancels: bool,
-    failed: Vec<Arc<J>>,
 }
 
 impl<J: ?Sized> Default for Scopes<J> {
@@ -30,15 +30,16 @@ impl<J: ?Sized> Default for Scopes<J> {
 }
 
 impl<J: Job + ?Sized> Scopes<J> {
-    /// A task of this scope has failed. `at_once`: it counts even if somebody has seen that. Returns the scope if it is to be
-    /// cancelled now.
-    pub(super) fn failed(&mut self, scope: TaskId, job: Arc<J>, at_once: bool) -> Option<TaskId> {
-        let of = self.0.get_mut(&scope)?;
-        if job.header().see_failure() && !at_once {
-            return None;
+    /// A task of this scope has failed. `at_once`: it counts even if somebody has seen that. Returns what the scheduler is to be
+    /// told.
+    pub(super) fn failed(&mut self, scope: &J, job: &J, at_once: bool) -> Option<Event<Arc<J>>> {
+        let of = scope.header().id().and_then(|id| Some((id, self.0.get(&id)?)));
+        match of {
+            Some((id, of)) if !job.header().see_failure() || at_once => {
+                of.cancels.then_some(Event::CancelGrown(id))
+            }
+            _ => job.header().id().map(Event::Disregard),
         }
-        of.failed.push(job);
-        (of.cancels && of.failed.len() == 1).then_some(scope)
     }
 }
 
@@ -50,8 +51,8 @@ impl<J: Job + ?Sized> Engine<J> {
             let scope = Submission { parent, ..Submission::new(Arc::clone(gate), 0) };
             let scope = scope.of_kind(Kind(0));
             if let Some(task) = locked.add_gate(gate, Event::OpenScope(scope)) {
-                let (gate, failed) = (Arc::clone(gate), Vec::new());
-                locked.state.scopes.0.insert(task, Scope { gate, cancels, failed });
+                let gate = Arc::clone(gate);
+                locked.state.scopes.0.insert(task, Scope { gate, cancels });
             }
         });
     }
@@ -61,19 +62,27 @@ impl<J: Job + ?Sized> Engine<J> {
         self.about(gate, Event::CloseScope);
     }
 
-    /// Lets go of a scope. Returns the tasks that have failed in it, in their order.
-    pub fn end_scope(&self, gate: &J) -> Vec<Arc<J>> {
-        let Some(task) = gate.header().id() else { return Vec::new() };
-        let ended = self.with(|locked| locked.state.scopes.0.remove(&task));
-        ended.map_or_else(Vec::new, |scope| scope.failed)
+    /// The scope has ended, or nobody waits for it any more: failures do not cancel it.
+    pub fn end_scope(&self, gate: &J) {
+        if let Some(task) = gate.header().id() {
+            let ended = self.with(|locked| locked.state.scopes.0.remove(&task));
+            drop(ended);
+        }
     }
 
-    /// The tasks that have failed in this scope until now, in their order.
+    /// The tasks that have failed in this scope until now, in their order, each with one more future on it. The scope keeps
+    /// them as long as there is a future on the gate.
     #[must_use]
     pub fn failed_in(&self, gate: &J) -> Vec<Arc<J>> {
-        let Some(task) = gate.header().id() else { return Vec::new() };
+        let Some(scope) = gate.header().id() else { return Vec::new() };
         self.with(|locked| {
-            locked.state.scopes.0.get(&task).map(|scope| scope.failed.clone()).unwrap_or_default()
+            let failed = locked.state.scheduler.failures(scope);
+            let failed = failed.into_iter().filter(|task| {
+                let job = locked.state.scheduler.payload(*task);
+                job.is_some_and(|job| job.header().status() == Status::Failed)
+            });
+            let failed: Vec<TaskId> = failed.collect();
+            failed.into_iter().filter_map(|task| locked.add_future(task)).collect()
         })
     }
 

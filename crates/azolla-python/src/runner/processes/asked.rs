@@ -95,7 +95,7 @@ pub(super) struct Asking<'a> {
 impl Asking<'_> {
     pub(super) fn answer(&mut self, request: Request<'_>) -> Reply {
         let answer = match request {
-            Request::Submit { functions, tasks } => self.submit(functions, &tasks),
+            Request::Submit { functions, tasks, group } => self.submit(functions, &tasks, group),
             Request::Put { name, key, value, futures } => self.put(name, key, &value, futures),
             Request::Find { key, task } => Ok(self.find(key, task)),
             Request::Wait { tasks, until, limit, results } => {
@@ -190,8 +190,14 @@ impl Asking<'_> {
         &mut self,
         functions: Vec<Function<'_>>,
         tasks: &[Submit<'_>],
+        group: Option<u64>,
     ) -> Result<Reply, Reply> {
         self.check_open("submit")?;
+        let parent = match group {
+            Some(group) => self.jobs(&[group])?.pop(),
+            None => self.by.job().map(Arc::clone),
+        };
+        let parent = parent.and_then(|parent| parent.header().id());
         let new = functions.iter().map(|function| self.function(function, tasks));
         self.holdings.learn(new.collect::<Result<_, _>>()?);
         // All are looked for first: the process sends what it has sent once more if one is unknown, and what was read is
@@ -201,7 +207,8 @@ impl Asking<'_> {
             return Ok(Reply::Unknown);
         };
         let submissions = tasks.iter().zip(functions);
-        let submissions = submissions.map(|(task, function)| self.submission(task, function));
+        let submissions =
+            submissions.map(|(task, function)| self.submission(task, function, parent));
         let submissions: Vec<_> = submissions.collect::<Result<_, _>>()?;
         let mut jobs: Vec<_> = submissions.iter().map(|one| Arc::clone(&one.payload)).collect();
         for (place, existing) in self.by.engine().submit_all(submissions) {
@@ -214,6 +221,7 @@ impl Asking<'_> {
         &self,
         task: &Submit<'_>,
         function: Arc<PackedFunction>,
+        parent: Option<TaskId>,
     ) -> Result<Submission<PyJob>, Reply> {
         let mut inputs = self.jobs(&task.inputs)?;
         let rare = match (task.rare, &self.cluster) {
@@ -259,7 +267,7 @@ impl Asking<'_> {
         Ok(Submission {
             key,
             priority: task.priority.map(Priority::from_bits),
-            parent: self.by.job().and_then(|job| job.header().id()),
+            parent,
             constraint,
             inputs: submitted,
             call: task.role == Role::Call,

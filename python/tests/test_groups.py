@@ -1,0 +1,325 @@
+"""Groups, and waits for all that has grown from a task."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from typing import Any
+
+import pytest
+from azolla import Client, ClosedClientError, Future, WaitCycleError, fire_and_forget, get_client, wait
+from conftest import Gate, eventually, nothing_is_kept
+
+
+def grow(depth: int) -> int:
+    for _ in range(depth):
+        get_client().submit(grow, depth - 1, pure=False)
+    return depth
+
+
+def size(depth: int) -> int:
+    """How many tasks `grow` is and grows."""
+    return 1 + depth * size(depth - 1) if depth else 1
+
+
+def fail(what: Any) -> None:
+    raise ValueError(what)
+
+
+def test_a_group_ends_when_all_that_has_grown_in_it_has(client: Client) -> None:
+    for depth in range(5):
+        with client.group() as group:
+            client.submit(grow, depth, pure=False)
+        assert group.counts() == {"live": 0, "finished": size(depth), "failed": 0, "cancelled": 0}
+    assert nothing_is_kept(client)
+
+
+def test_it_waits_for_no_other_work(client: Client, gate: Gate) -> None:
+    other = client.submit(gate.hold)
+    with client.group() as group:
+        client.submit(grow, 2, pure=False)
+    assert not other.done()
+    assert group.counts()["finished"] == size(2)
+    gate.open()
+
+
+def by_a_group(depth: int) -> dict[str, int]:
+    with get_client().group("inner") as group:
+        get_client().submit(grow, depth, pure=False)
+    return group.counts()
+
+
+async def by_an_async_group(depth: int) -> dict[str, int]:
+    async with get_client().group("inner") as group:
+        get_client().submit(grow, depth, pure=False)
+    return group.counts()
+
+
+@pytest.mark.parametrize("function", [by_a_group, by_an_async_group])
+def test_a_group_inside_a_task_is_a_branch_of_it(client: Client, function: Any) -> None:
+    with client.group() as outer:
+        inner = client.submit(function, 3, pure=False)
+    assert inner.result()["finished"] == size(3)
+    assert outer.counts()["finished"] == 1 + size(3)
+
+
+def test_groups_nest(client: Client) -> None:
+    with client.group() as outer:
+        client.submit(grow, 1, pure=False)
+        with client.group() as inner:
+            client.submit(grow, 2, pure=False)
+        assert inner.counts()["finished"] == size(2)
+        client.submit(grow, 1, pure=False)
+    assert outer.counts()["finished"] == 2 * size(1) + size(2)
+
+
+def test_it_is_entered_on_an_event_loop(client: Client) -> None:
+    async def main() -> None:
+        async with Client(client.cluster, asynchronous=True) as own:
+            async with own.group() as group:
+                own.submit(grow, 3, pure=False)
+            assert group.counts()["finished"] == size(3)
+
+    asyncio.run(main())
+
+
+def test_coroutines_are_in_the_group_that_each_has_entered(client: Client) -> None:
+    async def main() -> None:
+        async with Client(client.cluster, asynchronous=True) as own:
+
+            async def counted(depth: int) -> int:
+                async with own.group() as group:
+                    own.submit(grow, depth, pure=False)
+                    await asyncio.sleep(0)
+                    own.submit(grow, depth, pure=False)
+                return group.counts()["finished"]
+
+            assert await asyncio.gather(*map(counted, range(4))) == [2 * size(depth) for depth in range(4)]
+
+    asyncio.run(main())
+
+
+def test_the_first_failure_cancels_the_rest(client: Client, gate: Gate) -> None:
+    with pytest.raises(ExceptionGroup, match="1 of the tasks of the group 'search' failed") as caught:
+        with client.group("search") as group:
+            held = client.submit(gate.hold, pure=False)
+            client.submit(fail, "first", pure=False)
+            rest = client.map(grow, [held] * 20, pure=False)
+    assert [type(error) for error in caught.value.exceptions] == [ValueError]
+    assert all(future.cancelled() for future in rest)
+    assert group.counts()["live"] == 0
+    gate.open()
+
+
+def test_a_group_that_collects_runs_all(client: Client) -> None:
+    with client.group(on_error="collect") as group:
+        client.map(fail, "abc", pure=False)
+        client.submit(grow, 2, pure=False)
+    assert sorted(str(future.exception()) for future in group.failed) == ["a", "b", "c"]
+    assert group.counts() == {"live": 0, "finished": size(2), "failed": 3, "cancelled": 0}
+
+
+def handles() -> int:
+    children = get_client().map(fail, "abc", pure=False)
+    return sum(child.exception() is not None for child in children)
+
+
+def test_a_failure_that_a_parent_has_seen_is_its_own_affair(client: Client) -> None:
+    with client.group():
+        count = client.submit(handles, pure=False)
+    assert count.result() == 3
+
+
+def loses() -> None:
+    fire_and_forget(get_client().submit(fail, "lost", pure=False))
+
+
+def leaves() -> None:
+    get_client().submit(fail, "left", pure=False)
+
+
+@pytest.mark.parametrize("parent", [loses, leaves])
+def test_a_failure_that_nobody_can_see_counts(client: Client, parent: Any) -> None:
+    with pytest.raises(ExceptionGroup) as caught, client.group():
+        client.submit(parent, pure=False)
+    assert str(caught.value.exceptions[0]) in ("lost", "left")
+
+
+def inherits() -> Any:
+    client = get_client()
+    return client.submit(len, client.submit(fail, "inherited", pure=False), pure=False)  # its caller may take the error
+
+
+def test_a_failure_that_a_dependent_has_inherited_counts_as_that_one(client: Client) -> None:
+    with client.group() as group:
+        kept = client.submit(inherits, pure=False)
+    assert isinstance(kept.result().exception(), ValueError)
+    assert group.counts()["failed"] == 2
+
+
+def test_an_exception_in_the_block_cancels_the_group(client: Client, gate: Gate) -> None:
+    with pytest.raises(KeyError):
+        with client.group() as group:
+            held = client.submit(gate.hold, pure=False)
+            futures = client.map(grow, [held] * 20, pure=False)
+            raise KeyError
+    assert all(future.cancelled() for future in futures)
+    assert group.counts()["live"] == 0
+    gate.open()
+
+
+def test_what_is_submitted_after_the_cancel_is_cancelled(client: Client) -> None:
+    with client.group() as group:
+        group.cancel()
+        late = client.submit(grow, 3, pure=False)
+    assert late.cancelled()
+    assert client.submit(grow, 0, pure=False).result() == 0
+
+
+def test_what_somebody_outside_needs_goes_on(client: Client, gate: Gate) -> None:
+    group = client.group()
+    with group:
+        held = client.submit(gate.hold, pure=False)
+        needed, shared, other = (client.submit(gate_then, held, number, key=f"{number}-of") for number in range(3))
+        context = contextvars.Context()  # which has entered no group
+        dependent = context.run(client.submit, abs, needed, pure=False)
+        again = context.run(client.submit, abs, 0, key="1-of")
+        group.cancel()
+        gate.open()
+    assert (dependent.result(), again.result(), shared.result()) == (0, 1, 1)
+    assert other.cancelled()
+
+
+def gate_then(_: Any, number: int) -> int:
+    return number
+
+
+def test_what_another_thread_submits_does_not_belong_to_it(client: Client, gate: Gate) -> None:
+    others: list[Future[Any]] = []
+    with client.group() as group:
+        thread = threading.Thread(target=lambda: others.append(client.submit(gate.hold)))
+        thread.start()
+        thread.join()
+        client.submit(grow, 0, pure=False)
+    assert group.counts()["finished"] == 1
+    assert not others[0].done()
+    gate.open()
+
+
+def enters() -> str:
+    """Waits for a group in which one waits for this task."""
+    with get_client().group():
+        get_client().submit(waits_for, get_client().get_metadata("key"), pure=False)
+    return "ended"
+
+
+def waits_for(key: str) -> Any:
+    return Future(key, get_client()).result()
+
+
+def test_a_circle_of_waits_through_a_group_is_told(client: Client) -> None:
+    client.set_metadata("key", "enters-key")
+    with pytest.raises((ExceptionGroup, WaitCycleError)) as caught:
+        client.submit(enters, key="enters-key").result()
+    assert not isinstance(caught.value, ExceptionGroup) or caught.group_contains(WaitCycleError)
+
+
+def test_a_group_is_entered_once(client: Client) -> None:
+    with client.group("once") as group:
+        pass
+    with pytest.raises(RuntimeError, match="the group 'once' was entered already"), group:
+        pass
+
+
+def test_what_a_group_takes(client: Client) -> None:
+    with pytest.raises(ValueError, match="on_error must be 'cancel' or 'collect', not 'stop'"):
+        client.group(on_error="stop")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="name must be a text, not 7"):
+        client.group(7)  # type: ignore[arg-type]
+    assert repr(client.group("pages")) == "<Group 'pages': not entered>"
+    assert client.group().counts() == {"live": 0, "finished": 0, "failed": 0, "cancelled": 0}
+
+
+def test_a_group_of_a_closed_client() -> None:
+    client = Client(processes=False)
+    client.close()
+    with pytest.raises(ClosedClientError), client.group():
+        pass
+
+
+def test_a_wait_for_growth(client: Client) -> None:
+    root = client.submit(grow_kept, 4, pure=False)
+    assert root.wait_grown() is None  # type: ignore[func-returns-value]
+    assert client.counters()["live"] == 0
+    done, not_done = wait([root, client.submit(grow_kept, 2, pure=False)], grown=True)
+    assert (len(done), len(not_done)) == (2, 0)
+
+
+def grow_kept(depth: int) -> int:
+    for _ in range(depth):
+        fire_and_forget(get_client().submit(grow_kept, depth - 1, pure=False))
+    return depth
+
+
+def test_a_wait_for_growth_is_awaited(client: Client) -> None:
+    async def main() -> None:
+        async with Client(client.cluster, asynchronous=True) as own:
+            root = own.submit(grow_kept, 4, pure=False)
+            await root.wait_grown()
+            assert (await wait([root], grown=True)).done == {root}
+            with pytest.raises(TimeoutError):
+                await own.submit(asyncio.sleep, 60).wait_grown(0.01)
+
+    asyncio.run(main())
+
+
+def grows_gate(gate: Gate) -> None:
+    fire_and_forget(get_client().submit(gate.hold, pure=False))
+
+
+def test_a_wait_for_growth_ends_in_time(client: Client, gate: Gate) -> None:
+    root = client.submit(grows_gate, gate, pure=False)
+    root.result()
+    with pytest.raises(TimeoutError):
+        root.wait_grown(0.01)
+    with pytest.raises(TimeoutError):
+        wait([root], 0.01, grown=True)
+    gate.open()
+    root.wait_grown("10s")
+
+
+def test_the_future_of_a_failed_task_is_waited_for_too(client: Client) -> None:
+    failed = client.submit(fail, "alone", pure=False)
+    failed.wait_grown()
+    assert isinstance(failed.exception(), ValueError)
+
+
+def test_a_builder_leaves_all_names_to_the_function(client: Client) -> None:
+    urgent = client.task(priority=10, retries=1)
+    assert urgent.submit(dict, key=1, priority=2, workers=3).result() == {"key": 1, "priority": 2, "workers": 3}
+    assert client.gather(client.task(key="row").map(dict, [[("a", 1)]], key=2)) == [{"a": 1, "key": 2}]
+    keyed = client.task(key="seven").submit(int, "7")
+    assert (keyed.key, keyed.result()) == ("seven", 7)
+    assert client.gather(client.task().map(abs, (number for number in range(-300, 0)))) == list(range(300, 0, -1))
+    assert repr(urgent) == "<tasks with retries=1, priority=10>"
+
+
+def test_a_builder_keeps_what_it_submits(client: Client, gate: Gate) -> None:
+    held, before = client.submit(gate.hold, pure=False), client.counters()["cancelled"]
+    client.task(keep=True).map(gate_then, [held] * 3, range(3))
+    del held
+    gate.open()
+    eventually(lambda: client.counters()["live"] == 0)
+    assert client.counters()["cancelled"] == before
+
+
+def test_what_a_builder_takes(client: Client) -> None:
+    with pytest.raises(TypeError, match="priority must be a number or None, not 'high'"):
+        client.task(priority="high")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="retries must be a whole number, 0 or more, not -1"):
+        client.task(retries=-1)
+    with pytest.raises(TypeError, match="bogus"):
+        client.task(bogus=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="takes a function first"):
+        client.task().submit(7)  # type: ignore[call-overload]

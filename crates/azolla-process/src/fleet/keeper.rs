@@ -7,7 +7,7 @@ use super::link::Running;
 use super::{Shared, StartError};
 use crate::arena::Seen;
 use crate::line::{Heard, Line, LineError};
-use crate::members::TRIES;
+use crate::members::{Due, TRIES};
 use crate::message::Ready;
 use crate::process::{Ended, Process};
 use crate::program::Program;
@@ -164,21 +164,25 @@ impl<F> Keeper<F> {
             .collect()
     }
 
-    /// Another thread has closed the fleet, or wants a process killed, added or retired.
+    /// Another thread has closed the fleet, or wants a process killed, added, started again or retired.
     fn woken(&mut self) {
         self.shared.wake.woken();
-        let over = self.shared.members.over();
-        self.places.resize_with(over.len(), || Place::Empty(Some(Instant::now())));
-        for (place, is_over) in self.places.iter_mut().zip(over) {
+        let due = self.shared.members.due();
+        self.places.resize_with(due.len(), || Place::Empty(Some(Instant::now())));
+        for (place, due) in self.places.iter_mut().zip(due) {
             match place {
                 Place::Taken(Child { process, running, .. }) => {
                     let is_condemned = running.as_ref().is_some_and(|it| it.is_condemned());
-                    if is_condemned || is_over {
+                    if is_condemned || due == Due::End {
                         let _ = process.kill();
                     }
                 }
-                Place::Empty(start) if is_over => *start = None,
-                Place::Empty(_) => {}
+                Place::Empty(start) => match due {
+                    Due::End => *start = None,
+                    // One that is put off keeps its time.
+                    Due::Start => *start = start.or_else(|| Some(Instant::now())),
+                    Due::Nothing => {}
+                },
             }
         }
     }

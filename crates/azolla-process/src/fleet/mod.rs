@@ -123,10 +123,22 @@ impl Fleet {
         process
     }
 
-    /// This process is not started again once it has ended. One that is not ready ends now.
+    /// This process is not started again once it has ended. One that is not ready, or not fitted out, ends now.
     pub fn retire(&self, process: usize) {
         self.shared.members.retire(process);
         self.shared.wake.wake();
+    }
+
+    /// If this process could not be started, as several tries in a row have shown, it is tried again.
+    pub fn start_again(&self, process: usize) {
+        self.shared.members.start_again(process);
+        self.shared.wake.wake();
+    }
+
+    /// What is known of this process now.
+    #[must_use]
+    pub fn seen_of(&self, process: usize) -> Seen {
+        self.shared.members.seen_of(process)
     }
 
     /// Returns true if this process was retired.

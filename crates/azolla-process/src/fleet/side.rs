@@ -43,6 +43,12 @@ impl Sides {
         Ok(Some(Side { line, remote, wake, shared, process }))
     }
 
+    /// Returns true if the process is not ready or not fitted out yet, and may be some time.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        self.shared.members.is_starting(self.process)
+    }
+
     /// Waits until the fleet is closed, but not longer than this. Returns true if it is closed.
     #[must_use]
     pub fn wait_until_closed(&self, limit: Duration) -> bool {

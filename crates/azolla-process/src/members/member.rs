@@ -1,11 +1,11 @@
 //! What becomes of one process of the fleet: a state machine that knows no process.
 //!
 //! The process is started, becomes ready, ends, and is started again. When it ends before it is ready, the next start is
-//! put off more each time, until the fleet gives up. A process that is ready gives the link to each of its threads
-//! once. It may have to be fitted out first, over its last link, which is there at once. One that is retired is not started
-//! again.
+//! put off more each time, until the fleet gives up. Then it is started again only if that is asked for. A process that is
+//! ready gives the link to each of its threads once. It may have to be fitted out first, over its last link, which is there
+//! at once. One that is retired is not started again.
 
-use super::{Seen, StartError};
+use super::{Due, Seen, StartError};
 use std::time::Duration;
 
 /// How long the next start is put off after the first failure in a row, the second, and so on, in milliseconds. After
@@ -36,7 +36,7 @@ enum State<P> {
     Ready { process: P, id: u32, taken: Vec<bool>, closed: bool, leaves: bool },
     /// It cannot be started.
     Failed(StartError),
-    /// It was retired and is not ready, or has ended.
+    /// It was retired and is not ready or not fitted out yet, or has ended.
     Over,
 }
 
@@ -66,11 +66,18 @@ impl<P: Clone> Member<P> {
         true
     }
 
-    /// The process is not needed any more. One that is ready goes on until it ends.
+    /// The process is not needed any more. One that is ready and fitted out goes on until it ends.
     pub(super) fn retire(&mut self) {
         self.is_retired = true;
-        if !matches!(self.state, State::Ready { .. }) {
+        if !self.is_ready() {
             self.state = State::Over;
+        }
+    }
+
+    /// If the fleet has given up, the process is tried again as often as at first.
+    pub(super) fn start_again(&mut self) {
+        if let State::Failed(_) = self.state {
+            (self.state, self.failures) = (State::Starting, 0);
         }
     }
 
@@ -78,9 +85,17 @@ impl<P: Clone> Member<P> {
         self.is_retired
     }
 
-    /// The keeper is to end the process, or not to start it.
-    pub(super) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
+    }
+
+    /// What the keeper is to do.
+    pub(super) fn due(&self) -> Due {
+        match self.state {
+            State::Over => Due::End,
+            State::Starting => Due::Start,
+            State::Ready { .. } | State::Failed(_) => Due::Nothing,
+        }
     }
 
     /// The process is ready. If it is `closed`, it has to be fitted out.
@@ -168,6 +183,11 @@ impl<P: Clone> Member<P> {
         }
     }
 
+    /// The process is ready and fitted out.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready { closed: false, .. })
+    }
+
     /// The process, if it is ready.
     pub(super) fn process(&self) -> Option<&P> {
         match &self.state {
@@ -182,7 +202,8 @@ impl<P: Clone> Member<P> {
             _ => None,
         };
         let failed = matches!(self.state, State::Failed(_));
-        Seen { id, starts: self.starts, failed, retired: self.is_retired }
+        let (ready, retired) = (self.is_ready(), self.is_retired);
+        Seen { id, starts: self.starts, ready, failed, retired }
     }
 }
 
@@ -309,7 +330,45 @@ mod tests {
             error.to_string(),
             "worker process 0 ended with code 5 before it was ready, in the last of 5 tries"
         );
-        assert_eq!(member.seen(), Seen { id: None, starts: 5, failed: true, retired: false });
+        let failed = Seen { id: None, starts: 5, ready: false, failed: true, retired: false };
+        assert_eq!(member.seen(), failed);
+    }
+
+    #[test]
+    fn the_fleet_gives_up_until_it_is_told_to_start_the_process_again() {
+        let mut member = Member::new(1);
+        member.start_again();
+        assert_eq!(member.due(), Due::Start, "the first start is due");
+        for _ in 0..2 {
+            for _ in 1..TRIES {
+                assert!(member.started());
+                assert!(member.ended(why(1)).is_some());
+            }
+            assert!(member.started());
+            assert_eq!(member.ended(why(1)), None);
+            assert_eq!(member.due(), Due::Nothing);
+            member.start_again();
+            assert_eq!(member.due(), Due::Start);
+            assert!(matches!(member.take(0, 0), Take::Later));
+        }
+        ready(&mut member, "at last");
+        member.start_again();
+        assert!(matches!(member.take(0, 0), Take::Now { .. }));
+    }
+
+    #[test]
+    fn a_process_that_is_retired_before_it_is_fitted_out_ends() {
+        let mut member = Member::new(2);
+        assert!(member.started());
+        member.ready("process", 7, true);
+        assert!(matches!(member.take(0, 1), Take::Now { .. }));
+        assert!(!member.seen().ready);
+        member.retire();
+        assert_eq!(member.due(), Due::End);
+        member.open(|_| true);
+        assert!(matches!(member.take(0, 0), Take::Never(StartError::Retired { .. })));
+        assert_eq!(member.ended(why(1)), None);
+        assert_eq!(member.due(), Due::End);
     }
 
     #[test]
@@ -326,7 +385,13 @@ mod tests {
         }
         assert_eq!(
             member.seen(),
-            Seen { id: None, starts: 3 * TRIES as u32, failed: false, retired: false }
+            Seen {
+                id: None,
+                starts: 3 * TRIES as u32,
+                ready: false,
+                failed: false,
+                retired: false
+            }
         );
     }
 }

@@ -103,10 +103,23 @@ pub struct Seen {
     pub id: Option<u32>,
     /// How many times it was started.
     pub starts: u32,
+    /// True if it is ready and fitted out: its threads may get tasks.
+    pub ready: bool,
     /// True once the fleet has given up starting it.
     pub failed: bool,
     /// True once it was retired. It may go on until it ends.
     pub retired: bool,
+}
+
+/// What the keeper is to do about a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It is to run, and is not ready: the keeper starts it, unless it has, or the start is put off.
+    Start,
+    /// It is to end, or not to start.
+    End,
+    /// It stays as it is.
+    Nothing,
 }
 
 impl<P: Clone> Members<P> {
@@ -128,16 +141,34 @@ impl<P: Clone> Members<P> {
         state.members.len() - 1
     }
 
-    /// This process is not started again. It goes on if it is ready; otherwise the keeper ends it.
+    /// This process is not started again. It goes on if it is ready and fitted out; otherwise the keeper ends it.
     pub fn retire(&self, process: usize) {
         self.lock().members[process].retire();
         self.changed.notify_all();
     }
 
-    /// For the keeper: for each process, whether it is to end or not to start.
+    /// If this process could not be started, it is tried again.
+    pub fn start_again(&self, process: usize) {
+        self.lock().members[process].start_again();
+        self.changed.notify_all();
+    }
+
+    /// For the keeper: what is to be done about each process.
     #[must_use]
-    pub fn over(&self) -> Vec<bool> {
-        self.lock().members.iter().map(Member::is_over).collect()
+    pub fn due(&self) -> Vec<Due> {
+        self.lock().members.iter().map(Member::due).collect()
+    }
+
+    /// What is known of this process now.
+    #[must_use]
+    pub fn seen_of(&self, process: usize) -> Seen {
+        self.lock().members[process].seen()
+    }
+
+    /// Returns true if this process is not ready or not fitted out yet, and may be some time.
+    #[must_use]
+    pub fn is_starting(&self, process: usize) -> bool {
+        self.lock().members[process].is_starting()
     }
 
     /// Returns true if this process was retired.

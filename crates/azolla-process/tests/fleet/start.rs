@@ -20,7 +20,10 @@ fn error_of(kind: Kind) -> StartError {
     let error = fleet.link(1, 0).unwrap_err();
     let again = fleet.link(1, 1).unwrap_err();
     assert_eq!(error.to_string(), again.to_string(), "it stays so");
-    assert_eq!(fleet.seen()[1], Seen { id: None, starts: 5, failed: true, retired: false });
+    assert_eq!(
+        fleet.seen()[1],
+        Seen { id: None, starts: 5, ready: false, failed: true, retired: false }
+    );
     assert!(ask(&mut link(&fleet, 0, 0), &Say::Who).is_some(), "the other process is as ever");
     fleet.close();
     assert!(fleet.link(1, 0).unwrap().is_none(), "until it is closed");
@@ -71,7 +74,10 @@ fn a_process_that_is_not_ready_in_time_is_killed_and_given_up() {
         error.to_string(),
         "worker process 1 was not ready after 1ms and was killed, in the last of 5 tries"
     );
-    assert_eq!(fleet.seen()[1], Seen { id: None, starts: 5, failed: true, retired: false });
+    assert_eq!(
+        fleet.seen()[1],
+        Seen { id: None, starts: 5, ready: false, failed: true, retired: false }
+    );
 }
 
 #[test]
@@ -88,6 +94,25 @@ fn a_process_that_starts_at_the_last_try_is_as_good_as_any() {
         link.kill();
         let _ = link.ended();
     }
+}
+
+#[test]
+fn a_process_that_was_given_up_is_started_again_if_that_is_asked_for() {
+    let tries = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&tries);
+    let of = move |_| {
+        let is_bad = count.fetch_add(1, Ordering::Relaxed) < 10;
+        program(if is_bad { Kind::Ends } else { Kind::Worker })
+    };
+    let fleet = Fleet::start(1, 1, HANG, None, of).unwrap();
+    for _ in 0..2 {
+        assert!(fleet.link(0, 0).is_err());
+        assert!(fleet.seen_of(0).failed);
+        fleet.start_again(0);
+    }
+    assert!(ask(&mut link(&fleet, 0, 0), &Say::Who).is_some());
+    assert!(fleet.seen_of(0).ready);
+    assert_eq!(tries.load(Ordering::Relaxed), 11);
 }
 
 #[test]

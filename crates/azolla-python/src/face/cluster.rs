@@ -204,6 +204,18 @@ impl ClusterCore {
         Ok(())
     }
 
+    /// Returns for each of these worker processes whether it may get tasks: it is there, and fitted out.
+    fn _ready(&self, workers: Vec<u16>) -> PyResult<Vec<bool>> {
+        let reins = self.reins()?;
+        Ok(workers.iter().map(|worker| reins.is_ready(*worker)).collect())
+    }
+
+    /// Returns for each of these worker processes whether it could not be started.
+    fn _failed(&self, workers: Vec<u16>) -> PyResult<Vec<bool>> {
+        let reins = self.reins()?;
+        Ok(workers.iter().map(|worker| reins.has_failed(*worker)).collect())
+    }
+
     /// Returns how many tasks have begun in each of these worker processes and have not ended.
     fn _at_work(&self, py: Python<'_>, workers: Vec<u16>) -> PyResult<Vec<usize>> {
         let (reins, engine) = (self.reins()?, &self.cluster()?.engine);
@@ -234,6 +246,11 @@ impl ClusterCore {
         let engine = &self.cluster()?.engine;
         let Demand { tasks, seconds } = py.detach(|| engine.overview().demand(unknown));
         Ok((tasks, seconds))
+    }
+
+    /// Has a worker process tried again that could not be started.
+    fn _start_again(&self, worker: usize) -> PyResult<()> {
+        self.reins().map(|reins| reins.start_again(worker))
     }
 
     /// Worker processes that start from now on do not get the order of this number.

@@ -53,7 +53,7 @@ enum State {
 pub(crate) fn give_order(
     py: Python<'_>,
     cluster: &Bound<'_, ClusterCore>,
-    what: &Bound<'_, PyParcel>,
+    what: Option<&Bound<'_, PyParcel>>,
     workers: Vec<usize>,
     stays: bool,
     r#loop: Py<PyAny>,
@@ -74,9 +74,9 @@ pub(crate) fn give_order(
         });
         to.push((worker, hear));
     }
-    let what = Arc::clone(&what.get().0);
+    let what = what.map(|what| Arc::clone(&what.get().0));
     let leave = leave.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let gear = py.detach(|| reins.give(&what, stays, leave, to));
+    let gear = py.detach(|| reins.give(what.as_ref(), stays, leave, to));
     Ok((orders, gear))
 }
 
@@ -104,6 +104,7 @@ impl Outcome {
         match self {
             // The futures in the result are kept until it is there.
             Self::Done(packed, _futures) => packed.object(py),
+            Self::There => Ok(py.None().into_bound(py)),
             Self::Failed(packed) => Err(Unread::new(packed).raised(py).exception().error(py)),
             Self::Told("ConnectionError", why) => Err(PyConnectionError::new_err(why)),
             Self::Told(class, why) => Err(error(py, class, &why)),

@@ -32,7 +32,7 @@ impl Reins {
 
     pub(crate) fn give(
         &self,
-        _: &Arc<Parcel>,
+        _: Option<&Arc<Parcel>>,
         _: bool,
         _: Option<Duration>,
         _: impl IntoIterator<Item = (usize, Hear)>,
@@ -41,6 +41,10 @@ impl Reins {
     }
 
     pub(crate) fn take_off(&self, _: u64) {
+        match *self {}
+    }
+
+    pub(crate) fn start_again(&self, _: usize) {
         match *self {}
     }
 
@@ -58,6 +62,14 @@ impl Reins {
     }
 
     pub(crate) fn retire(&self, _: &Engine<PyJob>, _: u16) {
+        match *self {}
+    }
+
+    pub(crate) fn is_ready(&self, _: u16) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn has_failed(&self, _: u16) -> bool {
         match *self {}
     }
 

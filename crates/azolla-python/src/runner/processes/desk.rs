@@ -93,7 +93,7 @@ pub(super) fn start(
                 }
                 // The proxies say why.
                 Err(error) => {
-                    common.orders.cannot_start(process, &error);
+                    common.orders.cannot_start(process, &error, || sides.is_starting());
                     if sides.wait_until_closed(ASIDE) {
                         return common.orders.close(process, Closed::Client);
                     }

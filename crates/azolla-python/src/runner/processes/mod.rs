@@ -83,11 +83,12 @@ impl Reins {
         self.shared.fleet.close();
     }
 
-    /// Gives an order to processes. If every process that starts later is to carry it out too, before it gets a task,
-    /// returns a number for [`take_off`](Self::take_off). If it is to leave, `leave` says how long that may take.
+    /// Gives an order to processes. Without `what` it is carried out when the process is there and fitted out. If every process
+    /// that starts later is to carry it out too, before it gets a task, returns a number for [`take_off`](Self::take_off). If it
+    /// is to leave, `leave` says how long that may take.
     pub(crate) fn give(
         &self,
-        what: &Arc<Parcel>,
+        what: Option<&Arc<Parcel>>,
         stays: bool,
         leave: Option<Duration>,
         to: impl IntoIterator<Item = (usize, Hear)>,
@@ -101,6 +102,11 @@ impl Reins {
     /// Processes that start from now on do not get this order.
     pub(crate) fn take_off(&self, gear: u64) {
         self.shared.common.orders.take_off(gear);
+    }
+
+    /// Has a process tried again that could not be started.
+    pub(crate) fn start_again(&self, process: usize) {
+        self.shared.fleet.start_again(process);
     }
 
     /// Returns how many actors, and results that cannot be pickled, each process has.

@@ -39,6 +39,8 @@ pub(crate) enum Outcome {
     /// This, with the tasks of the futures in it.
     Done(Packed, Option<Kept>),
     Failed(Packed),
+    /// The process is there and fitted out.
+    There,
     /// Nothing: an exception of this class with this message says why.
     Told(&'static str, String),
 }
@@ -74,7 +76,8 @@ pub(crate) type Hear = Box<dyn FnOnce(Outcome) + Send>;
 
 /// An order to one process.
 pub(super) struct Order {
-    what: Arc<Parcel>,
+    /// None if the order is carried out when the process is there and fitted out.
+    what: Option<Arc<Parcel>>,
     /// The number of the gear that it is.
     gear: Option<u64>,
     /// It says that the process is to leave: only the one that is there.
@@ -144,18 +147,18 @@ impl Orders {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives an order to processes. If every process that starts later is to get it too, returns the number of this gear. An
-    /// order to leave says how long that may take. What is ordered after it waits for the next process.
+    /// Gives an order to processes, as [`Reins::give`](super::Reins::give) says. If every process that starts later is to get it
+    /// too, returns the number of this gear. What is ordered after an order to leave waits for the next process.
     pub(super) fn give(
         &self,
-        what: &Arc<Parcel>,
+        what: Option<&Arc<Parcel>>,
         stays: bool,
         leave: Option<Duration>,
         to: impl IntoIterator<Item = (usize, Hear)>,
     ) -> Option<u64> {
         let (mut refused, mut over) = (Vec::new(), Vec::new());
         let mut state = self.lock();
-        let gear = stays.then(|| {
+        let gear = what.filter(|_| stays).map(|what| {
             state.last += 1;
             let number = state.last;
             state.gear.push((number, Arc::clone(what)));
@@ -163,7 +166,7 @@ impl Orders {
         });
         for (process, hear) in to {
             let leaves = leave.is_some();
-            let order = Order { what: Arc::clone(what), gear, leaves, hear: Some(hear) };
+            let order = Order { what: what.cloned(), gear, leaves, hear: Some(hear) };
             match (state.places.get_mut(process), leave) {
                 (Some(Place { closed: None, outbox, .. }), Some(patience)) => match outbox.take() {
                     Some(outbox) => outbox.say_leave(order, patience),
@@ -207,7 +210,8 @@ impl Orders {
         {
             Some(at) => waiting.remove(at),
             None => {
-                Order { what: Arc::clone(what), gear: Some(*number), leaves: false, hear: None }
+                let what = Some(Arc::clone(what));
+                Order { what, gear: Some(*number), leaves: false, hear: None }
             }
         };
         let first = gear.iter().map(one).collect();
@@ -237,24 +241,33 @@ impl Orders {
         }
     }
 
-    /// The process cannot be started.
-    pub(super) fn cannot_start(&self, process: usize, error: &StartError) {
-        for order in self.take_waiting(process, None) {
+    /// The process cannot be started, unless it is tried again by now.
+    pub(super) fn cannot_start(
+        &self,
+        process: usize,
+        error: &StartError,
+        is_starting: impl FnOnce() -> bool,
+    ) {
+        let mut state = self.lock();
+        // The thread that has it tried again gives the orders for the next process after that.
+        let waiting = match is_starting() {
+            true => Vec::new(),
+            false => mem::take(&mut state.places[process].waiting),
+        };
+        drop(state);
+        for order in waiting {
             order.end(process, Outcome::Told("KilledWorker", error.to_string()));
         }
     }
 
     /// There is no such process any more.
     pub(super) fn close(&self, process: usize, why: Closed) {
-        let waiting = self.take_waiting(process, Some(why));
-        refuse(waiting.into_iter().map(|order| (process, order, why)).collect());
-    }
-
-    fn take_waiting(&self, process: usize, closed: Option<Closed>) -> Vec<Order> {
         let mut state = self.lock();
         let place = &mut state.places[process];
-        place.closed = place.closed.or(closed);
-        mem::take(&mut place.waiting)
+        place.closed = place.closed.or(Some(why));
+        let waiting = mem::take(&mut place.waiting);
+        drop(state);
+        refuse(waiting.into_iter().map(|order| (process, order, why)).collect());
     }
 
     /// There is one more process.
@@ -317,9 +330,12 @@ impl Given {
             }
             let is_gear = next.is_some();
             let Some(order) = next.or_else(|| self.then.pop_front()) else { break };
+            let Some(what) = order.what.clone() else {
+                order.end(self.process, Outcome::There);
+                continue;
+            };
             self.last += 1;
             self.fits = is_gear.then_some(self.last);
-            let what = Arc::clone(&order.what);
             self.sent.insert(self.last, order);
             let Side { line, remote, .. } = side;
             let what = what.packed.blob(|place| remote.lend(place))?;

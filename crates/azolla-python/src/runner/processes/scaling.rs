@@ -57,8 +57,22 @@ impl Reins {
         self.shared.set_limit();
     }
 
+    /// Returns true if a process may get tasks: it is there, and fitted out.
+    pub(crate) fn is_ready(&self, process: u16) -> bool {
+        self.shared.fleet.seen_of(process.into()).ready
+    }
+
+    /// Returns true if a process could not be started, as several tries in a row have shown.
+    pub(crate) fn has_failed(&self, process: u16) -> bool {
+        self.shared.fleet.seen_of(process.into()).failed
+    }
+
     /// Returns how many tasks have begun in a process and have not ended.
     pub(crate) fn at_work(&self, engine: &Engine<PyJob>, process: u16) -> usize {
+        // A proxy has a task in hand while it waits for its process.
+        if !self.is_ready(process) {
+            return 0;
+        }
         engine.at_work(GroupId(process)) + self.shared.common.coroutines(process.into())
     }
 

@@ -221,7 +221,7 @@ impl<'a, 'py> Common<'a, 'py> {
             match &self.shared.cluster {
                 cluster if cluster.is_away() => job.set_berth(None),
                 cluster if cluster.has_processes() => {
-                    let (berth, own) = place_actor(cluster, constraint);
+                    let (berth, own) = place_actor(cluster, constraint, &inputs);
                     job.set_berth(berth);
                     constraint = own;
                 }

@@ -3,8 +3,10 @@
 use super::annotations::Annotations;
 use super::options::Options;
 use crate::session::shared::Cluster;
-use crate::task::actor::Berth;
+use crate::task::actor::{Berth, State};
+use crate::task::job::PyJob;
 use crate::task::names::short_repr;
+use azolla::runtime::{Job, Status};
 use azolla_core::{Constraint, GroupId};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
@@ -64,16 +66,26 @@ pub(crate) fn constraint<'py>(
     Ok(constraint)
 }
 
-/// Chooses the worker process of an actor that may run where `constraint` says. Returns its place there, and the constraint
-/// of its task. There is no place if no process can have it.
+/// Chooses the worker process of an actor that may run where `constraint` says and needs these inputs. Returns its place
+/// there, and the constraint of its task. There is no place if no process can have it.
 pub(crate) fn place_actor(
     cluster: &Cluster,
     constraint: Option<Arc<Constraint>>,
+    inputs: &[Arc<PyJob>],
 ) -> (Option<Berth>, Option<Arc<Constraint>>) {
-    let fitting = cluster.engine.groups().fitting(constraint.as_deref());
+    let mut fitting = cluster.engine.groups().fitting(constraint.as_deref());
+    let needed = inputs.iter().find_map(|input| input.staying()).map(State::group);
+    if let Some(needed) = needed.filter(|needed| fitting.contains(needed)) {
+        fitting = vec![needed];
+    }
     let Some(berth) = cluster.sent.as_ref().and_then(|sent| sent.actors.berth(fitting)) else {
         return (None, constraint);
     };
+    if inputs.iter().any(|input| input.header().status() == Status::Pending) {
+        // One that cannot be pickled may yet stay in another process. The proxies see to that (`runner/processes/staying.rs`).
+        let own = constraint.map(|it| Arc::new((*it).clone().outliving_groups()));
+        return (Some(berth), own);
+    }
     let takes = constraint.map_or_else(Vec::new, |constraint| constraint.takes().to_vec());
     let own = berth.taking(takes);
     (Some(berth), own)

@@ -6,6 +6,7 @@ use super::packed::Value;
 use azolla_core::{Amount, Constraint, GroupId, ResourceId};
 use azolla_process::request::Role;
 use pyo3::prelude::*;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many actors each worker process has, or will have.
@@ -15,7 +16,7 @@ pub(crate) struct Spread(Mutex<Vec<usize>>);
 /// An actor's place in a process. It is counted until this is dropped.
 pub(crate) struct Berth {
     spread: Arc<Spread>,
-    group: GroupId,
+    group: AtomicU16,
 }
 
 impl Spread {
@@ -27,12 +28,8 @@ impl Spread {
         let mut actors = self.actors();
         let count = |group: &GroupId| actors.get(usize::from(group.0)).copied().unwrap_or(0);
         let group = groups.into_iter().min_by_key(count)?;
-        let at = usize::from(group.0);
-        if actors.len() <= at {
-            actors.resize(at + 1, 0);
-        }
-        actors[at] += 1;
-        Some(Berth { spread: Arc::clone(self), group })
+        count_in(&mut actors, group);
+        Some(Berth { spread: Arc::clone(self), group: AtomicU16::new(group.0) })
     }
 
     /// How many actors the process of this group has.
@@ -45,6 +42,15 @@ impl Spread {
     }
 }
 
+/// There is one more actor in this group.
+fn count_in(actors: &mut Vec<usize>, group: GroupId) {
+    let at = usize::from(group.0);
+    if actors.len() <= at {
+        actors.resize(at + 1, 0);
+    }
+    actors[at] += 1;
+}
+
 impl Berth {
     /// Returns the constraint of tasks that run in this process and take nothing else.
     pub(crate) fn constraint(&self) -> Option<Arc<Constraint>> {
@@ -54,18 +60,26 @@ impl Berth {
     /// Returns the constraint of tasks that run in this process and take this. When the process is retired any other says
     /// that the actor is lost.
     pub(crate) fn taking(&self, takes: Vec<(ResourceId, Amount)>) -> Option<Arc<Constraint>> {
-        let here = Constraint::new(Some(vec![self.group]), false, takes);
+        let here = Constraint::new(Some(vec![self.group()]), false, takes);
         here.map(|here| Arc::new(here.outliving_groups()))
     }
 
     pub(crate) fn group(&self) -> GroupId {
-        self.group
+        GroupId(self.group.load(Ordering::Relaxed))
+    }
+
+    /// The actor is made in this process instead: what it needs is there alone.
+    pub(crate) fn move_to(&self, group: GroupId) {
+        let mut actors = self.spread.actors();
+        let before = self.group.swap(group.0, Ordering::Relaxed);
+        actors[usize::from(before)] -= 1;
+        count_in(&mut actors, group);
     }
 }
 
 impl Drop for Berth {
     fn drop(&mut self) {
-        self.spread.actors()[usize::from(self.group.0)] -= 1;
+        self.spread.actors()[usize::from(self.group().0)] -= 1;
     }
 }
 

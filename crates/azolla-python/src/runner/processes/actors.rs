@@ -97,19 +97,8 @@ pub(super) fn called(
     }
 }
 
-/// Fails the current task if it needs the state of an actor and that is gone, or makes an actor whose process was retired.
-/// Returns true if so.
+/// Fails the current task if it needs the state of an actor and that is gone. Returns true if so.
 pub(super) fn fail_if_lost(worker: &mut Own) -> bool {
-    if let Some(job) = worker.job()
-        && let Some(berth) = job.berth()
-        && berth.group() != worker.group()
-    {
-        let why =
-            format!("its process (worker {}) was retired before it was made", berth.group().0);
-        let why = gone(&Job::key(&**job), &why);
-        fail(worker, LOST, &why);
-        return true;
-    }
     let is_call = |job: &&Arc<PyJob>| matches!(job.role, Role::Call | Role::Read);
     let Some(job) = worker.job().filter(is_call) else { return false };
     let Some(actor) = job.packed().and_then(|call| call.actor.clone()) else { return false };

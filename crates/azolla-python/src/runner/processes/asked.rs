@@ -250,7 +250,7 @@ impl Asking<'_> {
         let constraint = match (&actor, &self.cluster) {
             (Some(actor), _) => actor.berth().and_then(Berth::constraint),
             (None, Some(cluster)) if task.role == Role::Actor => {
-                let (berth, own) = place_actor(cluster, rare.constraint);
+                let (berth, own) = place_actor(cluster, rare.constraint, &inputs);
                 job.set_berth(berth);
                 own
             }

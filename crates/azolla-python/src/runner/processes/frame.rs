@@ -40,7 +40,7 @@ pub(super) fn load(worker: &mut Own, most: usize, veil: u128) -> Vec<Sent> {
     for job in worker.job().into_iter().chain(worker.ahead()).take(most) {
         let Some(call) = job.packed() else { break };
         // The current task was looked at before.
-        if !sent.is_empty() && !may_go(&call, worker.group()) {
+        if !sent.is_empty() && !may_go(job, &call, worker.group()) {
             break;
         }
         bytes += call.size_in_message() + call.inputs.iter().map(&mut size_if_new).sum::<usize>();

@@ -360,6 +360,25 @@ def test_a_process_that_does_not_let_go_is_killed_at_a_restart(one: Client, gate
     gate.open()
 
 
+def test_workers_are_restarted_though_the_task_there_begins_again_and_holds_them_up(one: Client) -> None:
+    def stops() -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        threading.Event().wait()  # another thread may be the first to stop
+
+    stopped = one.submit(stops)
+    for starts in (1, 2):
+        eventually(lambda starts=starts: is_stopped(one, starts))  # type: ignore[misc]
+        assert one.restart_workers([0]) == {0: "OK"}
+    assert stopped.status == "pending"
+
+
+def is_stopped(client: Client, starts: int) -> bool:
+    [worker] = client.scheduler_info()["workers"].values()
+    if worker["starts"] != starts or worker["pid"] is None:
+        return False
+    return Path(f"/proc/{worker['pid']}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def test_a_restart_may_run_out_of_time(one: Client) -> None:
     with pytest.raises(TimeoutError, match="1 workers"):
         one.restart(timeout="1us")

@@ -20,6 +20,7 @@ from azolla import (
     Client,
     ClosedClientError,
     Future,
+    KilledWorker,
     LocalCluster,
     Worker,
     WorkerPlugin,
@@ -127,6 +128,8 @@ def test_resources_that_were_given_for_each_apart_are_not_known_for_another() ->
     with Client(n_workers=2, resources=[{"GPU": 1}, {}], **OPTIONS) as client:
         with pytest.raises(ValueError, match="each worker apart"):
             client.cluster.scale(3)
+        with pytest.raises(ValueError, match="each worker apart"):
+            client.cluster.adapt(minimum=2)
         client.cluster.scale(1)
         assert len(names(client)) == 1
 
@@ -407,6 +410,104 @@ def test_a_restart_ends_what_goes_on_as_its_worker_goes(two: Client, gate: Gate)
     assert two.submit(name, workers=[2]).result() == 2
 
 
+# --- Processes that are not there, or cannot be started
+
+
+class Hangs(WorkerPlugin):
+    """Its setup does not end, but in the first worker."""
+
+    name = "hangs"
+
+    def __init__(self, begun: Path) -> None:
+        self.begun = begun
+
+    def setup(self, worker: Worker) -> None:
+        if worker.name:
+            (self.begun / str(worker.name)).touch()
+            threading.Event().wait()
+
+
+def test_a_worker_that_is_not_fitted_out_goes_first(one: Client, tmp_path: Path) -> None:
+    one.register_plugin(Hangs(tmp_path))
+    one.cluster.scale(2)
+    eventually((tmp_path / "1").exists)
+    assert one.gather(one.map(pow, range(20), [2] * 20)) == [number**2 for number in range(20)]
+    waits = one.submit(name, workers=[1], allow_other_workers=True, pure=False)
+    assert waits.result(PATIENCE) == 0
+    with pytest.raises(TimeoutError, match="1/2 workers"):
+        one.wait_for_workers(2, timeout="1ms")
+    good, hung = one.cluster._standings()
+    assert (good.has_arrived, hung.has_arrived, hung.tasks) == (True, False, 0)
+    one.cluster.scale(1)
+    assert names(one) == [0]
+    eventually(lambda: not one.cluster._leaving)
+    one.cluster.scale(2)
+    eventually((tmp_path / "2").exists)
+    adaptive = one.cluster.adapt(minimum=1, maximum=2, interval="1ms")
+    eventually(lambda: names(one) == [0])
+    adaptive.stop()
+    assert one.submit(name, pure=False).result(PATIENCE) == 0
+
+
+def test_a_worker_that_is_not_fitted_out_retires_though_tasks_wait_for_it(one: Client, tmp_path: Path) -> None:
+    one.register_plugin(Hangs(tmp_path))
+    one.cluster.scale(2)
+    eventually((tmp_path / "1").exists)
+    waits = [one.submit(name, workers=[1], pure=False) for _ in range(3)]
+    process = pids(one)[1]
+    thread = threading.Thread(target=one.retire_workers, args=([1],))
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert not is_running(process or 0)
+    assert {future.status for future in waits} == {"pending"}
+    one._check()
+
+
+class Dies(WorkerPlugin):
+    """Ends a process that is set up while there is such a file."""
+
+    name = "dies"
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def setup(self, worker: Worker) -> None:
+        if self.file.exists():
+            os._exit(3)
+
+
+@pytest.fixture
+def failed(one: Client, tmp_path: Path) -> Client:
+    """A client whose worker could not be started. What has caused that is gone."""
+    file = tmp_path / "dies"
+    one.register_plugin(Dies(file))
+    file.touch()
+    os.kill(one.submit(os.getpid).result(), signal.SIGKILL)
+    eventually(lambda: one.cluster._failed([0]) == [True])
+    file.unlink()
+    with pytest.raises(KilledWorker, match="no worker process can be started"):
+        one.submit(name, pure=False).result(PATIENCE)
+    return one
+
+
+def test_a_worker_that_could_not_be_started_is_started_again(failed: Client) -> None:
+    assert list(failed.unregister_worker_plugin("dies").values()) == [{"status": "OK"}]
+    assert failed.restart_workers([0], timeout=PATIENCE) == {0: "OK"}
+    assert failed.submit(name, pure=False).result(PATIENCE) == 0
+
+
+def test_a_restart_starts_one_again_that_could_not_be_started(failed: Client) -> None:
+    failed.restart(timeout=PATIENCE)
+    assert failed.submit(name, pure=False).result(PATIENCE) == 0
+
+
+def test_a_worker_that_could_not_be_started_does_not_count(failed: Client) -> None:
+    failed.cluster.scale(1)
+    assert names(failed) == [1]
+    assert failed.submit(name, pure=False).result(PATIENCE) == 1
+
+
 # --- At once, and at the end
 
 
@@ -552,6 +653,11 @@ def test_an_adaptive_cluster_is_closed_and_collected() -> None:
         ({"interval": 0}, ValueError),
         ({"wait_count": 0}, ValueError),
         ({"foo": 1}, TypeError),
+        ({"minimum": 10**30}, ValueError),
+        ({"minimum": 65_536}, ValueError),
+        ({"minimum_cores": -1}, ValueError),
+        ({"maximum_cores": "many"}, TypeError),
+        ({"minimum_memory": "1e40 GB"}, ValueError),
         ({"worker_key": id}, NotImplementedError),
     ],
 )
@@ -560,8 +666,33 @@ def test_what_no_cluster_adapts_to(arguments: dict[str, Any], error: type[Except
         cluster.adapt(**arguments)
 
 
-def worker(number: int, tasks: int = 0, actors: int = 0, arrived: bool = True) -> Standing:
-    return Standing(tasks, actors, arrived, -number)
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"n": -1}, ValueError),
+        ({"n": 65_536}, ValueError),
+        ({"cores": -1}, ValueError),
+        ({"cores": math.inf}, ValueError),
+        ({"cores": "many"}, TypeError),
+        ({"memory": "1e40 GB"}, ValueError),
+    ],
+)
+def test_how_many_workers_there_cannot_be(one: Client, arguments: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        one.cluster.scale(**arguments)
+    assert names(one) == [0]
+
+
+def test_how_many_workers_cannot_retire(one: Client) -> None:
+    with pytest.raises(ValueError, match="n must be 0 or more"):
+        one.retire_workers(n=-1)
+    with pytest.raises(TypeError, match="whole number"):
+        one.retire_workers(n=1.5)
+    assert one.retire_workers(n=0) == {}
+
+
+def worker(number: int, tasks: int = 0, actors: int = 0, arrived: bool = True, failed: bool = False) -> Standing:
+    return Standing(tasks, actors, arrived, -number, failed)
 
 
 def test_how_many_workers_work_asks_for() -> None:
@@ -578,8 +709,9 @@ def test_how_many_workers_work_asks_for() -> None:
 
 
 def test_who_goes_first() -> None:
-    workers = [worker(0), worker(1, tasks=2), worker(2), worker(3, actors=1), worker(4, arrived=False)]
-    assert scaling.first_to_go(workers, 5) == [4, 2, 0, 3, 1]
+    there = [worker(0), worker(1, tasks=2), worker(2), worker(3, actors=1)]
+    workers = [*there, worker(4, arrived=False), worker(5, arrived=False, failed=True), worker(6, arrived=False)]
+    assert scaling.first_to_go(workers, 7) == [5, 6, 4, 2, 0, 3, 1]
 
 
 def test_a_worker_is_closed_when_it_could_have_been_several_times_in_a_row() -> None:

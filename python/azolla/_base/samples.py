@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from azolla._base import leave as _leave
 from azolla._base import stacks
 from azolla._base.names import function_of
-from azolla._base.threads import LastingThread
+from azolla._base.threads import LastingThread, LocklessEvent
 
 #: The time between two samples in seconds, and the greatest depth of a sampled stack. Dask has the same values.
 INTERVAL = 0.01
@@ -50,7 +50,7 @@ class Sampler:
 
     def __init__(self, name: str, at_work: Callable[[], AtWork | None], below: CodeType) -> None:
         self._at_work, self._below = at_work, below
-        self._stopped = threading.Event()
+        self._stopped = LocklessEvent()
         #: The latest cycles: when each began, and its samples.
         self._cycles: deque[tuple[float, _Samples]] = deque(maxlen=_CYCLES)
         self._thread = LastingThread(self._run, name)

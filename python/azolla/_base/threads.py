@@ -28,7 +28,7 @@ class LastingThread(threading.Thread):
         self, work: Callable[[], object], name: str, escaped: Callable[[BaseException], object] | None = None
     ) -> None:
         super().__init__(name=name, daemon=True)
-        self._started = _Begun()
+        self._started = LocklessEvent()
         self._work: Callable[[], object] | None = work
         self._escaped = report if escaped is None else escaped
         #: The thread of the system that starts this one, and whether this one runs on it.
@@ -60,11 +60,11 @@ class LastingThread(threading.Thread):
             super()._delete()  # type: ignore[misc]
 
 
-class _Begun(threading.Event):
-    """The event by which a thread says that it has begun.
+class LocklessEvent(threading.Event):
+    """An event for which one thread waits: that another has begun, say.
 
-    Ctrl-C may interrupt the thread that waits for it. The standard library's event would then keep its lock, and the
-    thread that has begun would wait for that lock for ever.
+    Ctrl-C may interrupt the thread that waits for it or sets it. The standard library's event would then keep its lock, and the
+    other thread would wait for that lock for ever.
     """
 
     def __init__(self) -> None:

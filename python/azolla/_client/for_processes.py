@@ -205,7 +205,7 @@ def _about(client: Client, kept: _Kept, taken: Taken) -> dict[str, Any]:
     """Returns what a process needs to know of its cluster."""
     cluster = client.cluster
     # A process that goes asks too, as long as tasks run there.
-    known = {**{name: it.worker for name, it in cluster._leaving.items()}, **cluster._workers}
+    known = {**{name: it.worker for name, it in cluster._leaving.copy().items()}, **cluster._workers}
     return {
         "number": cluster._number,
         "name": cluster.name,

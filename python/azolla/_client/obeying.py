@@ -95,10 +95,6 @@ def _end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _rest() -> None:
-    """Does nothing: it is done when this process is there."""
-
-
 def _upload(file: Path, load: bool) -> None:
     with _uploading:
         importable(file, load)
@@ -139,7 +135,6 @@ _WHAT: dict[str, Callable[..., Any]] = {
     "forget": _forget,
     "tear_down": _tear_down,
     "end": _end,
-    "rest": _rest,
     "upload": _upload,
     "withdraw": _withdraw,
 }

@@ -6,14 +6,14 @@ import threading
 import time
 import weakref
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from azolla._base import leave as _leave
 from azolla._base.arguments import check_number, positive, shown, whole
 from azolla._base.errors import ClosedClientError
-from azolla._base.threads import LastingThread
+from azolla._base.threads import LastingThread, LocklessEvent
 from azolla._base.time import Timeout, seconds
-from azolla._cluster.scaling import Steps
+from azolla._cluster.scaling import Steps, check_workers
 
 if TYPE_CHECKING:
     from azolla._cluster.coming_and_going import Scaled
@@ -69,13 +69,14 @@ class Adaptive:
             self.maximum = whole("maximum", self.maximum)
         if not 0 <= self.minimum <= self.maximum:
             raise ValueError(f"there cannot be {shown(self.minimum)} to {shown(self.maximum)} workers")
+        check_workers("minimum", self.minimum)
         self.wait_count = positive("wait_count", wait_count)
         #: What it did, and when: the latest 1,000 steps.
         self.log: deque[tuple[float, dict[str, Any]]] = deque(maxlen=REMEMBERED)
         self._steps = Steps()
-        self._stopped = threading.Event()
+        self._stopped = LocklessEvent()
         self._thread = LastingThread(self._go_on, f"{cluster.name}-adapt")
-        _leave.start(self._thread)
+        cluster._adapt_by(self)
 
     @property
     def state(self) -> str:
@@ -118,7 +119,7 @@ class Adaptive:
                 self._stopped.set()
                 return
             try:
-                self._step(cluster)
+                cluster._in_turn.do_here(partial(self._step, cluster))
             except ClosedClientError:
                 self._stopped.set()
             except Exception:
@@ -126,18 +127,17 @@ class Adaptive:
             del cluster  # so that it may go
 
     def _step(self, cluster: "Scaled") -> None:
-        with cluster._scaling:
-            if self._stopped.is_set():
-                return
-            workers = cluster._standings()
-            number = int(min(self.maximum, max(self.minimum, cluster._target(workers, self.target_duration))))
-            step = self._steps.next(number, workers, self.wait_count)
-            if step["status"] != "same":
-                self.log.append((time.time(), step))
-            if step["status"] == "up":
-                cluster._grow(step["n"])
-            elif step["status"] == "down":
-                cluster._let_go(step["workers"])
+        if self._stopped.is_set():
+            return
+        workers = cluster._standings()
+        number = int(min(self.maximum, max(self.minimum, cluster._target(workers, self.target_duration))))
+        step = self._steps.next(number, workers, self.wait_count)
+        if step["status"] != "same":
+            self.log.append((time.time(), step))
+        if step["status"] == "up":
+            cluster._grow(step["n"])
+        elif step["status"] == "down":
+            cluster._let_go(step["workers"])
 
     def __repr__(self) -> str:
         return f"<Adaptive {self.state} minimum={self.minimum} maximum={self.maximum}>"

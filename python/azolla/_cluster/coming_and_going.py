@@ -2,6 +2,9 @@
 
 A worker that goes gets no task any more. When its tasks have ended its process leaves, as at the end of the cluster. A thread
 sees it off, since that may take as long as its tasks take.
+
+What a worker comes or goes by has several steps: in the engine, in the fleet of processes and here. So workers come and go in
+turn, on threads that no signal reaches.
 """
 
 import asyncio
@@ -22,6 +25,7 @@ from azolla._cluster.adaptive import Adaptive
 from azolla._cluster.scaling import Standing, Work
 from azolla._cluster.staff import Staffed
 from azolla._cluster.workers import Worker
+from azolla._run.in_turn import InTurn
 
 #: How long the thread that sees a worker off waits until it looks again whether its tasks have ended: at first, and at most.
 LOOKS = (0.001, 0.05)
@@ -39,9 +43,9 @@ class Scaled(Staffed):
     """The part of `LocalCluster` that has workers come and go."""
 
     _asynchronous: bool
-    #: Held by the thread that has workers come or go.
-    _scaling: threading.RLock
-    #: The workers that go, by their names, until their processes have ended.
+    #: By this workers come and go.
+    _in_turn: InTurn
+    #: The workers that go, by their names, until their processes have ended. To copy it is a single step.
     _leaving: dict[int, Leaving]
     #: What a worker that comes has for its tasks to take; None if each was given its own.
     _amounts: dict[str, float] | None
@@ -52,9 +56,11 @@ class Scaled(Staffed):
     def scale(self, n: int = 0, memory: str | None = None, cores: int | None = None) -> Any:
         """Has worker processes come or go, until there are `n`.
 
-        It returns at once. Workers that come have the next numbers as names. Idle workers go first, and of these the latest. A
-        worker that goes gets no task any more, and leaves when its tasks have ended. Its actors are lost, and so are results that
-        cannot be pickled; other results stay. In a coroutine, `scale` of an asynchronous cluster is awaitable.
+        It returns at once. Workers that come have the next numbers as names. Those whose processes are not there yet go first,
+        then idle ones, and of these the latest. A worker that goes gets no task any more, and leaves when its tasks have ended.
+        Its actors are lost, and so are results that cannot be pickled; other results stay. A worker whose process could not be
+        started does not count, and goes. In a coroutine, `scale` of an asynchronous cluster is awaitable. Ctrl-C during the
+        call does not undo it.
 
         Args:
             n: How many workers.
@@ -65,8 +71,9 @@ class Scaled(Staffed):
             ClosedClientError: The cluster is closed.
             NotImplementedError: The workers are threads, and there are more or fewer; a task in a worker process calls it; or
                 `memory` is given, and the memory of the workers is not limited.
-            TypeError: `n` is no whole number.
-            ValueError: `n` is less than 0, or workers come, and `resources` were given for each apart.
+            TypeError: `n` is no whole number, or `cores` no number.
+            ValueError: `n` or `cores` is less than 0; there cannot be so many workers; or workers come, and `resources` were
+                given for each apart.
 
         >>> with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as processes:
         ...     processes.scale(2)
@@ -78,12 +85,7 @@ class Scaled(Staffed):
             return self._at_once()
         number = _scaling.wanted(n, memory, cores, self._threads_per_worker, self._memory_limit)
         self._check_open("scale")
-        with self._scaling:
-            surplus = len(self._workers) - number
-            if surplus > 0:
-                self._let_go(_scaling.first_to_go(self._standings(), surplus))
-            else:
-                self._grow(number)
+        self._in_turn.do(partial(self._have, number))
         return self._at_once()
 
     def adapt(
@@ -117,7 +119,7 @@ class Scaled(Staffed):
             ClosedClientError: The cluster is closed.
             NotImplementedError: The workers are threads, or a task in a worker process calls it.
             TypeError: An argument that is no number or length of time, or that `Adaptive` does not have.
-            ValueError: Numbers that cannot be.
+            ValueError: Numbers that cannot be, or `resources` were given for each worker apart.
 
         >>> with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as processes:
         ...     processes.adapt(minimum=1, maximum=2)
@@ -128,16 +130,13 @@ class Scaled(Staffed):
         self._check_open("adapt")
         least, most = (minimum, minimum_cores, minimum_memory), (maximum, maximum_cores, maximum_memory)
         minimum, maximum = _scaling.bounds(least, most, self._threads_per_worker, self._memory_limit)
-        adaptive = Adaptive(self, minimum=minimum, maximum=maximum, **kwargs)
-        with self._scaling:
-            before, self._adaptive = self._adaptive, adaptive
-        if before is not None:
-            before.stop()
-        return adaptive
+        self._check_more()
+        return Adaptive(self, minimum=minimum, maximum=maximum, **kwargs)
 
     async def _retired(self, chosen: list[Worker] | None, n: int | None) -> dict[str, Any]:
         """Has workers go, by default `n` of those that are idle, and waits until they have gone. Returns what is known of them."""
-        with self._scaling:
+
+        def retire() -> tuple[list[Leaving], dict[str, Any]]:
             if chosen is None:
                 idle = [worker for worker in self._standings() if worker.is_idle]
                 names = _scaling.first_to_go(idle, len(idle) if n is None else n)
@@ -145,9 +144,22 @@ class Scaled(Staffed):
                 names = [worker.name for worker in chosen]
             info: Any = self  # a `LocalCluster`
             known = info.scheduler_info["workers"]
-            going = self._let_go(names)
+            return self._let_go(names), known
+
+        going, known = await asyncio.wrap_future(self._in_turn.call(retire))
         await gone(going)
         return {leaving.worker.address: known[leaving.worker.address] for leaving in going}
+
+    def _adapt_by(self, adaptive: Adaptive) -> None:
+        """Has this one look at the work from now on, in place of another."""
+
+        def replace() -> None:
+            _leave.start(adaptive._thread)
+            before, self._adaptive = self._adaptive, adaptive
+            if before is not None:
+                before.stop()
+
+        self._in_turn.do(replace)
 
     def _at_once(self) -> Any:
         """Returns what an asynchronous cluster awaits in a coroutine, though it is done."""
@@ -158,9 +170,13 @@ class Scaled(Staffed):
     def _standings(self) -> list[Standing]:
         """Returns how each worker stands."""
         numbers = list(self._workers)
-        there = {number for number, process, *_ in self._figures()[0] if process is not None}
-        each = zip(numbers, self._at_work(numbers), self._staying(numbers), strict=True)
-        return [Standing(tasks, staying, number in there, -number) for number, tasks, staying in each]
+        known = (self._at_work(numbers), self._staying(numbers), self._ready(numbers), self._failed(numbers))
+        each = zip(numbers, *known, strict=True)
+        # Futures may hold what has gone with a process.
+        return [
+            Standing(tasks, 0 if failed else staying, ready, -number, failed)
+            for number, tasks, staying, ready, failed in each
+        ]
 
     def _target(self, workers: Sequence[Standing], duration: float) -> int:
         """Returns how many workers do the work at hand in so many seconds."""
@@ -170,46 +186,58 @@ class Scaled(Staffed):
         return _scaling.target(work, workers, self._threads_per_worker, duration)
 
     def _arrived(self) -> int:
-        """Returns how many workers are there: of processes, those that are ready."""
-        if not self._has_processes:
-            return len(self._workers)
-        return sum(process is not None for _, process, *_ in self._figures()[0])
+        """Returns how many workers are there: of processes, those that are ready and fitted out."""
+        return sum(self._ready(list(self._workers))) if self._has_processes else len(self._workers)
+
+    # --- In turn
+
+    def _have(self, number: int) -> None:
+        """Has workers come or go, until there are so many. Those that could not be started go."""
+        standings = self._standings()
+        failed = [worker for worker in standings if worker.has_failed]
+        surplus = len(standings) - len(failed) - number
+        if surplus < 0:
+            self._check_more()
+        self._let_go(_scaling.first_to_go(standings, len(failed) + max(0, surplus)))
+        self._grow(number)
+
+    def _check_more(self) -> dict[str, float]:
+        """Returns what a worker that comes has for its tasks to take. Raises ValueError if that is not known."""
+        if self._amounts is None:
+            raise ValueError("resources were given for each worker apart, and a worker that comes has none")
+        return dict(self._amounts)
 
     def _grow(self, number: int) -> None:
         """Has workers come until there are so many."""
-        with self._scaling:
-            while len(self._workers) < number:
-                if self._amounts is None:
-                    raise ValueError("resources were given for each worker apart, and a worker that comes has none")
-                # A worker is known before its process may ask for it.
-                worker = Worker(self, self._next, self._threads_per_worker, dict(self._amounts))
-                self._workers = {**self._workers, worker.name: worker}
-                try:
-                    self._add(worker.nthreads, worker.resources)
-                except BaseException:
-                    self._workers = {name: it for name, it in self._workers.items() if it is not worker}
-                    raise
-                finally:
-                    self._next = self._places()
+        while len(self._workers) < number:
+            # A worker is known before its process may ask for it.
+            worker = Worker(self, self._next, self._threads_per_worker, self._check_more())
+            self._workers = {**self._workers, worker.name: worker}
+            try:
+                self._add(worker.nthreads, worker.resources)
+            except BaseException:
+                self._workers = {name: it for name, it in self._workers.items() if it is not worker}
+                raise
+            finally:
+                self._next = self._places()
 
     def _let_go(self, names: Iterable[int]) -> list[Leaving]:
         """Has workers go. Returns at once."""
         going = []
-        with self._scaling:
-            for name in names:
-                worker = self._workers.get(name)
-                if worker is None:
-                    continue
-                leaving = Leaving(worker)
-                self._leaving = {**self._leaving, name: leaving}
-                self._workers = {other: it for other, it in self._workers.items() if other != name}
-                self._former[name] = worker
-                self._retire(name)
-                going.append(leaving)
-                work = partial(_see_off, weakref.ref(self), leaving)
-                thread = LastingThread(work, f"{self.name}-leaving-{name}")
-                self._threads.add(thread)
-                _leave.start(thread)
+        for name in names:
+            worker = self._workers.get(name)
+            if worker is None:
+                continue
+            leaving = Leaving(worker)
+            thread = LastingThread(partial(_see_off, weakref.ref(self), leaving), f"{self.name}-leaving-{name}")
+            # A worker that no thread would see off stays. The thread waits until the worker is retired.
+            _leave.start(thread)
+            self._threads.add(thread)
+            self._leaving[name] = leaving
+            self._workers = {other: it for other, it in self._workers.items() if other != name}
+            self._former[name] = worker
+            self._retire(name)
+            going.append(leaving)
         return going
 
 
@@ -241,7 +269,6 @@ def _see_off(cluster: "weakref.ref[Scaled]", leaving: Leaving) -> None:
     finally:
         # The end of the cluster tells the processes to leave that are still here.
         if its is not None and not its._closed:
-            with its._scaling:
-                its._leaving = {other: it for other, it in its._leaving.items() if it is not leaving}
+            its._leaving.pop(name, None)
             its._threads.discard(threading.current_thread())
         leaving.ended.set_result(None)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from azolla._azolla import Core
 from azolla._base.arguments import check_function
+from azolla._base.errors import KilledWorker
 from azolla._base.names import as_called
 from azolla._base.time import Timeout, seconds
 from azolla._cluster import orders as _orders
@@ -243,7 +244,8 @@ class Everywhere(Present):
         plugin = self.cluster._plugins.pop(name, None)
         workers = list(self.cluster.workers.values())
         for outcome in await self._means.take_away(self.cluster, name, plugin)(workers):
-            if isinstance(outcome, BaseException):
+            # A process that could not be started has no plugin.
+            if isinstance(outcome, BaseException) and not isinstance(outcome, KilledWorker):
                 raise outcome
         return {worker.address: {"status": "OK"} for worker in workers}
 
@@ -298,7 +300,7 @@ class Everywhere(Present):
 
     def restart(self, timeout: Timeout = None, wait_for_workers: bool = True) -> Any:
         """Cancels all tasks of the cluster, forgets what its clients have published and noted, and sets plugins up
-        again. Worker processes end, and others take their places.
+        again. Worker processes end, and others take their places, also of those that could not be started.
 
         On threads, tasks that run go on to their ends, and their results are dropped: threads cannot be stopped.
 
@@ -325,7 +327,7 @@ class Everywhere(Present):
         self.cluster._datasets.clear()
         if self.cluster._has_processes:
             workers = list(self.cluster.workers.values())
-            leaving = [it.worker for it in self.cluster._leaving.values()]
+            leaving = [it.worker for it in self.cluster._leaving.copy().values()]
             await _orders.restarted(self.cluster, workers, timeout, wait_for_workers, leaving)
             return
         for name, plugin in list(self.cluster._plugins.items()):
@@ -333,7 +335,8 @@ class Everywhere(Present):
             await self._register(plugin, name, False, self._means.set_up(self.cluster, name, plugin))
 
     def restart_workers(self, workers: Workers, timeout: Timeout = None, raise_for_error: bool = True) -> Any:
-        """Has other processes take the places of these workers' processes. The tasks that run there run again elsewhere.
+        """Has other processes take the places of these workers' processes. The tasks that run there run again. A process that
+        could not be started is tried again.
 
         Args:
             workers: The workers' addresses or names.

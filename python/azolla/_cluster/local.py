@@ -40,6 +40,7 @@ from azolla._cluster.staff import of_each
 from azolla._cluster.workers import Worker
 from azolla._run import worker_loop as _worker
 from azolla._run.helper_threads import CallbackThread
+from azolla._run.in_turn import InTurn
 from azolla._run.recorder import Recorder
 from azolla._run.transitions import Listeners
 
@@ -62,7 +63,7 @@ class _Stoppable(Protocol):
 
 
 @says_if_never_started(
-    *("cluster", "name", "_asynchronous", "_number", "_threads_per_worker", "_started", "_workers", "_scaling"),
+    *("cluster", "name", "_asynchronous", "_number", "_threads_per_worker", "_started", "_workers", "_in_turn"),
     *("_has_processes", "_adaptive", "_leaving"),
     *("_deadline", "_helpers", "_datasets", "_notes", "_plugins", "_gear", "_listeners", "_recorder"),
 )
@@ -153,7 +154,7 @@ class LocalCluster(Dashboarded, Logging, Looped, Scaled):
         self._clients: dict[int, weakref.ref[Client]] = {}
         self._workers = {worker: Worker(self, worker, threads, amounts[worker]) for worker in range(workers)}
         self._former, self._next = {}, workers
-        self._scaling, self._leaving, self._adaptive = threading.RLock(), {}, None
+        self._in_turn, self._leaving, self._adaptive = InTurn(f"{self.name}-scaling"), {}, None
         self._amounts = None if isinstance(resources, list | tuple) else dict(resources or {})
         self._unrunnable: set[str] = set()
         #: The published datasets by name, the metadata and events, the workers' plugins by name, and what each process gets.

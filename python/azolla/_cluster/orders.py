@@ -37,10 +37,18 @@ class Cluster(Protocol):
 
 
 class Ordered:
-    """An order that was given to workers. It must be made on an event loop."""
+    """An order that was given to workers. It must be made on an event loop.
+
+    Without `what`, a worker answers when its process is there and fitted out.
+    """
 
     def __init__(
-        self, cluster: Any, what: Parcel, workers: Sequence[Worker], stays: bool = False, leave: float | None = None
+        self,
+        cluster: Any,
+        what: Parcel | None,
+        workers: Sequence[Worker],
+        stays: bool = False,
+        leave: float | None = None,
     ) -> None:
         self._changed = asyncio.Event()
         numbers = [worker.name for worker in workers]
@@ -169,13 +177,17 @@ async def restarted(
     cluster: Any, workers: list[Worker], timeout: float | None, wait: bool, leaving: Sequence[Worker] = ()
 ) -> None:
     """Ends the processes of these workers and of those that are leaving, after their plugins are torn down. Waits until others
-    have taken the places of the former, if `wait` is true. When the wait is broken off, the restart goes on.
+    have taken the places of the former, if `wait` is true. Those that could not be started are tried again. When the wait is
+    broken off, the restart goes on.
     """
     try:
         async with asyncio.timeout(timeout):
             await end(cluster, [*workers, *leaving])
+            for worker in workers:
+                cluster._start_again(worker.name)
             if wait:
-                _or_raise(cluster, workers, await Ordered(cluster, Parcel(cluster, ("rest",)), workers).outcomes())
+                # Of the process itself nothing is asked: its first task may keep the GIL.
+                _or_raise(cluster, workers, await Ordered(cluster, None, workers).outcomes())
     except TimeoutError:
         raise TimeoutError(f"the time was up before {len(workers)} workers had been restarted") from None
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from azolla._azolla import Core
-from azolla._base.arguments import flag
+from azolla._base.arguments import flag, shown, whole
 from azolla._base.names import as_called
 from azolla._base.time import Timeout, seconds
 from azolla._cluster.staff import Workers
@@ -83,8 +83,8 @@ class Present(Core):
 
         Raises:
             NotImplementedError: The workers are threads; `close_workers` is false; or a task in a worker process calls it.
-            TypeError: Other arguments.
-            ValueError: There is no such worker.
+            TypeError: Other arguments, or `n` is no whole number.
+            ValueError: There is no such worker, or `n` is less than 0.
 
         >>> with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as processes:
         ...     retired = processes.retire_workers([1])
@@ -94,6 +94,8 @@ class Present(Core):
         n = kwargs.pop("n", None)
         if kwargs:
             raise TypeError(f"retire_workers() has no argument {', '.join(map(repr, kwargs))}")
+        if n is not None and whole("retire_workers(): n", n) < 0:
+            raise ValueError(f"retire_workers(): n must be 0 or more, not {shown(n)}")
         names = self.cluster._named(workers)
         if workers is not None and not names:
             return answer(self, {})

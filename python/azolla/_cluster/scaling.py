@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from azolla._base.arguments import fits, shown, whole
+from azolla._base.arguments import check_number, shown, whole
 from azolla._cluster import processes as _processes
+from azolla._cluster.staff import MOST
 
 #: How many seconds a task takes of a function of which none has ended. As Dask's `unknown-task-duration`.
 UNKNOWN = 0.5
@@ -20,15 +21,17 @@ MUCH = 0.6
 
 
 class Standing(NamedTuple):
-    """How a worker stands. Of two workers the lesser one goes first: one that has nothing to lose, and of these the latest."""
+    """How a worker stands."""
 
     #: How many of its tasks have begun and have not ended, and how many actors and results stay with it.
     tasks: int
     staying: int
-    #: Its process is there.
+    #: Its process is there, and fitted out.
     has_arrived: bool
     #: The negative of its number.
     age: int
+    #: Its process could not be started.
+    has_failed: bool = False
 
     @property
     def number(self) -> int:
@@ -58,23 +61,37 @@ def wanted(n: Any, memory: Any, cores: Any, threads: int, limit: int) -> int:
     if memory is not None:
         number = max(number, math.ceil(_share("scale(): memory", memory, limit)))
     if cores is not None:
-        number = max(number, math.ceil(cores / threads))
-    return fits("scale(): n", number)
+        number = max(number, math.ceil(_of_cores("scale(): cores", cores, threads)))
+    return check_workers("scale(): n", number)
+
+
+def check_workers(name: str, number: int) -> int:
+    """Returns how many workers there are to be, if there can be so many."""
+    if number > MOST + 1:
+        raise ValueError(f"{name}: a cluster has at most {MOST + 1:,} workers, not {shown(number)}")
+    return number
 
 
 def bounds(least: tuple[Any, Any, Any], most: tuple[Any, Any, Any], threads: int, limit: int) -> tuple[int, float]:
     """Returns the least and the most workers that an adaptive cluster has. Each is given as workers, cores and memory."""
     minimum, cores, memory = least
     if cores is not None:
-        minimum = max(minimum or 0, math.ceil(cores / threads))
+        minimum = max(minimum or 0, math.ceil(_of_cores("adapt(): minimum_cores", cores, threads)))
     if memory is not None:
         minimum = max(minimum or 0, math.ceil(_share("adapt(): minimum_memory", memory, limit)))
     maximum, cores, memory = most
     if cores is not None:
-        maximum = min(maximum, math.floor(cores / threads))
+        maximum = min(maximum, math.floor(_of_cores("adapt(): maximum_cores", cores, threads)))
     if memory is not None:
         maximum = min(maximum, math.floor(_share("adapt(): maximum_memory", memory, limit)))
     return minimum, maximum
+
+
+def _of_cores(name: str, cores: Any, threads: int) -> float:
+    """Returns how many workers of so many threads run so many tasks at once."""
+    if not 0 <= check_number(name, cores) < math.inf:
+        raise ValueError(f"{name} must be 0 or more, and finite, not {shown(cores)}")
+    return float(cores / threads)
 
 
 def _share(name: str, memory: Any, limit: int) -> float:
@@ -85,10 +102,10 @@ def _share(name: str, memory: Any, limit: int) -> float:
 
 
 def first_to_go(standings: Sequence[Standing], count: int) -> list[int]:
-    """Returns the numbers of the workers that go, if so many are to go. Those that have arrived go last of those that are
-    equally idle.
+    """Returns the numbers of the workers that go, if so many are to go: first those without a process that gets tasks, then those
+    that have the least to lose, and of these the latest.
     """
-    order = sorted(standings, key=lambda it: (it.tasks, it.staying, it.has_arrived, it.age))
+    order = sorted(standings, key=lambda it: (not it.has_failed, it.has_arrived, it.tasks, it.staying, it.age))
     return [standing.number for standing in order[:count]]
 
 

@@ -222,13 +222,14 @@ def _start_once(threads: dict[None, LastingThread], work: Callable[[], object], 
     if threads:
         return
     made = LastingThread(work, name)
-    if threads.setdefault(None, made) is made:
-        try:
+    try:
+        if threads.setdefault(None, made) is made:
             _leave.start(made)
-        except BaseException:
-            if made.ident is None:  # Ctrl-C may have interrupted the wait for a thread that runs already
-                threads.pop(None)
-            raise
+    except BaseException:
+        # Ctrl-C may have interrupted the wait for a thread that runs already.
+        if threads.get(None) is made and made.ident is None:
+            threads.pop(None)
+        raise
 
 
 def _show(args: "_Unraisable") -> None:

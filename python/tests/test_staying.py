@@ -248,3 +248,80 @@ def test_what_is_no_matter_of_the_result_is_the_tasks_error(two: Client) -> None
         with pytest.raises(error) as raised:
             two.submit(kind).result()
         assert "must travel from its worker process" in "".join(raised.value.__notes__)
+
+
+class Holds:
+    """An actor that has what cannot be pickled."""
+
+    def __init__(self, one: Held) -> None:
+        self.one = one
+
+    def value(self) -> int:
+        return value(self.one)
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_actor_is_made_where_what_it_needs_is(two: Client, worker: int, is_there: bool, gate: Gate) -> None:
+    def made() -> Held:
+        gate.hold()
+        return Held(7)
+
+    one = two.submit(made, workers=[worker], pure=False)
+    gate.entered()
+    if is_there:
+        gate.open()
+        wait(one, timeout=PATIENCE)
+    makes = [two.submit(Holds, one, actor=True) for _ in range(3)]
+    gate.open()
+    actors = [future.result(PATIENCE) for future in makes]
+    assert [actor.value().result(PATIENCE) for actor in actors] == [7] * 3
+    assert two.cluster._actors([worker, 1 - worker]) == [3, 0]
+    elsewhere = two.submit(Holds, one, actor=True, workers=[1 - worker])
+    with pytest.raises(TypeError, match="where it may not run"):
+        elsewhere.result(PATIENCE)
+
+
+def test_an_actor_that_waits_for_what_can_be_pickled_is_made_where_it_was_to_be(two: Client, gate: Gate) -> None:
+    def made() -> int:
+        gate.hold()
+        return 7
+
+    one = two.submit(made, workers=[0], pure=False)
+    gate.entered()
+    makes = [two.submit(Counts, one, actor=True) for _ in range(4)]
+    gate.open()
+    actors = [future.result(PATIENCE) for future in makes]
+    assert [actor.add().result(PATIENCE) for actor in actors] == [8] * 4
+    assert two.cluster._actors([0, 1]) == [2, 2]
+
+
+class Counts:
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def add(self) -> int:
+        self.n += 1
+        return self.n
+
+
+def test_a_connection_of_multiprocessing_stays(two: Client) -> None:
+    def pipe() -> Any:
+        import multiprocessing
+
+        return multiprocessing.Pipe()
+
+    def sends(ends: Any) -> Any:
+        ends[0].send(5)
+        return ends[1].recv()
+
+    def is_handed_over(ends: Any) -> bool:
+        from multiprocessing.reduction import ForkingPickler
+
+        return len(ForkingPickler.dumps(ends[0])) > 0
+
+    both = two.submit(pipe, pure=False)
+    assert two.submit(sends, both, pure=False).result(PATIENCE) == 5
+    with pytest.raises(TypeError, match="cannot pickle 'Connection'"):
+        both.result(PATIENCE)
+    assert two.submit(is_handed_over, both, pure=False).result(PATIENCE)

@@ -22,6 +22,7 @@ from azolla._base import where as _where
 from azolla._base.imports import once_imported
 from azolla._base.threads import LastingThread, report
 from azolla._process import package as _package
+from azolla._process.staying import connections_stay
 
 #: What makes the calls of tasks while plugins want to be told when tasks begin and end. It is called with the context, and
 #: what is to be called in it.
@@ -42,6 +43,7 @@ def main(secret: bytes, argv: list[str]) -> None:
     _package.defer()
     once_imported("dask", _serve_dask)
     once_imported("joblib", _serve_joblib)
+    once_imported("multiprocessing.connection", connections_stay)
     os.register_at_fork(before=before_fork, after_in_child=after_fork)
     serve_process(number, client, _start)
 

@@ -1,7 +1,9 @@
 """Results that cannot be pickled: they stay in their worker process, and something that can be pickled stands for them."""
 
+import copyreg
 import pickle
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 from azolla._azolla import kept_actor
 from azolla._base import where
@@ -47,3 +49,14 @@ def _arrived(number: int, note: str, packed: bytes) -> Any:
 def _noted(error: BaseException, note: str) -> BaseException:
     error.add_note(note)
     return error
+
+
+def connections_stay() -> None:
+    """Has a connection of `multiprocessing` count as what cannot be pickled. A pickle would hold the number of its descriptor, which
+    is another file elsewhere. `multiprocessing` pickles it in a way of its own, for a process that it starts.
+    """
+    copyreg.pickle(sys.modules["multiprocessing.connection"].Connection, _refuse)
+
+
+def _refuse(connection: object) -> NoReturn:
+    raise TypeError(f"cannot pickle {type(connection).__name__!r} object: it is open in this process alone")

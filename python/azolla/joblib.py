@@ -9,6 +9,7 @@
 import contextlib
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -92,11 +93,13 @@ class AzollaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """Returns how many jobs run at once: at the most the client's threads. -1 stands for them all, -2 for all but
-        one.
+        one. While the cluster has no worker, it may get as many threads as this asks for, or as there are processors.
         """
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
         threads = self._client.cluster._n_workers * self._client.cluster._threads_per_worker
+        if not threads:
+            threads = max(n_jobs or 0, os.cpu_count() or 1)
         if n_jobs is None:
             return threads
         return max(1, threads + 1 + n_jobs) if n_jobs < 0 else min(n_jobs, threads)

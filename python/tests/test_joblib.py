@@ -42,6 +42,18 @@ def test_a_client_can_be_given(client: Client) -> None:
             assert workers(other).issuperset(Parallel()(delayed(where)() for _ in range(10)))
 
 
+@pytest.mark.parametrize("asked", [-1, 2])
+def test_workers_come_for_calls_though_there_is_none(asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with Client(n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+        client.cluster.scale(0)
+        client.cluster.adapt(minimum=0, maximum=2, interval="10ms")
+        with joblib.parallel_config("azolla", client=client):
+            assert set(Parallel(n_jobs=asked)(delayed(where)() for _ in range(4))) <= {
+                client.cluster._address(str(number)) for number in range(1, 20)
+            }
+
+
 @pytest.mark.parametrize(("asked", "had"), [(None, 2), (-1, 2), (-2, 1), (1, 1), (2, 2), (99, 2), (-99, 1)])
 def test_jobs_at_once_are_at_most_the_threads(client: Client, asked: int | None, had: int) -> None:
     with joblib.parallel_config("azolla"):

@@ -76,7 +76,8 @@ class ClientExecutor(concurrent.futures.ThreadPoolExecutor):
             raise TypeError(f"unsupported arguments to ClientExecutor: {unknown}")
         client._check_open("get_executor")
         cluster: Any = client.cluster  # type: ignore[attr-defined]
-        super().__init__(cluster._n_workers * cluster._threads_per_worker)
+        # A cluster without workers at the moment takes calls as it takes tasks.
+        super().__init__(max(1, cluster._n_workers * cluster._threads_per_worker))
         self._client, self._has_processes = client, cluster._has_processes
         self._pure = options.pop("pure", False)
         self._options = options

@@ -3,7 +3,7 @@
 use super::annotations::Annotations;
 use super::options::Options;
 use crate::session::shared::Cluster;
-use crate::task::actor::{Berth, State};
+use crate::task::actor::Berth;
 use crate::task::job::PyJob;
 use crate::task::names::short_repr;
 use azolla::runtime::{Job, Status};
@@ -74,7 +74,7 @@ pub(crate) fn place_actor(
     inputs: &[Arc<PyJob>],
 ) -> (Option<Berth>, Option<Arc<Constraint>>) {
     let mut fitting = cluster.engine.groups().fitting(constraint.as_deref());
-    let needed = inputs.iter().find_map(|input| input.staying()).map(State::group);
+    let needed = inputs.iter().find_map(|input| input.staying()).map(|state| state.group());
     if let Some(needed) = needed.filter(|needed| fitting.contains(needed)) {
         fitting = vec![needed];
     }

@@ -276,7 +276,7 @@ def test_an_actor_is_made_where_what_it_needs_is(two: Client, worker: int, is_th
     gate.open()
     actors = [future.result(PATIENCE) for future in makes]
     assert [actor.value().result(PATIENCE) for actor in actors] == [7] * 3
-    assert two.cluster._actors([worker, 1 - worker]) == [3, 0]
+    assert two.cluster._staying([worker, 1 - worker]) == [4, 0]
     elsewhere = two.submit(Holds, one, actor=True, workers=[1 - worker])
     with pytest.raises(TypeError, match="where it may not run"):
         elsewhere.result(PATIENCE)

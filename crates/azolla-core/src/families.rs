@@ -52,6 +52,8 @@ pub(crate) struct Families {
     /// Who has submitted the key of a live task again, by the family of who did; `None` is outside of all families. A family
     /// here is named.
     pub(crate) sharers: HashMap<TaskId, Vec<Option<FamilyId>>, FxBuildHasher>,
+    /// How many gates may pass soon: closed scopes that are not busy, and watches of growth.
+    pub(crate) urgent: usize,
     /// The memory of lists that were emptied, for the next new families.
     spare: Vec<Vec<TaskId>>,
 }
@@ -105,7 +107,16 @@ pub(crate) struct Scope {
     pub(crate) tally: Tally,
     /// The tasks that have failed in it, which are kept as long as the scope is.
     pub(crate) failed: Few,
+    /// It is closed and has not ended.
+    pub(crate) waits: bool,
+    /// Many are live in it.
+    pub(crate) is_busy: bool,
+    /// How many of the scopes that are directly in it are busy.
+    pub(crate) busy: u32,
 }
+
+/// In a scope with more live tasks than this the end of one is not about to end the scope.
+const MANY_LIVE: u64 = if cfg!(test) { 2 } else { 64 };
 
 impl Tally {
     fn of(&mut self, state: State) -> &mut u64 {
@@ -144,7 +155,7 @@ const MANY_CHILDREN: usize = 32;
 impl Families {
     pub(crate) fn new() -> Self {
         let (gates, sharers) = (HashMap::default(), HashMap::default());
-        Self { all: Slab::new(), gates, sharers, spare: Vec::new() }
+        Self { all: Slab::new(), gates, sharers, urgent: 0, spare: Vec::new() }
     }
 
     #[cfg(test)]
@@ -304,52 +315,108 @@ impl Families {
         self.get(id).is_to_prune()
     }
 
-    /// Puts a live child into this family, which it names. Returns false, and does nothing, where that is not as simple as it
-    /// mostly is.
+    /// Puts a live child into this family, which it names. Returns whether that is in a scope, or `None`, and does nothing, where it
+    /// is not as simple as it mostly is.
     #[inline]
-    pub(crate) fn add_simply(&mut self, id: FamilyId, child: TaskId) -> bool {
+    pub(crate) fn add_simply(&mut self, id: FamilyId, child: TaskId) -> Option<bool> {
         let family = self.get_mut(id);
-        let simple = !family.has_joined()
+        let is_simple = !family.has_joined()
             && !family.is_to_prune()
             && (family.counts || family.up.is_none())
-            && family.scope.is_none()
-            && family.of_scope.is_none()
             && !family.is_cut;
-        if simple {
-            family.named += 1;
-            family.live += 1;
-            family.children.push(child);
+        if !is_simple {
+            return None;
         }
-        simple
+        family.named += 1;
+        family.live += 1;
+        family.children.push(child);
+        let scope = if family.of_scope.is_some() { Some(id) } else { family.scope };
+        if let Some(scope) = scope {
+            self.count(scope, None, Some(State::Ready));
+        }
+        Some(scope.is_some())
     }
 
     /// A child of this family, which has none of its own, has ended. Returns false, and does nothing, where that is not as
     /// simple as it mostly is.
     #[inline]
-    pub(crate) fn end_simply(&mut self, id: FamilyId) -> bool {
+    pub(crate) fn end_simply(&mut self, id: FamilyId, state: State) -> bool {
         let is_shared = !self.sharers.is_empty();
         let family = self.get_mut(id);
-        let simple = !family.has_joined()
-            && family.live > 1
-            && family.scope.is_none()
-            && family.of_scope.is_none()
-            && !is_shared;
-        if simple {
-            family.live -= 1;
+        if family.has_joined() || family.live == 1 || is_shared || state == State::Failed {
+            return false;
         }
-        simple
+        family.live -= 1;
+        let scope = if family.of_scope.is_some() { Some(id) } else { family.scope };
+        if let Some(scope) = scope {
+            self.count(scope, Some(State::Ready), Some(state));
+        }
+        true
     }
 
     /// Counts a task of this scope from one state to another; `None` is none of the two.
     #[inline]
-    pub(crate) fn count(&mut self, scope: FamilyId, from: Option<State>, to: Option<State>) {
-        if let Some(scope) = &mut self.get_mut(scope).of_scope {
+    pub(crate) fn count(&mut self, id: FamilyId, from: Option<State>, to: Option<State>) {
+        if let Some(scope) = &mut self.get_mut(id).of_scope {
             if let Some(from) = from {
                 *scope.tally.of(from) -= 1;
             }
             if let Some(to) = to {
                 *scope.tally.of(to) += 1;
             }
+            if (scope.tally.live > MANY_LIVE || scope.busy > 0) != scope.is_busy {
+                self.weigh(id);
+            }
+        }
+    }
+
+    /// Finds out whether this scope is busy, and the scopes around it.
+    #[cold]
+    fn weigh(&mut self, id: FamilyId) {
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let family = self.get_mut(id);
+            let around = family.scope;
+            let Some(scope) = &mut family.of_scope else { return };
+            let is_busy = scope.tally.live > MANY_LIVE || scope.busy > 0;
+            if is_busy == scope.is_busy {
+                return;
+            }
+            scope.is_busy = is_busy;
+            let waits = scope.waits;
+            match is_busy {
+                true => self.urgent -= usize::from(waits),
+                false => self.urgent += usize::from(waits),
+            }
+            self.change_busy(around, is_busy);
+            next = around;
+        }
+    }
+
+    fn change_busy(&mut self, around: Option<FamilyId>, more: bool) {
+        if let Some(around) = around
+            && let Some(scope) = &mut self.get_mut(around).of_scope
+        {
+            scope.busy = if more { scope.busy + 1 } else { scope.busy - 1 };
+        }
+    }
+
+    pub(crate) fn is_busy(&self, id: FamilyId) -> bool {
+        self.get(id).of_scope.as_ref().is_some_and(|scope| scope.is_busy)
+    }
+
+    pub(crate) fn is_busy_by_count(&self, id: FamilyId) -> bool {
+        let scope = self.get(id).of_scope.as_ref();
+        scope.is_some_and(|scope| scope.tally.live > MANY_LIVE || scope.busy > 0)
+    }
+
+    /// This scope, if it is one, has been closed, or has ended.
+    pub(crate) fn set_waits(&mut self, id: FamilyId, waits: bool) {
+        if let Some(scope) = &mut self.get_mut(id).of_scope
+            && mem::replace(&mut scope.waits, waits) != waits
+            && !scope.is_busy
+        {
+            self.urgent = if waits { self.urgent + 1 } else { self.urgent - 1 };
         }
     }
 
@@ -405,16 +472,23 @@ impl Families {
         let family = self.get_mut(id);
         let around = family.scope.take();
         let Some(scope) = family.of_scope.take() else { return };
-        if let Some(around) = around
-            && let Some(above) = &mut self.get_mut(around).of_scope
-        {
-            above.tally.add(&scope.tally);
+        if scope.is_busy {
+            self.change_busy(around, false);
         }
         for below in self.all_below(id) {
             let family = self.get_mut(below);
             if family.scope == Some(id) {
                 family.scope = around;
+                if family.of_scope.as_ref().is_some_and(|scope| scope.is_busy) {
+                    self.change_busy(around, true);
+                }
             }
+        }
+        if let Some(around) = around
+            && let Some(above) = &mut self.get_mut(around).of_scope
+        {
+            above.tally.add(&scope.tally);
+            self.weigh(around);
         }
     }
 
@@ -506,5 +580,10 @@ impl Family {
 
     pub(crate) fn named(&self) -> u32 {
         self.named
+    }
+
+    /// Returns the scope that it is in, if it is a scope.
+    pub(crate) fn scope_around(&self) -> Option<FamilyId> {
+        self.of_scope.as_ref().and(self.scope)
     }
 }

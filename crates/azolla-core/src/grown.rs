@@ -3,7 +3,7 @@
 use crate::effect::Effect;
 use crate::families::{FamilyId, Tally};
 use crate::graph::Stays;
-use crate::id::TaskId;
+use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{Grown, Rare, State, Task, Want};
 use crate::todo::Todo;
@@ -67,10 +67,23 @@ impl<P: Clone> Scheduler<P> {
         live
     }
 
-    /// Returns whether somebody waits for all that has grown somewhere.
+    /// Returns whether the end of a task may end what a scope or a watch of growth waits for. Then the driver is to tell each
+    /// end at once. It is false while the scopes that are waited for are far from their ends.
+    #[inline]
     #[must_use]
-    pub fn has_gates(&self) -> bool {
-        !self.tasks.families.gates.is_empty()
+    pub fn is_urgent(&self) -> bool {
+        self.tasks.families.urgent > 0
+    }
+
+    /// Returns what workers have claimed or run, as far as is known here.
+    #[must_use]
+    pub fn in_hand(&self) -> Vec<(WorkerId, TaskId)> {
+        let of_worker = |(id, worker): (WorkerId, &crate::workers::Worker)| {
+            let tasks: Vec<_> = worker.claims.iter().copied().chain(worker.task).collect();
+            tasks.into_iter().map(move |task| (id, task))
+        };
+        let in_hand = self.workers.iter().flat_map(of_worker);
+        in_hand.filter(|(id, task)| self.state(*task).is_some_and(|it| it.is_on(*id))).collect()
     }
 
     /// Returns the gates that do not pass before this task has ended.
@@ -113,7 +126,10 @@ impl<P: Clone> Scheduler<P> {
     /// A task is submitted that belongs to a family. Returns whether it is to be cancelled at once.
     #[inline(never)]
     pub(crate) fn grows(&mut self, id: TaskId, family: FamilyId) -> bool {
-        if self.tasks.families.add_simply(family, id) {
+        if let Some(in_scope) = self.tasks.families.add_simply(family, id) {
+            if in_scope {
+                self.on_keep(id);
+            }
             return false;
         }
         self.belongs_to(id, family);
@@ -162,7 +178,7 @@ impl<P: Clone> Scheduler<P> {
         let own = self.tasks.family(rare);
         if own.is_none()
             && let Some(family) = grown.family()
-            && self.tasks.families.end_simply(family)
+            && self.tasks.families.end_simply(family, state)
         {
             return;
         }

@@ -102,6 +102,17 @@ impl<P: Clone> Scheduler<P> {
         ring.sort_unstable_by_key(|family| family.index());
         ensure!(ring == below, "below {id:?} are {below:?}, it has {ring:?}");
         ensure!(families.scope(id) == scope_above(families, id), "{id:?} is in another scope");
+        if let Some(scope) = &family.of_scope {
+            let is_in = |below: &&FamilyId| families.get(**below).scope_around() == Some(id);
+            let all = families.all_below(id);
+            let busy = all.iter().filter(is_in).filter(|below| families.is_busy(**below)).count();
+            ensure!(scope.busy as usize == busy, "{id:?}: {busy} busy, not {}", scope.busy);
+            let is_busy = families.is_busy_by_count(id);
+            ensure!(scope.is_busy == is_busy, "{id:?} is busy: {is_busy}");
+            let gate = self.tasks.get(family.task).map(|gate| gate.state.is_settled());
+            let waits = gate == Some(false) && !family.is_task_live;
+            ensure!(scope.waits == waits, "{id:?} waits: {waits}");
+        }
         let counted = family.of_scope.as_ref().map_or(0, |scope| scope.tally.live);
         ensure!(counted == tally.live, "{id:?}: {} live, the scope says {counted}", tally.live);
         Ok(())
@@ -118,6 +129,14 @@ impl<P: Clone> Scheduler<P> {
                 ensure!(fits, "{gate:?} waits for {family:?} and is {waits:?}");
             }
         }
+        let soon = |(_, family): &(FamilyId, &crate::families::Family)| {
+            family.of_scope.as_ref().is_some_and(|scope| scope.waits && !scope.is_busy)
+        };
+        let is_watch =
+            |gate: &&TaskId| self.tasks.get(**gate).is_some_and(|gate| !gate.inputs.is_empty());
+        let watches = families.gates.values().flatten().filter(is_watch).count();
+        let urgent = families.iter().filter(soon).count() + watches;
+        ensure!(urgent == families.urgent, "{urgent} gates may pass soon, not {}", families.urgent);
         for (id, _) in self.tasks.iter().filter(|(_, it)| it.rare.is_gate()) {
             let family = self.family_awaited(id);
             let gates = family.and_then(|family| families.gates.get(&family));

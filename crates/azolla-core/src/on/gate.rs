@@ -36,8 +36,9 @@ impl<P: Clone> Scheduler<P> {
     #[cold]
     pub(crate) fn on_close_scope(&mut self, id: TaskId) {
         if let Some(family) = self.own_family(id)
-            && self.tasks.get(id).is_some_and(|task| task.rare.is_gate())
+            && self.tasks.get(id).is_some_and(|it| it.rare.is_gate() && !it.state.is_settled())
         {
+            self.tasks.families.set_waits(family, true);
             self.task_of_family_ends(family);
         }
     }
@@ -61,6 +62,7 @@ impl<P: Clone> Scheduler<P> {
             task.wants.add(Want::Dependent);
         }
         self.tasks.families.gates.entry(family).or_default().push(id);
+        self.tasks.families.urgent += 1;
     }
 
     fn add_gate(&mut self, gate: Submission<P>, origin: &Origin, inputs: Few) -> TaskId {
@@ -98,6 +100,8 @@ impl<P: Clone> Scheduler<P> {
     #[cold]
     #[inline(never)]
     pub(crate) fn settle_gate(&mut self, id: TaskId, state: State, effects: &mut Vec<Effect<P>>) {
+        // A watch of what had ended when it began waits for nothing.
+        let was_waiting = self.tasks.get(id).is_some_and(|task| !task.inputs.is_empty());
         if state == State::Cancelled
             && let Some(family) = self.family_awaited(id)
             && let Some(gates) = self.tasks.families.gates.get_mut(&family)
@@ -108,6 +112,12 @@ impl<P: Clone> Scheduler<P> {
             }
         }
         self.on_close_scope(id);
+        if let Some(own) = self.own_family(id) {
+            self.tasks.families.set_waits(own, false);
+        }
+        if was_waiting {
+            self.tasks.families.urgent -= 1;
+        }
         self.set_state(id, state);
         let Some(task) = self.tasks.get_mut(id) else { return };
         if !task.inputs.is_empty() {

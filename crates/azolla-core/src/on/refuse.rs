@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 impl<P: Clone> Scheduler<P> {
-    /// Returns whether a gate waits for this task.
+    /// Returns whether this task holds up a gate.
     #[inline]
     pub(crate) fn is_watched(&self, id: TaskId) -> bool {
         !self.tasks.families.gates.is_empty() && self.is_below_gate(id)

@@ -74,6 +74,7 @@ impl<P: Clone> Scheduler<P> {
         let Submission { payload, key, priority, parent, kind, constraint, inputs, call } =
             submission;
         let set = constraint.map(|constraint| self.sets.of(constraint, &self.workers.groups));
+        let takes = set.is_some();
         let actor = if call { inputs.first().map(|actor| actor.task) } else { None };
         let origin = self.origin_of_child(self.totals.submitted, parent, actor);
         let Origin { number, root, depth, family, branch, priority: inherited } = origin;
@@ -102,7 +103,8 @@ impl<P: Clone> Scheduler<P> {
             Some(family) => self.grows(id, family),
             None => parent.is_some_and(|parent| self.cut.contains_key(&parent)),
         };
-        let is_watched = self.is_watched(id);
+        // What waits for nothing, and takes nothing, closes no circle of waits.
+        let is_watched = (takes || !inputs.is_empty()) && self.is_watched(id);
         if inputs.is_empty() && !is_watched {
             self.set_ready(id, effects);
         } else {

@@ -5,6 +5,7 @@ mod awaiting;
 mod calls;
 mod constraints;
 mod deep;
+mod growth;
 mod order;
 mod promises;
 mod regressions;

@@ -1,13 +1,14 @@
 //! The client and its runtime, on one thread: submitting, then a turn of the worker, then what comes of it.
 
 use crate::{MOST, Work};
-use azolla::{Client, Future, as_completed, current_client};
+use azolla::{Client, Future, TaskBuilder, as_completed, current_client};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 pub(crate) const WORKS: &[Work] = &[
     ("runtime: map", map),
     ("runtime: map, run and gather", map_gather),
+    ("runtime: map, run and gather, in a group", grouped),
     ("runtime: submit", submit),
     ("runtime: submit, one input", |times| submit_with_inputs::<1>(times)),
     ("runtime: submit, three inputs", |times| submit_with_inputs::<3>(times)),
@@ -22,6 +23,7 @@ pub(crate) const WORKS: &[Work] = &[
     ("runtime: call an actor, in a row", calls),
     ("runtime: tasks from tasks, each of 10 children", tasks_from_tasks),
     ("runtime: tasks from tasks, gathered inside, each of 10 children", gathered_inside),
+    ("runtime: tasks from tasks, in a group, each of 10 children", tasks_from_tasks_in_a_group),
 ];
 
 fn client() -> Client {
@@ -38,6 +40,17 @@ fn map_gather(times: u64) {
     let client = client();
     let futures = client.map(|n: u64| n, 0..times);
     client.turn();
+    let values = client.gather(&futures).expect("no failure");
+    assert_eq!(values.into_iter().sum::<u64>(), times * times.saturating_sub(1) / 2);
+    std::mem::forget((futures, client));
+}
+
+fn grouped(times: u64) {
+    let client = client();
+    let group = client.group_guard();
+    let futures = group.map(|n: u64| n, 0..times);
+    client.turn();
+    group.join().expect("no failure");
     let values = client.gather(&futures).expect("no failure");
     assert_eq!(values.into_iter().sum::<u64>(), times * times.saturating_sub(1) / 2);
     std::mem::forget((futures, client));
@@ -170,7 +183,20 @@ fn evolving(times: u64) {
 /// Parents that each submit ten children, which are gathered outside.
 fn tasks_from_tasks(times: u64) {
     let client = client();
-    let parents = client.map(
+    grow_and_gather(&client, client.task(), times);
+    std::mem::forget(client);
+}
+
+fn tasks_from_tasks_in_a_group(times: u64) {
+    let client = client();
+    let group = client.group_guard();
+    grow_and_gather(&client, group.task(), times);
+    group.join().expect("no failure");
+    std::mem::forget(client);
+}
+
+fn grow_and_gather(client: &Client, tasks: TaskBuilder<'_>, times: u64) {
+    let parents = tasks.map(
         |children: u64| {
             let client = current_client().expect("in a task");
             client.map(|n: u64| n + 1, 0..children)
@@ -182,7 +208,7 @@ fn tasks_from_tasks(times: u64) {
         let children: &Vec<Future<u64>> = parent.result().expect("no failure");
         assert_eq!(client.gather(children).expect("no failure").into_iter().sum::<u64>(), 55);
     }
-    std::mem::forget((parents, client));
+    std::mem::forget(parents);
 }
 
 /// Parents that wait for their ten children, which run on the parent's own stack.

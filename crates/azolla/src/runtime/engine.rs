@@ -28,8 +28,8 @@ pub struct Engine<J: Job + ?Sized> {
     pub(super) state: Mutex<State<J>>,
     pub(super) closing: AtomicBool,
     pub(super) broken: AtomicBool,
-    /// Somebody waits for all that has grown somewhere, so each end is told at once.
-    pub(super) gates: AtomicBool,
+    /// Somebody waits for all that has grown somewhere, and few of it are live: each end is told at once.
+    pub(super) is_urgent: AtomicBool,
     pub(super) observer: Observer,
     pub(super) kind_names: KindNames,
     /// Tasks that have failed while a stream observes, kept until a watcher asks for their errors.
@@ -58,7 +58,7 @@ impl<J: Job + ?Sized> Engine<J> {
             state: Mutex::new(State::new(groups, runner.short())),
             closing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
-            gates: AtomicBool::new(false),
+            is_urgent: AtomicBool::new(false),
             observer: Observer::new(),
             kind_names: KindNames::default(),
             failures: ArrayQueue::new(FAILURES),
@@ -387,6 +387,7 @@ impl<J: Job + ?Sized> Engine<J> {
         let mut locked = Locked { engine: self, state, after: &mut hold.after };
         let answer = locked.guarded(|locked| {
             let result = f(locked);
+            locked.look_for_urgency();
             locked.publish();
             locked.leave_the_rest();
             (result, locked.state.scheduler.has_more() && !self.is_broken())

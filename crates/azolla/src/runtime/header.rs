@@ -209,7 +209,7 @@ impl Header {
         self.status() != Status::Pending
     }
 
-    /// Returns true if the task has ended with a result, in one order with the changes of `Engine::gates`.
+    /// Returns true if the task has ended with a result, in one order with the changes of `Engine::is_urgent`.
     pub(super) fn has_finished(&self) -> bool {
         status(self.flags.load(Ordering::SeqCst)) == Status::Finished
     }
@@ -252,7 +252,7 @@ impl Header {
     /// was watched.
     pub(crate) fn settle(&self, failed: bool) -> bool {
         let flag = SETTLED | if failed { FAILED } else { 0 };
-        // In one order with the looks at `Engine::gates`.
+        // In one order with the looks at `Engine::is_urgent`.
         let before = self.flags.fetch_or(flag, Ordering::SeqCst);
         if before & LISTENED != 0 && before & SETTLED == 0 {
             self.tell_listeners();

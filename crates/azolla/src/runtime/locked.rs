@@ -226,7 +226,6 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                 Effect::GrowthEnded(gate) => {
                     gate.header().settle_quietly(Status::Finished);
                     state.after.settled.push(gate);
-                    self.engine.gates.store(state.scheduler.has_gates(), Ordering::SeqCst);
                 }
                 Effect::FailedInScope { payload, scope, at_once } => {
                     state.next.extend(state.scopes.failed(&*scope, &*payload, at_once));
@@ -236,9 +235,6 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     payload.header().settle_quietly(Status::Cancelled);
                     note_end(self.engine, &*payload);
                     state.after.settled.push(payload);
-                    if self.engine.gates.load(Ordering::Relaxed) {
-                        self.engine.gates.store(state.scheduler.has_gates(), Ordering::SeqCst);
-                    }
                 }
                 Effect::Reset(payload) => {
                     // The header is reset first: a task that shows as failed must have an error to

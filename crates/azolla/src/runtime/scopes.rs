@@ -3,14 +3,14 @@
 //! For the engine each is a task that runs nowhere, a *gate*, whose job the front end brings. Its cell holds a result already,
 //! which shows when the gate passes. So threads, event loops and tasks wait for it as they wait for any task.
 //!
-//! While there is a gate, workers tell every end at once: a wait is not to last until a worker has several to tell of.
+//! While a gate may pass soon, workers tell every end at once: a wait is not to last until a worker has several to tell of.
 
 use super::engine::Engine;
 use super::header::Status;
 use super::job::{Job, Submission};
 use super::locked::Locked;
 use crate::primitives::atomic::Ordering;
-use azolla_core::{Event, Input, Kind, Outcome, State as TaskState, Tally, TaskId};
+use azolla_core::{Event, Input, Kind, Outcome, Tally, TaskId};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -120,7 +120,6 @@ impl<J: Job + ?Sized> Engine<J> {
             let inputs = [Input { task: of, there: false }].into_iter().collect();
             let watch = Submission { inputs, ..Submission::new(Arc::clone(gate), 0) };
             locked.add_gate(gate, Event::WatchGrowth(watch.of_kind(Kind(0))));
-            locked.tell_for_others(of);
         });
     }
 }
@@ -131,7 +130,6 @@ impl<J: Job + ?Sized> Locked<'_, J> {
             self.turn_away(Arc::clone(gate));
             return None;
         }
-        self.engine.gates.store(true, Ordering::SeqCst);
         self.feed(event);
         let task = self.submitted()?;
         gate.header().set_id(task, self.engine.number);
@@ -139,17 +137,25 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         Some(task)
     }
 
-    /// Tells the scheduler which tasks that have grown from this one have ended, where their workers have not.
-    fn tell_for_others(&mut self, of: TaskId) {
-        let grown = self.state.scheduler.grown_from(of);
-        for task in grown.into_iter().chain([of]) {
-            let scheduler = &self.state.scheduler;
-            let (Some(TaskState::Claimed { worker } | TaskState::Running { worker }), Some(job)) =
-                (scheduler.state(task), scheduler.payload(task))
-            else {
-                continue;
-            };
-            if job.header().has_finished() {
+    /// If the end of a task may end what somebody waits for, and might not have before: workers tell each end at once from now
+    /// on, and what they have kept until now is told for them.
+    #[inline]
+    pub(super) fn look_for_urgency(&mut self) {
+        if self.state.scheduler.is_urgent() != self.engine.is_urgent.load(Ordering::Relaxed) {
+            self.change_urgency();
+        }
+    }
+
+    #[cold]
+    fn change_urgency(&mut self) {
+        let is_urgent = self.state.scheduler.is_urgent();
+        self.engine.is_urgent.store(is_urgent, Ordering::SeqCst);
+        if !is_urgent || self.engine.is_broken() {
+            return;
+        }
+        for (worker, task) in self.state.scheduler.in_hand() {
+            let job = self.state.scheduler.payload(task);
+            if job.is_some_and(|job| job.header().has_finished()) {
                 let (by, outcome) = (Some(worker), Outcome::Done);
                 drop(self.handle(Event::Finish { worker: by, task, outcome, took: 0 }));
                 self.let_others_run(worker);

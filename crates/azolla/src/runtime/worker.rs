@@ -207,7 +207,7 @@ impl<J: Job + ?Sized> Worker<J> {
         match outcome {
             Outcome::Done => {
                 self.hand.tell_now |= header.settle(false);
-                self.hand.tell_now |= self.engine.gates.load(Ordering::SeqCst);
+                self.hand.tell_now |= self.engine.is_urgent.load(Ordering::SeqCst);
             }
             // A failure shows only when the engine has heard of it, since the engine may retry the
             // task at once.

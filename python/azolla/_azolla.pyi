@@ -50,13 +50,20 @@ __all__ = [
     "awaits",
     "before_collection",
     "before_fork",
+    "cancel_grown",
     "cancel_unless_begun",
     "check_actor",
+    "check_options",
+    "close_group",
     "coroutines_run_here",
     "detach",
     "end_loan",
+    "failed_in_group",
     "forget",
     "give_order",
+    "group_counts",
+    "group_entered",
+    "group_left",
     "has_begun",
     "in_plain_task",
     "input_value",
@@ -67,13 +74,16 @@ __all__ = [
     "keys_of",
     "leave",
     "lend",
+    "map_as",
     "open_files",
+    "open_group",
     "read_actor",
     "rejoin",
     "secede",
     "secret",
     "serve_process",
     "share_secret",
+    "submit_as",
     "task_at_hand",
     "tasks_here",
     "thread_client",
@@ -83,6 +93,7 @@ __all__ = [
     "timed_out",
     "tokenize",
     "wait",
+    "watch_growth",
     "why_cancelled",
 ]
 
@@ -1157,7 +1168,7 @@ def check_options(options: dict[str, Any]) -> None:
     """Raises an error if one of these options of a task can have no such value."""
 
 def submit_as(
-    client: Core, options: dict[str, Any], whole: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+    client: Core, options: dict[str, Any], whole: tuple[Any, ...], kwargs: dict[str, Any] | None
 ) -> Future[Any]:
     """Submits a call, `whole` being the function and its arguments, with these options."""
 
@@ -1166,7 +1177,7 @@ def map_as(
     options: dict[str, Any],
     func: Callable[..., Any],
     iterables: tuple[Any, ...],
-    kwargs: dict[str, Any] | None = None,
+    kwargs: dict[str, Any] | None,
 ) -> list[Future[Any]]:
     """Submits a call for each row of these iterables, with these options."""
 

@@ -24,6 +24,7 @@ DIFFERENT: dict[str, str] = {
     "Client.map.actors": "None is False",
     "Client.register_plugin.idempotent": "azolla's own: Dask takes it from the plugin alone",
     "LocalCluster.adapt.Adaptive": "azolla's own class",
+    "wait.grown": "azolla's own: waits for what has grown too",
     "Future.cancel.force": "Dask has it in the keywords that it passes on",
     "Future._id": "internal",
     "Future.state": "internal",

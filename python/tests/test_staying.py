@@ -293,7 +293,7 @@ def test_an_actor_that_waits_for_what_can_be_pickled_is_made_where_it_was_to_be(
     gate.open()
     actors = [future.result(PATIENCE) for future in makes]
     assert [actor.add().result(PATIENCE) for actor in actors] == [8] * 4
-    assert two.cluster._actors([0, 1]) == [2, 2]
+    assert two.cluster._staying([0, 1]) == [2, 2]
 
 
 class Counts:

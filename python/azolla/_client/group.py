@@ -13,8 +13,6 @@ from azolla._run.groups import enter, leave
 if TYPE_CHECKING:
     from azolla._client.client import Client
 
-OnError = Literal["cancel", "collect"]
-
 
 class Group:
     """All that is submitted in its `with` or `async with` block, and all that grows from there.
@@ -30,7 +28,7 @@ class Group:
     {'live': 0, 'finished': 65, 'failed': 0, 'cancelled': 0}
     """
 
-    def __init__(self, client: "Client", name: str, on_error: OnError) -> None:
+    def __init__(self, client: "Client", name: str, on_error: Literal["cancel", "collect"]) -> None:
         #: What the group is called.
         self.name = name
         self._client, self._on_error = client, on_error
@@ -154,7 +152,7 @@ class Group:
 class Groups:
     """The part of `Client` that makes groups."""
 
-    def group(self, name: str = "group", *, on_error: OnError = "cancel") -> Group:
+    def group(self, name: str = "group", *, on_error: Literal["cancel", "collect"] = "cancel") -> Group:
         """Returns a group, to be entered by `with` or `async with`.
 
         What is submitted in the block belongs to the group, and so does all that grows from there: what its tasks submit, what
@@ -186,6 +184,7 @@ class Groups:
         >>> [square.result() for square in squares]
         [0, 1, 4]
         """
+        self._check_open("group")  # type: ignore[attr-defined]
         if not isinstance(name, str):
             raise TypeError(f"group(): name must be a text, not {name!r}")
         if on_error not in ("cancel", "collect"):

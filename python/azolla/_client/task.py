@@ -105,10 +105,12 @@ class Tasks:
         Raises:
             TypeError: `priority` is no number.
             ValueError: `priority` is NaN, or `retries` no whole number.
+            ClosedClientError: The client is closed.
 
         >>> client.task(priority=10).submit(sum, [1, 2]).result()
         3
         """
+        self._check_open("task")  # type: ignore[attr-defined]
         given = {
             "key": key,
             "workers": workers,

@@ -248,6 +248,18 @@ def test_a_group_of_a_closed_client() -> None:
         pass
 
 
+@pytest.mark.parametrize("processes", [False, True])
+def test_a_client_that_is_closed_in_the_block_says_so(processes: bool, gate: Gate) -> None:
+    client = Client(processes=processes, n_workers=1, threads_per_worker=1)
+    early = client.submit(gate.hold, pure=False)
+    with pytest.raises(ClosedClientError, match="the group 'closing': the client is closed"):
+        with client.group("closing"):
+            early.release()
+            client.map(gate_then, [client.submit(gate.hold, pure=False)] * 9, range(9), pure=False)
+            threading.Thread(target=client.close).start()
+    gate.open()
+
+
 def test_a_wait_for_growth(client: Client) -> None:
     root = client.submit(grow_kept, 4, pure=False)
     assert root.wait_grown() is None  # type: ignore[func-returns-value]

@@ -9,6 +9,9 @@ impl<P: Clone> Scheduler<P> {
             self.closing = true;
             self.retries.clear();
             self.reviving = Default::default();
+            // First the gates: what they wait for has not ended by itself.
+            let gates = self.tasks.families.gates.values().flatten().copied().collect();
+            self.todo.push_back(Todo::CancelEach(gates));
             self.todo.push_back(Todo::CancelFrom(0));
         }
     }

@@ -141,6 +141,19 @@ fn a_task_that_needs_who_waits_for_its_scope_is_refused() {
     assert_eq!(world.cells[refused].shows, Shows::Failed);
 }
 
+#[test]
+fn closing_ends_no_scope_as_if_all_had_ended() {
+    let mut world = World::new(1, 8);
+    // Its place in the table is before that of the scope.
+    let before = world.submit(None, None, None, 0, &[]);
+    let scope = world.open_scope(None);
+    world.release(before);
+    forget_in(&mut world, scope);
+    world.close_scope(scope);
+    world.close();
+    assert_eq!(world.cells[scope].shows, Shows::Cancelled);
+}
+
 /// What grows wide and deep is cancelled in portions, without recursion.
 #[test]
 fn a_hundred_thousand_that_have_grown_are_cancelled_in_portions() {

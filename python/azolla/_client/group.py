@@ -63,8 +63,10 @@ class Group:
             return
         if gate.cancelled():
             raise ClosedClientError(f"the group {self.name!r}: the client is closed")
-        if self._failed and self._on_error == "cancel":
-            errors = [error for failed in self._failed if (error := failed._exception()) is not None]
+        # In a worker process only `done` asks how a task stands.
+        known = [failed for failed in self._failed if failed.done()]
+        errors = [error for failed in known if (error := failed._exception()) is not None]
+        if errors and self._on_error == "cancel":
             raise BaseExceptionGroup(f"{len(errors)} of the tasks of the group {self.name!r} failed", errors)
 
     def __enter__(self) -> "Group":

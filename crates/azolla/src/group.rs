@@ -33,7 +33,7 @@ pub struct GroupBuilder<'c> {
 }
 
 impl GroupBuilder<'_> {
-    /// Sets what the group is called. The dashboard shows it. The default is `group`.
+    /// Sets what the group is called in errors. The default is `group`.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());

@@ -166,7 +166,7 @@ class Groups:
         belong to it. Groups nest. One that a task opens is a branch of what grows from the task.
 
         Args:
-            name: What the group is called. The dashboard shows it.
+            name: What the group is called in errors.
             on_error: `"cancel"`: the first failure cancels the rest. `"collect"`: everything runs, and `group.failed` has
                 the failed futures.
 

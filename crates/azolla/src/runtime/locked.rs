@@ -38,7 +38,7 @@ pub(crate) struct State<J: Job + ?Sized> {
     /// The tasks that the last event gave to the worker that asked.
     pub(super) runs: Vec<Run<J>>,
     pub(super) after: After<J>,
-    pub(super) scopes: Scopes<J>,
+    pub(super) scopes: Scopes,
     /// What the scheduler is to be told once its effects are carried out.
     next: Vec<Event<Arc<J>>>,
     /// Tasks that went while a thread helped another one: for that one to drop (see `garbage.rs`).

@@ -14,29 +14,23 @@ use azolla_core::{Event, Input, Kind, Outcome, Tally, TaskId};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// What the engine keeps of each scope until the front end [ends](Engine::end_scope) it.
-pub(super) struct Scopes<J: ?Sized>(FxHashMap<TaskId, Scope<J>>);
+/// The scopes that the front end has not [ended](Engine::end_scope), each with whether the first failure cancels the rest.
+#[derive(Default)]
+pub(super) struct Scopes(FxHashMap<TaskId, bool>);
 
-struct Scope<J: ?Sized> {
-    gate: Arc<J>,
-    /// The first failure cancels the rest.
-    cancels: bool,
-}
-
-impl<J: ?Sized> Default for Scopes<J> {
-    fn default() -> Self {
-        Self(FxHashMap::default())
-    }
-}
-
-impl<J: Job + ?Sized> Scopes<J> {
+impl Scopes {
     /// A task of this scope has failed. `at_once`: it counts even if somebody has seen that. Returns what the scheduler is to be
     /// told.
-    pub(super) fn failed(&mut self, scope: &J, job: &J, at_once: bool) -> Option<Event<Arc<J>>> {
+    pub(super) fn failed<J: Job + ?Sized>(
+        &self,
+        scope: &J,
+        job: &J,
+        at_once: bool,
+    ) -> Option<Event<Arc<J>>> {
         let of = scope.header().id().and_then(|id| Some((id, self.0.get(&id)?)));
         match of {
-            Some((id, of)) if !job.header().see_failure() || at_once => {
-                of.cancels.then_some(Event::CancelGrown(id))
+            Some((id, cancels)) if !job.header().see_failure() || at_once => {
+                cancels.then_some(Event::CancelGrown(id))
             }
             _ => job.header().id().map(Event::Disregard),
         }
@@ -51,8 +45,7 @@ impl<J: Job + ?Sized> Engine<J> {
             let scope = Submission { parent, ..Submission::new(Arc::clone(gate), 0) };
             let scope = scope.of_kind(Kind(0));
             if let Some(task) = locked.add_gate(gate, Event::OpenScope(scope)) {
-                let gate = Arc::clone(gate);
-                locked.state.scopes.0.insert(task, Scope { gate, cancels });
+                locked.state.scopes.0.insert(task, cancels);
             }
         });
     }
@@ -65,8 +58,7 @@ impl<J: Job + ?Sized> Engine<J> {
     /// The scope has ended, or nobody waits for it any more: failures do not cancel it.
     pub fn end_scope(&self, gate: &J) {
         if let Some(task) = gate.header().id() {
-            let ended = self.with(|locked| locked.state.scopes.0.remove(&task));
-            drop(ended);
+            self.with(|locked| locked.state.scopes.0.remove(&task));
         }
     }
 
@@ -92,16 +84,6 @@ impl<J: Job + ?Sized> Engine<J> {
         let task = gate.header().id();
         let tally = |task| self.with(|locked| locked.state.scheduler.tally(task));
         task.and_then(tally).unwrap_or_default()
-    }
-
-    /// The gates of the scopes that have not been let go of, with their counts.
-    #[must_use]
-    pub fn scopes(&self) -> Vec<(Arc<J>, Tally)> {
-        self.with(|locked| {
-            let state = &locked.state;
-            let tally = |task: &TaskId| state.scheduler.tally(*task).unwrap_or_default();
-            state.scopes.0.iter().map(|(task, it)| (Arc::clone(&it.gate), tally(task))).collect()
-        })
     }
 
     /// Cancels what has grown from this task, or in this scope, as far as nobody outside wants it.

@@ -1,6 +1,6 @@
 //! The rules of constraints: where tasks may run, what they take, and for how long.
 
-use super::world::{Cell, ThreadState, World};
+use super::world::{Cell, Shows, ThreadState, World};
 use crate::{
     Amount, Constraint, Event, Group, GroupId, Outcome, ResourceId, State, Wait, WorkerId,
 };
@@ -364,4 +364,23 @@ fn tasks_that_wait_for_what_can_never_run_do_not_stop_the_others() {
     let other = submit(&mut world, None);
     pull_all(&mut world);
     assert!(on(&world, other).is_some(), "the cap has risen: nothing else goes on");
+}
+
+#[test]
+fn a_task_that_needs_what_the_waiter_of_its_scope_keeps_is_refused() {
+    let mut world = world(&[(2, 1)]);
+    let waiter = submit(&mut world, gpus(1));
+    pull_all(&mut world);
+    let (worker, opener) = (on(&world, waiter).unwrap(), world.id(waiter));
+    let scope = world.open_scope(Some(opener));
+    let parent = world.id(scope);
+    let member = world.submit(None, Some(parent), None, 0, &[]);
+    pull_all(&mut world);
+    world.close_scope(scope);
+    assert!(world.park(worker, Wait { tasks: Arc::new(vec![parent]), all: true }));
+    let grower = world.id(member);
+    let refused = world.submit_to(gpus(1), None, Some(grower), None, 0, &[]);
+    assert_eq!(world.cells[refused].shows, Shows::Failed);
+    let free = world.submit_to(only(&[0]), None, Some(grower), None, 0, &[]);
+    assert_eq!(world.cells[free].shows, Shows::Pending);
 }

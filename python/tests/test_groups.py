@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from azolla import Client, ClosedClientError, Future, WaitCycleError, fire_and_forget, get_client, wait
-from conftest import Gate, eventually, nothing_is_kept
+from conftest import Gate, Journal, eventually, nothing_is_kept
 
 
 def grow(depth: int) -> int:
@@ -110,6 +110,67 @@ def test_the_first_failure_cancels_the_rest(client: Client, gate: Gate) -> None:
     assert all(future.cancelled() for future in rest)
     assert group.counts()["live"] == 0
     gate.open()
+
+
+def test_a_failure_in_the_outer_group_is_raised_there(client: Client, gate: Gate) -> None:
+    with pytest.raises(ExceptionGroup) as caught, client.group("outer") as outer:
+        failed = client.submit(fail, "outer", pure=False)
+        with client.group("inner") as inner:
+            held = client.submit(gate.hold, pure=False)
+            client.map(gate_then, [held] * 5, range(5), pure=False)
+            eventually(lambda: failed.done() and inner.counts()["cancelled"] == 6)
+    assert [str(error) for error in caught.value.exceptions] == ["outer"]
+    assert outer.counts() == {"live": 0, "finished": 0, "failed": 1, "cancelled": 6}
+    gate.open()
+
+
+def test_a_cancelled_group_lets_the_one_in_it_be_left(client: Client, gate: Gate) -> None:
+    with client.group("outer") as outer:
+        with client.group("inner") as inner:
+            held = client.submit(gate.hold, pure=False)
+            client.map(gate_then, [held] * 5, range(5), pure=False)
+            outer.cancel()
+    assert (outer.counts()["cancelled"], inner.counts()["cancelled"]) == (6, 6)
+    gate.open()
+
+
+def again(journal: Journal) -> str:
+    journal.append("again")
+    if len(journal.entries()) < 2:
+        raise ValueError("at first")
+    return "done"
+
+
+def test_what_has_failed_in_a_group_can_be_retried(client: Client, journal: Journal) -> None:
+    with client.group(on_error="collect") as group:
+        client.submit(again, journal, pure=False)
+    [failed] = group.failed
+    failed.retry()
+    assert failed.result() == "done"
+
+
+def never_leaves() -> None:
+    get_client().group("left open").__enter__()
+    get_client().submit(grow, 2, pure=False)
+
+
+def test_a_group_that_a_task_has_not_left_ends_with_the_task(client: Client) -> None:
+    with client.group() as group:
+        client.submit(never_leaves, pure=False)
+    assert group.counts()["finished"] == 1 + size(2)
+
+
+def test_leaving_a_group_elsewhere_leaves_no_other(client: Client) -> None:
+    other = client.group("other")
+    thread = threading.Thread(target=other.__enter__)
+    thread.start()
+    thread.join()
+    with client.group() as group:
+        other.__exit__(None, None, None)
+        client.submit(grow, 1, pure=False)
+    assert group.counts()["finished"] == size(1)
+    with pytest.raises(RuntimeError, match="the group 'other' is not entered, so it cannot be left"):
+        other.__exit__(None, None, None)
 
 
 def test_a_group_that_collects_runs_all(client: Client) -> None:

@@ -22,7 +22,9 @@ impl<P: Clone> Scheduler<P> {
         let mut cut: Marked = self.tasks.families.all_below(own).into_iter().collect();
         let below = self.tasks.families.all_below(own);
         let children = below.iter().flat_map(|it| &self.tasks.families.get(*it).children);
-        let grown: VecDeque<_> = children.copied().filter(|it| self.tasks.is_live(*it)).collect();
+        // A scope ends by itself when what is in it has.
+        let is_doomed = |it: &TaskId| self.tasks.is_live(*it) && !self.tasks.is_gate(*it);
+        let grown: VecDeque<_> = children.copied().filter(is_doomed).collect();
         let inside = cut.clone();
         let mut spared: Vec<_> =
             grown.iter().copied().filter(|it| self.is_wanted_outside(*it, &inside)).collect();

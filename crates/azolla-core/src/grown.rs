@@ -26,6 +26,7 @@ impl<P: Clone> Scheduler<P> {
         }
         let (grown, is_live) = (task.grown, !task.state.is_settled());
         let family = self.tasks.families.add(id, grown.number(), grown.family(), is_live);
+        self.tasks.families.get_mut(family).is_cut |= self.cut.contains_key(&id);
         self.tasks.set_family(id, family);
         Some(family)
     }
@@ -197,7 +198,10 @@ impl<P: Clone> Scheduler<P> {
             sharers.into_iter().flatten().for_each(|sharer| families.unname(sharer));
         }
         match own {
-            Some(own) => self.task_of_family_ends(own),
+            Some(own) => {
+                self.close_scopes_in(own);
+                self.task_of_family_ends(own);
+            }
             None => self.loses(at),
         }
     }

@@ -192,10 +192,13 @@ def wait_grown(future: Future[Any], timeout: Timeout) -> Any:
 async def _grown_async(gate: Future[Any], timeout: Timeout) -> None:
     limit = None if timeout is None else seconds(timeout)
     if not gate.done():
-        await asyncio.wait([waits := asyncio.ensure_future(_await.ended(gate))], timeout=limit)
-        if not waits.done():
+        waits = asyncio.ensure_future(_await.ended(gate))
+        try:
+            await asyncio.wait([waits], timeout=limit)
+            if not waits.done():
+                raise _azolla.timed_out([gate])
+        finally:
             waits.cancel()
-            raise _azolla.timed_out([gate])
 
 
 def _watch_growth(future: Future[Any]) -> Future[Any]:

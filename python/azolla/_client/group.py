@@ -1,6 +1,5 @@
 """Groups: what is submitted in the block of one, and all that grows from there, ends and is cancelled together."""
 
-from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -8,7 +7,7 @@ from azolla import _azolla
 from azolla._azolla import Future
 from azolla._base.errors import ClosedClientError
 from azolla._run import awaiting as _await
-from azolla._run.groups import enter, leave
+from azolla._run.groups import Entered, enter, leave
 
 if TYPE_CHECKING:
     from azolla._client.client import Client
@@ -33,21 +32,23 @@ class Group:
         self.name = name
         self._client, self._on_error = client, on_error
         self._gate: Future[None] | None = None
-        self._token: Token[Any] | None = None
+        self._is_entered = False
+        self._entered: Entered | None = None
         #: The last counts, once it has ended.
         self._counts: tuple[int, int, int, int] | None = None
         self._failed: list[Future[Any]] = []
 
     def _open(self) -> "Group":
-        if self._token is not None:
+        if self._is_entered:
             raise RuntimeError(f"the group {self.name!r} was entered already")
         self._gate = gate = self._client._open_group(self.name, self._on_error == "cancel")
-        self._token = enter(gate, lambda: self._counts is not None)
+        self._is_entered, self._entered = True, enter(gate)
         return self
 
     def _close(self, error: BaseException | None) -> Future[None]:
-        assert self._gate is not None and self._token is not None, "only a group that was entered is left"
-        leave(self._token)
+        if self._gate is None or self._entered is None:
+            raise RuntimeError(f"the group {self.name!r} is not entered, so it cannot be left")
+        leave(self._entered)
         if error is not None:
             self.cancel()
         self._client._in_group("close_group", self._gate)
@@ -55,7 +56,8 @@ class Group:
 
     def _end(self, error: BaseException | None) -> None:
         """All has ended, or the wait was given up."""
-        assert self._gate is not None
+        assert self._gate is not None and self._entered is not None
+        self._entered.gate, self._entered = None, None
         gate, self._failed = self._gate, self._client._in_group("failed_in_group", self._gate, True)
         self._counts = self._client._in_group("group_counts", gate)
         self._gate = None
@@ -147,7 +149,7 @@ class Group:
         return failed
 
     def __repr__(self) -> str:
-        state = "not entered" if self._token is None else f"{self.counts()['live']} live" if self._gate else "ended"
+        state = "not entered" if not self._is_entered else f"{self.counts()['live']} live" if self._gate else "ended"
         return f"<Group {self.name!r}: {state}>"
 
 

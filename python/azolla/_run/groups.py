@@ -1,39 +1,50 @@
 """Which group is entered here. A context has its own; a task is in no group that was entered where it was submitted."""
 
-from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Any
 
 from azolla import _azolla
 from azolla._azolla import Future
 from azolla._run.current import task_here
 
-#: The gate of the latest group that was entered in this context, the task in which that was done, and what says whether the
-#: group has ended.
-here: "ContextVar[tuple[Future[None], object, Callable[[], bool]] | None]" = ContextVar("azolla_group", default=None)
+
+class Entered:
+    """A block of a group that was entered."""
+
+    __slots__ = ("gate", "task", "token")
+
+    def __init__(self, gate: "Future[None]") -> None:
+        #: The gate of the group; None once the group has ended: a context that lives on keeps nothing else.
+        self.gate: Future[None] | None = gate
+        #: What tells the task in which it was entered.
+        self.task = task_here()
+        self.token: Token[Entered | None] | None = None
+
+
+#: The latest block that was entered in this context.
+here: ContextVar[Entered | None] = ContextVar("azolla_group", default=None)
 
 
 def gate_here() -> "Future[None] | None":
     """Returns the gate of the group that what is submitted here belongs to; None if there is none."""
     entered = here.get()
-    if entered is None:
-        return None
-    gate, task, has_ended = entered
-    return gate if task == task_here() and not has_ended() else None
+    return None if entered is None or entered.gate is None or entered.task != task_here() else entered.gate
 
 
-def enter(gate: "Future[None]", has_ended: Callable[[], bool]) -> "Token[Any]":
+def enter(gate: "Future[None]") -> Entered:
     """Makes this the group here, until `leave`."""
-    token = here.set((gate, task_here(), has_ended))
+    entered = Entered(gate)
+    entered.token = here.set(entered)
     _azolla.group_entered()
-    return token
+    return entered
 
 
-def leave(token: "Token[Any]") -> None:
-    """Ends the `enter` that has given this token."""
+def leave(entered: Entered) -> None:
+    """Ends an `enter`. What was current before is so again."""
     _azolla.group_left()
-    try:
-        here.reset(token)
-    except ValueError:
-        # It was entered in another context, which a framework has made for its set-up.
-        here.set(None)
+    token, entered.token = entered.token, None
+    if here.get() is entered and token is not None:
+        try:
+            here.reset(token)
+        except ValueError:
+            # It was entered in another context, of which this one is a copy.
+            here.set(None)

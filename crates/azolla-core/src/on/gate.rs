@@ -19,6 +19,7 @@ use core::num::NonZeroU32;
 impl<P: Clone> Scheduler<P> {
     #[cold]
     pub(crate) fn on_open_scope(&mut self, scope: Submission<P>, effects: &mut Vec<Effect<P>>) {
+        let is_cut = scope.parent.is_some_and(|opener| self.cut.contains_key(&opener));
         let opener = scope.parent.filter(|opener| self.tasks.get(*opener).is_some());
         let origin = self.origin_of_child(self.totals.submitted, opener, None);
         let number = opener.map_or(0, |_| self.tasks.families.number(origin.family));
@@ -27,14 +28,42 @@ impl<P: Clone> Scheduler<P> {
             self.belongs_to(id, family);
         }
         let own = self.tasks.families.add(id, number, origin.family, true);
-        self.tasks.families.get_mut(own).of_scope = Some(Box::default());
+        let family = self.tasks.families.get_mut(own);
+        family.of_scope = Some(Box::default());
+        family.is_cut |= is_cut;
         self.tasks.set_family(id, own);
         self.tasks.families.gates.entry(own).or_default().push(id);
         effects.push(Effect::Submitted(id));
     }
 
+    /// The blocks of scopes that were opened here are over, since what they were opened in is.
+    #[cold]
+    pub(crate) fn close_scopes_in(&mut self, family: FamilyId) {
+        let mut opened_in = Vec::from([family]);
+        while let Some(family) = opened_in.pop() {
+            let families = &self.tasks.families;
+            let is_open = |below: &FamilyId| {
+                let family = families.get(*below);
+                family.of_scope.is_some() && family.is_task_live
+            };
+            let open: Vec<_> = families.below(family).filter(is_open).collect();
+            for scope in open {
+                let gate = self.tasks.families.get(scope).task;
+                self.close_one(gate);
+                opened_in.push(scope);
+            }
+        }
+    }
+
     #[cold]
     pub(crate) fn on_close_scope(&mut self, id: TaskId) {
+        self.close_one(id);
+        if let Some(family) = self.own_family(id) {
+            self.close_scopes_in(family);
+        }
+    }
+
+    fn close_one(&mut self, id: TaskId) {
         if let Some(family) = self.own_family(id)
             && self.tasks.get(id).is_some_and(|it| it.rare.is_gate() && !it.state.is_settled())
         {

@@ -142,6 +142,51 @@ fn a_task_that_needs_who_waits_for_its_scope_is_refused() {
 }
 
 #[test]
+fn a_scope_within_a_cancelled_one_ends_by_itself() {
+    let mut world = World::new(1, 8);
+    let outer = world.open_scope(None);
+    let around = world.id(outer);
+    let inner = world.open_scope(Some(around));
+    let member = forget_in(&mut world, inner);
+    world.event(Event::CancelGrown(around));
+    world.finish_leftovers();
+    assert_eq!(world.cells[member].shows, Shows::Cancelled);
+    assert_eq!(world.cells[inner].shows, Shows::Pending);
+    world.close_scope(inner);
+    world.close_scope(outer);
+    assert_eq!([inner, outer].map(|cell| world.cells[cell].shows), [Shows::Done; 2]);
+}
+
+#[test]
+fn a_scope_that_is_never_closed_ends_with_what_has_opened_it() {
+    let mut world = World::new(1, 8);
+    let outer = world.open_scope(None);
+    let opener = forget_in(&mut world, outer);
+    world.next(W0);
+    let task = world.id(opener);
+    let inner = world.open_scope(Some(task));
+    let around = world.id(outer);
+    let beside = world.open_scope(Some(around));
+    end(&mut world, W0, Outcome::Done);
+    assert_eq!(world.cells[inner].shows, Shows::Done);
+    world.close_scope(outer);
+    assert_eq!([outer, beside].map(|cell| world.cells[cell].shows), [Shows::Done; 2]);
+}
+
+#[test]
+fn a_scope_that_a_cancelled_task_opens_is_cut_off() {
+    let mut world = World::new(1, 8);
+    let scope = world.open_scope(None);
+    let parent = forget_in(&mut world, scope);
+    world.next(W0);
+    let (around, task) = (world.id(scope), world.id(parent));
+    world.event(Event::CancelGrown(around));
+    let late = world.open_scope(Some(task));
+    let child = submit_in(&mut world, late, &[]);
+    assert_eq!(world.cells[child].shows, Shows::Cancelled);
+}
+
+#[test]
 fn closing_ends_no_scope_as_if_all_had_ended() {
     let mut world = World::new(1, 8);
     // Its place in the table is before that of the scope.

@@ -138,8 +138,8 @@ impl World {
     /// A gate passes when all that it waits for has ended.
     pub(super) fn check_growth_ended(&self, gate: Cell) {
         let top = match self.cells[gate].gate.expect("it is a gate") {
-            Gate::Scope { open } => {
-                assert!(!open, "a scope ended that is open");
+            Gate::Scope { .. } => {
+                assert!(self.is_over(gate), "a scope ended that is open");
                 gate
             }
             Gate::Watch { of } => of,
@@ -149,6 +149,16 @@ impl World {
             let is_live = self.cells[cell].id.is_some() && self.cells[cell].shows == Shows::Pending;
             assert!(!is_live, "{cell} grew from {top}");
         }
+    }
+
+    /// Returns whether the block of this scope is over: it is closed, or what it was opened in is over.
+    fn is_over(&self, scope: Cell) -> bool {
+        let is_closed = self.cells[scope].gate == Some(Gate::Scope { open: false });
+        let ended = |around: Cell| {
+            let is_scope = self.cells[around].gate.is_some();
+            self.cells[around].shows != Shows::Pending || is_scope && self.is_over(around)
+        };
+        is_closed || self.cells[scope].parent.is_some_and(ended)
     }
 
     /// Returns whether a task is this one, or has grown from it.

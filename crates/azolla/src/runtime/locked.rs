@@ -229,7 +229,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                 }
                 Effect::FailedInScope { payload, scope, at_once } => {
                     state.next.extend(state.scopes.failed(&*scope, &*payload, at_once));
-                    state.after.trash.extend([scope, payload]);
+                    // The scheduler keeps both, so nothing is dropped here.
                 }
                 Effect::Cancelled(payload) => {
                     payload.header().settle_quietly(Status::Cancelled);

@@ -19,8 +19,8 @@ impl<P: Clone> Scheduler<P> {
     #[cold]
     pub(crate) fn on_cancel_grown(&mut self, id: TaskId) {
         let Some(own) = self.own_family(id) else { return };
-        let mut cut: Marked = self.tasks.families.all_below(own).into_iter().collect();
         let below = self.tasks.families.all_below(own);
+        let mut cut: Marked = below.iter().copied().collect();
         let children = below.iter().flat_map(|it| &self.tasks.families.get(*it).children);
         // A scope ends by itself when what is in it has.
         let is_doomed = |it: &TaskId| self.tasks.is_live(*it) && !self.tasks.is_gate(*it);
@@ -29,8 +29,9 @@ impl<P: Clone> Scheduler<P> {
         let mut spared: Vec<_> =
             grown.iter().copied().filter(|it| self.is_wanted_outside(*it, &inside)).collect();
         let mut doomed: HashSet<TaskId, FxBuildHasher> = grown.iter().copied().collect();
+        let mut gates: HashSet<TaskId, FxBuildHasher> = HashSet::default();
         while let Some(task) = spared.pop() {
-            if doomed.remove(&task) {
+            if doomed.remove(&task) || self.tasks.is_gate(task) && gates.insert(task) {
                 self.spare(task, &mut cut, &mut spared);
             }
         }
@@ -85,7 +86,7 @@ impl<P: Clone> Scheduler<P> {
             })
     }
 
-    /// A task goes on. So does what it needs, and what it has grown.
+    /// A task goes on. So does what it needs, and what it has grown. A gate needs the growth that it waits for.
     fn spare(&self, id: TaskId, cut: &mut Marked, spared: &mut Vec<TaskId>) {
         let Some(task) = self.tasks.get(id) else { return };
         spared.extend(task.inputs.iter());
@@ -94,8 +95,8 @@ impl<P: Clone> Scheduler<P> {
             _ => self.awaits.get(&id),
         };
         spared.extend(waits.iter().flat_map(|wait| wait.tasks.iter().copied()));
-        let own = self.tasks.family(task.rare);
-        for family in own.map(|own| self.tasks.families.all_below(own)).into_iter().flatten() {
+        let grown = self.family_awaited(id).or_else(|| self.tasks.family(task.rare));
+        for family in grown.map(|own| self.tasks.families.all_below(own)).into_iter().flatten() {
             cut.remove(&family);
             spared.extend(&self.tasks.families.get(family).children);
         }

@@ -113,6 +113,30 @@ fn a_cancel_spares_what_somebody_outside_wants() {
 }
 
 #[test]
+fn a_cancel_spares_the_growth_that_a_spared_task_waits_for() {
+    let mut world = World::new(2, 8);
+    let scope = world.open_scope(None);
+    let parent = world.id(scope);
+    let waiter = world.submit(None, Some(parent), Some(0), 0, &[]);
+    let waits_on = begin(&mut world, waiter);
+    let grown = submit_in(&mut world, scope, &[]);
+    let runs_on = begin(&mut world, grown);
+    let child = submit_in(&mut world, grown, &[]);
+    let growth = world.watch_growth(grown);
+    end(&mut world, runs_on, Outcome::Done);
+    assert!(world.park(waits_on, Wait { tasks: Arc::new(vec![world.id(growth)]), all: true }));
+    assert_eq!(world.submit(None, None, Some(0), 0, &[]), waiter);
+    let doomed = submit_in(&mut world, scope, &[]);
+    world.event(Event::CancelGrown(world.id(scope)));
+    world.finish_leftovers();
+    let shows = |world: &World, cell: Cell| world.cells[cell].shows;
+    assert_eq!([waiter, child].map(|cell| shows(&world, cell)), [Shows::Pending; 2]);
+    assert_eq!(shows(&world, doomed), Shows::Cancelled);
+    let late = submit_in(&mut world, child, &[]);
+    assert_eq!(shows(&world, late), Shows::Pending);
+}
+
+#[test]
 fn a_cancelled_task_that_is_gone_grows_nothing_any_more() {
     let mut world = World::new(1, 8);
     let scope = world.open_scope(None);

@@ -88,7 +88,7 @@ pub(crate) struct Family {
     generation: NonZeroU32,
 }
 
-/// How many tasks of a scope are live, and how many have ended how. Those in the scopes within it are not counted.
+/// How many tasks are live, and how many have ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Tasks that have not ended.
@@ -104,6 +104,7 @@ pub struct Tally {
 /// What a scope has beside what every family has.
 #[derive(Default)]
 pub(crate) struct Scope {
+    /// Counts its tasks, but not those in the scopes within it.
     pub(crate) tally: Tally,
     /// The tasks that have failed in it, which are kept as long as the scope is.
     pub(crate) failed: Few,
@@ -117,6 +118,14 @@ pub(crate) struct Scope {
 
 /// In a scope with more live tasks than this the end of one is not about to end the scope.
 const MANY_LIVE: u64 = if cfg!(test) { 2 } else { 64 };
+
+impl Scope {
+    /// What `is_busy` is to say.
+    #[inline]
+    pub(crate) fn is_busy_by_count(&self) -> bool {
+        self.tally.live > MANY_LIVE || self.busy > 0
+    }
+}
 
 impl Tally {
     fn of(&mut self, state: State) -> &mut u64 {
@@ -291,8 +300,14 @@ impl Families {
     /// Returns the scope that this family, which has joined no other, is in or is.
     #[inline]
     pub(crate) fn scope(&self, id: FamilyId) -> Option<FamilyId> {
-        let family = self.get(id);
-        if family.of_scope.is_some() { Some(id) } else { family.scope }
+        self.get(id).scope_at(id)
+    }
+
+    /// Returns the scope that a task of this family is in.
+    #[inline]
+    pub(crate) fn scope_of(&mut self, family: Option<FamilyId>) -> Option<FamilyId> {
+        let at = self.found(family)?;
+        self.scope(at)
     }
 
     /// One more of those that this family counts is live.
@@ -330,7 +345,7 @@ impl Families {
         family.named += 1;
         family.live += 1;
         family.children.push(child);
-        let scope = if family.of_scope.is_some() { Some(id) } else { family.scope };
+        let scope = family.scope_at(id);
         if let Some(scope) = scope {
             self.count(scope, None, Some(State::Ready));
         }
@@ -347,7 +362,7 @@ impl Families {
             return false;
         }
         family.live -= 1;
-        let scope = if family.of_scope.is_some() { Some(id) } else { family.scope };
+        let scope = family.scope_at(id);
         if let Some(scope) = scope {
             self.count(scope, Some(State::Ready), Some(state));
         }
@@ -364,7 +379,7 @@ impl Families {
             if let Some(to) = to {
                 *scope.tally.of(to) += 1;
             }
-            if (scope.tally.live > MANY_LIVE || scope.busy > 0) != scope.is_busy {
+            if scope.is_busy_by_count() != scope.is_busy {
                 self.weigh(id);
             }
         }
@@ -378,7 +393,7 @@ impl Families {
             let family = self.get_mut(id);
             let around = family.scope;
             let Some(scope) = &mut family.of_scope else { return };
-            let is_busy = scope.tally.live > MANY_LIVE || scope.busy > 0;
+            let is_busy = scope.is_busy_by_count();
             if is_busy == scope.is_busy {
                 return;
             }
@@ -403,11 +418,6 @@ impl Families {
 
     pub(crate) fn is_busy(&self, id: FamilyId) -> bool {
         self.get(id).of_scope.as_ref().is_some_and(|scope| scope.is_busy)
-    }
-
-    pub(crate) fn is_busy_by_count(&self, id: FamilyId) -> bool {
-        let scope = self.get(id).of_scope.as_ref();
-        scope.is_some_and(|scope| scope.tally.live > MANY_LIVE || scope.busy > 0)
     }
 
     /// This scope, if it is one, has been closed, or has ended.
@@ -566,6 +576,12 @@ impl Family {
             of_scope: None,
             generation: NonZeroU32::MIN,
         }
+    }
+
+    /// Returns the scope that this family, of this place, is in or is.
+    #[inline]
+    fn scope_at(&self, id: FamilyId) -> Option<FamilyId> {
+        if self.of_scope.is_some() { Some(id) } else { self.scope }
     }
 
     #[inline]

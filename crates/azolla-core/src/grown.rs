@@ -61,7 +61,7 @@ impl<P: Clone> Scheduler<P> {
             .into_iter()
             .flatten()
             .flat_map(|family| self.tasks.families.get(family).children.iter().copied());
-        let mut live: Vec<_> = children.filter(|child| self.is_unsettled(*child)).collect();
+        let mut live: Vec<_> = children.filter(|child| self.tasks.is_live(*child)).collect();
         // A task that was revived is listed twice.
         live.sort_unstable();
         live.dedup();
@@ -209,8 +209,7 @@ impl<P: Clone> Scheduler<P> {
     /// A settled task is in another state now, although it has not run: it was cancelled.
     #[cold]
     pub(crate) fn counts_otherwise(&mut self, grown: Grown, from: State, to: State) {
-        let at = self.tasks.families.found(grown.family());
-        if let Some(scope) = at.and_then(|at| self.tasks.families.scope(at)) {
+        if let Some(scope) = self.tasks.families.scope_of(grown.family()) {
             self.tasks.families.count(scope, Some(from), Some(to));
         }
     }
@@ -285,8 +284,7 @@ impl<P: Clone> Scheduler<P> {
         let (grown, rare, has_failed) = (task.grown, task.rare, task.state == State::Failed);
         if has_failed
             && !rare.is_told()
-            && let Some(at) = self.tasks.families.found(grown.family())
-            && let Some(scope) = self.tasks.families.scope(at)
+            && let Some(scope) = self.tasks.families.scope_of(grown.family())
         {
             self.failed_in(id, scope, false, effects);
             return Stays::Wanted;
@@ -307,8 +305,8 @@ impl<P: Clone> Scheduler<P> {
     /// The driver does not count this failure, of which it was told.
     pub(crate) fn on_disregard(&mut self, id: TaskId) {
         let Some(task) = self.tasks.get(id).filter(|task| task.rare.is_told()) else { return };
-        let at = self.tasks.families.found(task.grown.family());
-        if let Some(scope) = at.and_then(|at| self.tasks.families.scope(at))
+        let family = task.grown.family();
+        if let Some(scope) = self.tasks.families.scope_of(family)
             && let Some(scope) = &mut self.tasks.families.get_mut(scope).of_scope
         {
             let before = scope.failed.len();

@@ -180,6 +180,30 @@ pub(crate) struct Task<P> {
 const _: () = assert!(size_of::<Task<&dyn core::any::Any>>() <= 104);
 
 impl<P> Task<P> {
+    /// A task that is about to be submitted, for one future.
+    #[inline(always)]
+    pub(crate) fn new(
+        payload: P,
+        grown: Grown,
+        priority: Priority,
+        kind: Kind,
+        rare: Rare,
+        inputs: Few,
+    ) -> Self {
+        Self {
+            state: State::Waiting { unfinished: 0 },
+            payload,
+            grown,
+            priority,
+            kind,
+            wants: Wants::by_future(),
+            rare,
+            generation: NonZeroU32::MIN,
+            inputs,
+            dependents: Few::new(),
+        }
+    }
+
     /// Returns whether it is a call of an actor, which is its only input.
     #[inline]
     pub(crate) fn is_call(&self) -> bool {

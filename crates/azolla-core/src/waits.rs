@@ -264,7 +264,7 @@ impl<P: Clone> Scheduler<P> {
         if wait.all || wait.tasks.len() > FEW {
             return wait;
         }
-        let mut left = wait.tasks.iter().copied().filter(|id| self.is_unsettled(*id));
+        let mut left = wait.tasks.iter().copied().filter(|id| self.tasks.is_live(*id));
         let only = left.next();
         match (only, left.find(|other| only != Some(*other))) {
             (Some(only), None) => Wait { tasks: Arc::new(vec![only]), all: true },
@@ -275,11 +275,7 @@ impl<P: Clone> Scheduler<P> {
     /// Returns the tasks without which this wait cannot end.
     pub(crate) fn needs(&self, wait: &Wait) -> impl Iterator<Item = TaskId> {
         let needed: &[TaskId] = if wait.all { &wait.tasks } else { &[] };
-        needed.iter().copied().filter(|id| self.is_unsettled(*id))
-    }
-
-    pub(crate) fn is_unsettled(&self, id: TaskId) -> bool {
-        self.tasks.get(id).is_some_and(|task| !task.state.is_settled())
+        needed.iter().copied().filter(|id| self.tasks.is_live(*id))
     }
 
     pub(crate) fn set_state_if_running(&mut self, id: TaskId, state: State) {

@@ -107,7 +107,7 @@ impl<P: Clone> Scheduler<P> {
             let all = families.all_below(id);
             let busy = all.iter().filter(is_in).filter(|below| families.is_busy(**below)).count();
             ensure!(scope.busy as usize == busy, "{id:?}: {busy} busy, not {}", scope.busy);
-            let is_busy = families.is_busy_by_count(id);
+            let is_busy = scope.is_busy_by_count();
             ensure!(scope.is_busy == is_busy, "{id:?} is busy: {is_busy}");
             let gate = self.tasks.get(family.task).map(|gate| gate.state.is_settled());
             let waits = gate == Some(false) && !family.is_task_live;

@@ -132,7 +132,7 @@ impl<P: Clone> Scheduler<P> {
             return None;
         }
         // It may have been told twice, and wait for more than it counts.
-        let unsettled = |input: &TaskId| self.is_unsettled(*input);
+        let unsettled = |input: &TaskId| self.tasks.is_live(*input);
         if task.rare.may_be_listed() && task.inputs.iter().filter(unsettled).count() > 1 {
             return None;
         }

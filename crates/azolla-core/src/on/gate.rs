@@ -10,11 +10,10 @@ use crate::few::Few;
 use crate::id::TaskId;
 use crate::on::submit::Origin;
 use crate::scheduler::Scheduler;
-use crate::task::{Grown, Rare, State, Task, Want, Wants};
+use crate::task::{Grown, Rare, State, Task, Want};
 use crate::todo::Todo;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::num::NonZeroU32;
 
 impl<P: Clone> Scheduler<P> {
     #[cold]
@@ -39,6 +38,10 @@ impl<P: Clone> Scheduler<P> {
     /// The blocks of scopes that were opened here are over, since what they were opened in is.
     #[cold]
     pub(crate) fn close_scopes_in(&mut self, family: FamilyId) {
+        // A scope that has not ended has a gate.
+        if self.tasks.families.gates.is_empty() {
+            return;
+        }
         let mut opened_in = Vec::from([family]);
         while let Some(family) = opened_in.pop() {
             let families = &self.tasks.families;
@@ -78,7 +81,7 @@ impl<P: Clone> Scheduler<P> {
         let origin = self.origin_of_child(self.totals.submitted, None, None);
         let family = self
             .own_family(of)
-            .or_else(|| if self.is_unsettled(of) { self.family_of(of) } else { None });
+            .or_else(|| if self.tasks.is_live(of) { self.family_of(of) } else { None });
         let families = &self.tasks.families;
         // Gates that are about to pass do so together.
         let has_ended =
@@ -101,19 +104,11 @@ impl<P: Clone> Scheduler<P> {
         if family.is_some() {
             rare.set_related();
         }
-        let task = Task {
-            state: State::Waiting { unfinished: 1 },
-            payload,
-            // What is submitted in a scope grows from the task that has opened it.
-            grown: Grown::new(number, root, depth, family, branch),
-            priority: priority.unwrap_or(inherited),
-            kind,
-            wants: Wants::by_future(),
-            rare,
-            generation: NonZeroU32::MIN,
-            inputs,
-            dependents: Few::new(),
-        };
+        // What is submitted in a scope grows from the task that has opened it.
+        let grown = Grown::new(number, root, depth, family, branch);
+        let priority = priority.unwrap_or(inherited);
+        let mut task = Task::new(payload, grown, priority, kind, rare, inputs);
+        task.state = State::Waiting { unfinished: 1 };
         self.tasks.insert(task, None, None)
     }
 

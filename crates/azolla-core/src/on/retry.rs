@@ -99,7 +99,7 @@ impl<P: Clone> Scheduler<P> {
         let inputs = self.tasks.get(id).map(|task| task.inputs.clone()).unwrap_or_default();
         let mut unfinished = 0;
         for input in inputs.iter() {
-            if !self.is_unsettled(input) {
+            if !self.tasks.is_live(input) {
                 continue;
             }
             // If this input had not ended when another one failed, it lists the task as a dependent already. To
@@ -118,7 +118,7 @@ impl<P: Clone> Scheduler<P> {
     #[cold]
     pub(crate) fn count_again(&mut self, id: TaskId, effects: &mut Vec<Effect<P>>) {
         let Some(task) = self.tasks.get(id) else { return };
-        match task.inputs.iter().filter(|input| self.is_unsettled(*input)).count() {
+        match task.inputs.iter().filter(|input| self.tasks.is_live(*input)).count() {
             0 => self.set_ready(id, effects),
             unfinished => {
                 self.set_state(id, State::Waiting { unfinished: unfinished as u32 });

@@ -3,14 +3,12 @@
 use crate::effect::Effect;
 use crate::event::{Input, Submission};
 use crate::families::FamilyId;
-use crate::few::Few;
 use crate::growth::BranchId;
 use crate::id::{Key, Priority, TaskId};
 use crate::scheduler::Scheduler;
 use crate::sets::SetId;
-use crate::task::{Grown, Lineage, Rare, State, Task, Want, Wants};
+use crate::task::{Grown, Lineage, Rare, State, Task, Want};
 use alloc::vec::Vec;
-use core::num::NonZeroU32;
 
 /// Where a task comes from.
 pub(crate) struct Origin {
@@ -47,18 +45,10 @@ impl<P: Clone> Scheduler<P> {
         let from = from.map_or(BranchId::ROOT, |task| task.grown.branch());
         let branch = self.growth.grow(from, kind);
         let number = self.totals.submitted;
-        let task = Task {
-            state: State::Waiting { unfinished: 0 },
-            payload,
-            grown: Grown::new(number, number, 0, None, branch),
-            priority: priority.unwrap_or_default(),
-            kind,
-            wants: Wants::by_future(),
-            rare: Rare::new(false),
-            generation: NonZeroU32::MIN,
-            inputs: inputs.iter().map(|input| input.task).collect(),
-            dependents: Few::new(),
-        };
+        let grown = Grown::new(number, number, 0, None, branch);
+        let needs = inputs.iter().map(|input| input.task).collect();
+        let priority = priority.unwrap_or_default();
+        let task = Task::new(payload, grown, priority, kind, Rare::new(false), needs);
         let id = self.add_task(task, key, set, effects);
         if inputs.is_empty() {
             self.set_ready(id, effects);
@@ -79,25 +69,17 @@ impl<P: Clone> Scheduler<P> {
         let origin = self.origin_of_child(self.totals.submitted, parent, actor);
         let Origin { number, root, depth, family, branch, priority: inherited } = origin;
         let branch = self.growth.grow(branch, kind);
-        let (mut wants, mut rare) = (Wants::by_future(), Rare::new(call));
-        if call {
-            wants.add(Want::Keep);
-        }
+        let mut rare = Rare::new(call);
         if family.is_some() {
             rare.set_related();
         }
-        let task = Task {
-            state: State::Waiting { unfinished: 0 },
-            payload,
-            grown: Grown::new(number, root, depth, family, branch),
-            priority: priority.unwrap_or(inherited),
-            kind,
-            wants,
-            rare,
-            generation: NonZeroU32::MIN,
-            inputs: inputs.iter().map(|input| input.task).collect(),
-            dependents: Few::new(),
-        };
+        let grown = Grown::new(number, root, depth, family, branch);
+        let needs = inputs.iter().map(|input| input.task).collect();
+        let priority = priority.unwrap_or(inherited);
+        let mut task = Task::new(payload, grown, priority, kind, rare, needs);
+        if call {
+            task.wants.add(Want::Keep);
+        }
         let id = self.add_task(task, key, set, effects);
         let is_cut = match family {
             Some(family) => self.grows(id, family),

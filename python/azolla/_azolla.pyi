@@ -258,7 +258,7 @@ class Future(Generic[_T_co]):
         Raises:
             TimeoutError: The time was up.
             WaitCycleError: The task in which this is called would wait for itself.
-            ClosedClientError: The client was closed during the wait.
+            ClosedClientError: The client is closed.
 
         >>> def visit(depth):
         ...     for _ in range(depth):

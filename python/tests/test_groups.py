@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -321,6 +322,45 @@ def test_a_client_that_is_closed_in_the_block_says_so(processes: bool, gate: Gat
     gate.open()
 
 
+def hold_below(gate: Gate) -> None:
+    fire_and_forget(get_client().submit(gate.hold, pure=False))
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_a_wait_for_growth_says_that_the_client_was_closed(processes: bool, gate: Gate) -> None:
+    client = Client(processes=processes, n_workers=1, threads_per_worker=2)
+    root = client.submit(hold_below, gate, pure=False)
+    root.result()
+    with ThreadPoolExecutor(2) as pool:
+        waits = [pool.submit(root.wait_grown), pool.submit(wait, [root], grown=True)]
+        closes = threading.Thread(target=client.close)
+        closes.start()
+        for ended in waits:
+            with pytest.raises(ClosedClientError, match=r"hold_below.*the client is closed"):
+                ended.result()
+        gate.open()
+        closes.join()
+    with pytest.raises(ClosedClientError, match=r"hold_below.*the client is closed"):
+        root.wait_grown()
+
+
+def test_awaited_growth_says_that_the_client_was_closed(gate: Gate) -> None:
+    async def main() -> None:
+        client = await Client(processes=False, n_workers=1, threads_per_worker=2, asynchronous=True)
+        root = client.submit(hold_below, gate, pure=False)
+        await root
+        waits = [asyncio.ensure_future(root.wait_grown()), asyncio.ensure_future(wait([root], grown=True))]
+        await asyncio.sleep(0)
+        closes = asyncio.ensure_future(client.close())
+        for ended in waits:
+            with pytest.raises(ClosedClientError, match=r"hold_below.*the client is closed"):
+                await ended
+        gate.open()
+        await closes
+
+    asyncio.run(main())
+
+
 def test_a_wait_for_growth(client: Client) -> None:
     root = client.submit(grow_kept, 4, pure=False)
     assert root.wait_grown() is None  # type: ignore[func-returns-value]
@@ -347,12 +387,8 @@ def test_a_wait_for_growth_is_awaited(client: Client) -> None:
     asyncio.run(main())
 
 
-def grows_gate(gate: Gate) -> None:
-    fire_and_forget(get_client().submit(gate.hold, pure=False))
-
-
 def test_a_wait_for_growth_ends_in_time(client: Client, gate: Gate) -> None:
-    root = client.submit(grows_gate, gate, pure=False)
+    root = client.submit(hold_below, gate, pure=False)
     root.result()
     with pytest.raises(TimeoutError):
         root.wait_grown(0.01)

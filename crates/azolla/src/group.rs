@@ -232,7 +232,11 @@ impl Group {
     pub fn join_all(mut self) -> Vec<Error> {
         self.close();
         match wait_for(&[Arc::clone(&self.gate)], Until::All, None) {
-            Ok(()) => self.failures(),
+            Ok(()) => {
+                let mut errors = self.failures();
+                errors.extend(passed(&*self.gate).err());
+                errors
+            }
             Err(error) => vec![error],
         }
     }
@@ -267,13 +271,9 @@ impl Group {
     }
 
     fn outcome(&mut self) -> Result<(), Error> {
-        let is_closed = self.gate.header().status() == Status::Cancelled;
         let errors = self.failures();
-        if errors.is_empty() && is_closed {
-            return Err(Error::Closed);
-        }
         match errors.is_empty() || !self.cancels {
-            true => Ok(()),
+            true => passed(&*self.gate),
             false => Err(Error::Group { name: self.name.as_str().into(), errors: errors.into() }),
         }
     }
@@ -313,7 +313,7 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// nothing has grown by it.
     ///
     /// # Errors
-    /// Inside a task: that the client is closed, or that the wait would never end.
+    /// [`Error::Closed`] if the client is closed. Inside a task also that the wait would never end.
     ///
     /// ```
     /// let client = azolla::Client::builder().threads_per_worker(1).build()?;
@@ -327,7 +327,8 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// ```
     pub fn wait_grown(&self) -> Result<(), Error> {
         let (gate, _held) = self.watched();
-        wait_for(&[gate], Until::All, None)
+        wait_for(&[Arc::clone(&gate)], Until::All, None)?;
+        passed(&*gate)
     }
 
     /// As [`wait_grown`](Self::wait_grown), for at most as long as this.
@@ -336,7 +337,8 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// [`Error::TimedOut`] too.
     pub fn wait_grown_timeout(&self, timeout: Duration) -> Result<(), Error> {
         let (gate, _held) = self.watched();
-        wait_for(&[gate], Until::All, now().checked_add(timeout))
+        wait_for(&[Arc::clone(&gate)], Until::All, now().checked_add(timeout))?;
+        passed(&*gate)
     }
 
     /// As [`wait_grown`](Self::wait_grown), to be awaited on any executor.
@@ -345,7 +347,8 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// As for [`wait_grown`](Self::wait_grown).
     pub async fn wait_grown_async(&self) -> Result<(), Error> {
         let (gate, _held) = self.watched();
-        ended(&gate, self.engine()).await
+        ended(&gate, self.engine()).await?;
+        passed(&*gate)
     }
 
     /// Returns a gate that passes when all that has grown from the task has ended, and what holds it.
@@ -357,11 +360,20 @@ impl<T: Send + Sync + 'static> Future<T> {
     }
 }
 
+/// A gate that has ended without passing was cancelled: the client was closed first.
+fn passed(gate: &dyn Task) -> Result<(), Error> {
+    match gate.header().status() {
+        Status::Cancelled => Err(Error::Closed),
+        _ => Ok(()),
+    }
+}
+
 /// Waits for a gate on any executor.
 async fn ended(gate: &Arc<dyn Task>, engine: &Arc<Engine<dyn Task>>) -> Result<(), Error> {
     let Ok(typed) = Arc::clone(gate).typed().downcast() else { return Ok(()) };
     gate.header().add_future();
-    Future::<()>::new(*typed, Arc::clone(engine)).await.map(drop)
+    let waited = Future::<()>::new(*typed, Arc::clone(engine)).await.map(drop);
+    if gate.header().status() == Status::Cancelled { Ok(()) } else { waited }
 }
 
 /// Keeps a gate until it is not waited for any more.

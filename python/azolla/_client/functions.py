@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 from azolla import _azolla
 from azolla._azolla import Future
 from azolla._base.arguments import flag
+from azolla._base.errors import ClosedClientError
 from azolla._base.futures import check_none_cancelled, futures_in, own_futures
 from azolla._base.names import as_called
 from azolla._base.time import Timeout, seconds
@@ -157,7 +158,7 @@ def wait(fs: Any, timeout: Timeout = None, return_when: str = "ALL_COMPLETED", *
         TimeoutError: The time was up.
         FuturesCancelledError: Some of those that have ended were cancelled.
         WaitCycleError: The task in which this is called would wait for itself.
-        ClosedClientError: The client was closed during the wait.
+        ClosedClientError: The client was closed during the wait. With `grown`: the client is closed.
         NotImplementedError: `return_when` is neither of the two.
         TypeError: The futures are not given as one container.
 
@@ -184,12 +185,12 @@ def wait_grown(future: Future[Any], timeout: Timeout) -> Any:
     """Implements `Future.wait_grown`."""
     gate, client = _watch_growth(future), future.client
     if client is not None and client._async_here():
-        return as_called("Future.wait_grown", _grown_async, gate, timeout)
+        return as_called("Future.wait_grown", _grown_async, future, gate, timeout)
     _azolla.wait([gate], timeout, False)
-    return None
+    return _check_passed({future: gate})
 
 
-async def _grown_async(gate: Future[Any], timeout: Timeout) -> None:
+async def _grown_async(future: Future[Any], gate: Future[Any], timeout: Timeout) -> None:
     limit = None if timeout is None else seconds(timeout)
     if not gate.done():
         waits = asyncio.ensure_future(_await.ended(gate))
@@ -199,6 +200,16 @@ async def _grown_async(gate: Future[Any], timeout: Timeout) -> None:
                 raise _azolla.timed_out([gate])
         finally:
             waits.cancel()
+    _check_passed({future: gate})
+
+
+def _check_passed(gates: dict[Future[Any], Future[Any]]) -> None:
+    """Raises if some gates were cancelled, which only the end of their client does."""
+    over = [future.key for future, gate in gates.items() if gate is not future and gate.cancelled()]
+    if over:
+        raise ClosedClientError(
+            f"{', '.join(over)}: the client is closed, so nothing tells whether all that has grown has ended"
+        )
 
 
 def _watch_growth(future: Future[Any]) -> Future[Any]:
@@ -229,6 +240,7 @@ async def _wait_async(
 def _sorted(futures: list[Future[Any]], gates: dict[Future[Any], Future[Any]]) -> DoneAndNotDoneFutures[Any]:
     done = {future for future in futures if gates.get(future, future).done()}
     check_none_cancelled(done)
+    _check_passed(gates)
     return DoneAndNotDoneFutures(done, set(futures) - done)
 
 

@@ -1,10 +1,12 @@
 //! Groups, and waits for all that has grown from a task.
 
+use crate::awaiting::block_on;
 use crate::{client, own};
 use azolla::{Error, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 /// Grows a tree of tasks on which no future is kept.
@@ -229,7 +231,7 @@ fn an_end_that_a_worker_has_kept_to_itself_counts_as_soon_as_somebody_waits() {
         0..4,
     );
     while !roots[2].is_done() {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     roots[0].wait_grown_timeout(Duration::from_secs(10)).unwrap();
     drop(sender);
@@ -247,6 +249,34 @@ fn endless_growth_takes_constant_memory() {
     client.group(|group| drop(group.submit(|| step(20_000)))).unwrap();
     assert_eq!(client.counters().peak_live, 2);
     client.check_invariants().unwrap();
+}
+
+#[test]
+fn waits_for_growth_say_that_the_client_was_closed() {
+    let client = client(2);
+    let (sender, receiver) = channel::<()>();
+    let root = client.submit(move || own().submit(move || receiver.recv().is_ok()).forget());
+    root.result().unwrap();
+    let [joined, collected, awaited] = [0; 3].map(|_| client.group_guard());
+    for group in [&joined, &collected, &awaited] {
+        drop(group.submit(|| ()));
+    }
+    thread::scope(|scope| {
+        let waits = [
+            scope.spawn(|| root.wait_grown()),
+            scope.spawn(|| root.wait_grown_timeout(Duration::from_secs(600))),
+            scope.spawn(|| block_on(root.wait_grown_async())),
+        ];
+        // It waits for the task that runs.
+        scope.spawn(|| client.close());
+        for wait in waits {
+            assert!(matches!(wait.join().unwrap(), Err(Error::Closed)));
+        }
+        drop(sender);
+    });
+    assert!(matches!(joined.join(), Err(Error::Closed)));
+    assert!(matches!(collected.join_all()[..], [Error::Closed]));
+    assert!(matches!(block_on(awaited.wait()), Err(Error::Closed)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -199,9 +199,7 @@ class Everywhere(Present):
         self._check_open("register_plugin")
         on_each = self._means.set_up(self.cluster, name, plugin)
         registers = partial(self._register, plugin, name, stays, on_each)
-        return self.sync(
-            partial(as_called, "Client.register_plugin", in_turn, self.cluster, ("plugin", name), registers)
-        )
+        return self._in_turn("register_plugin", ("plugin", name), registers)
 
     async def _register(self, plugin: Any, name: str, stays: bool, on_each: OnEach) -> dict[str, Any]:
         before = self.cluster._plugins.get(name)
@@ -234,11 +232,7 @@ class Everywhere(Present):
         if name not in self.cluster._plugins:
             raise ValueError(f"The worker plugin {name} does not exist")
         self._check_open("unregister_worker_plugin")
-        unregisters = partial(self._unregister, name)
-        call = partial(
-            as_called, "Client.unregister_worker_plugin", in_turn, self.cluster, ("plugin", name), unregisters
-        )
-        return self.sync(call)
+        return self._in_turn("unregister_worker_plugin", ("plugin", name), partial(self._unregister, name))
 
     async def _unregister(self, name: str) -> dict[str, Any]:
         plugin = self.cluster._plugins.pop(name, None)
@@ -248,6 +242,9 @@ class Everywhere(Present):
             if isinstance(outcome, BaseException) and not isinstance(outcome, KilledWorker):
                 raise outcome
         return {worker.address: {"status": "OK"} for worker in workers}
+
+    def _in_turn(self, method: str, name: tuple[str, str], fits_out: Callable[[], Awaitable[Any]]) -> Any:
+        return self.sync(partial(as_called, f"Client.{method}", in_turn, self.cluster, name, fits_out))
 
     # --- Modules and restarts
 
@@ -280,20 +277,9 @@ class Everywhere(Present):
             raise IsADirectoryError(errno.EISDIR, why, os.fspath(filename))
         self._check_open("upload_file")
         on_each = self._means.upload(self.cluster, path, load) if path.suffix in MODULES else None
-        return (
-            answer(self, None)
-            if on_each is None
-            else self.sync(
-                partial(
-                    as_called,
-                    "Client.upload_file",
-                    in_turn,
-                    self.cluster,
-                    ("file", path.name),
-                    partial(self._upload, on_each),
-                )
-            )
-        )
+        if on_each is None:
+            return answer(self, None)
+        return self._in_turn("upload_file", ("file", path.name), partial(self._upload, on_each))
 
     async def _upload(self, on_each: OnEach) -> None:
         await on_each(list(self.cluster.workers.values()))

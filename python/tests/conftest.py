@@ -54,11 +54,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-def eventually(holds: Callable[[], object]) -> None:
-    """Fails unless `holds()` becomes true: for what another thread is about to report."""
+def eventually(holds: Callable[[], object], found: Callable[[], object] = lambda: "it never came to hold") -> None:
+    """Fails unless `holds()` becomes true: for what another thread is about to report. `found` says what is there instead."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
-        assert time.monotonic() < deadline, "it never came to hold"
+        assert time.monotonic() < deadline, found()
         time.sleep(0.001)
 
 
@@ -67,6 +67,13 @@ def nothing_is_kept(client: Client) -> bool:
     gc.collect()
     counters = client.counters()
     return counters["live"] == 0 and counters["kept"] == 0
+
+
+def what_is_kept(client: Client) -> str:
+    """Says which tasks the client keeps, and whether it lets go of them once the garbage is collected again."""
+    kept, tasks = client.counters(), client._tasks()[:10]
+    collect_in_workers(client)
+    return f"{kept}, of them {tasks}; with the garbage collected once more {client.counters()}"
 
 
 def collect_in_workers(client: Client) -> None:
@@ -162,7 +169,7 @@ def _looked_over(request: pytest.FixtureRequest, client: Client) -> Iterator[Cli
     if request.node.stash.get(_passed, False):
         if not nothing_is_kept(client):
             collect_in_workers(client)
-        eventually(lambda: nothing_is_kept(client))
+        eventually(lambda: nothing_is_kept(client), lambda: what_is_kept(client))
         client._check()
 
 

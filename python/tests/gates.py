@@ -5,6 +5,7 @@ Both pickle as the path of a folder. So worker processes import this file, and i
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pickle
@@ -40,17 +41,15 @@ class Gate:
     def __init__(self) -> None:
         self._folder = _path()
         self._folder.mkdir()
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         # Each pipe is kept open for both ways, so to open it never blocks and its bytes stay in it.
         self._entered = self._pipe("entered")
         self._opened = self._pipe("opened")
+        weakref.finalize(self, _remove, self._folder, self._entered, self._opened)
 
     def _pipe(self, name: str) -> int:
         path = self._folder / name
         os.mkfifo(path)
-        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, descriptor)
-        return descriptor
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def __reduce__(self) -> tuple[type[_Elsewhere], tuple[Path]]:
         return _Elsewhere, (self._folder,)
@@ -80,6 +79,13 @@ class Gate:
         os.write(self._opened, b"o")
 
 
+def _remove(folder: Path, *pipes: int) -> None:
+    # The names go first. Who opens a pipe that nobody has open for writing would wait for ever.
+    shutil.rmtree(folder, ignore_errors=True)
+    for pipe in pipes:
+        os.close(pipe)
+
+
 class _Elsewhere:
     """A gate as the tasks of another process see it. One that is gone holds nobody."""
 
@@ -98,14 +104,12 @@ class _Elsewhere:
         self._use("opened", os.O_WRONLY, lambda opened: os.write(opened, b"o"))
 
     def _use(self, name: str, mode: int, use: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):
             descriptor = os.open(self._folder / name, mode | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return
-        try:
-            use(descriptor)
-        finally:
-            os.close(descriptor)
+            try:
+                use(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _await_byte(descriptor: int) -> None:

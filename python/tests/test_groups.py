@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from azolla import Client, ClosedClientError, Future, WaitCycleError, fire_and_forget, get_client, wait
-from conftest import Gate, Journal, eventually, nothing_is_kept
+from conftest import Gate, Journal, eventually, nothing_is_kept, what_is_kept
 
 
 def grow(depth: int) -> int:
@@ -159,6 +160,17 @@ def test_a_group_that_a_task_has_not_left_ends_with_the_task(client: Client) -> 
     with client.group() as group:
         client.submit(never_leaves, pure=False)
     assert group.counts()["finished"] == 1 + size(2)
+
+
+def test_a_group_that_a_task_has_not_left_leaves_no_garbage(client: Client) -> None:
+    gc.disable()
+    client.run(gc.disable)
+    try:
+        client.submit(never_leaves, pure=False).wait_grown()
+        eventually(lambda: client.counters()["kept"] == 0, lambda: what_is_kept(client))
+    finally:
+        client.run(gc.enable)
+        gc.enable()
 
 
 def test_leaving_a_group_elsewhere_leaves_no_other(client: Client) -> None:
@@ -375,14 +387,15 @@ def grow_kept(depth: int) -> int:
     return depth
 
 
-def test_a_wait_for_growth_is_awaited(client: Client) -> None:
+def test_a_wait_for_growth_is_awaited(client: Client, gate: Gate) -> None:
     async def main() -> None:
         async with Client(client.cluster, asynchronous=True) as own:
             root = own.submit(grow_kept, 4, pure=False)
             await root.wait_grown()
             assert (await wait([root], grown=True)).done == {root}
             with pytest.raises(TimeoutError):
-                await own.submit(asyncio.sleep, 60).wait_grown(0.01)
+                await own.submit(hold_below, gate).wait_grown(0.01)
+            gate.open()
 
     asyncio.run(main())
 

@@ -1,5 +1,6 @@
 """Groups: what is submitted in the block of one, and all that grows from there, ends and is cancelled together."""
 
+from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,7 +34,7 @@ class Group:
         self._client, self._on_error = client, on_error
         self._gate: Future[None] | None = None
         self._is_entered = False
-        self._entered: Entered | None = None
+        self._entered: tuple[Entered, Token[Entered | None]] | None = None
         #: The last counts, once it has ended.
         self._counts: tuple[int, int, int, int] | None = None
         self._failed: list[Future[Any]] = []
@@ -48,7 +49,7 @@ class Group:
     def _close(self, error: BaseException | None) -> Future[None]:
         if self._gate is None or self._entered is None:
             raise RuntimeError(f"the group {self.name!r} is not entered, so it cannot be left")
-        leave(self._entered)
+        leave(*self._entered)
         if error is not None:
             self.cancel()
         self._client._in_group("close_group", self._gate)
@@ -57,7 +58,7 @@ class Group:
     def _end(self, error: BaseException | None) -> None:
         """All has ended, or the wait was given up."""
         assert self._gate is not None and self._entered is not None
-        self._entered.gate, self._entered = None, None
+        self._entered[0].gate, self._entered = None, None
         gate, self._failed = self._gate, self._client._in_group("failed_in_group", self._gate, True)
         self._counts = self._client._in_group("group_counts", gate)
         self._gate = None

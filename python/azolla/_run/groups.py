@@ -10,14 +10,13 @@ from azolla._run.current import task_here
 class Entered:
     """A block of a group that was entered."""
 
-    __slots__ = ("gate", "task", "token")
+    __slots__ = ("gate", "task")
 
     def __init__(self, gate: "Future[None]") -> None:
         #: The gate of the group; None once the group has ended: a context that lives on keeps nothing else.
         self.gate: Future[None] | None = gate
         #: What tells the task in which it was entered.
         self.task = task_here()
-        self.token: Token[Entered | None] | None = None
 
 
 #: The latest block that was entered in this context.
@@ -30,19 +29,22 @@ def gate_here() -> "Future[None] | None":
     return None if entered is None or entered.gate is None or entered.task != task_here() else entered.gate
 
 
-def enter(gate: "Future[None]") -> Entered:
-    """Makes this the group here, until `leave`."""
+def enter(gate: "Future[None]") -> tuple[Entered, Token[Entered | None]]:
+    """Makes this the group here, until `leave` gets what this returns.
+
+    The token refers to the context, so nothing in the context may refer to it: what a task has not left would stay until
+    the garbage is collected.
+    """
     entered = Entered(gate)
-    entered.token = here.set(entered)
+    token = here.set(entered)
     _azolla.group_entered()
-    return entered
+    return entered, token
 
 
-def leave(entered: Entered) -> None:
+def leave(entered: Entered, token: Token[Entered | None]) -> None:
     """Ends an `enter`. What was current before is so again."""
     _azolla.group_left()
-    token, entered.token = entered.token, None
-    if here.get() is entered and token is not None:
+    if here.get() is entered:
         try:
             here.reset(token)
         except ValueError:

@@ -121,6 +121,33 @@ def test_a_server_that_goes_away_and_comes_back(page: Page) -> None:
         expect(page.locator("#progress li[data-name=child] .of")).to_have_text("1 / 1")
 
 
+def test_groups_are_shown_and_cancelled(client: Client, page: Page, gate: Gate) -> None:
+    page.goto(link(client))
+    expect(page.locator("#connection")).to_have_text("live")
+    expect(page.locator("#groups")).to_have_count(0)
+    left = threading.Event()
+
+    def work() -> None:
+        with client.group("site <b>", on_error="collect"):
+            client.map(fail, range(3), pure=False)
+            with client.group("pages"):
+                client.map(gate.hold, range(5), pure=False)
+        left.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    rows = page.locator("#groups li")
+    expect(rows.nth(0).locator(".name")).to_have_text("site <b>")
+    expect(rows.nth(0).locator(".of")).to_have_text("5 live of 8 · 3 failed")
+    expect(rows.nth(1).locator(".name")).to_have_text("pages waits for its end")
+    expect(rows.nth(1).locator(".of")).to_have_text("5 live of 5")
+    assert not left.is_set()
+    page.get_by_role("button", name="cancel the group site <b>").click()
+    thread.join()
+    expect(page.locator("#groups")).to_have_count(0)
+    gate.open()
+
+
 def test_a_hundred_thousand_tasks_do_not_freeze_the_page(client: Client, page: Page, gate: Gate) -> None:
     page.goto(link(client))
     expect(page.locator("#connection")).to_have_text("live")

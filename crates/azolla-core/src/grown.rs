@@ -7,6 +7,7 @@ use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::{Grown, Rare, State, Task, Want};
 use crate::todo::Todo;
+use crate::view::ScopeView;
 use alloc::vec::Vec;
 
 /// A task that more others submit again is not asked for each of them whether it has gone.
@@ -353,6 +354,17 @@ impl<P: Clone> Scheduler<P> {
             let (payload, scope) = (task.payload.clone(), gate.payload.clone());
             effects.push(Effect::FailedInScope { payload, scope, at_once });
         }
+    }
+
+    /// Returns what is known of a scope; `None` if this is none.
+    #[must_use]
+    pub fn scope(&self, scope: TaskId) -> Option<ScopeView> {
+        let task = self.tasks.get(scope).filter(|task| task.rare.is_gate())?;
+        let family = self.own_family(scope).map(|own| self.tasks.families.get(own))?;
+        let of_scope = family.of_scope.as_ref()?;
+        let around = family.scope_around().map(|around| self.tasks.families.get(around).task);
+        let (number, tally, is_closed) = (task.grown.number(), of_scope.tally, of_scope.waits);
+        Some(ScopeView { number, tally, around, is_closed })
     }
 
     /// Returns the counts of a scope and of those within it, if this is a scope.

@@ -94,4 +94,4 @@ pub use growth::{Branch, BranchId, Edge};
 pub use id::{Key, Kind, Priority, TaskId, WorkerId};
 pub use scheduler::Scheduler;
 pub use task::{Lineage, State};
-pub use view::{Counts, TaskView};
+pub use view::{Counts, ScopeView, TaskView};

@@ -2,6 +2,7 @@
 
 use crate::constraint::{Amount, GroupId, ResourceId};
 use crate::durations::Durations;
+use crate::families::Tally;
 use crate::few::Few;
 use crate::growth::{Branch, BranchId, Edge};
 use crate::id::{Key, Kind, Priority, TaskId, WorkerId};
@@ -63,6 +64,19 @@ pub struct TaskView {
     pub unrunnable: bool,
     /// It is a scope or a watch of growth, which runs nowhere.
     pub is_gate: bool,
+}
+
+/// What is known of one scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScopeView {
+    /// The number of its gate among all tasks.
+    pub number: u64,
+    /// Its own tasks, without those of the scopes within it.
+    pub tally: Tally,
+    /// The gate of the scope that it is directly in.
+    pub around: Option<TaskId>,
+    /// It is closed, and has not ended.
+    pub is_closed: bool,
 }
 
 impl<P: Clone> Scheduler<P> {

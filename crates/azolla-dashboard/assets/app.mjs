@@ -2,7 +2,7 @@
 
 import { h, render } from "preact";
 import htm from "htm";
-import { Card, Errors, Progress, Queue, Slots, Workers, Workflow } from "cards";
+import { Card, Errors, Groups, Progress, Queue, Slots, Workers, Workflow } from "cards";
 import { Chart } from "charts";
 import { Details, Search } from "details";
 import { learn } from "format";
@@ -64,12 +64,17 @@ function close() {
   draw();
 }
 
-async function act(task, subtree) {
-  let message = "The server does not answer.";
+async function stop(task, subtree) {
   try {
-    const answer = await fetch(`json/cancel/${task.task}?subtree=${subtree}`, { method: "POST", headers: { "x-azolla-token": token || "" } });
-    message = answer.ok ? `Asked to cancel: ${(await answer.json()).cancelled} tasks.` : await answer.text();
-  } catch { /* it says so */ }
+    const answer = await fetch(`json/cancel/${task}?subtree=${subtree}`, { method: "POST", headers: { "x-azolla-token": token || "" } });
+    return answer.ok ? `Asked to cancel: ${(await answer.json()).cancelled} tasks.` : await answer.text();
+  } catch {
+    return "The server does not answer.";
+  }
+}
+
+async function act(task, subtree) {
+  const message = await stop(task.task, subtree);
   await show(task.task);
   state.task = { ...state.task, message };
   draw();
@@ -106,6 +111,7 @@ function Page() {
     <${Slots} snapshot=${snapshot} />
     <${Card} id="growth" title="Growth" note="what has grown from what"><${Tree} snapshot=${snapshot} ...${asks} /><//>
     <${Card} id="progress" title="Progress" note="by function"><${Progress} snapshot=${snapshot} /><//>
+    ${snapshot.groups.all > 0 && html`<${Card} id="groups" title="Groups" note="what ends and is cancelled together"><${Groups} groups=${snapshot.groups} cancel=${live && stop} /><//>`}
     <${Card} id="stream" title="Task stream" note="which task held which slot">
       <${Stream} runs=${runs} open=${open} names=${names} slots=${snapshot.slots} now=${snapshot.at * 1e6} live=${live} told=${snapshot.runs} ...${asks} /><//>
     <${Card} id="tasks" title="Tasks"><${Chart} label="tasks over time: live, ready, busy and parked" moments=${moments} last=${last} series=${TASKS} /><//>

@@ -1,6 +1,6 @@
-// The numbers, the slots, the progress of each function, the queue and the errors.
+// The numbers, the slots, the progress of each function and each group, the queue and the errors.
 
-import { h } from "preact";
+import { Component, h } from "preact";
 import htm from "htm";
 import { bytes, colour, count, duration } from "format";
 
@@ -116,6 +116,22 @@ export function Workers({ workers }) {
       <td title=${limit ? `of ${bytes(limit)}` : "without a limit"}><span class="bar"><i style=${{ width: `${limit ? Math.min(100, 100 * memory / limit) : 0}%`, background: "var(--running)" }}></i></span></td><td>${bytes(memory)}</td>
       <td>${bytes(stored)}</td><td>${count(starts)}</td></tr>`)}
     ${workers.on_disk > 0 && html`<tr class="sum"><td colspan="4">moved to a disk</td><td>${bytes(workers.on_disk)}</td></tr>`}</tbody></table></div>`;
+}
+
+export class Groups extends Component {
+  render({ groups, cancel }, { message }) {
+    const stop = async ({ task, name }) => this.setState({ message: `${name}: ${await cancel(task, true)}` });
+    return html`<ul class="progress">${groups.each.map((group) => {
+      const { task, name, depth, live, finished, failed, cancelled, closed } = group, all = live + finished + failed + cancelled;
+      return html`<li key=${task} data-name=${name} style=${{ marginLeft: `${Math.min(depth, 8)}rem` }}>
+        <span class="name" title=${name}>${name}${closed && html` <small class="dim">waits for its end</small>`}</span>
+        <span class="of">${count(live)} live of ${count(all)}${failed > 0 && html` · <b class="bad">${count(failed)} failed</b>`}${cancelled > 0 && ` · ${count(cancelled)} cancelled`}</span>
+        <span class="mean">${cancel && html`<button type="button" aria-label=${`cancel the group ${name}`} onClick=${() => stop(group)}>cancel</button>`}</span>
+        <${Bar} name=${name} submitted=${Math.max(1, all)} finished=${finished} failed=${failed} cancelled=${cancelled} /></li>`;
+    })}</ul>
+    ${groups.all > groups.each.length && html`<p class="note">and ${count(groups.all - groups.each.length)} groups more, with fewer live tasks</p>`}
+    ${message && html`<p class="note" role="status">${message}</p>`}`;
+  }
 }
 
 export function Errors({ errors, failed, show }) {

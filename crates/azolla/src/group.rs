@@ -15,7 +15,9 @@ use std::time::Duration;
 type NoWork = Once<fn() -> Result<(), Failure>>;
 
 /// A gate: a task that runs nowhere, and ends when what it waits for has.
-fn gate(key: Option<String>, client: u32) -> Arc<dyn Task> {
+fn gate(name: Option<&str>, client: u32) -> Arc<dyn Task> {
+    // As all keys it has the name and a number, of which nobody asks.
+    let key = name.map(|name| format!("{name}-0"));
     let gate = Cell::<(), NoWork, Group>::holding((), key);
     gate.header().set_client(client);
     Arc::new(gate)
@@ -52,7 +54,7 @@ impl GroupBuilder<'_> {
     pub fn open(self) -> Group {
         let Client(inner) = self.client;
         let name = self.name.unwrap_or_else(|| "group".into());
-        let gate = gate(Some(name.clone()), inner.membership.number);
+        let gate = gate(Some(&name), inner.membership.number);
         let engine = &inner.engine;
         if inner.membership.has_left() {
             turn_away(&*gate);

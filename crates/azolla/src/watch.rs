@@ -5,9 +5,10 @@
 //! from, which of them fail.
 
 pub use crate::runtime::{
-    BranchInfo, Filter, Grown, Held, Kin, Observation, Observations, Origin, Overview, ProcessInfo,
-    Processes, TaskInfo, Tasks, Watch, What,
+    BranchInfo, Filter, GroupInfo, Grown, Held, Kin, Observation, Observations, OpenGroups, Origin,
+    Overview, ProcessInfo, Processes, TaskInfo, Tasks, Watch, What,
 };
 pub use azolla_core::{
-    BranchId, Counts, Durations, GroupId, Key, Kind, Lineage, Priority, State, TaskId, WorkerId,
+    BranchId, Counts, Durations, GroupId, Key, Kind, Lineage, Priority, State, Tally, TaskId,
+    WorkerId,
 };

@@ -54,7 +54,8 @@ impl Tally {
         }
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
+    /// Adds what another counts.
+    pub fn add(&mut self, other: &Self) {
         self.live += other.live;
         self.finished += other.finished;
         self.failed += other.failed;

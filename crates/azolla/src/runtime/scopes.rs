@@ -8,7 +8,7 @@
 use super::engine::Engine;
 use super::header::Status;
 use super::job::{Job, Submission};
-use super::locked::Locked;
+use super::locked::{Locked, State};
 use crate::primitives::atomic::Ordering;
 use azolla_core::{Event, Input, Kind, Outcome, Tally, TaskId};
 use rustc_hash::FxHashMap;
@@ -19,6 +19,11 @@ use std::sync::Arc;
 pub(super) struct Scopes(FxHashMap<TaskId, bool>);
 
 impl Scopes {
+    /// The gates of these scopes. Some may be gone.
+    pub(super) fn open(&self) -> impl Iterator<Item = TaskId> {
+        self.0.keys().copied()
+    }
+
     /// A task of this scope has failed. `at_once`: it counts even if somebody has seen that. Returns what the scheduler is to be
     /// told.
     pub(super) fn failed<J: Job + ?Sized>(
@@ -45,7 +50,12 @@ impl<J: Job + ?Sized> Engine<J> {
             let scope = Submission { parent, ..Submission::new(Arc::clone(gate), 0) };
             let scope = scope.of_kind(Kind(0));
             if let Some(task) = locked.add_gate(gate, Event::OpenScope(scope)) {
-                locked.state.scopes.0.insert(task, cancels);
+                let State { scopes: Scopes(scopes), scheduler, .. } = &mut *locked.state;
+                if scopes.len() == scopes.capacity() {
+                    // Nobody has ended those that were never left.
+                    scopes.retain(|scope, _| scheduler.state(*scope).is_some());
+                }
+                scopes.insert(task, cancels);
             }
         });
     }

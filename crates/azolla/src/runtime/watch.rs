@@ -9,6 +9,7 @@ use super::job::Job;
 use super::kind_names::{REST, REST_NAME};
 use super::observe::Observations;
 use super::processes::Processes;
+use super::scopes_shown::OpenGroups;
 use azolla_core::{BranchId, Counts, Durations, State, TaskId, TaskView};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +47,8 @@ pub trait Watch: Send + Sync {
     /// there is no such task.
     fn show_failure(&self, task: TaskId) -> bool;
 
-    /// Cancels a task, and with `subtree` all unfinished tasks that have grown from it. Returns the
-    /// number of these tasks.
+    /// Cancels a task, and with `subtree` all unfinished tasks that have grown from it. Of a group's
+    /// gate it cancels what has grown in the group. Returns the number of these tasks.
     fn cancel(&self, task: TaskId, subtree: bool) -> usize;
 
     /// Returns true if the engine begins nothing any more.
@@ -69,6 +70,8 @@ pub struct Overview {
     pub queue: Vec<(f64, usize)>,
     /// The tree of growth, by the branches' numbers; 0 is its root, which has no tasks.
     pub branches: Vec<BranchInfo>,
+    /// The groups that are open.
+    pub groups: OpenGroups,
 }
 
 /// All tasks of one function that have grown from those of another; see
@@ -211,7 +214,8 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
         }
         let queue = queue.into_iter().map(|(priority, count)| (priority.number(), count)).collect();
         let (at, left_out) = (self.observer.elapsed(), self.observer.left_out());
-        Overview { at, slots: self.slots(), left_out, counts, queue, branches }
+        let groups = self.open_groups();
+        Overview { at, slots: self.slots(), left_out, counts, queue, branches, groups }
     }
 
     fn processes(&self) -> Processes {
@@ -285,10 +289,15 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
     }
 
     fn cancel(&self, task: TaskId, subtree: bool) -> usize {
+        let is_gate = |view: TaskView| view.is_gate;
         let Some(job) = self.payload(task) else { return 0 };
-        let grown = if subtree { self.live_growth(task) } else { 0 };
-        if subtree {
+        let is_gate = self.with(|it| it.state.scheduler.task(task).is_some_and(is_gate));
+        let grown = if subtree || is_gate { self.live_growth(task) } else { 0 };
+        if subtree || is_gate {
             self.cancel_grown(&job);
+        }
+        if is_gate {
+            return grown;
         }
         Self::cancel(self, &job);
         1 + grown

@@ -302,7 +302,9 @@ class Future(Generic[_T_co]):
         'risky'
         """
 
-    def cancel(self, reason: str | None = None, msg: str | None = None, force: bool = False) -> Any:
+    def cancel(
+        self, reason: str | None = None, msg: str | None = None, force: bool = False, *, subtree: bool = False
+    ) -> Any:
         """Cancels the task and what depends on it.
 
         A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`. A
@@ -314,6 +316,7 @@ class Future(Generic[_T_co]):
             reason: Why, in a few words. The error of the cancelled future says it, and of what depends on the task too.
             msg: More words for these errors.
             force: True cancels the task for all clients.
+            subtree: True also cancels what has grown from the task; `Client.cancel` says more.
 
         Raises:
             TypeError: `reason` or `msg` is no text.
@@ -748,7 +751,9 @@ class Core:
     def _scatter(self, value: Any, key: Any = None, hash: bool = True) -> Future[Any]: ...
     def _keep(self, future: Future[Any]) -> None: ...
     def _adopt(self, value: Any) -> Any: ...
-    def _cancel(self, futures: list[Future[Any]], force: bool, reason: str | None, msg: str | None) -> None: ...
+    def _cancel(
+        self, futures: list[Future[Any]], force: bool, subtree: bool, reason: str | None, msg: str | None
+    ) -> None: ...
     def _kept(self, value: Any) -> Any: ...
     def _given(self, value: Any) -> Any: ...
     def _cancel_all(self) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,8 @@ _slow = pytest.StashKey[dict[str, "Future[processes.Ended]"]]()
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begins the programs that take a minute, most of it asleep: they run beside all other tests."""
+    # A shell that starts the tests in the background has them ignore Ctrl-C, and so would the programs that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Each test has the garbage collected. What was imported would take most of the time of that, and stays in any case.
     gc.collect()
     gc.freeze()

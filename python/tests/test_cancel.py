@@ -9,7 +9,18 @@ import threading
 from typing import Any
 
 import pytest
-from azolla import CancelledError, Client, FutureCancelledError, FuturesCancelledError, as_completed, get_client, wait
+from azolla import (
+    CancelledError,
+    Client,
+    Future,
+    FutureCancelledError,
+    FuturesCancelledError,
+    as_completed,
+    fire_and_forget,
+    get_client,
+    secede,
+    wait,
+)
 from conftest import Gate, Journal, eventually
 
 
@@ -46,6 +57,116 @@ def test_an_input_wanted_elsewhere_goes_on(client: Client, gate: Gate) -> None:
     gate.open()
     assert other.result() == -1
     assert root.result() == 1
+
+
+def sprout(gate: Gate, late: Gate) -> None:
+    """Grows two generations, and another child when `late` opens."""
+    client = get_client()
+    fire_and_forget(client.submit(nest, gate, pure=False))
+    late.hold()
+    fire_and_forget(client.submit(nest, gate, pure=False))
+
+
+def nest(gate: Gate) -> None:
+    child = get_client().submit(gate.hold, pure=False)
+    child.result()
+
+
+def counted(client: Client, what: str) -> int:
+    return client.counters()[what]
+
+
+def test_what_has_grown_is_cancelled_with_it(client: Client, gate: Gate) -> None:
+    before, late = counted(client, "cancelled"), Gate()
+    root = client.submit(sprout, gate, late, pure=False)
+    gate.entered()
+    root.cancel(subtree=True)
+    assert counted(client, "live") == 0
+    assert counted(client, "cancelled") == before + 3
+    late.open()
+    eventually(lambda: counted(client, "cancelled") == before + 4)
+    gate.open()
+
+
+def test_what_has_grown_from_a_task_that_has_ended_is_cancelled(client: Client, gate: Gate) -> None:
+    late = Gate()
+    late.open()
+    root = client.submit(sprout, gate, late, pure=False)
+    root.result()
+    client.cancel({"roots": [root]}, subtree=True)
+    assert counted(client, "live") == 0
+    assert root.status == "cancelled"
+    gate.open()
+
+
+def test_what_has_grown_goes_on_without_it(client: Client, gate: Gate) -> None:
+    before, late = counted(client, "cancelled"), Gate()
+    late.open()
+    root = client.submit(sprout, gate, late, pure=False)
+    root.result()
+    gate.entered()
+    root.cancel()
+    gate.open()
+    eventually(lambda: counted(client, "live") == 0)
+    assert counted(client, "cancelled") == before + 1
+
+
+def share(gate: Gate) -> None:
+    client = get_client()
+    fire_and_forget(client.submit(gate.hold, 1, key="shared"))
+    fire_and_forget(client.submit(gate.hold, 2, key="own"))
+
+
+def test_what_is_wanted_elsewhere_too_is_not_cancelled_with_its_parent(client: Client, gate: Gate) -> None:
+    root = client.submit(share, gate, pure=False)
+    root.result()
+    shared, own = client.submit(gate.hold, 1, key="shared"), Future("own", client)
+    root.cancel(subtree=True)
+    assert (shared.status, own.status) == ("pending", "cancelled")
+    gate.open()
+    assert shared.result() == 1
+
+
+def test_what_has_grown_for_another_client_goes_on(client: Client, gate: Gate) -> None:
+    with Client(client.cluster) as other:
+        late = Gate()
+        late.open()
+        root = client.submit(sprout, gate, late, key="root")
+        theirs = other.submit(sprout, gate, late, key="root")
+        theirs.result()
+        theirs.cancel(subtree=True)
+        assert (root.status, theirs.status) == ("finished", "cancelled")
+        assert counted(client, "live") > 0
+        root.cancel(subtree=True)
+        assert counted(client, "live") == 0
+    gate.open()
+
+
+def keep_one(gate: Gate) -> None:
+    fire_and_forget(get_client().submit(gate.hold, pure=False))
+
+
+def cancels_its_child(gate: Gate) -> str:
+    secede()  # what the child keeps may take its slot, and that for ever
+    child = get_client().submit(keep_one, gate, pure=False)
+    child.result()
+    get_client().cancel(child, subtree=True)
+    return str(child.status)
+
+
+def test_a_task_cancels_what_its_child_has_grown(client: Client, gate: Gate) -> None:
+    assert client.submit(cancels_its_child, gate, pure=False).result() == "cancelled"
+    assert counted(client, "live") == 0
+    gate.open()
+
+
+def test_subtree_is_a_flag(client: Client) -> None:
+    future = client.submit(inc, 1)
+    with pytest.raises(TypeError, match=r"cancel\(\): subtree must be"):
+        future.cancel(subtree="yes")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"cancel\(\): subtree must be"):
+        client.cancel(future, subtree=2)  # type: ignore[arg-type]
+    assert future.result() == 2
 
 
 def test_a_running_task_goes_on_for_nobody(client: Client, gate: Gate) -> None:

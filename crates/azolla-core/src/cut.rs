@@ -18,7 +18,10 @@ type Marked = HashSet<FamilyId, FxBuildHasher>;
 impl<P: Clone> Scheduler<P> {
     #[cold]
     pub(crate) fn on_cancel_grown(&mut self, id: TaskId) {
-        let Some(own) = self.own_family(id) else { return };
+        // A task that runs may submit its first child later.
+        let is_live = self.tasks.is_live(id);
+        let own = if is_live { self.family_of(id) } else { self.own_family(id) };
+        let Some(own) = own else { return };
         let below = self.tasks.families.all_below(own);
         let mut cut: Marked = below.iter().copied().collect();
         let children = below.iter().flat_map(|it| &self.tasks.families.get(*it).children);

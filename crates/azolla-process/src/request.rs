@@ -102,12 +102,14 @@ pub enum Request<'a> {
     Detach,
     /// A task without a slot awaits these from now on, and no others. Answered by [`Answer::Done`].
     Awaits(Vec<u64>),
-    /// To cancel tasks, for all clients if `force` is true. Answered by [`Answer::Done`].
+    /// To cancel tasks. Answered by [`Answer::Done`].
     Cancel {
         /// The tasks.
         tasks: Vec<u64>,
         /// For all clients.
         force: bool,
+        /// With what has grown from them.
+        subtree: bool,
         /// Why.
         reason: Option<&'a str>,
         /// Why, in the program's words.

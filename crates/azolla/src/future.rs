@@ -160,6 +160,31 @@ impl<T: Send + Sync + 'static> Future<T> {
         self.engine.cancel(&*task);
     }
 
+    /// Cancels the task as [`cancel`](Self::cancel) does, and all that has grown from it: what it has submitted, what that
+    /// has submitted, and so on, also what it submits from now on. A task of these goes on if somebody else wants it: its
+    /// key was submitted elsewhere too, or a task elsewhere depends on it. One on which only futures are left does not.
+    ///
+    /// ```
+    /// use azolla::{Client, Status, current_client};
+    /// # use std::sync::mpsc::channel;
+    ///
+    /// let client = Client::builder().threads_per_worker(2).build()?;
+    /// # let (open, opened) = channel::<()>();
+    /// let parent = client.submit(move || {
+    ///     let client = current_client().expect("this runs in a task");
+    ///     client.submit(move || opened.recv().is_err())
+    /// });
+    /// let child = parent.result()?;
+    /// parent.cancel_subtree();
+    /// assert_eq!(child.status(), Status::Cancelled);
+    /// # drop(open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cancel_subtree(&self) {
+        let task: Arc<dyn Task> = self.cell();
+        self.engine.cancel_subtree(&*task);
+    }
+
     /// Runs a failed task again, after the failed tasks that it depended on. Does nothing to a task
     /// that has not failed. A closure that can be called only once is not called again; it fails as
     /// before.

@@ -34,6 +34,8 @@ class Work(Core):
         force: bool = False,
         reason: str | None = None,
         msg: str | None = None,
+        *,
+        subtree: bool = False,
     ) -> Any:
         """Cancels tasks and what depends on them.
 
@@ -48,6 +50,9 @@ class Work(Core):
             force: True cancels the tasks for all clients.
             reason: Why, in a few words. The errors of what is cancelled say it.
             msg: More words for these errors.
+            subtree: True also cancels what has grown from the tasks: what they have submitted, what that has submitted, and so
+                on, with what `fire_and_forget` keeps and what they submit from now on. A task of these goes on if somebody
+                else wants it: its key was submitted elsewhere too, or a task elsewhere depends on it.
 
         Raises:
             TypeError: This is no future and no container, say a key; or `reason` or `msg` is no text.
@@ -57,7 +62,8 @@ class Work(Core):
         >>> future.status
         'cancelled'
         """
-        self._cancel(given_futures(futures, "cancel()"), flag("cancel(): force", force, False), reason, msg)
+        force, subtree = flag("cancel(): force", force, False), flag("cancel(): subtree", subtree, False)
+        self._cancel(given_futures(futures, "cancel()"), force, subtree, reason, msg)
         return _await.answer(self, None, asynchronous)
 
     def retry(self, futures: Any, asynchronous: bool | None = None) -> Any:

@@ -211,6 +211,18 @@ fn a_scope_that_a_cancelled_task_opens_is_cut_off() {
 }
 
 #[test]
+fn what_a_task_submits_first_after_the_cancel_of_its_growth_is_cancelled() {
+    let mut world = World::new(1, 8);
+    let root = world.submit(None, None, None, 0, &[]);
+    world.next(W0);
+    let id = world.id(root);
+    world.event(Event::CancelGrown(id));
+    world.event(Event::Cancel(id));
+    let child = world.submit(None, Some(id), None, 0, &[]);
+    assert_eq!(world.cells[child].shows, Shows::Cancelled);
+}
+
+#[test]
 fn closing_ends_no_scope_as_if_all_had_ended() {
     let mut world = World::new(1, 8);
     // Its place in the table is before that of the scope.

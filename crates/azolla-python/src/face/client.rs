@@ -12,6 +12,7 @@ use crate::interpreter::observed::PyObservations;
 use crate::interpreter::texts::text_bytes;
 use crate::session::away::{about, cancel, listen};
 use crate::session::core::Core;
+use crate::session::interest::Reach;
 use crate::session::reasons;
 use crate::session::shared::Shared;
 use crate::submit::away;
@@ -57,16 +58,17 @@ impl Core {
             .map_err(|_| PyRuntimeError::new_err("this client is started already"))
     }
 
-    /// Cancels the tasks of these futures for this client, or with `force` for all clients. Futures of other clusters stay
-    /// as they are.
+    /// Cancels the tasks of these futures for this client. Futures of other clusters stay as they are.
     fn _cancel<'py>(
         &self,
         py: Python<'py>,
         futures: Vec<Bound<'py, Future>>,
         force: bool,
+        subtree: bool,
         reason: Option<Bound<'py, PyAny>>,
         msg: Option<Bound<'py, PyAny>>,
     ) -> PyResult<()> {
+        let reach = Reach { force, subtree };
         let why = reasons::given(reason, msg)?;
         let shared = self.shared()?;
         shared.check_process()?;
@@ -77,9 +79,9 @@ impl Core {
             if future.shared().is_ok_and(|of| Arc::ptr_eq(&of.engine, &shared.engine))
                 && let Some(job) = future.live()
             {
-                cancel(py, std::slice::from_ref(&job), force, &why)?;
+                cancel(py, std::slice::from_ref(&job), reach, &why)?;
                 reasons::set(py, shared, &job, &why);
-                shared.cancel(&job, force);
+                shared.cancel(&job, reach);
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ use crate::interpreter::imports::error;
 use crate::interpreter::raised::is_collecting;
 use crate::interpreter::words::{exception_words, key_words};
 use crate::session::away;
+use crate::session::interest::Reach;
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Shared;
 use crate::task::job::{Failure, PyJob};
@@ -146,13 +147,13 @@ impl Future {
         }
     }
 
-    /// Cancels the task for this client or, with `force`, for all.
-    pub(super) fn drop_task(&self, py: Python<'_>, force: bool, why: &Why) -> PyResult<()> {
+    /// Cancels the task for this client.
+    pub(super) fn drop_task(&self, py: Python<'_>, reach: Reach, why: &Why) -> PyResult<()> {
         if let (Some(shared), Some(job)) = (&self.shared, self.live()) {
             shared.check_process()?;
-            away::cancel(py, std::slice::from_ref(&job), force, why)?;
+            away::cancel(py, std::slice::from_ref(&job), reach, why)?;
             reasons::set(py, shared, &job, why);
-            shared.cancel(&job, force);
+            shared.cancel(&job, reach);
         }
         Ok(())
     }

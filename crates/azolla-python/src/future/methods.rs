@@ -10,6 +10,7 @@ use crate::interpreter::imports::python;
 use crate::interpreter::words::key_words;
 use crate::session::away::{about, listen, look};
 use crate::session::core::Core;
+use crate::session::interest::Reach;
 use crate::session::reasons::{self, Why};
 use crate::task::job::PyJob;
 use crate::task::names::{flag, short_repr};
@@ -255,8 +256,8 @@ impl Future {
 
     #[doc = stub!(Future.cancel)]
     #[pyo3(
-        signature = (reason=None, msg=None, force=None),
-        text_signature = "($self, reason=None, msg=None, force=False)"
+        signature = (reason=None, msg=None, force=None, *, subtree=None),
+        text_signature = "($self, reason=None, msg=None, force=False, *, subtree=False)"
     )]
     fn cancel<'py>(
         &self,
@@ -264,9 +265,12 @@ impl Future {
         reason: Option<Bound<'py, PyAny>>,
         msg: Option<Bound<'py, PyAny>>,
         force: Option<Bound<'py, PyAny>>,
+        subtree: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let why = reasons::given(reason, msg)?;
-        self.drop_task(py, flag("cancel(): force", force.as_ref(), false)?, &why)?;
+        let force = flag("cancel(): force", force.as_ref(), false)?;
+        let subtree = flag("cancel(): subtree", subtree.as_ref(), false)?;
+        self.drop_task(py, Reach { force, subtree }, &why)?;
         self.ready(py)
     }
 
@@ -277,7 +281,7 @@ impl Future {
     }
 
     fn _cancel(&self, py: Python<'_>) -> PyResult<()> {
-        self.drop_task(py, false, &Why::default())
+        self.drop_task(py, Reach::default(), &Why::default())
     }
 
     fn _retry(&self, py: Python<'_>) -> PyResult<()> {

@@ -3,6 +3,7 @@
 //! An engine without slots keeps them. A task there ends when the client says how it has ended. Its job tells the client
 //! when nothing in this process refers to it any more.
 
+use super::interest::Reach;
 use super::listening;
 pub(crate) use super::listening::listen;
 use super::reasons::{self, Why};
@@ -263,13 +264,18 @@ pub(crate) fn lend(
 }
 
 /// Cancels tasks of the client's.
-pub(crate) fn cancel(py: Python<'_>, jobs: &[Arc<PyJob>], force: bool, why: &Why) -> PyResult<()> {
+pub(crate) fn cancel(
+    py: Python<'_>,
+    jobs: &[Arc<PyJob>],
+    Reach { force, subtree }: Reach,
+    why: &Why,
+) -> PyResult<()> {
     let tasks: Vec<_> = jobs.iter().filter_map(|job| job.away()).collect();
     if tasks.is_empty() {
         return Ok(());
     }
     let (reason, msg) = (why.reason.as_deref(), why.msg.as_deref());
-    asked(py, Request::Cancel { tasks, force, reason, msg }).map(drop)
+    asked(py, Request::Cancel { tasks, force, subtree, reason, msg }).map(drop)
 }
 
 /// Asks how jobs that are pending here have ended, if they have.

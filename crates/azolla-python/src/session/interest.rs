@@ -7,6 +7,15 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+/// What a cancel is to reach.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reach {
+    /// Tasks that other clients want too.
+    pub(crate) force: bool,
+    /// What has grown from the tasks.
+    pub(crate) subtree: bool,
+}
+
 /// The jobs in which a client has dropped its interest while others went on wanting them.
 ///
 /// The client may ask for such a job again, and its new futures are whole. So each future carries the epoch in which it

@@ -9,7 +9,7 @@ pub(crate) mod core;
 pub(crate) mod forked;
 pub(crate) mod gone;
 mod guest;
-mod interest;
+pub(crate) mod interest;
 mod life;
 mod listening;
 pub(crate) mod owner;

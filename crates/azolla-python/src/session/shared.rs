@@ -5,7 +5,7 @@ use super::away;
 use super::clients::Clients;
 use super::gone;
 use super::guest::{Guest, Held};
-use super::interest::{Dropped, Waits};
+use super::interest::{Dropped, Reach, Waits};
 use super::life::Life;
 use super::sent::Sent;
 use super::{reasons, thread};
@@ -396,14 +396,16 @@ impl Shared {
         }
     }
 
-    /// Cancels a job for this client, and what depends on it. What other clients want too goes on for them, unless
-    /// `force` is true.
-    pub(crate) fn cancel(&self, job: &Arc<PyJob>, force: bool) {
-        let several = !force && self.cluster.has_several.load(Ordering::Acquire);
+    /// Cancels a job for this client, and what depends on it. What other clients want too goes on for them.
+    pub(crate) fn cancel(&self, job: &Arc<PyJob>, reach: Reach) {
+        let several = !reach.force && self.cluster.has_several.load(Ordering::Acquire);
         let (wanted, others) =
             if several { self.wanted_by_others(job) } else { Default::default() };
         if !wanted.iter().any(|one| Arc::ptr_eq(one, job)) {
-            self.engine.cancel(job);
+            match reach.subtree {
+                true => self.engine.cancel_subtree(&**job),
+                false => self.engine.cancel(job),
+            }
             job.forget_call();
             return;
         }

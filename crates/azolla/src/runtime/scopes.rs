@@ -96,9 +96,16 @@ impl<J: Job + ?Sized> Engine<J> {
         task.and_then(tally).unwrap_or_default()
     }
 
-    /// Cancels what has grown from this task, or in this scope, as far as nobody outside wants it.
+    /// Cancels what has grown from this task, or in this scope, as far as nobody outside wants it, and what grows there from
+    /// now on.
     pub fn cancel_grown(&self, job: &J) {
         self.about(job, Event::CancelGrown);
+    }
+
+    /// Cancels this task, and what has grown from it, as [`cancel_grown`](Self::cancel_grown) does.
+    pub fn cancel_subtree(&self, job: &J) {
+        self.cancel_grown(job);
+        self.cancel(job);
     }
 
     /// Has the gate pass when this task, and all that has grown from it, has ended.

@@ -293,14 +293,12 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
         let Some(job) = self.payload(task) else { return 0 };
         let is_gate = self.with(|it| it.state.scheduler.task(task).is_some_and(is_gate));
         let grown = if subtree || is_gate { self.live_growth(task) } else { 0 };
-        if subtree || is_gate {
-            self.cancel_grown(&job);
+        match (is_gate, subtree) {
+            (true, _) => self.cancel_grown(&*job),
+            (false, true) => self.cancel_subtree(&*job),
+            (false, false) => Self::cancel(self, &*job),
         }
-        if is_gate {
-            return grown;
-        }
-        Self::cancel(self, &job);
-        1 + grown
+        grown + usize::from(!is_gate)
     }
 
     fn is_closing(&self) -> bool {

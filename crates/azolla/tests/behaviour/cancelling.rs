@@ -4,6 +4,7 @@ use crate::{Gate, assert_empty, client, own, soon};
 use azolla::{Error, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
 
 #[test]
 fn what_is_queued_never_runs_and_takes_its_dependents_along() {
@@ -43,6 +44,29 @@ fn what_runs_goes_on_for_nobody() {
     assert_eq!(*client.submit(|| 2).result().unwrap(), 2);
     assert_eq!(running.status(), Status::Cancelled);
     drop(running);
+    assert_empty(&client);
+}
+
+#[test]
+fn what_has_grown_is_cancelled_with_it_also_what_grows_later() {
+    let client = client(1);
+    let (gate, begun) = (Gate::default(), Gate::default());
+    let (pass, begin) = (gate.clone(), begun.clone());
+    let (tell, told) = channel();
+    let root = client.submit(move || {
+        tell.send(own().submit(|| ())).unwrap();
+        begin.open();
+        pass.pass();
+        tell.send(own().submit(|| ())).unwrap();
+    });
+    begun.pass();
+    root.cancel_subtree();
+    gate.open();
+    let grown: Vec<_> = told.iter().collect();
+    assert_eq!(grown.len(), 2);
+    assert!(grown.iter().all(|child| child.status() == Status::Cancelled));
+    assert_eq!(root.status(), Status::Cancelled);
+    drop((root, grown));
     assert_empty(&client);
 }
 

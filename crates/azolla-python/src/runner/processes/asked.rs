@@ -7,6 +7,7 @@ use super::holdings::Holdings;
 use super::proxy::Own;
 use super::rare::{self, Rare, name};
 use crate::interpreter::blobs::Packed;
+use crate::session::interest::Reach;
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Cluster;
 use crate::submit::placing::place_actor;
@@ -123,10 +124,10 @@ impl Asking<'_> {
             Request::EndLoan(loan) => self.end_loan(loan),
             Request::HasBegun(task) => self.has_begun(task),
             Request::CancelUnlessBegun(task) => self.cancel_unless_begun(task),
-            Request::Cancel { tasks, force, reason, msg } => {
+            Request::Cancel { tasks, force, subtree, reason, msg } => {
                 let why =
                     Why { reason: reason.map(Into::into), msg: msg.map(Into::into), input: None };
-                self.cancel(&tasks, force, &why)
+                self.cancel(&tasks, Reach { force, subtree }, &why)
             }
             Request::Retry(tasks) => self.jobs(&tasks).map(|jobs| {
                 jobs.iter().for_each(|job| self.by.engine().retry(job));
@@ -350,14 +351,14 @@ impl Asking<'_> {
         }
     }
 
-    fn cancel(&self, tasks: &[u64], force: bool, why: &Why) -> Result<Reply, Reply> {
+    fn cancel(&self, tasks: &[u64], reach: Reach, why: &Why) -> Result<Reply, Reply> {
         let jobs = self.jobs(tasks)?;
         let client = self.cluster.as_ref().and_then(|cluster| cluster.client(self.client()));
         for job in &jobs {
             match &client {
                 Some(client) => {
                     Python::attach(|py| reasons::set(py, client, job, why));
-                    client.cancel(job, force);
+                    client.cancel(job, reach);
                 }
                 None => self.by.engine().cancel(job),
             }

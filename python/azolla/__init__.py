@@ -20,6 +20,7 @@ from azolla._base.annotations import annotate, get_annotations, span
 from azolla._base.errors import (
     ActorLostError,
     AzollaError,
+    Cancelled,
     CancelledByCloseError,
     CancelledError,
     ClosedClientError,
@@ -33,6 +34,7 @@ from azolla._base.errors import (
 from azolla._base.imports import once_imported as _once_imported
 from azolla._client.as_completed import as_completed
 from azolla._client.awaited import AsyncClient
+from azolla._client.cancelling import cancelled, check_cancelled, shield, sleep
 from azolla._client.client import Client
 from azolla._client.executor import ClientExecutor
 from azolla._client.functions import (
@@ -73,6 +75,7 @@ __all__ = [
     "AsyncClient",
     "AzollaError",
     "BaseActorFuture",
+    "Cancelled",
     "CancelledByCloseError",
     "CancelledError",
     "Client",
@@ -100,6 +103,8 @@ __all__ = [
     "WorkerPlugin",
     "annotate",
     "as_completed",
+    "cancelled",
+    "check_cancelled",
     "default_client",
     "fire_and_forget",
     "futures_of",
@@ -113,6 +118,8 @@ __all__ = [
     "progress",
     "rejoin",
     "secede",
+    "shield",
+    "sleep",
     "span",
     "tokenize",
     "wait",
@@ -124,6 +131,7 @@ __all__ = [
 for _public in (
     ActorLostError,
     AzollaError,
+    Cancelled,
     CancelledByCloseError,
     ClosedClientError,
     EngineError,

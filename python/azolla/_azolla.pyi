@@ -53,6 +53,7 @@ __all__ = [
     "cancel_grown",
     "cancel_unless_begun",
     "check_actor",
+    "check_cancelled",
     "check_options",
     "close_group",
     "coroutines_run_here",
@@ -67,6 +68,7 @@ __all__ = [
     "has_begun",
     "in_plain_task",
     "input_value",
+    "is_cancelled",
     "keep_actor",
     "keep_caller",
     "kept_actor",
@@ -83,6 +85,8 @@ __all__ = [
     "secret",
     "serve_process",
     "share_secret",
+    "shield_task",
+    "sleep_in_task",
     "submit_as",
     "task_at_hand",
     "tasks_here",
@@ -307,8 +311,8 @@ class Future(Generic[_T_co]):
     ) -> Any:
         """Cancels the task and what depends on it.
 
-        A task that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next `await`. A
-        task that has ended is cancelled too, and its result goes; what depended on it and has ended keeps its own. If
+        The result of a task that runs is dropped, and every wait in it raises `Cancelled` from now on; a coroutine is cancelled
+        at its next `await`. A function that neither waits nor asks (`cancelled()`) goes on to its end. A task that has ended is cancelled too, and its result goes; what depended on it and has ended keeps its own. If
         other clients of the cluster have futures on the task, it goes on for them, and only this client's futures on
         it read cancelled.
 
@@ -1061,6 +1065,23 @@ def awaits(futures: Any) -> None:
     Raises:
         WaitCycleError: It would wait for itself.
     """
+
+def is_cancelled() -> bool:
+    """Returns True if a plain task runs here and was cancelled, or its client closed."""
+
+def check_cancelled() -> None:
+    """Raises what a wait here would raise since the plain task was cancelled, if it was and is under no shield."""
+
+def sleep_in_task(seconds: _Timeout) -> bool:
+    """Sleeps in the plain task here without its slot, until the task is cancelled at the latest. Returns False at once if
+    no task runs here.
+
+    Raises:
+        Cancelled: The task was cancelled.
+    """
+
+def shield_task(begins: bool) -> None:
+    """Begins or ends a shield of the plain task here: waits under it go on though the task is cancelled."""
 
 def in_plain_task() -> bool:
     """Returns true on the thread of a plain task."""

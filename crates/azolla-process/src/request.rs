@@ -93,6 +93,14 @@ pub enum Request<'a> {
     },
     /// One that took part in this loan waits no more. Answered by [`Answer::Done`], after the last one with a slot.
     EndLoan(u64),
+    /// To know whether the task that asks was cancelled. Answered by [`Answer::Done`].
+    IsCancelled,
+    /// The same. If it was cancelled, and is under no shield, the answer is the error of its waits.
+    CheckCancelled,
+    /// To sleep for so many nanoseconds, or until the task is cancelled, without a slot meanwhile. Answered by [`Answer::Done`].
+    Sleep(Option<u64>),
+    /// To begin a shield from the task's cancel (true), or to end it. Answered by [`Answer::Done`].
+    Shield(bool),
     /// To know whether a task runs. Answered by [`Answer::Done`].
     HasBegun(u64),
     /// To cancel a task unless it has begun or ended. Answered by [`Answer::Done`], which says whether this has cancelled it.

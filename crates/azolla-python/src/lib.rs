@@ -77,6 +77,10 @@ fn _azolla(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(face::in_task::share_secret, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::awaits, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::in_plain_task, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::is_cancelled, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::check_cancelled, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::sleep_in_task, module)?)?;
+    module.add_function(wrap_pyfunction!(face::in_task::shield_task, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::secede, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::rejoin, module)?)?;
     module.add_function(wrap_pyfunction!(face::in_task::lend, module)?)?;

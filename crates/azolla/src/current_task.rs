@@ -1,11 +1,16 @@
 //! The task that runs on the present thread.
 
 use crate::cell::Task;
+use crate::error::Error;
+use crate::primitives::now;
 use crate::runner::threads::{name_of, with_worker};
-use crate::runtime::{Engine, Status};
+use crate::runtime::{Engine, Patience, Status, Worker};
 use azolla_core::{GroupId, TaskId};
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 /// The task in which this is called, also while an async task is polled; `None` outside tasks.
 ///
@@ -94,6 +99,93 @@ impl CurrentTask {
     pub fn is_cancelled(&self) -> bool {
         self.task.header().status() == Status::Cancelled
     }
+}
+
+impl CurrentTask {
+    /// Returns an error if the task was cancelled, or the client is closed: `current_task()?.check()?` ends a long task early.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], with the task's own key, or [`Error::Closed`]. Every wait in a cancelled task returns the same, unless
+    /// it is [shielded](shield).
+    pub fn check(&self) -> Result<(), Error> {
+        match self.is_cancelled() {
+            true if self.engine.is_closing() => Err(Error::Closed),
+            true => Err(Error::Cancelled { key: self.key() }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Sleeps for so long. In a task that takes no slot, and ends when the task is cancelled.
+///
+/// ```
+/// use azolla::Error;
+/// use std::time::Duration;
+///
+/// let client = azolla::Client::builder().threads_per_worker(1).build()?;
+/// # let (tell, told) = std::sync::mpsc::channel();
+/// let sleeper = client.submit(move || {
+///     let slept = azolla::sleep(Duration::from_secs(3600));
+///     # tell.send(matches!(slept, Err(Error::Cancelled { .. }))).unwrap();
+///     slept
+/// });
+/// client.submit(|| "the slot is free").result()?;
+/// sleeper.cancel(); // it wakes
+/// # assert!(told.recv()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Cancelled`] if the task is cancelled, [`Error::Closed`] if the client is closed. Outside tasks none.
+pub fn sleep(duration: Duration) -> Result<(), Error> {
+    let deadline = now().checked_add(duration);
+    let slept = with_worker(|worker| {
+        let patience = Patience { deadline, interrupt: None };
+        worker.map(|worker| worker.sleep::<Infallible>(patience))
+    });
+    match slept {
+        Some(slept) => slept.map_err(Error::from),
+        None => {
+            thread::sleep(duration);
+            Ok(())
+        }
+    }
+}
+
+/// Calls `f`, in which waits go on though the task is cancelled: for what must come to its end once it has begun. Shields nest.
+/// Outside tasks it only calls `f`.
+///
+/// ```
+/// let client = azolla::Client::builder().threads_per_worker(1).build()?;
+/// let answered = azolla::sync::Event::new(&client);
+/// # let (tell, told) = std::sync::mpsc::channel();
+/// let waits = answered.clone();
+/// let task = client.submit(move || {
+///     azolla::shield(|| {
+///         let waited = waits.wait();
+///         // … the answer is put where it belongs
+///         # tell.send(waited.is_ok()).unwrap();
+///     });
+/// });
+/// client.submit(|| ()).result()?;
+/// task.cancel();
+/// answered.set()?;
+/// # assert!(told.recv()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn shield<R>(f: impl FnOnce() -> R) -> R {
+    /// Ends a shield, also when a panic passes.
+    struct Shield;
+
+    impl Drop for Shield {
+        fn drop(&mut self) {
+            with_worker(|worker| worker.map(Worker::end_shield));
+        }
+    }
+
+    with_worker(|worker| worker.map(Worker::shield));
+    let _shield = Shield;
+    f()
 }
 
 impl fmt::Debug for CurrentTask {

@@ -166,6 +166,7 @@ impl<E> From<crate::runtime::WaitError<E>> for Error {
         match error {
             WaitError::TimedOut | WaitError::Interrupted(_) => Self::TimedOut,
             WaitError::Cycle(keys) => Self::WaitCycle { keys },
+            WaitError::Cancelled(key) => Self::Cancelled { key },
             WaitError::Closed => Self::Closed,
             WaitError::NoThread(error) => Self::NoThread(Arc::new(error)),
         }

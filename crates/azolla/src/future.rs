@@ -153,8 +153,9 @@ impl<T: Send + Sync + 'static> Future<T> {
         }
     }
 
-    /// Cancels the task and all tasks that depend on it. A task that runs goes on, but its result
-    /// is dropped.
+    /// Cancels the task and all tasks that depend on it. The result of one that runs is dropped, and its function is told: each
+    /// of its waits returns [`Error::Cancelled`] from now on, with its own key, unless it is [shielded](crate::shield), and one
+    /// that lasts is woken. [`CurrentTask`](crate::CurrentTask) tells too.
     pub fn cancel(&self) {
         let task: Arc<dyn Task> = self.cell();
         self.engine.cancel(&*task);

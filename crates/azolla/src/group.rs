@@ -199,8 +199,8 @@ impl Group {
     }
 
     /// Cancels all tasks of the group that have not ended, and what is submitted in it later. A task goes on if somebody outside
-    /// wants it: its key was submitted again from outside, or a task outside depends on it. The function of a task that runs
-    /// goes on to its end, and its result is dropped.
+    /// wants it: its key was submitted again from outside, or a task outside depends on it. A task that runs is told as
+    /// by [`Future::cancel`].
     pub fn cancel(&self) {
         self.engine().cancel_grown(&*self.gate);
     }

@@ -75,7 +75,7 @@ pub use cause::Cause;
 pub use client::{Builder, Client, RetryingBuilder, TaskBuilder, current_client, rejoin, secede};
 pub use completed_stream::CompletedStream;
 pub use counters::Counters;
-pub use current_task::{CurrentTask, current_task};
+pub use current_task::{CurrentTask, current_task, shield, sleep};
 pub use error::Error;
 pub use future::{Future, Value};
 pub use group::{Group, GroupBuilder, Tally};

@@ -9,7 +9,7 @@
 #![cfg(azolla_shuttle)]
 
 use azolla::sync::{Event, Lock, MultiLock, Queue, Semaphore};
-use azolla::{Client, Error, Future, as_completed, current_client, rejoin, secede};
+use azolla::{Client, Error, Future, as_completed, current_client, rejoin, secede, sleep};
 use futures_util::StreamExt;
 use shuttle::sync::Mutex;
 use shuttle::thread;
@@ -63,7 +63,11 @@ fn a_task_runs_what_it_waits_for_while_others_take_and_cancel_it() {
                     if n == 1 {
                         secede().unwrap();
                     }
-                    *self::client().submit(move || n).result().unwrap()
+                    match self::client().submit(move || n).result() {
+                        Ok(n) => *n,
+                        Err(Error::Cancelled { .. }) if n == 2 => 100,
+                        Err(error) => panic!("{error}"),
+                    }
                 },
                 [0, 1, 2],
             );
@@ -309,6 +313,45 @@ fn a_task_is_cancelled_while_it_is_waited_for() {
         });
         first.cancel();
         other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_task_is_cancelled_while_it_waits() {
+    for slots in [1, 2] {
+        check(slots, |client| {
+            let event = Event::new(client);
+            let (theirs, sets) = (event.clone(), event.clone());
+            let waits = client.submit(move || {
+                let first = theirs.wait();
+                // Whatever has ended the wait, from now on the task knows.
+                match (first, sleep(Duration::ZERO)) {
+                    (Ok(()) | Err(Error::Cancelled { .. } | Error::Closed), Ok(())) => {}
+                    (_, Err(Error::Cancelled { .. } | Error::Closed)) => {}
+                    other => panic!("{other:?}"),
+                }
+            });
+            let other = thread::spawn(move || sets.set().unwrap());
+            waits.cancel();
+            other.join().unwrap();
+            // The slot is free again.
+            assert_eq!(*client.submit(|| 1).result().unwrap(), 1);
+        });
+    }
+}
+
+#[test]
+fn a_parent_is_cancelled_with_the_child_that_it_waits_for() {
+    check(2, |client| {
+        let parent = client.submit(|| {
+            let child = self::client().submit(|| 1);
+            match child.result() {
+                Ok(1) | Err(Error::Cancelled { .. } | Error::Closed) => {}
+                other => panic!("{other:?}"),
+            }
+        });
+        parent.cancel_subtree();
+        assert_eq!(*client.submit(|| 1).result().unwrap(), 1);
     });
 }
 

@@ -5,6 +5,7 @@ from concurrent.futures import CancelledError
 __all__ = [
     "ActorLostError",
     "AzollaError",
+    "Cancelled",
     "CancelledByCloseError",
     "CancelledError",
     "ClosedClientError",
@@ -69,6 +70,25 @@ class Reschedule(AzollaError):
     """
 
 
+class Cancelled(BaseException):
+    """The task that is running here was cancelled: every wait in it raises this, and so does `check_cancelled`.
+
+    It is no `Exception`, so that `except Exception` lets it through. Bring in order what must be, and let it go on; a task that
+    has caught it runs on, for nobody. Waits within `shield()` do not raise it.
+
+    >>> from azolla import Cancelled
+    >>> def waits():
+    ...     try:
+    ...         sleep(3600)
+    ...     except Cancelled as error:
+    ...         Event("told").set()
+    ...         raise
+    >>> from azolla import Event, sleep
+    >>> task = client.submit(waits)
+    >>> task.cancel()
+    """
+
+
 class FutureCancelledError(CancelledError):
     """The future was cancelled or released, or a future that it depended on was."""
 
@@ -94,13 +114,18 @@ class CancelledByCloseError(FutureCancelledError, FuturesCancelledError, ClosedC
 
 
 def ended_in_cancellation(error: BaseException) -> RuntimeError:
-    """Returns the failure of code that ended in `asyncio.CancelledError`, though azolla did not cancel it.
+    """Returns the failure of code that ended in `asyncio.CancelledError` or `Cancelled`, though azolla did not cancel it.
 
-    That error itself would cancel the coroutine that awaits the result: `asyncio.TaskGroup`, for one, then drops it.
+    That error itself would cancel the coroutine that awaits the result: `asyncio.TaskGroup`, for one, then drops it. And it
+    would say of the task that waits for the result that this was cancelled.
     """
-    failure = RuntimeError(
-        "this code ended in asyncio.CancelledError, though azolla did not cancel it: it raised the error itself, or its "
-        "event loop was closed (asyncio.run first cancels what still runs)"
-    )
+    if isinstance(error, Cancelled):
+        why = "this code ended in azolla.Cancelled, though azolla did not cancel it: it raised the error itself"
+    else:
+        why = (
+            "this code ended in asyncio.CancelledError, though azolla did not cancel it: it raised the error itself, or its "
+            "event loop was closed (asyncio.run first cancels what still runs)"
+        )
+    failure = RuntimeError(why)
     failure.__cause__ = error
     return failure.with_traceback(error.__traceback__)

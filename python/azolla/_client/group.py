@@ -106,8 +106,7 @@ class Group:
         """Cancels all tasks of the group that have not ended, and what is submitted in it later.
 
         A task goes on if somebody outside wants it: its key was submitted again from outside, or a task outside depends on
-        it. A plain function that runs goes on to its end, and its result is dropped; a coroutine is cancelled at its next
-        `await`.
+        it. What runs is told as by `Client.cancel`.
 
         >>> with client.group() as group:
         ...     futures = client.map(abs, range(1000))

@@ -39,9 +39,9 @@ class Work(Core):
     ) -> Any:
         """Cancels tasks and what depends on them.
 
-        A result that is there is let go of. A task that runs goes on to its end, and its result is dropped; a coroutine is
-        cancelled at its next `await`. If
-        other clients of the cluster have futures on a task, or on what needs it, the task goes on for them, and only
+        A result that is there is let go of. The result of a task that runs is dropped, and every wait in it raises `Cancelled`
+        from now on; a coroutine is cancelled at its next `await`. A function that neither waits nor asks (`cancelled()`) goes
+        on to its end. If other clients of the cluster have futures on a task, or on what needs it, the task goes on for them, and only
         this client's futures on it read cancelled. Futures of other clusters stay as they are.
 
         Args:

@@ -98,10 +98,11 @@ def unpack(packed: Bytes) -> BaseException:
 
 
 def _instead_of_cancellation(error: BaseException) -> BaseException:
-    """Returns what a task fails with. It ends in `asyncio.CancelledError` only by itself: no cancel reaches it."""
-    # Where nothing has imported asyncio, nothing raises its exceptions.
-    cancelled = getattr(sys.modules.get("asyncio.exceptions"), "CancelledError", None)
-    if cancelled is not None and issubclass(type(error), cancelled):
+    """Returns what a task fails with. Of one that azolla has cancelled nobody sees how it ends."""
+    # Where nothing has imported a module, nothing raises its exceptions.
+    of_asyncio = getattr(sys.modules.get("asyncio.exceptions"), "CancelledError", ())
+    own = getattr(sys.modules.get("azolla._base.errors"), "Cancelled", ())
+    if issubclass(type(error), (of_asyncio, own)):
         from azolla._base.errors import ended_in_cancellation
 
         return ended_in_cancellation(error)

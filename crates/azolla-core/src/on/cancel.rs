@@ -1,4 +1,4 @@
-//! A task is cancelled. A running task goes on to its end, but its result is dropped.
+//! A task is cancelled. A running task goes on until its function returns, and its result is dropped.
 
 use crate::effect::Effect;
 use crate::id::TaskId;

@@ -3,22 +3,24 @@
 
 use crate::child::aside::{self, Coroutine};
 use crate::child::upstream::{self, goes_on_elsewhere, task_here};
+use crate::future::away::limit;
 use crate::future::gather::{self, Errors};
 use crate::future::running::Running;
-use crate::future::wait::exception;
+use crate::future::wait::{deadline, exception};
 use crate::interpreter::imports::python;
 use crate::session::away::{self, Answered, asked, listen};
 use crate::session::owner::cluster_here;
 use crate::session::thread::{current_task, set_callers_loop, with_worker};
 use crate::task::job::PyJob;
 use crate::task::named::Name;
-use azolla::runtime::{Submission, Worker};
+use azolla::runtime::{Patience, Submission, Worker};
 use azolla_process::request::Request;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 #[doc = stub!(secede)]
@@ -80,6 +82,56 @@ pub(crate) fn awaits(futures: &Bound<'_, PyAny>) -> PyResult<()> {
     let Some((_, job)) = current_task() else { return Ok(()) };
     let Some(cluster) = cluster_here() else { return Ok(()) };
     gather::awaits(&cluster, &job, futures)
+}
+
+#[doc = stub!(is_cancelled)]
+#[pyfunction]
+pub(crate) fn is_cancelled(py: Python<'_>) -> PyResult<bool> {
+    if task_here().is_some() {
+        return done(asked(py, Request::IsCancelled)?);
+    }
+    Ok(with_worker(|worker| worker.is_some_and(|worker| worker.is_cancelled())))
+}
+
+#[doc = stub!(check_cancelled)]
+#[pyfunction]
+pub(crate) fn check_cancelled(py: Python<'_>) -> PyResult<()> {
+    if task_here().is_some() {
+        return asked(py, Request::CheckCancelled).map(drop);
+    }
+    let checked = py.detach(|| {
+        with_worker(|worker| worker.map_or(Ok(()), |worker| worker.check_cancelled::<Infallible>()))
+    });
+    checked.map_err(|error| exception(py, error.never_interrupted()))
+}
+
+#[doc = stub!(sleep_in_task)]
+#[pyfunction]
+pub(crate) fn sleep_in_task(py: Python<'_>, seconds: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let deadline = deadline(Some(seconds))?;
+    if task_here().is_some() {
+        return done(asked(py, Request::Sleep(limit(deadline)))?);
+    }
+    let slept = py.detach(|| {
+        let patience = Patience { deadline, interrupt: None };
+        with_worker(|worker| worker.map(|worker| worker.sleep::<Infallible>(patience)))
+    });
+    let slept = slept.transpose().map_err(|error| exception(py, error.never_interrupted()))?;
+    Ok(slept.is_some())
+}
+
+#[doc = stub!(shield_task)]
+#[pyfunction]
+pub(crate) fn shield_task(py: Python<'_>, begins: bool) -> PyResult<()> {
+    if task_here().is_some() {
+        return asked(py, Request::Shield(begins)).map(drop);
+    }
+    with_worker(|worker| match worker {
+        Some(worker) if begins => worker.shield(),
+        Some(worker) => worker.end_shield(),
+        None => {}
+    });
+    Ok(())
 }
 
 #[doc = stub!(in_plain_task)]

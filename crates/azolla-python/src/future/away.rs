@@ -17,7 +17,8 @@ pub(super) fn are_away(jobs: &[Arc<PyJob>]) -> bool {
     jobs.first().is_some_and(|job| job.away().is_some())
 }
 
-fn limit(deadline: Option<Instant>) -> Option<u64> {
+/// What is left until then, in nanoseconds.
+pub(crate) fn limit(deadline: Option<Instant>) -> Option<u64> {
     let left = deadline?.saturating_duration_since(Instant::now());
     Some(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX))
 }

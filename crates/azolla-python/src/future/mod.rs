@@ -5,7 +5,7 @@
 
 pub(crate) mod actor;
 pub(crate) mod as_completed;
-mod away;
+pub(crate) mod away;
 pub(crate) mod begun;
 mod callable;
 pub(crate) mod callbacks;

@@ -155,12 +155,18 @@ pub(crate) fn outside(deadline: Option<Instant>) -> impl FnMut() -> PyResult<()>
     }
 }
 
+/// What the error of a wait says whose own task, which has this key, was cancelled.
+pub(crate) fn was_cancelled(key: &str) -> String {
+    format!("the task {key}, which was about to wait, was cancelled")
+}
+
 pub(crate) fn exception(py: Python<'_>, wait_error: WaitError<PyErr>) -> PyErr {
     match wait_error {
         WaitError::Interrupted(error) => error,
         WaitError::TimedOut => {
             PyTimeoutError::new_err("the time was up before the result was there")
         }
+        WaitError::Cancelled(key) => error(py, "Cancelled", &was_cancelled(&key)),
         WaitError::Closed => {
             error(py, "CancelledByCloseError", "the client was closed during the wait")
         }

@@ -45,13 +45,16 @@ fn asks_for_another_run(error: &Bound<'_, PyAny>) -> bool {
     reschedule.and_then(|class| error.get_type().is_subclass(class)).unwrap_or(false)
 }
 
-/// Returns what a task fails with that ended in `asyncio.CancelledError`, though it was not cancelled.
+/// Returns what a task fails with that ended in `asyncio.CancelledError` or `Cancelled`, though it was not cancelled.
 fn instead_of_cancellation<'py>(error: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     static CANCELLED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static INSTEAD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = error.py();
-    let class = python(py, &CANCELLED, "asyncio", "CancelledError").ok()?;
-    if !error.get_type().is_subclass(class).unwrap_or(false) {
+    let is = |class: &Bound<'py, PyAny>| error.get_type().is_subclass(class).unwrap_or(false);
+    let of_asyncio = python(py, &CANCELLED, "asyncio", "CancelledError").ok()?;
+    let own = python(py, &OWN, "azolla._base.errors", "Cancelled").ok()?;
+    if !is(of_asyncio) && !is(own) {
         return None;
     }
     let instead = python(py, &INSTEAD, "azolla._base.errors", "ended_in_cancellation").ok()?;

@@ -98,6 +98,6 @@ impl<J: Job + ?Sized> Worker<J> {
 
 impl<J: Job + ?Sized> From<Run<J>> for Current<J> {
     fn from(Run { task, job, seen, begun, .. }: Run<J>) -> Self {
-        Self { task, job, told: begun, seceded: false, seen }
+        Self { task, job, told: begun, seceded: false, shields: 0, seen }
     }
 }

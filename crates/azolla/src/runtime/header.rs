@@ -38,6 +38,9 @@ const LOCKED: u32 = 256;
 /// A caller has seen that the task failed, or another task passes it on.
 const SEEN: u32 = 512;
 
+/// The task is a call of an actor.
+const CALL: u32 = 1024;
+
 /// More than one client has submitted the task: set beside the number of the first.
 const SEVERAL_CLIENTS: u32 = 1 << 31;
 
@@ -298,6 +301,16 @@ impl Header {
     /// Returns true if the task has failed and no caller has seen that.
     pub(crate) fn failed_unseen(&self) -> bool {
         self.flags.load(Ordering::Acquire) & (CANCELLED | FAILED | SEEN) == FAILED
+    }
+
+    /// The task is a call of an actor from now on.
+    pub(super) fn set_call(&self) {
+        self.flags.fetch_or(CALL, Ordering::Relaxed);
+    }
+
+    /// Returns true if the task is a call of an actor.
+    pub(super) fn is_call(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & CALL != 0
     }
 
     /// Marks the task as watched. Returns the status from before.

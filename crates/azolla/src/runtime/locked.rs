@@ -263,6 +263,9 @@ impl<J: Job + ?Sized> Locked<'_, J> {
         let Submission { key, parent, call, .. } = submission;
         let actor = submission.inputs.first().map(|actor| actor.task);
         let parent = if call { actor } else { parent };
+        if call {
+            submission.payload.header().set_call();
+        }
         self.feed(Event::Submit(submission.of_kind(kind)));
         // The first effect says which task it is. Mostly there is no other.
         match *self.state.effects.first()? {

@@ -11,6 +11,7 @@
 mod ahead;
 mod attempts;
 mod awaits;
+mod cancelled;
 mod completions;
 mod demand;
 mod digest;
@@ -34,6 +35,7 @@ mod processes;
 mod scaling;
 mod scopes;
 mod scopes_shown;
+mod secede;
 mod shared_waker;
 mod slot;
 mod staff;

@@ -103,7 +103,7 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
     /// goes on with the slot, so a task that has seceded first waits for a slot.
     pub fn finish_nested(&mut self, outcome: Outcome) -> Option<Arc<J>> {
         // A closed engine grants no slot, and none is needed.
-        drop(self.rejoin());
+        drop(self.take_slot_again());
         self.finish(outcome)
     }
 }

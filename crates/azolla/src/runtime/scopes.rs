@@ -104,8 +104,12 @@ impl<J: Job + ?Sized> Engine<J> {
 
     /// Cancels this task, and what has grown from it, as [`cancel_grown`](Self::cancel_grown) does.
     pub fn cancel_subtree(&self, job: &J) {
-        self.cancel_grown(job);
-        self.cancel(job);
+        let Some(task) = job.header().id() else { return };
+        // At once: a task that is woken since one was cancelled that it waits for finds that it is cancelled itself.
+        self.with(|locked| {
+            drop(locked.handle(Event::CancelGrown(task)));
+            drop(locked.handle(Event::Cancel(task)));
+        });
     }
 
     /// Has the gate pass when this task, and all that has grown from it, has ended.

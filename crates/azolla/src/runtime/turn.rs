@@ -91,8 +91,8 @@ impl<R: Resource> Turn<R> {
             }
         };
         match result {
-            // A caller that interrupts gets no answer: what it was given goes to the next waiter.
-            Err(WaitError::Interrupted(error)) => Err(WaitError::Interrupted(error)),
+            // Such a caller gets no answer: what it was given goes to the next waiter.
+            Err(error @ (WaitError::Interrupted(_) | WaitError::Cancelled(_))) => Err(error),
             // What was given at the last moment counts.
             result => match self.now() {
                 Ok(Some(gift)) => Ok(gift),

@@ -38,6 +38,8 @@ pub enum WaitError<E> {
     Cycle(Vec<String>),
     /// `interrupt` returned this error.
     Interrupted(E),
+    /// The task that waits, which has this key, was cancelled.
+    Cancelled(String),
     /// The engine is closing.
     Closed,
     /// The system has no thread for a worker that takes over the slot.
@@ -60,6 +62,7 @@ impl WaitError<std::convert::Infallible> {
             Self::TimedOut => WaitError::TimedOut,
             Self::Cycle(keys) => WaitError::Cycle(keys),
             Self::Interrupted(never) => match never {},
+            Self::Cancelled(key) => WaitError::Cancelled(key),
             Self::Closed => WaitError::Closed,
             Self::NoThread(error) => WaitError::NoThread(error),
         }
@@ -212,8 +215,14 @@ impl<J: Job + ?Sized + 'static> Latch<J> {
     }
 }
 
+/// The token by which a latch listens to the task that waits: the end of that is its cancel.
+const OWN: usize = usize::MAX;
+
 impl<J: Job + ?Sized + 'static> Listen for Latch<J> {
-    fn settled(&self, _token: usize, status: Status) {
+    fn settled(&self, token: usize, status: Status) {
+        if token == OWN {
+            return self.open();
+        }
         let failed = self.failure_opens && status != Status::Finished;
         if failed || self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.open();
@@ -259,16 +268,17 @@ pub(super) fn cycle<J: Job + ?Sized>(locked: &Locked<'_, J>, path: &[TaskId]) ->
 }
 
 impl<J: Job + ?Sized + 'static> Worker<J> {
-    /// Lends the slot of the current task until the latch opens. The caller's `listen` makes sure
-    /// that another thread opens it. A task that has seceded has no slot to lend, and is woken
-    /// without one.
+    /// Lends the slot of the current task until the latch opens, or the task is cancelled. The
+    /// caller's `listen` makes sure that another thread opens the latch. A task that has seceded has
+    /// no slot to lend, and is woken without one.
     pub(super) fn wait<E>(
         &mut self,
-        latch: &Latch<J>,
+        latch: &Arc<Latch<J>>,
         wait: Wait,
         listen: impl FnOnce(),
         patience: Patience<'_, E>,
     ) -> Result<(), WaitError<E>> {
+        self.check_cancelled()?;
         let lent = self.set_loan_aside();
         let result = self.wait_with_slot(latch, wait, listen, patience);
         if let Some(lent) = lent {
@@ -279,16 +289,31 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
 
     fn wait_with_slot<E>(
         &mut self,
-        latch: &Latch<J>,
+        latch: &Arc<Latch<J>>,
         wait: Wait,
         listen: impl FnOnce(),
-        mut patience: Patience<'_, E>,
+        patience: Patience<'_, E>,
     ) -> Result<(), WaitError<E>> {
         // The time is taken now: once the slot is lent, another task may begin.
         let at = self.moment();
         self.lend_slot(|worker| Event::Park { worker, wait: wait.clone() })?;
         self.note_at(at, What::Parked { worker: self.id.0 });
         listen();
+        let Some(own) = self.job().filter(|_| !self.is_shielded()).map(Arc::clone) else {
+            return self.sleep_without_slot(latch, patience);
+        };
+        let listener: Arc<dyn Listen> = Arc::<Latch<J>>::clone(latch);
+        own.header().listen(&listener, OWN);
+        let result = self.sleep_without_slot(latch, patience);
+        own.header().unlisten(&listener);
+        result.and_then(|()| self.check_cancelled())
+    }
+
+    fn sleep_without_slot<E>(
+        &mut self,
+        latch: &Latch<J>,
+        mut patience: Patience<'_, E>,
+    ) -> Result<(), WaitError<E>> {
         loop {
             // A token means that the engine has granted the slot. Without one, the latch is still
             // closed, or the thread that opened it has not finished asking for the slot.
@@ -348,47 +373,6 @@ impl<J: Job + ?Sized + 'static> Worker<J> {
                 }
             }
         }
-    }
-
-    /// Lets the current task run on without a slot. Returns true if it had one; a second call does
-    /// nothing.
-    ///
-    /// If the engine is closing, or the system has no thread for a worker that takes over the slot.
-    pub fn secede(&mut self) -> Result<bool, WaitError<std::convert::Infallible>> {
-        self.end_loan();
-        let had_slot = self.hand.current.as_ref().is_some_and(|current| !current.seceded);
-        if had_slot {
-            let at = self.moment();
-            self.lend_slot(Event::Secede)?;
-            self.note_at(at, What::Seceded { worker: self.id.0 });
-            if let Some(current) = &mut self.hand.current {
-                current.seceded = true;
-            }
-        }
-        Ok(had_slot)
-    }
-
-    /// Waits until the current task, which has seceded, has its resources and a slot again. Does
-    /// nothing for any other task.
-    ///
-    /// If the engine is closing, or tasks that wait for this one keep the resources.
-    pub fn rejoin(&mut self) -> Result<(), WaitError<std::convert::Infallible>> {
-        if let Some(current) = &mut self.hand.current
-            && std::mem::take(&mut current.seceded)
-        {
-            // A closed engine grants no slot. If it closes after this check, it wakes all workers.
-            if !self.engine.is_closing() {
-                if let Err(error) = self.engine.unless_cycle(Event::Resume(self.id)) {
-                    if let Some(current) = &mut self.hand.current {
-                        current.seceded = true;
-                    }
-                    return Err(error);
-                }
-                self.parker.park();
-            }
-            return self.woken();
-        }
-        Ok(())
     }
 }
 

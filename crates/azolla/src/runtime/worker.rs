@@ -66,6 +66,8 @@ pub(super) struct Current<J: ?Sized> {
     pub(super) told: bool,
     /// The task runs without a slot.
     pub(super) seceded: bool,
+    /// How many shields it is under.
+    pub(super) shields: u32,
     /// Set if the task is observed: what its first observation says of it.
     pub(super) seen: Option<Box<Origin>>,
 }

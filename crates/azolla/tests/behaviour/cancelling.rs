@@ -1,10 +1,12 @@
 //! Cancelling, at every moment of a task's life.
 
 use crate::{Gate, assert_empty, client, own, soon};
-use azolla::{Error, Status};
+use azolla::sync::{Event, Lock, Queue};
+use azolla::{Client, Error, Status, as_completed, current_task, shield, sleep};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 #[test]
 fn what_is_queued_never_runs_and_takes_its_dependents_along() {
@@ -122,7 +124,7 @@ fn a_dropped_future_drops_the_wish() {
 }
 
 /// A task waits for another one that has begun and ends only when that wait is over, which `end` brings about.
-fn ends_the_wait(end: impl FnOnce(&azolla::Client, &azolla::Future<()>) + Send + 'static) {
+fn ends_the_wait(end: impl FnOnce(&Client, &azolla::Future<()>) + Send + 'static) {
     let client = client(2);
     let (begun, gate, shown) = (Gate::default(), Gate::default(), Gate::default());
     let seen = Arc::new(std::sync::Mutex::new(None));
@@ -156,4 +158,98 @@ fn the_wait_of_a_task_for_one_that_is_cancelled_while_it_runs_is_over() {
 #[test]
 fn the_wait_of_a_task_for_one_that_runs_is_over_when_the_client_is_closed() {
     ends_the_wait(|client, _| client.close());
+}
+
+type Wait = fn(&Client, &Event) -> Result<(), Error>;
+
+/// Every way to wait, for what does not come.
+fn waits() -> Vec<Wait> {
+    fn never(event: &Event) -> impl Fn() -> Result<(), Error> + Send + Sync + 'static {
+        let event = event.clone();
+        move || shield(|| event.wait())
+    }
+    vec![
+        |_, _| sleep(Duration::from_secs(3600)),
+        |_, event| event.wait(),
+        |client, _| Queue::<u8>::new(client).get().map(drop),
+        |client, _| {
+            let lock = Lock::new(client);
+            let _held = lock.acquire()?;
+            lock.acquire().map(drop)
+        },
+        |client, event| client.submit(never(event)).result().map(drop),
+        |client, event| client.gather(&[client.submit(never(event))]).map(drop),
+        |client, event| client.submit(never(event)).wait_grown(),
+        |client, event| {
+            let never = never(event);
+            client.group(|group| drop(group.submit(never)))
+        },
+        |client, event| {
+            let next = as_completed([client.submit(never(event))]).next();
+            next.expect("there is one").result().map(drop)
+        },
+    ]
+}
+
+#[test]
+fn a_task_that_waits_is_woken_by_its_cancel_and_its_waits_fail_from_then_on() {
+    for (number, wait) in waits().into_iter().enumerate() {
+        let client = client(2);
+        let event = Event::new(&client);
+        let (tell, told) = channel();
+        let (begun, begin) = (Gate::default(), event.clone());
+        let begins = begun.clone();
+        let waits = client.task().key("waits").submit(move || {
+            begins.open();
+            tell.send(wait(&own(), &begin)).unwrap();
+            tell.send(sleep(Duration::ZERO)).unwrap();
+            tell.send(current_task().unwrap().check()).unwrap();
+            tell.send(shield(|| sleep(Duration::ZERO))).unwrap();
+        });
+        begun.pass();
+        soon("it waits", || client.watch().overview().counts.parked > 0);
+        waits.cancel();
+        let is_own = |error: &Error| matches!(error, Error::Cancelled { key } if key == "waits");
+        let first = told.recv().unwrap();
+        assert!(first.as_ref().is_err_and(is_own), "wait {number}: {first:?}");
+        for _ in 0..2 {
+            assert!(told.recv().unwrap().as_ref().is_err_and(is_own), "wait {number}");
+        }
+        assert!(told.recv().unwrap().is_ok(), "wait {number}");
+        event.set().unwrap();
+        drop(waits);
+        assert_empty(&client);
+    }
+}
+
+#[test]
+fn a_call_of_an_actor_changes_the_state_as_a_whole() {
+    let client = client(2);
+    let (event, begun) = (Event::new(&client), Gate::default());
+    let (waits, begins) = (event.clone(), begun.clone());
+    let counter = client.actor(|| 0);
+    let call = counter.call(move |n| {
+        *n += 1;
+        begins.open();
+        waits.wait().unwrap();
+        *n += 1;
+        current_task().unwrap().is_cancelled()
+    });
+    begun.pass();
+    call.cancel();
+    event.set().unwrap();
+    assert_eq!(*counter.call(|n| *n).result().unwrap(), 2);
+}
+
+#[test]
+fn what_a_cancelled_wait_was_given_goes_to_the_next() {
+    let client = client(2);
+    let queue = Queue::new(&client);
+    let theirs = queue.clone();
+    let waits = client.submit(move || theirs.get());
+    soon("it waits", || client.watch().overview().counts.parked > 0);
+    waits.cancel();
+    soon("it wakes", || client.watch().overview().counts.parked == 0);
+    queue.put(7).unwrap();
+    assert_eq!(queue.get().unwrap(), 7);
 }

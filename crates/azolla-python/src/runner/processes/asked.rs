@@ -6,6 +6,7 @@ use super::ended;
 use super::holdings::Holdings;
 use super::proxy::Own;
 use super::rare::{self, Rare, name};
+use crate::future::wait::was_cancelled;
 use crate::interpreter::blobs::Packed;
 use crate::session::interest::Reach;
 use crate::session::reasons::{self, Why};
@@ -122,6 +123,20 @@ impl Asking<'_> {
             }
             Request::Lend { tasks, loan } => self.lend(&tasks, loan),
             Request::EndLoan(loan) => self.end_loan(loan),
+            Request::IsCancelled => self.by.worker().map(|it| Reply::Done(it.is_cancelled())),
+            Request::CheckCancelled => {
+                let is_not = self.by.worker().and_then(|it| it.check_cancelled().map_err(told));
+                is_not.map(|()| Reply::Done(true))
+            }
+            Request::Sleep(limit) => self.sleep(limit),
+            Request::Shield(begins) => self.by.worker().map(|worker| {
+                if begins {
+                    worker.shield()
+                } else {
+                    worker.end_shield()
+                }
+                Reply::Done(true)
+            }),
             Request::HasBegun(task) => self.has_begun(task),
             Request::CancelUnlessBegun(task) => self.cancel_unless_begun(task),
             Request::Cancel { tasks, force, subtree, reason, msg } => {
@@ -339,6 +354,14 @@ impl Asking<'_> {
         Ok(Reply::Ends(jobs, true))
     }
 
+    fn sleep(&mut self, limit: Option<u64>) -> Result<Reply, Reply> {
+        let remote = self.remote;
+        let mut interrupt = || if remote.is_over() { Err(Died) } else { Ok(()) };
+        let patience = Patience { deadline: deadline(limit), interrupt: Some(&mut interrupt) };
+        self.by.worker()?.sleep(patience).map_err(told)?;
+        Ok(Reply::Done(true))
+    }
+
     /// A task that awaits itself, by way of others, is told so.
     fn awaits(&self, tasks: &[u64]) -> Result<Reply, Reply> {
         let jobs = self.jobs(tasks)?;
@@ -376,6 +399,7 @@ pub(super) fn told(error: WaitError<Died>) -> Reply {
     match error {
         WaitError::Interrupted(Died) => Reply::Dead,
         WaitError::TimedOut => Reply::Told("TimeoutError", String::new()),
+        WaitError::Cancelled(key) => Reply::Told("Cancelled", was_cancelled(&key)),
         WaitError::Closed => {
             Reply::Told("CancelledByCloseError", "the client was closed during the wait".into())
         }

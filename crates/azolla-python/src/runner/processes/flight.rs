@@ -265,6 +265,7 @@ fn waits(request: &Request<'_>) -> bool {
         request,
         Request::Wait { .. }
             | Request::Next { .. }
+            | Request::Sleep(_)
             | Request::Secede
             | Request::Rejoin
             | Request::Lend { .. }

@@ -1,0 +1,110 @@
+"""What a task knows of its own cancel, and what it does about it."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from azolla import _azolla
+from azolla._base.time import Timeout, seconds
+
+
+def cancelled() -> bool:
+    """Returns True if the task that calls this was cancelled, or its client closed; outside tasks False.
+
+    A long computation asks now and then, and ends early. In a worker process each call asks the program's own process, which
+    takes some 50 µs.
+
+    >>> from azolla import cancelled
+    >>> def count_on():
+    ...     n = 0
+    ...     while not cancelled():
+    ...         n += 1
+    >>> endless = client.submit(count_on)
+    >>> endless.cancel()
+    """
+    coroutine = _coroutine()
+    return _azolla.is_cancelled() if coroutine is None else coroutine.cancelling() > 0
+
+
+def check_cancelled() -> None:
+    """Raises `Cancelled` if the task that calls this was cancelled. Within `shield()`, and outside tasks, it does nothing.
+
+    A coroutine task is cancelled at its next `await` instead.
+
+    Raises:
+        Cancelled: The task was cancelled.
+        ClosedClientError: The client was closed.
+
+    >>> from azolla import check_cancelled
+    >>> def search(numbers):
+    ...     for number in numbers:
+    ...         check_cancelled()
+    >>> client.submit(search, range(10)).result()
+    """
+    _azolla.check_cancelled()
+
+
+def sleep(delay: Timeout) -> Any:
+    """Sleeps for so many seconds. In a task that takes no slot, and ends when the task is cancelled.
+
+    On an event loop it returns an awaitable. A delay is given as time-outs are; None is a sleep without end.
+
+    Raises:
+        Cancelled: The task was cancelled.
+        ClosedClientError: The client was closed meanwhile.
+        ValueError: A delay below 0.
+        TypeError: `delay` is none.
+
+    >>> from azolla import sleep
+    >>> client.gather(client.map(sleep, [0.01] * 8, pure=False))
+    [None, None, None, None, None, None, None, None]
+    """
+    limit = None if delay is None else seconds(delay)
+    if limit is not None and limit < 0:
+        raise ValueError(f"sleep(): a delay is 0 or more, not {delay!r}")
+    if asyncio._get_running_loop() is not None:
+        return _sleep(limit)
+    if not _azolla.sleep_in_task(limit):
+        while limit is None:
+            time.sleep(3600)
+        time.sleep(limit)
+    return None
+
+
+async def _sleep(limit: float | None) -> None:
+    if limit is None:
+        await asyncio.get_running_loop().create_future()
+    else:
+        await asyncio.sleep(limit)
+
+
+@contextmanager
+def shield() -> Iterator[None]:
+    """In this block waits go on though the task is cancelled: for what must come to its end once it has begun.
+
+    `cancelled()` tells of the cancel here too. Shields nest. Outside tasks the block does nothing else.
+
+    Raises:
+        RuntimeError: This is a coroutine: `asyncio.shield` is for these.
+
+    >>> from azolla import Lock, shield
+    >>> def move():
+    ...     with shield(), Lock("books"):
+    ...         return "moved as a whole"
+    >>> client.submit(move).result()
+    'moved as a whole'
+    """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("shield() is for plain tasks: in a coroutine, await asyncio.shield(...)")
+    _azolla.shield_task(True)
+    try:
+        yield
+    finally:
+        _azolla.shield_task(False)
+
+
+def _coroutine() -> "asyncio.Task[Any] | None":
+    """The coroutine that runs here."""
+    return None if asyncio._get_running_loop() is None else asyncio.current_task()

@@ -131,7 +131,15 @@ def ask(journal: Journal) -> None:
     journal.append(cancelled())
 
 
-def test_a_task_asks_whether_it_was_cancelled(client: Client, journal: Journal) -> None:
+def ask_on_a_loop(journal: Journal) -> None:
+    async def asks() -> None:
+        ask(journal)
+
+    asyncio.run(asks())
+
+
+@pytest.mark.parametrize("ask", [ask, ask_on_a_loop])
+def test_a_task_asks_whether_it_was_cancelled(client: Client, journal: Journal, ask: Callable[[Journal], None]) -> None:
     task = client.submit(ask, journal)
     eventually(lambda: len(journal) == 1)
     task.cancel()

@@ -162,6 +162,18 @@ def test_a_group_that_a_task_has_not_left_ends_with_the_task(client: Client) -> 
     assert group.counts()["finished"] == 1 + size(2)
 
 
+def test_an_error_that_a_function_keeps_does_not_keep_what_later_tasks_leave_behind(client: Client) -> None:
+    kept = OSError("the disk is full")
+
+    def fails() -> None:
+        raise kept
+
+    # A worker runs all tasks that set no context variable in one context.
+    for task in (fails, never_leaves):
+        client.submit(task, pure=False).exception()
+    eventually(lambda: client.counters()["kept"] == 0, lambda: what_is_kept(client))
+
+
 def test_a_group_that_a_task_has_not_left_leaves_no_garbage(client: Client) -> None:
     gc.disable()
     client.run(gc.disable)

@@ -25,6 +25,8 @@ DIFFERENT: dict[str, str] = {
     "Client.register_plugin.idempotent": "azolla's own: Dask takes it from the plugin alone",
     "LocalCluster.adapt.Adaptive": "azolla's own class",
     "wait.grown": "azolla's own: waits for what has grown too",
+    "Client.cancel.subtree": "azolla's own: cancels what has grown too",
+    "Future.cancel.subtree": "as with the client's",
     "Future.cancel.force": "Dask has it in the keywords that it passes on",
     "Future._id": "internal",
     "Future.state": "internal",

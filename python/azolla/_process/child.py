@@ -85,9 +85,9 @@ def _run_some(thread: TaskThread, run: "_Run") -> None:
         if annotations is not None:
             run.note(annotations)
             del annotations
-        call = run.call
+        # No variable here names the context: an error that the user's code keeps leads to this frame, which outlives its run.
         try:
-            result = call(function, *args) if kwargs is None else call(function, *args, **kwargs)
+            result = run.call(function, *args) if kwargs is None else run.call(function, *args, **kwargs)
             if type(result) is CoroutineType:
                 _detach(result, run.context())
                 del function, args, kwargs, result

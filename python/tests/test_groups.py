@@ -156,12 +156,14 @@ def never_leaves() -> None:
     get_client().submit(grow, 2, pure=False)
 
 
+@pytest.mark.own_cluster
 def test_a_group_that_a_task_has_not_left_ends_with_the_task(client: Client) -> None:
     with client.group() as group:
         client.submit(never_leaves, pure=False)
     assert group.counts()["finished"] == 1 + size(2)
 
 
+@pytest.mark.own_cluster
 def test_an_error_that_a_function_keeps_does_not_keep_what_later_tasks_leave_behind(client: Client) -> None:
     kept = OSError("the disk is full")
 
@@ -174,6 +176,7 @@ def test_an_error_that_a_function_keeps_does_not_keep_what_later_tasks_leave_beh
     eventually(lambda: client.counters()["kept"] == 0, lambda: what_is_kept(client))
 
 
+@pytest.mark.own_cluster
 def test_a_group_that_a_task_has_not_left_leaves_no_garbage(client: Client) -> None:
     gc.disable()
     client.run(gc.disable)

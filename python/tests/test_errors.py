@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 import traceback
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from azolla import (
     ClosedClientError,
     Future,
     FutureCancelledError,
+    WorkerPlugin,
     get_client,
     wait,
 )
 from backends import Reason, threads_only
-from conftest import Gate
+from conftest import Gate, eventually, nothing_is_kept, what_is_kept
 
 
 def inc(x: int) -> int:
@@ -339,3 +341,33 @@ def test_the_packages_errors_can_be_pickled() -> None:
     for error in (ClosedClientError("a"), FutureCancelledError("b")):
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), again.args) == (type(error), error.args)
+
+
+class Watches(WorkerPlugin):
+    def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
+        """Has the calls of tasks made in another way."""
+
+
+#: What a task sets it does not reset.
+held: ContextVar[Future[Any]] = ContextVar("held")
+
+
+def holds() -> None:
+    held.set(get_client().submit(abs, -1, pure=False))
+
+
+@pytest.mark.parametrize("plugins", [[], [Watches()]], ids=["plain", "watched"])
+def test_an_error_that_a_function_keeps_keeps_nothing_of_later_tasks(client: Client, plugins: list[Watches]) -> None:
+    kept = OSError("the disk is full")
+
+    def fails() -> None:
+        raise kept
+
+    for plugin in plugins:
+        client.register_plugin(plugin, name="watches")
+    # A worker runs all tasks that set no context variable in one context.
+    for task in (fails, holds, abs):
+        client.submit(task, *([-1] if task is abs else []), pure=False).exception()
+    eventually(lambda: nothing_is_kept(client), lambda: what_is_kept(client))
+    for _ in plugins:
+        client.unregister_worker_plugin("watches")

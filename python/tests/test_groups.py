@@ -156,27 +156,27 @@ def never_leaves() -> None:
     get_client().submit(grow, 2, pure=False)
 
 
-@pytest.mark.own_cluster
 def test_a_group_that_a_task_has_not_left_ends_with_the_task(client: Client) -> None:
     with client.group() as group:
         client.submit(never_leaves, pure=False)
     assert group.counts()["finished"] == 1 + size(2)
 
 
-@pytest.mark.own_cluster
-def test_an_error_that_a_function_keeps_does_not_keep_what_later_tasks_leave_behind(client: Client) -> None:
-    kept = OSError("the disk is full")
-
-    def fails() -> None:
-        raise kept
-
-    # A worker runs all tasks that set no context variable in one context.
-    for task in (fails, never_leaves):
-        client.submit(task, pure=False).exception()
-    eventually(lambda: client.counters()["kept"] == 0, lambda: what_is_kept(client))
+def leaves_a_copy() -> None:
+    get_client().group("left open").__enter__()
+    copies.append(contextvars.copy_context())
 
 
-@pytest.mark.own_cluster
+#: Contexts, in the process in which they were copied.
+copies: list[contextvars.Context] = []
+
+
+def test_a_copied_context_keeps_no_group_that_a_task_has_not_left(client: Client) -> None:
+    client.submit(leaves_a_copy, pure=False).wait_grown()
+    eventually(lambda: nothing_is_kept(client), lambda: what_is_kept(client))
+    client.run(copies.clear)
+
+
 def test_a_group_that_a_task_has_not_left_leaves_no_garbage(client: Client) -> None:
     gc.disable()
     client.run(gc.disable)

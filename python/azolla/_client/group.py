@@ -58,7 +58,7 @@ class Group:
     def _end(self, error: BaseException | None) -> None:
         """All has ended, or the wait was given up."""
         assert self._gate is not None and self._entered is not None
-        self._entered[0].gate, self._entered = None, None
+        self._entered = None
         gate, self._failed = self._gate, self._client._in_group("failed_in_group", self._gate, True)
         self._counts = self._client._in_group("group_counts", gate)
         self._gate = None

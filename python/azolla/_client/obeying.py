@@ -125,6 +125,9 @@ def _told(context: Context, function: Callable[..., Any], /, *args: Any, **kwarg
     except BaseException as error:
         _transitions.raised(listeners, error)
         raise
+    finally:
+        # An error that the user's code keeps leads to this frame.
+        del context, function, args, kwargs
     _transitions.returned(listeners, result)
     return result
 

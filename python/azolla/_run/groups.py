@@ -1,5 +1,6 @@
 """Which group is entered here. A context has its own; a task is in no group that was entered where it was submitted."""
 
+import weakref
 from contextvars import ContextVar, Token
 
 from azolla import _azolla
@@ -8,15 +9,23 @@ from azolla._run.current import task_here
 
 
 class Entered:
-    """A block of a group that was entered."""
+    """A block of a group that was entered.
 
-    __slots__ = ("gate", "task")
+    Only the group keeps its gate: a context may live for long after the block, by copies of it or by a frame that an error
+    keeps. So a group that nothing refers to is over, since nobody can leave it.
+    """
+
+    __slots__ = ("_gate", "task")
 
     def __init__(self, gate: "Future[None]") -> None:
-        #: The gate of the group; None once the group has ended: a context that lives on keeps nothing else.
-        self.gate: Future[None] | None = gate
+        self._gate = weakref.ref(gate)
         #: What tells the task in which it was entered.
         self.task = task_here()
+
+    @property
+    def gate(self) -> "Future[None] | None":
+        """The gate of the group; None once the group has ended."""
+        return self._gate()
 
 
 #: The latest block that was entered in this context.
@@ -26,15 +35,11 @@ here: ContextVar[Entered | None] = ContextVar("azolla_group", default=None)
 def gate_here() -> "Future[None] | None":
     """Returns the gate of the group that what is submitted here belongs to; None if there is none."""
     entered = here.get()
-    return None if entered is None or entered.gate is None or entered.task != task_here() else entered.gate
+    return None if entered is None or entered.task != task_here() else entered.gate
 
 
 def enter(gate: "Future[None]") -> tuple[Entered, Token[Entered | None]]:
-    """Makes this the group here, until `leave` gets what this returns.
-
-    The token refers to the context, so nothing in the context may refer to it: what a task has not left would stay until
-    the garbage is collected.
-    """
+    """Makes this the group here, until `leave` gets what this returns."""
     entered = Entered(gate)
     token = here.set(entered)
     _azolla.group_entered()

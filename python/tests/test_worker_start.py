@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -49,6 +50,42 @@ def test_what_others_wait_to_see_closed_is_not_open_there(client: Client) -> Non
             assert not ended.is_alive()
     finally:
         os.close(reads)
+
+
+def open_there() -> set[str]:
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the listing's own
+            found.add(str(descriptor.readlink()))
+    return found
+
+
+def test_what_is_opened_while_a_process_is_started_is_not_open_there() -> None:
+    opened, over = set[str](), threading.Event()
+
+    def open_and_close() -> None:
+        while not over.is_set():
+            pipes = [os.pipe() for _ in range(20)]
+            for _, writes in pipes:
+                opened.add(str(Path(f"/proc/self/fd/{writes}").readlink()))
+                os.set_inheritable(writes, True)
+            for pipe in pipes:
+                for descriptor in pipe:
+                    os.close(descriptor)
+
+    others = [threading.Thread(target=open_and_close) for _ in range(2)]
+    try:
+        for other in others:
+            other.start()
+        found = set[str]()
+        for _ in range(8):
+            with one_process() as client:
+                found |= client.submit(open_there).result(timeout=PATIENCE)
+    finally:
+        over.set()
+        for other in others:
+            other.join()
+    assert not found & opened
 
 
 def test_a_program_that_a_task_starts_can_be_interrupted(client: Client) -> None:

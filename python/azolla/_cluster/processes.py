@@ -31,11 +31,14 @@ READ = "import posix; exec(posix.read(3, posix.fstat(3).st_size))"
 PROGRAM = """
 posix.close(3)
 import sys
-limit = posix.sysconf("SC_OPEN_MAX")
 for file in map(int, posix.listdir("/proc/self/fd")):
-    if file >= limit > 0:
-        posix.close(file)  # it was inherited: this process can open none there, and `posix_spawn` can close none there
-del posix, limit, file
+    try:
+        # It was inherited: it came while this process was started, or lies where `posix_spawn` can close none.
+        if file > 2 and posix.get_inheritable(file):
+            posix.close(file)
+    except OSError:
+        pass  # the listing's own
+del posix, file
 sys.path[:] = {path!r}
 azolla = sys.modules["azolla"] = type(sys)("azolla")
 azolla.__path__ = {folder!r}

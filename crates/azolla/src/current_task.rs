@@ -105,9 +105,16 @@ impl CurrentTask {
     /// Returns an error if the task was cancelled, or the client is closed: `current_task()?.check()?` ends a long task early.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], with the task's own key, or [`Error::Closed`]. Every wait in a cancelled task returns the same, unless
-    /// it is [shielded](shield).
+    /// [`Error::Cancelled`], with the task's own key, or [`Error::Closed`], as every wait in a cancelled task returns. Under a
+    /// [shield](shield), and in a call of an actor, neither this nor waits do.
     pub fn check(&self) -> Result<(), Error> {
+        let here = with_worker(|worker| {
+            let own = worker.filter(|worker| worker.current() == Some(self.id));
+            own.map(|worker| worker.check_cancelled::<Infallible>())
+        });
+        if let Some(checked) = here {
+            return checked.map_err(Error::from);
+        }
         match self.is_cancelled() {
             true if self.engine.is_closing() => Err(Error::Closed),
             true => Err(Error::Cancelled { key: self.key() }),

@@ -177,7 +177,7 @@ fn descendants(measured: &[Measured], rates: &[(usize, usize, f64)]) -> Option<V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use azolla::watch::{Counts, Durations, OpenGroups};
+    use azolla::watch::{Counts, Durations};
     use std::time::Duration;
 
     fn branch(name: &str, grown_from: &[(u32, u64)], finished: u64, each: u64) -> BranchInfo {
@@ -197,15 +197,7 @@ mod tests {
         let submitted = branches.iter().map(BranchInfo::submitted).sum();
         let settled = branches.iter().map(BranchInfo::settled).sum();
         let counts = Counts { submitted, settled, live: submitted - settled, ..Counts::default() };
-        Overview {
-            at: Duration::ZERO,
-            slots: 2,
-            left_out: 0,
-            counts,
-            queue: Vec::new(),
-            branches,
-            groups: OpenGroups::default(),
-        }
+        Overview { at: Duration::ZERO, slots: 2, left_out: 0, counts, queue: Vec::new(), branches }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod assets;
 mod connections;
 mod estimate;
 mod gate;
+mod groups;
 mod metrics;
 mod process;
 #[cfg(feature = "progress")]

@@ -308,7 +308,6 @@ mod tests {
             counts: azolla::watch::Counts::default(),
             queue: Vec::new(),
             branches: (0..20).map(|n| branch(format!("f{}", n % 15))).collect(),
-            groups: azolla::watch::OpenGroups::default(),
         };
         let counted = by_name(&overview);
         assert_eq!(counted.len(), BARS);

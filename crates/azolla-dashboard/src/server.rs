@@ -247,8 +247,8 @@ impl Shared {
 
     pub(crate) fn snapshot(&self, overview: &Overview) -> Snapshot {
         let (closing, held) = (self.watch.is_closing(), self.held());
-        let workers = self.watch.processes().into();
-        snapshot(overview, held, workers, &self.recorder(), &self.client, closing)
+        let (workers, groups) = (self.watch.processes().into(), self.watch.groups().into());
+        snapshot(overview, held, workers, groups, &self.recorder(), &self.client, closing)
     }
 
     /// What a sample of the results shows that was taken within the last second.

@@ -1,9 +1,10 @@
 //! What the page and other programs are told, as JSON. The forms are documented in docs/dashboard.md.
 
 use crate::estimate::{Estimate, estimate};
+use crate::groups::Groups;
 use crate::process::Workers;
 use crate::recorder::{End, Moment, Recorder, Run};
-use azolla::watch::{Held, Kin, OpenGroups, Overview, TaskInfo};
+use azolla::watch::{Held, Kin, Overview, TaskInfo};
 use azolla::watch::{State, TaskId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
@@ -103,46 +104,6 @@ struct Branch {
     mean: Option<f64>,
 }
 
-/// The groups that are open.
-#[derive(Serialize)]
-struct Groups {
-    /// At most a hundred, in the order in which they were opened.
-    each: Vec<Group>,
-    /// How many there are.
-    all: usize,
-}
-
-#[derive(Serialize)]
-struct Group {
-    /// What to cancel.
-    task: String,
-    name: String,
-    /// How many groups it is in.
-    depth: usize,
-    live: u64,
-    finished: u64,
-    failed: u64,
-    cancelled: u64,
-    /// Its block has been left, or somebody waits for its end.
-    closed: bool,
-}
-
-impl From<&OpenGroups> for Groups {
-    fn from(open: &OpenGroups) -> Self {
-        let each = open.told.iter().map(|group| Group {
-            task: id(group.gate),
-            name: shortened(&group.name),
-            depth: group.depth,
-            live: group.tally.live,
-            finished: group.tally.finished,
-            failed: group.tally.failed,
-            cancelled: group.tally.cancelled,
-            closed: group.is_closed,
-        });
-        Self { each: each.collect(), all: open.all }
-    }
-}
-
 #[derive(Serialize)]
 struct Runs {
     seen: u64,
@@ -181,6 +142,7 @@ pub(crate) fn snapshot(
     overview: &Overview,
     held: Held,
     workers: Workers,
+    groups: Groups,
     recorder: &Recorder,
     client: &str,
     closing: bool,
@@ -214,7 +176,7 @@ pub(crate) fn snapshot(
         },
         queue: overview.queue.iter().map(|(at, count)| (at.to_string(), *count)).collect(),
         branches: branches(overview),
-        groups: Groups::from(&overview.groups),
+        groups,
         estimate: estimate(overview),
         results: Results::new(held, (c.kept as u64).saturating_sub(c.live)),
         runs: Runs {

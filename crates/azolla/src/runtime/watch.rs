@@ -36,6 +36,9 @@ pub trait Watch: Send + Sync {
     /// The worker processes, if tasks run in such.
     fn processes(&self) -> Processes;
 
+    /// The groups that are open.
+    fn groups(&self) -> OpenGroups;
+
     /// Does the same as [`Engine::observe_runs`].
     fn observe_runs(&self, capacity: usize) -> Observations;
 
@@ -70,8 +73,6 @@ pub struct Overview {
     pub queue: Vec<(f64, usize)>,
     /// The tree of growth, by the branches' numbers; 0 is its root, which has no tasks.
     pub branches: Vec<BranchInfo>,
-    /// The groups that are open.
-    pub groups: OpenGroups,
 }
 
 /// All tasks of one function that have grown from those of another; see
@@ -214,12 +215,15 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
         }
         let queue = queue.into_iter().map(|(priority, count)| (priority.number(), count)).collect();
         let (at, left_out) = (self.observer.elapsed(), self.observer.left_out());
-        let groups = self.open_groups();
-        Overview { at, slots: self.slots(), left_out, counts, queue, branches, groups }
+        Overview { at, slots: self.slots(), left_out, counts, queue, branches }
     }
 
     fn processes(&self) -> Processes {
         self.runner().processes()
+    }
+
+    fn groups(&self) -> OpenGroups {
+        self.open_groups()
     }
 
     fn tasks(&self, filter: &Filter, from: usize) -> Tasks {
@@ -289,9 +293,9 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
     }
 
     fn cancel(&self, task: TaskId, subtree: bool) -> usize {
-        let is_gate = |view: TaskView| view.is_gate;
         let Some(job) = self.payload(task) else { return 0 };
-        let is_gate = self.with(|it| it.state.scheduler.task(task).is_some_and(is_gate));
+        let view = self.with(|locked| locked.state.scheduler.task(task));
+        let is_gate = view.is_some_and(|view| view.is_gate);
         let grown = if subtree || is_gate { self.live_growth(task) } else { 0 };
         match (is_gate, subtree) {
             (true, _) => self.cancel_grown(&*job),

@@ -306,7 +306,7 @@ fn open_groups_are_shown_with_what_is_in_those_within() {
         held.status()
     });
     let shown = loop {
-        let groups = client.watch().overview().groups;
+        let groups = client.watch().groups();
         let told = groups.told.iter();
         if told
             .map(|it| (it.tally.failed + it.tally.live, it.is_closed))
@@ -323,5 +323,5 @@ fn open_groups_are_shown_with_what_is_in_those_within() {
     assert_eq!(*parent.result().unwrap(), Status::Cancelled);
     drop(open);
     assert_eq!(outer.join_all().len(), 1);
-    assert_eq!(client.watch().overview().groups.all, 0);
+    assert_eq!(client.watch().groups().all, 0);
 }

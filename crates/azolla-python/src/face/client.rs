@@ -10,7 +10,7 @@ use crate::interpreter::gil::Steps;
 use crate::interpreter::memory;
 use crate::interpreter::observed::PyObservations;
 use crate::interpreter::texts::text_bytes;
-use crate::session::away::{about, cancel, listen};
+use crate::session::away::{about, listen};
 use crate::session::core::Core;
 use crate::session::interest::Reach;
 use crate::session::reasons;
@@ -79,9 +79,7 @@ impl Core {
             if future.shared().is_ok_and(|of| Arc::ptr_eq(&of.engine, &shared.engine))
                 && let Some(job) = future.live()
             {
-                cancel(py, std::slice::from_ref(&job), reach, &why)?;
-                reasons::set(py, shared, &job, &why);
-                shared.cancel(&job, reach);
+                shared.cancel_because(py, &job, reach, &why)?;
             }
         }
         Ok(())

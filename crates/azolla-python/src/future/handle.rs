@@ -6,7 +6,6 @@ use crate::interpreter::gil::one_more_dropped;
 use crate::interpreter::imports::error;
 use crate::interpreter::raised::is_collecting;
 use crate::interpreter::words::{exception_words, key_words};
-use crate::session::away;
 use crate::session::interest::Reach;
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Shared;
@@ -151,9 +150,7 @@ impl Future {
     pub(super) fn drop_task(&self, py: Python<'_>, reach: Reach, why: &Why) -> PyResult<()> {
         if let (Some(shared), Some(job)) = (&self.shared, self.live()) {
             shared.check_process()?;
-            away::cancel(py, std::slice::from_ref(&job), reach, why)?;
-            reasons::set(py, shared, &job, why);
-            shared.cancel(&job, reach);
+            shared.cancel_because(py, &job, reach, why)?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::gone;
 use super::guest::{Guest, Held};
 use super::interest::{Dropped, Reach, Waits};
 use super::life::Life;
+use super::reasons::Why;
 use super::sent::Sent;
 use super::{reasons, thread};
 use crate::interpreter::imports::{error, python};
@@ -394,6 +395,20 @@ impl Shared {
         for Held { job, futures } in held {
             self.remove_futures(&job, futures);
         }
+    }
+
+    /// Does the same as [`cancel`](Self::cancel), and says why. A job of the client's elsewhere is cancelled there.
+    pub(crate) fn cancel_because(
+        &self,
+        py: Python<'_>,
+        job: &Arc<PyJob>,
+        reach: Reach,
+        why: &Why,
+    ) -> PyResult<()> {
+        away::cancel(py, std::slice::from_ref(job), reach, why)?;
+        reasons::set(py, self, job, why);
+        self.cancel(job, reach);
+        Ok(())
     }
 
     /// Cancels a job for this client, and what depends on it. What other clients want too goes on for them.

@@ -307,7 +307,13 @@ class Future(Generic[_T_co]):
         """
 
     def cancel(
-        self, reason: str | None = None, msg: str | None = None, force: bool = False, *, subtree: bool = False
+        self,
+        reason: str | None = None,
+        msg: str | None = None,
+        force: bool = False,
+        *,
+        subtree: bool = False,
+        interrupt: bool = False,
     ) -> Any:
         """Cancels the task and what depends on it.
 
@@ -321,9 +327,11 @@ class Future(Generic[_T_co]):
             msg: More words for these errors.
             force: True cancels the task for all clients.
             subtree: True also cancels what has grown from the task; `Client.cancel` says more.
+            interrupt: True also raises `Cancelled` once in the function that runs, wherever it is; `Client.cancel` says more.
 
         Raises:
             TypeError: `reason` or `msg` is no text.
+            ValueError: `interrupt` for a call of an actor.
             RuntimeError: This is the child of a fork, and the client stayed in the parent.
 
         >>> future = client.submit(pow, 2, 10, key="kibi")
@@ -756,7 +764,7 @@ class Core:
     def _keep(self, future: Future[Any]) -> None: ...
     def _adopt(self, value: Any) -> Any: ...
     def _cancel(
-        self, futures: list[Future[Any]], force: bool, subtree: bool, reason: str | None, msg: str | None
+        self, futures: list[Future[Any]], reach: tuple[bool, bool, bool], reason: str | None, msg: str | None
     ) -> None: ...
     def _kept(self, value: Any) -> Any: ...
     def _given(self, value: Any) -> Any: ...
@@ -1223,8 +1231,10 @@ def close_group(gate: Future[None]) -> None:
 def failed_in_group(gate: Future[None], ends: bool) -> list[Future[Any]]:
     """Returns futures on the tasks that have failed in this group. With `ends` the engine forgets the group."""
 
-def cancel_grown(future: Future[Any]) -> None:
-    """Cancels what has grown from this task, or in this group, as far as nobody outside wants it."""
+def cancel_grown(future: Future[Any], interrupt: bool) -> None:
+    """Cancels what has grown from this task, or in this group, as far as nobody outside wants it. What runs of that is
+    interrupted if that is asked.
+    """
 
 def group_counts(gate: Future[None]) -> tuple[int, int, int, int]:
     """Returns how many tasks of this group have not ended, and how many have finished, failed and were cancelled."""

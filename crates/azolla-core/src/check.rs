@@ -100,7 +100,7 @@ impl<P: Clone> Scheduler<P> {
                 Todo::Tell { dependents, .. } => self.add_once_each(&mut survey.news, dependents),
                 Todo::NextCall(_)
                 | Todo::CancelCalls(_)
-                | Todo::CancelEach(_)
+                | Todo::CancelEach { .. }
                 | Todo::CancelFrom(_)
                 | Todo::FamilyEnded(_) => {}
             }
@@ -285,6 +285,8 @@ impl<P: Clone> Scheduler<P> {
         let agrees = match (&worker.state, task.state) {
             // The task is cancelled, and goes on although its result is dropped.
             (_, State::Cancelled) => true,
+            // `CancelEach` said that the task has ended, and its worker has not.
+            (WorkerState::Active, State::Done) => true,
             (WorkerState::Active, State::Running { worker })
             | (
                 WorkerState::Parked { .. } | WorkerState::Rejoining | WorkerState::Resuming,
@@ -383,6 +385,8 @@ impl<P: Clone> Scheduler<P> {
         let Some(task) = self.tasks.get(id) else { return Vec::new() };
         match task.state {
             State::Waiting { .. } if task.rare.is_gate() => self.awaited_by(id, task).collect(),
+            // It fails if it would wait without end, once its inputs are counted.
+            State::Waiting { .. } if self.is_uncounted(id) => Vec::new(),
             State::Waiting { .. } => {
                 let mut waits = task.inputs.iter().collect::<Vec<_>>();
                 let mailbox = self.actor_of(id).and_then(|actor| self.calls.mailboxes.get(&actor));

@@ -3,12 +3,12 @@
 //! Somebody outside wants a task if its key was submitted from outside again, or if a task outside depends on it. What such a
 //! task needs goes on too, and what it has grown.
 
+use crate::effect::Effect;
 use crate::families::FamilyId;
 use crate::id::{TaskId, WorkerId};
 use crate::scheduler::Scheduler;
 use crate::task::State;
 use crate::todo::Todo;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::HashSet;
 use rustc_hash::FxBuildHasher;
@@ -17,7 +17,12 @@ type Marked = HashSet<FamilyId, FxBuildHasher>;
 
 impl<P: Clone> Scheduler<P> {
     #[cold]
-    pub(crate) fn on_cancel_grown(&mut self, id: TaskId) {
+    pub(crate) fn on_cancel_grown(
+        &mut self,
+        id: TaskId,
+        interrupt: bool,
+        effects: &mut Vec<Effect<P>>,
+    ) {
         // A task that runs may submit its first child later.
         let is_live = self.tasks.is_live(id);
         let own = if is_live { self.family_of(id) } else { self.own_family(id) };
@@ -27,7 +32,7 @@ impl<P: Clone> Scheduler<P> {
         let children = below.iter().flat_map(|it| &self.tasks.families.get(*it).children);
         // A scope ends by itself when what is in it has.
         let is_doomed = |it: &TaskId| self.tasks.is_live(*it) && !self.tasks.is_gate(*it);
-        let grown: VecDeque<_> = children.copied().filter(is_doomed).collect();
+        let grown: Vec<_> = children.copied().filter(is_doomed).collect();
         let inside = cut.clone();
         let mut spared: Vec<_> =
             grown.iter().copied().filter(|it| self.is_wanted_outside(*it, &inside)).collect();
@@ -41,8 +46,46 @@ impl<P: Clone> Scheduler<P> {
         for family in &cut {
             self.tasks.families.get_mut(*family).is_cut = true;
         }
-        let doomed = grown.into_iter().filter(|task| doomed.contains(task)).collect();
-        self.todo.push_back(Todo::CancelEach(doomed));
+        let doomed = grown.into_iter().filter(|task| doomed.contains(task));
+        let with_payload = |task| Some((task, self.tasks.get(task)?.payload.clone()));
+        effects
+            .push(Effect::Doomed { tasks: doomed.filter_map(with_payload).collect(), interrupt });
+    }
+
+    pub(crate) fn on_cancel_each(&mut self, tasks: Vec<(TaskId, bool)>, interrupt: bool) {
+        self.todo.push_back(Todo::CancelEach { tasks: tasks.into(), interrupt });
+    }
+
+    pub(crate) fn cancel_each(
+        &mut self,
+        id: TaskId,
+        has_ended: bool,
+        interrupt: bool,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let Some(state) = self.tasks.get(id).map(|task| task.state) else { return };
+        // Its worker reports the end later, and need not.
+        if has_ended && matches!(state, State::Claimed { .. } | State::Running { .. }) {
+            return self.settle(id, State::Done, effects);
+        }
+        if interrupt {
+            self.interrupt(id, effects);
+        }
+        self.cancel_unless_settled(id, effects);
+    }
+
+    /// Says that a task is to stop soon, if it runs.
+    pub(crate) fn interrupt(&self, id: TaskId, effects: &mut Vec<Effect<P>>) {
+        let running = self.tasks.get(id).filter(|task| {
+            matches!(
+                task.state,
+                State::Claimed { .. }
+                    | State::Running { .. }
+                    | State::Parked { .. }
+                    | State::Seceded { .. }
+            )
+        });
+        effects.extend(running.map(|task| Effect::Interrupted(task.payload.clone())));
     }
 
     /// A task is about to be cancelled. If it runs, it goes on, and what it submits is to be cancelled too, also when the task

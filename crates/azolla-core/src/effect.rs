@@ -65,6 +65,15 @@ pub enum Effect<P> {
         /// The tasks that would wait for each other.
         path: Vec<TaskId>,
     },
+    /// These tasks are to be cancelled, as `CancelGrown` says. The driver answers with `CancelEach` at once.
+    Doomed {
+        /// The tasks and their payloads.
+        tasks: Vec<(TaskId, P)>,
+        /// As in `CancelGrown`.
+        interrupt: bool,
+    },
+    /// This task runs, and is to stop soon. It is about to be cancelled.
+    Interrupted(P),
     /// This task is cancelled.
     Cancelled(P),
     /// All that this scope, or this watch of a task's growth, waits for has ended.

@@ -27,8 +27,22 @@ pub enum Event<P> {
     Cancel(TaskId),
     /// Cancel all that has grown from this task, or in this scope, and has not ended. What is submitted there later is
     /// cancelled too. A task goes on if somebody outside wants it: its key was submitted again from outside, or a task
-    /// outside depends on it. So does what it needs, and what has grown from it.
-    CancelGrown(TaskId),
+    /// outside depends on it. So does what it needs, and what has grown from it. With `interrupt`, each that runs is told of
+    /// by `Interrupted` first.
+    CancelGrown {
+        /// The task, or the scope.
+        task: TaskId,
+        /// Those that run are to stop soon.
+        interrupt: bool,
+    },
+    /// Cancel these tasks, which `Doomed` has named. What has ended with a result keeps it, even if the core has not been told
+    /// yet.
+    CancelEach {
+        /// The tasks, each with whether it has ended with a result.
+        tasks: Vec<(TaskId, bool)>,
+        /// As in `CancelGrown`.
+        interrupt: bool,
+    },
     /// Run this failed task again, and first the failed inputs that made it fail.
     Retry(TaskId),
 

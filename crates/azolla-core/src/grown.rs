@@ -90,16 +90,30 @@ impl<P: Clone> Scheduler<P> {
 
     /// Returns the gates that do not pass before this task has ended.
     pub(crate) fn gates_above(&self, task: &Task<P>) -> Vec<TaskId> {
-        let (families, mut gates) = (&self.tasks.families, Vec::new());
-        if families.gates.is_empty() {
-            return gates;
-        }
-        let mut next = self.tasks.family(task.rare).or_else(|| families.find(task.grown.family()));
-        while let Some(at) = next {
-            gates.extend(families.gates.get(&at).into_iter().flatten());
-            next = families.find(families.get(at).up);
+        let mut gates = Vec::new();
+        if !self.tasks.families.gates.is_empty() {
+            self.add_gates_above(task, &mut gates);
+            // Gates wait for gates.
+            let mut at = 0;
+            while let Some(gate) = gates.get(at).and_then(|gate| self.tasks.get(*gate)) {
+                self.add_gates_above(gate, &mut gates);
+                at += 1;
+            }
         }
         gates
+    }
+
+    fn add_gates_above(&self, task: &Task<P>, gates: &mut Vec<TaskId>) {
+        let families = &self.tasks.families;
+        let mut next = self.tasks.family(task.rare).or_else(|| families.find(task.grown.family()));
+        while let Some(at) = next {
+            for gate in families.gates.get(&at).into_iter().flatten() {
+                if !gates.contains(gate) {
+                    gates.push(*gate);
+                }
+            }
+            next = families.find(families.get(at).up);
+        }
     }
 
     /// Puts a live task into the family that it belongs to.

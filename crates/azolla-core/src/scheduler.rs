@@ -118,7 +118,10 @@ impl<P: Clone> Scheduler<P> {
             Event::Release { task, there } => self.on_release(task, there, effects),
             Event::Keep(task) => self.on_keep(task),
             Event::Cancel(task) => self.on_cancel(task, effects),
-            Event::CancelGrown(task) => self.on_cancel_grown(task),
+            Event::CancelGrown { task, interrupt } => {
+                self.on_cancel_grown(task, interrupt, effects)
+            }
+            Event::CancelEach { tasks, interrupt } => self.on_cancel_each(tasks, interrupt),
             Event::Retry(task) => self.on_retry(task),
             Event::OpenScope(scope) => self.on_open_scope(scope, effects),
             Event::Disregard(task) => self.on_disregard(task),

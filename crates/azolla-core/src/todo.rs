@@ -22,8 +22,8 @@ pub(crate) enum Todo<P> {
     NextCall(TaskId),
     /// Cancel these calls, except one that has begun.
     CancelCalls(VecDeque<TaskId>),
-    /// Cancel those of these tasks that have not ended.
-    CancelEach(VecDeque<TaskId>),
+    /// Cancel those of these tasks that have not ended; of each it is known whether it has, with a result. Those that run are to stop soon if `interrupt` is set.
+    CancelEach { tasks: VecDeque<(TaskId, bool)>, interrupt: bool },
     /// Cancel every unsettled task from this place in the slab on.
     CancelFrom(usize),
     /// Nothing in this family was live any more, which this names.
@@ -83,12 +83,14 @@ impl<P: Clone> Scheduler<P> {
                         self.todo.push_front(Todo::CancelCalls(later));
                     }
                 }
-                Todo::CancelEach(mut tasks) => {
+                Todo::CancelEach { mut tasks, interrupt } => {
                     let later = tasks.split_off(tasks.len().min(left));
                     left -= tasks.len();
-                    tasks.iter().for_each(|task| self.cancel_unless_settled(*task, effects));
+                    for (task, has_ended) in tasks {
+                        self.cancel_each(task, has_ended, interrupt, effects);
+                    }
                     if !later.is_empty() {
-                        self.todo.push_front(Todo::CancelEach(later));
+                        self.todo.push_front(Todo::CancelEach { tasks: later, interrupt });
                     }
                 }
                 Todo::FamilyEnded(family) => {

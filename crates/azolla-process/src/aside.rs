@@ -82,4 +82,6 @@ pub enum News<'a> {
     Ends(Answer<'a>),
     /// An order: its number, and a pickle of what is to be done.
     Order(u64, Blob<'a>),
+    /// The task of this number was cancelled. If it is at hand, it is to stop soon.
+    Interrupt(u64),
 }

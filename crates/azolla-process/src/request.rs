@@ -118,6 +118,8 @@ pub enum Request<'a> {
         force: bool,
         /// With what has grown from them.
         subtree: bool,
+        /// What runs is interrupted.
+        interrupt: bool,
         /// Why.
         reason: Option<&'a str>,
         /// Why, in the program's words.

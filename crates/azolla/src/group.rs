@@ -202,7 +202,7 @@ impl Group {
     /// wants it: its key was submitted again from outside, or a task outside depends on it. A task that runs is told as
     /// by [`Future::cancel`].
     pub fn cancel(&self) {
-        self.engine().cancel_grown(&*self.gate);
+        self.engine().cancel_grown(&*self.gate, false);
     }
 
     /// Waits until all that belongs to the group has ended. Nothing more is submitted in it, but tasks may grow further.

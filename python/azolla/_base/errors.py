@@ -88,6 +88,10 @@ class Cancelled(BaseException):
     >>> task.cancel()
     """
 
+    # What another thread raises has no arguments.
+    def __str__(self) -> str:
+        return super().__str__() or "the task was cancelled, and interrupted"
+
 
 class FutureCancelledError(CancelledError):
     """The future was cancelled or released, or a future that it depended on was."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from azolla import _azolla
 from azolla._azolla import Future
+from azolla._base.arguments import flag
 from azolla._base.errors import ClosedClientError
 from azolla._run import awaiting as _await
 from azolla._run.groups import Entered, enter, leave
@@ -102,11 +103,11 @@ class Group:
             raise
         self._end(error)
 
-    def cancel(self) -> None:
+    def cancel(self, *, interrupt: bool = False) -> None:
         """Cancels all tasks of the group that have not ended, and what is submitted in it later.
 
         A task goes on if somebody outside wants it: its key was submitted again from outside, or a task outside depends on
-        it. What runs is told as by `Client.cancel`.
+        it. What runs is told as by `Client.cancel`, and interrupted with `interrupt`.
 
         >>> with client.group() as group:
         ...     futures = client.map(abs, range(1000))
@@ -114,9 +115,10 @@ class Group:
         >>> group.counts()["live"]
         0
         """
+        interrupt = flag("cancel(): interrupt", interrupt, False)
         gate = self._gate
         if gate is not None:
-            self._client._in_group("cancel_grown", gate)
+            self._client._in_group("cancel_grown", gate, interrupt)
 
     def counts(self) -> dict[str, int]:
         """Returns how many tasks of the group are `"live"`, that is not ended, `"finished"`, `"failed"` and `"cancelled"`.

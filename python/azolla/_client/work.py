@@ -36,6 +36,7 @@ class Work(Core):
         msg: str | None = None,
         *,
         subtree: bool = False,
+        interrupt: bool = False,
     ) -> Any:
         """Cancels tasks and what depends on them.
 
@@ -53,9 +54,14 @@ class Work(Core):
             subtree: True also cancels what has grown from the tasks: what they have submitted, what that has submitted, and so
                 on, with what `fire_and_forget` keeps and what they submit from now on. A task of these goes on if somebody
                 else wants it: its key was submitted elsewhere too, or a task elsewhere depends on it.
+            interrupt: True also raises `Cancelled` once in the plain functions that run, wherever they are, unless a wait has
+                raised it before. Where they are in a call that does not come back to Python (`time.sleep`, say), that comes
+                when the call returns. In worker processes a task that goes on after 5 s has its process replaced. docs/cancelling.md
+                says what it cannot do.
 
         Raises:
             TypeError: This is no future and no container, say a key; or `reason` or `msg` is no text.
+            ValueError: `interrupt` for a call of an actor, whose state would be left half changed. Nothing is cancelled.
             RuntimeError: This is the child of a fork, and the client stayed in the parent.
 
         >>> client.cancel(future := client.submit(abs, -1))
@@ -63,7 +69,8 @@ class Work(Core):
         'cancelled'
         """
         force, subtree = flag("cancel(): force", force, False), flag("cancel(): subtree", subtree, False)
-        self._cancel(given_futures(futures, "cancel()"), force, subtree, reason, msg)
+        interrupt = flag("cancel(): interrupt", interrupt, False)
+        self._cancel(given_futures(futures, "cancel()"), (force, subtree, interrupt), reason, msg)
         return _await.answer(self, None, asynchronous)
 
     def retry(self, futures: Any, asynchronous: bool | None = None) -> Any:

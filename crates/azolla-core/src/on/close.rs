@@ -10,8 +10,9 @@ impl<P: Clone> Scheduler<P> {
             self.retries.clear();
             self.reviving = Default::default();
             // First the gates: what they wait for has not ended by itself.
-            let gates = self.tasks.families.gates.values().flatten().copied().collect();
-            self.todo.push_back(Todo::CancelEach(gates));
+            let gates = self.tasks.families.gates.values().flatten();
+            let tasks = gates.map(|gate| (*gate, false)).collect();
+            self.todo.push_back(Todo::CancelEach { tasks, interrupt: false });
             self.todo.push_back(Todo::CancelFrom(0));
         }
     }

@@ -37,7 +37,8 @@ impl<P: Clone> Scheduler<P> {
         }
         self.set_state(id, State::Waiting { unfinished: unfinished as u32 });
         let Some(task) = self.tasks.get(id) else { return false };
-        let wait = Wait { tasks: Arc::new(task.inputs.iter().collect()), all: true };
+        let waits = task.inputs.iter().chain(self.call_before(id));
+        let wait = Wait { tasks: Arc::new(waits.collect()), all: true };
         let gates = self.gates_above(task);
         let endless = self.cycle(id, &wait).or_else(|| self.starved_behind(id, &gates));
         let (Some(path), Some(task)) = (endless, self.tasks.get_mut(id)) else { return false };

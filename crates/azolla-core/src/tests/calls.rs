@@ -52,6 +52,18 @@ fn the_next_call_is_handed_over_to_the_same_worker() {
 }
 
 #[test]
+fn a_call_in_a_scope_that_the_call_before_it_waits_for_is_refused() {
+    let (mut world, actor) = with_actor(2);
+    let scope = world.open_scope(None);
+    let first = world.call(None, None, None, actor);
+    let worker = begin(&mut world, first).unwrap();
+    assert!(world.park(worker, wait_for(&world, scope)));
+    let inside = Some(world.id(scope));
+    let second = world.call(None, None, inside, actor);
+    assert_eq!(world.cells[second].shows, Shows::Failed);
+}
+
+#[test]
 fn a_call_cancelled_while_it_runs_lets_no_other_in() {
     let (mut world, actor) = with_actor(2);
     let (first, second) =

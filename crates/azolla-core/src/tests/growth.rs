@@ -103,7 +103,7 @@ fn a_cancel_spares_what_somebody_outside_wants() {
     let input = submit_in(&mut world, scope, &[needed]);
     let outside = world.submit(None, None, None, 0, &[input]);
     assert_eq!(world.submit(None, None, Some(1), 0, &[]), shared);
-    world.event(Event::CancelGrown(world.id(scope)));
+    world.event(Event::CancelGrown { task: world.id(scope), interrupt: false });
     world.finish_leftovers();
     let shows = |cell: Cell| world.cells[cell].shows;
     assert_eq!([busy, needed, shared, input, outside].map(shows), [Shows::Pending; 5]);
@@ -127,7 +127,7 @@ fn a_cancel_spares_the_growth_that_a_spared_task_waits_for() {
     assert!(world.park(waits_on, Wait { tasks: Arc::new(vec![world.id(growth)]), all: true }));
     assert_eq!(world.submit(None, None, Some(0), 0, &[]), waiter);
     let doomed = submit_in(&mut world, scope, &[]);
-    world.event(Event::CancelGrown(world.id(scope)));
+    world.event(Event::CancelGrown { task: world.id(scope), interrupt: false });
     world.finish_leftovers();
     let shows = |world: &World, cell: Cell| world.cells[cell].shows;
     assert_eq!([waiter, child].map(|cell| shows(&world, cell)), [Shows::Pending; 2]);
@@ -142,7 +142,7 @@ fn a_cancelled_task_that_is_gone_grows_nothing_any_more() {
     let scope = world.open_scope(None);
     let parent = forget_in(&mut world, scope);
     world.next(W0);
-    world.event(Event::CancelGrown(world.id(scope)));
+    world.event(Event::CancelGrown { task: world.id(scope), interrupt: false });
     assert!(world.cells[parent].dropped);
     let child = submit_in(&mut world, parent, &[]);
     assert_eq!(world.cells[child].shows, Shows::Cancelled);
@@ -172,7 +172,7 @@ fn a_scope_within_a_cancelled_one_ends_by_itself() {
     let around = world.id(outer);
     let inner = world.open_scope(Some(around));
     let member = forget_in(&mut world, inner);
-    world.event(Event::CancelGrown(around));
+    world.event(Event::CancelGrown { task: around, interrupt: false });
     world.finish_leftovers();
     assert_eq!(world.cells[member].shows, Shows::Cancelled);
     assert_eq!(world.cells[inner].shows, Shows::Pending);
@@ -204,7 +204,7 @@ fn a_scope_that_a_cancelled_task_opens_is_cut_off() {
     let parent = forget_in(&mut world, scope);
     world.next(W0);
     let (around, task) = (world.id(scope), world.id(parent));
-    world.event(Event::CancelGrown(around));
+    world.event(Event::CancelGrown { task: around, interrupt: false });
     let late = world.open_scope(Some(task));
     let child = submit_in(&mut world, late, &[]);
     assert_eq!(world.cells[child].shows, Shows::Cancelled);
@@ -216,10 +216,59 @@ fn what_a_task_submits_first_after_the_cancel_of_its_growth_is_cancelled() {
     let root = world.submit(None, None, None, 0, &[]);
     world.next(W0);
     let id = world.id(root);
-    world.event(Event::CancelGrown(id));
+    world.event(Event::CancelGrown { task: id, interrupt: false });
     world.event(Event::Cancel(id));
     let child = world.submit(None, Some(id), None, 0, &[]);
     assert_eq!(world.cells[child].shows, Shows::Cancelled);
+}
+
+#[test]
+fn an_interrupt_tells_of_what_runs_and_waits_in_its_middle_alone() {
+    let mut world = World::new(2, 8);
+    let scope = world.open_scope(None);
+    let (running, waits) = (forget_in(&mut world, scope), forget_in(&mut world, scope));
+    let (runner, waiter) = (begin(&mut world, running), begin(&mut world, waits));
+    let ready = submit_in(&mut world, waits, &[]);
+    let wait = Wait { tasks: Arc::new(vec![world.id(running)]), all: true };
+    assert!(world.park(waiter, wait));
+    let interrupt = |task| Event::CancelGrown { task, interrupt: true };
+    let before = world.happened.clone();
+    world.event(interrupt(world.id(scope)));
+    let told = world.happened["a task was interrupted"];
+    assert_eq!(told - before.get("a task was interrupted").unwrap_or(&0), 2);
+    assert_eq!([running, waits, ready].map(|it| world.cells[it].shows), [Shows::Cancelled; 3]);
+    assert_eq!(world.workers[&runner].running.map(|(_, cell)| cell), Some(running));
+}
+
+#[test]
+fn a_result_that_the_core_has_not_heard_of_outlives_the_cancel_of_its_scope() {
+    let mut world = World::new(1, 8);
+    let scope = world.open_scope(None);
+    let cells: Vec<_> = (0..50).map(|_| submit_in(&mut world, scope, &[])).collect();
+    let mut finished = 0;
+    // Once it is known that they are short, they come in batches, and their ends are reported together.
+    while world.workers[&W0].untold.is_empty() {
+        world.next(W0);
+        world.finish(W0, Outcome::Done, 1_000);
+        finished += 1;
+    }
+    world.event(Event::CancelGrown { task: world.id(scope), interrupt: false });
+    let done = cells.iter().filter(|cell| world.cells[**cell].shows == Shows::Done);
+    assert_eq!(done.count(), finished);
+    let tally = world.scheduler.tally(world.id(scope)).unwrap();
+    assert_eq!((tally.live, tally.finished), (0, finished as u64));
+    assert_eq!(tally.cancelled, 50 - finished as u64);
+}
+
+#[test]
+fn a_task_holds_up_a_gate_that_waits_for_its_gate() {
+    let mut world = World::new(1, 8);
+    let root = world.submit(None, None, None, 0, &[]);
+    let watch = world.watch_growth(root);
+    let around = world.watch_growth(watch);
+    let task = world.scheduler.tasks.get(world.id(root)).unwrap();
+    let gates = [watch, around].map(|gate| world.id(gate));
+    assert_eq!(world.scheduler.gates_above(task), gates);
 }
 
 #[test]
@@ -258,7 +307,10 @@ fn a_hundred_thousand_that_have_grown_are_cancelled_in_portions() {
             parent = task;
         }
     }
-    let mut more = handle(Event::CancelGrown(scope), &mut effects);
+    handle(Event::CancelGrown { task: scope, interrupt: false }, &mut effects);
+    let Some(Effect::Doomed { tasks, interrupt: false }) = effects.pop() else { panic!() };
+    let tasks = tasks.into_iter().map(|(task, _)| (task, false)).collect();
+    let mut more = handle(Event::CancelEach { tasks, interrupt: false }, &mut effects);
     let mut cancelled = 0;
     loop {
         let of_this_call = effects.iter().filter(|it| matches!(it, Effect::Cancelled(_))).count();

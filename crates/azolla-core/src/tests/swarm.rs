@@ -135,6 +135,8 @@ const MUST_HAPPEN: &[&str] = &[
     "seceded",
     "suspended",
     "what had grown was cancelled",
+    "a task was interrupted",
+    "a task had ended that was to be cancelled",
     "the cap was raised",
     "the cap was reached",
     "woken",
@@ -352,7 +354,8 @@ impl Run {
                 let some = if self.random.chance(50) { gate } else { None };
                 if let Some(of) = some.or_else(|| self.random.pick(&self.held)) {
                     self.world.note("what had grown was cancelled");
-                    self.world.event(Event::CancelGrown(self.world.id(of)));
+                    let interrupt = self.random.chance(50);
+                    self.world.event(Event::CancelGrown { task: self.world.id(of), interrupt });
                 }
             }
             _ => {

@@ -31,6 +31,10 @@ pub(super) struct World {
     pub(super) last_calls: BTreeMap<Cell, Cell>,
     /// The task that has just begun, and its group. Checks count what it took as still available.
     pub(super) just_begun: Option<(TaskId, GroupId)>,
+    /// The task that was interrupted just now. Its cancel comes next.
+    interrupted: Option<Cell>,
+    /// What the core is told when its effects are carried out.
+    doomed: Vec<Event<Cell>>,
     /// Tasks that were on no worker before the last event and held resources. They take nothing
     /// again.
     pub(super) held_before: BTreeSet<TaskId>,
@@ -146,6 +150,8 @@ impl World {
             closed: false,
             last_calls: BTreeMap::new(),
             just_begun: None,
+            interrupted: None,
+            doomed: Vec::new(),
             held_before: BTreeSet::new(),
         };
         for (number, group) in groups.iter().enumerate() {
@@ -251,6 +257,9 @@ impl World {
                 }
             }
             self.carry_out(effect);
+        }
+        for event in core::mem::take(&mut self.doomed) {
+            self.event(event);
         }
         if !waits {
             self.check_nothing_needed_is_held_back();
@@ -376,7 +385,35 @@ impl World {
                 assert_eq!(self.scheduler.payload(path[0]).copied().unwrap_or(payload), payload);
                 self.settle(payload, Shows::Failed);
             }
-            Effect::Cancelled(payload) => self.cells[payload].shows = Shows::Cancelled,
+            Effect::Doomed { tasks, interrupt } => {
+                let untold =
+                    |id: &TaskId| self.workers.values().any(|thread| thread.untold.contains(id));
+                let mut has_ended = |(id, payload): (TaskId, Cell)| {
+                    let ended = untold(&id) && self.cells[payload].shows == Shows::Done;
+                    (id, ended)
+                };
+                let tasks: Vec<_> = tasks.into_iter().map(&mut has_ended).collect();
+                if tasks.iter().any(|(_, has_ended)| *has_ended) {
+                    self.note("a task had ended that was to be cancelled");
+                }
+                self.doomed.push(Event::CancelEach { tasks, interrupt });
+            }
+            Effect::Interrupted(payload) => {
+                self.note("a task was interrupted");
+                let has_it = |thread: &Thread| {
+                    let below = thread.below.iter().map(|(task, _)| task);
+                    let mut there = thread.running.iter().chain(&thread.batch).chain(below);
+                    // The core may not have heard of its end.
+                    there.any(|it| it.1 == payload) || thread.untold.contains(&self.id(payload))
+                };
+                assert!(self.workers.values().any(has_it), "it does not run");
+                assert_eq!(self.interrupted.replace(payload), None);
+            }
+            Effect::Cancelled(payload) => {
+                let interrupted = self.interrupted.take();
+                assert!(interrupted.is_none_or(|it| it == payload), "{interrupted:?} was left");
+                self.cells[payload].shows = Shows::Cancelled;
+            }
             Effect::Reset(payload) => {
                 self.note("a failure was taken back for another attempt");
                 assert_eq!(self.cells[payload].shows, Shows::Failed, "only failures are retried");

@@ -4,6 +4,7 @@
 //! says what it likes, without the GIL. One tells the client of the tasks that were given up where no task runs.
 
 use super::answers::End;
+use super::at_work;
 use super::ends;
 use super::leaving::leaves;
 use super::orders;
@@ -123,6 +124,7 @@ impl Side {
                     let what = read(&what).map_err(LineError::from)?;
                     let _ = self.orders.send((number, what)); // their thread goes with this process alone
                 }
+                Heard::Message(News::Interrupt(task)) => at_work::interrupt(task),
                 Heard::Nothing => {}
                 Heard::End => return Ok(()),
             }

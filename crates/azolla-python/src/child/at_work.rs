@@ -1,22 +1,24 @@
-//! Which threads of this process are at work on which tasks, for those that look at their stacks. A thread says once that it
-//! is there; what it is at work on it notes for itself in any case.
+//! Which threads of this process are at work on which tasks, for those that look at their stacks, and for those that interrupt
+//! them. A thread says once that it is there; what it is at work on it notes for itself in any case.
 
 use super::upstream::Upstream;
-use pyo3::ffi;
+use crate::interpreter::interrupting::{Interrupt, insist, this_thread};
 use pyo3::prelude::*;
 use std::ffi::c_ulong;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// How long a task that was cancelled may take to come, say behind others of its frame. Then it is taken for one that has ended.
+const COMES: Duration = Duration::from_millis(100);
 
 /// The threads for tasks: Python's identifiers of them, and what has their tasks at hand.
 static THREADS: Mutex<Vec<(c_ulong, Weak<Upstream>)>> = Mutex::new(Vec::new());
 
 /// This is the thread whose tasks `upstream` has at hand.
 pub(super) fn add(upstream: &Arc<Upstream>) {
-    // SAFETY: this only asks the system for the number of the calling thread.
-    let thread = unsafe { ffi::PyThread_get_thread_ident() };
     let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     threads.retain(|(_, upstream)| upstream.strong_count() > 0);
-    threads.push((thread, Arc::downgrade(upstream)));
+    threads.push((this_thread(), Arc::downgrade(upstream)));
 }
 
 #[doc = stub!(tasks_here)]
@@ -28,4 +30,33 @@ pub(crate) fn tasks_here() -> Vec<(c_ulong, u64, String)> {
         Some((thread, task.number, task.key.to_string()))
     };
     threads.into_iter().filter_map(at_work).collect()
+}
+
+/// The task of this number is to stop soon. The calling thread does not hold the GIL.
+pub(super) fn interrupt(task: u64) {
+    let until = Instant::now() + COMES;
+    let _ = Python::try_attach(|py| insist(py, Box::new(Here { task, until: Some(until) })));
+}
+
+/// A task that is to stop soon.
+struct Here {
+    task: u64,
+    /// How long it may take to come; `None` once it was seen.
+    until: Option<Instant>,
+}
+
+impl Interrupt for Here {
+    fn is_over(&mut self, py: Python<'_>) -> bool {
+        let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut at_it = threads
+            .into_iter()
+            .filter_map(|(thread, upstream)| upstream.upgrade()?.interrupt(py, thread, self.task));
+        match at_it.next() {
+            Some(over) => {
+                self.until = None;
+                over
+            }
+            None => self.until.is_none_or(|until| Instant::now() >= until),
+        }
+    }
 }

@@ -327,7 +327,7 @@ impl TaskThread {
             // It may have made an actor, and what stands for that cannot be pickled.
             drop(actors::take(&[at_hand.number]));
         }
-        let Some(ran) = self.upstream.end() else { return false };
+        let Some(ran) = self.upstream.end(py) else { return false };
         self.upstream.keep(keep);
         let work = locked(&self.work);
         let (frame, is_last) = (work.frame, work.tasks.is_empty());

@@ -9,6 +9,7 @@ use super::leaving::stop_if_leaving;
 use super::process::{Memory, die};
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::forks::{check_forks, forks};
+use crate::interpreter::interrupting::{raise_in, take_back, this_thread};
 use azolla_process::line::{Heard, Line};
 use azolla_process::message::Blob;
 use azolla_process::place::Store;
@@ -18,6 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use std::any::Any;
 use std::cell::RefCell;
+use std::ffi::c_ulong;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,6 +49,12 @@ pub(crate) struct AtHand {
     pub(crate) recorded: bool,
     /// For how long it has waited for answers.
     waited: Duration,
+    /// It knows that it was cancelled: a wait has raised that.
+    knows: bool,
+    /// How many shields it is under.
+    shields: u32,
+    /// The thread is to raise that it was cancelled, or has raised it.
+    interrupted: bool,
 }
 
 impl AtHand {
@@ -93,7 +101,17 @@ impl Upstream {
 
     pub(super) fn begin(&self, number: u64, key: Arc<str>, recorded: bool) {
         let (began, waited) = (Instant::now(), Duration::ZERO);
-        let at_hand = AtHand { number, key, given: None, began, recorded, waited };
+        let at_hand = AtHand {
+            number,
+            key,
+            given: None,
+            began,
+            recorded,
+            waited,
+            knows: false,
+            shields: 0,
+            interrupted: false,
+        };
         *self.at_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(at_hand);
     }
 
@@ -111,9 +129,26 @@ impl Upstream {
     }
 
     /// Ends the task at hand. Returns for how long it has run; `None` if there is none.
-    pub(super) fn end(&self) -> Option<Duration> {
+    pub(super) fn end(&self, py: Python<'_>) -> Option<Duration> {
         let at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        if at_hand.interrupted {
+            take_back(py, this_thread());
+        }
         Some(at_hand.began.elapsed().saturating_sub(at_hand.waited))
+    }
+
+    /// Has the thread with this number raise in the task at hand that it was cancelled, if it is this task, and does not know
+    /// that. Returns true if there is nothing left to do; `None` if another task is at hand.
+    pub(super) fn interrupt(&self, py: Python<'_>, thread: c_ulong, task: u64) -> Option<bool> {
+        let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        let at_hand = at_hand.as_mut().filter(|at_hand| at_hand.number == task)?;
+        if !at_hand.knows && !at_hand.interrupted && at_hand.shields == 0 {
+            at_hand.interrupted = raise_in(py, thread).unwrap_or_else(|error| {
+                error.write_unraisable(py, None);
+                true
+            });
+        }
+        Some(at_hand.knows || at_hand.interrupted)
     }
 
     /// Keeps what the end of a task names, until the client has heard of it.
@@ -191,8 +226,27 @@ pub(crate) fn ask<R: Send + 'static>(
 }
 
 /// The task here goes on without this thread: its coroutine does. The thread may begin the next one.
-pub(crate) fn goes_on_elsewhere() {
-    here().map(|here| here.end());
+pub(crate) fn goes_on_elsewhere(py: Python<'_>) {
+    here().map(|here| here.end(py));
+}
+
+/// The task here knows now that it was cancelled.
+pub(crate) fn knows_of_cancel() {
+    change(|at_hand| at_hand.knows = true);
+}
+
+/// The task here is under one shield more, or one less.
+pub(crate) fn shield(begins: bool) {
+    change(|at_hand| {
+        let shields = at_hand.shields;
+        at_hand.shields = if begins { shields + 1 } else { shields.saturating_sub(1) };
+    });
+}
+
+fn change(f: impl FnOnce(&mut AtHand)) {
+    if let Some(here) = here() {
+        here.at_hand.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(f);
+    }
 }
 
 /// Gives up one hold of this process on a task. A thread for tasks tells the client with what it says next.

@@ -63,16 +63,18 @@ impl Core {
         &self,
         py: Python<'py>,
         futures: Vec<Bound<'py, Future>>,
-        force: bool,
-        subtree: bool,
+        (force, subtree, interrupt): (bool, bool, bool),
         reason: Option<Bound<'py, PyAny>>,
         msg: Option<Bound<'py, PyAny>>,
     ) -> PyResult<()> {
-        let reach = Reach { force, subtree };
+        let reach = Reach { force, subtree, interrupt };
         let why = reasons::given(reason, msg)?;
         let shared = self.shared()?;
         shared.check_process()?;
         let mut steps = Steps::default();
+        if interrupt {
+            futures.iter().try_for_each(|future| future.get().check_interrupt(py))?;
+        }
         for future in futures {
             steps.step(py)?;
             let future = future.get();

@@ -67,10 +67,10 @@ pub(crate) fn failed_in_group(gate: &Bound<'_, Future>, ends: bool) -> PyResult<
 
 #[doc = stub!(cancel_grown)]
 #[pyfunction]
-pub(crate) fn cancel_grown(future: &Bound<'_, Future>) -> PyResult<()> {
+pub(crate) fn cancel_grown(future: &Bound<'_, Future>, interrupt: bool) -> PyResult<()> {
     let py = future.py();
     let (shared, job) = (future.get().shared()?, future.get().job(py)?);
-    py.detach(|| shared.engine.cancel_grown(&*job));
+    py.detach(|| shared.engine.cancel_grown(&*job, interrupt));
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::future::gather::{self, Errors};
 use crate::future::running::Running;
 use crate::future::wait::{deadline, exception};
 use crate::interpreter::imports::python;
+use crate::session::at_hand;
 use crate::session::away::{self, Answered, asked, listen};
 use crate::session::owner::cluster_here;
 use crate::session::thread::{current_task, set_callers_loop, with_worker};
@@ -124,8 +125,10 @@ pub(crate) fn sleep_in_task(py: Python<'_>, seconds: &Bound<'_, PyAny>) -> PyRes
 #[pyfunction]
 pub(crate) fn shield_task(py: Python<'_>, begins: bool) -> PyResult<()> {
     if task_here().is_some() {
+        upstream::shield(begins);
         return asked(py, Request::Shield(begins)).map(drop);
     }
+    at_hand::shield(begins);
     with_worker(|worker| match worker {
         Some(worker) if begins => worker.shield(),
         Some(worker) => worker.end_shield(),
@@ -184,7 +187,7 @@ pub(crate) fn detach(
     let Answered::Tasks(tasks) = asked(py, Request::Detach)? else {
         return Err(away::unexpected());
     };
-    goes_on_elsewhere();
+    goes_on_elsewhere(py);
     // The job here is pending until the client's task ends, say since it is cancelled.
     let Some(number) = tasks.first().copied() else {
         return coroutine.call_method0(intern!(py, "close")).map(drop);

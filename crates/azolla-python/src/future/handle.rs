@@ -6,12 +6,13 @@ use crate::interpreter::gil::one_more_dropped;
 use crate::interpreter::imports::error;
 use crate::interpreter::raised::is_collecting;
 use crate::interpreter::words::{exception_words, key_words};
-use crate::session::interest::Reach;
+use crate::session::interest::{Reach, not_interrupted};
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Shared;
 use crate::task::job::{Failure, PyJob};
 use crate::task::packed::Value;
 use azolla::runtime::{Job, Status, dropping};
+use azolla_process::request::Role;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -153,6 +154,16 @@ impl Future {
             shared.cancel_because(py, &job, reach, why)?;
         }
         Ok(())
+    }
+
+    /// Returns an error if the task is not to be interrupted.
+    pub(crate) fn check_interrupt(&self, py: Python<'_>) -> PyResult<()> {
+        match self.live() {
+            Some(job) if job.role == Role::Call => {
+                Err(PyValueError::new_err(not_interrupted(&job.key_text(py))))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns why the task was cancelled, if the program gave a reason.

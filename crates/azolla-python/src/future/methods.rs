@@ -256,8 +256,8 @@ impl Future {
 
     #[doc = stub!(Future.cancel)]
     #[pyo3(
-        signature = (reason=None, msg=None, force=None, *, subtree=None),
-        text_signature = "($self, reason=None, msg=None, force=False, *, subtree=False)"
+        signature = (reason=None, msg=None, force=None, *, subtree=None, interrupt=None),
+        text_signature = "($self, reason=None, msg=None, force=False, *, subtree=False, interrupt=False)"
     )]
     fn cancel<'py>(
         &self,
@@ -266,11 +266,16 @@ impl Future {
         msg: Option<Bound<'py, PyAny>>,
         force: Option<Bound<'py, PyAny>>,
         subtree: Option<Bound<'py, PyAny>>,
+        interrupt: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let why = reasons::given(reason, msg)?;
         let force = flag("cancel(): force", force.as_ref(), false)?;
         let subtree = flag("cancel(): subtree", subtree.as_ref(), false)?;
-        self.drop_task(py, Reach { force, subtree }, &why)?;
+        let interrupt = flag("cancel(): interrupt", interrupt.as_ref(), false)?;
+        if interrupt {
+            self.check_interrupt(py)?;
+        }
+        self.drop_task(py, Reach { force, subtree, interrupt }, &why)?;
         self.ready(py)
     }
 

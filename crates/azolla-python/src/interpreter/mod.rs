@@ -14,6 +14,7 @@ pub(crate) mod collector;
 pub(crate) mod forks;
 pub(crate) mod gil;
 pub(crate) mod imports;
+pub(crate) mod interrupting;
 pub(crate) mod mapped;
 pub(crate) mod memory;
 pub(crate) mod observed;

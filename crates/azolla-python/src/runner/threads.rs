@@ -4,6 +4,8 @@ use super::unseen::unseen;
 use super::worker::PyWorker;
 use crate::interpreter::beside::beside;
 use crate::interpreter::gil::let_others_run;
+use crate::interpreter::interrupting::insist;
+use crate::session::at_hand::Running;
 use crate::session::owner::Owner;
 use crate::task::job::PyJob;
 use azolla::runtime::{Runner, Worker};
@@ -47,6 +49,12 @@ impl Runner<PyJob> for Threads {
 
     fn unseen(&self, job: &Arc<PyJob>) {
         unseen(&self.owner, job);
+    }
+
+    fn interrupt(&self, jobs: Vec<Arc<PyJob>>) {
+        let of = |job: &Arc<PyJob>| Running(Arc::downgrade(job));
+        let of: Vec<_> = jobs.iter().map(of).collect();
+        beside(|py| of.into_iter().for_each(|it| insist(py, Box::new(it))));
     }
 
     fn asking(&self, f: &mut dyn FnMut()) {

@@ -8,6 +8,7 @@ use crate::future::running::Running;
 use crate::interpreter::forks::{check_forks, forks};
 use crate::interpreter::imports::python;
 use crate::interpreter::threads::at_end_of_thread;
+use crate::session::at_hand::AtHand;
 use crate::session::owner::{Owner, set_owner};
 use crate::session::shared::Cluster;
 use crate::session::thread::{self, drop_gone, own};
@@ -40,6 +41,7 @@ pub(crate) struct PyWorker {
     owner: Owner,
     forks: u64,
     rest: Mutex<Rest>,
+    at_hand: Arc<AtHand>,
 }
 
 /// A context in which no variable is set. Tasks that were submitted from such a context share it, one after
@@ -69,7 +71,8 @@ impl PyWorker {
         let locked = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let number = locked.as_ref().map_or(0, Worker::number);
         drop(locked);
-        Self { waiting, number, owner, forks: forks(), rest: Mutex::new(Rest::None) }
+        let (rest, at_hand) = (Mutex::new(Rest::None), Arc::default());
+        Self { waiting, number, owner, forks: forks(), rest, at_hand }
     }
 
     fn cluster(&self) -> Option<Arc<Cluster>> {
@@ -89,6 +92,7 @@ impl PyWorker {
             at_end_of_thread(py, leave)?;
             thread::begin(locked(&self.waiting).take());
             set_owner(Some(Arc::clone(&self.owner)));
+            self.at_hand.is_here();
         }
         Ok(own(|_| ()).is_ok())
     }
@@ -138,6 +142,7 @@ impl PyWorker {
         if self.is_forked() {
             return Err(PySystemExit::new_err(0));
         }
+        self.at_hand.ends(py);
         check_empty(py)?;
         let coroutine = python(py, &COROUTINE, "types", "CoroutineType")?;
         if result.get_type().is(coroutine) {
@@ -158,6 +163,7 @@ impl PyWorker {
         if self.is_forked() {
             return Err(PyErr::from_value(error));
         }
+        self.at_hand.ends(error.py());
         check_empty(error.py())?;
         let Ok(Some(job)) = own(|worker| worker.job().map(Arc::clone)) else { return Ok(false) };
         let outcome = fail(&job, &error, true);
@@ -197,9 +203,10 @@ impl PyWorker {
         loop {
             let next = |worker: &mut Worker<PyJob>| {
                 let next = worker.next_task();
-                let call = worker
-                    .job()
-                    .and_then(|job| Some((job.call(py)?, job.has_parts.then_some(job.copies))));
+                let call = worker.job().and_then(|job| {
+                    self.at_hand.begins(job);
+                    Some((job.call(py)?, job.has_parts.then_some(job.copies)))
+                });
                 (next, call, worker.has_gone())
             };
             let (next, call, has_gone) = own(next)?;
@@ -209,7 +216,10 @@ impl PyWorker {
             let rest = match (next, call) {
                 (Next::Run, call) => match prepare(py, call)? {
                     Some(call) => return Ok(Some(call)),
-                    None => continue,
+                    None => {
+                        self.at_hand.ends(py);
+                        continue;
+                    }
                 },
                 (Next::Sleep(sleeper), _) => Rest::Sleep(sleeper),
                 (Next::End, _) => Rest::End,

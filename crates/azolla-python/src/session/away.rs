@@ -123,7 +123,12 @@ impl Answered {
     pub(crate) fn or_raise(self, py: Python<'_>) -> PyResult<Self> {
         match self {
             Answered::Raised(packed) => Err(Unread::new(packed).raised(py).exception().error(py)),
-            Answered::Told(class, why) => Err(error(py, &class, &why)),
+            Answered::Told(class, why) => {
+                if class == "Cancelled" {
+                    upstream::knows_of_cancel();
+                }
+                Err(error(py, &class, &why))
+            }
             answer => Ok(answer),
         }
     }
@@ -267,7 +272,7 @@ pub(crate) fn lend(
 pub(crate) fn cancel(
     py: Python<'_>,
     jobs: &[Arc<PyJob>],
-    Reach { force, subtree }: Reach,
+    Reach { force, subtree, interrupt }: Reach,
     why: &Why,
 ) -> PyResult<()> {
     let tasks: Vec<_> = jobs.iter().filter_map(|job| job.away()).collect();
@@ -275,7 +280,7 @@ pub(crate) fn cancel(
         return Ok(());
     }
     let (reason, msg) = (why.reason.as_deref(), why.msg.as_deref());
-    asked(py, Request::Cancel { tasks, force, subtree, reason, msg }).map(drop)
+    asked(py, Request::Cancel { tasks, force, subtree, interrupt, reason, msg }).map(drop)
 }
 
 /// Asks how jobs that are pending here have ended, if they have.

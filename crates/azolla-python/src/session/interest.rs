@@ -14,6 +14,15 @@ pub(crate) struct Reach {
     pub(crate) force: bool,
     /// What has grown from the tasks.
     pub(crate) subtree: bool,
+    /// What runs is interrupted.
+    pub(crate) interrupt: bool,
+}
+
+/// Says why this task, a call of an actor, is not interrupted.
+pub(crate) fn not_interrupted(key: &str) -> String {
+    format!(
+        "{key}: a call of an actor is not interrupted, as its state would be left half changed: cancel it without interrupt"
+    )
 }
 
 /// The jobs in which a client has dropped its interest while others went on wanting them.

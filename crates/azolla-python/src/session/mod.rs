@@ -3,6 +3,7 @@
 //! This module may use `task`. It does not use `future`: a client counts the futures on a job, and never
 //! sees one.
 
+pub(crate) mod at_hand;
 pub(crate) mod away;
 mod clients;
 pub(crate) mod core;

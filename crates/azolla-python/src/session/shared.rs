@@ -417,9 +417,12 @@ impl Shared {
         let (wanted, others) =
             if several { self.wanted_by_others(job) } else { Default::default() };
         if !wanted.iter().any(|one| Arc::ptr_eq(one, job)) {
-            match reach.subtree {
-                true => self.engine.cancel_subtree(&**job),
-                false => self.engine.cancel(job),
+            match reach {
+                Reach { interrupt: true, subtree, .. } => {
+                    self.engine.cancel_interrupting(job, subtree);
+                }
+                Reach { subtree: true, .. } => self.engine.cancel_subtree(&**job),
+                Reach { .. } => self.engine.cancel(job),
             }
             job.forget_call();
             return;

@@ -23,7 +23,11 @@ impl<J: Job + ?Sized> Worker<J> {
         if self.engine.is_closing() {
             return Err(WaitError::Closed);
         }
-        Err(WaitError::Cancelled(self.job().map_or_else(String::new, |job| job.key())))
+        let told = |job: &Arc<J>| {
+            job.header().take_interrupt();
+            job.key()
+        };
+        Err(WaitError::Cancelled(self.job().map_or_else(String::new, told)))
     }
 
     /// Between this and [`end_shield`](Self::end_shield) waits of the current task go on though it is cancelled.

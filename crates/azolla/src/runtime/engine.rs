@@ -205,7 +205,7 @@ impl<J: Job + ?Sized> Engine<J> {
         self.about(job, Event::Retry);
     }
 
-    pub(super) fn about(&self, job: &J, event: fn(TaskId) -> Event<Arc<J>>) {
+    pub(super) fn about(&self, job: &J, event: impl FnOnce(TaskId) -> Event<Arc<J>>) {
         if let Some(task) = job.header().id() {
             self.with(|locked| drop(locked.handle(event(task))));
         }

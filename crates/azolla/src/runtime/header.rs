@@ -40,6 +40,8 @@ const SEEN: u32 = 512;
 
 /// The task is a call of an actor.
 const CALL: u32 = 1024;
+/// The task runs and is to stop soon, and does not know it yet.
+const INTERRUPTED: u32 = 2048;
 
 /// More than one client has submitted the task: set beside the number of the first.
 const SEVERAL_CLIENTS: u32 = 1 << 31;
@@ -309,8 +311,28 @@ impl Header {
     }
 
     /// Returns true if the task is a call of an actor.
-    pub(super) fn is_call(&self) -> bool {
+    #[must_use]
+    pub fn is_call(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & CALL != 0
+    }
+
+    /// The task is to stop soon. A call of an actor is not interrupted: its state would be left half changed.
+    pub(super) fn interrupt(&self) {
+        if !self.is_call() {
+            self.flags.fetch_or(INTERRUPTED, Ordering::AcqRel);
+        }
+    }
+
+    /// Returns true if the task is to stop soon, and does not know it yet.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & INTERRUPTED != 0
+    }
+
+    /// The task is told now that it is to stop. Returns false if it knows, or need not stop.
+    pub fn take_interrupt(&self) -> bool {
+        self.is_interrupted()
+            && self.flags.fetch_and(!INTERRUPTED, Ordering::AcqRel) & INTERRUPTED != 0
     }
 
     /// Marks the task as watched. Returns the status from before.

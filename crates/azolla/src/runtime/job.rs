@@ -99,6 +99,10 @@ pub trait Runner<J: Job + ?Sized>: Send + Sync {
     /// the task.
     fn unseen(&self, _job: &Arc<J>) {}
 
+    /// These tasks were running and are cancelled now, and each is to stop soon if it
+    /// [still is to](super::Header::is_interrupted). Called with nothing locked. Code that cannot be interrupted goes on.
+    fn interrupt(&self, _jobs: Vec<Arc<J>>) {}
+
     /// Calls `f`, which asks many jobs for their keys. A runner may do once, around `f`, what makes
     /// that cheaper.
     fn asking(&self, f: &mut dyn FnMut()) {

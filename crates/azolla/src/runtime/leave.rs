@@ -41,7 +41,9 @@ impl<J: Job + ?Sized> Engine<J> {
                     view.is_some_and(|view| view.is_gate)
                 };
                 let gates: Vec<TaskId> = portion.iter().filter(is_gate).copied().collect();
-                gates.into_iter().for_each(|gate| drop(locked.handle(Event::CancelGrown(gate))));
+                gates.into_iter().for_each(|gate| {
+                    drop(locked.handle(Event::CancelGrown { task: gate, interrupt: false }))
+                });
             });
         }
         for portion in doomed.chunks(PORTION) {

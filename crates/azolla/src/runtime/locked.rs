@@ -89,6 +89,8 @@ pub(super) struct After<J: ?Sized> {
     pub(super) told: Vec<Listeners>,
     pub(super) settled: SmallVec<[Arc<J>; 2]>,
     pub(super) trash: SmallVec<[Arc<J>; 2]>,
+    /// What is to be interrupted.
+    interrupted: Vec<Arc<J>>,
     /// Jobs of kinds that have no name yet.
     unnamed: Vec<(Kind, Arc<J>)>,
 }
@@ -231,6 +233,16 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                     state.next.extend(state.scopes.failed(&*scope, &*payload, at_once));
                     // The scheduler keeps both, so nothing is dropped here.
                 }
+                Effect::Doomed { tasks, interrupt } => {
+                    let mut told = Vec::with_capacity(tasks.len());
+                    for (task, job) in tasks {
+                        told.push((task, job.header().status() == Status::Finished));
+                        // The scheduler keeps it, so nothing is dropped here.
+                        drop(job);
+                    }
+                    state.next.push(Event::CancelEach { tasks: told, interrupt });
+                }
+                Effect::Interrupted(payload) => state.after.interrupt(payload),
                 Effect::Cancelled(payload) => {
                     payload.header().settle_quietly(Status::Cancelled);
                     note_end(self.engine, &*payload);
@@ -449,6 +461,7 @@ impl<J: Job + ?Sized> Locked<'_, J> {
             | Effect::Endless { payload, .. }
             | Effect::GrowthEnded(payload)
             | Effect::FailedInScope { payload, .. }
+            | Effect::Interrupted(payload)
             | Effect::Cancelled(payload)
             | Effect::Reset(payload)
             | Effect::Drop(payload) => Some(payload),
@@ -499,13 +512,21 @@ impl<J: Job + ?Sized> After<J> {
             told: Vec::new(),
             settled: SmallVec::new(),
             trash: SmallVec::new(),
+            interrupted: Vec::new(),
             unnamed: Vec::new(),
         }
     }
 
+    /// This task, which is about to be cancelled, is to stop soon.
+    pub(super) fn interrupt(&mut self, job: Arc<J>) {
+        job.header().interrupt();
+        self.interrupted.push(job);
+    }
+
     fn is_empty(&self) -> bool {
-        let Self { wake, told, unnamed, .. } = self;
-        wake.is_empty() && self.drops_nothing() && told.is_empty() && unnamed.is_empty()
+        let Self { wake, told, interrupted, unnamed, .. } = self;
+        let nothing_rare = told.is_empty() && interrupted.is_empty() && unnamed.is_empty();
+        wake.is_empty() && self.drops_nothing() && nothing_rare
     }
 
     pub(super) fn drops_nothing(&self) -> bool {
@@ -520,6 +541,9 @@ impl<J: Job + ?Sized> After<J> {
         }
         for parker in self.wake.drain(..) {
             parker.unpark();
+        }
+        if !self.interrupted.is_empty() {
+            engine.runner.interrupt(std::mem::take(&mut self.interrupted));
         }
         for listeners in self.told.drain(..) {
             listeners.tell(Status::Cancelled);

@@ -35,7 +35,7 @@ impl Scopes {
         let of = scope.header().id().and_then(|id| Some((id, self.0.get(&id)?)));
         match of {
             Some((id, cancels)) if !job.header().see_failure() || at_once => {
-                cancels.then_some(Event::CancelGrown(id))
+                cancels.then_some(Event::CancelGrown { task: id, interrupt: false })
             }
             _ => job.header().id().map(Event::Disregard),
         }
@@ -97,17 +97,32 @@ impl<J: Job + ?Sized> Engine<J> {
     }
 
     /// Cancels what has grown from this task, or in this scope, as far as nobody outside wants it, and what grows there from
-    /// now on.
-    pub fn cancel_grown(&self, job: &J) {
-        self.about(job, Event::CancelGrown);
+    /// now on. With `interrupt` what runs is [interrupted](super::Runner::interrupt) too.
+    pub fn cancel_grown(&self, job: &J, interrupt: bool) {
+        self.about(job, |task| Event::CancelGrown { task, interrupt });
     }
 
     /// Cancels this task, and what has grown from it, as [`cancel_grown`](Self::cancel_grown) does.
     pub fn cancel_subtree(&self, job: &J) {
+        self.cancel_all(job, None, true);
+    }
+
+    /// Cancels this task, and with `subtree` what has grown from it. What runs of that is [interrupted](super::Runner::interrupt).
+    pub fn cancel_interrupting(&self, job: &Arc<J>, subtree: bool) {
+        self.cancel_all(job, Some(job), subtree);
+    }
+
+    fn cancel_all(&self, job: &J, interrupted: Option<&Arc<J>>, subtree: bool) {
         let Some(task) = job.header().id() else { return };
         // At once: a task that is woken since one was cancelled that it waits for finds that it is cancelled itself.
         self.with(|locked| {
-            drop(locked.handle(Event::CancelGrown(task)));
+            let interrupt = interrupted.is_some();
+            if subtree {
+                drop(locked.handle(Event::CancelGrown { task, interrupt }));
+            }
+            if let Some(job) = interrupted {
+                locked.state.after.interrupt(Arc::clone(job));
+            }
             drop(locked.handle(Event::Cancel(task)));
         });
     }

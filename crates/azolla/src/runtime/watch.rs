@@ -298,7 +298,7 @@ impl<J: Job + ?Sized + 'static> Watch for Engine<J> {
         let is_gate = view.is_some_and(|view| view.is_gate);
         let grown = if subtree || is_gate { self.live_growth(task) } else { 0 };
         match (is_gate, subtree) {
-            (true, _) => self.cancel_grown(&*job),
+            (true, _) => self.cancel_grown(&*job, false),
             (false, true) => self.cancel_subtree(&*job),
             (false, false) => Self::cancel(self, &*job),
         }

@@ -8,7 +8,7 @@ use super::proxy::Own;
 use super::rare::{self, Rare, name};
 use crate::future::wait::was_cancelled;
 use crate::interpreter::blobs::Packed;
-use crate::session::interest::Reach;
+use crate::session::interest::{Reach, not_interrupted};
 use crate::session::reasons::{self, Why};
 use crate::session::shared::Cluster;
 use crate::submit::placing::place_actor;
@@ -139,10 +139,10 @@ impl Asking<'_> {
             }),
             Request::HasBegun(task) => self.has_begun(task),
             Request::CancelUnlessBegun(task) => self.cancel_unless_begun(task),
-            Request::Cancel { tasks, force, subtree, reason, msg } => {
+            Request::Cancel { tasks, force, subtree, interrupt, reason, msg } => {
                 let why =
                     Why { reason: reason.map(Into::into), msg: msg.map(Into::into), input: None };
-                self.cancel(&tasks, Reach { force, subtree }, &why)
+                self.cancel(&tasks, Reach { force, subtree, interrupt }, &why)
             }
             Request::Retry(tasks) => self.jobs(&tasks).map(|jobs| {
                 jobs.iter().for_each(|job| self.by.engine().retry(job));
@@ -377,6 +377,10 @@ impl Asking<'_> {
     fn cancel(&self, tasks: &[u64], reach: Reach, why: &Why) -> Result<Reply, Reply> {
         let jobs = self.jobs(tasks)?;
         let client = self.cluster.as_ref().and_then(|cluster| cluster.client(self.client()));
+        if let Some(call) = jobs.iter().find(|job| reach.interrupt && job.role == Role::Call) {
+            let key = Python::attach(|py| call.key_text(py));
+            return Err(Reply::Told("ValueError", not_interrupted(&key)));
+        }
         for job in &jobs {
             match &client {
                 Some(client) => {

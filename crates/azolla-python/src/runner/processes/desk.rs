@@ -50,6 +50,8 @@ pub(super) enum Out {
     Ready(u64),
     /// An order.
     Order(Order),
+    /// This task is to stop soon.
+    Interrupt(u64),
 }
 
 impl Outbox {
@@ -62,6 +64,11 @@ impl Outbox {
     pub(super) fn say_leave(&self, order: Order, patience: Duration) {
         self.leaver.leave(patience);
         self.say(Out::Order(order));
+    }
+
+    /// The process is killed, and another one takes its place.
+    pub(super) fn replace(&self) {
+        self.leaver.leave(Duration::ZERO);
     }
 
     pub(super) fn take(&self) -> Vec<Out> {
@@ -159,6 +166,11 @@ impl Desk<'_> {
             match out {
                 Out::Ended(task) => ended.push(task),
                 Out::Order(order) => self.given.add(order),
+                Out::Interrupt(task) => {
+                    if !side.line.send(&News::Interrupt(task))? {
+                        return Ok(false);
+                    }
+                }
                 Out::Ready(number) => {
                     if let Some(engine) = self.engine.upgrade() {
                         self.calls.ready(number, &engine);

@@ -42,6 +42,7 @@ pub(super) fn fly(worker: &mut Own, connection: &mut Connection, seat: &Seat) ->
         fail(worker, "FutureCancelledError", "the task was cancelled");
         return true;
     }
+    seat.current.set(worker.current());
     let frame = connection.link.claim().open(sent.len() as u16);
     let recording = seat.shared.common.records.current();
     let landed = match send(connection, seat, frame, &sent, recording.is_some()) {
@@ -177,6 +178,7 @@ impl Flight<'_> {
             self.heard += 1;
             if self.heard < self.limit {
                 advance(self.worker);
+                self.seat.current.set(self.worker.current());
             }
         }
         true
@@ -237,6 +239,7 @@ impl Flight<'_> {
         self.heard += 1;
         if self.heard < self.limit {
             advance(self.worker);
+            self.seat.current.set(self.worker.current());
         }
         let (at_hand, recording) = (std::mem::take(at_hand), self.recording);
         let coroutine = Coroutine { sent, worker, recording, since: Instant::now(), at_hand };

@@ -12,6 +12,7 @@ mod ended;
 mod flight;
 mod frame;
 mod holdings;
+mod interrupts;
 mod loans;
 mod orders;
 mod proxy;
@@ -26,10 +27,11 @@ use super::unseen::unseen;
 use super::{Start, Started};
 use crate::interpreter::beside::beside;
 use crate::interpreter::gil::let_others_run;
+use crate::interpreter::interrupting::insist;
 use crate::session::owner::Owner;
 use crate::session::shared::Cluster;
 use crate::task::job::PyJob;
-use azolla::runtime::{self, Engine, ProcessInfo, Runner, Worker};
+use azolla::runtime::{self, Engine, Job, ProcessInfo, Runner, Worker};
 use azolla_process::arena::{Arena, MOST, THREADS};
 use azolla_process::fleet::{Fleet, Seen, Used};
 use azolla_process::program::Program;
@@ -37,6 +39,7 @@ use azolla_process::shelf::Shelf;
 use azolla_process::shown::Shown;
 use deaths::Deaths;
 use holdings::Holdings;
+use interrupts::{Away, Current, InFlight};
 use orders::Orders;
 pub(crate) use orders::{Hear, Outcome, Parcel};
 use proxy::Connection;
@@ -126,6 +129,7 @@ struct Common {
     /// The processes that have a desk.
     desks: Mutex<Vec<bool>>,
     orders: Orders,
+    in_flight: InFlight,
     /// For each process what stays in it and is not needed any more, and of which it has not been told.
     gone: Mutex<Vec<Arc<Gone>>>,
     fleet: Weak<Fleet>,
@@ -157,6 +161,8 @@ struct Seat {
     /// As [`Common::gone`], of the process.
     gone: Arc<Gone>,
     connection: Option<Connection>,
+    /// The task that the thread runs.
+    current: Arc<Current>,
 }
 
 /// Starts worker processes of so many threads each, and returns what runs tasks in them. Each is told the number
@@ -198,6 +204,7 @@ pub(crate) fn start(
         holdings: Mutex::new(holdings),
         desks: Mutex::new(vec![false; threads.len()]),
         orders: Orders::new(threads.len()),
+        in_flight: InFlight::default(),
         gone: Mutex::new(threads.iter().map(|_| Arc::default()).collect()),
         fleet: Arc::downgrade(&fleet),
     };
@@ -247,6 +254,12 @@ impl Runner<PyJob> for Processes {
 
     fn unseen(&self, job: &Arc<PyJob>) {
         unseen(&self.owner, job);
+    }
+
+    fn interrupt(&self, jobs: Vec<Arc<PyJob>>) {
+        let tasks: Vec<_> = jobs.iter().filter_map(|job| job.header().id()).collect();
+        let away = |task| Box::new(Away::new(&self.shared.common, task));
+        beside(|py| tasks.into_iter().for_each(|task| insist(py, away(task))));
     }
 
     fn asking(&self, f: &mut dyn FnMut()) {
@@ -327,7 +340,8 @@ impl Seat {
             Thread::Taken => None,
         };
         let gone = shared.common.gone(process);
-        Some(Self { shared: Arc::clone(shared), process, thread, gone, connection })
+        let current = shared.common.in_flight.add(process);
+        Some(Self { shared: Arc::clone(shared), process, thread, gone, connection, current })
     }
 
     /// Gives up what proxies that have gone have left of the process.

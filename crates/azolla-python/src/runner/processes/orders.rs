@@ -188,6 +188,22 @@ impl Orders {
         gear
     }
 
+    /// Tells a process that the task at hand is to stop soon, if it still is this one.
+    pub(super) fn interrupt(&self, process: usize, task: u64) {
+        let outbox = self.lock().places.get(process).and_then(|place| place.outbox.clone());
+        if let Some(outbox) = outbox {
+            outbox.say(Out::Interrupt(task));
+        }
+    }
+
+    /// Has another process take the place of this one at once.
+    pub(super) fn replace(&self, process: usize) {
+        let outbox = self.lock().places.get_mut(process).and_then(|place| place.outbox.take());
+        if let Some(outbox) = outbox {
+            outbox.replace();
+        }
+    }
+
     /// Processes that start from now on do not get this gear.
     pub(super) fn take_off(&self, gear: u64) {
         let mut state = self.lock();

@@ -143,7 +143,9 @@ fn serve_with(worker: &mut Own, seat: &Seat, connection: &mut Option<Connection>
                 }
                 if let Some(some) = connection {
                     // What it needs may have gone with the process before, while this one was waited for.
-                    match waits && is_not_for_here(worker) || fly(worker, some, seat) {
+                    let is_there = waits && is_not_for_here(worker) || fly(worker, some, seat);
+                    seat.current.set(None);
+                    match is_there {
                         true => some.link.leave(),
                         false => *connection = None,
                     }

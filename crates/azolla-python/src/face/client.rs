@@ -63,10 +63,11 @@ impl Core {
         &self,
         py: Python<'py>,
         futures: Vec<Bound<'py, Future>>,
-        (force, subtree, interrupt): (bool, bool, bool),
+        reach: (bool, bool, bool),
         reason: Option<Bound<'py, PyAny>>,
         msg: Option<Bound<'py, PyAny>>,
     ) -> PyResult<()> {
+        let (force, subtree, interrupt) = reach;
         let reach = Reach { force, subtree, interrupt };
         let why = reasons::given(reason, msg)?;
         let shared = self.shared()?;

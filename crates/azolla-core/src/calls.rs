@@ -88,11 +88,16 @@ impl<P: Clone> Scheduler<P> {
         }
     }
 
-    /// The worker reports the end of a task that was settled before and may be gone. If the task
-    /// was an abandoned call, the next call becomes current.
+    /// The worker reports the end of a task that was settled before and may be gone.
     #[cold]
     pub(crate) fn end_abandoned(&mut self, call: TaskId) {
-        self.cut.remove(&call);
+        self.lingers_no_more(call);
+        self.calls_on_after(call);
+    }
+
+    /// This task was settled before. If it was an abandoned call, the next call becomes current.
+    #[cold]
+    pub(crate) fn calls_on_after(&mut self, call: TaskId) {
         if let Some(actor) = self.calls.abandoned.remove(&call) {
             self.leave_mailbox(call, actor);
         }

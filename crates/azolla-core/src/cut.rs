@@ -5,7 +5,7 @@
 
 use crate::effect::Effect;
 use crate::families::FamilyId;
-use crate::id::{TaskId, WorkerId};
+use crate::id::TaskId;
 use crate::scheduler::Scheduler;
 use crate::task::State;
 use crate::todo::Todo;
@@ -86,35 +86,6 @@ impl<P: Clone> Scheduler<P> {
             )
         });
         effects.extend(running.map(|task| Effect::Interrupted(task.payload.clone())));
-    }
-
-    /// A task is about to be cancelled. If it runs, it goes on, and what it submits is to be cancelled too, also when the task
-    /// is forgotten.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn may_go_on_cut(&mut self, id: TaskId) {
-        let Some(task) = self.tasks.get(id) else { return };
-        let worker = match task.state {
-            State::Claimed { worker }
-            | State::Running { worker }
-            | State::Parked { worker }
-            | State::Seceded { worker } => Some(worker),
-            State::Detached => None,
-            _ => return,
-        };
-        let families = &self.tasks.families;
-        let family = self.tasks.family(task.rare).or_else(|| families.find(task.grown.family()));
-        if family.is_some_and(|family| families.get(family).is_cut) {
-            self.cut.insert(id, worker);
-        }
-    }
-
-    /// This worker has nothing in hand.
-    #[inline]
-    pub(crate) fn has_no_cut(&mut self, worker: WorkerId) {
-        if !self.cut.is_empty() {
-            self.cut.retain(|_, by| *by != Some(worker));
-        }
     }
 
     fn is_wanted_outside(&self, id: TaskId, inside: &Marked) -> bool {

@@ -75,8 +75,8 @@ impl<P: Clone> Scheduler<P> {
             Some((State::Parked { worker }, _)) => {
                 self.workers.get(worker).and_then(|worker| worker.wait_of(id))
             }
-            // The call is cancelled but still runs, and the next call waits for its end.
-            _ if self.calls.abandoned.contains_key(&id) => {
+            // The task is cancelled but still runs, and the next call waits for its end, or a gate does.
+            _ if self.calls.abandoned.contains_key(&id) || self.lingering.contains_key(&id) => {
                 self.workers.iter().find_map(|(_, worker)| worker.wait_of(id))
             }
             _ => None,
@@ -100,6 +100,7 @@ impl<P: Clone> Scheduler<P> {
             .get(id)
             .is_some_and(|task| task.may_be_waited_for() || !self.gates_above(task).is_empty())
             || self.calls.abandoned.contains_key(&id)
+            || self.lingering.contains_key(&id)
     }
 
     /// Looks at the few tasks that wait for `task`, directly or through others. Returns whether `wait` is for

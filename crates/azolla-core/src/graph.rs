@@ -160,7 +160,7 @@ impl<P: Clone> Scheduler<P> {
                     return self.settle_gate(id, State::Cancelled, effects);
                 }
                 if task.is_related() {
-                    self.may_go_on_cut(id);
+                    self.may_linger(id);
                 }
                 self.give_back_suspended(id);
                 self.settle(id, State::Cancelled, effects);

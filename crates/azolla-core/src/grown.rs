@@ -27,7 +27,8 @@ impl<P: Clone> Scheduler<P> {
         }
         let (grown, is_live) = (task.grown, !task.state.is_settled());
         let family = self.tasks.families.add(id, grown.number(), grown.family(), is_live);
-        self.tasks.families.get_mut(family).is_cut |= self.cut.contains_key(&id);
+        let is_cut = self.is_cut(id);
+        self.tasks.families.get_mut(family).is_cut |= is_cut;
         self.tasks.set_family(id, family);
         Some(family)
     }
@@ -47,7 +48,10 @@ impl<P: Clone> Scheduler<P> {
 
     #[cold]
     fn growth_of(&self, gate: TaskId) -> Vec<TaskId> {
-        self.live_below(self.family_awaited(gate))
+        let family = self.family_awaited(gate);
+        let mut growth = self.live_below(family);
+        growth.extend(self.lingering_below(family));
+        growth
     }
 
     /// Returns all that has grown from this task and has not ended.

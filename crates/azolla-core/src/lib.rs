@@ -68,6 +68,7 @@ mod growth;
 mod holds;
 mod id;
 mod kinds;
+mod lingering;
 mod needed;
 mod on;
 mod placing;

@@ -6,8 +6,9 @@ use crate::effect::Effect;
 use crate::event::{Event, Wait};
 use crate::growth::Growth;
 use crate::holds::Workerless;
-use crate::id::{TaskId, WorkerId};
+use crate::id::TaskId;
 use crate::kinds::Kinds;
+use crate::lingering::Lingering;
 use crate::on::retry::Reviving;
 use crate::ready::ReadyQueue;
 use crate::sets::Sets;
@@ -35,8 +36,8 @@ pub struct Scheduler<P> {
     pub(crate) kinds: Kinds,
     pub(crate) growth: Growth,
     pub(crate) calls: Calls,
-    /// Cancelled tasks that may go on, each with its worker, whose growth is cut off.
-    pub(crate) cut: HashMap<TaskId, Option<WorkerId>, FxBuildHasher>,
+    /// Cancelled tasks that still run, of those that belong to families.
+    pub(crate) lingering: HashMap<TaskId, Lingering, FxBuildHasher>,
     /// What tasks without a slot await, by the task.
     pub(crate) awaits: HashMap<TaskId, Wait, FxBuildHasher>,
     /// What is left to do for events that were handled already (see `todo.rs`).
@@ -83,7 +84,7 @@ impl<P: Clone> Scheduler<P> {
             kinds: Kinds::new(),
             growth: Growth::new(),
             calls: Calls::default(),
-            cut: HashMap::default(),
+            lingering: HashMap::default(),
             awaits: HashMap::default(),
             todo: VecDeque::new(),
             retries: VecDeque::new(),

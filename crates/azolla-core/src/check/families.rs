@@ -42,6 +42,15 @@ impl<P: Clone> Scheduler<P> {
                 ensure!(fits, "{id:?} counts: {}, live {}", family.counts, family.live);
             }
         }
+        for (id, lingering) in &self.lingering {
+            let task = self.tasks.get(*id).map(|task| task.state);
+            let fits = task.is_none_or(|state| state == State::Cancelled);
+            ensure!(fits, "{id:?} lingers and is {task:?}");
+            said.entry(lingering.family.index()).or_default().named += 1;
+            if let Some(at) = families.find(Some(lingering.family)) {
+                said.entry(at.index()).or_default().live += 1;
+            }
+        }
         let ending = self.todo.iter().filter_map(|todo| match todo {
             Todo::FamilyEnded(family) => Some(family),
             _ => None,

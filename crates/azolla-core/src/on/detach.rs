@@ -18,7 +18,8 @@ impl<P: Clone> Scheduler<P> {
                 self.leave_mailbox(task, actor);
             }
         } else {
-            self.end_abandoned(task);
+            self.lingers_detached(task);
+            self.calls_on_after(task);
         }
     }
 }

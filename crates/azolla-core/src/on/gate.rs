@@ -18,9 +18,9 @@ use alloc::vec::Vec;
 impl<P: Clone> Scheduler<P> {
     #[cold]
     pub(crate) fn on_open_scope(&mut self, scope: Submission<P>, effects: &mut Vec<Effect<P>>) {
-        let is_cut = scope.parent.is_some_and(|opener| self.cut.contains_key(&opener));
+        let is_cut = scope.parent.is_some_and(|opener| self.is_cut(opener));
         let opener = scope.parent.filter(|opener| self.tasks.get(*opener).is_some());
-        let origin = self.origin_of_child(self.totals.submitted, opener, None);
+        let origin = self.origin_of_child(self.totals.submitted, scope.parent, None);
         let number = opener.map_or(0, |_| self.tasks.families.number(origin.family));
         let id = self.add_gate(scope, &origin, Few::new());
         if let Some(family) = origin.family {

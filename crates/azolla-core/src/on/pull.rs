@@ -31,7 +31,7 @@ impl<P: Clone> Scheduler<P> {
         for task in claims {
             self.unclaim_from(id, task, effects);
         }
-        self.has_no_cut(id);
+        self.nothing_lingers_on(id);
         // The worker sleeps if a waiting task wants a slot back, which comes first, or if the
         // worker holds no slot because its task had seceded. It is woken like any other worker.
         let begins_nothing = self.workers.begins_nothing(group);
@@ -134,8 +134,10 @@ impl<P: Clone> Scheduler<P> {
         if let Some(task) = self.tasks.get(id)
             && let State::Claimed { worker } = task.state
         {
-            self.unclaim_from(worker, id, effects);
+            return self.unclaim_from(worker, id, effects);
         }
+        // It was cancelled, and will not begin.
+        self.lingers_no_more(id);
     }
 
     fn unclaim_from(&mut self, worker: WorkerId, id: TaskId, effects: &mut Vec<Effect<P>>) {
@@ -145,6 +147,7 @@ impl<P: Clone> Scheduler<P> {
         }
         if !task.wants.any() {
             self.cancel(id, effects);
+            self.lingers_no_more(id);
         } else {
             self.set_ready(id, effects);
         }

@@ -83,8 +83,9 @@ impl<P: Clone> Scheduler<P> {
         let id = self.add_task(task, key, set, effects);
         let is_cut = match family {
             Some(family) => self.grows(id, family),
-            None => parent.is_some_and(|parent| self.cut.contains_key(&parent)),
+            None => false,
         };
+        let is_cut = is_cut || parent.is_some_and(|parent| self.is_cut(parent));
         // What waits for nothing, and takes nothing, closes no circle of waits.
         let is_watched = (takes || !inputs.is_empty()) && self.is_watched(id);
         if inputs.is_empty() && !is_watched {
@@ -148,6 +149,12 @@ impl<P: Clone> Scheduler<P> {
                 // A scope is as deep as what is submitted in it. If no task has opened it, that is a root.
                 (origin.root, origin.depth) = (root, depth);
             }
+        }
+        if let Some(id) = parent
+            && origin.family.is_none()
+        {
+            // It may be forgotten, and still run.
+            origin.family = self.family_of_lingering(id);
         }
         if let Some(id) = actor
             && let Some(actor) = self.tasks.get(id)

@@ -28,7 +28,7 @@ impl<P: Clone> Scheduler<P> {
 
     pub(crate) fn on_leave(&mut self, worker: WorkerId, effects: &mut Vec<Effect<P>>) {
         self.give_back(worker);
-        self.has_no_cut(worker);
+        self.nothing_lingers_on(worker);
         if let Some(group) = self.workers.leave(worker) {
             effects.push(Effect::Gone(group));
         }

@@ -147,7 +147,7 @@ fn a_cancelled_task_that_is_gone_grows_nothing_any_more() {
     let child = submit_in(&mut world, parent, &[]);
     assert_eq!(world.cells[child].shows, Shows::Cancelled);
     end(&mut world, W0, Outcome::Done);
-    assert!(world.scheduler.cut.is_empty());
+    assert!(world.scheduler.lingering.is_empty());
 }
 
 #[test]

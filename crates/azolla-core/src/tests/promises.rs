@@ -149,6 +149,14 @@ impl World {
             let is_live = self.cells[cell].id.is_some() && self.cells[cell].shows == Shows::Pending;
             assert!(!is_live, "{cell} grew from {top}");
         }
+        for thread in self.workers.values() {
+            let below = thread.below.iter().map(|(task, _)| task);
+            for (_, cell) in thread.running.iter().chain(below) {
+                // One that was cancelled before it had submitted anything has no family of its own.
+                let still_runs = *cell != top && self.grew(*cell, top);
+                assert!(!still_runs, "{cell} grew from {top} and still runs");
+            }
+        }
     }
 
     /// Returns whether the block of this scope is over: it is closed, or what it was opened in is over.
@@ -183,6 +191,15 @@ impl World {
         if self.scheduler.has_more() {
             return;
         }
+        for id in self.scheduler.lingering.keys() {
+            let runs = |thread: &Thread| {
+                let below = thread.below.iter().map(|(task, _)| task);
+                thread.running.iter().chain(below).any(|(task, _)| task == id)
+                    || thread.untold.contains(id)
+            };
+            let lingers = self.detached.contains(id) || self.workers.values().any(runs);
+            assert!(lingers, "{id:?} has ended, and lingers");
+        }
         for (gate, cell) in self.cells.iter().enumerate() {
             let (Some(kind), Shows::Pending, Some(id)) = (cell.gate, cell.shows, cell.id) else {
                 continue;
@@ -194,8 +211,11 @@ impl World {
             };
             let mut grown = (0..self.cells.len()).filter(|it| *it != gate && self.grew(*it, top));
             let live = |cell: Cell| {
-                let state = self.cells[cell].id.and_then(|id| self.scheduler.state(id));
-                state.is_some_and(|state| !state.is_settled())
+                self.cells[cell].id.is_some_and(|id| {
+                    let state = self.scheduler.state(id);
+                    state.is_some_and(|state| !state.is_settled())
+                        || self.scheduler.lingering.contains_key(&id)
+                })
             };
             assert!(grown.any(live), "{id:?} waits for nothing");
         }

@@ -585,6 +585,7 @@ impl Run {
                 self.world.stuck()
             );
         }
+        self.scoped = 0;
         for cell in std::mem::take(&mut self.gates) {
             if self.world.cells[cell].gate == Some(Gate::Scope { open: true }) {
                 self.world.close_scope(cell);
@@ -592,6 +593,14 @@ impl Run {
             self.world.finish_leftovers();
             self.world.check_gates();
             self.world.release(cell);
+        }
+        // What lingers may have waited for a scope.
+        let mut idle = 0;
+        while !self.world.scheduler.lingering.is_empty() {
+            self.step();
+            self.world.resume_satisfied();
+            idle += 1;
+            assert!(idle < 40_000, "these linger: {:?}", self.world.scheduler.lingering.keys());
         }
         for cell in std::mem::take(&mut self.held) {
             self.world.release(cell);

@@ -258,9 +258,11 @@ impl World {
             }
             self.carry_out(effect);
         }
+        let answer = core::mem::take(&mut self.answer);
         for event in core::mem::take(&mut self.doomed) {
             self.event(event);
         }
+        self.answer = answer;
         if !waits {
             self.check_nothing_needed_is_held_back();
         }
@@ -413,6 +415,9 @@ impl World {
                 let interrupted = self.interrupted.take();
                 assert!(interrupted.is_none_or(|it| it == payload), "{interrupted:?} was left");
                 self.cells[payload].shows = Shows::Cancelled;
+                let batches = self.workers.values().flat_map(|thread| &thread.batch);
+                let claimed = batches.filter(|(_, cell)| *cell == payload);
+                self.doomed.extend(claimed.map(|(task, _)| Event::Unclaim(*task)));
             }
             Effect::Reset(payload) => {
                 self.note("a failure was taken back for another attempt");
@@ -520,8 +525,15 @@ impl World {
     }
 
     fn grew_from(&mut self, cell: Cell, parent: Option<TaskId>) {
-        let parent = parent.filter(|parent| self.scheduler.tasks.get(*parent).is_some());
+        let parent = parent.filter(|parent| self.may_grow(*parent));
         self.cells[cell].parent = parent.map(|parent| self.by_id[&parent]);
+    }
+
+    /// Returns whether what this task submits belongs to it: it is kept, or lingers in a family.
+    fn may_grow(&self, parent: TaskId) -> bool {
+        let lingering = self.scheduler.lingering.get(&parent);
+        let family = lingering.and_then(|it| self.scheduler.tasks.families.find(Some(it.family)));
+        family.is_some() || self.scheduler.tasks.get(parent).is_some()
     }
 
     /// Calls an actor, which any task can be.
@@ -547,7 +559,7 @@ impl World {
             call: true,
         }));
         // A call that no task makes grows from its actor.
-        let caller = parent.filter(|caller| self.scheduler.tasks.get(*caller).is_some());
+        let caller = parent.filter(|caller| self.may_grow(*caller));
         self.grew_from(payload, caller.or(Some(self.id(actor))));
         self.submitted(payload, false)
     }

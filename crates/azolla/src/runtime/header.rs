@@ -62,6 +62,15 @@ pub enum Status {
     Cancelled,
 }
 
+/// What a task's end says of its begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// It had begun, or no worker had claimed it.
+    Known,
+    /// A worker had claimed it, and will not begin it.
+    NotByItsWorker,
+}
+
 /// The part of a task that the engine touches, the same for every type of task.
 pub struct Header {
     id: AtomicU64,
@@ -267,14 +276,17 @@ impl Header {
 
     /// Settles the task under the engine's lock. The listeners are called after the lock is
     /// released, by [`tell_listeners`](Self::tell_listeners).
-    pub(crate) fn settle_quietly(&self, how: Status) {
+    pub(crate) fn settle_quietly(&self, how: Status) -> Begun {
         let flag = match how {
             Status::Failed => FAILED,
             Status::Cancelled => CANCELLED,
             _ => 0,
         };
         self.flags.fetch_or(SETTLED | flag, Ordering::AcqRel);
-        self.claim.store(BEGUN, Ordering::Release);
+        match self.claim.swap(BEGUN, Ordering::AcqRel) {
+            0 | BEGUN => Begun::Known,
+            _ => Begun::NotByItsWorker,
+        }
     }
 
     /// Cancels the task as [`settle_quietly`](Self::settle_quietly) does, unless it has ended: a

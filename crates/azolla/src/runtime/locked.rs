@@ -5,7 +5,7 @@
 use super::engine::Engine;
 use super::garbage::let_go;
 use super::groups::Groups;
-use super::header::Status;
+use super::header::{Begun, Status};
 use super::job::{Job, Submission};
 use super::kind_names::Kinds;
 use super::listeners::Listeners;
@@ -244,7 +244,10 @@ impl<J: Job + ?Sized> Locked<'_, J> {
                 }
                 Effect::Interrupted(payload) => state.after.interrupt(payload),
                 Effect::Cancelled(payload) => {
-                    payload.header().settle_quietly(Status::Cancelled);
+                    let begun = payload.header().settle_quietly(Status::Cancelled);
+                    if begun == Begun::NotByItsWorker {
+                        state.next.extend(payload.header().id().map(Event::Unclaim));
+                    }
                     note_end(self.engine, &*payload);
                     state.after.settled.push(payload);
                 }

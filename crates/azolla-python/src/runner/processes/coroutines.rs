@@ -22,6 +22,7 @@ pub(super) fn begin(
     let task = coroutine.sent.job.header().id();
     let Some(held) = task.and_then(|task| engine.find_task(task)) else {
         // It was cancelled, and nothing wants it: the coroutine is not to begin.
+        engine.finish_detached(&coroutine.sent.job, true, coroutine.since.elapsed());
         return Reply::Tasks(Vec::new());
     };
     let task = holdings.hold(held);
@@ -53,9 +54,11 @@ pub(super) fn died(
     for Coroutine { sent: Sent { job, key, .. }, since, mut at_hand, .. } in coroutines {
         at_hand.give_back();
         // It may have been cancelled.
-        if job.header().status() == Status::Pending {
-            finish(engine, &job, since, ended::died(&job, &key, deaths, how));
-        }
+        let outcome = match job.header().status() {
+            Status::Pending => ended::died(&job, &key, deaths, how),
+            _ => Outcome::Again,
+        };
+        finish(engine, &job, since, outcome);
     }
 }
 

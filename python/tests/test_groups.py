@@ -266,6 +266,51 @@ def test_what_is_submitted_after_the_cancel_is_cancelled(client: Client) -> None
     assert client.submit(grow, 0, pure=False).result() == 0
 
 
+def test_a_group_that_is_cancelled_before_it_is_entered_cancels_what_is_submitted(client: Client) -> None:
+    group = client.group()
+    group.cancel()
+    with group:
+        futures = [client.submit(grow, 3, pure=False), *client.map(grow, range(3), pure=False)]
+    assert all(future.cancelled() for future in futures)
+    assert group.counts() == {"live": 0, "finished": 0, "failed": 0, "cancelled": 4}
+    assert client.submit(grow, 0, pure=False).result() == 0
+
+
+def cancels_first() -> dict[str, int]:
+    group = get_client().group()
+    group.cancel()
+    with group:
+        get_client().submit(grow, 3, pure=False)
+    return group.counts()
+
+
+async def awaits_one_that_was_cancelled_first() -> dict[str, int]:
+    group = get_client().group()
+    group.cancel()
+    async with group:
+        get_client().submit(grow, 3, pure=False)
+    return group.counts()
+
+
+@pytest.mark.parametrize("function", [cancels_first, awaits_one_that_was_cancelled_first])
+def test_a_task_cancels_a_group_before_it_enters_it(client: Client, function: Any) -> None:
+    counts = client.submit(function, pure=False).result()
+    assert counts == {"live": 0, "finished": 0, "failed": 0, "cancelled": 1}
+
+
+def test_a_group_is_cancelled_before_it_is_entered_on_an_event_loop(client: Client) -> None:
+    async def main() -> None:
+        async with Client(client.cluster, asynchronous=True) as own:
+            group = own.group()
+            group.cancel()
+            async with group:
+                late = own.submit(grow, 3, pure=False)
+            assert late.cancelled()
+            assert group.counts()["cancelled"] == 1
+
+    asyncio.run(main())
+
+
 def test_what_somebody_outside_needs_goes_on(client: Client, gate: Gate) -> None:
     group = client.group()
     with group:

@@ -34,7 +34,7 @@ class Group:
         self.name = name
         self._client, self._on_error = client, on_error
         self._gate: Future[None] | None = None
-        self._is_entered = False
+        self._is_entered = self._is_cancelled = False
         self._entered: tuple[Entered, Token[Entered | None]] | None = None
         #: The last counts, once it has ended.
         self._counts: tuple[int, int, int, int] | None = None
@@ -45,6 +45,9 @@ class Group:
             raise RuntimeError(f"the group {self.name!r} was entered already")
         self._gate = gate = self._client._open_group(self.name, self._on_error == "cancel")
         self._is_entered, self._entered = True, enter(gate)
+        # A cancel on another thread says so first, and then looks for the gate.
+        if self._is_cancelled:
+            self.cancel()
         return self
 
     def _close(self, error: BaseException | None) -> Future[None]:
@@ -106,8 +109,9 @@ class Group:
     def cancel(self, *, interrupt: bool = False) -> None:
         """Cancels all tasks of the group that have not ended, and what is submitted in it later.
 
-        A task goes on if somebody outside wants it: its key was submitted again from outside, or a task outside depends on
-        it. What runs is told as by `Client.cancel`, and interrupted with `interrupt`.
+        Before the group is entered it cancels all that will be submitted in the block. A task goes on if somebody outside wants
+        it: its key was submitted again from outside, or a task outside depends on it. What runs is told as by `Client.cancel`,
+        and interrupted with `interrupt`.
 
         >>> with client.group() as group:
         ...     futures = client.map(abs, range(1000))
@@ -116,6 +120,7 @@ class Group:
         0
         """
         interrupt = flag("cancel(): interrupt", interrupt, False)
+        self._is_cancelled = True
         gate = self._gate
         if gate is not None:
             self._client._in_group("cancel_grown", gate, interrupt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -373,6 +374,21 @@ def test_what_a_group_takes(client: Client) -> None:
         client.group(7)  # type: ignore[arg-type]
     assert repr(client.group("pages")) == "<Group 'pages': not entered>"
     assert client.group().counts() == {"live": 0, "finished": 0, "failed": 0, "cancelled": 0}
+
+
+def test_a_group_cannot_be_pickled(client: Client) -> None:
+    with pytest.raises(
+        TypeError, match=r"the Group 'pages' cannot be pickled: a task ends it by raising an error, and the pro"
+    ):
+        pickle.dumps(client.group("pages"))
+    collecting = client.group("pages", on_error="collect")
+    with pytest.raises(TypeError, match=r"the Group 'pages' cannot be pickled: the program ends it by its cancel\(\)"):
+        pickle.dumps(collecting)
+    if client.cluster._has_processes:
+        with pytest.raises(TypeError, match="the Group 'pages' cannot be pickled"):
+            client.submit(lambda: collecting.cancel())
+    else:
+        assert client.submit(lambda: collecting.name).result() == "pages"
 
 
 def test_a_group_of_a_closed_client() -> None:

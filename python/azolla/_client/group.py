@@ -155,6 +155,10 @@ class Group:
         failed: list[Future[Any]] = self._client._in_group("failed_in_group", gate, False)
         return failed
 
+    def __reduce__(self) -> Any:
+        by_a_task = "a task ends it by raising an error, and " if self._on_error == "cancel" else ""
+        raise TypeError(f"the Group {self.name!r} cannot be pickled: {by_a_task}the program ends it by its cancel()")
+
     def __repr__(self) -> str:
         state = "not entered" if not self._is_entered else f"{self.counts()['live']} live" if self._gate else "ended"
         return f"<Group {self.name!r}: {state}>"

@@ -38,6 +38,68 @@ def test_a_group_ends_when_all_that_has_grown_in_it_has(client: Client) -> None:
     assert nothing_is_kept(client)
 
 
+#: Pages and their links, which lead in circles.
+LINKS = {"fern": ["moss", "pond"], "moss": ["fern"], "pond": ["fern", "moss", "sedge", "pond"], "sedge": []}
+
+
+class Seen:
+    """An actor that knows which pages were met."""
+
+    def __init__(self, first: str) -> None:
+        self.pages = {first}
+
+    def new(self, links: list[str]) -> set[str]:
+        new = set(links) - self.pages
+        self.pages |= new
+        return new
+
+
+def visit(page: str, seen: Any, journal: Journal) -> None:
+    journal.append(page)
+    for link in seen.new(LINKS[page]).result():
+        get_client().submit(visit, link, seen, journal, pure=False)
+
+
+def read(page: str, journal: Journal) -> Any:
+    journal.append(page)
+    return [get_client().submit(read, link, journal, key=("read", link)) for link in LINKS[page]]
+
+
+def test_a_crawl_in_circles_visits_each_page_once(client: Client, journal: Journal) -> None:
+    seen = client.submit(Seen, "fern", actor=True, pure=False).result()
+    with client.group():
+        client.submit(visit, "fern", seen, journal, pure=False)
+    assert sorted(journal.entries()) == sorted(LINKS)
+
+
+def test_a_key_has_each_page_read_once_where_the_results_keep_the_futures(client: Client, journal: Journal) -> None:
+    with client.group() as group:
+        root = client.submit(read, "fern", journal, key=("read", "fern"))
+    assert sorted(journal.entries()) == sorted(LINKS)
+    assert group.counts()["finished"] == len(LINKS)
+    todo, found = [root], {}
+    while todo:
+        future = todo.pop()
+        if future.key not in found:
+            found[future.key] = future
+            todo += future.result()
+    client.cancel(list(found.values()))  # its circles go by nothing else
+    del root, future
+    found.clear()
+    eventually(lambda: nothing_is_kept(client), lambda: what_is_kept(client))
+
+
+def fails_beside(parent: Any) -> list[Future[Any]]:
+    return get_client().map(fail, parent, pure=False)
+
+
+def test_a_failure_whose_future_is_kept_is_counted_only(client: Client) -> None:
+    with client.group(on_error="collect") as group:
+        kept = client.submit(fails_beside, "abc", pure=False)
+    assert (group.counts()["failed"], group.failed) == (3, [])
+    assert [str(future.exception()) for future in kept.result()] == list("abc")
+
+
 def test_it_waits_for_no_other_work(client: Client, gate: Gate) -> None:
     other = client.submit(gate.hold)
     with client.group() as group:

@@ -142,7 +142,10 @@ class Group:
 
     @property
     def failed(self) -> list[Future[Any]]:
-        """Futures on the tasks that have failed, in their order.
+        """Futures on the tasks whose failures count, in their order.
+
+        These are the failures that `Client.group` raises with `on_error="cancel"`. `counts` counts every failed task. So a task
+        that has grown is not here as long as somebody has a future on it, nor once somebody has asked for its outcome.
 
         >>> with client.group(on_error="collect") as group:
         ...     futures = client.map(int, ["1", "two", "3"])
@@ -181,7 +184,7 @@ class Groups:
         Args:
             name: What the group is called in errors.
             on_error: `"cancel"`: the first failure cancels the rest. `"collect"`: everything runs, and `group.failed` has
-                the failed futures.
+                futures on the tasks whose failures count, as said below.
 
         Raises:
             ExceptionGroup: By leaving the block, with `on_error="cancel"`: the errors of the tasks that failed. Of tasks

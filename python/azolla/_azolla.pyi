@@ -731,9 +731,10 @@ class Core:
         Returns:
             Of the tasks: `submitted` ever; `settled`, which have ended in whatever way, and of these `failed` and
             `cancelled`; `live`, which have not ended, and `peak_live`, the most of them at once; `kept`, the live ones and
-            those whose result a future or another task needs. Of the live ones: `ready` to run; `unrunnable`, which
-            no worker can ever run; and `parked`, which wait without a slot. `running` is how many hold a slot, those that
-            were cancelled while they ran too. Of the threads: `threads` that run tasks.
+            those whose result a future or another task needs. Of the live ones: `ready` to run, and `unrunnable`,
+            which no worker can ever run. `running` is how many hold a slot, and `parked` how many wait without one: both
+            count those too that were cancelled while they ran, and are not live, until their functions have returned. Of
+            the threads: `threads` that run tasks.
 
         Raises:
             RuntimeError: This is the child of a fork, and the client stayed in the parent.

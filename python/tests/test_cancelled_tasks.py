@@ -162,6 +162,36 @@ async def _on_a_loop() -> None:
         pass
 
 
+def test_a_shield_is_entered_once() -> None:
+    once = shield()
+    with once:
+        with pytest.raises(RuntimeError, match=r"each `with` needs a shield\(\) of its own"), once:
+            pass
+    with pytest.raises(RuntimeError, match="it was entered before"), once:
+        pass
+
+
+@shield()
+def hold_twice_at_most(gate: Gate, depth: int) -> None:
+    if depth:
+        hold_twice_at_most(gate, depth - 1)
+    else:
+        gate.hold()
+
+
+def hold_as_decorated(gate: Gate, journal: Journal) -> None:
+    hold_twice_at_most(gate, 1)
+    journal.append("held")
+
+
+def test_a_shield_decorates_a_function(client: Client, gate: Gate, journal: Journal) -> None:
+    task = client.submit(hold_as_decorated, gate, journal)
+    gate.entered()
+    task.cancel()
+    gate.open()
+    eventually(lambda: journal == ["held"], lambda: journal)
+
+
 def test_a_delay_is_a_length_of_time(client: Client) -> None:
     for run in (
         lambda delay: azolla.sleep(delay),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -35,6 +36,68 @@ def test_a_group_ends_when_all_that_has_grown_in_it_has(client: Client) -> None:
             client.submit(grow, depth, pure=False)
         assert group.counts() == {"live": 0, "finished": size(depth), "failed": 0, "cancelled": 0}
     assert nothing_is_kept(client)
+
+
+#: Pages and their links, which lead in circles.
+LINKS = {"fern": ["moss", "pond"], "moss": ["fern"], "pond": ["fern", "moss", "sedge", "pond"], "sedge": []}
+
+
+class Seen:
+    """An actor that knows which pages were met."""
+
+    def __init__(self, first: str) -> None:
+        self.pages = {first}
+
+    def new(self, links: list[str]) -> set[str]:
+        new = set(links) - self.pages
+        self.pages |= new
+        return new
+
+
+def visit(page: str, seen: Any, journal: Journal) -> None:
+    journal.append(page)
+    for link in seen.new(LINKS[page]).result():
+        get_client().submit(visit, link, seen, journal, pure=False)
+
+
+def read(page: str, journal: Journal) -> Any:
+    journal.append(page)
+    return [get_client().submit(read, link, journal, key=("read", link)) for link in LINKS[page]]
+
+
+def test_a_crawl_in_circles_visits_each_page_once(client: Client, journal: Journal) -> None:
+    seen = client.submit(Seen, "fern", actor=True, pure=False).result()
+    with client.group():
+        client.submit(visit, "fern", seen, journal, pure=False)
+    assert sorted(journal.entries()) == sorted(LINKS)
+
+
+def test_a_key_has_each_page_read_once_where_the_results_keep_the_futures(client: Client, journal: Journal) -> None:
+    with client.group() as group:
+        root = client.submit(read, "fern", journal, key=("read", "fern"))
+    assert sorted(journal.entries()) == sorted(LINKS)
+    assert group.counts()["finished"] == len(LINKS)
+    todo, found = [root], {}
+    while todo:
+        future = todo.pop()
+        if future.key not in found:
+            found[future.key] = future
+            todo += future.result()
+    client.cancel(list(found.values()))  # its circles go by nothing else
+    del root, future
+    found.clear()
+    eventually(lambda: nothing_is_kept(client), lambda: what_is_kept(client))
+
+
+def fails_beside(parent: Any) -> list[Future[Any]]:
+    return get_client().map(fail, parent, pure=False)
+
+
+def test_a_failure_whose_future_is_kept_is_counted_only(client: Client) -> None:
+    with client.group(on_error="collect") as group:
+        kept = client.submit(fails_beside, "abc", pure=False)
+    assert (group.counts()["failed"], group.failed) == (3, [])
+    assert [str(future.exception()) for future in kept.result()] == list("abc")
 
 
 def test_it_waits_for_no_other_work(client: Client, gate: Gate) -> None:
@@ -266,6 +329,51 @@ def test_what_is_submitted_after_the_cancel_is_cancelled(client: Client) -> None
     assert client.submit(grow, 0, pure=False).result() == 0
 
 
+def test_a_group_that_is_cancelled_before_it_is_entered_cancels_what_is_submitted(client: Client) -> None:
+    group = client.group()
+    group.cancel()
+    with group:
+        futures = [client.submit(grow, 3, pure=False), *client.map(grow, range(3), pure=False)]
+    assert all(future.cancelled() for future in futures)
+    assert group.counts() == {"live": 0, "finished": 0, "failed": 0, "cancelled": 4}
+    assert client.submit(grow, 0, pure=False).result() == 0
+
+
+def cancels_first() -> dict[str, int]:
+    group = get_client().group()
+    group.cancel()
+    with group:
+        get_client().submit(grow, 3, pure=False)
+    return group.counts()
+
+
+async def awaits_one_that_was_cancelled_first() -> dict[str, int]:
+    group = get_client().group()
+    group.cancel()
+    async with group:
+        get_client().submit(grow, 3, pure=False)
+    return group.counts()
+
+
+@pytest.mark.parametrize("function", [cancels_first, awaits_one_that_was_cancelled_first])
+def test_a_task_cancels_a_group_before_it_enters_it(client: Client, function: Any) -> None:
+    counts = client.submit(function, pure=False).result()
+    assert counts == {"live": 0, "finished": 0, "failed": 0, "cancelled": 1}
+
+
+def test_a_group_is_cancelled_before_it_is_entered_on_an_event_loop(client: Client) -> None:
+    async def main() -> None:
+        async with Client(client.cluster, asynchronous=True) as own:
+            group = own.group()
+            group.cancel()
+            async with group:
+                late = own.submit(grow, 3, pure=False)
+            assert late.cancelled()
+            assert group.counts()["cancelled"] == 1
+
+    asyncio.run(main())
+
+
 def test_what_somebody_outside_needs_goes_on(client: Client, gate: Gate) -> None:
     group = client.group()
     with group:
@@ -328,6 +436,21 @@ def test_what_a_group_takes(client: Client) -> None:
         client.group(7)  # type: ignore[arg-type]
     assert repr(client.group("pages")) == "<Group 'pages': not entered>"
     assert client.group().counts() == {"live": 0, "finished": 0, "failed": 0, "cancelled": 0}
+
+
+def test_a_group_cannot_be_pickled(client: Client) -> None:
+    with pytest.raises(
+        TypeError, match=r"the Group 'pages' cannot be pickled: a task ends it by raising an error, and the pro"
+    ):
+        pickle.dumps(client.group("pages"))
+    collecting = client.group("pages", on_error="collect")
+    with pytest.raises(TypeError, match=r"the Group 'pages' cannot be pickled: the program ends it by its cancel\(\)"):
+        pickle.dumps(collecting)
+    if client.cluster._has_processes:
+        with pytest.raises(TypeError, match="the Group 'pages' cannot be pickled"):
+            client.submit(lambda: collecting.cancel())
+    else:
+        assert client.submit(lambda: collecting.name).result() == "pages"
 
 
 def test_a_group_of_a_closed_client() -> None:

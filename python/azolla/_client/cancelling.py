@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
+from types import TracebackType
 from typing import Any
 
 from azolla import _azolla
@@ -80,14 +80,14 @@ async def _sleep(limit: float | None) -> None:
         await asyncio.sleep(limit)
 
 
-@contextmanager
-def shield() -> Iterator[None]:
+class shield(ContextDecorator):
     """In this block waits go on though the task is cancelled: for what must come to its end once it has begun.
 
-    `cancelled()` tells of the cancel here too. Shields nest. Outside tasks the block does nothing else.
+    `cancelled()` tells of the cancel here too. Shields nest, each `with` with a `shield()` of its own. Outside tasks the block
+    does nothing else. Waits end here too when the client is closed.
 
     Raises:
-        RuntimeError: This is a coroutine: `asyncio.shield` is for these.
+        RuntimeError: This is a coroutine: `asyncio.shield` is for these. Or this `shield()` was entered before.
 
     >>> from azolla import Lock, shield
     >>> def move():
@@ -96,13 +96,26 @@ def shield() -> Iterator[None]:
     >>> client.submit(move).result()
     'moved as a whole'
     """
-    if asyncio._get_running_loop() is not None:
-        raise RuntimeError("shield() is for plain tasks: in a coroutine, await asyncio.shield(...)")
-    _azolla.shield_task(True)
-    try:
-        yield
-    finally:
+
+    def __init__(self) -> None:
+        self._is_entered = False
+
+    def __enter__(self) -> None:
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError("shield() is for plain tasks: in a coroutine, await asyncio.shield(...)")
+        if self._is_entered:
+            raise RuntimeError("shield(): it was entered before: each `with` needs a shield() of its own")
+        self._is_entered = True
+        _azolla.shield_task(True)
+
+    def __exit__(
+        self, _class: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
         _azolla.shield_task(False)
+
+    def _recreate_cm(self) -> "shield":
+        """Each call of a function with this decorator has a shield of its own."""
+        return shield()
 
 
 def _is_coroutine_cancelled() -> bool:

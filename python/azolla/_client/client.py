@@ -184,10 +184,12 @@ class Client(Loops, Transfer, Collections, Executors, Groups, Sharing, Tasks, Wa
     def close(self, timeout: Timeout = None) -> Any:
         """Lets go of all that the client's futures hold, and ends the client. Waits on its futures end.
 
-        A client with a cluster of its own closes the cluster: tasks that have not ended are cancelled. It waits a
-        second at the most for tasks that run, and then leaves them to themselves. A client that has joined a cluster
-        leaves it running. There only the tasks are cancelled on which no other client has a future. Closing a client
-        again does nothing. In a coroutine, `close` of an asynchronous client is awaitable.
+        A client with a cluster of its own closes the cluster: tasks that have not ended are cancelled, and their waits
+        end, within `shield()` too. On threads it waits a second at the most for tasks that run, and then leaves them to
+        themselves. Worker processes end with what runs there, mostly within milliseconds (`LocalCluster.close` says more).
+        So wait for what must come to its end before. A client that has joined a cluster leaves it running. There only the
+        tasks are cancelled on which no other client has a future. Closing a client again does nothing. In a coroutine,
+        `close` of an asynchronous client is awaitable.
 
         Args:
             timeout: Taken as Dask takes it.

@@ -34,7 +34,7 @@ class Group:
         self.name = name
         self._client, self._on_error = client, on_error
         self._gate: Future[None] | None = None
-        self._is_entered = False
+        self._is_entered = self._is_cancelled = False
         self._entered: tuple[Entered, Token[Entered | None]] | None = None
         #: The last counts, once it has ended.
         self._counts: tuple[int, int, int, int] | None = None
@@ -45,6 +45,9 @@ class Group:
             raise RuntimeError(f"the group {self.name!r} was entered already")
         self._gate = gate = self._client._open_group(self.name, self._on_error == "cancel")
         self._is_entered, self._entered = True, enter(gate)
+        # A cancel on another thread says so first, and then looks for the gate.
+        if self._is_cancelled:
+            self.cancel()
         return self
 
     def _close(self, error: BaseException | None) -> Future[None]:
@@ -106,8 +109,9 @@ class Group:
     def cancel(self, *, interrupt: bool = False) -> None:
         """Cancels all tasks of the group that have not ended, and what is submitted in it later.
 
-        A task goes on if somebody outside wants it: its key was submitted again from outside, or a task outside depends on
-        it. What runs is told as by `Client.cancel`, and interrupted with `interrupt`.
+        Before the group is entered it cancels all that will be submitted in the block. A task goes on if somebody outside wants
+        it: its key was submitted again from outside, or a task outside depends on it. What runs is told as by `Client.cancel`,
+        and interrupted with `interrupt`.
 
         >>> with client.group() as group:
         ...     futures = client.map(abs, range(1000))
@@ -116,6 +120,7 @@ class Group:
         0
         """
         interrupt = flag("cancel(): interrupt", interrupt, False)
+        self._is_cancelled = True
         gate = self._gate
         if gate is not None:
             self._client._in_group("cancel_grown", gate, interrupt)
@@ -137,7 +142,10 @@ class Group:
 
     @property
     def failed(self) -> list[Future[Any]]:
-        """Futures on the tasks that have failed, in their order.
+        """Futures on the tasks whose failures count, in their order.
+
+        These are the failures that `Client.group` raises with `on_error="cancel"`. `counts` counts every failed task. So a task
+        that has grown is not here as long as somebody has a future on it, nor once somebody has asked for its outcome.
 
         >>> with client.group(on_error="collect") as group:
         ...     futures = client.map(int, ["1", "two", "3"])
@@ -149,6 +157,10 @@ class Group:
             return list(self._failed)
         failed: list[Future[Any]] = self._client._in_group("failed_in_group", gate, False)
         return failed
+
+    def __reduce__(self) -> Any:
+        by_a_task = "a task ends it by raising an error, and " if self._on_error == "cancel" else ""
+        raise TypeError(f"the Group {self.name!r} cannot be pickled: {by_a_task}the program ends it by its cancel()")
 
     def __repr__(self) -> str:
         state = "not entered" if not self._is_entered else f"{self.counts()['live']} live" if self._gate else "ended"
@@ -172,7 +184,7 @@ class Groups:
         Args:
             name: What the group is called in errors.
             on_error: `"cancel"`: the first failure cancels the rest. `"collect"`: everything runs, and `group.failed` has
-                the failed futures.
+                futures on the tasks whose failures count, as said below.
 
         Raises:
             ExceptionGroup: By leaving the block, with `on_error="cancel"`: the errors of the tasks that failed. Of tasks

@@ -179,9 +179,10 @@ class LocalCluster(Dashboarded, Logging, Looped, Scaled):
     def close(self, timeout: Timeout = None) -> Any:
         """Cancels the tasks that have not ended, and ends the cluster and its clients. Waits on their futures end.
 
-        It waits a second at the most for tasks that run, and then leaves them to themselves. Worker processes have that
-        second to do what a program does at its end: they call the functions of `atexit`, and write out open files. Closing
-        a cluster again does nothing. In a coroutine, `close` of an asynchronous cluster is awaitable.
+        On threads it waits a second at the most for tasks that run, and then leaves them to themselves. Worker processes
+        have that second to do what a program does at its end: they call the functions of `atexit`, and write out open
+        files. As soon as all have done so they are killed, whatever runs there. Closing a cluster again does nothing. In a
+        coroutine, `close` of an asynchronous cluster is awaitable.
 
         Args:
             timeout: Taken as Dask takes it.

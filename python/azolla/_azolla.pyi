@@ -1127,6 +1127,11 @@ class Asked:
     def now(self) -> tuple[Any] | None:
         """Returns the answer in a tuple, or None if it is not there yet. Raises what the call has raised."""
 
+    def give_up(self) -> bool:
+        """Does what `close` does, and waits until it is done. Returns False if it is too late for that, as `Turn.give_up`
+        does.
+        """
+
     def close(self) -> None:
         """Gives the answer up if it was not taken. What the call takes out of a queue, say, goes back then."""
 
@@ -1336,8 +1341,14 @@ class Turn:
         has one already.
         """
 
+    def give_up(self) -> bool:
+        """Gives the wait up, or what it has given. That goes to the next wait in line, and what was put in is taken out.
+        Returns False if it is too late for that, since others have taken that out: the wait has ended, and its result is
+        None.
+        """
+
     def close(self) -> None:
-        """Gives the wait up. What it was given in the last moment goes to the next wait in line."""
+        """Gives the wait up if it is not over. What it was given in the last moment goes to the next wait in line."""
 
 @final
 class QueueCore:
@@ -1353,8 +1364,8 @@ class QueueCore:
     def get_many(self, number: int) -> Turn:
         """Returns a wait for a list of `number` items."""
 
-    def take_all(self) -> list[Any]:
-        """Takes out all items, and returns them."""
+    def take_all(self) -> Turn:
+        """Takes out all items. Returns a wait that is over, for a list of them."""
 
     def qsize(self) -> int:
         """Returns the number of items."""

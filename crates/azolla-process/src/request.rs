@@ -134,6 +134,9 @@ pub enum Request<'a> {
     Call(#[serde(with = "serde_bytes")] &'a [u8]),
     /// To wait for something shared, aside: a coroutine awaits the answer, which is as that of a call.
     Stand(#[serde(with = "serde_bytes")] &'a [u8]),
+    /// To give up such a wait, by the number of the question, aside. Answered by [`Answer::Done`], which says whether it was
+    /// not too late for that.
+    GiveUp(u64),
 }
 
 /// Which of several tasks a wait is for.

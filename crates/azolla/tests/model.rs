@@ -687,7 +687,7 @@ fn a_bounded_queue_loses_nothing_and_doubles_nothing() {
         let fickle = thread::spawn(move || poll_once(some.turn_to_get(2)));
         let mut all = vec![queue.get().unwrap()];
         all.extend(consumer.result().unwrap());
-        all.extend(fickle.join().unwrap().into_iter().flat_map(Result::unwrap));
+        all.extend(fickle.join().unwrap().into_iter().flat_map(|got| got.unwrap().values()));
         while all.len() < 6 {
             all.push(queue.get().unwrap());
         }
@@ -697,6 +697,24 @@ fn a_bounded_queue_loses_nothing_and_doubles_nothing() {
         all.extend(queue.take_all().unwrap());
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2, 3, 4, 5, 6]);
+    });
+}
+
+#[test]
+fn a_put_that_is_given_up_has_put_nothing_or_says_so() {
+    check(1, |client| {
+        let queue = Queue::bounded(client, 1);
+        queue.put(1).unwrap();
+        let puts = queue.clone();
+        let fickle = thread::spawn(move || {
+            let mut put = puts.turn_to_put(2);
+            poll_once(&mut put).is_some() || put.give_up().is_some()
+        });
+        assert_eq!(queue.get().unwrap(), 1);
+        let mut got: Vec<_> = queue.get_timeout(Duration::from_millis(1)).into_iter().collect();
+        let has_put = fickle.join().unwrap();
+        got.extend(queue.take_all().unwrap());
+        assert_eq!(got, if has_put { vec![2] } else { vec![] });
     });
 }
 

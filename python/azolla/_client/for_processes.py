@@ -5,7 +5,6 @@ It runs on the thread of the task's proxy, as a part of the task: a wait in it t
 
 import pickle
 import sys
-import threading
 import uuid
 import warnings
 from collections import deque
@@ -14,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from azolla import _azolla
-from azolla._azolla import Future, QueueCore, thread_task
+from azolla._azolla import Future, QueueCore, Turn, thread_task
 from azolla._base.errors import ClosedClientError
 from azolla._client.client import Client
 from azolla._process.parts import dumps
@@ -26,59 +25,68 @@ _Kept = dict[int, Any]
 class Taken:
     """What a task has taken out of queues, until it ends.
 
-    Locks and leases go with the objects that have them, which go with their process.
+    Locks and leases go with the objects that have them, which go with their process. They are noted, as is what was put
+    in, only until the process has the answer.
+
+    Args:
+        answer: This is what comes of one question, and the process has no answer yet.
     """
 
     #: How many things out of queues are remembered, and how many bytes of them: the latest, since a task may run as long as
     #: its program. Those that it has got last are remembered in any case.
     MOST, BYTES = 1000, 16 * 2**20
 
-    def __init__(self) -> None:
-        #: The queue's native half, the thing, and its size in bytes.
-        self._things: deque[tuple[Any, Any, int]] = deque()
-        self._size = 0
-        #: What was taken out just now.
-        self._new: tuple[Any, list[Any]] | None = None
+    def __init__(self, answer: bool = False) -> None:
+        self._answer = answer
+        #: The turns that have given something out of a queue, how much, and its size in bytes.
+        self._turns: deque[tuple[Turn, int, int]] = deque()
+        self._things = self._size = 0
+        #: The turn that has given something out of a queue just now, and how much.
+        self._new: tuple[Turn, int] | None = None
+        #: The turn that has given or done something else, until the process has the answer.
+        self._other: Turn | None = None
 
-    def by_turn(self, core: Any, name: str, result: Any) -> None:
-        if isinstance(core, QueueCore) and name != "put" and (name == "get" or result):
-            self.out_of(core, [result] if name == "get" else result)
+    def by_turn(self, turn: Turn, core: Any, name: str, result: Any) -> None:
+        if isinstance(core, QueueCore) and name != "put":
+            self.out_of(turn, 1 if name == "get" else len(result))
+        elif self._answer:
+            self._other = turn
 
-    def out_of(self, queue: Any, things: list[Any]) -> None:
-        self._new = queue, things
+    def out_of(self, turn: Turn, things: int) -> None:
+        if things:
+            self._new = turn, things
 
     def note(self, size: int) -> None:
         """Remembers what was taken out just now, which has so many bytes together."""
         if self._new is None:
             return
-        (queue, things), self._new = self._new, None
-        self._things.extend((queue, thing, size // len(things)) for thing in things)
+        (turn, things), self._new = self._new, None
+        self._turns.append((turn, things, size))
+        self._things += things
         self._size += size
-        self._bound(len(things))
+        self._bound()
 
     def add(self, other: "Taken") -> None:
-        """Adds what was taken with one question."""
+        """Adds what was taken with one question, whose answer the process has."""
+        self._turns += other._turns
         self._things += other._things
         self._size += other._size
-        self._bound(len(other._things))
+        self._bound()
 
-    def _bound(self, last: int) -> None:
-        """Forgets what is too much, but not the last things."""
-        while len(self._things) > max(last, self.MOST) or (self._size > self.BYTES and len(self._things) > last):
-            self._size -= self._things.popleft()[2]
+    def _bound(self) -> None:
+        """Forgets what is too much, but not what came last."""
+        while len(self._turns) > 1 and (self._things > self.MOST or self._size > self.BYTES):
+            _, things, size = self._turns.popleft()
+            self._things -= things
+            self._size -= size
 
-    def give_back(self) -> None:
-        """Gives it back: the task's process has died. It will run again, and take it again."""
-        with suppress(ClosedClientError):
-            for queue, thing, _ in self._things:
-                _put(queue, thing)
-
-
-def _put(queue: Any, thing: Any) -> None:
-    try:
-        queue.put(thing).wait(0)
-    except TimeoutError:  # others have filled the queue meanwhile: there is room when they take something out
-        threading.Thread(target=queue.put(thing).wait, name="azolla-give-back", daemon=True).start()
+    def give_back(self) -> bool:
+        """Gives it back to where it was: the task's process has died, and it will run again and take it again. Or nobody wants
+        the answer. Returns False if what was put in is not there any more.
+        """
+        for turn, _, _ in self._turns:
+            turn.give_up()
+        return self._other is None or self._other.give_up()
 
 
 def call(client: Client, asked: bytes, kept: _Kept, taken: Taken, key: Any) -> tuple[bytes, Any]:
@@ -116,19 +124,16 @@ def _make(client: Client, kept: _Kept, taken: Taken, number: int, cls: type, arg
 
 
 def _core(client: Client, kept: _Kept, taken: Taken, number: int, name: str, args: tuple[Any, ...]) -> Any:
-    core = kept[number]._bound()
-    result = getattr(core, name)(*args)
-    if name == "take_all" and result:
-        taken.out_of(core, result)
-    return result
+    return getattr(kept[number]._bound(), name)(*args)
 
 
 def _turn(
     client: Client, kept: _Kept, taken: Taken, number: int, name: str, args: tuple[Any, ...], timeout: Any
 ) -> Any:
     core = kept[number]._bound()
-    result = getattr(core, name)(*args).wait(timeout)
-    taken.by_turn(core, name, result)
+    turn = getattr(core, name)(*args)
+    result = turn.wait(timeout)
+    taken.by_turn(turn, core, name, result)
     return result
 
 
@@ -176,20 +181,20 @@ def _warn(
     warnings.warn_explicit(message, category, file, line, module, names.setdefault("__warningregistry__", {}))
 
 
-def stand(asked: bytes, kept: _Kept) -> tuple[Any, Any, str]:
+def stand(asked: bytes, kept: _Kept) -> tuple[Turn, Any, str]:
     """Begins a wait that a coroutine in a worker process awaits. Returns its turn, of what, and the name of the method."""
     _, number, name, args = pickle.loads(asked)
     core = kept[number]._bound()
     return getattr(core, name)(*args), core, name
 
 
-def given(standing: tuple[Any, Any, str], taken: Taken) -> tuple[bytes, Any] | None:
+def given(standing: tuple[Turn, Any, str], taken: Taken) -> tuple[bytes, Any] | None:
     """Returns what such a wait has given, as `call` does; None if it is not over."""
     turn, core, name = standing
     answer = turn.now()
     if answer is None:
         return None
-    taken.by_turn(core, name, answer[0])
+    taken.by_turn(turn, core, name, answer[0])
     return _packed(answer[0], taken)
 
 

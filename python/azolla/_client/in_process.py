@@ -57,8 +57,8 @@ _making = threading.Lock()
 _clients: "list[ProcessClient]" = []
 _cores = count(1)
 
-#: The methods of cores that wait.
-_TURNS = {"put", "get", "get_many", "wait", "acquire"}
+#: The methods of cores that return a `Turn`.
+_TURNS = {"put", "get", "get_many", "take_all", "wait", "acquire"}
 
 
 def client() -> "ProcessClient":
@@ -336,6 +336,14 @@ class Turn:
     def now(self) -> tuple[Any] | None:
         assert self._asked is not None, "it stands"
         return self._asked.now()
+
+    def give_up(self) -> bool:
+        if self._asked is None:
+            return True
+        if self._asks[1] == "put":
+            return self._asked.give_up()
+        self.close()  # what it was given goes to others in any case
+        return True
 
     def close(self) -> None:
         if self._asked is not None:

@@ -183,9 +183,19 @@ def patience(blocking: bool, timeout: Timeout) -> Timeout:
     return 0
 
 
+#: The tasks whose cancel is to come at their next wait.
+_cancelled_next: "weakref.WeakSet[asyncio.Task[Any]]" = weakref.WeakSet()
+
+
 async def later(turn: Turn, timeout: Timeout) -> Any:
-    """Waits for a turn on the running loop. A cancelled wait passes on whatever it was given in the last moment."""
+    """Waits for a turn on the running loop.
+
+    A cancelled wait passes on whatever it was given in the last moment, and takes out what it has put in. If others have
+    that already, the wait returns, and the cancel comes at the next one.
+    """
     loop = asyncio.get_running_loop()
+    if _cancelled_next and asyncio.current_task() in _cancelled_next:
+        await asyncio.sleep(0)
     waiter = loop.create_future()
     try:
         if turn.stand(loop, partial(_await.wake, waiter)):
@@ -196,14 +206,38 @@ async def later(turn: Turn, timeout: Timeout) -> Any:
                     await lending.pause(waiter)
             except TimeoutError:
                 answer = turn.now()  # the turn may have come at the very moment of the timeout
-                if answer is None:
-                    raise TimeoutError(f"{turn.what}: the time was up") from None
-                return answer[0]
+                if answer is not None:
+                    return answer[0]
+                if not turn.give_up():
+                    return None
+                raise TimeoutError(f"{turn.what}: the time was up") from None
         answer = turn.now()
         assert answer is not None, "those who are woken have been served"
         return answer[0]
+    except asyncio.CancelledError as error:
+        if turn.give_up():
+            raise
+        _cancel_next(loop, error)
+        return None
     finally:
         turn.close()
+
+
+def _cancel_next(loop: asyncio.AbstractEventLoop, error: asyncio.CancelledError) -> None:
+    """Has the running task hear of its cancel once more."""
+    task = asyncio.current_task()
+    if task is None:
+        return
+
+    def cancel() -> None:
+        _cancelled_next.discard(task)
+        # A block that cancels its own task, as `asyncio.timeout` does, may be over by now.
+        if task.cancelling():
+            task.uncancel()
+            task.cancel(*error.args)
+
+    _cancelled_next.add(task)
+    loop.call_soon(cancel)
 
 
 async def _later_or_false(turn: Turn, timeout: Timeout) -> Any:

@@ -84,7 +84,7 @@ class Queue(Shared[QueueCore]):
         core = self._bound()
         if batch is True:
             # The values are taken when the caller awaits, and after it has let others run: a cancelled caller loses none.
-            return self._called("get", _take_all, core) if self._awaits() else core.take_all()
+            return self._called("get", _take_all, core) if self._awaits() else core.take_all().wait()
         if batch is False or batch is None:
             return self._take("get", core.get(), timeout)
         if not isinstance(batch, int):
@@ -118,6 +118,6 @@ class Queue(Shared[QueueCore]):
         return Queue, (self.name, None, self.maxsize)
 
 
-async def _take_all(core: QueueCore) -> list[Any]:
+async def _take_all(core: QueueCore) -> Any:
     await turn()
-    return core.take_all()
+    return core.take_all().wait()

@@ -216,6 +216,13 @@ pub(crate) fn over(py: Python<'_>, number: u64, taken: bool) -> PyResult<()> {
     })
 }
 
+/// Gives up the wait of this number. Returns false if it is too late for that.
+pub(crate) fn give_up_wait(py: Python<'_>, number: u64) -> PyResult<bool> {
+    py.detach(|| side().map(|side| drop(side.asked().by_number.remove(&number))))?;
+    let hear = |answer: Answer<'_>, _: &Read<'_>| Ok(!matches!(answer, Answer::Done(false)));
+    ask(py, None, Request::GiveUp(number), hear).map(|(given_up, _)| given_up)
+}
+
 /// Tells the client that this process wants to hear how these tasks end.
 pub(crate) fn listen(py: Python<'_>, tasks: Vec<u64>) -> PyResult<()> {
     py.detach(|| side()?.say(What::Listen(tasks)))

@@ -65,6 +65,15 @@ impl Asked {
         value.map(|value| Some((value,)))
     }
 
+    #[doc = stub!(Asked.give_up)]
+    fn give_up(&self, py: Python<'_>) -> PyResult<bool> {
+        let before = std::mem::replace(&mut *locked(&self.state), State::Over);
+        match before {
+            State::Over => Ok(true),
+            State::Waits | State::There(_) => aside::give_up_wait(py, self.number),
+        }
+    }
+
     #[doc = stub!(Asked.close)]
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let before = std::mem::replace(&mut *locked(&self.state), State::Over);

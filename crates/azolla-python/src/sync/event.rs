@@ -1,5 +1,6 @@
 //! The native half of `Event`.
 
+use super::turn::Given;
 use super::{Handle, PyTurn, names};
 use crate::session::core::Core;
 use azolla::sync::Event;
@@ -22,7 +23,7 @@ impl EventCore {
         let event = self.0.get()?;
         let what = event.name().to_owned();
         Ok(PyTurn::new(self.0.shared(), what, event.turn_to_go(), |py, ()| {
-            Ok(PyBool::new(py, true).to_owned().into_any().unbind())
+            Ok(Given::seen(PyBool::new(py, true).to_owned().into_any().unbind()))
         }))
     }
 

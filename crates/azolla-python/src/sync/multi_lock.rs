@@ -1,5 +1,6 @@
 //! The native half of `MultiLock`.
 
+use super::turn::Given;
 use super::{Handle, PyTurn};
 use crate::session::core::Core;
 use azolla::sync::{MultiLease, MultiLock};
@@ -43,9 +44,17 @@ impl MultiLockCore {
         let turn = locks.turn_to_acquire(number);
         let (locks, leases) = (locks.clone(), Arc::clone(leases));
         Ok(PyTurn::new(self.0.shared(), what, turn, move |py, names| {
-            let lease = locks.lease(names);
+            let lease = locks.lease(names.clone());
             leases.lock().unwrap_or_else(PoisonError::into_inner).push(lease);
-            Ok(PyBool::new(py, true).to_owned().into_any().unbind())
+            let value = PyBool::new(py, true).to_owned().into_any().unbind();
+            Ok(Given::new(value, move || {
+                let mut leases = leases.lock().unwrap_or_else(PoisonError::into_inner);
+                let at = leases.iter().position(|lease| lease.names() == names);
+                let lease = at.map(|at| leases.swap_remove(at));
+                drop(leases);
+                drop(lease);
+                true
+            }))
         }))
     }
 

@@ -1,10 +1,11 @@
 //! The native half of `Queue`.
 
 use super::stored::Stored;
+use super::turn::Given;
 use super::{Handle, PyTurn, names};
 use crate::session::core::Core;
 use crate::session::shared::Shared;
-use azolla::sync::Queue;
+use azolla::sync::{Gift, Queue};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -29,30 +30,34 @@ impl QueueCore {
     fn put(&self, value: Bound<'_, PyAny>) -> PyResult<PyTurn> {
         let shared = self.0.shared();
         let turn = self.0.get()?.turn_to_put(Stored::new(value, shared)?);
-        Ok(PyTurn::new(shared, self.what(), turn, |py, _| Ok(py.None())))
+        let queue = Arc::clone(&self.0.object);
+        Ok(PyTurn::new(shared, self.what(), turn, move |py, put| Ok(given(py.None(), queue, put))))
     }
 
     #[doc = stub!(QueueCore.get)]
     fn get(&self) -> PyResult<PyTurn> {
         let turn = self.0.get()?.turn_to_get(1);
-        let shared = Arc::clone(self.0.shared());
-        Ok(PyTurn::new(self.0.shared(), self.what(), turn, move |py, got| match &got[..] {
-            [stored, ..] => stored.taken(py, &shared),
-            [] => Ok(py.None()),
+        let (shared, queue) = (Arc::clone(self.0.shared()), Arc::clone(&self.0.object));
+        Ok(PyTurn::new(self.0.shared(), self.what(), turn, move |py, got| {
+            let value = got.each().next().map(|stored| stored.taken(py, &shared)).transpose()?;
+            Ok(given(value.unwrap_or_else(|| py.None()), queue, got))
         }))
     }
 
     #[doc = stub!(QueueCore.get_many)]
     fn get_many(&self, number: usize) -> PyResult<PyTurn> {
         let turn = self.0.get()?.turn_to_get(number);
-        let shared = Arc::clone(self.0.shared());
-        Ok(PyTurn::new(self.0.shared(), self.what(), turn, move |py, got| list(py, got, &shared)))
+        let (shared, queue) = (Arc::clone(self.0.shared()), Arc::clone(&self.0.object));
+        Ok(PyTurn::new(self.0.shared(), self.what(), turn, move |py, got| {
+            list(py, got, &shared, queue)
+        }))
     }
 
     #[doc = stub!(QueueCore.take_all)]
-    fn take_all(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let all = self.0.when_open(py, &self.what(), Queue::take_all)?;
-        list(py, all, self.0.shared())
+    fn take_all(&self, py: Python<'_>) -> PyResult<PyTurn> {
+        let all = self.0.when_open(py, &self.what(), Queue::take)?;
+        let given = list(py, all, self.0.shared(), Arc::clone(&self.0.object))?;
+        Ok(PyTurn::over_at_once(self.0.shared(), self.what(), given))
     }
 
     #[doc = stub!(QueueCore.qsize)]
@@ -82,8 +87,18 @@ impl QueueCore {
     }
 }
 
-fn list(py: Python<'_>, got: Vec<Stored>, shared: &Arc<Shared>) -> PyResult<Py<PyAny>> {
+fn list(
+    py: Python<'_>,
+    got: Gift<Stored>,
+    shared: &Arc<Shared>,
+    queue: Arc<Queue<Stored>>,
+) -> PyResult<Given> {
     let values: Vec<_> =
-        got.iter().map(|stored| stored.taken(py, shared)).collect::<PyResult<_>>()?;
-    Ok(values.into_pyobject(py)?.unbind())
+        got.each().map(|stored| stored.taken(py, shared)).collect::<PyResult<_>>()?;
+    Ok(given(values.into_pyobject(py)?.unbind(), queue, got))
+}
+
+/// What a queue has given, and can take back. That needs no handle of its own on the queue.
+fn given(value: Py<PyAny>, queue: Arc<Queue<Stored>>, gift: Gift<Stored>) -> Given {
+    Given::new(value, move || queue.take_back(gift))
 }

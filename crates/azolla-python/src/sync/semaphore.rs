@@ -1,5 +1,6 @@
 //! The native half of `Semaphore` and `Lock`.
 
+use super::turn::Given;
 use super::{Handle, PyTurn, shown};
 use crate::session::core::Core;
 use azolla::sync::{Lease, Semaphore};
@@ -44,7 +45,13 @@ impl SemaphoreCore {
         Ok(PyTurn::new(self.0.shared(), what, turn, move |py, ()| {
             let lease = semaphore.lease();
             leases.lock().unwrap_or_else(PoisonError::into_inner).push_back(lease);
-            Ok(PyBool::new(py, true).to_owned().into_any().unbind())
+            let value = PyBool::new(py, true).to_owned().into_any().unbind();
+            Ok(Given::new(value, move || {
+                // One lease is as good as another.
+                let lease = leases.lock().unwrap_or_else(PoisonError::into_inner).pop_back();
+                drop(lease);
+                true
+            }))
         }))
     }
 

@@ -13,19 +13,41 @@ use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+/// What a wait has given, as a Python object.
+pub(crate) struct Given {
+    value: Py<PyAny>,
+    undo: Option<Undo>,
+}
+
+/// Takes back what a wait has given to one who has not heard of it. Returns false if it is too late for that.
+type Undo = Box<dyn FnOnce() -> bool + Send>;
+
+impl Given {
+    pub(super) fn new(value: Py<PyAny>, undo: impl FnOnce() -> bool + Send + 'static) -> Self {
+        Self { value, undo: Some(Box::new(undo)) }
+    }
+
+    /// What others may see all the same.
+    pub(super) fn seen(value: Py<PyAny>) -> Self {
+        Self { value, undo: None }
+    }
+}
+
 /// Turns what a wait gives into a Python object.
-type Finish<G> = Box<dyn FnOnce(Python<'_>, G) -> PyResult<Py<PyAny>> + Send>;
+type Finish<G> = Box<dyn FnOnce(Python<'_>, G) -> PyResult<Given> + Send>;
 
 /// A turn at any kind of resource.
 trait Waiting: Send {
-    fn now(&mut self, py: Python<'_>) -> PyResult<Result<Option<Py<PyAny>>, IsClosed>>;
+    fn now(&mut self, py: Python<'_>) -> PyResult<Result<Option<Given>, IsClosed>>;
     fn stand(&mut self, who: &Arc<dyn Listen>) -> bool;
     fn wait(
         self: Box<Self>,
         py: Python<'_>,
         deadline: Option<Instant>,
         shared: &Shared,
-    ) -> PyResult<Result<Py<PyAny>, WaitError<PyErr>>>;
+    ) -> PyResult<Result<Given, WaitError<PyErr>>>;
+    /// Returns false if it is too late for that: what was asked for has been done.
+    fn give_up(self: Box<Self>) -> bool;
 }
 
 struct Kind<R: Resource> {
@@ -34,10 +56,10 @@ struct Kind<R: Resource> {
 }
 
 impl<R: Resource> Waiting for Kind<R> {
-    fn now(&mut self, py: Python<'_>) -> PyResult<Result<Option<Py<PyAny>>, IsClosed>> {
+    fn now(&mut self, py: Python<'_>) -> PyResult<Result<Option<Given>, IsClosed>> {
         match (self.turn.now(), &mut self.finish) {
             (Ok(Some(gift)), finish) => match finish.take() {
-                Some(finish) => finish(py, gift).map(|value| Ok(Some(value))),
+                Some(finish) => finish(py, gift).map(|given| Ok(Some(given))),
                 None => Ok(Ok(None)),
             },
             (Ok(None), _) => Ok(Ok(None)),
@@ -54,7 +76,7 @@ impl<R: Resource> Waiting for Kind<R> {
         py: Python<'_>,
         deadline: Option<Instant>,
         shared: &Shared,
-    ) -> PyResult<Result<Py<PyAny>, WaitError<PyErr>>> {
+    ) -> PyResult<Result<Given, WaitError<PyErr>>> {
         let Self { turn, finish } = *self;
         let result = py.detach(|| {
             with_worker(|worker| {
@@ -75,9 +97,39 @@ impl<R: Resource> Waiting for Kind<R> {
         });
         match (result, finish) {
             (Ok(gift), Some(finish)) => finish(py, gift).map(Ok),
-            (Ok(_), None) => Ok(Ok(py.None())),
+            (Ok(_), None) => Ok(Ok(Given::seen(py.None()))),
             (Err(error), _) => Ok(Err(error)),
         }
+    }
+
+    fn give_up(self: Box<Self>) -> bool {
+        self.turn.give_up().is_none()
+    }
+}
+
+/// A turn that needed no wait.
+struct Over(Option<Given>);
+
+impl Waiting for Over {
+    fn now(&mut self, _py: Python<'_>) -> PyResult<Result<Option<Given>, IsClosed>> {
+        Ok(Ok(self.0.take()))
+    }
+
+    fn stand(&mut self, _who: &Arc<dyn Listen>) -> bool {
+        true
+    }
+
+    fn wait(
+        self: Box<Self>,
+        py: Python<'_>,
+        _deadline: Option<Instant>,
+        _shared: &Shared,
+    ) -> PyResult<Result<Given, WaitError<PyErr>>> {
+        Ok(Ok(self.0.unwrap_or_else(|| Given::seen(py.None()))))
+    }
+
+    fn give_up(self: Box<Self>) -> bool {
+        self.0.and_then(|given| given.undo).is_none_or(|undo| undo())
     }
 }
 
@@ -85,6 +137,8 @@ impl<R: Resource> Waiting for Kind<R> {
 #[pyclass(frozen, name = "Turn", module = "azolla._azolla")]
 pub(crate) struct PyTurn {
     waiting: Mutex<Option<Box<dyn Waiting>>>,
+    /// What it has given, until it is given up or dropped.
+    undo: Mutex<Option<Undo>>,
     shared: Arc<Shared>,
     /// What the wait is for, in messages.
     what: String,
@@ -95,15 +149,35 @@ impl PyTurn {
         shared: &Arc<Shared>,
         what: String,
         turn: Turn<R>,
-        finish: impl FnOnce(Python<'_>, R::Gift) -> PyResult<Py<PyAny>> + Send + 'static,
+        finish: impl FnOnce(Python<'_>, R::Gift) -> PyResult<Given> + Send + 'static,
     ) -> Self {
         let waiting: Box<dyn Waiting> = Box::new(Kind { turn, finish: Some(Box::new(finish)) });
-        let what = shown(&what).into_owned();
-        Self { waiting: Mutex::new(Some(waiting)), shared: Arc::clone(shared), what }
+        Self::of(shared, &what, waiting)
+    }
+
+    /// A wait that has its result.
+    pub(super) fn over_at_once(shared: &Arc<Shared>, what: String, given: Given) -> Self {
+        Self::of(shared, &what, Box::new(Over(Some(given))))
+    }
+
+    fn of(shared: &Arc<Shared>, what: &str, waiting: Box<dyn Waiting>) -> Self {
+        let what = shown(what).into_owned();
+        let waiting = Mutex::new(Some(waiting));
+        Self { waiting, undo: Mutex::default(), shared: Arc::clone(shared), what }
+    }
+
+    /// Returns what the wait has given, which can be given up from now on.
+    fn value(&self, Given { value, undo }: Given) -> Py<PyAny> {
+        *self.undo.lock().unwrap_or_else(PoisonError::into_inner) = undo;
+        value
     }
 
     fn take(&self) -> Option<Box<dyn Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn take_all(&self) -> (Option<Box<dyn Waiting>>, Option<Undo>) {
+        (self.take(), self.undo.lock().unwrap_or_else(PoisonError::into_inner).take())
     }
 
     fn over() -> PyErr {
@@ -144,7 +218,7 @@ impl PyTurn {
                 || engine.is_broken()
                 || is_gone(py, engine.number())
         };
-        waiting.wait(py, deadline, &self.shared)?.map_err(|reason| match reason {
+        let given = waiting.wait(py, deadline, &self.shared)?.map_err(|reason| match reason {
             WaitError::TimedOut => {
                 PyTimeoutError::new_err(format!("{}: the time was up", self.what))
             }
@@ -155,7 +229,8 @@ impl PyTurn {
             }
             WaitError::Interrupted(_) if self.shared.has_left() => self.closed(py),
             reason => wait::exception(py, reason),
-        })
+        })?;
+        Ok(self.value(given))
     }
 
     #[doc = stub!(Turn.now)]
@@ -167,7 +242,7 @@ impl PyTurn {
         if answer.is_none() {
             *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
         }
-        Ok(answer.map(|value| (value,)))
+        Ok(answer.map(|given| (self.value(given),)))
     }
 
     #[doc = stub!(Turn.stand)]
@@ -183,11 +258,22 @@ impl PyTurn {
         Ok(there)
     }
 
+    #[doc = stub!(Turn.give_up)]
+    fn give_up(&self) -> bool {
+        let (waiting, undo) = self.take_all();
+        if self.shared.is_forked() {
+            std::mem::forget((waiting, undo));
+            return true;
+        }
+        let undone = undo.is_none_or(|undo| undo());
+        undone && waiting.is_none_or(|waiting| waiting.give_up())
+    }
+
     #[doc = stub!(Turn.close)]
     fn close(&self) {
-        let waiting = self.take();
+        let all = self.take_all();
         if self.shared.is_forked() {
-            std::mem::forget(waiting);
+            std::mem::forget(all);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The native half of `Variable`.
 
 use super::stored::Stored;
+use super::turn::Given;
 use super::{Handle, PyTurn, names};
 use crate::session::core::Core;
 use azolla::sync::Variable;
@@ -37,7 +38,9 @@ impl VariableCore {
         let variable = self.0.get()?;
         let (turn, shared) = (variable.turn_to_get(), Arc::clone(self.0.shared()));
         let what = variable.name().to_owned();
-        Ok(PyTurn::new(self.0.shared(), what, turn, move |py, stored| stored.seen(py, &shared)))
+        Ok(PyTurn::new(self.0.shared(), what, turn, move |py, stored| {
+            stored.seen(py, &shared).map(Given::seen)
+        }))
     }
 
     #[doc = stub!(VariableCore.delete)]

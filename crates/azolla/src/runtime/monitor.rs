@@ -43,8 +43,11 @@ pub trait Resource: Send + 'static {
         Some(first)
     }
 
-    /// Takes back what was given to a waiter that has given up. What is left in `gift` is dropped.
-    fn take_back(&mut self, _gift: &mut Self::Gift) {}
+    /// Takes back what was given to a waiter that has given up. What is left in `gift` is dropped. Returns false if it
+    /// is too late for that, since others have made use of it.
+    fn take_back(&mut self, _gift: &mut Self::Gift) -> bool {
+        true
+    }
 
     /// Takes back what a waiter that has given up was given in part.
     fn give_up(&mut self, _want: &mut Self::Want) {}
@@ -153,14 +156,16 @@ impl<R: Resource> Monitor<R> {
         }
     }
 
-    /// Gives up the wait with this ticket. What was given for it goes to the next waiter.
-    pub(super) fn leave(&self, ticket: Ticket) {
+    /// Gives up the wait with this ticket. What was given for it goes to the next waiter. Returns it if it is too late
+    /// for that: then the wait has ended as it should.
+    pub(super) fn leave(&self, ticket: Ticket) -> Option<R::Gift> {
         let mut state = self.state.lock();
         let mut gift = state.given.remove(&ticket);
         let mut waiter = state.remove(ticket);
+        let mut stays = None;
         if let Some(resource) = &mut state.resource {
-            if let Some(gift) = &mut gift {
-                resource.take_back(gift);
+            if gift.as_mut().is_some_and(|gift| !resource.take_back(gift)) {
+                stays = gift.take();
             }
             if let Some(waiter) = &mut waiter {
                 resource.give_up(&mut waiter.want);
@@ -170,6 +175,7 @@ impl<R: Resource> Monitor<R> {
         drop(state);
         tell(served);
         dropping(move || drop((gift, waiter)));
+        stays
     }
 
     /// Closes the monitor, and calls the listeners of all waiters. Returns the resource.

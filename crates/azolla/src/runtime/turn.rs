@@ -1,6 +1,7 @@
 //! One wait for what a monitor guards. It may block a thread, lend the slot of a task, be awaited
 //! on any executor, or call a listener.
 
+use super::garbage::dropping;
 use super::job::Job;
 use super::listeners::Listen;
 use super::monitor::{IsClosed, Resource, Ticket};
@@ -90,23 +91,32 @@ impl<R: Resource> Turn<R> {
                 latch.sleep(patience)
             }
         };
-        match result {
+        let error = match result {
             // Such a caller gets no answer: what it was given goes to the next waiter.
-            Err(error @ (WaitError::Interrupted(_) | WaitError::Cancelled(_))) => Err(error),
+            Err(error @ WaitError::Interrupted(_)) => return Err(error),
+            Err(error @ WaitError::Cancelled(_)) => error,
             // What was given at the last moment counts.
             result => match self.now() {
-                Ok(Some(gift)) => Ok(gift),
-                Ok(None) => Err(result.err().unwrap_or(WaitError::Closed)),
-                Err(IsClosed) => Err(WaitError::Closed),
+                Ok(Some(gift)) => return Ok(gift),
+                Ok(None) => result.err().unwrap_or(WaitError::Closed),
+                Err(IsClosed) => return Err(WaitError::Closed),
             },
-        }
+        };
+        self.give_up().ok_or(error)
+    }
+
+    /// Gives the wait up, as dropping it does. Returns what it was handed if that cannot go to the next waiter any more:
+    /// a value that was put in, and is not there any more.
+    pub fn give_up(mut self) -> Option<R::Gift> {
+        self.of.monitor().leave(self.ticket.take()?)
     }
 }
 
 impl<R: Resource> Drop for Turn<R> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.of.monitor().leave(ticket);
+            let stays = self.of.monitor().leave(ticket);
+            dropping(move || drop(stays));
         } else if let Some(want) = &mut self.want {
             let _ = self.of.monitor().with(|resource| resource.give_up(want));
         }

@@ -31,7 +31,7 @@ mod variable;
 pub use event::{Event, Flag};
 pub use lock::Lock;
 pub use multi_lock::{Holds, MultiLease, MultiLock};
-pub use queue::{Items, Queue};
+pub use queue::{Gift, Items, Queue};
 pub use semaphore::{Lease, Leases, OtherSize, Semaphore};
 pub use variable::{Setting, Variable};
 

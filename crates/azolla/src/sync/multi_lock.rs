@@ -97,10 +97,11 @@ impl Resource for Holds {
         self.to_look_at.pop_front()
     }
 
-    fn take_back(&mut self, gift: &mut Vec<Arc<str>>) {
+    fn take_back(&mut self, gift: &mut Vec<Arc<str>>) -> bool {
         for name in gift {
             self.change(name, |name| name.held = false);
         }
+        true
     }
 
     fn give_up(&mut self, want: &mut Wanted) {

@@ -28,7 +28,10 @@ pub struct Queue<T: Send + 'static>(Named<Items<T>>);
 
 /// What a queue holds.
 pub struct Items<T> {
-    items: VecDeque<T>,
+    /// The values and their numbers, which rise.
+    items: VecDeque<(u64, T)>,
+    /// How many values were put in so far.
+    numbers: u64,
     /// 0: any number.
     maxsize: usize,
 }
@@ -36,28 +39,57 @@ pub struct Items<T> {
 /// A request to put one value in, or to take a number of values out.
 pub enum Want<T> {
     Put(Option<T>),
-    Get { number: usize, got: Vec<T> },
+    Get { number: usize, got: Vec<(u64, T)> },
+}
+
+/// What has come of such a request. It can be [taken back](Queue::take_back).
+pub enum Gift<T> {
+    /// The number of the value that was put in. The value too, once it was taken back.
+    Put(u64, Option<T>),
+    /// What was taken out, with its numbers: values that go back go to where they were.
+    Got(Vec<(u64, T)>),
+}
+
+impl<T> Gift<T> {
+    /// The values that were taken out.
+    pub fn values(self) -> impl Iterator<Item = T> {
+        let got = match self {
+            Self::Put(..) => Vec::new(),
+            Self::Got(got) => got,
+        };
+        got.into_iter().map(|(_, item)| item)
+    }
+
+    /// A look at the values that were taken out.
+    pub fn each(&self) -> impl Iterator<Item = &T> {
+        let got = match self {
+            Self::Put(..) => &[],
+            Self::Got(got) => &got[..],
+        };
+        got.iter().map(|(_, item)| item)
+    }
 }
 
 impl<T: Send + 'static> Resource for Items<T> {
     type Want = Want<T>;
-    type Gift = Vec<T>;
+    type Gift = Gift<T>;
     const KIND: &'static str = "queue";
 
-    fn give(&mut self, want: &mut Want<T>) -> Option<Vec<T>> {
+    fn give(&mut self, want: &mut Want<T>) -> Option<Gift<T>> {
         match want {
             Want::Put(item) => {
                 if self.maxsize > 0 && self.items.len() >= self.maxsize {
                     return None;
                 }
-                self.items.extend(item.take());
-                Some(Vec::new())
+                self.numbers += 1;
+                self.items.extend(item.take().map(|item| (self.numbers, item)));
+                Some(Gift::Put(self.numbers, None))
             }
             // The values are taken bit by bit, since the queue may not have room for all at once.
             Want::Get { number, got } => {
                 let more = (*number - got.len()).min(self.items.len());
                 got.extend(self.items.drain(..more));
-                (got.len() == *number).then(|| std::mem::take(got))
+                (got.len() == *number).then(|| Gift::Got(std::mem::take(got)))
             }
         }
     }
@@ -66,20 +98,44 @@ impl<T: Send + 'static> Resource for Items<T> {
         usize::from(matches!(want, Want::Put(_)))
     }
 
-    fn take_back(&mut self, gift: &mut Vec<T>) {
-        for item in gift.drain(..).rev() {
-            self.items.push_front(item);
+    fn take_back(&mut self, gift: &mut Gift<T>) -> bool {
+        match gift {
+            Gift::Put(number, back) => match self.place(*number) {
+                Ok(at) => *back = self.items.remove(at).map(|(_, item)| item),
+                Err(_) => return false,
+            },
+            Gift::Got(got) => self.put_back(got),
         }
+        true
     }
 
     fn give_up(&mut self, want: &mut Want<T>) {
         if let Want::Get { got, .. } = want {
-            self.take_back(got);
+            self.put_back(got);
         }
     }
 
     fn is_new(&self) -> bool {
         self.items.is_empty()
+    }
+}
+
+impl<T> Items<T> {
+    fn new(maxsize: usize) -> Self {
+        Self { items: VecDeque::new(), numbers: 0, maxsize }
+    }
+
+    /// Where the value of this number is, or would be.
+    fn place(&self, number: u64) -> Result<usize, usize> {
+        self.items.binary_search_by_key(&number, |(number, _)| *number)
+    }
+
+    /// Puts values back to where they were, whatever has gone back before.
+    fn put_back(&mut self, got: &mut Vec<(u64, T)>) {
+        for (number, item) in got.drain(..).rev() {
+            let (Ok(at) | Err(at)) = self.place(number);
+            self.items.insert(at, (number, item));
+        }
     }
 }
 
@@ -93,7 +149,7 @@ impl<T: Send + 'static> Queue<T> {
     /// A queue of its own. While it holds `maxsize` values, a `put` waits; 0 is no limit.
     #[must_use]
     pub fn bounded(client: impl AsRef<Names>, maxsize: usize) -> Self {
-        let found = client.as_ref().find(None, || Items { items: VecDeque::new(), maxsize });
+        let found = client.as_ref().find(None, || Items::new(maxsize));
         Self(found.expect("a new name names nothing else"))
     }
 
@@ -102,8 +158,7 @@ impl<T: Send + 'static> Queue<T> {
     /// # Errors
     /// That queue holds values of another type.
     pub fn named(client: impl AsRef<Names>, name: &str, maxsize: usize) -> Result<Self, OtherType> {
-        let items = || Items { items: VecDeque::new(), maxsize };
-        client.as_ref().find(Some(name), items).map(Self)
+        client.as_ref().find(Some(name), || Items::new(maxsize)).map(Self)
     }
 
     /// The name.
@@ -121,11 +176,14 @@ impl<T: Send + 'static> Queue<T> {
     /// Calls `f` with each value that goes when this handle goes, until a call fails. `f` must not use the queue. For
     /// garbage collectors.
     #[doc(hidden)]
-    pub fn each<X>(&self, f: impl FnMut(&T) -> Result<(), X>) -> Result<(), X> {
+    pub fn each<X>(&self, mut f: impl FnMut(&T) -> Result<(), X>) -> Result<(), X> {
         if !self.0.takes_all_along() {
             return Ok(());
         }
-        self.0.monitor().with(|items| items.items.iter().try_for_each(f)).unwrap_or(Ok(()))
+        self.0
+            .monitor()
+            .with(|items| items.items.iter().try_for_each(|(_, item)| f(item)))
+            .unwrap_or(Ok(()))
     }
 
     /// Puts a value in, once there is room.
@@ -144,7 +202,8 @@ impl<T: Send + 'static> Queue<T> {
         block(self.turn_to_put(value), after(timeout)).map(drop)
     }
 
-    /// As [`put`](Self::put), to be awaited.
+    /// As [`put`](Self::put), to be awaited. If that is given up, the value is taken out again, unless others have it by
+    /// then.
     ///
     /// # Errors
     /// [`Error::Closed`].
@@ -169,7 +228,7 @@ impl<T: Send + 'static> Queue<T> {
     }
 
     fn get_by(&self, deadline: Option<Instant>) -> Result<T, Error> {
-        block(self.turn_to_get(1), deadline)?.pop().ok_or(Error::Closed)
+        block(self.turn_to_get(1), deadline)?.values().next().ok_or(Error::Closed)
     }
 
     /// As [`get`](Self::get), to be awaited. If that is given up, the value goes to the next.
@@ -177,7 +236,7 @@ impl<T: Send + 'static> Queue<T> {
     /// # Errors
     /// [`Error::Closed`].
     pub async fn get_async(&self) -> Result<T, Error> {
-        lending(self.turn_to_get(1)).await?.pop().ok_or(Error::Closed)
+        lending(self.turn_to_get(1)).await?.values().next().ok_or(Error::Closed)
     }
 
     /// The oldest values, once there are so many.
@@ -185,7 +244,7 @@ impl<T: Send + 'static> Queue<T> {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn get_many(&self, number: usize) -> Result<Vec<T>, Error> {
-        block(self.turn_to_get(number), None)
+        block(self.turn_to_get(number), None).map(|got| got.values().collect())
     }
 
     /// Takes all values that are there now.
@@ -193,7 +252,22 @@ impl<T: Send + 'static> Queue<T> {
     /// # Errors
     /// The client is closed.
     pub fn take_all(&self) -> Result<Vec<T>, IsClosed> {
-        self.0.monitor().with(|items| items.items.drain(..).collect())
+        self.take().map(|got| got.values().collect())
+    }
+
+    /// As [`take_all`](Self::take_all), for callers that may have to [take it back](Self::take_back).
+    ///
+    /// # Errors
+    /// The client is closed.
+    pub fn take(&self) -> Result<Gift<T>, IsClosed> {
+        self.0.monitor().with(|items| Gift::Got(items.items.drain(..).collect()))
+    }
+
+    /// Takes back what a [wait](Self::turn_to_get) has given: what was taken out goes to where it was, and what was put
+    /// in is taken out. Returns false if others have taken that out.
+    pub fn take_back(&self, mut gift: Gift<T>) -> bool {
+        // What is left of it is dropped once the queue is not locked any more.
+        self.0.monitor().with(|items| items.take_back(&mut gift)).unwrap_or(true)
     }
 
     /// The number of values that are there now.

@@ -60,8 +60,9 @@ impl Resource for Leases {
         (self.taken < self.most).then(|| self.taken += 1)
     }
 
-    fn take_back(&mut self, (): &mut ()) {
+    fn take_back(&mut self, (): &mut ()) -> bool {
         self.taken -= 1;
+        true
     }
 
     fn is_new(&self) -> bool {

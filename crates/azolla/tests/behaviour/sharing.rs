@@ -152,6 +152,38 @@ fn what_was_taken_out_for_nobody_goes_back_to_where_it_was() {
 }
 
 #[test]
+fn what_goes_back_keeps_its_order_whoever_is_first() {
+    let client = client(1);
+    let queue = Queue::new(&client);
+    let (mut first, mut second) = (Box::pin(queue.get_async()), Box::pin(queue.get_async()));
+    assert!(poll(&mut first).is_pending());
+    assert!(poll(&mut second).is_pending());
+    (1..4).try_for_each(|n| queue.put(n)).unwrap();
+    drop(first);
+    drop(second);
+    assert_eq!(queue.take_all().unwrap(), [1, 2, 3]);
+}
+
+#[test]
+fn a_put_that_is_given_up_is_undone_unless_others_have_the_value() {
+    let client = client(1);
+    let queue = Queue::bounded(&client, 1);
+    queue.put(1).unwrap();
+    let (mut put, mut next) = (Box::pin(queue.put_async(2)), Box::pin(queue.put_async(3)));
+    assert!(poll(&mut put).is_pending());
+    assert!(poll(&mut next).is_pending());
+    assert_eq!(queue.get().unwrap(), 1); // and 2 is in,
+    drop(put); // and out: there is room for the next
+    assert!(poll(&mut next).is_ready());
+    let mut late = Box::pin(queue.put_async(4));
+    assert!(poll(&mut late).is_pending());
+    assert_eq!([queue.get().unwrap(), queue.get().unwrap()], [3, 4]);
+    drop(late);
+    queue.put(5).unwrap();
+    assert_eq!(queue.take_all().unwrap(), [5]);
+}
+
+#[test]
 fn more_than_a_queue_has_room_for_can_be_got_at_once() {
     let client = client(1);
     let queue = Queue::bounded(&client, 2);

@@ -153,7 +153,7 @@ impl Asking<'_> {
                 Reply::Done(true)
             }),
             Request::Awaits(tasks) => self.awaits(&tasks),
-            Request::Detach | Request::Call(_) | Request::Stand(_) => {
+            Request::Detach | Request::Call(_) | Request::Stand(_) | Request::GiveUp(_) => {
                 Err(Reply::Told("RuntimeError", "this cannot be asked here".into()))
             }
         };

@@ -4,7 +4,7 @@
 use super::asked::Reply;
 use super::desk::{Out, Outbox};
 use super::holdings::Holdings;
-use super::rare::{AtHand, Call, given};
+use super::rare::{AtHand, Call, given, is_true};
 use crate::session::shared::Cluster;
 use crate::session::thread::watching;
 use crate::task::job::PyJob;
@@ -88,13 +88,13 @@ impl Calls {
         let (process, engine, what) = (self.process.clone(), Arc::clone(engine), what.to_vec());
         let run = move || {
             let is_unwanted = move || process.is_over() || unwanted.load(Ordering::Acquire);
-            let mut at_hand = AtHand::default();
+            let mut at_hand = AtHand::of_answer();
             let called = || Python::try_attach(|py| call.call(py, &engine, &mut at_hand, &what));
             let Some(reply) = watching(is_unwanted, called) else { return };
             drop(call);
             match answered(&mut locked(&open), number, at_hand) {
                 Ok(()) => outbox.say(Out::Answer(number, reply)),
-                Err(mut at_hand) => at_hand.give_back(),
+                Err(mut at_hand) => _ = at_hand.give_back(),
             }
         };
         let name = format!("azolla-call-{number}");
@@ -134,7 +134,7 @@ impl Calls {
             }
         };
         let Some(State::Stands(turn, task)) = stands else { return };
-        let mut at_hand = AtHand::default();
+        let mut at_hand = AtHand::of_answer();
         let given = Python::try_attach(|py| given(py, engine, &turn, &mut at_hand));
         let (Some(reply), mut open) = (given, locked(&self.open)) else { return };
         match reply {
@@ -150,25 +150,11 @@ impl Calls {
 
     /// The process has the answer to a call, or does not want it any more.
     pub(super) fn over(&self, number: u64, taken: bool) {
-        let state = {
-            let mut open = locked(&self.open);
-            match open.by_number.get(&number) {
-                Some(State::On(unwanted, _)) => {
-                    unwanted.store(true, Ordering::Release);
-                    None
-                }
-                Some(State::Answered(..) | State::Stands(..)) => open.by_number.remove(&number),
-                None => None,
-            }
-        };
-        let (mut at_hand, task) = match state {
-            Some(State::Answered(at_hand, task)) => (at_hand, task),
-            Some(State::Stands(turn, _)) => return close(turn),
-            _ => return,
-        };
         if !taken {
-            return at_hand.give_back();
+            self.give_up(number);
+            return;
         }
+        let Some(State::Answered(mut at_hand, task)) = self.ended(number) else { return };
         let Some((task, mut own)) = task.and_then(|it| Some((it, self.holdings.take_at_hand(it)?)))
         else {
             return at_hand.end();
@@ -177,6 +163,26 @@ impl Calls {
         if let Err(mut own) = self.holdings.hand(task, own) {
             own.end();
         }
+    }
+
+    /// The process does not want the answer to a call any more. Returns false if what it asked for has been done, and cannot
+    /// be undone.
+    pub(super) fn give_up(&self, number: u64) -> bool {
+        match self.ended(number) {
+            Some(State::Answered(mut at_hand, _)) => at_hand.give_back(),
+            Some(State::Stands(turn, _)) => give_up(turn),
+            _ => true,
+        }
+    }
+
+    /// Takes a call out that does not go on. Nobody wants the answer of one that does.
+    fn ended(&self, number: u64) -> Option<State> {
+        let mut open = locked(&self.open);
+        if let State::On(unwanted, _) = open.by_number.get(&number)? {
+            unwanted.store(true, Ordering::Release);
+            return None;
+        }
+        open.by_number.remove(&number)
     }
 
     /// The process has ended.
@@ -188,8 +194,8 @@ impl Calls {
         };
         for state in open.into_values() {
             match state {
-                State::Answered(mut at_hand, _) => at_hand.give_back(),
-                State::Stands(turn, _) => close(turn),
+                State::Answered(mut at_hand, _) => _ = at_hand.give_back(),
+                State::Stands(turn, _) => _ = give_up(turn),
                 State::On(..) => {}
             }
         }
@@ -210,15 +216,14 @@ impl Standing {
     }
 }
 
-/// Gives a wait up: what it was given goes to others.
-fn close(turn: Py<PyTuple>) {
-    let _ = Python::try_attach(|py| {
+/// Gives a wait up: what it was given goes to others. Returns false if it is too late for that.
+fn give_up(turn: Py<PyTuple>) -> bool {
+    let given_up = Python::try_attach(|py| {
         let turn = turn.into_bound(py);
-        let closed = turn.get_item(0).and_then(|it| it.call_method0(intern!(py, "close")));
-        if let Err(error) = closed {
-            error.write_unraisable(py, None);
-        }
+        let given_up = turn.get_item(0).and_then(|it| it.call_method0(intern!(py, "give_up")));
+        is_true(py, given_up)
     });
+    given_up.unwrap_or(true)
 }
 
 /// Drops a `Turn` whose wait is over.

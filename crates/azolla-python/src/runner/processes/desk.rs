@@ -286,6 +286,9 @@ impl Desk<'_> {
                 let asked = Asked { number, task, coroutine, client, stands, what };
                 self.calls.begin(&asked, self.common.cluster(), engine);
             }
+            What::Asks { number, request: Request::GiveUp(wait), .. } => {
+                return Ok(Some((number, Reply::Done(self.calls.give_up(wait)))));
+            }
             What::Asks { number, task, request } => {
                 let coroutine = task.and_then(|task| self.holdings.coroutine(task));
                 let mut asking = Asking {

@@ -188,15 +188,21 @@ pub(super) struct AtHand {
     kept: Vec<Kept>,
     /// What it has taken out of queues (`Taken` in `for_processes.py`).
     taken: Option<Py<PyAny>>,
+    /// It is what comes of one question, and the process has no answer yet.
+    is_answer: bool,
 }
 
 impl AtHand {
+    pub(super) fn of_answer() -> Self {
+        Self { is_answer: true, ..Self::default() }
+    }
+
     fn taken<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static TAKEN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         Ok(match &self.taken {
             Some(taken) => taken.bind(py).clone(),
             None => {
-                let new = python(py, &TAKEN, MODULE, "Taken")?.call0()?;
+                let new = python(py, &TAKEN, MODULE, "Taken")?.call1((self.is_answer,))?;
                 self.taken.insert(new.unbind()).bind(py).clone()
             }
         })
@@ -223,17 +229,25 @@ impl AtHand {
         }
     }
 
-    /// The process has died, and the task has not ended: what it has taken goes back.
-    pub(super) fn give_back(&mut self) {
+    /// The process has died, and the task has not ended, or nobody wants the answer: what was taken goes back. Returns false if
+    /// it is too late for that.
+    pub(super) fn give_back(&mut self) -> bool {
         self.kept.clear();
-        let Some(taken) = self.taken.take() else { return };
-        let _ = Python::try_attach(|py| {
+        let Some(taken) = self.taken.take() else { return true };
+        let given_back = Python::try_attach(|py| {
             let taken = taken.into_bound(py);
-            if let Err(error) = taken.call_method0(intern!(py, "give_back")) {
-                error.write_unraisable(py, None);
-            }
+            is_true(py, taken.call_method0(intern!(py, "give_back")))
         });
+        given_back.unwrap_or(true)
     }
+}
+
+/// Returns what a call has returned, which is true or false. True if it has raised, which is reported.
+pub(super) fn is_true(py: Python<'_>, called: PyResult<Bound<'_, PyAny>>) -> bool {
+    called.and_then(|value| value.is_truthy()).unwrap_or_else(|error| {
+        error.write_unraisable(py, None);
+        true
+    })
 }
 
 /// What has come of a call, as a pickle and as it is.

@@ -395,6 +395,25 @@ async def ainc(x: int) -> int:
     return x + 1
 
 
+def test_what_needs_a_result_that_is_taken_away_is_cancelled_and_does_not_fail(one_slot: Client, gate: Gate) -> None:
+    client = one_slot
+    gone, kept = client.map(inc, [1, 2])
+    assert client.gather([gone, kept]) == [2, 3]
+    busy = client.submit(gate.hold)
+    gate.entered()
+    needs = [client.submit(inc, gone), *client.map(lambda x, y: x + y, [kept] * 40, y=gone), client.submit(ainc, gone)]
+    after = client.submit(sum, needs)
+    others = client.map(inc, [kept] * 40, pure=False)
+    gone.cancel(reason="not needed")
+    gate.open()
+    busy.result()
+    assert client.gather(others) == [4] * 40
+    for future in [*needs, after]:
+        with pytest.raises(FutureCancelledError, match="not needed"):
+            future.result()
+        assert future.status == "cancelled"
+
+
 def test_a_later_cancel_has_its_own_reason(client: Client) -> None:
     first = client.submit(inc, 1, key="same")
     client.cancel([first], reason="first")

@@ -96,6 +96,19 @@ def test_what_another_client_needs_goes_on(pair: tuple[Client, Client], gate: Ga
     assert theirs.result() == 1
 
 
+def test_a_result_that_is_there_stays_for_what_another_client_needs(pair: tuple[Client, Client], gate: Gate) -> None:
+    one, other = pair
+    there = one.submit(abs, -1)
+    assert there.result() == 1
+    held = other.submit(gate.hold, 2)
+    gate.entered()
+    theirs = other.submit(divmod, there, held)
+    one.cancel(there)
+    assert there.status == "cancelled"
+    gate.open()
+    assert theirs.result() == (0, 1)
+
+
 def blocked(client: Client, wait_for: Callable[[Any], Any], future: Any) -> tuple[threading.Thread, list[Any]]:
     answers: list[Any] = []
 

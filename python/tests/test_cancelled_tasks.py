@@ -42,9 +42,9 @@ def next_of(gate: Gate) -> Any:
     return next(iter(as_completed([never(gate)])))
 
 
-def grow(gate: Gate) -> None:
+def grow(_: Gate) -> None:
     with get_client().group():
-        never(gate)
+        get_client().submit(asyncio.sleep, 3600, pure=False)
 
 
 def secede_and_wait(gate: Gate) -> None:
@@ -270,4 +270,38 @@ def test_with_its_subtree_a_parent_is_cancelled_itself(client: Client, gate: Gat
     eventually(lambda: client.counters()["parked"] == 1)
     task.cancel(subtree=True)
     eventually(lambda: journal == [Cancelled])
+    gate.open()
+
+
+#: Waits that end since what they are for is cancelled too.
+ENDED: dict[str, Callable[[Gate], object]] = {
+    "result": lambda gate: never(gate).result(),
+    "gather": lambda gate: get_client().gather([never(gate)]),
+    "wait": lambda gate: wait([never(gate)]),
+    "wait for what has grown": lambda gate: wait([never(gate)], grown=True),
+    "group": grow,
+}
+
+
+def waits_late(name: str, gate: Gate, journal: Journal) -> None:
+    journal.append("begun")
+    while not cancelled():
+        time.sleep(0.001)
+    try:
+        ENDED[name](gate)
+    except BaseException as error:
+        journal.append(type(error))
+        raise
+    journal.append("went on")
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_a_task_that_is_cancelled_with_what_it_submits_is_told_so(
+    client: Client, gate: Gate, journal: Journal, name: str
+) -> None:
+    task = client.submit(waits_late, name, gate, journal)
+    eventually(lambda: len(journal) == 1)
+    task.cancel(subtree=True)
+    eventually(lambda: len(journal) == 2)
+    assert journal == ["begun", Cancelled]
     gate.open()

@@ -7,11 +7,13 @@ import contextvars
 import gc
 import pickle
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import azolla
 import pytest
-from azolla import Client, ClosedClientError, Future, WaitCycleError, fire_and_forget, get_client, wait
+from azolla import Client, ClosedClientError, Future, WaitCycleError, fire_and_forget, get_client, shield, wait
 from conftest import Gate, Journal, eventually, nothing_is_kept, what_is_kept
 
 
@@ -165,38 +167,35 @@ def test_coroutines_are_in_the_group_that_each_has_entered(client: Client) -> No
     asyncio.run(main())
 
 
-def test_the_first_failure_cancels_the_rest(client: Client, gate: Gate) -> None:
+def test_the_first_failure_cancels_the_rest(client: Client) -> None:
     with pytest.raises(ExceptionGroup, match="1 of the tasks of the group 'search' failed") as caught:
         with client.group("search") as group:
-            held = client.submit(gate.hold, pure=False)
+            held = client.submit(azolla.sleep, None, pure=False)
             client.submit(fail, "first", pure=False)
             rest = client.map(grow, [held] * 20, pure=False)
     assert [type(error) for error in caught.value.exceptions] == [ValueError]
     assert all(future.cancelled() for future in rest)
     assert group.counts()["live"] == 0
-    gate.open()
 
 
-def test_a_failure_in_the_outer_group_is_raised_there(client: Client, gate: Gate) -> None:
+def test_a_failure_in_the_outer_group_is_raised_there(client: Client) -> None:
     with pytest.raises(ExceptionGroup) as caught, client.group("outer") as outer:
         failed = client.submit(fail, "outer", pure=False)
         with client.group("inner") as inner:
-            held = client.submit(gate.hold, pure=False)
+            held = client.submit(azolla.sleep, None, pure=False)
             client.map(gate_then, [held] * 5, range(5), pure=False)
             eventually(lambda: failed.done() and inner.counts()["cancelled"] == 6)
     assert [str(error) for error in caught.value.exceptions] == ["outer"]
     assert outer.counts() == {"live": 0, "finished": 0, "failed": 1, "cancelled": 6}
-    gate.open()
 
 
-def test_a_cancelled_group_lets_the_one_in_it_be_left(client: Client, gate: Gate) -> None:
+def test_a_cancelled_group_lets_the_one_in_it_be_left(client: Client) -> None:
     with client.group("outer") as outer:
         with client.group("inner") as inner:
-            held = client.submit(gate.hold, pure=False)
+            held = client.submit(azolla.sleep, None, pure=False)
             client.map(gate_then, [held] * 5, range(5), pure=False)
             outer.cancel()
     assert (outer.counts()["cancelled"], inner.counts()["cancelled"]) == (6, 6)
-    gate.open()
 
 
 def again(journal: Journal) -> str:
@@ -310,15 +309,55 @@ def test_a_failure_that_a_dependent_has_inherited_counts_as_that_one(client: Cli
     assert group.counts()["failed"] == 2
 
 
-def test_an_exception_in_the_block_cancels_the_group(client: Client, gate: Gate) -> None:
+def test_an_exception_in_the_block_cancels_the_group(client: Client) -> None:
     with pytest.raises(KeyError):
         with client.group() as group:
-            held = client.submit(gate.hold, pure=False)
+            held = client.submit(azolla.sleep, None, pure=False)
             futures = client.map(grow, [held] * 20, pure=False)
             raise KeyError
     assert all(future.cancelled() for future in futures)
     assert group.counts()["live"] == 0
-    gate.open()
+
+
+def clean_up(gate: Gate, journal: Journal) -> None:
+    try:
+        journal.append("begun")
+        azolla.sleep(None)
+    finally:
+        with shield():
+            journal.append("cleans up")
+            azolla.sleep(0.1)
+        gate.hold()
+        journal.append("has cleaned up")
+
+
+async def clean_up_on_a_loop(gate: Gate, journal: Journal) -> None:
+    try:
+        journal.append("begun")
+        await asyncio.sleep(3600)
+    finally:
+        journal.append("cleans up")
+        await asyncio.sleep(0.1)
+        gate.enter()
+        journal.append("has cleaned up")
+
+
+@pytest.mark.parametrize("function", [clean_up, clean_up_on_a_loop])
+def test_it_is_left_when_cancelled_tasks_have_come_to_their_ends(
+    client: Client, gate: Gate, journal: Journal, function: Callable[..., Any]
+) -> None:
+    def let_them() -> None:
+        gate.entered(2)
+        gate.open()
+
+    helper = threading.Thread(target=let_them)
+    with client.group() as group:
+        client.map(function, [gate] * 2, [journal] * 2, pure=False)
+        helper.start()
+        eventually(lambda: len(journal) == 2)
+        group.cancel()
+    assert sorted(journal) == ["begun"] * 2 + ["cleans up"] * 2 + ["has cleaned up"] * 2
+    helper.join()
 
 
 def test_what_is_submitted_after_the_cancel_is_cancelled(client: Client) -> None:

@@ -263,4 +263,10 @@ impl<P: Clone> Scheduler<P> {
         let kept = |ids: &Few| ids.iter().filter(|id| self.tasks.get(*id).is_some()).collect();
         (kept(&task.inputs), kept(&task.dependents))
     }
+
+    /// Returns whether tasks that have not ended need the result of this one.
+    #[must_use]
+    pub fn is_input(&self, task: TaskId) -> bool {
+        self.tasks.get(task).is_some_and(|task| task.wants.dependents() > 0)
+    }
 }

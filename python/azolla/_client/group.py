@@ -85,9 +85,17 @@ class Group:
         gate = self._close(error)
         try:
             _azolla.wait([gate])
+            if error is None:
+                _azolla.check_cancelled()
         except BaseException as interrupted:
             self.cancel()
-            self._end(interrupted)
+            # What is cancelled comes to its end, unless this is interrupted again.
+            _azolla.shield_task(True)
+            try:
+                _azolla.wait([gate])
+            finally:
+                _azolla.shield_task(False)
+                self._end(interrupted)
             raise
         self._end(error)
 
@@ -102,7 +110,10 @@ class Group:
             await _await.ended(gate)
         except BaseException as interrupted:
             self.cancel()
-            self._end(interrupted)
+            try:
+                await _await.ended(gate)
+            finally:
+                self._end(interrupted)
             raise
         self._end(error)
 

@@ -5,6 +5,7 @@ use crate::child::upstream::task_here;
 use crate::interpreter::imports::error;
 use crate::session::away::{listen, look};
 use crate::session::owner::is_between_tasks;
+use crate::session::reasons::was_cancelled;
 use crate::session::shared::Shared;
 use crate::session::thread::{has_died, with_worker};
 use crate::task::job::PyJob;
@@ -153,11 +154,6 @@ pub(crate) fn outside(deadline: Option<Instant>) -> impl FnMut() -> PyResult<()>
         // When the interpreter is ending there are no signals any more, and no Python code to report to.
         Python::try_attach(|py| py.check_signals()).unwrap_or(Ok(()))
     }
-}
-
-/// What the error of a wait says whose own task, which has this key, was cancelled.
-pub(crate) fn was_cancelled(key: &str) -> String {
-    format!("the task {key}, which was about to wait, was cancelled")
 }
 
 pub(crate) fn exception(py: Python<'_>, wait_error: WaitError<PyErr>) -> PyErr {

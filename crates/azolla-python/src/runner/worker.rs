@@ -10,6 +10,7 @@ use crate::interpreter::imports::python;
 use crate::interpreter::threads::at_end_of_thread;
 use crate::session::at_hand::AtHand;
 use crate::session::owner::{Owner, set_owner};
+use crate::session::reasons;
 use crate::session::shared::Cluster;
 use crate::session::thread::{self, drop_gone, own};
 use crate::submit::arguments::for_run;
@@ -257,6 +258,13 @@ fn prepare<'py>(
     let outcome = match call.map(|(call, copies)| task(py, call, copies)) {
         Some(Ok(task)) => return Ok(Some(task)),
         Some(Err(error)) => match own(|worker| worker.job().map(Arc::clone))? {
+            Some(job) if is_cancel(py, &error) => {
+                // An input was cancelled, and its result is gone.
+                let engine = own(|worker| Arc::clone(worker.engine()))?;
+                reasons::set_by_error(py, &engine, &job, &error);
+                engine.cancel(&*job);
+                Outcome::Failed
+            }
             Some(job) => fail(&job, error.into_value(py).bind(py).as_any(), true),
             None => return Ok(None),
         },
@@ -264,6 +272,12 @@ fn prepare<'py>(
     };
     drop(own(|worker| worker.finish(outcome))?);
     Ok(None)
+}
+
+fn is_cancel(py: Python<'_>, error: &PyErr) -> bool {
+    static CANCELLED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = python(py, &CANCELLED, "azolla._base.errors", "FutureCancelledError");
+    class.is_ok_and(|class| error.is_instance(py, class))
 }
 
 /// Returns a call as the loop makes it. `copies` says how its arguments are copied, if they must be.

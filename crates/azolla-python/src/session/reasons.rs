@@ -1,17 +1,21 @@
 //! The reasons that programs gave when they cancelled tasks. The errors of the cancelled futures say them.
 
-use super::gone;
 use super::shared::Shared;
+use super::thread::with_worker;
+use super::{away, gone};
+use crate::child::upstream::task_here;
 use crate::interpreter::gil::let_others_run;
 use crate::interpreter::imports::error;
 use crate::task::job::PyJob;
 use crate::task::names::short_repr;
-use azolla::runtime::{Job, Status};
+use azolla::runtime::{Engine, Job, Status, WaitError};
+use azolla_process::request::Request;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ptr;
 use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -78,12 +82,19 @@ pub(crate) fn set(py: Python<'_>, shared: &Shared, job: &Arc<PyJob>, why: &Why) 
         reasons(py).by_job.remove(&Arc::as_ptr(job).addr());
         return;
     }
-    let task = job.header().id();
-    let engine = &shared.engine;
+    note(py, &with_dependents(py, &shared.engine, job), why.clone());
+}
+
+/// Returns a job and what depends on it.
+fn with_dependents(
+    py: Python<'_>,
+    engine: &Arc<Engine<PyJob>>,
+    job: &Arc<PyJob>,
+) -> Vec<Arc<PyJob>> {
     let dependents = |task| py.detach(|| engine.part(task, |_| false).1);
-    let mut jobs = task.map_or_else(Vec::new, dependents);
+    let mut jobs = job.header().id().map_or_else(Vec::new, dependents);
     jobs.push(Arc::clone(job));
-    note(py, &jobs, why.clone());
+    jobs
 }
 
 /// Remembers that the job is cancelled as it is submitted, if one of its inputs has been cancelled, and why that was.
@@ -93,6 +104,37 @@ pub(crate) fn set_by_inputs(py: Python<'_>, job: &Arc<PyJob>, inputs: &[Arc<PyJo
         let why = why(py, input).map_or_else(Why::default, |why| Why::clone(&why));
         let first = why.input.clone().unwrap_or_else(|| input.key_text(py));
         note(py, slice::from_ref(job), Why { input: Some(first), ..why });
+    }
+}
+
+/// Remembers that the job, which was about to begin, is cancelled with an input, whose error this is, and what depends on the
+/// job with it.
+pub(crate) fn set_by_error(
+    py: Python<'_>,
+    engine: &Arc<Engine<PyJob>>,
+    job: &Arc<PyJob>,
+    error: &PyErr,
+) {
+    let text = |name| error.value(py).getattr(name).ok()?.extract::<String>().ok();
+    let reason = text(intern!(py, "reason")).filter(|reason| reason != "unknown");
+    let why = Why { reason, msg: text(intern!(py, "msg")), input: None };
+    if why.is_told() {
+        note(py, &with_dependents(py, engine, job), why);
+    }
+}
+
+/// Does the same, where these are the inputs.
+#[cfg(target_os = "linux")]
+pub(crate) fn set_by_cancelled(
+    py: Python<'_>,
+    engine: &Arc<Engine<PyJob>>,
+    job: &Arc<PyJob>,
+    inputs: &[Arc<PyJob>],
+) {
+    let is_cancelled = |input: &&Arc<PyJob>| input.header().status() == Status::Cancelled;
+    let why = inputs.iter().find(is_cancelled).and_then(|input| why(py, input));
+    if let Some(why) = why.filter(|why| why.is_told()) {
+        note(py, &with_dependents(py, engine, job), Why::clone(&why));
     }
 }
 
@@ -129,9 +171,29 @@ pub(crate) fn why(py: Python<'_>, job: &PyJob) -> Option<Arc<Why>> {
     reasons.by_job.get(&ptr::from_ref(job).addr()).map(|(_, why)| Arc::clone(why))
 }
 
+/// What the error of a wait says whose own task, which has this key, was cancelled.
+pub(crate) fn was_cancelled(key: &str) -> String {
+    format!("the task {key}, which was about to wait, was cancelled")
+}
+
+/// Returns the error of a task on this thread that was cancelled itself, and is not shielded. What it has submitted may have
+/// been cancelled with it.
+fn own(py: Python<'_>) -> Option<PyErr> {
+    if task_here().is_some() {
+        return away::asked(py, Request::CheckCancelled).err();
+    }
+    match with_worker(|worker| worker?.check_cancelled::<Infallible>().err()) {
+        Some(WaitError::Cancelled(key)) => Some(error(py, "Cancelled", &was_cancelled(&key))),
+        _ => None,
+    }
+}
+
 /// Returns the error of a future on a cancelled job. If the program gave no reason, its text is the key and `otherwise`, and
 /// that the client is closed if it is.
 pub(crate) fn cancelled(py: Python<'_>, job: &PyJob, otherwise: &str) -> PyErr {
+    if let Some(own) = own(py) {
+        return own;
+    }
     let key = job.key_text(py);
     let why = why(py, job);
     let input = why.as_ref().and_then(|why| why.input.as_ref());

@@ -14,7 +14,7 @@ use crate::interpreter::imports::{error, python};
 use crate::interpreter::{forks, memory};
 use crate::task::job::PyJob;
 use crate::task::key::{Named, parse};
-use azolla::runtime::{Engine, Job, Listen, Story};
+use azolla::runtime::{Engine, Job, Listen, Status, Story};
 use azolla_core::TaskId;
 use azolla_process::place::Store;
 use pyo3::prelude::*;
@@ -465,7 +465,9 @@ impl Shared {
             })
         };
         // What depends on a job that another client has itself goes on with it.
-        if is_wanted(job) {
+        // Of a result that is there it is not known for whom others need it.
+        let is_needed = job.header().status() == Status::Finished && self.engine.is_input(&**job);
+        if is_needed || is_wanted(job) {
             return (vec![Arc::clone(job)], Vec::new());
         }
         match job.header().id() {

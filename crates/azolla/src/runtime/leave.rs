@@ -16,6 +16,13 @@ struct Unfinished {
 }
 
 impl<J: Job + ?Sized> Engine<J> {
+    /// Returns true if tasks that have not ended need the result of this one.
+    #[must_use]
+    pub fn is_input(&self, job: &J) -> bool {
+        let task = job.header().id();
+        task.is_some_and(|task| self.with(|locked| locked.state.scheduler.is_input(task)))
+    }
+
     /// Cancels the unfinished tasks that are `theirs`, except those that must run to their end in
     /// any case and those that other tasks need. It looks at all tasks in portions, while tasks
     /// come and go.

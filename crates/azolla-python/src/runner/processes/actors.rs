@@ -2,7 +2,7 @@
 //! calls when a state is gone.
 
 use super::asked::Reply;
-use super::frame::send;
+use super::frame::{Inputs, send};
 use super::proxy::{Connection, Own, connect, fail};
 use super::{Common, Seat};
 use crate::future::actor::{ANOTHER, LOST, gone};
@@ -121,7 +121,7 @@ pub(super) fn let_go(worker: &Own, connection: &mut Option<Connection>, seat: &S
         }
         let Some(some) = connection else { return };
         let frame = some.link.claim().open(0);
-        if !matches!(send(some, seat, frame, &[], false), Ok(true)) {
+        if !matches!(send(some, seat, frame, (&[], &Inputs::default()), false), Ok(true)) {
             *connection = None;
         }
     }

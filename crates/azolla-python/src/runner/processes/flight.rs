@@ -8,17 +8,19 @@ use super::actors::state;
 use super::asked::{Asking, By, Reply};
 use super::coroutines;
 use super::ended;
-use super::frame::{Sent, load, send};
+use super::frame::{Inputs, Sent, load, send};
 use super::holdings::{Coroutine, Holdings};
 use super::proxy::{Connection, Own, fail};
 use super::rare::{AtHand, Call, call_for_task};
 use super::{Seat, Shared, recorded};
+use crate::session::reasons;
 use azolla_core::Outcome;
 use azolla_process::fleet::{Link, Remote};
 use azolla_process::frame::FrameError;
 use azolla_process::line::{Heard, Line, LineError};
 use azolla_process::message::{Ended, Results, Run, Tasks};
 use azolla_process::request::{Answer, Request, Said};
+use pyo3::Python;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,15 +39,26 @@ pub(super) fn fly(worker: &mut Own, connection: &mut Connection, seat: &Seat) ->
     let alone = std::mem::take(&mut connection.alone);
     let most = (WORK.as_nanos() as u64).checked_div(connection.took).unwrap_or(MOST as u64);
     let most = if alone { 1 } else { most.clamp(2, MOST as u64) as usize };
-    let sent = load(worker, most, seat.shared.veil);
+    let mut sent = load(worker, most, seat.shared.veil);
     if sent.is_empty() {
         fail(worker, "FutureCancelledError", "the task was cancelled");
+        return true;
+    }
+    let complete = Inputs::of(&sent).complete(&sent);
+    if complete == 0 {
+        cancel_by_inputs(worker, &sent[0]);
+        return true;
+    }
+    sent.truncate(complete);
+    let read = Inputs::of(&sent);
+    if read.complete(&sent) < sent.len() {
+        // Another one was cancelled just now. The next look finds it.
         return true;
     }
     seat.current.set(worker.current());
     let frame = connection.link.claim().open(sent.len() as u16);
     let recording = seat.shared.common.records.current();
-    let landed = match send(connection, seat, frame, &sent, recording.is_some()) {
+    let landed = match send(connection, seat, frame, (&sent, &read), recording.is_some()) {
         Ok(true) => {
             let (heard, limit) = (0, sent.len());
             let confirms = false;
@@ -70,6 +83,15 @@ pub(super) fn fly(worker: &mut Own, connection: &mut Connection, seat: &Seat) ->
             false
         }
     }
+}
+
+/// An input of the current task was cancelled, and its result is gone. So the task is cancelled too.
+fn cancel_by_inputs(worker: &mut Own, sent: &Sent) {
+    let Some(job) = worker.job().map(Arc::clone) else { return };
+    let (engine, inputs) = (Arc::clone(worker.engine()), &sent.call.inputs);
+    Python::try_attach(|py| reasons::set_by_cancelled(py, &engine, &job, inputs));
+    engine.cancel(&*job);
+    drop(worker.finish(Outcome::Failed));
 }
 
 /// A frame on its way.

@@ -64,7 +64,7 @@ fn size(job: &PyJob) -> usize {
 
 /// The inputs of a frame's tasks, each once, and their numbers in it.
 #[derive(Default)]
-struct Inputs<'a> {
+pub(super) struct Inputs<'a> {
     results: Vec<Option<Reading<'a, Value>>>,
     numbers: FxHashMap<*const PyJob, u32>,
 }
@@ -76,7 +76,7 @@ struct Lent<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    fn of(sent: &'a [Sent]) -> Self {
+    pub(super) fn of(sent: &'a [Sent]) -> Self {
         let mut inputs = Self::default();
         for job in sent.iter().flat_map(|sent| &*sent.call.inputs) {
             inputs.numbers.entry(Arc::as_ptr(job)).or_insert_with(|| {
@@ -85,6 +85,15 @@ impl<'a> Inputs<'a> {
             });
         }
         inputs
+    }
+
+    /// Returns how many of these tasks, from the first on, have all their inputs. One that was cancelled has no result.
+    pub(super) fn complete(&self, sent: &[Sent]) -> usize {
+        let is_there = |job: &Arc<PyJob>| {
+            let number = self.numbers.get(&Arc::as_ptr(job));
+            number.is_some_and(|number| self.results[*number as usize].is_some())
+        };
+        sent.iter().take_while(|sent| sent.call.inputs.iter().all(is_there)).count()
     }
 }
 
@@ -112,7 +121,7 @@ impl<'a> Lent<'a> {
 
     /// Returns what the frame says of the result of an input.
     fn input(&mut self, result: Option<&'a Value>) -> io::Result<Blob<'a>> {
-        // The engine runs a task once all of its inputs have results. If one is cancelled meanwhile, so is the task.
+        // What stays in the process has none here.
         let nothing = Blob { pickle: Bytes::Here(&[]), buffers: Vec::new() };
         result.and_then(Value::packed).map_or(Ok(nothing), |packed| self.blob(packed))
     }
@@ -131,7 +140,7 @@ pub(super) fn send(
     connection: &mut Connection,
     seat: &Seat,
     frame: u32,
-    sent: &[Sent],
+    (sent, read): (&[Sent], &Inputs<'_>),
     recorded: bool,
 ) -> Result<bool, LineError> {
     let (known, bytes) = (&mut connection.functions, &mut connection.function_bytes);
@@ -145,7 +154,6 @@ pub(super) fn send(
     let new = functions().filter(|function| known.insert(function.digest));
     let new = new.inspect(|function| *bytes += function.packed.size());
     let Link { line, remote } = &mut connection.link;
-    let read = Inputs::of(sent);
     let mut lent = Lent { remote, ranges: Vec::new() };
     let functions = new.map(|function| lent.function(function)).collect::<io::Result<_>>()?;
     let inputs = read.results.iter().map(|result| lent.input(result.as_deref()));

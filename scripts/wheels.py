@@ -6,7 +6,8 @@ TARGET is the target folder that the extension module of this Python is built in
 since in one folder they would rebuild PyO3 in turns.
 
 An environment holds nothing but the wheel. There the seed's workflow must run, in all of its ways, from a folder that
-is not the checkout: so the wheel holds all that azolla needs.
+is not the checkout: so the wheel holds all that azolla needs. How a thread is interrupted depends on the Python, so that is
+tried there too.
 """
 
 import glob
@@ -64,15 +65,14 @@ def version_of(python: str) -> tuple[int, int] | None:
 
 
 def try_wheel(python: str, wheel: Path, own: Path) -> None:
-    """Installs the wheel alone, and runs the seed's workflow on it."""
+    """Installs the wheel alone, runs the seed's workflow on it, and sees that an interrupt hits no other task."""
     # Pip of this environment installs for the other: Debian's Pythons may come without ensurepip.
     subprocess.run([python, "-m", "venv", "--without-pip", own], check=True)
     install = [sys.executable, "-m", "pip", "--python", own / "bin/python", "install", "--quiet", "--no-deps"]
     subprocess.run([*install, "--disable-pip-version-check", wheel], check=True)
-    workflow = ROOT / "examples/seed_workflow.py"
-    subprocess.run(
-        [own / "bin/python", "-I", workflow, "--scale", "0.1"], cwd=own, check=True, stdout=subprocess.DEVNULL
-    )
+    workflow, race = ROOT / "examples/seed_workflow.py", ROOT / "python/tests/interrupt_race.py"
+    for program in ([workflow, "--scale", "0.1"], [race, "2000"]):
+        subprocess.run([own / "bin/python", "-I", *program], cwd=own, check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -164,7 +164,8 @@ impl World {
         let is_closed = self.cells[scope].gate == Some(Gate::Scope { open: false });
         let ended = |around: Cell| {
             let is_scope = self.cells[around].gate.is_some();
-            self.cells[around].shows != Shows::Pending || is_scope && self.is_over(around)
+            let has_ended = self.cells[around].shows != Shows::Pending;
+            has_ended || self.cells[around].was_retried || is_scope && self.is_over(around)
         };
         is_closed || self.cells[scope].parent.is_some_and(ended)
     }

@@ -49,6 +49,8 @@ pub(super) struct CellState {
     pub(super) dropped: bool,
     /// The tasks whose results it needs.
     pub(super) inputs: Vec<Cell>,
+    /// It has ended once, and was retried.
+    pub(super) was_retried: bool,
     /// It has had a result, which may have been taken back.
     pub(super) was_done: bool,
     /// It was done when its last future went.
@@ -81,6 +83,7 @@ impl CellState {
             shows: Shows::Pending,
             dropped: false,
             inputs: inputs.to_vec(),
+            was_retried: false,
             was_done: false,
             released_done: false,
             watched: false,
@@ -423,6 +426,7 @@ impl World {
                 self.note("a failure was taken back for another attempt");
                 assert_eq!(self.cells[payload].shows, Shows::Failed, "only failures are retried");
                 self.cells[payload].shows = Shows::Pending;
+                self.cells[payload].was_retried = true;
                 self.has_ended_once(self.id(payload));
             }
             Effect::GrowthEnded(payload) => {

@@ -109,6 +109,21 @@ def test_a_result_that_is_there_stays_for_what_another_client_needs(pair: tuple[
     assert theirs.result() == (0, 1)
 
 
+def test_once_the_others_have_gone_what_needs_the_result_is_cancelled_again(cluster: LocalCluster, gate: Gate) -> None:
+    with Client(cluster) as one:
+        with Client(cluster) as other:
+            assert other.submit(abs, -2).result() == 2
+        there = one.submit(abs, -1)
+        assert there.result() == 1
+        held = one.submit(gate.hold, 2)
+        gate.entered()
+        needs = one.submit(divmod, there, held)
+        there.cancel()
+        gate.open()
+        with pytest.raises(CancelledError):
+            needs.result()
+
+
 def blocked(client: Client, wait_for: Callable[[Any], Any], future: Any) -> tuple[threading.Thread, list[Any]]:
     answers: list[Any] = []
 

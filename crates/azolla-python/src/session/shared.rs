@@ -17,6 +17,7 @@ use crate::task::key::{Named, parse};
 use azolla::runtime::{Engine, Job, Listen, Status, Story};
 use azolla_core::TaskId;
 use azolla_process::place::Store;
+use azolla_process::request::Role;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -465,8 +466,11 @@ impl Shared {
             })
         };
         // What depends on a job that another client has itself goes on with it.
-        // Of a result that is there it is not known for whom others need it.
-        let is_needed = job.header().status() == Status::Finished && self.engine.is_input(&**job);
+        // Of a result that is there it is not known for whom it is needed. An actor goes with its calls.
+        let is_there = job.role == Role::Plain && job.header().status() == Status::Finished;
+        let is_needed = is_there
+            && clients.iter().any(|other| other.number != self.number && !other.has_left())
+            && self.engine.is_input(&**job);
         if is_needed || is_wanted(job) {
             return (vec![Arc::clone(job)], Vec::new());
         }

@@ -101,7 +101,14 @@ pub(crate) fn raise_in(py: Python<'_>, thread: c_ulong) -> PyResult<bool> {
 }
 
 /// Takes back what [`raise_in`] has sent to this thread, if it was not raised yet.
-pub(crate) fn take_back(_py: Python<'_>, thread: c_ulong) {
+///
+/// The calling thread is the one. It raises what is left in a function that does nothing: CPython 3.11 and 3.12 would look for it
+/// at every step of every thread from now on, were it only taken away.
+pub(crate) fn take_back(py: Python<'_>, thread: c_ulong) {
+    static NOTHING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if let Ok(nothing) = python(py, &NOTHING, "azolla._base.errors", "nothing") {
+        drop(nothing.call0());
+    }
     // SAFETY: the caller holds the GIL.
     unsafe { ffi::PyThreadState_SetAsyncExc(thread as _, ptr::null_mut()) };
 }

@@ -93,10 +93,6 @@ class Cancelled(BaseException):
         return super().__str__() or "the task was cancelled, and interrupted"
 
 
-def nothing() -> None:
-    """Does nothing: an exception that another thread has sent to this one comes up here."""
-
-
 class FutureCancelledError(CancelledError):
     """The future was cancelled or released, or a future that it depended on was."""
 

@@ -91,3 +91,7 @@ def report(error: BaseException) -> None:
     args = threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
     with contextlib.suppress(BaseException):  # a program's own hook may raise
         threading.excepthook(args)
+
+
+def take_what_was_sent() -> None:
+    """Does nothing. What another thread has sent to this one comes up here."""

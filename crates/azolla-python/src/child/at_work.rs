@@ -2,7 +2,7 @@
 //! them. A thread says once that it is there; what it is at work on it notes for itself in any case.
 
 use super::upstream::Upstream;
-use crate::interpreter::interrupting::{Interrupt, insist, this_thread};
+use crate::interpreter::interrupting::{Aim, Interrupt, insist, this_thread};
 use pyo3::prelude::*;
 use std::ffi::c_ulong;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -47,14 +47,24 @@ struct Here {
 
 impl Interrupt for Here {
     fn is_over(&mut self, py: Python<'_>) -> bool {
+        let over = Aim::new(py).map(|aim| self.interrupted(py, &aim));
+        over.unwrap_or_else(|error| {
+            error.write_unraisable(py, None);
+            true
+        })
+    }
+}
+
+impl Here {
+    fn interrupted(&mut self, py: Python<'_>, aim: &Aim<'_>) -> bool {
         let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut at_it = threads
-            .into_iter()
-            .filter_map(|(thread, upstream)| upstream.upgrade()?.interrupt(py, thread, self.task));
+        let mut at_it = threads.into_iter().filter_map(|(thread, upstream)| {
+            upstream.upgrade()?.interrupt(py, aim, (thread, self.task))
+        });
         match at_it.next() {
-            Some(over) => {
+            Some(knows) => {
                 self.until = None;
-                over
+                knows
             }
             None => self.until.is_none_or(|until| Instant::now() >= until),
         }

@@ -9,7 +9,7 @@ use super::leaving::stop_if_leaving;
 use super::process::{Memory, die};
 use crate::interpreter::blobs::Packed;
 use crate::interpreter::forks::{check_forks, forks};
-use crate::interpreter::interrupting::{raise_in, take_back, this_thread};
+use crate::interpreter::interrupting::{Aim, raise_in, take_back};
 use azolla_process::line::{Heard, Line};
 use azolla_process::message::Blob;
 use azolla_process::place::Store;
@@ -132,23 +132,26 @@ impl Upstream {
     pub(super) fn end(&self, py: Python<'_>) -> Option<Duration> {
         let at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         if at_hand.interrupted {
-            take_back(py, this_thread());
+            take_back(py);
         }
         Some(at_hand.began.elapsed().saturating_sub(at_hand.waited))
     }
 
     /// Has the thread with this number raise in the task at hand that it was cancelled, if it is this task, and does not know
-    /// that. Returns true if there is nothing left to do; `None` if another task is at hand.
-    pub(super) fn interrupt(&self, py: Python<'_>, thread: c_ulong, task: u64) -> Option<bool> {
+    /// that. Returns true if it knows; `None` if another task is at hand.
+    pub(super) fn interrupt(
+        &self,
+        py: Python<'_>,
+        aim: &Aim<'_>,
+        (thread, task): (c_ulong, u64),
+    ) -> Option<bool> {
+        // No Python runs while this is locked: the thread may want it with the GIL.
         let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
         let at_hand = at_hand.as_mut().filter(|at_hand| at_hand.number == task)?;
         if !at_hand.knows && !at_hand.interrupted && at_hand.shields == 0 {
-            at_hand.interrupted = raise_in(py, thread).unwrap_or_else(|error| {
-                error.write_unraisable(py, None);
-                true
-            });
+            at_hand.interrupted = raise_in(py, aim, thread).ok()?;
         }
-        Some(at_hand.knows || at_hand.interrupted)
+        Some(at_hand.knows)
     }
 
     /// Keeps what the end of a task names, until the client has heard of it.

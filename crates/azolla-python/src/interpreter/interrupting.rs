@@ -13,20 +13,20 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 use std::ffi::c_ulong;
 use std::path::Path;
-use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 /// The first and the longest pause between two tries.
-const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
 
 /// The function of the loops whose calls are tasks.
 const LOOP: &str = "_run_some";
 
 /// Something to interrupt, perhaps not yet.
 pub(crate) trait Interrupt: Send {
-    /// Tries it. Returns false if it is to be tried again.
+    /// Tries it. Returns false if it is to be tried again, or has not come to its end: CPython may look for what was sent only
+    /// when another thread wants the GIL, as the one that tries does.
     fn is_over(&mut self, py: Python<'_>) -> bool;
 }
 
@@ -86,31 +86,53 @@ fn go_on() {
     }
 }
 
-/// Has a thread raise `Cancelled` at its next step, unless it is in the middle of azolla's own code. Returns true if it will.
-pub(crate) fn raise_in(py: Python<'_>, thread: c_ulong) -> PyResult<bool> {
-    static CANCELLED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let cancelled = python(py, &CANCELLED, "azolla._base.errors", "Cancelled")?;
-    let folder = folder(py)?;
-    let _no_collection = NoCollection::new();
-    if !is_in_users_code(py, thread, folder)? {
-        return Ok(false);
-    }
-    // SAFETY: the caller holds the GIL, and the class is one.
-    let found = unsafe { ffi::PyThreadState_SetAsyncExc(thread as _, cancelled.as_ptr()) };
-    Ok(found == 1)
+/// What is needed to interrupt a thread. To find it may run Python code.
+pub(crate) struct Aim<'py> {
+    cancelled: &'py Bound<'py, PyAny>,
+    /// The folder of the package.
+    folder: &'py str,
 }
 
-/// Takes back what [`raise_in`] has sent to this thread, if it was not raised yet.
-///
-/// The calling thread is the one. It raises what is left in a function that does nothing: CPython 3.11 and 3.12 would look for it
-/// at every step of every thread from now on, were it only taken away.
-pub(crate) fn take_back(py: Python<'_>, thread: c_ulong) {
-    static NOTHING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    if let Ok(nothing) = python(py, &NOTHING, "azolla._base.errors", "nothing") {
-        drop(nothing.call0());
+impl<'py> Aim<'py> {
+    pub(crate) fn new(py: Python<'py>) -> PyResult<Self> {
+        Ok(Self { cancelled: cancelled(py)?, folder: folder(py)? })
     }
-    // SAFETY: the caller holds the GIL.
-    unsafe { ffi::PyThreadState_SetAsyncExc(thread as _, ptr::null_mut()) };
+}
+
+/// Has a thread raise `Cancelled` at its next step, unless it is in the middle of azolla's own code. Returns true if it will.
+/// The GIL does not change hands meanwhile.
+pub(crate) fn raise_in(py: Python<'_>, aim: &Aim<'_>, thread: c_ulong) -> PyResult<bool> {
+    let _no_collection = NoCollection::new();
+    Ok(is_in_users_code(py, thread, aim.folder)? && send(aim.cancelled, thread))
+}
+
+/// Takes back what [`raise_in`] has sent to the calling thread, if it was not raised yet: a function that does nothing raises it.
+///
+/// To replace it by nothing would leave CPython 3.11 and 3.12 looking for it at every step of every thread from then on, and
+/// 3.11 never gets past such a look in a thread that is traced. It is sent once more, since the end of another thread's look may
+/// have ended this one's too.
+pub(crate) fn take_back(py: Python<'_>) {
+    static NOTHING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let taken = cancelled(py).and_then(|cancelled| {
+        let nothing = python(py, &NOTHING, "azolla._base.threads", "take_what_was_sent")?;
+        send(cancelled, this_thread());
+        Ok(nothing.call0())
+    });
+    match taken {
+        Ok(raised) => debug_assert!(raised.is_err(), "nothing came up"),
+        Err(error) => error.write_unraisable(py, None),
+    }
+}
+
+fn cancelled(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CANCELLED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    python(py, &CANCELLED, "azolla._base.errors", "Cancelled")
+}
+
+/// Has this thread raise an exception of this class at its next step. Returns false if there is no such thread.
+fn send(class: &Bound<'_, PyAny>, thread: c_ulong) -> bool {
+    // SAFETY: the caller holds the GIL, and the class is one.
+    unsafe { ffi::PyThreadState_SetAsyncExc(thread as _, class.as_ptr()) == 1 }
 }
 
 /// Python's number of the calling thread.

@@ -3,7 +3,7 @@
 //! A thread notes its task here when that begins, and takes it back when it ends. It does so with the GIL. So whoever holds the
 //! GIL sees what each thread is at, and no thread goes on to another task meanwhile.
 
-use crate::interpreter::interrupting::{Interrupt, raise_in, take_back, this_thread};
+use crate::interpreter::interrupting::{Aim, Interrupt, raise_in, take_back, this_thread};
 use crate::task::job::PyJob;
 use azolla::runtime::Job;
 use pyo3::prelude::*;
@@ -57,7 +57,7 @@ impl AtHand {
         self.shields.store(0, Ordering::Relaxed);
         if self.interrupted.load(Ordering::Relaxed) {
             self.interrupted.store(false, Ordering::Relaxed);
-            take_back(py, self.thread.load(Ordering::Relaxed) as c_ulong);
+            take_back(py);
         }
     }
 }
@@ -77,30 +77,34 @@ pub(crate) struct Running(pub(crate) Weak<PyJob>);
 
 impl Interrupt for Running {
     fn is_over(&mut self, py: Python<'_>) -> bool {
+        let over = Aim::new(py).and_then(|aim| self.interrupted(py, &aim));
+        over.unwrap_or_else(|error| {
+            error.write_unraisable(py, None);
+            true
+        })
+    }
+}
+
+impl Running {
+    /// From here on no Python code runs, so the threads stand still.
+    fn interrupted(&self, py: Python<'_>, aim: &Aim<'_>) -> PyResult<bool> {
         let here = |one: &Weak<AtHand>| {
             let one = one.upgrade()?;
             ptr::eq(one.job.load(Ordering::Relaxed), self.0.as_ptr()).then_some(one)
         };
         let found = ALL.lock().unwrap_or_else(PoisonError::into_inner).iter().find_map(here);
         // The thread holds its job, so this reference is not the last one.
-        let (Some(at_hand), Some(job)) = (found, self.0.upgrade()) else { return true };
+        let (Some(at_hand), Some(job)) = (found, self.0.upgrade()) else { return Ok(true) };
         if !job.header().is_interrupted() {
-            return true;
+            // A wait has told it, or it has been sent.
+            return Ok(!at_hand.interrupted.load(Ordering::Relaxed));
         }
-        if at_hand.shields.load(Ordering::Relaxed) > 0 {
-            return false;
+        let is_shielded = at_hand.shields.load(Ordering::Relaxed) > 0;
+        let thread = at_hand.thread.load(Ordering::Relaxed) as c_ulong;
+        if !is_shielded && raise_in(py, aim, thread)? {
+            at_hand.interrupted.store(true, Ordering::Relaxed);
+            job.header().take_interrupt();
         }
-        match raise_in(py, at_hand.thread.load(Ordering::Relaxed) as c_ulong) {
-            Ok(true) => {
-                at_hand.interrupted.store(true, Ordering::Relaxed);
-                job.header().take_interrupt();
-                true
-            }
-            Ok(false) => false,
-            Err(error) => {
-                error.write_unraisable(py, None);
-                true
-            }
-        }
+        Ok(false)
     }
 }

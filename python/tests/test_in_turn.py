@@ -17,7 +17,7 @@ from azolla._run import in_turn
 from azolla._run.in_turn import InTurn
 from conftest import PATIENCE, eventually
 from processes import children
-from test_a_call_interrupted_anywhere import interrupted_at
+from test_interrupted_anywhere import interrupted_at
 
 OPTIONS: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None}
 
